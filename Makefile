@@ -1,0 +1,53 @@
+# `make report` and `make test` need Python 3.11 or newer, pip and make; everything else they install.
+# TORCH_INDEX: a package index to look for torch in besides PyPI. On Linux,
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu spares you the CUDA build.
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help report test test-fast check lint format clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+report: $(VENV)/installed ## Report MobileNetV2 at alpha 0.75 and 192 px, checked against fvcore
+	@$(BIN)/mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192 --check
+
+test: $(VENV)/installed-test ## Run every test
+	$(BIN)/python -m pytest -n 2
+
+test-fast: $(VENV)/installed-test ## Run the tests for a working day
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+check: lint test ## Lint, types, and every test
+
+lint: $(VENV)/installed-test ## ruff, ruff format --check, mypy --strict
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(VENV)/installed-test ## Format the code and mend what ruff can
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean: ## Remove what the other targets installed
+	rm -rf $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mbanalyze needs Python 3.11 or newer: make PYTHON=...")'
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	@echo "installing the test extra"
+	@$(INSTALL) --editable '.[test]'
+	@touch $@

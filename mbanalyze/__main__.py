@@ -1,0 +1,5 @@
+"""`python -m mbanalyze` is the command line."""
+
+from mbanalyze.cli import main
+
+main()

@@ -1,0 +1,260 @@
+"""The command line: each command a few lines over the library; results on stdout, messages on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console, RenderableType
+from rich.console import Group as Stack
+
+from mbanalyze import crosscheck, render, sources
+from mbanalyze._version import __version__
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import describe
+from mbanalyze.sources import Subject
+
+app = typer.Typer(
+    name="mbanalyze",
+    help="What a vision network costs, and why.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _models(incomplete: str) -> list[str]:
+    return [name for name in ARCHS if name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A known architecture (see 'mbanalyze models'), package.module:factory or file.py:factory.",
+        autocompletion=_models,
+        show_default=False,
+    ),
+]
+Alpha = Annotated[float | None, typer.Option(help="Width multiplier.", show_default=False)]
+Resolution = Annotated[
+    int | None, typer.Option(help="Height and width of the input, in pixels.", show_default=False)
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any option of the architecture, or argument of the factory; repeatable.",
+    ),
+]
+Batch = Annotated[int | None, typer.Option(help="Images in the input, 1 unless given.", show_default=False)]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="N,C,H,W",
+        help="Shape of an input of a factory's model, such as 1,3,224,224; repeatable.",
+    ),
+]
+
+
+def _subject(
+    model: str,
+    alpha: float | None,
+    resolution: int | None,
+    settings: list[str] | None,
+    batch: int | None,
+    inputs: list[str] | None,
+) -> Subject:
+    """What the arguments shared by `report` and `check` describe."""
+    options = dict(map(sources.parse_option, settings or []))
+    given = {"alpha": alpha, "resolution": resolution, "batch": batch}
+    options |= {name: value for name, value in given.items() if value is not None}
+    return sources.subject(model, *map(sources.parse_shape, inputs or []), **options)
+
+
+@app.command()
+def report(
+    model: Model,
+    alpha: Alpha = None,
+    resolution: Resolution = None,
+    set_: Set = None,
+    batch: Batch = None,
+    input_: Input = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16", "int8"] | None,
+        typer.Option(help="What an element is taken to be where bytes are reported."),
+    ] = None,
+    by: Annotated[
+        Literal["op", "module", "block", "kind"] | None,
+        typer.Option(help="One row for each of these; a table's rows are modules unless given."),
+    ] = None,
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this file instead.", show_default=False)
+    ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Run the real module instead of the closed form.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Add what 'mbanalyze check' says, and its exit code.")
+    ] = False,
+) -> int:
+    r"""Report what a model costs, layer by layer.
+
+    \b
+    mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
+    mbanalyze report mobilenet_v1 --set shallow=true --by block
+    mbanalyze report net.py:build --input 1,3,64,64 --format json
+    """
+    with _working(trace or check or model not in ARCHS):
+        subject = _subject(model, alpha, resolution, set_, batch, input_)
+        result = subject.report(trace=trace, dtype=dtype)
+        agreement = crosscheck.check(subject) if check else None
+    if agreement and format == "json":
+        _emit(render.dump({**render.document(result, by), "check": agreement.as_dict()}), output)
+    elif agreement and format == "csv":
+        _emit(result.to(format, by), output)
+        Console(stderr=True).print(render.agreement_table(agreement))
+    elif agreement and format == "markdown":
+        _emit(result.to(format, by) + "\n" + render.agreement_markdown(agreement), output)
+    elif agreement:
+        parts = render.table(result, by, Console().width), "", render.agreement_table(agreement)
+        _emit(Stack(*parts), output)
+    elif format == "table":
+        _emit(render.table(result, by, Console().width), output)
+    else:
+        _emit(result.to(format, by), output)
+    return int(agreement is not None and not agreement.agree)
+
+
+@app.command()
+def check(
+    model: Model,
+    alpha: Alpha = None,
+    resolution: Resolution = None,
+    set_: Set = None,
+    batch: Batch = None,
+    input_: Input = None,
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> int:
+    r"""Check the closed form against a trace of the real model, and both against fvcore.
+
+    Exit code 1 when anything disagrees.
+
+    \b
+    mbanalyze check mobilenet_v2 --alpha 1.4
+    mbanalyze check net.py:build --input 1,3,64,64 --format json
+    """
+    with _working(True):
+        agreement = crosscheck.check(_subject(model, alpha, resolution, set_, batch, input_))
+    if format == "json":
+        _emit(render.dump(agreement.as_dict()))
+    else:
+        _emit(render.agreement_table(agreement))
+    return int(not agreement.agree)
+
+
+@app.command()
+def models(
+    format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
+) -> None:
+    r"""List the architectures known in closed form, with their options.
+
+    \b
+    mbanalyze models
+    mbanalyze models --format json
+    """
+    known = [{"name": name, "paper": arch.paper, "options": describe(arch)} for name, arch in ARCHS.items()]
+    _emit(render.dump(known) if format == "json" else render.models_table(known))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"mbanalyze {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """What a vision network costs, and why: parameters, multiply-accumulates, FLOPs and memory access."""
+
+
+@contextlib.contextmanager
+def _working(long: bool) -> Iterator[None]:
+    """While the library works: a spinner on a terminal, and stdout kept for the result alone."""
+    console = Console(stderr=True)
+    spinner = console.status("counting") if long and console.is_terminal else None
+    with contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
+        yield
+
+
+def _emit(result: str | RenderableType, output: Path | None = None) -> None:
+    """Print `result`, in colour on a terminal, or write it to a file."""
+    console = Console()
+    if console.is_terminal and output is None and not isinstance(result, str):
+        console.print(result, soft_wrap=True)
+        return
+    text = result if isinstance(result, str) else render.plain(result, console.width)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        _write(output, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    target = path.resolve()
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.umask(umask := os.umask(0))
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink()
+        raise
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 the answer is no, 2 it could not be done."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a bar in a terminal without it is no reason to fail
+    try:
+        code = app(sys.argv[1:] or ["--help"], prog_name="mbanalyze", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except typer.TyperException as error:
+        code = _fail(error.format_message())
+    except OSError as error:
+        code = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ValueError, LookupError) as error:
+        if not type(error).__module__.startswith("mbanalyze."):
+            raise
+        code = _fail(str(error))
+    sys.exit(code or 0)
+
+
+def _fail(problem: str) -> int:
+    print(f"mbanalyze: error: {' '.join(problem.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,213 @@
+"""The record everything rests on: an operator call seen as shapes (`Op`), and what it costs (`Cost`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import Literal, TypeGuard
+
+Shape = tuple[int, ...]
+Role = Literal["activation", "weight", "buffer"]
+Attribute = int | bool | str | tuple[int, ...]
+Count = int | None
+
+ITEM_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float64": 8}
+"""Bytes of one element, by the name of its dtype."""
+
+PRODUCTS = frozenset({"conv", "linear", "matmul"})
+"""The kinds that multiply and accumulate: their outputs are what `Cost.activations` counts."""
+
+
+def is_shape(given: object) -> TypeGuard[Shape]:
+    """Whether `given` is a tuple or list of integers."""
+    return isinstance(given, tuple | list) and all(type(size) is int for size in given)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A tensor as an operator sees it.
+
+    Attributes:
+        role: an activation (computed for this input), a weight (learned), or a buffer (stored, not learned).
+        number: which tensor of that role, counted from 0 in the order in which they first appear; a
+            view keeps the number of the tensor it looks into.
+        shape: sizes, outermost first (images are `n c h w`).
+        offset: elements between the start of the tensor and the first element of this view.
+        strides: elements between neighbours along each dimension; None when contiguous.
+        itemsize: bytes of one element, or None for whatever the report assumes (an int64 index is
+            8 bytes whatever the precision of the network).
+    """
+
+    role: Role
+    number: int
+    shape: Shape
+    offset: int = 0
+    strides: tuple[int, ...] | None = None
+    itemsize: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Distinct elements: a dimension that was only broadcast (stride 0) holds one."""
+        if self.strides is None:
+            return prod(self.shape)
+        return prod(n for n, stride in zip(self.shape, self.strides, strict=True) if stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator call, seen as shapes. Two producers that saw the same work give equal lists of these.
+
+    Attributes:
+        path: qualified name of the module that made the call (`features.3.conv.0.0`), "" for the root.
+        kind: the operator (`conv`, `linear`, `batch_norm`, `add`, ...).
+        operands: what is read, in the order of the operator's own signature.
+        output: what is written.
+        params: learned scalars of the operands that no earlier operator of the network read.
+        attributes: the few settings that a formula needs and the shapes do not give, sorted by name.
+        inplace: whether the output overwrites an operand. The work is the same, so it is not compared.
+    """
+
+    path: str
+    kind: str
+    operands: tuple[Value, ...]
+    output: tuple[Value, ...]
+    params: int = 0
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+    inplace: bool = field(default=False, compare=False)
+
+    def _reads(self, role: Role) -> tuple[Value, ...]:
+        return tuple(value for value in self.operands if value.role == role)
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The activations read."""
+        return self._reads("activation")
+
+    @property
+    def weights(self) -> tuple[Value, ...]:
+        """The weights read."""
+        return self._reads("weight")
+
+    @property
+    def buffers(self) -> tuple[Value, ...]:
+        """The buffers read."""
+        return self._reads("buffer")
+
+    def attribute(self, name: str) -> Attribute | None:
+        """The setting called `name`, or None when this operator has none."""
+        return dict(self.attributes).get(name)
+
+    @property
+    def groups(self) -> int:
+        """Groups of a convolution, from its shapes."""
+        weight = self.operands[1].shape
+        image = self.output[0] if self.attribute("transposed") else self.operands[0]
+        return image.shape[1 - len(weight)] // weight[1]
+
+    @property
+    def variant(self) -> str | None:
+        """What sort of convolution: pointwise, depthwise, grouped or standard; None for other kinds."""
+        if self.kind != "conv":
+            return None
+        image, weight = self.operands[0].shape, self.operands[1].shape
+        if self.groups == 1:
+            return "pointwise" if prod(weight[2:]) == 1 else "standard"
+        return "depthwise" if self.groups == image[1 - len(weight)] else "grouped"
+
+
+def _plus(a: Count, b: Count) -> Count:
+    if a is None or b is None:
+        return a if b is None else b
+    return a + b
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an operator, or any sum of them, costs. Every count is exact; None is unknown.
+
+    A sum skips what is unknown, and is unknown where nothing is known: `Report.complete` says
+    whether anything was skipped.
+
+    Attributes:
+        params: learned scalars, each counted once.
+        macs: multiply-accumulates of convolutions, linear layers and matrix products, without bias.
+        flops: all arithmetic, two per multiply-accumulate.
+        activations: output elements of convolutions, linear layers and matrix products.
+        reads: elements read (activations, weights, buffers), each distinct one once per operator.
+        writes: elements written.
+        sized: of the elements read and written, those whose item size is fixed (an int64 index).
+        sized_bytes: the bytes of those.
+    """
+
+    params: int = 0
+    macs: Count = 0
+    flops: Count = 0
+    activations: Count = 0
+    reads: int = 0
+    writes: int = 0
+    sized: int = 0
+    sized_bytes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.params + other.params,
+            _plus(self.macs, other.macs),
+            _plus(self.flops, other.flops),
+            _plus(self.activations, other.activations),
+            self.reads + other.reads,
+            self.writes + other.writes,
+            self.sized + other.sized,
+            self.sized_bytes + other.sized_bytes,
+        )
+
+    @property
+    def memory_access(self) -> int:
+        """Elements read and written: ideal cache, no fusion."""
+        return self.reads + self.writes
+
+    def memory_access_bytes(self, itemsize: int = 4) -> int:
+        """Bytes read and written when an element takes `itemsize` bytes."""
+        return (self.memory_access - self.sized) * itemsize + self.sized_bytes
+
+    def params_bytes(self, itemsize: int = 4) -> int:
+        """Bytes of the learned scalars when each takes `itemsize` bytes."""
+        return self.params * itemsize
+
+    def arithmetic_intensity(self, itemsize: int = 4) -> float | None:
+        """Flops per byte of memory access; None when flops are unknown or no byte moves."""
+        moved = self.memory_access_bytes(itemsize)
+        return None if self.flops is None or moved == 0 else self.flops / moved
+
+    def totals(self, itemsize: int = 4) -> dict[str, int | float | None]:
+        """The columns of a total, by name, when an element takes `itemsize` bytes."""
+        return {
+            "params": self.params,
+            "macs": self.macs,
+            "flops": self.flops,
+            "activations": self.activations,
+            "reads": self.reads,
+            "writes": self.writes,
+            "memory_access": self.memory_access,
+            "memory_access_bytes": self.memory_access_bytes(itemsize),
+            "arithmetic_intensity": self.arithmetic_intensity(itemsize),
+            "params_bytes": self.params_bytes(itemsize),
+        }
+
+
+def total(costs: list[Cost]) -> Cost:
+    """The sum of `costs`, zero in everything when there are none."""
+    return sum(costs[1:], costs[0]) if costs else Cost()
+
+
+def si(count: int) -> str:
+    """`count` to four significant digits with its SI prefix: 300774272 -> '300.8 M'.
+
+    Rounds before choosing the prefix, so 999999 is '1.000 M'. Below 1000 the count is exact.
+    """
+    if abs(count) < 1000:
+        return str(count)
+    for power, prefix in enumerate("kMGTPE", 1):  # noqa: B007 (the last one is the answer)
+        text = f"{count / 1000**power:#.4g}"
+        if abs(float(text)) < 1000:
+            break
+    return f"{text.removesuffix('.')} {prefix}"

@@ -1,0 +1,244 @@
+"""What was analysed and what it costs: rows, totals, groupings and filters."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from mbanalyze._version import __version__
+from mbanalyze.cost import ITEM_SIZES, Cost, Op, Shape, Value, total
+from mbanalyze.formulas import cost
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+CONVENTION = "mbanalyze/1"
+"""The meaning of every column; a change to any raises the number."""
+
+Method = Literal["closed-form", "trace"]
+
+
+class ReportError(ValueError):
+    """A grouping, format or dtype that reports do not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operator and what it costs."""
+
+    op: Op
+    cost: Cost
+
+    def as_dict(self) -> dict[str, Any]:
+        """The columns of a row, by name; unknown counts are None."""
+        return {
+            "path": self.op.path,
+            "kind": self.op.kind,
+            "variant": self.op.variant,
+            "inputs": _shapes(self.op.inputs),
+            "weights": _shapes(self.op.weights),
+            "output": _shapes(self.op.output),
+            "params": self.cost.params,
+            "macs": self.cost.macs,
+            "flops": self.cost.flops,
+            "activations": self.cost.activations,
+            "reads": self.cost.reads,
+            "writes": self.cost.writes,
+        }
+
+
+def _shapes(values: tuple[Value, ...]) -> list[list[int]]:
+    return [list(value.shape) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that share a key, and what they cost together."""
+
+    key: str
+    rows: tuple[Row, ...]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """An operator that no formula counts, where it ran and how often."""
+
+    operator: str
+    path: str
+    times: int
+
+
+def block(path: str) -> str:
+    """The block that a module is part of: its path up to the first number, else its first name.
+
+    >>> block("features.3.conv.0.0"), block("layer1.0.bn1"), block("classifier")
+    ('features.3', 'layer1.0', 'classifier')
+    """
+    numbered = re.match(r"(?:[^.]+\.)*?\d+(?=\.|$)", path)
+    return numbered.group() if numbered else path.split(".", 1)[0]
+
+
+KEYS: dict[str, Callable[[Row], str]] = {
+    "op": lambda row: row.op.path,
+    "module": lambda row: row.op.path,
+    "block": lambda row: block(row.op.path),
+    "kind": lambda row: row.op.kind,
+}
+"""What rows can be grouped by. `op` leaves each row on its own."""
+
+
+def choose(what: str, given: str, known: Mapping[str, object]) -> str:
+    """`given`, if it is one of `known`.
+
+    Raises:
+        ReportError: it is not; the message lists what is.
+    """
+    if given not in known:
+        raise ReportError(f"unknown {what} {given!r}: choose one of {', '.join(known)}")
+    return given
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of mbanalyze, of Python, and of the installed `packages`, by name."""
+    from importlib.metadata import version
+
+    return {
+        "mbanalyze": __version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a network costs, operator by operator, and how that was found.
+
+    Attributes:
+        model: what the user called it.
+        options: its hyper-parameters.
+        input: shapes of the inputs.
+        method: `closed-form` or `trace`.
+        rows: every operator in order, with its cost.
+        dtype: what an element is taken to be where bytes are asked for: a key of `ITEM_SIZES`.
+        free: what ran at no cost, by name, with how often (a closed form lists none).
+        unused_params: names of the parameters that the forward never read.
+        versions: of what produced the report.
+    """
+
+    model: str
+    options: Mapping[str, Any]
+    input: tuple[Shape, ...]
+    method: Method
+    rows: tuple[Row, ...]
+    dtype: str = "float32"
+    free: Mapping[str, int] = field(default_factory=dict)
+    unused_params: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def __post_init__(self) -> None:
+        choose("dtype", self.dtype, ITEM_SIZES)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return ITEM_SIZES[self.dtype]
+
+    @cached_property
+    def totals(self) -> Cost:
+        """The sum over all rows: a lower bound unless the report is `complete`."""
+        return total([row.cost for row in self.rows])
+
+    @cached_property
+    def uncounted(self) -> tuple[Uncounted, ...]:
+        """Every operator that nobody could count; empty when the report is complete."""
+        times = Counter((r.op.kind, r.op.path) for r in self.rows if r.cost.flops is None)
+        return tuple(Uncounted(kind, path, n) for (kind, path), n in times.items())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operator was counted."""
+        return not self.uncounted
+
+    def by(self, key: str) -> tuple[Group, ...]:
+        """Rows grouped by `op`, `module`, `block` or `kind`, in order of first appearance.
+
+        Raises:
+            ReportError: `key` is none of these.
+        """
+        of = KEYS[choose("grouping", key, KEYS)]
+        if key == "op":
+            return tuple(Group(of(row), (row,), row.cost) for row in self.rows)
+        groups: dict[str, list[Row]] = {}
+        for row in self.rows:
+            groups.setdefault(of(row), []).append(row)
+        return tuple(
+            Group(name, tuple(rows), total([row.cost for row in rows])) for name, rows in groups.items()
+        )
+
+    def only(self, *kinds: str) -> Report:
+        """The same report with rows of these kinds alone.
+
+        `only("conv", "linear", "matmul")` is the convention of counters that see nothing else.
+        """
+        return replace(self, rows=tuple(row for row in self.rows if row.op.kind in kinds))
+
+    def columns(self, by: str | None = None) -> list[str]:
+        """The names that each of `records(by)` has."""
+        if by is None:
+            return list(Row(Op("", "", (), ()), Cost()).as_dict())
+        return ["key", "ops", *Cost().totals()]
+
+    def records(self, by: str | None = None) -> list[dict[str, Any]]:
+        """Rows as dicts: one an operator, or one a group with its key, size and totals."""
+        if by is None:
+            return [row.as_dict() for row in self.rows]
+        return [
+            {"key": group.key, "ops": len(group.rows), **group.cost.totals(self.itemsize)}
+            for group in self.by(by)
+        ]
+
+    def frame(self, by: str | None = None) -> pd.DataFrame:
+        """`records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self.records(by), columns=self.columns(by))
+        return frame.astype(dict.fromkeys(("macs", "flops", "activations"), "Int64"))
+
+    def to(self, format: str, by: str | None = None) -> str:
+        """The report as text: a `table`, `markdown`, `csv` or `json`.
+
+        Args:
+            format: a key of `render.FORMATS`.
+            by: the grouping of its rows; by default modules where people read, operators elsewhere.
+
+        Raises:
+            ReportError: unknown format or grouping.
+        """
+        from mbanalyze.render import FORMATS
+
+        return FORMATS[choose("format", format, FORMATS)](self, by)
+
+    def __repr__(self) -> str:
+        return self.to("table")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from mbanalyze.render import table
+
+        yield table(self, None, options.max_width)
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render import html
+
+        return html(self)
+
+
+def rows(ops: list[Op] | tuple[Op, ...]) -> tuple[Row, ...]:
+    """Each operator with its cost."""
+    return tuple(Row(op, cost(op)) for op in ops)

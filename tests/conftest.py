@@ -1,0 +1,31 @@
+"""Every report that any test makes has rows that sum to its totals, in every column and grouping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mbanalyze.report import KEYS, Report
+
+
+@pytest.fixture(autouse=True)
+def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """After the test, add up each column of each report it made."""
+    made: list[Report] = []
+    check = Report.__post_init__
+
+    def remember(report: Report) -> None:
+        check(report)
+        made.append(report)
+
+    monkeypatch.setattr(Report, "__post_init__", remember)
+    yield
+    for report in made:
+        totals = report.totals.totals(report.itemsize)
+        del totals["arithmetic_intensity"]
+        for by in (None, *KEYS):
+            records = report.records(by)
+            for column in totals.keys() & set(report.columns(by)):
+                known = [record[column] for record in records if record[column] is not None]
+                assert totals[column] == (sum(known) if known or not records else None), (by, column)

@@ -1,0 +1,66 @@
+"""Factories of models, good and bad, as a user might have them in a file."""
+
+import torch
+from torch import nn
+
+print("a script may talk while it is imported")
+
+number = 7
+ready = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+
+def build(width: int = 8, bias: bool = True) -> nn.Module:
+    """A small network."""
+    print("and while it builds")
+    return nn.Sequential(nn.Conv2d(3, width, 3, bias=bias), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)).eval()
+
+
+def small(width: int = 8) -> nn.Module:
+    """A smaller one, with a width."""
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU())
+
+
+def two(scale: float = 1.0) -> nn.Module:
+    """A network of two inputs."""
+
+    class Two(nn.Module):
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return x * scale + y
+
+    return Two()
+
+
+def strange() -> nn.Module:
+    """A network with an operator that nobody counts."""
+
+    class Strange(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cumsum(x, 1)
+
+    return nn.Sequential(Strange(), nn.ReLU())
+
+
+def picky() -> nn.Module:
+    """A network that looks at its values."""
+
+    class Picky(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x if x.sum() > 0 else -x
+
+    return nn.Sequential(nn.ReLU(), Picky())
+
+
+def broken() -> nn.Module:
+    """A factory that fails."""
+    message = "first line\nsecond line"
+    raise KeyError(message)
+
+
+def leave() -> nn.Module:
+    """A factory that exits."""
+    raise SystemExit(3)
+
+
+def dictionary() -> dict[str, nn.Module]:
+    """Not a network."""
+    return {"model": ready}

@@ -1,0 +1,72 @@
+"""What may import what, and what is public."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import mbanalyze
+
+HEAVY = ("torch", "pandas", "matplotlib", "fvcore")
+LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
+
+
+def heavy_modules(code: str) -> str:
+    """Which heavy packages are loaded once `code` has run in a fresh interpreter."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True
+    )
+    return ran.stdout.splitlines()[-1]
+
+
+REPORT = """
+import sys
+from mbanalyze import cli
+sys.argv = ["mbanalyze", "report", "mobilenet_v2", "--format", "{format}"]
+try:
+    cli.main()
+except SystemExit as left:
+    assert left.code == 0
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import mbanalyze",
+        "import mbanalyze; mbanalyze.count('mobilenet_v2').to('table')",
+        *(REPORT.format(format=format) for format in ("table", "markdown", "csv", "json")),
+    ],
+)
+def test_a_closed_form_needs_no_torch(code: str) -> None:
+    """Importing the package and reporting in closed form load none of the heavy packages."""
+    assert heavy_modules(code) == "[]"
+
+
+@pytest.mark.parametrize("heavy", HEAVY)
+def test_the_test_above_can_fail(heavy: str) -> None:
+    """It sees a heavy package that is loaded."""
+    assert f"'{heavy}'" in heavy_modules(f"import {heavy}")
+
+
+def test_the_public_surface_is_a_list() -> None:
+    """`__all__` is what has no underscore and is no accident of importing submodules, sorted."""
+    names = {name for name, value in vars(mbanalyze).items() if not isinstance(value, ModuleType)}
+    public = {name for name in names if not name.startswith("_")} | {"layers", "__version__"}
+
+    assert sorted(public) == mbanalyze.__all__
+
+
+SOURCES = sorted(Path(mbanalyze.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_no_name_says_mac(path: Path) -> None:
+    """It is multiply-accumulate in one paper and memory access cost in the next."""
+    words = path.read_text().replace("_", " ").replace(".", " ").split()
+
+    assert not {"mac", "MAC"} & set(words)

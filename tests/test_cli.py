@@ -1,0 +1,379 @@
+"""The command line, as a user and as a script meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from witness import DATA
+
+from mbanalyze import cli, count
+
+NETS = str(DATA / "nets.py")
+
+
+class Ran(NamedTuple):
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process."""
+
+    def run_(*args: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["mbanalyze", *args])
+        monkeypatch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return Ran(int(left.value.code or 0), captured.out, captured.err)
+
+    return run_
+
+
+def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process of its own."""
+    command = [sys.executable, "-m", "mbanalyze", *args]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def test_a_report_is_what_the_library_says(run: Run) -> None:
+    """The command is a few lines over `count`."""
+    ran = run("report", "mobilenet_v2", "--alpha", "0.75", "--resolution", "192")
+
+    assert ran == (0, count("mobilenet_v2", alpha=0.75, resolution=192).to("table"), "")
+
+
+@pytest.mark.parametrize("format", ["markdown", "csv", "json"])
+@pytest.mark.parametrize("by", [None, "block"])
+def test_formats(run: Run, format: str, by: str | None) -> None:
+    """Every format, with and without a grouping, is the library's text."""
+    grouping = ["--by", by] if by else []
+    ran = run("report", "mobilenet_v1", "--set", "shallow=true", "--format", format, *grouping)
+
+    assert ran == (0, count("mobilenet_v1", shallow=True).to(format, by), "")
+
+
+def test_options_reach_the_report(run: Run) -> None:
+    """Batch, dtype and settings are in the document."""
+    ran = run(
+        *("report", "mobilenet_v2", "--batch", "2", "--dtype", "int8", "--set", "num_classes=10"),
+        *("--format", "json"),
+    )
+    document = json.loads(ran.out)
+
+    assert document["input"] == [[2, 3, 224, 224]]
+    assert document["options"] == {"alpha": 1.0, "resolution": 224, "num_classes": 10, "round_nearest": 8}
+    assert document["totals"]["memory_access_bytes"] == document["totals"]["memory_access"]
+
+
+def test_trace_and_closed_form_print_the_same_rows(run: Run) -> None:
+    """Only the method, the versions and what was free differ."""
+    one, other = (
+        json.loads(run("report", "mobilenet_v2", "--alpha", "0.35", "--format", "json", *extra).out)
+        for extra in ([], ["--trace"])
+    )
+
+    assert one["rows"] == other["rows"]
+    assert one["totals"] == other["totals"]
+    assert (one["method"], other["method"]) == ("closed-form", "trace")
+    assert other["free"] == {"flatten": 1, "dropout": 1}
+
+
+def test_a_factory_in_a_file(run: Run) -> None:
+    """Its chatter goes to stderr, its arguments come from --set, its input from --input."""
+    ran = run("report", f"{NETS}:small", "--input", "1,3,8,8", "--set", "width=4", "--format", "json")
+    document = json.loads(ran.out)
+
+    assert ran.code == 0
+    assert document["method"] == "trace"
+    assert document["options"] == {"width": 4}
+    # 4 filters of 3 x 3 x 3 over 6 x 6
+    assert document["totals"]["macs"] == 4 * 36 * 27
+    assert "talk while it is imported" in ran.err
+
+
+def test_a_factory_in_a_package(run: Run) -> None:
+    """package.module:factory, a class here; and --alpha is an argument like any other."""
+    ran = run(
+        *("report", "mbanalyze.models:MobileNetV1", "--alpha", "0.25"),
+        *("--input", "1,3,224,224", "--format", "json"),
+    )
+
+    assert json.loads(ran.out)["totals"]["macs"] == 41_030_272
+
+
+def test_a_factory_beside_the_user(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules in the current directory are found, and can import their neighbours."""
+    (tmp_path / "neighbour_net.py").write_text("from torch.nn import ReLU\n")
+    (tmp_path / "own_net.py").write_text("from neighbour_net import ReLU\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert run("report", "own_net:ReLU", "--input", "2,2").code == 0
+    assert run("report", "own_net.py:ReLU", "--input", "2,2").code == 0
+    assert str(tmp_path) not in sys.path
+
+
+def test_a_module_that_is_already_built(run: Run) -> None:
+    """A name that holds a module is as good as a factory."""
+    assert "conv standard" in run("report", f"{NETS}:ready", "--input", "1,3,8,8").out
+
+
+def test_two_inputs(run: Run) -> None:
+    """--input is given once for each, in order."""
+    ran = run("report", f"{NETS}:two", "--input", "2,3", "--input", "1,3", "--format", "json")
+
+    assert json.loads(ran.out)["input"] == [[2, 3], [1, 3]]
+
+
+def test_what_is_not_counted_is_said(run: Run) -> None:
+    """An unknown operator makes the report incomplete, not the command fail."""
+    ran = run("report", f"{NETS}:strange", "--input", "2,3", "--format", "json")
+    document = json.loads(ran.out)
+
+    assert ran.code == 0
+    assert document["complete"] is False
+    assert document["uncounted"] == [{"operator": "aten::cumsum", "path": "0", "times": 1}]
+    assert document["rows"][0]["macs"] is None
+
+
+BAD = [
+    (["report", "mobilenet_v9"], "unknown model 'mobilenet_v9': nearest are mobilenet_v2, mobilenet_v1"),
+    (["report", "resnet"], "unknown model 'resnet'"),
+    (["report"], "Missing argument"),
+    (["reprot", "mobilenet_v2"], "No such command 'reprot'"),
+    (["report", "mobilenet_v2", "--alpha", "0"], "alpha must be a number above 0"),
+    (["report", "mobilenet_v2", "--alpha", "-0.5"], "alpha must be a number above 0"),
+    (["report", "mobilenet_v2", "--alpha", "nan"], "alpha must be a number above 0"),
+    (["report", "mobilenet_v2", "--alpha", "inf"], "alpha must be a number above 0"),
+    (["report", "mobilenet_v2", "--alpha", "wide"], "--alpha"),
+    (["report", "mobilenet_v2", "--set", "alpha=wide"], "alpha must be a number above 0"),
+    (["report", "mobilenet_v2", "--resolution", "0"], "resolution must be a whole number from 1"),
+    (["report", "mobilenet_v2", "--resolution", "-3"], "resolution must be a whole number from 1"),
+    (["report", "mobilenet_v2", "--resolution", "99.5"], "--resolution"),
+    (["report", "mobilenet_v2", "--batch", "0"], "batch must be a whole number"),
+    (["report", "mobilenet_v2", "--batch", "-1"], "batch must be a whole number"),
+    (["report", "mobilenet_v2", "--set", "shallow=true"], "mobilenet_v2 has no option 'shallow'"),
+    (["report", "mobilenet_v2", "--set", "alpha"], "malformed option 'alpha': give key=value"),
+    (["report", "mobilenet_v2", "--set", "=1"], "malformed option '=1'"),
+    (["report", "mobilenet_v2", "--input", "1,3,8,8"], "takes its input from resolution and batch"),
+    (["report", "mobilenet_v2", "--format", "yaml"], "'yaml' is not one of"),
+    (["report", "mobilenet_v2", "--by", "layer"], "'layer' is not one of"),
+    (["report", "mobilenet_v2", "--dtype", "int3"], "'int3' is not one of"),
+    (["report", "mobilenet_v2", "--nonsense"], "No such option: --nonsense"),
+    (
+        ["report", "no.such.module:build", "--input", "1,3"],
+        "cannot import no.such.module: ModuleNotFoundError",
+    ),
+    (["report", "no_such_file.py:build", "--input", "1,3"], "there is no file no_such_file.py"),
+    (["report", f"{NETS}:absent", "--input", "1,3"], "has no 'absent'"),
+    (["report", f"{NETS}:number", "--input", "1,3"], "is a int, not something to call"),
+    (["report", f"{NETS}:broken", "--input", "1,3"], "broken raised KeyError"),
+    (["report", f"{NETS}:leave", "--input", "1,3"], "leave raised SystemExit: 3"),
+    (["report", f"{NETS}:dictionary", "--input", "1,3"], "returned a dict, not a torch.nn.Module"),
+    (["report", f"{NETS}:small", "--set", "depth=2", "--input", "1,3"], "raised TypeError"),
+    (["report", f"{NETS}:small"], "needs the shape of its input"),
+    (["report", f"{NETS}:small", "--input", "1,3,x,8"], "malformed input '1,3,x,8'"),
+    (["report", f"{NETS}:small", "--input", "1,3,0,8"], "malformed input '1,3,0,8'"),
+    (["report", f"{NETS}:small", "--input", ""], "malformed input ''"),
+    (["report", f"{NETS}:small", "--input", "1,3,2,2"], "RuntimeError in module '0'"),
+    (["report", f"{NETS}:small", "--input", "99999999999,99999999999,8,8"], "no such input"),
+    (["report", f"{NETS}:picky", "--input", "2,2"], "in module '1'"),
+    (["report", f"{NETS}:small", "--batch", "2", "--input", "1,3,8,8"], "raised TypeError"),
+    (["report", "mobilenet_v2", "--output", "/no/such/folder/report.json"], "/no/such/folder"),
+    (["check", "mobilenet_v9"], "unknown model"),
+    (["check", f"{NETS}:small", "--input", "1,3,2,2"], "RuntimeError in module '0'"),
+    (["models", "--format", "csv"], "'csv' is not one of"),
+]
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"), BAD, ids=[" ".join(args).replace(NETS, "nets.py") for args, _ in BAD]
+)
+def test_bad_input_ends_in_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], problem: str
+) -> None:
+    """Exit code 2, the problem on stderr after whatever the user's code said, and nothing on stdout or disk."""
+    monkeypatch.chdir(tmp_path)
+    output = [] if "--output" in args or args[0] != "report" else ["--output", "out.txt"]
+    ran = run(*args, *output)
+    said = [line for line in ran.err.splitlines() if "a script may talk" not in line]
+
+    assert ran.code == 2
+    assert ran.out == ""
+    assert len(said) == 1
+    assert said[0].startswith("mbanalyze: error: ")
+    assert problem in said[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_traceback_from_a_process() -> None:
+    """What the tests above see in one process is what a shell sees."""
+    ran = process("report", "mobilenet_v9")
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.count("\n") == 1
+
+
+def test_output_is_written_whole(run: Run, tmp_path: Path) -> None:
+    """The file holds what stdout would, with the user's usual permissions, and nothing else is left."""
+    target = tmp_path / "report.json"
+    target.write_text("old")
+    ran = run("report", "mobilenet_v1", "--format", "json", "--output", str(target))
+    mode = stat.S_IMODE(target.stat().st_mode)
+    other = tmp_path / "other"
+    other.touch()
+
+    assert ran == (0, "", "")
+    assert target.read_text() == count("mobilenet_v1").to("json")
+    assert mode == stat.S_IMODE(other.stat().st_mode)
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "other"}
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing half-written, no temporary file."""
+    target = tmp_path / "report.json"
+    target.write_text("old")
+
+    def full(_: Path, __: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        cli._write(target, "new")
+
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_output_to_a_device(run: Run) -> None:
+    """What is no regular file is written to, not replaced."""
+    assert run("report", "mobilenet_v1", "--output", "/dev/null").code == 0
+    assert not Path("/dev/null").is_file()
+
+
+def test_check_agrees(run: Run) -> None:
+    """Closed form, trace, fvcore and parameters; the JSON has the documented keys."""
+    ran = run("check", "mobilenet_v2", "--alpha", "0.35", "--resolution", "96", "--format", "json")
+    document = json.loads(ran.out)
+    conv = next(c for c in document["comparisons"] if c["what"] == "fvcore/conv")
+
+    assert ran.code == 0
+    assert document["agree"] is True
+    assert list(conv) == ["what", "ours", "theirs", "agree", "reason"]
+    assert conv["ours"] == conv["theirs"] > 0
+    assert "fvcore/conv" in run("check", "mobilenet_v1", "--alpha", "0.25", "--resolution", "32").out
+
+
+def test_check_says_no(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disagreement is exit code 1, with the result on stdout."""
+    (tmp_path / "norm_net.py").write_text("from torch.nn import LayerNorm\n")
+    monkeypatch.chdir(tmp_path)
+    options = ("norm_net:LayerNorm", "--set", "normalized_shape=5", "--input", "2,5")
+    ran = run("check", *options, "--format", "json")
+    reported = run("report", *options, "--check")
+
+    assert ran.code == 1
+    assert json.loads(ran.out)["agree"] is False
+    assert reported.code == 1
+    assert "NO" in reported.out
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
+def test_report_with_check(run: Run, tmp_path: Path, format: str) -> None:
+    """The agreement comes after the report, inside the JSON document, and beside a CSV."""
+    options = (
+        "report",
+        "mobilenet_v1",
+        "--alpha",
+        "0.25",
+        "--resolution",
+        "32",
+        "--format",
+        format,
+        "--check",
+    )
+    ran = run(*options)
+    written = run(*options, "--output", str(tmp_path / "out"))
+
+    assert ran.code == written.code == 0
+    assert ran.out == (tmp_path / "out").read_text()
+    assert "fvcore/conv" in (ran.err if format == "csv" else ran.out)
+    if format == "json":
+        assert json.loads(ran.out)["check"]["agree"] is True
+
+
+def test_models_lists_names_options_and_papers(run: Run) -> None:
+    """For people and for programs."""
+    known = json.loads(run("models", "--format", "json").out)
+    table = run("models").out
+
+    assert [model["name"] for model in known] == ["mobilenet_v1", "mobilenet_v2"]
+    for model in known:
+        assert model["name"] in table
+        assert "arXiv:" in model["paper"]
+        for option in model["options"]:
+            assert list(option) == ["name", "type", "default", "help"]
+            assert option["name"] in table
+
+
+def test_help_has_examples(run: Run) -> None:
+    """Every command explains itself; no arguments at all is a question, not an error."""
+    assert "mbanalyze report mobilenet_v2 --alpha 0.75" in run("report", "--help").out
+    assert "mbanalyze check mobilenet_v2" in run("check", "-h").out
+    assert run() == run("--help")
+    assert run().code == 0
+    assert run("--version").out.startswith("mbanalyze 0.")
+
+
+def test_names_complete() -> None:
+    """The shell is offered the architectures that begin as typed."""
+    typed = {
+        "_MBANALYZE_COMPLETE": "complete_bash",
+        "COMP_WORDS": "mbanalyze report mobilenet_",
+        "COMP_CWORD": "2",
+    }
+
+    assert process(**typed).stdout.split() == ["mobilenet_v1", "mobilenet_v2"]
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`mbanalyze report ... | head -1` says nothing of a broken pipe."""
+    shell = f"{sys.executable} -m mbanalyze report mobilenet_v2 --format json | head -c 10"
+    ran = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+
+    assert (ran.stdout, ran.stderr) == ('{\n  "schem', "")
+
+
+def test_a_terminal_without_unicode_gets_a_report() -> None:
+    """What cannot be encoded is replaced; the numbers are there."""
+    ran = process("report", "mobilenet_v1", PYTHONIOENCODING="ascii")
+
+    assert ran.returncode == 0
+    assert "568,740,352" in ran.stdout
+
+
+def test_width_and_colour_follow_the_environment() -> None:
+    """COLUMNS widens a table; no colour without a terminal, or with NO_COLOR."""
+    wide = process("report", "mobilenet_v1", COLUMNS="150")
+    forced = process("report", "mobilenet_v1", FORCE_COLOR="1", TERM="xterm-256color")
+    plain = process("report", "mobilenet_v1", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color")
+
+    assert "flops" in wide.stdout.splitlines()[0] + wide.stdout.splitlines()[1]
+    assert "\x1b[" not in wide.stdout
+    assert "\x1b[36m" in forced.stdout
+    assert "\x1b[36m" not in plain.stdout

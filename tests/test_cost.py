@@ -1,0 +1,90 @@
+"""Values, costs and units."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbanalyze.cost import Cost, Op, Value, si, total
+from mbanalyze.formulas import cost
+
+COUNTS = st.integers(0, 10**12)
+COSTS = st.builds(Cost, COUNTS, COUNTS | st.none(), COUNTS | st.none(), COUNTS, COUNTS, COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (101, "101"),
+        (999, "999"),
+        (1000, "1.000 k"),
+        (9_999_999, "10.00 M"),
+        (999_949, "999.9 k"),
+        (999_999, "1.000 M"),
+        (300_774_272, "300.8 M"),
+        (-1500, "-1.500 k"),
+        (10**21, "1000 E"),
+    ],
+)
+def test_si_rounds_before_it_picks_the_prefix(count: int, text: str) -> None:
+    """A count never shows as a thousand of one prefix when it is one of the next."""
+    assert text == si(count)
+
+
+@given(st.integers(0, 10**20))
+def test_si_is_within_half_a_unit_of_its_last_digit(count: int) -> None:
+    """Four significant digits are right to one part in two thousand."""
+    digits, _, prefix = si(count).partition(" ")
+    assert abs(float(digits) * 1000 ** " kMGTPE".index(prefix or " ") - count) <= count / 1999
+
+
+def test_broadcast_dimensions_hold_one_element() -> None:
+    """A stride of zero reads the same element again."""
+    # 4 x 1 distinct elements under a 4 x 5 shape
+    assert Value("weight", 0, (4, 5), strides=(1, 0)).size == 4
+    assert Value("weight", 0, (4, 5)).size == 20
+
+
+@given(COSTS, COSTS, COSTS)
+def test_cost_is_additive(a: Cost, b: Cost, c: Cost) -> None:
+    """Addition is associative and commutative, also where counts are unknown."""
+    assert (a + b) + c == a + (b + c)
+    assert a + b == b + a
+    assert total([a, b, c]) == a + b + c
+
+
+def test_unknown_is_never_zero() -> None:
+    """A sum of unknowns is unknown; a sum with something known is what is known."""
+    unknown = Cost(macs=None, flops=None, activations=None)
+
+    assert (unknown + unknown).macs is None
+    assert (unknown + Cost(macs=7)).macs == 7
+    assert total([unknown]).flops is None
+    assert unknown.arithmetic_intensity() is None
+
+
+def test_no_bytes_no_intensity() -> None:
+    """Flops per byte are undefined where no byte moves."""
+    assert Cost(flops=3).arithmetic_intensity() is None
+    assert Cost(flops=12, reads=2, writes=1).arithmetic_intensity(2) == 2.0
+
+
+def test_each_distinct_value_is_read_once() -> None:
+    """Adding a tensor to itself reads it once; two views of it are two reads."""
+    x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
+    half = Value("activation", 0, (2, 3), offset=6)
+
+    assert cost(Op("", "add", (x, x), (y,))).reads == 6
+    assert cost(Op("", "add", (x, half), (y,))).reads == 12
+
+
+def test_an_index_keeps_its_item_size() -> None:
+    """Values with an item size of their own take those bytes whatever the report's precision."""
+    index, out = Value("activation", 0, (10,), itemsize=8), Value("activation", 1, (10,))
+    moved = cost(Op("", "copy", (index,), (out,)))
+
+    assert moved.memory_access == 20
+    assert moved.memory_access_bytes(2) == 10 * 8 + 10 * 2
+    assert moved.memory_access_bytes(4) == 10 * 8 + 10 * 4

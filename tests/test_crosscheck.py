@@ -1,0 +1,150 @@
+"""Our counts against fvcore's, and what happens where they differ."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mbanalyze import ARCHS
+from mbanalyze.crosscheck import CheckError, Comparison, against_fvcore, check, same_ops
+from mbanalyze.sources import subject
+
+
+def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, Comparison]:
+    """The comparisons of a check, by what they compare."""
+    return {c.what: c for c in check(subject(what, *inputs, **options)).comparisons}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHS)
+def test_fvcore_agrees_on_a_grid(name: str) -> None:
+    """Per kind, at every alpha and resolution, with nothing unexplained."""
+    for alpha, resolution in itertools.product((0.25, 0.75, 1.0, 1.4), (96, 224, 231)):
+        compared = by_name(name, alpha=alpha, resolution=resolution)
+
+        assert all(c.agree for c in compared.values()), (alpha, resolution)
+        counted = {what for what, c in compared.items() if c.theirs is not None}
+        assert counted == {
+            "closed-form/trace",
+            "fvcore/conv",
+            "fvcore/batch_norm",
+            "fvcore/global_avg_pool",
+            "fvcore/linear",
+            "params/numel",
+        }
+        assert all(c.ours == c.theirs for c in compared.values() if c.theirs is not None)
+
+
+@pytest.mark.parametrize("options", [{"shallow": True}, {"separable": False}, {"batch": 3}])
+def test_fvcore_agrees_on_the_options(options: dict[str, Any]) -> None:
+    """The structural ones, and a batch."""
+    assert check(subject("mobilenet_v1", alpha=0.25, resolution=64, **options)).agree
+
+
+def test_what_fvcore_skips_is_not_a_disagreement() -> None:
+    """It has no count of theirs, and says so."""
+    relu = by_name("mobilenet_v1", alpha=0.25, resolution=32)["fvcore/relu"]
+
+    assert relu.ours is not None
+    assert (relu.theirs, relu.agree, relu.reason) == (None, True, "not counted")
+
+
+def test_known_differences_are_explained_exactly() -> None:
+    """A batch norm without a scale, and windows that overlap: fvcore's own number, and why."""
+    model = nn.Sequential(nn.BatchNorm2d(2, affine=False), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(3))
+    compared = by_name(model, (1, 2, 7, 7))
+
+    # 98 elements: 2 flops each and 2 each; fvcore 1 each and 2 each
+    assert compared["fvcore/batch_norm"].ours == 4 * 98
+    assert compared["fvcore/batch_norm"].theirs == 3 * 98
+    # windows of 3 x 3 at 3 x 3 places of 2 channels; fvcore 98 elements
+    assert compared["fvcore/adaptive_avg_pool"].ours == 2 * 81
+    assert compared["fvcore/adaptive_avg_pool"].theirs == 98
+    assert all(c.agree for c in compared.values())
+    assert compared["fvcore/batch_norm"].reason != compared["fvcore/adaptive_avg_pool"].reason
+
+
+def test_what_is_not_explained_disagrees() -> None:
+    """A count that fits neither our rule nor fvcore's is not waved through."""
+    report = subject(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
+    (compared,) = against_fvcore(report, {"batch_norm": 3 * 98})
+
+    assert not compared.agree
+    assert compared.reason == "unexplained"
+
+
+def test_what_only_fvcore_counts_disagrees() -> None:
+    """An operator of theirs that no formula of ours covers is named."""
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.layer_norm(x, (5,))
+
+    compared = by_name(Net(), (2, 5))
+    theirs = compared["fvcore/aten::layer_norm"]
+
+    # 10 elements, 4 flops each
+    assert theirs == Comparison(theirs.what, None, 40, False, "mbanalyze has no formula for it")
+
+
+def test_a_changed_operator_is_named() -> None:
+    """The first operator that differs between closed form and trace, both sides in words."""
+    ops = [row.op for row in subject("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
+    changed = [*ops[:3], replace(ops[3], path="elsewhere"), *ops[4:]]
+
+    assert same_ops(ops, ops).agree
+    assert "operator 3: conv in features.1.depthwise.0" in str(same_ops(ops, changed).reason)
+    assert "against nothing" in str(same_ops(ops, ops[:-1]).reason)
+
+
+def test_matrix_products_and_transposed_convolutions_agree() -> None:
+    """Macs of the other products that fvcore counts."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.up = nn.ConvTranspose2d(3, 4, 3, stride=2, groups=1)
+            self.fc = nn.Linear(9, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.up(x).flatten(2)[..., :9]
+            return self.fc(y) @ y.transpose(1, 2)[:, :5]  # type: ignore[no-any-return]
+
+    compared = by_name(Net(), (2, 3, 4, 4))
+
+    assert {"fvcore/conv", "fvcore/linear", "fvcore/matmul"} <= compared.keys()
+    assert all(c.agree and c.theirs == c.ours for w, c in compared.items() if "not" not in str(c.reason))
+
+
+def test_all_parameters_are_accounted_for() -> None:
+    """Those read and those listed as unused make up all that the module holds."""
+    model = nn.ModuleDict({"used": nn.Linear(2, 2), "head": nn.Linear(2, 5)})
+    model.forward = model["used"].forward
+
+    assert by_name(model, (1, 2))["params/numel"] == Comparison("params/numel", 21, 21, True)
+
+
+def test_fvcore_leaves_the_model_alone() -> None:
+    """It runs a copy: mode and hooks of the original stay, also when it fails."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if x.device.type == "cpu":
+                raise RuntimeError("not on this machine")
+            return self.fc(x)  # type: ignore[no-any-return]
+
+    model = Net().train()
+    with pytest.raises(CheckError, match="fvcore could not run it: RuntimeError: not on this machine"):
+        check(subject(model, (1, 3)))
+
+    assert model.training
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

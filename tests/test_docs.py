@@ -1,0 +1,90 @@
+"""The documents say what the program does."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mbanalyze import ARCHS, count
+from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.render import DROPPED, FORMATS, document
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+CONSOLE = re.findall(r"```console\n\$ mbanalyze (.*)\n((?:.*\n)*?)```", README)
+
+
+@pytest.mark.parametrize(("command", "printed"), CONSOLE, ids=[command for command, _ in CONSOLE])
+def test_commands_print_what_the_readme_shows(command: str, printed: str) -> None:
+    """Letter by letter; `...` stands for what differs between machines."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "mbanalyze", *command.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "80", "PATH": ""},
+    )
+
+    assert doctest.OutputChecker().check_output(printed, ran.stdout, doctest.ELLIPSIS), ran.stdout
+
+
+def test_the_readme_has_examples() -> None:
+    """The test above has something to run."""
+    assert len(CONSOLE) == README.count("```console") == 2
+
+
+def test_python_in_the_readme_runs() -> None:
+    """Its examples are doctests."""
+    test = doctest.DocTestParser().get_doctest(README, {}, "README", "README.md", 0)
+
+    assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
+    assert len(test.examples) > 10
+
+
+@pytest.mark.parametrize("kind", ARITHMETIC)
+def test_every_formula_is_derived(kind: str) -> None:
+    """The convention's table has a row for each kind."""
+    assert f"`{kind}`" in (ROOT / "docs/convention.md").read_text()
+
+
+def test_output_is_documented() -> None:
+    """Every key of a report, a row, a group and a total; the order in which columns give way; the formats."""
+    text = (ROOT / "docs/output.md").read_text()
+    report = document(count("mobilenet_v1"))
+    keys = {*report, *report["totals"], *report["rows"][0], *count("mobilenet_v1").columns("kind")}
+
+    assert {key for key in keys if f"`{key}`" not in text} == set()
+    assert ", ".join(DROPPED).replace("kind, ops", "kind or ops") in text
+    assert {name for name in FORMATS if f"--format {name}" not in text} == set()
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_every_architecture_has_exact_counts(name: str) -> None:
+    """Each is named in the tests of the networks."""
+    assert f'"{name}"' in (ROOT / "tests/test_archs.py").read_text()
+
+
+@pytest.mark.parametrize("target", ["report", "test", "test-fast", "check"])
+def test_targets_exist(target: str) -> None:
+    """What the documents tell people to make can be made."""
+    assert f"\n{target}: " in (ROOT / "Makefile").read_text()
+    assert f"make {target}" in README + (ROOT / "CONTRIBUTING.md").read_text()
+
+
+def test_ci_runs_the_readmes_command() -> None:
+    """What lands has passed what the README names."""
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+
+
+def test_the_changelog_counts_are_right() -> None:
+    """Its figures are the program's."""
+    total = count("mobilenet_v2").totals
+    text = (ROOT / "CHANGELOG.md").read_text()
+
+    for value in (total.params, total.macs, total.flops, total.memory_access):
+        assert f"{value:,}" in text

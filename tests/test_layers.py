@@ -1,0 +1,190 @@
+"""The closed-form calculators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, fields
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from witness import table
+
+from mbanalyze import layers
+from mbanalyze.cost import Cost
+from mbanalyze.sketch import ShapeError
+
+SMALL = st.integers(1, 6)
+
+
+@given(size=st.integers(3, 9), channels=SMALL, stride=st.integers(1, 3), bias=st.booleans())
+def test_depthwise_is_grouped_by_channel(size: int, channels: int, stride: int, bias: bool) -> None:
+    """A depthwise convolution is a convolution whose groups equal its channels."""
+    one = layers.depthwise_conv(size, channels, 3, stride=stride, bias=bias)
+    other = layers.grouped_conv(size, channels, channels, 3, channels, stride=stride, bias=bias)
+
+    assert one == other
+
+
+@given(size=SMALL, inp=SMALL, out=SMALL)
+def test_pointwise_memory_access(size: int, inp: int, out: int) -> None:
+    """hw(c1 + c2) + c1 c2, ShuffleNet V2's G1."""
+    ours = layers.pointwise_conv(size, inp, out, bias=False)
+
+    assert size**2 * (inp + out) + inp * out == ours.memory_access
+    assert size**2 * inp * out == ours.macs
+
+
+@given(size=SMALL, inp=SMALL, out=SMALL)
+def test_pointwise_memory_access_is_bounded(size: int, inp: int, out: int) -> None:
+    """No 1x1 convolution accesses less than 2 sqrt(hwB) + B/hw, and equal channels meet it."""
+    ours = layers.pointwise_conv(size, inp, out, bias=False)
+    assert ours.macs is not None
+    bound = layers.memory_access_bound(size, ours.macs)
+
+    assert ours.memory_access >= bound - 1e-9
+    assert (inp == out) == (abs(ours.memory_access - bound) < 1e-9)
+
+
+def test_the_bound_of_the_erratum() -> None:
+    """At h = w = 56 and c1 = c2 = 128: 56^2 x 256 + 128^2 = 819,200."""
+    assert layers.pointwise_conv(56, 128, 128, bias=False).memory_access == 819_200
+    assert layers.memory_access_bound(56, 56**2 * 128**2) == 819_200
+
+
+def test_separable_reduction_is_the_ratio_of_the_costs() -> None:
+    """1/N + 1/Dk^2 of the macs of the standard convolution remain."""
+    full = layers.conv(14, 512, 512, 3, padding=1).macs
+    separable = layers.depthwise_separable(14, 512, 512, 3, padding=1, normalised=False).macs
+
+    assert full is not None
+    assert separable is not None
+    assert layers.separable_reduction(512, 3) == pytest.approx(separable / full, rel=1e-15)
+
+
+LAYERS: dict[str, tuple[Callable[..., Cost], tuple[Any, ...], dict[str, Any]]] = {
+    "conv": (layers.conv, (9, 6, 4, 3), {"groups": 2}),
+    "grouped": (layers.grouped_conv, (9, 6, 4, 3, 2), {}),
+    "depthwise": (layers.depthwise_conv, (9, 6, 3), {"multiplier": 2}),
+    "pointwise": (layers.pointwise_conv, (9, 6, 4), {}),
+    "transposed": (layers.conv_transpose, (9, 6, 4, 3), {"stride": 2, "output_padding": 1}),
+    "separable": (layers.depthwise_separable, (9, 6, 4, 3), {}),
+    "linear": (layers.linear, (6, 4), {}),
+    "batch_norm": (layers.batch_norm, (9, 6), {}),
+    "max_pool": (layers.pool, ("max", 9, 6, 2), {}),
+    "avg_pool": (layers.pool, ("avg", 9, 6, (3, 2)), {"stride": 1, "padding": 1}),
+    "global_avg_pool": (layers.global_avg_pool, (9, 6), {}),
+    "add": (layers.elementwise, ("add", 9, 6), {"inputs": 2}),
+    "hard_swish": (layers.elementwise, ("hard_swish", 9, 6), {}),
+    "concatenation": (layers.concatenation, (9, 6, 4, 2), {}),
+    "squeeze_excitation": (layers.squeeze_excitation, (9, 6, 2), {"gate": "hard_sigmoid"}),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_batch_of_two_costs_twice_a_batch_of_one(name: str) -> None:
+    """Except in params and in the weights and buffers read."""
+    layer, sizes, settings = LAYERS[name]
+    one, two = (layer(*sizes, **settings, batch=n) for n in (1, 2))
+
+    assert one.params == two.params
+    assert (2 * (one.macs or 0), 2 * (one.flops or 0)) == (two.macs, two.flops)
+    assert (2 * (one.activations or 0), 2 * one.writes) == (two.activations, two.writes)
+    stored = 2 * one.reads - two.reads
+    # a batch norm also reads a mean and a variance for each of its channels: 6 and 4 in the separable one
+    buffers = {"batch_norm": 2 * 6, "separable": 2 * (6 + 4)}.get(name, 0)
+    assert one.params + buffers == stored
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_arrays_are_many_integers(name: str) -> None:
+    """An array of sizes gives an array of counts, each what the integers give, in exact 64 bits."""
+    layer, sizes, settings = LAYERS[name]
+    batches = np.array([1, 2, 700], dtype=np.int32)
+    together = layer(*sizes, **settings, batch=batches)
+
+    for i, batch in enumerate(batches):
+        alone = layer(*sizes, **settings, batch=int(batch))
+        picked = tuple(int(np.broadcast_to(count, 3)[i]) for count in astuple(together))
+        assert astuple(alone) == picked
+
+
+def test_arrays_broadcast() -> None:
+    """Channels down a column and sizes along a row give a table."""
+    size, channels = np.array([7, 14, 28]), np.array([[8], [16]])
+    ours = layers.conv(size, channels, 2 * channels, 3, padding=1, bias=False)
+
+    # h w k^2 c 2c
+    assert (size**2 * 9 * channels * 2 * channels == ours.macs).all()
+    assert ours.macs.shape == (2, 3)  # type: ignore[union-attr]
+
+
+def test_integers_do_not_overflow_in_small_arrays() -> None:
+    """An int32 array is widened before anything is multiplied."""
+    size = np.array([4096], dtype=np.int32)
+
+    assert int(np.asarray(layers.conv(size, 512, 512, 3, padding=1).macs)[0]) == 4096**2 * 9 * 512**2
+
+
+def test_counts_of_numpy_scalars_are_integers() -> None:
+    """A NumPy integer is as good as an integer, and gives one back."""
+    ours = layers.conv(np.int64(8), np.int64(3), np.int64(4), 3)  # type: ignore[arg-type]
+
+    assert all(type(getattr(ours, field.name)) is int for field in fields(ours))
+
+
+def test_squeeze_excitation_by_hand() -> None:
+    """Pool, reduce 16 -> 4, ReLU, expand 4 -> 16, sigmoid, scale, on 5 x 5."""
+    ours = layers.squeeze_excitation(5, 16, 4)
+
+    assert ours.params == (16 * 4 + 4) + (4 * 16 + 16)
+    assert ours.macs == 16 * 4 + 4 * 16
+    #                   pool     reduce, bias    relu  expand, bias     sigmoid  scale
+    assert ours.flops == 16 * 25 + (2 * 64 + 4) + 4 + (2 * 64 + 16) + 4 * 16 + 16 * 25
+
+
+def test_one_layer_four_ways() -> None:
+    """MobileNetV1's Table 3: one 14x14x512 layer, made separable, thinner and smaller in turn."""
+
+    def separable(size: int, channels: int) -> Cost:
+        return layers.depthwise_separable(size, channels, channels, 3, padding=1, normalised=False)
+
+    ways = [
+        layers.conv(14, 512, 512, 3, padding=1, bias=False),
+        separable(14, 512),
+        separable(14, 384),  # alpha = 0.75
+        separable(10, 384),  # rho = 0.714
+    ]
+    published = [row for row in table("mobilenet_v1_layer_types.csv") if row["table"] == "3"]
+
+    assert len(published) == len(ways)
+    for row, ours in zip(published, ways, strict=True):
+        assert (int(row["computed_mult_adds"]), int(row["computed_params"])) == (ours.macs, ours.params)
+        assert ours.macs is not None
+        decimals = len(row["mult_adds_millions"].partition(".")[2])
+        assert row["mult_adds_millions"] == f"{ours.macs / 1e6:.{decimals}f}"
+        assert row["params_millions"] == f"{ours.params / 1e6:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda: layers.conv(8, 3, 4, 3, groups=2), "2 groups do not divide 3 -> 4 channels"),
+        (lambda: layers.conv_transpose(8, 4, 3, 3, groups=2), "2 groups do not divide 4 -> 3"),
+        (lambda: layers.conv(8, 0, 4, 3), "channels must be at least 1, not 0"),
+        (lambda: layers.conv(8, 3, 4, 3, stride=0), "stride must be at least 1"),
+        (lambda: layers.conv(8, 3, 4.5, 3), "out_channels must be an integer, not 4.5"),  # type: ignore[arg-type]
+        (lambda: layers.conv(8, 3, 4, (3, 3, 3)), "kernel must be one size or"),  # type: ignore[arg-type]
+        (lambda: layers.conv(np.array([8.0]), 3, 4, 3), "size must hold integers"),
+        (lambda: layers.conv(np.array([8, 2]), 3, 4, 3), "a window of"),
+        (lambda: layers.pool("mid", 8, 3, 2), "pooling is 'max' or 'avg'"),  # type: ignore[arg-type]
+        (lambda: layers.elementwise("rleu", 8, 3), "no formula for 'rleu'"),
+        (lambda: layers.conv_transpose(1, 4, 4, 1, padding=1), "leaves nothing"),
+    ],
+)
+def test_bad_sizes_say_what_is_wrong(call: Callable[[], Cost], problem: str) -> None:
+    """One sentence with the value, and nothing counted."""
+    with pytest.raises(ShapeError, match=problem):
+        call()

@@ -1,0 +1,110 @@
+"""The real modules, against torchvision's and against the tables other tools printed of them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from witness import table, torchvision
+
+from mbanalyze import ARCHS, count
+from mbanalyze.models import MODELS, MobileNetV1, MobileNetV2
+from mbanalyze.report import Report, Row
+
+
+def randomise(module: nn.Module) -> None:
+    """Random scales, shifts and running statistics, so that no batch norm is the identity."""
+    generator = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            for tensor in (part.weight, part.bias, part.running_mean, part.running_var):
+                tensor.data.uniform_(0.5, 1.5, generator=generator)
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.4])
+def test_mobilenet_v2_is_torchvisions(alpha: float) -> None:
+    """State dicts load strictly in both directions, and equal weights give equal bits."""
+    theirs = torchvision().models.mobilenet_v2(width_mult=alpha).eval()
+    ours = MobileNetV2(alpha=alpha).eval()
+    randomise(theirs)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    image = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+
+    with torch.no_grad():
+        assert torch.equal(theirs(image), ours(image))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains(name: str) -> None:
+    """One step on one batch reaches every parameter."""
+    torch.manual_seed(0)
+    model = MODELS[name](alpha=0.25, num_classes=4)
+    loss = nn.functional.cross_entropy(model(torch.rand(4, 3, 64, 64)), torch.arange(4))
+    loss.backward()  # type: ignore[no-untyped-call]
+
+    assert all(param.grad is not None and param.grad.isfinite().all() for param in model.parameters())
+
+
+def test_every_architecture_has_a_module() -> None:
+    """The two dicts name the same networks."""
+    assert list(ARCHS) == list(MODELS)
+
+
+TYPES = {"conv": "Conv2d", "batch_norm": "BatchNorm2d", "relu": "ReLU", "relu6": "ReLU6", "linear": "Linear"}
+
+
+def described(row: Row) -> tuple[str, tuple[int, ...], int]:
+    """Type, output shape without the batch, and params, as torchsummary prints them."""
+    return TYPES[row.op.kind], row.op.output[0].shape[1:], row.cost.params
+
+
+def printed(row: dict[str, str]) -> tuple[str, tuple[int, ...], int]:
+    """The same of a line that torchsummary printed."""
+    sizes = (row["output_channels"], row["output_height"], row["output_width"])
+    return row["layer_type"], tuple(int(size) for size in sizes if size), int(row["params"])
+
+
+def layers_of(report: Report) -> list[Row]:
+    """The rows that torchsummary has a line for."""
+    return [row for row in report.rows if row.op.kind in TYPES]
+
+
+def test_mobilenet_v1_layer_by_layer() -> None:
+    """Every row that torchsummary printed, in order; only the pooling is written otherwise."""
+    rows = table("torchsummary_mobilenet_v1.csv")
+    report = count(MobileNetV1(), (1, 3, 224, 224))
+
+    assert [printed(row) for row in rows if row["layer_type"] != "AvgPool2d"] == [
+        described(row) for row in layers_of(report)
+    ]
+    assert [row["layer_type"] for row in rows if row["layer_type"] not in TYPES.values()] == ["AvgPool2d"]
+    assert [row.op.kind for row in report.rows if row.op.kind not in TYPES] == ["global_avg_pool"]
+
+
+def test_mobilenet_v2_layer_by_layer() -> None:
+    """Every row that torchsummary printed, in order; dropout is free, pooling is a function, blocks are paths."""
+    rows = table("torchsummary_mobilenet_v2.csv")
+    report = count(MobileNetV2(), (1, 3, 224, 224))
+
+    assert [printed(row) for row in rows if row["layer_type"] in TYPES.values()] == [
+        described(row) for row in layers_of(report)
+    ]
+    others = [row["layer_type"] for row in rows if row["layer_type"] not in TYPES.values()]
+    assert others == ["InvertedResidual"] * 17 + ["Dropout"]
+    assert report.free["dropout"] == 1
+    assert {row.op.kind for row in report.rows if row.op.kind not in TYPES} == {"add", "global_avg_pool"}
+
+
+def test_mobilenet_v2_block_by_block() -> None:
+    """Each InvertedResidual row that torchsummary printed is its block's last output."""
+    printed_blocks = [
+        printed(row)[1]
+        for row in table("torchsummary_mobilenet_v2.csv")
+        if row["layer_type"] == "InvertedResidual"
+    ]
+    blocks = {group.key: group for group in count(MobileNetV2(), (1, 3, 224, 224)).by("block")}
+
+    assert printed_blocks == [blocks[f"features.{i}"].rows[-1].op.output[0].shape[1:] for i in range(1, 18)]

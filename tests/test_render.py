@@ -1,0 +1,215 @@
+"""Reports as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from rich.console import Console
+from torch import nn
+
+from mbanalyze import count
+from mbanalyze.crosscheck import Agreement, Comparison
+from mbanalyze.render import DROPPED, agreement_markdown, agreement_table, plain, table
+
+
+def lines(name: str, width: int, by: str | None = None) -> list[str]:
+    """The table of a known architecture, line by line, without its last, the provenance."""
+    return plain(table(count(name), by, width), width).splitlines()[:-1]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 100, 120, 200])
+@pytest.mark.parametrize("by", ["op", "module", "block", "kind"])
+def test_a_table_fits_its_width(width: int, by: str) -> None:
+    """No line is longer than asked for, and nothing is cut short."""
+    for line in lines("mobilenet_v2", width, by):
+        assert len(line) <= width or line.startswith(("not shown", "memory access"))
+        assert "…" not in line
+
+
+def test_columns_go_in_the_stated_order() -> None:
+    """Narrower tables lose the next column in the order, and say which."""
+    shown = {width: " ".join(lines("mobilenet_v2", width)) for width in (200, 110, 80, 60, 45)}
+
+    assert "not shown" not in shown[200]
+    assert f"not shown in 80 columns: {', '.join(DROPPED[:3])}" in shown[80]
+    assert f"not shown in 60 columns: {', '.join(n for n in DROPPED[:5] if n != 'ops')}" in shown[60]
+    for width, text in shown.items():
+        assert "share of macs" in text or width < 60
+
+
+def test_a_table_ends_with_exact_totals_and_provenance() -> None:
+    """Digits for those who need them, and one line that says where they come from."""
+    text = count("mobilenet_v2", alpha=0.75, resolution=192).to("table")
+
+    for exact in ("2,636,424", "153,941,888", "320,589,608", "28,227,776", "112.9 MB"):
+        assert exact in text
+    last = text.splitlines()[-1]
+    for part in (
+        "mobilenet_v2 alpha=0.75 resolution=192 num_classes=1000 round_nearest=8",
+        "input 1x3x192x192",
+        "closed-form",
+        "convention mbanalyze/1",
+    ):
+        assert part in last
+
+
+def test_a_table_names_what_is_missing() -> None:
+    """Uncounted operators, free ones and unused parameters each have a line."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(2, 2)
+
+        def forward(self, x: object) -> object:
+            return x.view(-1).cumsum(0)  # type: ignore[attr-defined]
+
+    text = count(Net(), (3,)).to("table")
+
+    assert "lower bounds: aten::cumsum in (model)" in text
+    assert "free: view x 1" in text
+    assert "parameters never read: head.weight, head.bias" in text
+    assert " ? " in text
+
+
+def test_shares_are_drawn_to_scale() -> None:
+    """All of it is a full bar, an eighth of a cell is the least that shows."""
+    text = count(nn.Linear(2, 2), (1, 2)).to("table")
+
+    assert "██████ 100.0 %" in text
+
+
+def test_json_is_the_documented_schema() -> None:
+    """Every key, in order, with shapes as lists and no null that is a zero."""
+    document = json.loads(count("mobilenet_v2", resolution=192).to("json"))
+
+    assert list(document) == [
+        "schema",
+        "model",
+        "options",
+        "input",
+        "method",
+        "convention",
+        "versions",
+        "dtype",
+        "complete",
+        "totals",
+        "rows",
+        "uncounted",
+        "free",
+        "unused_params",
+    ]
+    assert document["schema"] == "mbanalyze.report/1"
+    assert document["input"] == [[1, 3, 192, 192]]
+    assert document["method"] == "closed-form"
+    assert document["complete"] is True
+    assert list(document["totals"]) == [
+        "params",
+        "macs",
+        "flops",
+        "activations",
+        "reads",
+        "writes",
+        "memory_access",
+        "memory_access_bytes",
+        "arithmetic_intensity",
+        "params_bytes",
+    ]
+    assert document["rows"][0] == {
+        "path": "features.0.0",
+        "kind": "conv",
+        "variant": "standard",
+        "inputs": [[1, 3, 192, 192]],
+        "weights": [[32, 3, 3, 3]],
+        "output": [[1, 32, 96, 96]],
+        "params": 864,
+        "macs": 864 * 96 * 96,
+        "flops": 2 * 864 * 96 * 96,
+        "activations": 32 * 96 * 96,
+        "reads": 3 * 192 * 192 + 864,
+        "writes": 32 * 96 * 96,
+    }
+
+
+@pytest.mark.parametrize("by", ["op", "module", "block", "kind"])
+def test_json_groups(by: str) -> None:
+    """With a grouping, rows have a key, a size and the totals' keys."""
+    document = json.loads(count("mobilenet_v1").to("json", by))
+
+    assert all(list(row) == ["key", "ops", *document["totals"]] for row in document["rows"])
+    assert sum(row["ops"] for row in document["rows"]) == 83
+
+
+def test_csv_has_the_columns_of_the_rows_and_nothing_else() -> None:
+    """Shapes with x between sizes, unknown as nothing."""
+
+    class Net(nn.Module):
+        def forward(self, x: object) -> object:
+            return x.cumsum(0)  # type: ignore[attr-defined]
+
+    text = count(Net(), (3, 4)).to("csv")
+    (row,) = csv.DictReader(io.StringIO(text))
+
+    assert text.splitlines()[0].split(",") == count("mobilenet_v1").columns()
+    assert (row["macs"], row["flops"], row["reads"], row["inputs"]) == ("", "", "12", "3x4")
+    assert len(count("mobilenet_v1").to("csv").splitlines()) == 1 + 83
+
+
+def test_markdown_escapes_what_would_leave_its_cell() -> None:
+    """A pipe in a module's name does not make another column."""
+    model = nn.Sequential()
+    model.add_module("a|b", nn.ReLU())
+    text = count(model, (1, 2)).to("markdown")
+
+    assert "| a\\|b | relu |" in text
+
+
+def test_markup_in_a_name_is_only_a_name() -> None:
+    """A module called like rich or HTML markup is printed as it is called."""
+    model = nn.Sequential()
+    model.add_module("[bold]<b>&", nn.ReLU())
+    report = count(model, (1, 2))
+
+    assert "[bold]<b>&" in report.to("table")
+    assert "[bold]&lt;b&gt;&amp;" in report._repr_html_()
+
+
+def test_a_report_shows_itself() -> None:
+    """At a prompt, on a rich console and in a notebook."""
+    report = count("mobilenet_v1", alpha=0.25)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(report)
+
+    assert "41,030,272" in repr(report)
+    assert "41,030,272" in console.export_text()
+    assert report._repr_html_().count("<tr>") == 1 + len(report.by("module")) + 1
+
+
+def test_an_empty_network_has_an_empty_report() -> None:
+    """No operator, no row, zero in every total."""
+    report = count(nn.Identity(), (1, 2))
+
+    assert report.totals.totals(4) == {
+        **dict.fromkeys(report.totals.totals(4), 0),
+        "arithmetic_intensity": None,
+    }
+    assert report.to("csv").splitlines() == [",".join(report.columns())]
+    assert json.loads(report.to("json"))["rows"] == []
+    assert "total" in report.to("table")
+    assert "total" in report.to("markdown")
+
+
+def test_agreement_for_people() -> None:
+    """Disagreement stands out, and what one side does not count is empty."""
+    agreement = Agreement(
+        (
+            Comparison("fvcore/conv", 1000, 900, False, "unexplained"),
+            Comparison("fvcore/relu", 5, None, True, "not counted"),
+        )
+    )
+
+    assert "fvcore/conv  1,000     900     NO  unexplained" in plain(agreement_table(agreement), 80)
+    assert "| fvcore/relu | 5 |  | yes | not counted |" in agreement_markdown(agreement)

@@ -1,0 +1,128 @@
+"""Reports: rows, groups, filters, frames."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from mbanalyze import count
+from mbanalyze.report import ReportError, block
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("features.3.conv.0.0", "features.3"),
+        ("layer1.0.bn1", "layer1.0"),
+        ("conv1", "conv1"),
+        ("classifier.1", "classifier.1"),
+        ("inception3a.branch1.conv", "inception3a"),
+        ("encoder.layers.11.mlp.0", "encoder.layers.11"),
+        ("", ""),
+    ],
+)
+def test_blocks(path: str, name: str) -> None:
+    """The path up to its first number, else its first name."""
+    assert name == block(path)
+
+
+def test_groups_of_mobilenet_v2() -> None:
+    """19 numbered features, the root's pooling and the classifier; six kinds."""
+    report = count("mobilenet_v2")
+
+    assert [group.key for group in report.by("block")] == [
+        *(f"features.{i}" for i in range(19)),
+        "",
+        "classifier.1",
+    ]
+    assert {group.key: len(group.rows) for group in report.by("kind")} == {
+        "conv": 52,
+        "batch_norm": 52,
+        "relu6": 35,
+        "add": 10,
+        "global_avg_pool": 1,
+        "linear": 1,
+    }
+    assert len(report.by("op")) == len(report.rows) == 151
+
+
+def test_a_module_that_runs_twice_is_one_group() -> None:
+    """Rows of one path are together, whatever ran in between."""
+    twice = nn.ReLU()
+    report = count(nn.Sequential(twice, nn.Linear(2, 2), twice), (1, 2))
+
+    assert [(group.key, len(group.rows)) for group in report.by("module")] == [("0", 2), ("1", 1)]
+
+
+def test_filters() -> None:
+    """The narrow convention is a filter over kinds, and the rest of the report stays."""
+    report = count("mobilenet_v2")
+    narrow = report.only("conv", "linear", "matmul")
+
+    assert narrow.totals.macs == report.totals.macs
+    assert narrow.totals.flops == 2 * 300_774_272 + 1000
+    assert narrow.model == report.model
+
+
+def test_frames() -> None:
+    """A column for each name, nullable integers for what may be unknown."""
+    frame = count("mobilenet_v2").frame()
+    kinds = count("mobilenet_v2").frame(by="kind").set_index("key")
+
+    assert list(frame.columns) == [
+        "path",
+        "kind",
+        "variant",
+        "inputs",
+        "weights",
+        "output",
+        "params",
+        "macs",
+        "flops",
+        "activations",
+        "reads",
+        "writes",
+    ]
+    assert len(frame) == 151
+    assert frame["macs"].sum() == 300_774_272
+    assert kinds.loc["conv", "macs"] == 299_494_272
+    assert list(count(nn.Identity(), (1, 2)).frame().columns) == list(frame.columns)
+
+
+def test_unknown_counts_in_frames() -> None:
+    """Unknown is missing, not zero."""
+
+    class Net(nn.Module):
+        def forward(self, x: object) -> object:
+            return x.cumsum(0)  # type: ignore[attr-defined]
+
+    frame = count(Net(), (3,)).frame()
+
+    assert frame["macs"].isna().tolist() == [True]
+    assert str(frame["macs"].dtype) == "Int64"
+
+
+def test_bytes_follow_the_dtype() -> None:
+    """Elements stay, bytes are a multiplication."""
+    single, eighth = count("mobilenet_v2"), count("mobilenet_v2", dtype="int8")
+
+    assert single.totals == eighth.totals
+    assert single.totals.memory_access_bytes(single.itemsize) == 4 * eighth.totals.memory_access_bytes(1)
+    assert eighth.itemsize == 1
+
+
+@pytest.mark.parametrize(
+    ("attempt", "problem"),
+    [
+        (
+            lambda report: report.by("layer"),
+            "unknown grouping 'layer': choose one of op, module, block, kind",
+        ),
+        (lambda report: report.to("yaml"), "unknown format 'yaml': choose one of table, markdown, csv, json"),
+        (lambda _: count("mobilenet_v2", dtype="float8"), "unknown dtype 'float8'"),
+    ],
+)
+def test_unknown_choices_list_the_known(attempt: object, problem: str) -> None:
+    """One line that says what there is."""
+    with pytest.raises(ReportError, match=problem):
+        attempt(count("mobilenet_v1"))  # type: ignore[operator]

@@ -1,0 +1,76 @@
+"""What the tests hold our counts against: torchvision's own networks, and loops that count."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+DATA = Path(__file__).parent / "data"
+
+
+@functools.cache
+def torchvision() -> ModuleType:
+    """torchvision, also where its compiled part does not load beside this torch.
+
+    It then asks for two operators at import. They are defined, without a body, only in that case.
+    """
+    import torch
+
+    tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        torch.library.define("torchvision::nms", "(Tensor a) -> Tensor")
+        torch.library.define("torchvision::qnms", "(Tensor a) -> Tensor")
+    import torchvision
+
+    return torchvision  # type: ignore[no-any-return]
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """The rows of `data/name`."""
+    with (DATA / name).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def loops_conv(
+    c: int, k: int, size: tuple[int, int], kernel: int, stride: int, padding: int, dilation: int, groups: int
+) -> tuple[int, tuple[int, int]]:
+    """Multiply-accumulates of a convolution, one by one, and the size of its output.
+
+    Channels out, channels in, output rows, columns, window rows, columns; a step is taken wherever the
+    window lies wholly on the padded image.
+    """
+    count, rows, columns = 0, set(), set()
+    reach = dilation * (kernel - 1)
+    tops = range(-padding, size[0] + padding - reach, stride)
+    lefts = range(-padding, size[1] + padding - reach, stride)
+    for filter_, channel, top, left in itertools.product(range(k), range(c), tops, lefts):
+        if filter_ // (k // groups) != channel // (c // groups):
+            continue
+        rows.add(top)
+        columns.add(left)
+        for _ in itertools.product(range(kernel), range(kernel)):
+            count += 1
+    return count, (len(rows), len(columns))
+
+
+def loops_conv_transpose(
+    c: int, k: int, size: tuple[int, int], kernel: int, stride: int, padding: int, dilation: int, groups: int
+) -> tuple[int, tuple[int, int]]:
+    """The same for a transposed convolution: every input element is spread over a window of the output.
+
+    What falls on the padding is computed and then cropped.
+    """
+    count, rows, columns = 0, set(), set()
+    for filter_, channel, y, x in itertools.product(range(k), range(c), *map(range, size)):
+        if filter_ // (k // groups) != channel // (c // groups):
+            continue
+        for i, j in itertools.product(range(kernel), range(kernel)):
+            count += 1
+            rows.add(y * stride + i * dilation)
+            columns.add(x * stride + j * dilation)
+    return count, (max(rows) + 1 - 2 * padding, max(columns) + 1 - 2 * padding)
