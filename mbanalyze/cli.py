@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console, RenderableType
-from rich.console import Group as Stack
 
 from mbanalyze import crosscheck, render, sources
 from mbanalyze._version import __version__
-from mbanalyze.archs import ARCHS
-from mbanalyze.archs.options import describe
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.sources import Subject
+
+
+class OutputError(ValueError):
+    """A file that cannot be written."""
+
 
 app = typer.Typer(
     name="mbanalyze",
@@ -30,7 +37,7 @@ app = typer.Typer(
 
 
 def _models(incomplete: str) -> list[str]:
-    return [name for name in ARCHS if name.startswith(incomplete)]
+    return [name for name in (*ARCHS, *ALIASES) if name.startswith(incomplete)]
 
 
 Model = Annotated[
@@ -73,9 +80,12 @@ def _subject(
     inputs: list[str] | None,
 ) -> Subject:
     """What the arguments shared by `report` and `check` describe."""
-    options = dict(map(sources.parse_option, settings or []))
     given = {"alpha": alpha, "resolution": resolution, "batch": batch}
-    options |= {name: value for name, value in given.items() if value is not None}
+    options = {name: value for name, value in given.items() if value is not None}
+    for name, value in map(sources.parse_option, settings or []):
+        if name in options:
+            raise OptionError(f"{name} is given twice")
+        options[name] = value
     return sources.subject(model, *map(sources.parse_shape, inputs or []), **options)
 
 
@@ -108,31 +118,20 @@ def report(
         bool, typer.Option("--check", help="Add what 'mbanalyze check' says, and its exit code.")
     ] = False,
 ) -> int:
-    r"""Report what a model costs, layer by layer.
+    """Report what a model costs, layer by layer.
 
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
     mbanalyze report mobilenet_v1 --set shallow=true --by block
     mbanalyze report net.py:build --input 1,3,64,64 --format json
-    """
-    with _working(trace or check or model not in ARCHS):
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    with _working(trace or check or model not in (*ARCHS, *ALIASES)):
         subject = _subject(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype)
         agreement = crosscheck.check(subject) if check else None
-    if agreement and format == "json":
-        _emit(render.dump({**render.document(result, by), "check": agreement.as_dict()}), output)
-    elif agreement and format == "csv":
-        _emit(result.to(format, by), output)
-        Console(stderr=True).print(render.agreement_table(agreement))
-    elif agreement and format == "markdown":
-        _emit(result.to(format, by) + "\n" + render.agreement_markdown(agreement), output)
-    elif agreement:
-        parts = render.table(result, by, Console().width), "", render.agreement_table(agreement)
-        _emit(Stack(*parts), output)
-    elif format == "table":
-        _emit(render.table(result, by, Console().width), output)
-    else:
-        _emit(result.to(format, by), output)
+    _emit(render.present(result, format, by, agreement, Console().width), output)
+    if agreement and format == "csv":
+        Console(stderr=True).print(render.agreement_table(agreement), soft_wrap=True)
     return int(agreement is not None and not agreement.agree)
 
 
@@ -146,20 +145,20 @@ def check(
     input_: Input = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
 ) -> int:
-    r"""Check the closed form against a trace of the real model, and both against fvcore.
+    """Check the closed form against a trace of the real model, and both against fvcore.
 
     Exit code 1 when anything disagrees.
 
     \b
     mbanalyze check mobilenet_v2 --alpha 1.4
     mbanalyze check net.py:build --input 1,3,64,64 --format json
-    """
+    """  # noqa: D301 (the character keeps typer from joining the lines)
     with _working(True):
         agreement = crosscheck.check(_subject(model, alpha, resolution, set_, batch, input_))
     if format == "json":
         _emit(render.dump(agreement.as_dict()))
     else:
-        _emit(render.agreement_table(agreement))
+        _emit(render.agreement_table(agreement, Console().width))
     return int(not agreement.agree)
 
 
@@ -167,12 +166,12 @@ def check(
 def models(
     format: Annotated[Literal["table", "json"], typer.Option(help="How to print it.")] = "table",
 ) -> None:
-    r"""List the architectures known in closed form, with their options.
+    """List the architectures known in closed form, with their options.
 
     \b
     mbanalyze models
     mbanalyze models --format json
-    """
+    """  # noqa: D301 (the character keeps typer from joining the lines)
     known = [{"name": name, "paper": arch.paper, "options": describe(arch)} for name, arch in ARCHS.items()]
     _emit(render.dump(known) if format == "json" else render.models_table(known))
 
@@ -202,31 +201,52 @@ def _working(long: bool) -> Iterator[None]:
         yield
 
 
-def _emit(result: str | RenderableType, output: Path | None = None) -> None:
-    """Print `result`, in colour on a terminal, or write it to a file."""
+def _emit(result: RenderableType, output: Path | None = None) -> None:
+    """Print `result`, in colour on a terminal, or write it to a file; `-` is stdout."""
     console = Console()
-    if console.is_terminal and output is None and not isinstance(result, str):
+    to_stdout = output is None or str(output) == "-"
+    if console.is_terminal and to_stdout and not isinstance(result, str):
         console.print(result, soft_wrap=True)
         return
     text = result if isinstance(result, str) else render.plain(result, console.width)
-    if output is None:
-        sys.stdout.write(text)
+    if output is None or to_stdout:
+        sys.stdout.write(text if _unicode() or isinstance(result, str) else text.translate(_ASCII))
     else:
         _write(output, text)
 
 
+_ASCII = str.maketrans("─█▏▎▍▌▋▊▉≥", "-#.......>")
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to."""
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    target = path.resolve()
+    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _replace(target: Path, text: str) -> None:
+    """Put a file with `text` in the place of `target`, with its permissions or a new file's usual ones."""
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
         os.umask(umask := os.umask(0))
-        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask)
         Path(temporary).replace(target)
     except BaseException:
         Path(temporary).unlink()
@@ -237,22 +257,31 @@ def main() -> None:
     """Run the command line and exit: 0 done, 1 the answer is no, 2 it could not be done."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a bar in a terminal without it is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # a name in another script is no reason to fail
+    code: int | None
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="mbanalyze", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+        code = 0
     except typer.TyperException as error:
         code = _fail(error.format_message())
-    except OSError as error:
-        code = _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (ValueError, LookupError) as error:
-        if not type(error).__module__.startswith("mbanalyze."):
-            raise
-        code = _fail(str(error))
+    except Exception as error:
+        code = _fail(str(error) if _ours(error) else _unexpected(error))
     sys.exit(code or 0)
+
+
+def _ours(error: Exception) -> bool:
+    """Whether an exception is one of this package's, whose message is for the user."""
+    return isinstance(error, ValueError | LookupError) and type(error).__module__.startswith("mbanalyze.")
+
+
+def _unexpected(error: Exception) -> str:
+    if os.environ.get("MBANALYZE_TRACEBACK"):
+        traceback.print_exception(error)
+    said = str(error) or "no message"
+    return f"unexpected {type(error).__name__}: {said} (MBANALYZE_TRACEBACK=1 shows where)"
 
 
 def _fail(problem: str) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
+from numbers import Integral
 from typing import Literal, TypeGuard
 
 Shape = tuple[int, ...]
@@ -11,7 +13,15 @@ Role = Literal["activation", "weight", "buffer"]
 Attribute = int | bool | str | tuple[int, ...]
 Count = int | None
 
-ITEM_SIZES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float64": 8}
+ITEM_SIZES = {
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int8": 1,
+    "float64": 8,
+    "float8_e4m3fn": 1,
+    "float8_e5m2": 1,
+}
 """Bytes of one element, by the name of its dtype."""
 
 PRODUCTS = frozenset({"conv", "linear", "matmul"})
@@ -19,8 +29,29 @@ PRODUCTS = frozenset({"conv", "linear", "matmul"})
 
 
 def is_shape(given: object) -> TypeGuard[Shape]:
-    """Whether `given` is a tuple or list of integers."""
-    return isinstance(given, tuple | list) and all(type(size) is int for size in given)
+    """Whether `given` is a tuple or list of integers, Python's or NumPy's."""
+    return isinstance(given, tuple | list) and all(
+        isinstance(size, Integral) and not isinstance(size, bool) for size in given
+    )
+
+
+def anywhere(condition: object) -> bool:
+    """Whether `condition` is true, in any element where it is an array."""
+    return bool(condition.any() if hasattr(condition, "any") else condition)
+
+
+def contiguous(shape: Shape) -> tuple[int, ...]:
+    """Strides of a tensor of `shape` whose elements lie one after the other."""
+    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
+def canonical(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
+    """`strides` as a `Value` holds them: None when contiguous, 0 where a dimension has one element."""
+    moves = [anywhere(n != 1) for n in shape]
+    packed = contiguous(shape)
+    if not any(m and anywhere(a != b) for m, a, b in zip(moves, strides, packed, strict=True)):
+        return None
+    return tuple(stride if m else 0 for m, stride in zip(moves, strides, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +78,12 @@ class Value:
 
     @property
     def size(self) -> int:
-        """Distinct elements: a dimension that was only broadcast (stride 0) holds one."""
+        """Distinct elements: a broadcast dimension (stride 0) holds one, overlapping windows share theirs."""
         if self.strides is None:
             return prod(self.shape)
-        return prod(n for n, stride in zip(self.shape, self.strides, strict=True) if stride)
+        moving = [(n, stride) for n, stride in zip(self.shape, self.strides, strict=True) if anywhere(stride)]
+        size, span = prod(n for n, _ in moving), 1 + sum((n - 1) * stride for n, stride in moving)
+        return span if anywhere(span < size) else size
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +97,8 @@ class Op:
         output: what is written.
         params: learned scalars of the operands that no earlier operator of the network read.
         attributes: the few settings that a formula needs and the shapes do not give, sorted by name.
-        inplace: whether the output overwrites an operand. The work is the same, so it is not compared.
+        operator: what PyTorch calls it, with a `_` at the end where the output overwrites an operand; ""
+            in a closed form. The work is the same, so it is not compared.
     """
 
     path: str
@@ -73,7 +107,7 @@ class Op:
     output: tuple[Value, ...]
     params: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
-    inplace: bool = field(default=False, compare=False)
+    operator: str = field(default="", compare=False)
 
     def _reads(self, role: Role) -> tuple[Value, ...]:
         return tuple(value for value in self.operands if value.role == role)
@@ -135,8 +169,8 @@ class Cost:
         activations: output elements of convolutions, linear layers and matrix products.
         reads: elements read (activations, weights, buffers), each distinct one once per operator.
         writes: elements written.
-        sized: of the elements read and written, those whose item size is fixed (an int64 index).
-        sized_bytes: the bytes of those.
+        fixed: of the elements read and written, those whose item size is their own (an int64 index).
+        fixed_bytes: the bytes of those.
     """
 
     params: int = 0
@@ -145,8 +179,8 @@ class Cost:
     activations: Count = 0
     reads: int = 0
     writes: int = 0
-    sized: int = 0
-    sized_bytes: int = 0
+    fixed: int = 0
+    fixed_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -156,8 +190,8 @@ class Cost:
             _plus(self.activations, other.activations),
             self.reads + other.reads,
             self.writes + other.writes,
-            self.sized + other.sized,
-            self.sized_bytes + other.sized_bytes,
+            self.fixed + other.fixed,
+            self.fixed_bytes + other.fixed_bytes,
         )
 
     @property
@@ -167,7 +201,7 @@ class Cost:
 
     def memory_access_bytes(self, itemsize: int = 4) -> int:
         """Bytes read and written when an element takes `itemsize` bytes."""
-        return (self.memory_access - self.sized) * itemsize + self.sized_bytes
+        return (self.memory_access - self.fixed) * itemsize + self.fixed_bytes
 
     def params_bytes(self, itemsize: int = 4) -> int:
         """Bytes of the learned scalars when each takes `itemsize` bytes."""
@@ -176,9 +210,9 @@ class Cost:
     def arithmetic_intensity(self, itemsize: int = 4) -> float | None:
         """Flops per byte of memory access; None when flops are unknown or no byte moves."""
         moved = self.memory_access_bytes(itemsize)
-        return None if self.flops is None or moved == 0 else self.flops / moved
+        return None if self.flops is None or not anywhere(moved) else self.flops / moved
 
-    def totals(self, itemsize: int = 4) -> dict[str, int | float | None]:
+    def as_dict(self, itemsize: int = 4) -> dict[str, int | float | None]:
         """The columns of a total, by name, when an element takes `itemsize` bytes."""
         return {
             "params": self.params,
@@ -211,3 +245,9 @@ def si(count: int) -> str:
         if abs(float(text)) < 1000:
             break
     return f"{text.removesuffix('.')} {prefix}"
+
+
+def si_bytes(count: int) -> str:
+    """`count` bytes to four significant digits: 10545696 -> '10.55 MB'."""
+    text = si(count)
+    return f"{text}B" if " " in text else f"{text} B"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from itertools import zip_longest
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from mbanalyze.cost import PRODUCTS, Op
-from mbanalyze.report import Report
+from mbanalyze.cost import PRODUCTS, Op, Value
+from mbanalyze.report import Report, Row
 from mbanalyze.sources import Subject
 
 if TYPE_CHECKING:
@@ -81,16 +81,30 @@ def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> Comparison:
     """Two lists of operators, which must be equal; the reason names the first difference."""
     for i, (a, b) in enumerate(zip_longest(ours, theirs)):
         if a != b:
-            reason = f"operator {i}: {_said(a)} against {_said(b)}"
+            reason = f"operator {i}, {_difference(a, b)}"
             return Comparison("closed-form/trace", len(ours), len(theirs), False, reason)
     return Comparison("closed-form/trace", len(ours), len(theirs), True)
 
 
-def _said(op: Op | None) -> str:
-    if op is None:
-        return "nothing"
-    reads, writes = ([list(v.shape) for v in values] for values in (op.operands, op.output))
-    return f"{op.kind} in {op.path or '(model)'} {reads} -> {writes}"
+def _difference(a: Op | None, b: Op | None) -> str:
+    """Where two operators differ first, in words."""
+    if a is None or b is None:
+        present = a or b
+        assert present is not None
+        return f"{present.kind} in {present.path or '(model)'}, has no counterpart"
+    for field in fields(Op):
+        ours, theirs = getattr(a, field.name), getattr(b, field.name)
+        if field.compare and ours != theirs:
+            where = f"{a.kind} in {a.path or '(model)'}"
+            return f"{where}, {field.name}: {_shown(ours)} against {_shown(theirs)}"
+    raise AssertionError("equal operators do not differ")
+
+
+def _shown(value: object) -> str:
+    """A field of an operator, values as their shapes unless that would hide what differs."""
+    if isinstance(value, tuple) and all(isinstance(v, Value) for v in value):
+        return ", ".join(f"{v.role} {v.number} {list(v.shape)}" for v in value)
+    return repr(value)
 
 
 def all_params(report: Report, module: nn.Module) -> Comparison:
@@ -101,13 +115,6 @@ def all_params(report: Report, module: nn.Module) -> Comparison:
     return Comparison("params/numel", ours, theirs, ours == theirs)
 
 
-class Known(NamedTuple):
-    """A difference that is a choice: what fvcore counts for one operator, and why it is not what we do."""
-
-    theirs: Callable[[Op], int]
-    reason: str
-
-
 # our kinds, and the operators under which fvcore counts them
 _COUNTED_AS = (
     (("conv",), ("conv",)),
@@ -116,16 +123,23 @@ _COUNTED_AS = (
     (("batch_norm",), ("batch_norm",)),
     (("global_avg_pool", "adaptive_avg_pool"), ("adaptive_avg_pool2d",)),
 )
-_KNOWN = {
-    "batch_norm": Known(
-        lambda op: prod(op.output[0].shape) * (2 if op.weights else 1),
-        "fvcore counts one flop an element where no scale and shift are learned",
-    ),
-    "adaptive_avg_pool": Known(
-        lambda op: prod(op.operands[0].shape),
-        "fvcore counts each input element once, though windows overlap",
-    ),
-}
+
+
+def _known(row: Row) -> tuple[int, str | None]:
+    """What fvcore counts for one row, where that is a choice of its own, and the choice; else our count."""
+    op, name = row.op, row.op.operator
+    if op.kind == "batch_norm" and not op.weights:
+        return prod(op.output[0].shape), "fvcore counts one flop an element where no scale is learned"
+    if op.kind == "adaptive_avg_pool":
+        return prod(op.operands[0].shape), "fvcore counts each input element once, though windows overlap"
+    if (op.kind == "global_avg_pool" and name != "adaptive_avg_pool2d") or name == "baddbmm":
+        return 0, f"fvcore does not count {name}"
+    return _ours(row) or 0, None
+
+
+def _ours(row: Row) -> int | None:
+    """Macs of products, flops of the rest: what fvcore's one number stands for."""
+    return row.cost.macs if row.op.kind in PRODUCTS else row.cost.flops
 
 
 def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Comparison]:
@@ -135,38 +149,32 @@ def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Compar
         theirs: fvcore's counts by operator.
     """
     left, seen = dict(theirs), set[str]()
-    present = dict.fromkeys(row.op.kind for row in report.rows)
-    for kind in present:
-        kinds, names = next(
-            (p for p in _COUNTED_AS if kind in p[0]), ((kind,), (kind.removeprefix("aten::"),))
-        )
-        if seen.issuperset(kinds):
-            continue
+    for kind in dict.fromkeys(row.op.kind for row in report.rows):
+        own = ((kind,), (kind.removeprefix("aten::"),))
+        kinds, names = next((pair for pair in _COUNTED_AS if kind in pair[0]), own)
+        if seen.isdisjoint(kinds):
+            counts = [left.pop(name) for name in names if name in left]
+            yield _compare(report.only(*kinds).rows, sum(counts) if counts else None)
         seen.update(kinds)
-        counts = [left.pop(name) for name in names if name in left]
-        yield _compare(report.only(*kinds), kinds, sum(counts) if counts else None)
     for name, count in left.items():
         yield Comparison(f"fvcore/{name}", None, count, False, "mbanalyze saw no such operator")
 
 
-def _compare(rows: Report, kinds: tuple[str, ...], theirs: int | None) -> Comparison:
-    kind = "+".join(dict.fromkeys(row.op.kind for row in rows.rows))
-    ours = rows.totals.macs if kinds[0] in PRODUCTS else rows.totals.flops
+def _compare(rows: Sequence[Row], theirs: int | None) -> Comparison:
+    what = "fvcore/" + "+".join(dict.fromkeys(row.op.kind for row in rows))
+    counts = [_ours(row) for row in rows]
+    ours = None if None in counts else sum(count or 0 for count in counts)
     if theirs is None:
-        return Comparison(f"fvcore/{kind}", ours, None, True, "not counted")
+        return Comparison(what, ours, None, True, "not counted")
     if ours == theirs:
-        return Comparison(f"fvcore/{kind}", ours, theirs, True)
+        return Comparison(what, ours, theirs, True)
     if ours is None:
-        return Comparison(f"fvcore/{kind}", None, theirs, False, "mbanalyze has no formula for it")
-    known = [_KNOWN[k] for k in kind.split("+") if k in _KNOWN]
-    explained = sum(
-        _KNOWN[row.op.kind].theirs(row.op) if row.op.kind in _KNOWN else row.cost.flops or 0
-        for row in rows.rows
-    )
-    if known and explained == theirs:
-        reason = "; ".join(difference.reason for difference in known)
-        return Comparison(f"fvcore/{kind}", ours, theirs, True, reason)
-    return Comparison(f"fvcore/{kind}", ours, theirs, False, "unexplained")
+        return Comparison(what, None, theirs, False, "mbanalyze has no formula for it")
+    known = [_known(row) for row in rows]
+    if sum(count for count, _ in known) != theirs:
+        return Comparison(what, ours, theirs, False, "unexplained")
+    reasons = dict.fromkeys(reason for _, reason in known if reason)
+    return Comparison(what, ours, theirs, True, "; ".join(reasons))
 
 
 def fvcore_counts(module: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
@@ -183,15 +191,16 @@ def fvcore_counts(module: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
     def filled(tensor: torch.Tensor) -> torch.Tensor:
         return torch.ones(tensor.shape, dtype=tensor.dtype)
 
-    examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
         from fvcore.nn import FlopCountAnalysis
 
         try:
+            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs))
             model = copy.deepcopy(module).eval()
             counter = FlopCountAnalysis(model, tuple(examples))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
             return {name: int(count) for name, count in counter.by_operator().items()}
         except Exception as error:
-            raise CheckError(f"fvcore could not run it: {type(error).__name__}: {error}") from error
+            said = (str(error).strip() or "no message").splitlines()[0]
+            raise CheckError(f"fvcore could not run it: {type(error).__name__}: {said}") from error

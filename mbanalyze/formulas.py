@@ -1,7 +1,7 @@
 """What one operator costs: a formula per kind, gathered in `ARITHMETIC`, and `cost(op)`.
 
 A formula returns only multiply-accumulates and flops. Parameters, reads and writes follow from the
-record, so they can be right in no column and forgotten in another. Sizes by letter: `n` batch,
+record, so that no formula can forget them. Sizes by letter: `n` batch,
 `c` channels in, `k` channels out, `g` groups, `h w` height and width, `m` the summed dimension.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from mbanalyze.cost import PRODUCTS, Cost, Op
+from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere
 
 Formula = Callable[[Op], tuple[int, int]]
 
@@ -87,22 +87,27 @@ def per_element(flops: int) -> Formula:
     return formula
 
 
+ELEMENTWISE = {
+    "relu": 1,  # max(x, 0)
+    "relu6": 1,  # min(max(x, 0), 6), one clamp
+    "clamp": 1,
+    "hard_sigmoid": 3,  # add, clamp, divide
+    "hard_swish": 4,  # hard_sigmoid, multiply
+    "sigmoid": 4,  # negate, exp, add, divide
+    "silu": 5,  # sigmoid, multiply
+    "add": 1,
+    "sub": 1,
+    "mul": 1,
+    "div": 1,
+    "pow": 1,  # a transcendental
+}
+"""Kinds that compute each output element alone -> flops of one."""
+
 ARITHMETIC: dict[str, Formula] = {
     "conv": conv,
     "linear": linear,
     "matmul": matmul,
     "batch_norm": per_element(2),  # inference: one multiply, one add
-    "relu": per_element(1),  # max(x, 0)
-    "relu6": per_element(1),  # min(max(x, 0), 6), one clamp
-    "clamp": per_element(1),
-    "hard_sigmoid": per_element(3),  # add, clamp, divide
-    "hard_swish": per_element(4),  # hard_sigmoid, multiply
-    "sigmoid": per_element(4),  # negate, exp, add, divide
-    "silu": per_element(5),  # sigmoid, multiply
-    "add": per_element(1),
-    "sub": per_element(1),
-    "mul": per_element(1),
-    "div": per_element(1),
     "max_pool": max_pool,
     "avg_pool": avg_pool,
     "global_avg_pool": mean,
@@ -111,15 +116,24 @@ ARITHMETIC: dict[str, Formula] = {
     "cat": per_element(0),  # moves, computes nothing
     "copy": per_element(0),
     "pad": per_element(0),
+    **{kind: per_element(flops) for kind, flops in ELEMENTWISE.items()},
 }
 """Kind of operator -> its formula. What is not here is unknown, never zero."""
+
+
+def _same(a: Value, b: Value) -> bool:
+    """Whether two operands are the same elements; sizes may be arrays."""
+    if a is b or (a.role, a.number, len(a.shape)) != (b.role, b.number, len(b.shape)):
+        return a is b
+    differs = [m != n for m, n in zip((*a.shape, a.offset), (*b.shape, b.offset), strict=True)]
+    return not any(map(anywhere, differs)) and a.strides == b.strides
 
 
 def cost(op: Op) -> Cost:
     """What `op` costs; macs, flops and activations are None when its kind has no formula."""
     formula = ARITHMETIC.get(op.kind)
     macs, flops = formula(op) if formula else (None, None)
-    read = [value for i, value in enumerate(op.operands) if value not in op.operands[:i]]
+    read = [value for i, value in enumerate(op.operands) if not any(_same(value, v) for v in op.operands[:i])]
     writes = sum(value.size for value in op.output)
     moved = [(value.size, value.itemsize) for value in (*read, *op.output)]
     return Cost(
@@ -129,6 +143,6 @@ def cost(op: Op) -> Cost:
         activations=writes if op.kind in PRODUCTS else 0 if formula else None,
         reads=sum(value.size for value in read),
         writes=writes,
-        sized=sum(size for size, itemsize in moved if itemsize),
-        sized_bytes=sum(size * itemsize for size, itemsize in moved if itemsize),
+        fixed=sum(size for size, itemsize in moved if itemsize),
+        fixed_bytes=sum(size * itemsize for size, itemsize in moved if itemsize),
     )

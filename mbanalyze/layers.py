@@ -13,11 +13,12 @@ Memory access counts each element read and written once, in elements.
 from __future__ import annotations
 
 import operator
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
-from mbanalyze.cost import Cost, Value, total
-from mbanalyze.formulas import ARITHMETIC, cost
-from mbanalyze.sketch import Pair, ShapeError, Sketch, never, pair
+from mbanalyze.cost import Cost, Value, anywhere, total
+from mbanalyze.formulas import ELEMENTWISE, cost
+from mbanalyze.sketch import Pair, ShapeError, Sketch, pair
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def _whole(name: str, size: Size, least: int = 1) -> int:
             whole = operator.index(cast("int", size))
         except TypeError:
             raise ShapeError(f"{name} must be an integer, not {size!r}") from None
-    if not never(whole < least):
+    if anywhere(whole < least):
         raise ShapeError(f"{name} must be at least {least}, not {size}")
     return whole
 
@@ -56,7 +57,23 @@ def _image(sketch: Sketch, size: Sizes, channels: Size, batch: Size) -> Value:
     return sketch.input(_whole("batch", batch), _whole("channels", channels), *_both("size", size))
 
 
+def _windows(**sizes: Sizes) -> dict[str, Any]:
+    """Kernel, stride and so on for height and width; paddings may be 0."""
+    return {name: _both(name, given, least=0 if "padding" in name else 1) for name, given in sizes.items()}
+
+
+def _largest(value: Value) -> Value:
+    """`value` with the largest element of each size that is an array."""
+    shape = tuple(int(n.max()) if hasattr(n, "max") else n for n in value.shape)
+    return Value(value.role, value.number, shape)
+
+
 def _cost(sketch: Sketch) -> Cost:
+    for op in sketch.ops:
+        operands, output = (tuple(map(_largest, values)) for values in (op.operands, op.output))
+        bound = cost(replace(op, operands=operands, output=output))
+        if any(hasattr(n, "dtype") for n in op.output[0].shape) and (bound.flops or 0) >= 2**63:
+            raise ShapeError("these counts may not fit 64 bits: give integers instead of arrays")
     return total([cost(op) for op in sketch.ops])
 
 
@@ -90,10 +107,7 @@ def conv(
     sketch.conv(
         _image(sketch, size, in_channels, batch),
         _whole("out_channels", out_channels),
-        _both("kernel", kernel),
-        stride=_both("stride", stride),
-        padding=_both("padding", padding, least=0),
-        dilation=_both("dilation", dilation),
+        **_windows(kernel=kernel, stride=stride, padding=padding, dilation=dilation),
         groups=_whole("groups", groups),
         bias=bias,
     )
@@ -164,11 +178,13 @@ def conv_transpose(
     sketch.conv_transpose(
         _image(sketch, size, in_channels, batch),
         _whole("out_channels", out_channels),
-        _both("kernel", kernel),
-        stride=_both("stride", stride),
-        padding=_both("padding", padding, least=0),
-        output_padding=_both("output_padding", output_padding, least=0),
-        dilation=_both("dilation", dilation),
+        **_windows(
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            dilation=dilation,
+        ),
         groups=_whole("groups", groups),
         bias=bias,
     )
@@ -197,18 +213,13 @@ def depthwise_separable(
     sketch = Sketch()
     x = _image(sketch, size, in_channels, batch)
     channels = x.shape[1]
-    for filters, window, step, border, groups in (
-        (channels, _both("kernel", kernel), stride, padding, channels),
-        (_whole("out_channels", out_channels), (1, 1), 1, 0, 1),
+    depthwise = _windows(kernel=kernel, stride=stride, padding=padding)
+    pointwise = _windows(kernel=1, stride=1, padding=0)
+    for filters, groups, window in (
+        (channels, channels, depthwise),
+        (_whole("out_channels", out_channels), 1, pointwise),
     ):
-        x = sketch.conv(
-            x,
-            filters,
-            window,
-            stride=_both("stride", step),
-            padding=_both("padding", border, least=0),
-            groups=groups,
-        )
+        x = sketch.conv(x, filters, groups=groups, **window)
         if normalised:
             x = sketch.elementwise("relu", sketch.batch_norm(x))
     return _cost(sketch)
@@ -238,7 +249,7 @@ def memory_access_bound(size: Sizes, macs: Size) -> float:
     """
     h, w = _both("size", size)
     b = _whole("macs", macs, least=0)
-    return cast("float", 2 * (h * w * b) ** 0.5 + b / (h * w))
+    return cast("float", 2 * (1.0 * h * w * b) ** 0.5 + b / (1.0 * h * w))
 
 
 def linear(in_features: Size, out_features: Size, *, bias: bool = True, batch: Size = 1) -> Cost:
@@ -277,9 +288,7 @@ def pool(
     sketch.pool(
         which,
         _image(sketch, size, channels, batch),
-        _both("kernel", kernel),
-        stride=_both("stride", kernel if stride is None else stride),
-        padding=_both("padding", padding, least=0),
+        **_windows(kernel=kernel, stride=kernel if stride is None else stride, padding=padding),
     )
     return _cost(sketch)
 
@@ -291,20 +300,27 @@ def global_avg_pool(size: Sizes, channels: Size, *, batch: Size = 1) -> Cost:
     return _cost(sketch)
 
 
+def _known(kind: str) -> None:
+    if kind not in ELEMENTWISE:
+        raise ShapeError(f"no element-wise kind {kind!r}; there are {', '.join(ELEMENTWISE)}")
+
+
 def elementwise(kind: str, size: Sizes, channels: Size, *, inputs: int = 1, batch: Size = 1) -> Cost:
     """An activation (`relu`, `hard_swish`, ...), or with `inputs=2` an `add`, `mul` and so on.
 
-    Every kind costs a fixed number of flops an element: `formulas.ARITHMETIC` lists them.
+    Every kind costs a fixed number of flops an element: `formulas.ELEMENTWISE` lists them.
     """
-    if kind not in ARITHMETIC:
-        raise ShapeError(f"no formula for {kind!r}; there is one for {', '.join(sorted(ARITHMETIC))}")
+    _known(kind)
     sketch = Sketch()
-    sketch.elementwise(kind, *(_image(sketch, size, channels, batch) for _ in range(inputs)))
+    sketch.elementwise(
+        kind, *(_image(sketch, size, channels, batch) for _ in range(_whole("inputs", inputs)))
+    )
     return _cost(sketch)
 
 
 def concatenation(size: Sizes, *channels: Size, batch: Size = 1) -> Cost:
     """Feature maps of one size laid one after the other: no arithmetic, every element read and written."""
+    _whole("the number of inputs", len(channels))
     sketch = Sketch()
     sketch.cat(*(_image(sketch, size, c, batch) for c in channels))
     return _cost(sketch)
@@ -315,17 +331,18 @@ def squeeze_excitation(
     channels: Size,
     squeezed: Size,
     *,
-    gate: Literal["sigmoid", "hard_sigmoid"] = "sigmoid",
+    gate: str = "sigmoid",
     batch: Size = 1,
 ) -> Cost:
     """Squeeze-and-excitation: pool, reduce, ReLU, expand, gate, scale; both 1x1 convolutions have a bias.
 
     Args:
         squeezed: channels between the two convolutions.
-        gate: what turns the expanded values into factors; MobileNetV3 uses `hard_sigmoid`.
+        gate: the element-wise kind that turns expanded values into factors; MobileNetV3's is `hard_sigmoid`.
 
     Source: Squeeze-and-Excitation Networks (arXiv:1709.01507) section 3. Errors as in `conv`.
     """
+    _known(gate)
     sketch = Sketch()
     x = _image(sketch, size, channels, batch)
     pooled = sketch.global_avg_pool(x)

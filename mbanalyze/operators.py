@@ -106,8 +106,8 @@ def _adaptive_avg_pool(dims: int) -> Rule:
 
 def _mean(call: Arguments) -> Sighting:
     image = call["self"]
-    dims = call.get("dim") or range(image.dim())
-    whole_image = sorted(d % image.dim() for d in dims) == list(range(2, image.dim()))
+    dims = sorted(d % image.dim() for d in call.get("dim") or ())
+    whole_image = image.dim() in (4, 5) and dims == list(range(2, image.dim()))
     return Sighting("global_avg_pool" if whole_image else "mean", (image,))
 
 
@@ -125,6 +125,7 @@ _ONE_KIND = {
     "sigmoid": "sigmoid",
     "silu": "silu",
     "mul": "mul",
+    "pow": "pow",
     "cat": "cat",
     "concat": "cat",
     "concatenate": "cat",
@@ -175,17 +176,30 @@ ALLOCATIONS = frozenset(
         "new_full",
         "zero",
         "fill",
-        "_local_scalar_dense",
     }
 )
-"""Calls that are handed a tensor and do no work on what it holds."""
+"""Calls that are handed a tensor and only make or set one."""
+
+_IN_PLACE_VIEWS = frozenset(
+    {"as_strided", "detach", "rename", "resize", "squeeze", "swapaxes", "t", "transpose", "unsqueeze"}
+)
+_DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+
+
+def is_free(name: str, call: Arguments) -> bool:
+    """Whether a call that is handed a tensor, and is no view out of place, does no work on what it holds."""
+    if name in _DROPOUTS:
+        return not call["train"]
+    return name in ALLOCATIONS or name in _IN_PLACE_VIEWS
 
 
 def arguments(schema: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
-    """The call's arguments by name, defaults filled in, in the order of the schema."""
+    """The call's arguments by name, defaults filled in, in the order of the schema, without outputs given."""
 
     def fill() -> Iterator[tuple[str, Any]]:
         for position, argument in enumerate(schema.arguments):
+            if argument.is_out:
+                continue
             if position < len(args):
                 yield argument.name, args[position]
             elif argument.name in kwargs:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import csv as csv_writer
 import io
 import json as json_writer
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from html import escape
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.table import Table
 from rich.text import Text
 
-from mbanalyze.cost import Cost, si
-from mbanalyze.report import CONVENTION, Group, Report
+from mbanalyze.cost import Cost, si, si_bytes
+from mbanalyze.report import CONVENTION, Group, Report, Uncounted
 
 if TYPE_CHECKING:
     from mbanalyze.crosscheck import Agreement
@@ -47,8 +49,11 @@ def _kind(group: Group) -> str:
     return " ".join(kind).strip() + (f" x {len(group.rows)}" if len(group.rows) > 1 else "")
 
 
-def _count(count: int | None) -> str:
-    return "?" if count is None else si(count)
+def _count(count: int | None, complete: bool = True) -> str:
+    """A count for people: '?' when unknown, a lower bound marked as one, nothing for nothing."""
+    if count is None:
+        return "?"
+    return f"{'' if complete else '≥ '}{si(count)}" if count or not complete else ""
 
 
 def _share(part: int | None, whole: int | None) -> str:
@@ -66,6 +71,7 @@ def _columns(report: Report, by: str) -> dict[str, list[str]]:
     """The table's columns by heading: a cell for each group, and the total's at the end."""
     groups, totals = report.by(by), report.totals
     costs = [*(group.cost for group in groups), totals]
+    complete = [*(group.complete for group in groups), report.complete]
     columns = {by: [*(group.key or "(model)" for group in groups), "total"]}
     if by in ("op", "module"):
         columns["kind"] = [*map(_kind, groups), f"{len(report.rows)} ops"]
@@ -73,11 +79,11 @@ def _columns(report: Report, by: str) -> dict[str, list[str]]:
         columns["ops"] = [*(str(len(group.rows)) for group in groups), str(len(report.rows))]
     if by != "kind":
         columns["output"] = [*map(_output, groups), ""]
-    columns["params"] = [si(cost.params) if cost.params else "" for cost in costs]
-    columns["macs"] = ["" if cost.macs == 0 else _count(cost.macs) for cost in costs]
+    columns["params"] = [_count(cost.params) for cost in costs]
+    columns["macs"] = [_count(cost.macs, known) for cost, known in zip(costs, complete, strict=True)]
     columns["share of macs"] = [*(_share(group.cost.macs, totals.macs) for group in groups), ""]
-    columns["flops"] = [_count(cost.flops) for cost in costs]
-    columns["memory access"] = [si(cost.memory_access) for cost in costs]
+    columns["flops"] = [_count(cost.flops, known) for cost, known in zip(costs, complete, strict=True)]
+    columns["memory access"] = [_count(cost.memory_access) for cost in costs]
     columns["flops a byte"] = [_intensity(cost, report.itemsize) for cost in costs]
     return columns
 
@@ -92,45 +98,56 @@ def _heading(heading: str) -> str:
     return heading if heading in LEFT else "\n".join(heading.split(" ", 1))
 
 
-def _width(columns: dict[str, list[str]]) -> int:
+def _widths(columns: Mapping[str, Sequence[str]]) -> list[int]:
+    """Cells that each column needs."""
+    return [
+        max(map(cell_len, [*_heading(heading).split("\n"), *cells])) for heading, cells in columns.items()
+    ]
+
+
+def _width(columns: Mapping[str, Sequence[str]]) -> int:
     """Cells that the columns need side by side, two between neighbours."""
-    needed = (max(map(len, [*_heading(heading).split("\n"), *cells])) for heading, cells in columns.items())
-    return sum(needed) + 2 * (len(columns) - 1)
+    return sum(_widths(columns)) + 2 * (len(columns) - 1)
 
 
 def _fit(columns: dict[str, list[str]], width: int) -> list[str]:
-    """Take columns out, in the order of `DROPPED`, until the rest fits; their names."""
+    """Take columns out, in the order of `DROPPED` but never the first, until the rest fits; their names."""
     dropped: list[str] = []
     for heading in DROPPED:
-        if heading in columns and _width(columns) > width:
+        if heading in list(columns)[1:] and _width(columns) > width:
             del columns[heading]
             dropped.append(heading)
     return dropped
 
 
-def _grid(headings: Iterable[str], body: Iterable[Sequence[str]]) -> Table:
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
-    for heading in headings:
-        bar = heading == "share of macs"
+def _grid(columns: Mapping[str, Sequence[str]], width: int) -> Table:
+    """A table that wraps its last column, if that holds words, and cuts no cell short."""
+    *widths, last = _widths(columns)
+    wraps = list(columns)[-1] == "reason"
+    if wraps:
+        last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
+    needed = sum(widths) + last + 2 * len(widths)
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False, width=needed)
+    for (heading, _), cells in zip(columns.items(), [*widths, last], strict=True):
         grid.add_column(
             _heading(heading),
             justify="left" if heading in LEFT else "right",
-            style="cyan" if bar else "",
-            vertical="top",
+            style="cyan" if heading == "share of macs" else "",
+            width=cells,
             no_wrap=heading != "reason",
         )
-    for cells in body:
-        grid.add_row(*map(Text, cells))
     return grid
 
 
 def table(report: Report, by: str | None = None, width: int = 80) -> RenderableType:
-    """The report for people, at most `width` cells wide where the paths allow it."""
+    """The report for people, `width` cells wide or less unless even the fewest columns need more."""
     columns = _columns(report, by or "module")
     needed = _width(columns)
     dropped = _fit(columns, width)
+    grid = _grid(columns, width)
     *body, last = zip(*columns.values(), strict=True)
-    grid = _grid(columns, body)
+    for cells in body:
+        grid.add_row(*map(Text, cells))
     grid.add_section()
     grid.add_row(*map(Text, last), style="bold")
     lines = [Text(line) for line in summary(report)]
@@ -145,29 +162,38 @@ def summary(report: Report) -> list[str]:
     cost, size = report.totals, report.itemsize
     intensity = cost.arithmetic_intensity(size)
     exact = {
-        "params": (cost.params, f"{si(cost.params_bytes(size))}B of {report.dtype}"),
+        "params": (cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
         "macs": (cost.macs, ""),
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} a byte accessed"),
         "activations": (cost.activations, ""),
         "memory access": (
             cost.memory_access,
-            f"{cost.reads:,} read, {cost.writes:,} written: {si(cost.memory_access_bytes(size))}B",
+            f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}",
         ),
     }
     digits = {name: "?" if n is None else f"{n:,}" for name, (n, _) in exact.items()}
     width = max(map(len, digits.values()))
     lines = [f"{name:<13}  {digits[name]:>{width}}  {note}".rstrip() for name, (_, note) in exact.items()]
     if report.uncounted:
-        where = (
-            f"{u.operator} in {u.path or '(model)'}" + (f" x {u.times}" if u.times > 1 else "")
-            for u in report.uncounted
-        )
-        lines.append("not counted, so macs and flops are lower bounds: " + ", ".join(where))
+        lines.append("not counted, so that macs and flops are lower bounds:")
+        lines += [f"  {operator}: {where}" for operator, where in _places(report).items()]
     if report.free:
         lines.append("free: " + ", ".join(f"{name} x {n}" for name, n in report.free.items()))
     if report.unused_params:
         lines.append("parameters never read: " + ", ".join(report.unused_params))
     return lines
+
+
+def _places(report: Report) -> dict[str, str]:
+    """Each operator that was not counted, with how often it ran and where first."""
+    places: dict[str, list[Uncounted]] = {}
+    for uncounted in report.uncounted:
+        places.setdefault(uncounted.operator, []).append(uncounted)
+    return {
+        operator: f"{sum(u.times for u in found)} x, in {found[0].path or '(model)'}"
+        + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+        for operator, found in places.items()
+    }
 
 
 def provenance(report: Report) -> str:
@@ -218,9 +244,10 @@ def markdown(report: Report, by: str | None = None) -> str:
     headings = [by, "kind" if by in ("op", "module") else "ops", "output"]
     headings += ["params", "macs", "flops", "memory access", "flops a byte"]
 
-    def line(key: str, what: str | int, output: str, cost: Cost) -> list[object]:
-        counts = [cost.params, cost.macs, cost.flops, cost.memory_access]
-        return [key, what, output, *counts, cost.arithmetic_intensity(report.itemsize)]
+    def line(key: str, what: str | int, output: str, cost: Cost, complete: bool) -> list[object]:
+        bounds = [n if complete or n is None else f"≥ {n:,}" for n in (cost.macs, cost.flops)]
+        intensity = cost.arithmetic_intensity(report.itemsize)
+        return [key, what, output, cost.params, *bounds, cost.memory_access, intensity]
 
     body = [
         line(
@@ -228,10 +255,11 @@ def markdown(report: Report, by: str | None = None) -> str:
             _kind(group) if by in ("op", "module") else len(group.rows),
             "" if by == "kind" else _output(group),
             group.cost,
+            group.complete,
         )
         for group in report.by(by)
     ]
-    body.append(line("total", f"{len(report.rows)} ops", "", report.totals))
+    body.append(line("total", f"{len(report.rows)} ops", "", report.totals, report.complete))
     notes = [*summary(report), "", provenance(report)]
     return markdown_table(headings, body) + "\n```text\n" + "\n".join(notes) + "\n```\n"
 
@@ -255,14 +283,14 @@ def document(report: Report, by: str | None = None) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "model": report.model,
-        "options": dict(report.options),
+        "options": {name: _json_option(value) for name, value in report.options.items()},
         "input": [list(sizes) for sizes in report.input],
         "method": report.method,
         "convention": CONVENTION,
         "versions": dict(report.versions),
         "dtype": report.dtype,
         "complete": report.complete,
-        "totals": report.totals.totals(report.itemsize),
+        "totals": report.totals.as_dict(report.itemsize),
         "rows": report.records(by),
         "uncounted": [asdict(uncounted) for uncounted in report.uncounted],
         "free": dict(report.free),
@@ -270,9 +298,13 @@ def document(report: Report, by: str | None = None) -> dict[str, Any]:
     }
 
 
+def _json_option(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
 def dump(document: Any) -> str:
-    """JSON text, ending in a newline."""
-    return json_writer.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """JSON text, ending in a newline; an option that JSON has no word for is spelled as Python does."""
+    return json_writer.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def json(report: Report, by: str | None = None) -> str:
@@ -300,25 +332,46 @@ FORMATS: dict[str, Callable[[Report, str | None], str]] = {
 }
 
 
-def agreement_table(agreement: Agreement) -> Table:
+def agreement_table(agreement: Agreement, width: int = 80) -> RenderableType:
     """A check for people: a line for each comparison."""
-    return _grid(*_agreement(agreement))
+    columns = _agreement(agreement)
+    grid = _grid(columns, width)
+    for cells in zip(*columns.values(), strict=True):
+        grid.add_row(*map(Text, cells))
+    return grid
 
 
 def agreement_markdown(agreement: Agreement) -> str:
     """A check as a Markdown table."""
-    return markdown_table(*_agreement(agreement))
+    columns = _agreement(agreement)
+    return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
-def _agreement(agreement: Agreement) -> tuple[list[str], list[list[str]]]:
-    def count(value: int | None) -> str:
-        return "" if value is None else f"{value:,}"
+def _agreement(agreement: Agreement) -> dict[str, list[str]]:
+    def counts(values: Iterable[int | None]) -> list[str]:
+        return ["" if value is None else f"{value:,}" for value in values]
 
-    body = [
-        [c.what, count(c.ours), count(c.theirs), "yes" if c.agree else "NO", c.reason or ""]
-        for c in agreement.comparisons
-    ]
-    return ["what", "ours", "theirs", "agree", "reason"], body
+    made = agreement.comparisons
+    return {
+        "what": [c.what for c in made],
+        "ours": counts(c.ours for c in made),
+        "theirs": counts(c.theirs for c in made),
+        "agree": ["yes" if c.agree else "NO" for c in made],
+        "reason": [c.reason or "" for c in made],
+    }
+
+
+def present(
+    report: Report, format: str, by: str | None, agreement: Agreement | None, width: int
+) -> RenderableType:
+    """A report in one of `FORMATS`, and with it a check where the format has a place for one (CSV has none)."""
+    if format == "table":
+        parts = [table(report, by, width)]
+        return Stack(*parts, Text(), agreement_table(agreement, width)) if agreement else parts[0]
+    if format == "json" and agreement:
+        return dump({**document(report, by), "check": agreement.as_dict()})
+    text = report.to(format, by)
+    return f"{text}\n{agreement_markdown(agreement)}" if format == "markdown" and agreement else text
 
 
 def models_table(known: Sequence[dict[str, Any]]) -> RenderableType:
@@ -327,7 +380,7 @@ def models_table(known: Sequence[dict[str, Any]]) -> RenderableType:
     for model in known:
         grid = Table(box=None, padding=(0, 0, 0, 2), show_header=False)
         for option in model["options"]:
-            grid.add_row(option["name"], option["type"], str(option["default"]), option["help"])
-        heading = Text.assemble((model["name"], "bold"), f"  {model['paper']}")
-        parts += [heading, grid, Text()]
+            choices = option["choices"] or (option["type"],)
+            grid.add_row(option["name"], str(option["default"]), "|".join(map(str, choices)), option["help"])
+        parts += [Text.assemble((model["name"], "bold"), f"  {model['paper']}"), grid, Text()]
     return Stack(*parts[:-1])

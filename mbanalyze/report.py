@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
 from mbanalyze.cost import ITEM_SIZES, Cost, Op, Shape, Value, total
-from mbanalyze.formulas import cost
+from mbanalyze.formulas import ARITHMETIC, cost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,11 @@ class Group:
     rows: tuple[Row, ...]
     cost: Cost
 
+    @property
+    def complete(self) -> bool:
+        """Whether every operator was counted."""
+        return all(row.cost.flops is not None for row in self.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
@@ -100,7 +105,7 @@ def choose(what: str, given: str, known: Mapping[str, object]) -> str:
     Raises:
         ReportError: it is not; the message lists what is.
     """
-    if given not in known:
+    if not isinstance(given, str) or given not in known:
         raise ReportError(f"unknown {what} {given!r}: choose one of {', '.join(known)}")
     return given
 
@@ -129,6 +134,7 @@ class Report:
         dtype: what an element is taken to be where bytes are asked for: a key of `ITEM_SIZES`.
         free: what ran at no cost, by name, with how often (a closed form lists none).
         unused_params: names of the parameters that the forward never read.
+        omitted: operators that nobody could count, among those that `only` left out.
         versions: of what produced the report.
     """
 
@@ -140,6 +146,7 @@ class Report:
     dtype: str = "float32"
     free: Mapping[str, int] = field(default_factory=dict)
     unused_params: tuple[str, ...] = ()
+    omitted: tuple[Uncounted, ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions)
 
     def __post_init__(self) -> None:
@@ -159,7 +166,7 @@ class Report:
     def uncounted(self) -> tuple[Uncounted, ...]:
         """Every operator that nobody could count; empty when the report is complete."""
         times = Counter((r.op.kind, r.op.path) for r in self.rows if r.cost.flops is None)
-        return tuple(Uncounted(kind, path, n) for (kind, path), n in times.items())
+        return (*(Uncounted(kind, path, n) for (kind, path), n in times.items()), *self.omitted)
 
     @property
     def complete(self) -> bool:
@@ -185,22 +192,31 @@ class Report:
     def only(self, *kinds: str) -> Report:
         """The same report with rows of these kinds alone.
 
-        `only("conv", "linear", "matmul")` is the convention of counters that see nothing else.
+        `only("conv", "linear", "matmul")` is the convention of counters that see nothing else. What nobody
+        could count may be of any kind, so a report that was not complete does not become so.
+
+        Raises:
+            ReportError: no formula and no row is of such a kind.
         """
-        return replace(self, rows=tuple(row for row in self.rows if row.op.kind in kinds))
+        present = dict.fromkeys([*ARITHMETIC, *(row.op.kind for row in self.rows)])
+        for kind in kinds:
+            choose("kind", kind, present)
+        rest = tuple(u for u in self.uncounted if u.operator not in kinds)
+        rows = tuple(row for row in self.rows if row.op.kind in kinds)
+        return replace(self, rows=rows, omitted=rest)
 
     def columns(self, by: str | None = None) -> list[str]:
         """The names that each of `records(by)` has."""
         if by is None:
             return list(Row(Op("", "", (), ()), Cost()).as_dict())
-        return ["key", "ops", *Cost().totals()]
+        return ["key", "ops", *Cost().as_dict()]
 
     def records(self, by: str | None = None) -> list[dict[str, Any]]:
         """Rows as dicts: one an operator, or one a group with its key, size and totals."""
         if by is None:
             return [row.as_dict() for row in self.rows]
         return [
-            {"key": group.key, "ops": len(group.rows), **group.cost.totals(self.itemsize)}
+            {"key": group.key, "ops": len(group.rows), **group.cost.as_dict(self.itemsize)}
             for group in self.by(by)
         ]
 
@@ -209,7 +225,9 @@ class Report:
         import pandas as pd
 
         frame = pd.DataFrame(self.records(by), columns=self.columns(by))
-        return frame.astype(dict.fromkeys(("macs", "flops", "activations"), "Int64"))
+        unknown = ("macs", "flops", "activations")
+        counts = [name for name in unknown if not (frame[name].dropna() >= 2**63).any()]
+        return frame.astype(dict.fromkeys(counts, "Int64"))
 
     def to(self, format: str, by: str | None = None) -> str:
         """The report as text: a `table`, `markdown`, `csv` or `json`.

@@ -7,18 +7,21 @@ architecture, or a `torch.nn.Module`.
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.archs import ARCHS, Architecture
-from mbanalyze.archs.options import OptionError, make
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, unused_params
 from mbanalyze.cost import Shape, is_shape
 from mbanalyze.report import Report, rows, versions
 
@@ -65,7 +68,15 @@ class Subject:
         if self.spec is None or trace:
             return self.traced(self.build(), dtype)
         ops = self.spec.ops(batch=self.inputs[0][0])
-        return Report(self.name, self.options, self.inputs, "closed-form", rows(ops), dtype or "float32")
+        return Report(
+            self.name,
+            self.options,
+            self.inputs,
+            "closed-form",
+            rows(ops),
+            dtype or "float32",
+            unused_params=unused_params(self.spec),
+        )
 
     def traced(self, module: nn.Module, dtype: str | None = None) -> Report:
         """The report of tracing `module`, which `build` made."""
@@ -73,6 +84,7 @@ class Subject:
         from mbanalyze.operators import tensors
 
         inputs = trace.as_inputs(module, self.inputs)
+        own_dtype = str(trace.floating_dtype(module, inputs)).removeprefix("torch.")
         seen = trace.trace(module, *inputs)
         return Report(
             self.name,
@@ -80,14 +92,14 @@ class Subject:
             tuple(tuple(tensor.shape) for tensor in tensors(inputs)),
             "trace",
             rows(seen.ops),
-            dtype or str(trace.floating_dtype(module)).removeprefix("torch."),
+            dtype or own_dtype,
             seen.free,
             seen.unused_params,
-            versions("torch"),
+            versions=versions("torch"),
         )
 
 
-def count(what: str | Architecture | nn.Module, *inputs: Any, **options: Any) -> Report:
+def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Report:
     """What a network costs, operator by operator.
 
     Args:
@@ -110,10 +122,15 @@ def count(what: str | Architecture | nn.Module, *inputs: Any, **options: Any) ->
     return subject(what, *inputs, **options).report(trace=trace, dtype=dtype)
 
 
-def subject(what: str | Architecture | nn.Module, *inputs: Any, **options: Any) -> Subject:
+def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Subject:
     """What `count` counts; arguments and errors as there."""
+    if isinstance(what, str) and what in ALIASES:
+        name, implied = ALIASES[what]
+        for option in implied.keys() & options:
+            raise OptionError(f"{what} is {name} with {option}={implied[option]}: do not give {option} again")
+        return _known(what, ARCHS[name], {**implied, **options}, inputs)
     for name, arch in ARCHS.items():
-        if what == name:
+        if isinstance(what, str) and what == name:
             return _known(name, arch, options, inputs)
         if isinstance(what, arch):
             return _known(name, arch, {**asdict(what), **options}, inputs)
@@ -134,25 +151,29 @@ def _known(name: str, arch: type[Architecture], options: dict[str, Any], inputs:
     if inputs:
         raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
     batch = options.pop("batch", 1)
-    if not is_shape((batch,)) or batch < 1:
-        raise InputError(f"batch must be a whole number of at least 1, not {batch!r}")
+    if not is_shape((batch,)) or not 1 <= batch <= LARGEST:
+        raise InputError(f"batch must be a whole number from 1 to {LARGEST}, not {batch!r}")
     spec = make(name, arch, options)
 
+    @functools.cache
     def build() -> nn.Module:
         from mbanalyze import models
 
-        return models.build(name, spec)
+        try:
+            return models.build(spec)
+        except (RuntimeError, MemoryError) as error:
+            raise SourceError(f"cannot build {name}: {_said(error)}") from error
 
-    chosen = asdict(spec)
-    return Subject(name, chosen, ((batch, 3, spec.resolution, spec.resolution),), build, spec)
+    side = spec.resolution
+    return Subject(name, asdict(spec), ((int(batch), 3, side, side),), build, spec)
 
 
 def _checked(given: Any) -> Any:
     """An input as it was given, once it makes sense."""
-    if isinstance(given, tuple | list) and not any(hasattr(leaf, "shape") for leaf in given):
-        if not is_shape(given) or not all(size > 0 for size in given):
-            raise InputError(f"an input shape is whole numbers above 0, not {given!r}")
-        return tuple(given)
+    if is_shape(given) and all(size > 0 for size in given):
+        return tuple(map(int, given))
+    if isinstance(given, tuple | list) and not any(hasattr(leaf, "device") for leaf in given):
+        raise InputError(f"an input shape is whole numbers above 0, not {given!r}")
     return given
 
 
@@ -167,19 +188,22 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Modu
         )
     found: Any = _import(place)
     for part in name.split("."):
-        if not hasattr(found, part):
-            raise SourceError(f"{place} has no {name!r}")
-        found = getattr(found, part)
+        try:
+            found = getattr(found, part)
+        except Exception as error:
+            raise SourceError(f"{place} has no {name!r}") from error
     if not callable(found):
         raise SourceError(f"{reference} is a {type(found).__name__}, not something to call")
 
+    @functools.cache
     def build() -> nn.Module:
         from torch import nn
 
         if isinstance(found, nn.Module) and not options:
             return found
         try:
-            made = found(**options)
+            with _searching(_folder(place)):
+                made = found(**options)
         except (Exception, SystemExit) as error:
             raise SourceError(f"{reference} raised {_said(error)}") from error
         if not isinstance(made, nn.Module):
@@ -195,20 +219,24 @@ def _import(place: str) -> ModuleType:
     if place.endswith(".py") and not file.is_file():
         raise SourceError(f"there is no file {place}")
     try:
-        if not place.endswith(".py"):
-            with _searching(Path.cwd()):
-                return importlib.import_module(place)
-        with _searching(file.parent.resolve()):
-            return _load(file)
+        with _searching(_folder(place)):
+            return _load(file) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
         raise SourceError(f"cannot import {place}: {_said(error)}") from error
 
 
+def _folder(place: str) -> Path:
+    """Where imports look first: beside the file, or where the user is."""
+    return Path(place).parent.resolve() if place.endswith(".py") else Path.cwd()
+
+
 def _load(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = f"mbanalyze_source_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look their module up by name
     spec.loader.exec_module(module)
     return module
 
@@ -220,7 +248,8 @@ def _searching(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with suppress(ValueError):
+            sys.path.remove(str(folder))
 
 
 def _said(error: BaseException) -> str:
@@ -262,12 +291,20 @@ def parse_option(text: str) -> tuple[str, Any]:
 def _parse_value(text: str) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for read in (int, float):
-        try:
-            return read(text)
-        except ValueError:
-            continue
-    if text.startswith("[") and text.endswith("]"):
-        inside = text[1:-1].strip()
-        return [_parse_value(part.strip()) for part in inside.split(",")] if inside else []
-    return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text) if isfinite(float(text)) else text
+    except ValueError:
+        pass
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        words = text[1:-1].rstrip(", ")
+        if "[" in words or '"' in words:
+            raise OptionError(f"malformed list {text!r}: write it as JSON, such as [1,[2,3]]") from None
+        return [_parse_value(word.strip()) for word in words.split(",")]

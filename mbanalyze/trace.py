@@ -8,20 +8,24 @@ is as it was, also when its forward raises.
 from __future__ import annotations
 
 import functools
-import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_map, tree_map_only
 
-from mbanalyze.cost import Op, Role, Value, is_shape
-from mbanalyze.operators import ALLOCATIONS, RULES, Arguments, Sighting, arguments, tensors
+from mbanalyze.cost import Op, Role, Value, canonical, is_shape
+from mbanalyze.operators import RULES, Arguments, Sighting, arguments, is_free, tensors
+from mbanalyze.undisturbed import undisturbed
+
+_LOCK = threading.RLock()  # a trace replaces each module's forward, and state that all of torch shares
 
 
 class TraceError(ValueError):
@@ -51,26 +55,31 @@ def trace(model: nn.Module, *inputs: Any) -> Trace:
         inputs: tensors, or containers of tensors, whose shapes and dtypes are taken; see `as_inputs`.
 
     Raises:
-        TraceError: the forward raised; the message names the innermost module that was running.
+        TraceError: the model is not built yet, or its forward raised; the message names the innermost
+            module that was running.
     """
+    lazy = [name for name, param in model.named_parameters() if is_lazy(param)]
+    if lazy:
+        raise TraceError(f"{lazy[0]} has no shape yet: run the module once on a real input first")
     tape = _Tape(model)
     try:
-        with undisturbed(model), tape.restoring():
-            model.eval()
+        with _LOCK, undisturbed(model), tape.restoring():
+            for module in model.modules():
+                module.training = False  # not `eval()`, which a module may have made do more
             tape.attribute(model)
             with torch.inference_mode():
                 blank = tape.begin(inputs)
                 with tape:
                     model(*blank)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TraceError(_why(model, tape.failed, error)) from error
     return Trace(tuple(tape.ops), dict(tape.free), tape.unused())
 
 
-def floating_dtype(model: nn.Module) -> torch.dtype:
-    """The dtype of the model's first floating-point parameter, or torch's default without one."""
-    floating = (p.dtype for p in model.parameters() if p.is_floating_point())
-    return next(floating, torch.get_default_dtype())
+def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
+    """The dtype of the first floating-point parameter, else input, else torch's default."""
+    values = (*model.parameters(), *tensors(list(inputs)))
+    return next((v.dtype for v in values if v.is_floating_point()), torch.get_default_dtype())
 
 
 def as_inputs(model: nn.Module, given: Sequence[Any]) -> list[Any]:
@@ -82,11 +91,11 @@ def as_inputs(model: nn.Module, given: Sequence[Any]) -> list[Any]:
     dtype = floating_dtype(model)
     try:
         return [torch.empty(x, dtype=dtype, device="meta") if is_shape(x) else x for x in given]
-    except RuntimeError as error:
+    except (RuntimeError, OverflowError, TypeError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
 
-def _why(model: nn.Module, path: str | None, error: Exception) -> str:
+def _why(model: nn.Module, path: str | None, error: BaseException) -> str:
     where = f"module {path!r}" if path else f"{type(model).__name__}.forward"
     what = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = f"the forward raised {type(error).__name__} in {where}: {what}"
@@ -95,41 +104,18 @@ def _why(model: nn.Module, path: str | None, error: Exception) -> str:
     return text
 
 
-@contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """On leaving, `model`'s attributes and containers, and torch's and Python's random state, are as they were."""
-    modules = [(module, dict(module.__dict__)) for module in model.modules()]
-    containers = [
-        (value, value.copy())
-        for _, attributes in modules
-        for value in attributes.values()
-        if isinstance(value, dict | list | set)
-    ]
-    fast_attention = torch.backends.mha.get_fastpath_enabled()
-    python_state = random.getstate()
-    try:
-        with torch.random.fork_rng():
-            # the fused path hides its operators, and only CPU tensors take it
-            torch.backends.mha.set_fastpath_enabled(False)
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_attention)
-        random.setstate(python_state)
-        for module, attributes in modules:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-        for container, content in containers:
-            container.clear()
-            container.extend(content) if isinstance(container, list) else container.update(content)
-
-
 @dataclass(slots=True)
-class _Storage:
-    """What is known of the memory behind a tensor."""
+class _Source:
+    """What values are counted as: an activation, a stored constant, or one parameter.
+
+    `start` and `stop` are the elements of its storage that a parameter takes up.
+    """
 
     role: Role
     number: int | None = None
-    params: list[nn.Parameter] = field(default_factory=list)
+    param: nn.Parameter | None = None
+    start: int = 0
+    stop: int = 0
 
 
 class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -150,22 +136,19 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._params = dict(model.named_parameters())
         self._read: set[int] = set()
         self._numbers: Counter[Role] = Counter()
-        self._storages: dict[int, _Storage] = {}
+        self._sources: dict[int, list[_Source]] = {}
         self._twins: dict[int, Tensor] = {}
         self._kept: list[torch.UntypedStorage] = []  # alive, so that no address is used twice
         self._saved: list[tuple[Tensor, Tensor]] = []
         for param in self._params.values():
-            self._know(param, "weight").params.append(param)
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # skipping it would import torch's compiler, which takes a second
+            start, stop = _extent(param)
+            self._know(param, []).append(_Source("weight", None, param, start, stop))
 
     def begin(self, inputs: tuple[Any, ...]) -> Any:
         """`inputs` without their data: the first activations."""
         blank = tree_map_only(Tensor, lambda t: torch.empty_like(t, device="meta"), inputs)
         for tensor in tensors(blank):
-            self._number(self._know(tensor, "activation"))
+            self._written(tensor)
         return blank
 
     def attribute(self, model: nn.Module) -> None:
@@ -179,7 +162,7 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._path.append(path)
             try:
                 return forward(*args, **kwargs)
-            except Exception as error:
+            except BaseException as error:
                 if self._raised is not error:
                     self._raised, self.failed = error, path
                 raise
@@ -208,104 +191,123 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         schema = func._schema  # noqa: SLF001 (torch offers no other way to it)
         given = tensors((args, kwargs))
-        if any(t.device.type == "meta" or self._storage(t).role == "weight" for t in given):
-            blank_args, blank_kwargs = tree_map_only(Tensor, self._twin, (args, kwargs))
+        if any(t.device.type == "meta" or self._source(t).role == "weight" for t in given):
+            blank_args, blank_kwargs = tree_map(self._without_data, (args, kwargs))
             result = func(*blank_args, **blank_kwargs)
         else:
             if schema.is_mutable:
-                self._save(schema, arguments(schema, args, kwargs))
+                self._save(schema, args, kwargs)
             result = func(*args, **kwargs)
-        self._note(schema, arguments(schema, args, kwargs), given, tensors(result))
+        self._note(schema, arguments(schema, args, kwargs), tensors(result))
         return result
 
-    def _save(self, schema: Any, call: Arguments) -> None:
+    def _save(self, schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Remember what a real tensor holds before it is written to."""
-        for argument in schema.arguments:
+        for position, argument in enumerate(schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
-                self._saved += [(t, t.clone()) for t in tensors(call.get(argument.name))]
+                given = args[position] if position < len(args) else kwargs.get(argument.name)
+                self._saved += [(t, t.clone()) for t in tensors(given)]
 
-    def _note(
-        self, schema: Any, call: Arguments, given: tuple[Tensor, ...], made: tuple[Tensor, ...]
-    ) -> None:
+    def _note(self, schema: Any, call: Arguments, made: tuple[Tensor, ...]) -> None:
         name = schema.name.removeprefix("aten::")
-        name = name.removesuffix("_") if schema.is_mutable else name
-        known = {id(self._storage(t)) for t in given}
-        is_view = not schema.is_mutable and all(id(self._storages.get(self._key(t))) in known for t in made)
-        if not given or is_view or name in ALLOCATIONS:
-            self.free[name] += 1
-            for tensor in made:
-                self._know(tensor, "activation")
+        kind = name.removesuffix("_") if schema.is_mutable else name
+        given = tensors(list(call.values()))
+        known = {id(self._source(t)) for t in given}
+        is_view = not schema.is_mutable and all(id(self._source(t, "activation")) in known for t in made)
+        if not given or is_view or is_free(kind, call):
+            self.free[kind] += 1
             return
-        rule = RULES.get(name)
+        rule = RULES.get(kind)
         sighting = rule(call) if rule else None
         if sighting is None:
             sighting = Sighting(schema.name, given)
-        params = self._first_read(sighting.operands)
+        params = sum(map(self._first_read, sighting.operands))
         operands = tuple(self._value(t) for t in sighting.operands)
         for tensor in made:
-            self._number(self._know(tensor, "activation"), afresh=True)
+            self._written(tensor)
         output = tuple(self._value(t) for t in made)
         settings = tuple(sorted(sighting.attributes.items()))
-        path, inplace = self._path[-1], schema.is_mutable
-        self.ops.append(Op(path, sighting.kind, operands, output, params, settings, inplace))
+        self.ops.append(Op(self._path[-1], sighting.kind, operands, output, params, settings, name))
 
-    def _first_read(self, operands: tuple[Tensor, ...]) -> int:
-        """The learned scalars among `operands` that nothing read before."""
+    def _first_read(self, operand: Tensor) -> int:
+        """The learned scalars of `operand` that nothing read before."""
+        start, stop = _extent(operand)
         owned = 0
-        for operand in operands:
-            for param in self._storage(operand).params:
-                if id(param) not in self._read:
-                    self._read.add(id(param))
-                    owned += param.numel()
+        for source in self._sources[self._key(operand)]:
+            overlaps = source.start < stop and start < source.stop
+            if source.param is not None and overlaps and id(source.param) not in self._read:
+                self._read.add(id(source.param))
+                owned += source.param.numel()
         return owned
 
     def _key(self, tensor: Tensor) -> int:
         return int(tensor.untyped_storage()._cdata)  # noqa: SLF001 (a meta tensor's only address)
 
-    def _know(self, tensor: Tensor, role: Role) -> _Storage:
-        """What is known of the tensor's storage, which plays `role` if it is met for the first time."""
+    def _know(self, tensor: Tensor, sources: list[_Source]) -> list[_Source]:
+        """What the tensor's storage holds: `sources` if it is met for the first time."""
         key = self._key(tensor)
-        if key not in self._storages:
+        if key not in self._sources:
             self._kept.append(tensor.untyped_storage())
-            self._storages[key] = _Storage(role)
-        return self._storages[key]
+            self._sources[key] = sources
+        return self._sources[key]
 
-    def _storage(self, tensor: Tensor) -> _Storage:
-        return self._know(tensor, "buffer")  # neither input, parameter nor result: a stored constant
+    def _source(self, tensor: Tensor, role: Role = "buffer") -> _Source:
+        """What `tensor` is; where unknown, `role`: neither input, parameter nor result is a stored constant."""
+        sources = self._know(tensor, [_Source(role)])
+        if len(sources) == 1:
+            return sources[0]
+        start = int(tensor.storage_offset())
+        return next((s for s in sources if s.start <= start < s.stop), sources[0])
 
-    def _number(self, storage: _Storage, afresh: bool = False) -> int:
-        if storage.number is None or (afresh and storage.role == "activation"):
-            storage.number = self._numbers[storage.role]
-            self._numbers[storage.role] += 1
-        return storage.number
+    def _number(self, source: _Source) -> int:
+        if source.number is None:
+            source.number = self._numbers[source.role]
+            self._numbers[source.role] += 1
+        return source.number
+
+    def _written(self, tensor: Tensor) -> None:
+        """`tensor` holds what it did not before: an activation gets its next number."""
+        source = self._source(tensor, "activation")
+        if source.role == "activation":
+            source.number = None
+            self._number(source)
 
     def _value(self, tensor: Tensor) -> Value:
-        storage = self._storage(tensor)
-        dtype = tensor.dtype
+        source, dtype = self._source(tensor), tensor.dtype
+        shape = tuple(tensor.shape)
         return Value(
-            storage.role,
-            self._number(storage),
-            tuple(tensor.shape),
-            int(tensor.storage_offset()),
-            _strides(tensor),
+            source.role,
+            self._number(source),
+            shape,
+            int(tensor.storage_offset()) - source.start,
+            canonical(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
 
+    def _without_data(self, argument: Any) -> Any:
+        """A tensor as its twin without data, known as the same values; a device as the one without data."""
+        if isinstance(argument, torch.device):
+            return torch.device("meta")
+        return self._twin(argument) if isinstance(argument, Tensor) else argument
+
     def _twin(self, tensor: Tensor) -> Tensor:
-        """`tensor` without data, known as the same values."""
         if tensor.device.type == "meta":
             return tensor
-        storage, key = self._storage(tensor), self._key(tensor)
+        self._source(tensor)
+        key = self._key(tensor)
         with torch.inference_mode(mode=tensor.is_inference()):  # views of it must be of the same sort
             if key not in self._twins:
                 elements = tensor.untyped_storage().nbytes() // tensor.itemsize
                 twin = torch.empty(elements, dtype=tensor.dtype, device="meta")
                 self._twins[key] = twin
-                self._kept.append(twin.untyped_storage())
-                self._storages[self._key(twin)] = storage
+                self._know(twin, self._sources[key])
             return self._twins[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
 
-def _strides(tensor: Tensor) -> tuple[int, ...] | None:
-    """The tensor's strides, or None when its elements lie one after the other."""
-    return None if tensor.is_contiguous() else tuple(tensor.stride())
+def _extent(tensor: Tensor) -> tuple[int, int]:
+    """The elements of its storage between which `tensor` lies: first, and one past the last."""
+    start = int(tensor.storage_offset())
+    if tensor.numel() == 0:
+        return start, start
+    reach = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    return start, start + int(reach) + 1

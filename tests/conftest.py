@@ -22,7 +22,7 @@ def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Report, "__post_init__", remember)
     yield
     for report in made:
-        totals = report.totals.totals(report.itemsize)
+        totals = report.totals.as_dict(report.itemsize)
         del totals["arithmetic_intensity"]
         for by in (None, *KEYS):
             records = report.records(by)

@@ -15,6 +15,7 @@ import pytest
 from witness import DATA
 
 from mbanalyze import cli, count
+from mbanalyze.archs import ARCHS
 
 NETS = str(DATA / "nets.py")
 
@@ -133,6 +134,46 @@ def test_a_module_that_is_already_built(run: Run) -> None:
     assert "conv standard" in run("report", f"{NETS}:ready", "--input", "1,3,8,8").out
 
 
+def test_an_ordinary_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dataclasses with postponed annotations, and imports of neighbours while the model is built."""
+    (tmp_path / "late_neighbour.py").write_text("width = 3\n")
+    (tmp_path / "ordinary.py").write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from typing import ClassVar\n"
+        "from torch import nn\n"
+        "@dataclass\n"
+        "class Config:\n"
+        "    kind: ClassVar[str] = 'x'\n"
+        "    width: int = 2\n"
+        "def build():\n"
+        "    from late_neighbour import width\n"
+        "    return nn.Linear(width, Config().width)\n"
+    )
+    monkeypatch.chdir(tmp_path.parent)
+
+    assert "linear" in run("report", f"{tmp_path}/ordinary.py:build", "--input", "1,3").out
+
+
+def test_lists_and_words_reach_a_factory(run: Run) -> None:
+    """Settings are typed: JSON lists, lists of words, booleans, numbers, and words that look like nothing else."""
+    settings = ["a=[1,[2,3]]", "b=[x,y]", "c=true", "d=.5", "e=nan", "f=none", "g=-3"]
+    ran = run(
+        *("report", f"{NETS}:anything", "--input", "1,2", "--format", "json"),
+        *(word for setting in settings for word in ("--set", setting)),
+    )
+
+    assert json.loads(ran.out)["options"] == {
+        "a": [1, [2, 3]],
+        "b": ["x", "y"],
+        "c": True,
+        "d": 0.5,
+        "e": "nan",
+        "f": "none",
+        "g": -3,
+    }
+
+
 def test_two_inputs(run: Run) -> None:
     """--input is given once for each, in order."""
     ran = run("report", f"{NETS}:two", "--input", "2,3", "--input", "1,3", "--format", "json")
@@ -151,6 +192,7 @@ def test_what_is_not_counted_is_said(run: Run) -> None:
     assert document["rows"][0]["macs"] is None
 
 
+CHATTER = ("a script may talk while it is imported", "and while it builds")
 BAD = [
     (["report", "mobilenet_v9"], "unknown model 'mobilenet_v9': nearest are mobilenet_v2, mobilenet_v1"),
     (["report", "resnet"], "unknown model 'resnet'"),
@@ -194,7 +236,28 @@ BAD = [
     (["report", f"{NETS}:small", "--input", "99999999999,99999999999,8,8"], "no such input"),
     (["report", f"{NETS}:picky", "--input", "2,2"], "in module '1'"),
     (["report", f"{NETS}:small", "--batch", "2", "--input", "1,3,8,8"], "raised TypeError"),
-    (["report", "mobilenet_v2", "--output", "/no/such/folder/report.json"], "/no/such/folder"),
+    (
+        ["report", "mobilenet_v2", "--output", "/no/such/folder/r.json"],
+        "cannot write /no/such/folder/r.json: No such",
+    ),
+    (["report", "alexnet", "--resolution", "32"], "features.12: a window of 3 does not fit its 1 x 1 input"),
+    (["report", "vgg16", "--resolution", "16", "--trace"], "in module 'features.30'"),
+    (["report", "shufflenet_v1", "--alpha", "0.5", "--set", "groups=4"], "groups=4 do not divide"),
+    (["report", "shufflenet_v2_x1_5", "--alpha", "1"], "do not give alpha again"),
+    (["report", "mobilenet_v2", "--alpha", "1", "--set", "alpha=0.5"], "alpha is given twice"),
+    (["report", "mobilenet_v2", "--set", "what=1"], "mobilenet_v2 has no option 'what'"),
+    (
+        ["report", "mobilenet_v2", "--set", "num_classes=1000000000", "--trace"],
+        "cannot build mobilenet_v2: RuntimeError",
+    ),
+    (["report", "mobilenet_v2", "--set", "alpha=[1,[2"], "alpha must be"),
+    (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed list"),
+    (["report", "mobilenet_v2", "--batch", "99999999999999999999"], "batch must be a whole number"),
+    (["report", f"{NETS}:small", "--input", "1,3,99999999999999999999,8"], "no such input"),
+    (["report", f"{NETS}:build", "--input", "1,3,8,8"], "3.weight has no shape yet"),
+    (["report", f"{NETS}:exiting", "--input", "1,3"], "raised SystemExit in module '0'"),
+    (["report", f"{NETS}:moody", "--input", "1,3"], "has no 'moody'"),
+    (["check", "mobilenet_v2", "--batch", "99999"], "fvcore could not run it"),
     (["check", "mobilenet_v9"], "unknown model"),
     (["check", f"{NETS}:small", "--input", "1,3,2,2"], "RuntimeError in module '0'"),
     (["models", "--format", "csv"], "'csv' is not one of"),
@@ -211,7 +274,7 @@ def test_bad_input_ends_in_one_line(
     monkeypatch.chdir(tmp_path)
     output = [] if "--output" in args or args[0] != "report" else ["--output", "out.txt"]
     ran = run(*args, *output)
-    said = [line for line in ran.err.splitlines() if "a script may talk" not in line]
+    said = [line for line in ran.err.splitlines() if line not in CHATTER]
 
     assert ran.code == 2
     assert ran.out == ""
@@ -253,11 +316,38 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(cli.OutputError, match=r"cannot write .*report.json: No space left"):
         cli._write(target, "new")
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_output_keeps_the_files_permissions(run: Run, tmp_path: Path) -> None:
+    """A file that others may not read stays so; `-` is stdout."""
+    target = tmp_path / "private"
+    target.touch(mode=0o600)
+    run("report", "mobilenet_v1", "--output", str(target))
+
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert run("report", "mobilenet_v1", "--output", "-").out == target.read_text()
+
+
+def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception of no kind that is expected ends in exit code 2, and shows its traceback when asked to."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.setattr("mbanalyze.sources.subject", fail)
+    ran = run("report", "mobilenet_v1")
+    monkeypatch.setenv("MBANALYZE_TRACEBACK", "1")
+
+    assert ran.code == 2
+    assert (
+        ran.err == "mbanalyze: error: unexpected ZeroDivisionError: odd (MBANALYZE_TRACEBACK=1 shows where)\n"
+    )
+    assert "Traceback" in run("report", "mobilenet_v1").err
 
 
 def test_output_to_a_device(run: Run) -> None:
@@ -322,18 +412,20 @@ def test_models_lists_names_options_and_papers(run: Run) -> None:
     known = json.loads(run("models", "--format", "json").out)
     table = run("models").out
 
-    assert [model["name"] for model in known] == ["mobilenet_v1", "mobilenet_v2"]
+    assert [model["name"] for model in known] == list(ARCHS)
     for model in known:
         assert model["name"] in table
         assert "arXiv:" in model["paper"]
         for option in model["options"]:
-            assert list(option) == ["name", "type", "default", "help"]
+            assert list(option) == ["name", "type", "default", "choices", "help"]
             assert option["name"] in table
 
 
 def test_help_has_examples(run: Run) -> None:
     """Every command explains itself; no arguments at all is a question, not an error."""
-    assert "mbanalyze report mobilenet_v2 --alpha 0.75" in run("report", "--help").out
+    lines = [line.strip() for line in run("report", "--help").out.splitlines()]
+
+    assert "mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192" in lines
     assert "mbanalyze check mobilenet_v2" in run("check", "-h").out
     assert run() == run("--help")
     assert run().code == 0
@@ -348,7 +440,12 @@ def test_names_complete() -> None:
         "COMP_CWORD": "2",
     }
 
-    assert process(**typed).stdout.split() == ["mobilenet_v1", "mobilenet_v2"]
+    assert process(**typed).stdout.split() == [
+        "mobilenet_v1",
+        "mobilenet_v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_small",
+    ]
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
@@ -361,10 +458,11 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 def test_a_terminal_without_unicode_gets_a_report() -> None:
     """What cannot be encoded is replaced; the numbers are there."""
-    ran = process("report", "mobilenet_v1", PYTHONIOENCODING="ascii")
+    ran = process("report", "mobilenet_v1", "--by", "kind", PYTHONIOENCODING="ascii")
 
     assert ran.returncode == 0
     assert "568,740,352" in ran.stdout
+    assert "######" in ran.stdout
 
 
 def test_width_and_colour_follow_the_environment() -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mbanalyze import ARCHS, count
+from mbanalyze import count
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import describe
 from mbanalyze.formulas import ARITHMETIC
 from mbanalyze.render import DROPPED, FORMATS, document
 
@@ -66,7 +68,7 @@ def test_output_is_documented() -> None:
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_architecture_has_exact_counts(name: str) -> None:
     """Each is named in the tests of the networks."""
-    assert f'"{name}"' in (ROOT / "tests/test_archs.py").read_text()
+    assert f'"{name}"' in (ROOT / "tests/test_family.py").read_text()
 
 
 @pytest.mark.parametrize("target", ["report", "test", "test-fast", "check"])
@@ -88,3 +90,14 @@ def test_the_changelog_counts_are_right() -> None:
 
     for value in (total.params, total.macs, total.flops, total.memory_access):
         assert f"{value:,}" in text
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_the_readme_lists_every_network_with_its_options(name: str) -> None:
+    """A row names it and each option of its own."""
+    (row,) = [
+        line for line in README.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
+    ]
+    options = {option["name"] for option in describe(ARCHS[name])} - {"resolution", "num_classes"}
+
+    assert options == set(re.findall("`(\\w+)`", row.split("|")[2]))

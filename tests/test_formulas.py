@@ -74,6 +74,7 @@ def test_transposed_convolution_is_what_six_loops_count(
         ("sub", 1),
         ("mul", 1),
         ("div", 1),
+        ("pow", 1),
         ("batch_norm", 2),
         ("hard_sigmoid", 3),
         ("hard_swish", 4),

@@ -54,6 +54,23 @@ def test_the_bound_of_the_erratum() -> None:
     assert layers.memory_access_bound(56, 56**2 * 128**2) == 819_200
 
 
+def test_the_bound_does_not_overflow() -> None:
+    """Of arrays as of integers."""
+    macs = layers.pointwise_conv(1024, 2048, 8192, bias=False).macs
+    assert macs is not None
+
+    assert layers.memory_access_bound(np.array([1024]), np.array([macs])) == pytest.approx(
+        layers.memory_access_bound(1024, macs), rel=1e-15
+    )
+
+
+def test_totals_of_arrays() -> None:
+    """Every column of a total, array or not."""
+    totals = layers.conv(np.array([14, 28]), 3, 8, 3).as_dict()
+
+    assert totals["arithmetic_intensity"].shape == (2,)  # type: ignore[union-attr]
+
+
 def test_separable_reduction_is_the_ratio_of_the_costs() -> None:
     """1/N + 1/Dk^2 of the macs of the standard convolution remain."""
     full = layers.conv(14, 512, 512, 3, padding=1).macs
@@ -180,7 +197,12 @@ def test_one_layer_four_ways() -> None:
         (lambda: layers.conv(np.array([8.0]), 3, 4, 3), "size must hold integers"),
         (lambda: layers.conv(np.array([8, 2]), 3, 4, 3), "a window of"),
         (lambda: layers.pool("mid", 8, 3, 2), "pooling is 'max' or 'avg'"),  # type: ignore[arg-type]
-        (lambda: layers.elementwise("rleu", 8, 3), "no formula for 'rleu'"),
+        (lambda: layers.elementwise("rleu", 8, 3), "no element-wise kind 'rleu'"),
+        (lambda: layers.elementwise("conv", 8, 3), "no element-wise kind 'conv'"),
+        (lambda: layers.elementwise("relu", 8, 3, inputs=0), "inputs must be at least 1"),
+        (lambda: layers.concatenation(8), "number of inputs must be at least 1"),
+        (lambda: layers.squeeze_excitation(5, 16, 4, gate="hardsigmoid"), "no element-wise kind"),
+        (lambda: layers.conv(np.array([10**6]), 10**4, 10**4, 3), "may not fit 64 bits"),
         (lambda: layers.conv_transpose(1, 4, 4, 1, padding=1), "leaves nothing"),
     ],
 )

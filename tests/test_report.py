@@ -64,6 +64,27 @@ def test_filters() -> None:
     assert narrow.model == report.model
 
 
+def test_a_filter_does_not_complete_a_report() -> None:
+    """What nobody could count may be of the kind asked for."""
+
+    class Net(nn.Module):
+        def forward(self, x: object) -> object:
+            return x.cumsum(0) + 1  # type: ignore[attr-defined]
+
+    report = count(Net(), (3,))
+
+    assert not report.only("add").complete
+    assert report.only("add").uncounted == report.uncounted
+    assert len(report.only("aten::cumsum").uncounted) == 1
+
+
+def test_huge_counts_in_frames() -> None:
+    """What does not fit 64 bits stays an integer."""
+    frame = count("mobilenet_v2", resolution=10**9).frame()
+
+    assert frame["macs"].sum() == count("mobilenet_v2", resolution=10**9).totals.macs
+
+
 def test_frames() -> None:
     """A column for each name, nullable integers for what may be unknown."""
     frame = count("mobilenet_v2").frame()
@@ -118,6 +139,8 @@ def test_bytes_follow_the_dtype() -> None:
             lambda report: report.by("layer"),
             "unknown grouping 'layer': choose one of op, module, block, kind",
         ),
+        (lambda report: report.only("convolution"), "unknown kind 'convolution'"),
+        (lambda report: report.only(["conv"]), "unknown kind"),
         (lambda report: report.to("yaml"), "unknown format 'yaml': choose one of table, markdown, csv, json"),
         (lambda _: count("mobilenet_v2", dtype="float8"), "unknown dtype 'float8'"),
     ],

@@ -7,8 +7,14 @@ import functools
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import OptionError, describe
 
 DATA = Path(__file__).parent / "data"
 
@@ -28,6 +34,33 @@ def torchvision() -> ModuleType:
     import torchvision
 
     return torchvision  # type: ignore[no-any-return]
+
+
+@functools.cache
+def timm() -> ModuleType:
+    """timm, which imports torchvision."""
+    torchvision()
+    import timm
+
+    return timm
+
+
+def variants(name: str) -> Iterator[dict[str, Any]]:
+    """Every combination of the options that change a network's structure, at a few widths; possible ones."""
+    arch = ARCHS[name]
+    axes: dict[str, tuple[Any, ...]] = {}
+    for option in describe(arch):
+        if option["choices"]:
+            axes[option["name"]] = option["choices"]
+        elif option["type"] == "bool":
+            axes[option["name"]] = (False, True)
+        elif option["name"] == "alpha":
+            axes["alpha"] = (0.25, 0.5, 1.0, 1.4)
+    for values in itertools.product(*axes.values()):
+        options = dict(zip(axes, values, strict=True))
+        with suppress(OptionError):
+            arch(**options)
+            yield options
 
 
 def table(name: str) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbanalyze.archs import options
+from mbanalyze.archs.blocks import conv_unit, depthwise_unit
 from mbanalyze.cost import Op, Value
 from mbanalyze.sketch import Sketch
 
@@ -51,7 +52,7 @@ class MobileNetV1:
         x = sketch.input(batch, 3, self.resolution, self.resolution)
         with sketch.at("features"):
             with sketch.at(0):
-                x = _conv_bn_relu(sketch, x, self._width(STEM), 3, stride=2)
+                x = conv_unit(sketch, x, self._width(STEM), 3, "relu", stride=2)
             layers = [*LAYERS[: DEEP.start], *LAYERS[DEEP.stop :]] if self.shallow else LAYERS
             for i, (c, s) in enumerate(layers, 1):
                 with sketch.at(i):
@@ -65,15 +66,8 @@ class MobileNetV1:
 
     def _layer(self, sketch: Sketch, x: Value, channels: int, stride: int) -> Value:
         if not self.separable:
-            return _conv_bn_relu(sketch, x, channels, 3, stride=stride)
+            return conv_unit(sketch, x, channels, 3, "relu", stride=stride)
         with sketch.at("depthwise"):
-            x = _conv_bn_relu(sketch, x, x.shape[1], 3, stride=stride, groups=x.shape[1])
+            x = depthwise_unit(sketch, x, 3, "relu", stride=stride)
         with sketch.at("pointwise"):
-            return _conv_bn_relu(sketch, x, channels, 1)
-
-
-def _conv_bn_relu(
-    sketch: Sketch, x: Value, channels: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> Value:
-    x = sketch.conv(x, channels, kernel, stride=stride, padding=kernel // 2, groups=groups, name=0)
-    return sketch.elementwise("relu", sketch.batch_norm(x, name=1), name=2)
+            return conv_unit(sketch, x, channels, 1, "relu")

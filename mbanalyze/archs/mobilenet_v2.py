@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbanalyze.archs import options
-from mbanalyze.cost import Op, Value
+from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
+from mbanalyze.cost import Op
 from mbanalyze.sketch import Sketch
 
 STEM, HEAD = 32, 1280
@@ -47,40 +48,18 @@ class MobileNetV2:
         x = sketch.input(batch, 3, self.resolution, self.resolution)
         with sketch.at("features"):
             with sketch.at(0):
-                x = _conv_bn_relu6(sketch, x, self._width(STEM), 3, stride=2)
-            strides = [(t, c, s if i == 0 else 1) for t, c, n, s in BLOCKS for i in range(n)]
-            for i, (t, c, s) in enumerate(strides, 1):
+                x = conv_unit(sketch, x, self._width(STEM), 3, "relu6", stride=2)
+            blocks = [(t, c, s if i == 0 else 1) for t, c, n, s in BLOCKS for i in range(n)]
+            for i, (t, c, s) in enumerate(blocks, 1):
                 with sketch.at(i):
-                    x = _inverted_residual(sketch, x, self._width(c), s, t)
-            with sketch.at(len(strides) + 1):
-                x = _conv_bn_relu6(sketch, x, self._width(HEAD, max(1.0, self.alpha)), 1)
+                    hidden = t * x.shape[1]
+                    x = inverted_residual(sketch, x, hidden, self._width(c), "relu6", stride=s)
+            with sketch.at(len(blocks) + 1):
+                head = round_width(HEAD * max(1.0, self.alpha), self.round_nearest)
+                x = conv_unit(sketch, x, head, 1, "relu6")
         x = sketch.flatten(sketch.global_avg_pool(x))
         sketch.linear(x, self.num_classes, name="classifier.1")
         return sketch.ops
 
-    def _width(self, channels: int, alpha: float | None = None) -> int:
-        step, wanted = self.round_nearest, channels * (self.alpha if alpha is None else alpha)
-        rounded = max(step, int(wanted + step / 2) // step * step)
-        return rounded + step if rounded < 0.9 * wanted else rounded
-
-
-def _inverted_residual(sketch: Sketch, x: Value, channels: int, stride: int, expansion: int) -> Value:
-    inside, hidden = x, x.shape[1] * expansion
-    depthwise = int(expansion != 1)  # the first in `conv`, where nothing expands
-    with sketch.at("conv"):
-        if expansion != 1:
-            with sketch.at(0):
-                inside = _conv_bn_relu6(sketch, inside, hidden, 1)
-        with sketch.at(depthwise):
-            inside = _conv_bn_relu6(sketch, inside, hidden, 3, stride=stride, groups=hidden)
-        inside = sketch.conv(inside, channels, 1, name=depthwise + 1)
-        inside = sketch.batch_norm(inside, name=depthwise + 2)
-    residual = stride == 1 and x.shape[1] == channels
-    return sketch.elementwise("add", x, inside) if residual else inside
-
-
-def _conv_bn_relu6(
-    sketch: Sketch, x: Value, channels: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> Value:
-    x = sketch.conv(x, channels, kernel, stride=stride, padding=kernel // 2, groups=groups, name=0)
-    return sketch.elementwise("relu6", sketch.batch_norm(x, name=1), name=2)
+    def _width(self, channels: int) -> int:
+        return round_width(channels * self.alpha, self.round_nearest)

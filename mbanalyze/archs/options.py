@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import Field, field, fields
-from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
 from mbanalyze.cost import Op
 
@@ -33,17 +33,30 @@ class Architecture(Protocol):
 A = TypeVar("A", bound=Architecture)
 
 
-def option(default: float | bool | str, help: str, *, least: int = 1) -> Any:
-    """A hyper-parameter: its default, one line about it, and for an integer the least value it takes.
+def unused_params(spec: Architecture) -> tuple[str, ...]:
+    """Names of the parameters that a network has and inference does not read, if it says it has any."""
+    names: tuple[str, ...] = getattr(spec, "unused_params", tuple)()
+    return names
 
-    A float must be above zero.
+
+def option(
+    default: float | bool | str,
+    help: str,
+    *,
+    least: int = 1,
+    choices: tuple[float, ...] | None = None,
+) -> Any:
+    """A hyper-parameter: its default, one line about it, and what values it takes.
+
+    An integer is at least `least`, a float above zero, and a number one of `choices` where there are any. A
+    word is one of those in its `Literal` annotation.
     """
-    return field(default=default, metadata={"help": help, "least": least})
+    return field(default=default, metadata={"help": help, "least": least, "choices": choices})
 
 
-def alpha() -> Any:
+def alpha(choices: tuple[float, ...] | None = None) -> Any:
     """The width multiplier."""
-    return option(1.0, "width multiplier: scales the channels of every layer")
+    return option(1.0, "width multiplier: scales the channels of every layer", choices=choices)
 
 
 def resolution(default: int = 224) -> Any:
@@ -64,20 +77,32 @@ def check(spec: Architecture) -> None:
     """Raise `OptionError` unless every field holds a value of its type, in range."""
     hints = get_type_hints(type(spec))
     for declared in fields(spec):
-        _check_value(declared, hints[declared.name], getattr(spec, declared.name))
+        value = getattr(spec, declared.name)
+        if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy number is as good as Python's
+            value = value.item()
+            object.__setattr__(spec, declared.name, value)
+        _check_value(declared, hints[declared.name], value)
 
 
-def _check_value(declared: Field[Any], kind: type, value: Any) -> None:
+def _choices(declared: Field[Any], hint: Any) -> tuple[Any, ...] | None:
+    """The values that a field is limited to, or None."""
+    return get_args(hint) or declared.metadata["choices"]
+
+
+def _check_value(declared: Field[Any], hint: Any, value: Any) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    least = declared.metadata["least"]
-    if kind is int:
+    least, choices = declared.metadata["least"], _choices(declared, hint)
+    if choices:
+        good = value in choices and not isinstance(value, bool)
+        wanted = f"one of {', '.join(map(str, choices))}"
+    elif hint is bool:
+        good, wanted = isinstance(value, bool), "true or false"
+    elif hint is int:
         good = number and isinstance(value, int) and least <= value <= LARGEST
         wanted = f"a whole number from {least} to {LARGEST}"
-    elif kind is float:
+    else:
         good = number and 0 < value <= LARGEST  # which nan and inf are not
         wanted = f"a number above 0, at most {LARGEST}"
-    else:
-        good, wanted = isinstance(value, kind), "true or false" if kind is bool else "a word"
     if not good:
         raise OptionError(f"{declared.name} must be {wanted}, not {value!r}")
 
@@ -94,13 +119,14 @@ def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
 
 
 def describe(arch: type[Architecture]) -> list[dict[str, Any]]:
-    """The options of `arch`, one dict each: name, type, default and help."""
+    """The options of `arch`, one dict each: name, type, default, choices (or None) and help."""
     hints = get_type_hints(arch)
     return [
         {
             "name": declared.name,
-            "type": hints[declared.name].__name__,
+            "type": "str" if get_args(hints[declared.name]) else hints[declared.name].__name__,
             "default": declared.default,
+            "choices": _choices(declared, hints[declared.name]),
             "help": declared.metadata["help"],
         }
         for declared in fields(arch)

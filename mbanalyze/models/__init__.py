@@ -11,21 +11,49 @@ from typing import Any
 
 from torch import nn
 
+from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture
-from mbanalyze.models.mobilenet_v1 import MobileNetV1
-from mbanalyze.models.mobilenet_v2 import MobileNetV2
+from mbanalyze.models.alexnet import AlexNet as AlexNet
+from mbanalyze.models.googlenet import GoogLeNet as GoogLeNet
+from mbanalyze.models.inception_v3 import InceptionV3 as InceptionV3
+from mbanalyze.models.mnasnet import MnasNet as MnasNet
+from mbanalyze.models.mobilenet_v1 import MobileNetV1 as MobileNetV1
+from mbanalyze.models.mobilenet_v2 import MobileNetV2 as MobileNetV2
+from mbanalyze.models.mobilenet_v3 import (
+    MobileNetV3Large as MobileNetV3Large,
+    MobileNetV3Small as MobileNetV3Small,
+)
+from mbanalyze.models.resnet import ResNet18 as ResNet18, ResNet50 as ResNet50
+from mbanalyze.models.shufflenet_v1 import ShuffleNetV1 as ShuffleNetV1
+from mbanalyze.models.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2
+from mbanalyze.models.squeezenet import SqueezeNet1_0 as SqueezeNet1_0, SqueezeNet1_1 as SqueezeNet1_1
+from mbanalyze.models.vgg import VGG16 as VGG16
+from mbanalyze.models.xception import Xception as Xception
 
 MODELS: dict[str, type[nn.Module]] = {
     "mobilenet_v1": MobileNetV1,
     "mobilenet_v2": MobileNetV2,
+    "mobilenet_v3_large": MobileNetV3Large,
+    "mobilenet_v3_small": MobileNetV3Small,
+    "shufflenet_v1": ShuffleNetV1,
+    "shufflenet_v2": ShuffleNetV2,
+    "squeezenet1_0": SqueezeNet1_0,
+    "squeezenet1_1": SqueezeNet1_1,
+    "xception": Xception,
+    "mnasnet": MnasNet,
+    "alexnet": AlexNet,
+    "vgg16": VGG16,
+    "googlenet": GoogLeNet,
+    "inception_v3": InceptionV3,
+    "resnet18": ResNet18,
+    "resnet50": ResNet50,
 }
 """Name -> module class, the same names as `archs.ARCHS`."""
 
-__all__ = ["MODELS", "MobileNetV1", "MobileNetV2", "build"]
 
-
-def build(name: str, spec: Architecture) -> nn.Module:
+def build(spec: Architecture) -> nn.Module:
     """The module that `spec` describes, freshly initialised; `resolution` is the input's, not the module's."""
     options: dict[str, Any] = asdict(spec)
     del options["resolution"]
+    name = next(name for name, arch in ARCHS.items() if type(spec) is arch)
     return MODELS[name](**options)

@@ -5,17 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from mbanalyze.archs.mobilenet_v1 import DEEP, LAYERS, STEM
-
-
-class ConvBNReLU(nn.Sequential):
-    """A convolution without bias that keeps the image's size at stride 1, batch norm and ReLU."""
-
-    def __init__(self, inp: int, oup: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(inp, oup, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(oup),
-            nn.ReLU(inplace=True),
-        )
+from mbanalyze.models.blocks import ConvUnit, ReLU, initialise
 
 
 class DepthwiseSeparable(nn.Sequential):
@@ -23,12 +13,16 @@ class DepthwiseSeparable(nn.Sequential):
 
     def __init__(self, inp: int, oup: int, stride: int) -> None:
         super().__init__()
-        self.depthwise = ConvBNReLU(inp, inp, 3, stride, groups=inp)
-        self.pointwise = ConvBNReLU(inp, oup, 1)
+        self.depthwise = ConvUnit(inp, inp, 3, ReLU, stride=stride, groups=inp)
+        self.pointwise = ConvUnit(inp, oup, 1, ReLU)
 
 
 class MobileNetV1(nn.Module):
     """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+
+    timm's `mobilenetv1_100` (with ReLU for its ReLU6) has the same parameters: its `conv_stem` and `bn1`
+    are `features.0.0` and `features.0.1` here, and the `conv_dw`, `bn1`, `conv_pw`, `bn2` of its i-th block
+    are `depthwise.0`, `depthwise.1`, `pointwise.0` and `pointwise.1` of `features.i`.
 
     Args:
         alpha: width multiplier; a layer of `c` channels gets `max(8, int(c * alpha))`.
@@ -46,17 +40,20 @@ class MobileNetV1(nn.Module):
     ) -> None:
         super().__init__()
         widths = [max(int(alpha * c), 8) for c, _ in ((STEM, 2), *LAYERS)]
-        features: list[nn.Module] = [ConvBNReLU(3, widths[0], 3, stride=2)]
+        features: list[nn.Module] = [ConvUnit(3, widths[0], 3, ReLU, stride=2)]
         for index, (_, stride) in enumerate(LAYERS):
             if shallow and DEEP.start <= index < DEEP.stop:
                 continue
             inp, oup = widths[index : index + 2]
             features.append(
-                DepthwiseSeparable(inp, oup, stride) if separable else ConvBNReLU(inp, oup, 3, stride)
+                DepthwiseSeparable(inp, oup, stride)
+                if separable
+                else ConvUnit(inp, oup, 3, ReLU, stride=stride)
             )
         self.features = nn.Sequential(*features)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(widths[-1], num_classes)
+        self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""

@@ -64,3 +64,27 @@ def leave() -> nn.Module:
 def dictionary() -> dict[str, nn.Module]:
     """Not a network."""
     return {"model": ready}
+
+
+class Exiting(nn.Module):
+    """A network that ends the program."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Leave."""
+        raise SystemExit(0)
+
+
+def exiting() -> nn.Module:
+    """A factory of one."""
+    return nn.Sequential(Exiting())
+
+
+def anything(**options: object) -> nn.Module:
+    """A factory that takes whatever it is given."""
+    return nn.ReLU()
+
+
+def __getattr__(name: str) -> object:
+    if name == "moody":
+        raise ImportError(name)
+    raise AttributeError(name)

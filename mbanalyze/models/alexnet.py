@@ -1,0 +1,46 @@
+"""AlexNet as a module: arXiv:1404.5997, and the original of 2012. Its parameters are named as torchvision's."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mbanalyze.archs.alexnet import HIDDEN, ONE_TOWER, POOLED, TWO_TOWERS
+from mbanalyze.models.blocks import ReLU
+
+
+class AlexNet(nn.Module):
+    """Five convolutions and three fully connected layers: images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+
+    Args:
+        num_classes: outputs of the classifier.
+        grouped: the network of 2012, with two towers as groups and local response normalisation.
+        dropout: share of features dropped in training before each of the first two linear layers.
+    """
+
+    def __init__(self, num_classes: int = 1000, grouped: bool = False, dropout: float = 0.5) -> None:
+        super().__init__()
+        features: list[nn.Module] = []
+        width = 3
+        for layer in TWO_TOWERS if grouped else ONE_TOWER:
+            channels, kernel, stride, padding, groups, normalised, pooled = layer
+            features += [nn.Conv2d(width, channels, kernel, stride, padding, groups=groups), ReLU()]
+            if normalised:
+                features.append(nn.LocalResponseNorm(5))
+            if pooled:
+                features.append(nn.MaxPool2d(3, 2))
+            width = channels
+        self.features = nn.Sequential(*features)
+        self.avgpool = nn.AdaptiveAvgPool2d(POOLED)
+        self.classifier = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(width * POOLED**2, HIDDEN),
+            ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(HIDDEN, HIDDEN),
+            ReLU(),
+            nn.Linear(HIDDEN, num_classes),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

@@ -1,0 +1,112 @@
+"""GoogLeNet as a module: Szegedy et al., 2014, arXiv:1409.4842. Its parameters are named as torchvision's."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mbanalyze.archs.googlenet import AUX_SHAPE, AUXILIARY, MODULES, POOLS
+from mbanalyze.models.blocks import ConvNormReLU, initialise
+
+
+class Outputs(NamedTuple):
+    """What the network gives in training: logits `[n, num_classes]` of each classifier, deepest first."""
+
+    logits: Tensor
+    aux2: Tensor
+    aux1: Tensor
+
+
+class Inception(nn.Module):
+    """Four branches side by side: 1x1, 3x3, `window`, and a pooled one."""
+
+    def __init__(self, inp: int, filters: tuple[int, ...], window: int) -> None:
+        super().__init__()
+        one, three_reduced, three, five_reduced, five, pooled = filters
+        self.branch1 = ConvNormReLU(inp, one, 1)
+        self.branch2 = nn.Sequential(
+            ConvNormReLU(inp, three_reduced, 1), ConvNormReLU(three_reduced, three, 3, padding=1)
+        )
+        self.branch3 = nn.Sequential(
+            ConvNormReLU(inp, five_reduced, 1),
+            ConvNormReLU(five_reduced, five, window, padding=window // 2),
+        )
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvNormReLU(inp, pooled, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, inp, h, w]` -> `[n, sum of the branches, h, w]`."""
+        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+
+
+class Auxiliary(nn.Module):
+    """A classifier half-way up, which only training runs."""
+
+    def __init__(self, inp: int, num_classes: int) -> None:
+        super().__init__()
+        size, filters, hidden = AUX_SHAPE
+        self.conv = ConvNormReLU(inp, filters, 1)
+        self.fc1 = nn.Linear(filters * size**2, hidden)
+        self.fc2 = nn.Linear(hidden, num_classes)
+        self.dropout = nn.Dropout(0.7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, inp, h, w]` -> logits `[n, num_classes]`."""
+        x = self.conv(functional.adaptive_avg_pool2d(x, AUX_SHAPE[0])).flatten(1)
+        return self.fc2(self.dropout(functional.relu(self.fc1(x))))  # type: ignore[no-any-return]
+
+
+class GoogLeNet(nn.Module):
+    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`; in training with `aux`, `Outputs`.
+
+    Args:
+        num_classes: outputs of each classifier.
+        branch: window of the third branch; torchvision's is 3x3, the paper's 5x5.
+        aux: have the auxiliary classifiers.
+        dropout: share of features dropped before the classifier in training.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        branch: Literal["3x3", "5x5"] = "3x3",
+        aux: bool = True,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.conv1 = ConvNormReLU(3, 64, 7, stride=2, padding=3)
+        self.maxpool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.conv2 = ConvNormReLU(64, 64, 1)
+        self.conv3 = ConvNormReLU(64, 192, 3, padding=1)
+        self.maxpool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        width, window = 192, int(branch[0])
+        for name, filters in MODULES.items():
+            self.add_module(f"inception{name}", Inception(width, filters, window))
+            one, _, three, _, five, pooled = filters
+            width = one + three + five + pooled
+            if name in POOLS:
+                number, kernel = POOLS[name]
+                self.add_module(f"maxpool{number}", nn.MaxPool2d(kernel, 2, ceil_mode=True))
+            if aux and name in AUXILIARY:
+                self.add_module(AUXILIARY[name], Auxiliary(width, num_classes))
+        self.aux = aux
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(width, num_classes)
+        self.apply(initialise)
+
+    def forward(self, x: Tensor) -> Tensor | Outputs:
+        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`, or `Outputs` in training with `aux`."""
+        x = self.maxpool1(self.conv1(x))
+        x = self.maxpool2(self.conv3(self.conv2(x)))
+        halfway = []
+        for name in MODULES:
+            x = self.get_submodule(f"inception{name}")(x)
+            if name in POOLS:
+                x = self.get_submodule(f"maxpool{POOLS[name][0]}")(x)
+            if self.aux and self.training and name in AUXILIARY:
+                halfway.append(self.get_submodule(AUXILIARY[name])(x))
+        logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
+        return Outputs(logits, *reversed(halfway)) if halfway else logits

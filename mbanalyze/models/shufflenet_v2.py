@@ -1,0 +1,90 @@
+"""ShuffleNet V2 as a module: Ma et al., 2018, arXiv:1807.11164. Its parameters are named as torchvision's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mbanalyze.archs.shufflenet_v2 import CHANNELS, REPEATS, STEM
+from mbanalyze.models.blocks import ConvUnit, ReLU, channel_shuffle, initialise
+
+
+def branch(inp: int, hidden: int, oup: int, stride: int) -> nn.Sequential:
+    """Mix, filter each channel, mix again."""
+    return nn.Sequential(
+        *ConvUnit(inp, hidden, 1, ReLU),
+        *ConvUnit(hidden, hidden, 3, None, stride=stride, groups=hidden),
+        *ConvUnit(hidden, oup, 1, ReLU),
+    )
+
+
+class Passing(nn.Module):
+    """Half of the channels pass, the other half goes through a branch: the paper's Figure 3 (c)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        half = channels // 2
+        self.branch2 = branch(half, half, half, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape."""
+        passed, seen = x.chunk(2, dim=1)
+        return channel_shuffle(torch.cat([passed, self.branch2(seen)], 1), 2)
+
+
+class Shrinking(nn.Module):
+    """Both branches see all of the input, at stride 2: the paper's Figure 3 (d); the shortcut gives `kept` channels."""
+
+    def __init__(self, inp: int, oup: int, kept: int) -> None:
+        super().__init__()
+        filtered = ConvUnit(inp, inp, 3, None, stride=2, groups=inp)
+        self.branch1 = nn.Sequential(*filtered, *ConvUnit(inp, kept, 1, ReLU))
+        self.branch2 = branch(inp, oup // 2, oup - kept, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[n, inp, h, w]` -> `[n, oup, h / 2, w / 2]`."""
+        return channel_shuffle(torch.cat([self.branch1(x), self.branch2(x)], 1), 2)
+
+
+class ShuffleNetV2(nn.Module):
+    """The paper's Table 5, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+
+    Args:
+        alpha: scale, one of the table's.
+        num_classes: outputs of the classifier.
+        layout: in `paper` the shortcut of a stage's first unit keeps its channels, and the classifier has
+            no bias; in `torchvision` that shortcut gives half of the output.
+    """
+
+    stage2: nn.Module
+    stage3: nn.Module
+    stage4: nn.Module
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        num_classes: int = 1000,
+        layout: Literal["torchvision", "paper"] = "torchvision",
+    ) -> None:
+        super().__init__()
+        paper = layout == "paper"
+        *stages, head = CHANNELS[alpha]
+        self.conv1 = ConvUnit(3, STEM, 3, ReLU, stride=2)
+        self.maxpool = nn.MaxPool2d(3, 2, 1)
+        width = STEM
+        for number, (oup, repeats) in enumerate(zip(stages, REPEATS, strict=True), 2):
+            first = Shrinking(width, oup, width if paper else oup // 2)
+            rest = [Passing(oup) for _ in range(repeats - 1)]
+            self.add_module(f"stage{number}", nn.Sequential(first, *rest))
+            width = oup
+        self.conv5 = ConvUnit(width, head, 1, ReLU)
+        self.fc = nn.Linear(head, num_classes, bias=not paper)
+        self.apply(initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        x = self.maxpool(self.conv1(x))
+        x = self.conv5(self.stage4(self.stage3(self.stage2(x))))
+        return self.fc(x.mean([2, 3]))  # type: ignore[no-any-return]

@@ -1,0 +1,65 @@
+"""SqueezeNet as a module: Iandola et al., 2016, arXiv:1602.07360. Its parameters are named as torchvision's."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from mbanalyze.archs.squeezenet import FIRES, VERSION_1_0, VERSION_1_1
+from mbanalyze.models.blocks import Fire, ReLU, initialise
+
+
+class SqueezeNet(nn.Module):
+    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+
+    Args:
+        version: filters and kernel of the first convolution, and the Fire modules that a pooling comes before.
+        num_classes: outputs of the classifier.
+        bypass: the paper's Figure 2: none; `simple`, where channels agree; `complex`, everywhere.
+        dropout: share of features dropped before the classifier in training.
+    """
+
+    def __init__(
+        self,
+        version: tuple[tuple[int, int], tuple[int, ...]],
+        num_classes: int = 1000,
+        bypass: Literal["none", "simple", "complex"] = "none",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        (channels, kernel), pools = version
+        features: list[nn.Module] = [nn.Conv2d(3, channels, kernel, 2), ReLU()]
+        for number, (squeezed, expanded) in enumerate(FIRES):
+            if number in pools:
+                features.append(nn.MaxPool2d(3, 2, ceil_mode=True))
+            out = 2 * expanded
+            around: nn.Module | None = None
+            if bypass != "none" and channels == out:
+                around = nn.Identity()
+            elif bypass == "complex":
+                around = nn.Conv2d(channels, out, 1)
+            features.append(Fire(channels, squeezed, expanded, around))
+            channels = out
+        self.features = nn.Sequential(*features)
+        last = nn.Conv2d(channels, num_classes, 1)
+        self.classifier = nn.Sequential(nn.Dropout(dropout), last, ReLU(), nn.AdaptiveAvgPool2d(1))
+        self.apply(initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
+
+
+class SqueezeNet1_0(SqueezeNet):  # noqa: N801 (the version is part of the name)
+    """The paper's network; options as in `SqueezeNet`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(VERSION_1_0, **options)
+
+
+class SqueezeNet1_1(SqueezeNet):  # noqa: N801 (the version is part of the name)
+    """The authors' later one; options as in `SqueezeNet`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(VERSION_1_1, **options)

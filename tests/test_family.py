@@ -1,0 +1,325 @@
+"""Every network of the family: its exact counts, and its identity with torchvision's or timm's."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from witness import timm, torchvision
+
+from mbanalyze import count
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import OptionError
+from mbanalyze.models import MODELS
+
+EXACT: list[tuple[str, dict[str, Any], int, int]] = [
+    ("mobilenet_v1", {}, 568_740_352, 4_231_976),
+    ("mobilenet_v2", {}, 300_774_272, 3_504_872),
+    ("mobilenet_v2", {"alpha": 1.4}, 582_195_824, 6_108_776),
+    ("mobilenet_v3_large", {}, 216_589_760, 5_483_032),
+    ("mobilenet_v3_small", {}, 56_510_400, 2_542_856),
+    ("shufflenet_v1", {"groups": 1}, 143_078_976, 1_530_936),
+    ("shufflenet_v1", {"groups": 2}, 140_836_512, 1_732_848),
+    ("shufflenet_v1", {"groups": 3}, 137_460_672, 1_864_728),
+    ("shufflenet_v1", {"groups": 4}, 134_339_776, 1_967_344),
+    ("shufflenet_v1", {"groups": 8}, 138_365_952, 2_433_768),
+    ("shufflenet_v2", {"alpha": 0.5}, 40_476_448, 1_366_792),
+    ("shufflenet_v2", {"alpha": 1.0}, 144_907_992, 2_278_604),
+    ("shufflenet_v2", {"alpha": 1.5}, 295_759_392, 3_503_624),
+    ("shufflenet_v2", {"alpha": 2.0}, 583_253_464, 7_393_996),
+    ("squeezenet1_0", {}, 818_924_576, 1_248_424),
+    ("squeezenet1_0", {"resolution": 227}, 832_667_936, 1_248_424),
+    ("squeezenet1_1", {}, 349_151_936, 1_235_496),
+    ("xception", {}, 8_357_403_496, 22_855_952),
+    # torchvision publishes 0.314 G and these parameters; fvcore counts the same convolutions and classifier
+    ("mnasnet", {}, 314_415_872, 4_383_312),
+    ("alexnet", {}, 714_188_480, 61_100_840),
+    ("alexnet", {"grouped": True, "resolution": 227}, 724_406_816, 60_965_224),
+    ("vgg16", {}, 15_470_264_320, 138_357_544),
+    ("googlenet", {}, 1_498_376_192, 6_624_904),
+    ("inception_v3", {}, 5_713_216_096, 23_834_568),
+    # torchvision's published 1.814 G and parameters
+    ("resnet18", {}, 1_814_073_344, 11_689_512),
+    ("resnet50", {}, 4_089_184_256, 25_557_032),
+    ("resnet50", {"stride_on": "1x1"}, 3_857_973_248, 25_557_032),
+    # the paper's Table 9, whose head is not scaled, as timm builds it
+    ("mobilenet_v3_large", {"alpha": 0.75, "width_rule": "paper"}, 154_560_624, 3_993_528),
+    ("mobilenet_v3_small", {"alpha": 0.75, "width_rule": "paper"}, 43_399_344, 2_041_872),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "macs", "params"), EXACT)
+def test_exact_counts(name: str, options: dict[str, Any], macs: int, params: int) -> None:
+    """Multiply-accumulates and parameters, to the last digit."""
+    totals = count(name, **options).totals
+
+    assert (totals.macs, totals.params) == (macs, params)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "millions", "params"),
+    [
+        (0.5, "40.476", 1_365_792),
+        (1.0, "145.814", 2_278_760),
+        (1.5, "298.971", 3_506_720),
+        (2.0, "590.783", 7_402_600),
+    ],
+)
+def test_shufflenet_v2_in_the_authors_layout(alpha: float, millions: str, params: int) -> None:
+    """Their first unit of each stage, and a classifier without a bias."""
+    totals = count("shufflenet_v2", alpha=alpha, layout="paper").totals
+
+    assert f"{(totals.macs or 0) / 1e6:.3f}" == millions
+    assert totals.params == params
+
+
+@pytest.mark.parametrize(
+    ("name", "alpha", "millions"),
+    [
+        ("mobilenet_v3_large", 0.35, "39.47"),
+        ("mobilenet_v3_large", 0.5, "69.25"),
+        ("mobilenet_v3_large", 0.75, "154.56"),
+        ("mobilenet_v3_large", 1.25, "355.22"),
+        ("mobilenet_v3_small", 0.5, "21.05"),
+        ("mobilenet_v3_small", 1.25, "90.80"),
+    ],
+)
+def test_mobilenet_v3_by_the_papers_width_rule(name: str, alpha: float, millions: str) -> None:
+    """The figures that the paper's Table 9 rounds: 40, 69, 155, 356, 21, 91."""
+    assert f"{(count(name, alpha=alpha, width_rule='paper').totals.macs or 0) / 1e6:.2f}" == millions
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "params"),
+    [("mobilenet_v3_large", "209.14", 3_924_288), ("mobilenet_v3_small", "52.29", 2_044_736)],
+)
+def test_minimalistic_mobilenet_v3(name: str, millions: str, params: int) -> None:
+    """No squeeze-and-excitation, hard swish or 5x5 kernel."""
+    report = count(name, minimalistic=True)
+
+    assert f"{(report.totals.macs or 0) / 1e6:.2f}" == millions
+    assert report.totals.params == params
+    assert {row.op.kind for row in report.rows} == {
+        "conv",
+        "batch_norm",
+        "relu",
+        "add",
+        "global_avg_pool",
+        "linear",
+    }
+    assert all(row.op.weights[0].shape[2:] != (5, 5) for row in report.only("conv").rows)
+
+
+def test_the_efficient_last_stage_saves_thirty_million() -> None:
+    """The paper's Figure 5: section 5.1 says 30 million multiply-adds, which it rounds."""
+    efficient, original = (
+        count("mobilenet_v3_large", tail=tail).totals.macs or 0 for tail in ("efficient", "original")
+    )
+
+    # original: expand 160 x 960, filter 9 x 960, project 960 x 320 and widen 320 x 1280, at 7 x 7, and classify
+    # efficient: expand 160 x 960 at 7 x 7, widen 960 x 1280 once pooled, and classify
+    assert original - efficient == 49 * (9 * 960 + 960 * 320 + 320 * 1280) - 960 * 1280 == 34_317_760
+
+
+def test_googlenet_with_real_5x5_branches() -> None:
+    """The paper's windows; its network has biases where this one has batch norm."""
+    report = count("googlenet", branch="5x5")
+    channels = sum(row.op.output[0].shape[1] for row in report.only("conv").rows)
+
+    assert f"{(report.totals.macs or 0) / 1e6:.2f}" == "1582.67"
+    # two scalars of batch norm a channel, against one bias
+    assert report.totals.params - 2 * channels + channels == 6_998_552
+
+
+@pytest.mark.parametrize(
+    ("name", "macs", "all_params"),
+    [("googlenet", 1_498_376_192, 13_004_888), ("inception_v3", 5_713_216_096, 27_161_264)],
+)
+def test_auxiliary_classifiers_cost_parameters_alone(name: str, macs: int, all_params: int) -> None:
+    """They run in training; inference names their parameters as unused."""
+    report, without = count(name), count(name, aux=False)
+    module = dict(MODELS[name]().named_parameters())
+
+    assert report.totals == without.totals
+    assert report.totals.macs == macs
+    assert without.unused_params == ()
+    assert report.totals.params + sum(module[p].numel() for p in report.unused_params) == all_params
+
+
+@pytest.mark.parametrize(("groups", "alpha"), [(2, 0.5), (4, 0.5), (2, 0.25), (4, 0.25)])
+def test_shufflenets_that_cannot_be_built(groups: int, alpha: float) -> None:
+    """The paper's table has them, but their bottlenecks cannot be divided."""
+    with pytest.raises(OptionError, match=f"groups={groups} do not divide the bottlenecks"):
+        count("shufflenet_v1", groups=groups, alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "groups", "printed"),
+    [
+        (0.25, 3, "13"),
+        (0.5, 3, "38"),
+        (1.5, 3, "292"),
+        (2.0, 3, "524"),
+        (0.5, 8, "40"),
+        (1.5, 8, "290"),
+        (2.0, 8, "522"),
+    ],
+)
+def test_the_stem_of_shufflenet_v1(alpha: float, groups: int, printed: str) -> None:
+    """12, 24 or 48 channels give the complexities that the paper and its authors' repository print."""
+    assert f"{(count('shufflenet_v1', alpha=alpha, groups=groups).totals.macs or 0) / 1e6:.0f}" == printed
+
+
+def test_squeezenet_bypasses() -> None:
+    """Simple ones add four inputs; complex ones also convolve the other four."""
+    plain, simple, complex_ = (count("squeezenet1_0", bypass=how) for how in ("none", "simple", "complex"))
+
+    assert [len(report.only("add").rows) for report in (plain, simple, complex_)] == [0, 4, 8]
+    assert plain.totals.params == simple.totals.params
+    # 1x1 convolutions 96 -> 128, 128 -> 256, 256 -> 384, 384 -> 512, each with a bias
+    bypasses = [(96, 128), (128, 256), (256, 384), (384, 512)]
+    assert complex_.totals.params - simple.totals.params == sum(c * k + k for c, k in bypasses)
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_default_resolutions(name: str) -> None:
+    """299 pixels for Xception and Inception V3, 224 for the others."""
+    side = 299 if name in ("xception", "inception_v3") else 224
+
+    assert count(name).input == ((1, 3, side, side),)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_aliases_are_torchvisions_names(alias: str) -> None:
+    """Each stands for an architecture with options, and takes the others."""
+    name, options = ALIASES[alias]
+
+    assert count(alias, resolution=96).totals == count(name, **options, resolution=96).totals
+    assert hasattr(torchvision().models, alias)
+    with pytest.raises(OptionError, match="do not give alpha again"):
+        count(alias, alpha=1.0)
+
+
+def randomise(module: nn.Module) -> None:
+    """Random scales, shifts and running statistics, so that no batch norm is the identity."""
+    generator = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            for tensor in (part.weight, part.bias, part.running_mean, part.running_var):
+                tensor.data.uniform_(0.5, 1.5, generator=generator)
+
+
+def same_outputs(ours: nn.Module, theirs: nn.Module, side: int) -> bool:
+    """Whether two modules in eval mode give equal bits for an image."""
+    image = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return torch.equal(theirs.eval()(image), ours.eval()(image))
+
+
+def pairs() -> Iterator[tuple[str, dict[str, Any], str, dict[str, Any]]]:
+    """Our name and options, torchvision's."""
+    for alpha in (0.5, 1.0, 1.4):
+        yield "mobilenet_v2", {"alpha": alpha}, "mobilenet_v2", {"width_mult": alpha}
+    for size in ("large", "small"):
+        for alpha in (0.5, 1.0, 1.25):
+            yield f"mobilenet_v3_{size}", {"alpha": alpha}, f"mobilenet_v3_{size}", {"width_mult": alpha}
+    for alias, (name, options) in ALIASES.items():
+        yield name, options, alias, {}
+    for name in ("squeezenet1_0", "squeezenet1_1", "alexnet", "resnet18", "resnet50"):
+        yield name, {}, name, {}
+    yield "vgg16", {}, "vgg16", {"init_weights": False}
+    for name in ("googlenet", "inception_v3"):
+        for aux in (False, True):
+            yield name, {"aux": aux}, name, {"aux_logits": aux, "init_weights": False}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "options", "theirs", "their_options"), list(pairs()))
+def test_our_module_is_torchvisions(
+    name: str, options: dict[str, Any], theirs: str, their_options: dict[str, Any]
+) -> None:
+    """State dicts load strictly in both directions, and equal weights give equal bits."""
+    original = getattr(torchvision().models, theirs)(**their_options)
+    ours = MODELS[name](**options)
+    randomise(original)
+    ours.load_state_dict(original.state_dict(), strict=True)
+    original.load_state_dict(ours.state_dict(), strict=True)
+
+    assert same_outputs(ours, original, 128 if name == "inception_v3" else 96)
+
+
+PUBLISHED = sorted({theirs for _, _, theirs, _ in pairs()})
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures_of_torchvision(name: str) -> None:
+    """Its weights' metadata: multiply-accumulates to three decimals, and parameters."""
+    meta = next(iter(torchvision().models.get_model_weights(name))).meta
+    report = count(name)
+    heads = {"inception_v3": 27_161_264 - 23_834_568}  # published with the auxiliary classifier
+
+    assert f"{(report.totals.macs or 0) / 1e9:.3f}" == f"{meta['_ops']:.3f}"
+    assert report.totals.params + heads.get(name, 0) == meta["num_params"]
+
+
+def from_timm(key: str) -> str:
+    """What a parameter of timm's `mobilenetv1_100` is called in ours."""
+    module, _, parameter = key.rpartition(".")
+    if module in ("conv_stem", "bn1"):
+        return f"features.0.{int(module == 'bn1')}.{parameter}"
+    if module == "classifier":
+        return key
+    _, stage, block, layer = module.split(".")
+    position = 1 + sum((1, 2, 2, 6)[: int(stage)]) + int(block)
+    where = {"conv_dw": "depthwise.0", "bn1": "depthwise.1", "conv_pw": "pointwise.0", "bn2": "pointwise.1"}
+    return f"features.{position}.{where[layer]}.{parameter}"
+
+
+@pytest.mark.slow
+def test_mobilenet_v1_is_timms() -> None:
+    """With ReLU for its ReLU6, and its parameters renamed."""
+    original = timm().create_model("mobilenetv1_100", act_layer=nn.ReLU)
+    randomise(original)
+    ours = MODELS["mobilenet_v1"]()
+    ours.load_state_dict({from_timm(key): value for key, value in original.state_dict().items()}, strict=True)
+
+    assert same_outputs(ours, original, 96)
+
+
+@pytest.mark.slow
+def test_xception_is_timms() -> None:
+    """Its parameters have the same names."""
+    original = timm().create_model("legacy_xception")
+    randomise(original)
+    ours = MODELS["xception"]()
+    ours.load_state_dict(original.state_dict(), strict=True)
+
+    assert same_outputs(ours, original, 96)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("alpha", [0.75, 1.0])
+@pytest.mark.parametrize("size", ["large", "small"])
+def test_the_papers_width_rule_is_timms(size: str, alpha: float) -> None:
+    """Every width: timm has a parameter of each of our shapes, its linear layers as 1x1 convolutions."""
+
+    def shapes(module: nn.Module) -> list[tuple[int, ...]]:
+        return sorted(tuple(n for n in param.shape if n != 1) for param in module.parameters())
+
+    original = timm().create_model(f"mobilenetv3_{size}_{round(100 * alpha):03}")
+
+    assert shapes(original) == shapes(MODELS[f"mobilenet_v3_{size}"](alpha=alpha, width_rule="paper"))
+
+
+def test_known_warnings_are_not_ours() -> None:
+    """Building every module is silent."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("mobilenet_v3_small", "shufflenet_v2", "googlenet"):
+            MODELS[name]()
