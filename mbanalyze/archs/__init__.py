@@ -13,13 +13,17 @@ from mbanalyze.archs.mobilenet_v1 import MobileNetV1 as MobileNetV1
 from mbanalyze.archs.mobilenet_v2 import MobileNetV2 as MobileNetV2
 from mbanalyze.archs.mobilenet_v3 import (
     MobileNetV3Large as MobileNetV3Large,
+)
+from mbanalyze.archs.mobilenet_v3 import (
     MobileNetV3Small as MobileNetV3Small,
 )
 from mbanalyze.archs.options import Architecture
-from mbanalyze.archs.resnet import ResNet18 as ResNet18, ResNet50 as ResNet50
+from mbanalyze.archs.resnet import ResNet18 as ResNet18
+from mbanalyze.archs.resnet import ResNet50 as ResNet50
 from mbanalyze.archs.shufflenet_v1 import ShuffleNetV1 as ShuffleNetV1
 from mbanalyze.archs.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2
-from mbanalyze.archs.squeezenet import SqueezeNet1_0 as SqueezeNet1_0, SqueezeNet1_1 as SqueezeNet1_1
+from mbanalyze.archs.squeezenet import SqueezeNet1_0 as SqueezeNet1_0
+from mbanalyze.archs.squeezenet import SqueezeNet1_1 as SqueezeNet1_1
 from mbanalyze.archs.vgg import VGG16 as VGG16
 from mbanalyze.archs.xception import Xception as Xception
 

@@ -21,12 +21,16 @@ from mbanalyze.models.mobilenet_v1 import MobileNetV1 as MobileNetV1
 from mbanalyze.models.mobilenet_v2 import MobileNetV2 as MobileNetV2
 from mbanalyze.models.mobilenet_v3 import (
     MobileNetV3Large as MobileNetV3Large,
+)
+from mbanalyze.models.mobilenet_v3 import (
     MobileNetV3Small as MobileNetV3Small,
 )
-from mbanalyze.models.resnet import ResNet18 as ResNet18, ResNet50 as ResNet50
+from mbanalyze.models.resnet import ResNet18 as ResNet18
+from mbanalyze.models.resnet import ResNet50 as ResNet50
 from mbanalyze.models.shufflenet_v1 import ShuffleNetV1 as ShuffleNetV1
 from mbanalyze.models.shufflenet_v2 import ShuffleNetV2 as ShuffleNetV2
-from mbanalyze.models.squeezenet import SqueezeNet1_0 as SqueezeNet1_0, SqueezeNet1_1 as SqueezeNet1_1
+from mbanalyze.models.squeezenet import SqueezeNet1_0 as SqueezeNet1_0
+from mbanalyze.models.squeezenet import SqueezeNet1_1 as SqueezeNet1_1
 from mbanalyze.models.vgg import VGG16 as VGG16
 from mbanalyze.models.xception import Xception as Xception
 
