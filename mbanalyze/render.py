@@ -315,13 +315,19 @@ def json(report: Report, by: str | None = None) -> str:
 def html(report: Report, by: str | None = None) -> str:
     """An HTML table for notebooks, in the notebook's own colours."""
     columns = _columns(report, by or "module")
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-        for cells in zip(*columns.values(), strict=True)
-    )
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        aligned = ("left" if heading in LEFT else "right" for heading in columns)
+        style = "white-space: pre; text-align"
+        return "".join(
+            f'<{tag} style="{style}: {side}">{escape(cell)}</{tag}>'
+            for side, cell in zip(aligned, cells, strict=True)
+        )
+
+    body = "".join(f"<tr>{line('td', cells)}</tr>" for cells in zip(*columns.values(), strict=True))
     notes = escape("\n".join([*summary(report), provenance(report)]))
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><pre>{notes}</pre>"
+    head = f"<thead><tr>{line('th', columns)}</tr></thead>"
+    return f"<table>{head}<tbody>{body}</tbody></table><pre>{notes}</pre>"
 
 
 FORMATS: dict[str, Callable[[Report, str | None], str]] = {

@@ -69,6 +69,16 @@ def test_formats(run: Run, format: str, by: str | None) -> None:
     assert ran == (0, count("mobilenet_v1", shallow=True).to(format, by), "")
 
 
+@pytest.mark.parametrize("name", ARCHS)
+def test_every_network_in_every_format(run: Run, name: str) -> None:
+    """Reports of all networks, by all groupings."""
+    for format in ("table", "markdown", "csv", "json"):
+        for by in ("op", "module", "block", "kind"):
+            ran = run("report", name, "--format", format, "--by", by)
+            assert (ran.code, ran.err) == (0, "")
+            assert ran.out
+
+
 def test_options_reach_the_report(run: Run) -> None:
     """Batch, dtype and settings are in the document."""
     ran = run(
