@@ -21,6 +21,7 @@ from mbanalyze._version import __version__
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.sources import Subject
+from mbanalyze.tables import plain
 
 
 class OutputError(ValueError):
@@ -208,7 +209,7 @@ def _emit(result: RenderableType, output: Path | None = None) -> None:
     if console.is_terminal and to_stdout and not isinstance(result, str):
         console.print(result, soft_wrap=True)
         return
-    text = result if isinstance(result, str) else render.plain(result, console.width)
+    text = result if isinstance(result, str) else plain(result, console.width)
     if output is None or to_stdout:
         sys.stdout.write(text if _unicode() or isinstance(result, str) else text.translate(_ASCII))
     else:

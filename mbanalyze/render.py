@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv as csv_writer
 import io
 import json as json_writer
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.table import Table
@@ -20,6 +18,7 @@ from rich.text import Text
 
 from mbanalyze.cost import Cost, si, si_bytes
 from mbanalyze.report import CONVENTION, Group, Report, Uncounted
+from mbanalyze.tables import LEFT, grid_of, markdown_table, plain, width_of
 
 if TYPE_CHECKING:
     from mbanalyze.crosscheck import Agreement
@@ -28,8 +27,6 @@ SCHEMA = "mbanalyze.report/1"
 BAR = 6
 DROPPED = ("flops a byte", "output", "flops", "memory access", "kind", "ops", "share of macs")
 """Columns of the table that give way, in this order, when it is too wide."""
-LEFT = ("op", "module", "block", "kind", "output", "share of macs", "what", "reason")
-"""Columns of words; the others hold numbers, aligned on the right."""
 
 
 def shape(sizes: Sequence[int]) -> str:
@@ -93,63 +90,22 @@ def _intensity(cost: Cost, itemsize: int) -> str:
     return "?" if value is None else f"{value:.2f}"
 
 
-def _heading(heading: str) -> str:
-    """A heading of several words takes two lines above a column of numbers."""
-    return heading if heading in LEFT else "\n".join(heading.split(" ", 1))
-
-
-def _widths(columns: Mapping[str, Sequence[str]]) -> list[int]:
-    """Cells that each column needs."""
-    return [
-        max(map(cell_len, [*_heading(heading).split("\n"), *cells])) for heading, cells in columns.items()
-    ]
-
-
-def _width(columns: Mapping[str, Sequence[str]]) -> int:
-    """Cells that the columns need side by side, two between neighbours."""
-    return sum(_widths(columns)) + 2 * (len(columns) - 1)
-
-
 def _fit(columns: dict[str, list[str]], width: int) -> list[str]:
     """Take columns out, in the order of `DROPPED` but never the first, until the rest fits; their names."""
     dropped: list[str] = []
     for heading in DROPPED:
-        if heading in list(columns)[1:] and _width(columns) > width:
+        if heading in list(columns)[1:] and width_of(columns) > width:
             del columns[heading]
             dropped.append(heading)
     return dropped
 
 
-def _grid(columns: Mapping[str, Sequence[str]], width: int) -> Table:
-    """A table that wraps its last column, if that holds words, and cuts no cell short."""
-    *widths, last = _widths(columns)
-    wraps = list(columns)[-1] == "reason"
-    if wraps:
-        last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
-    needed = sum(widths) + last + 2 * len(widths)
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False, width=needed)
-    for (heading, _), cells in zip(columns.items(), [*widths, last], strict=True):
-        grid.add_column(
-            _heading(heading),
-            justify="left" if heading in LEFT else "right",
-            style="cyan" if heading == "share of macs" else "",
-            width=cells,
-            no_wrap=heading != "reason",
-        )
-    return grid
-
-
 def table(report: Report, by: str | None = None, width: int = 80) -> RenderableType:
     """The report for people, `width` cells wide or less unless even the fewest columns need more."""
     columns = _columns(report, by or "module")
-    needed = _width(columns)
+    needed = width_of(columns)
     dropped = _fit(columns, width)
-    grid = _grid(columns, width)
-    *body, last = zip(*columns.values(), strict=True)
-    for cells in body:
-        grid.add_row(*map(Text, cells))
-    grid.add_section()
-    grid.add_row(*map(Text, last), style="bold")
+    grid = grid_of(columns, width, total=True)
     lines = [Text(line) for line in summary(report)]
     if dropped:
         left_out = f"not shown in {width} columns: {', '.join(dropped)} ({needed} would do)"
@@ -204,38 +160,10 @@ def provenance(report: Report) -> str:
     return f"{report.model}{options} | input {inputs} | {report.method} | convention {CONVENTION} | {made_by}"
 
 
-def plain(renderable: RenderableType, width: int | None = None) -> str:
-    """`renderable` as text without colour, `width` cells wide or as wide as the terminal."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
-    with console.capture() as capture:
-        console.print(renderable, soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-
-
 def as_table(report: Report, by: str | None = None) -> str:
     """`table` as text without colour, as wide as the terminal."""
     width = Console().width
     return plain(table(report, by, width), width)
-
-
-def markdown_table(headings: Sequence[str], body: Sequence[Sequence[object]]) -> str:
-    """A Markdown table: integers grouped by thousands, unknown as '?', numbers on the right."""
-
-    def cell(value: object) -> str:
-        if value is None:
-            return "?"
-        if isinstance(value, float):
-            return f"{value:.3f}"
-        return f"{value:,}" if type(value) is int else escape_markdown(str(value))
-
-    rule = ["---" if heading in LEFT else "---:" for heading in headings]
-    lines = (headings, rule, *body)
-    return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in lines)
-
-
-def escape_markdown(text: str) -> str:
-    """`text` so that it stays in its table cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def markdown(report: Report, by: str | None = None) -> str:
@@ -340,11 +268,7 @@ FORMATS: dict[str, Callable[[Report, str | None], str]] = {
 
 def agreement_table(agreement: Agreement, width: int = 80) -> RenderableType:
     """A check for people: a line for each comparison."""
-    columns = _agreement(agreement)
-    grid = _grid(columns, width)
-    for cells in zip(*columns.values(), strict=True):
-        grid.add_row(*map(Text, cells))
-    return grid
+    return grid_of(_agreement(agreement), width)
 
 
 def agreement_markdown(agreement: Agreement) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,8 @@ from hypothesis import settings
 
 from mbanalyze.report import KEYS, Report
 
-# no test depends on how fast the machine is
-settings.register_profile("patient", deadline=None)
+# no test depends on how fast the machine is, and in CI none on chance
+settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("patient")
 
 

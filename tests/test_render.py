@@ -12,7 +12,8 @@ from torch import nn
 
 from mbanalyze import count
 from mbanalyze.crosscheck import Agreement, Comparison
-from mbanalyze.render import DROPPED, agreement_markdown, agreement_table, plain, table
+from mbanalyze.render import DROPPED, agreement_markdown, agreement_table, table
+from mbanalyze.tables import plain
 
 
 def lines(name: str, width: int, by: str | None = None) -> list[str]:

@@ -1,0 +1,90 @@
+"""Tables of text, whatever they hold: columns of cells by heading, laid out for a terminal or in Markdown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Columns = Mapping[str, Sequence[str]]
+"""Cells by heading, as many in each column."""
+LEFT = ("op", "module", "block", "kind", "output", "share of macs", "what", "reason")
+"""Columns of words; the others hold numbers, aligned on the right."""
+
+
+def _heading(heading: str) -> str:
+    """A heading of several words takes two lines above a column of numbers."""
+    return heading if heading in LEFT else "\n".join(heading.split(" ", 1))
+
+
+def _widths(columns: Columns) -> list[int]:
+    """Cells that each column needs."""
+    return [
+        max(map(cell_len, [*_heading(heading).split("\n"), *cells])) for heading, cells in columns.items()
+    ]
+
+
+def width_of(columns: Columns) -> int:
+    """Cells that the columns need side by side, two between neighbours."""
+    return sum(_widths(columns)) + 2 * (len(columns) - 1)
+
+
+def grid_of(columns: Columns, width: int, *, total: bool = False) -> Table:
+    """A table that cuts no cell short, and wraps reasons so that it is `width` cells wide where that is enough.
+
+    Args:
+        total: whether the last row is the sum of the others.
+    """
+    *widths, last = _widths(columns)
+    if list(columns)[-1] == "reason":
+        last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
+    needed = sum(widths) + last + 2 * len(widths)
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False, width=needed)
+    for (heading, _), cells in zip(columns.items(), [*widths, last], strict=True):
+        grid.add_column(
+            _heading(heading),
+            justify="left" if heading in LEFT else "right",
+            style="cyan" if heading == "share of macs" else "",
+            width=cells,
+            no_wrap=heading != "reason",
+        )
+    *body, end = zip(*columns.values(), strict=True)
+    for row in body:
+        grid.add_row(*map(Text, row))
+    if total:
+        grid.add_section()
+    grid.add_row(*map(Text, end), style="bold" if total else None)
+    return grid
+
+
+def plain(renderable: RenderableType, width: int | None = None) -> str:
+    """`renderable` as text without colour, `width` cells wide or as wide as the terminal."""
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    with console.capture() as capture:
+        console.print(renderable, soft_wrap=True)
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def markdown_table(headings: Sequence[str], body: Sequence[Sequence[object]]) -> str:
+    """A Markdown table: integers grouped by thousands, unknown as '?', numbers on the right."""
+
+    def cell(value: object) -> str:
+        if value is None:
+            return "?"
+        if isinstance(value, float):
+            return f"{value:.3f}"
+        return f"{value:,}" if type(value) is int else escape_markdown(str(value))
+
+    rule = ["---" if heading in LEFT else "---:" for heading in headings]
+    lines = (headings, rule, *body)
+    return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in lines)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` so that it stays in its table cell."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
