@@ -103,6 +103,9 @@ ELEMENTWISE = {
 }
 """Kinds that compute each output element alone -> flops of one."""
 
+BINARY = frozenset({"add", "sub", "mul", "div", "pow"})
+"""Those of two operands, the second of which may be a number."""
+
 ARITHMETIC: dict[str, Formula] = {
     "conv": conv,
     "linear": linear,

@@ -16,8 +16,8 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
-from mbanalyze.cost import Cost, Value, anywhere, total
-from mbanalyze.formulas import ELEMENTWISE, cost
+from mbanalyze.cost import Cost, Op, Value, anywhere, total
+from mbanalyze.formulas import BINARY, ELEMENTWISE, cost
 from mbanalyze.sketch import Pair, ShapeError, Sketch, pair
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def _whole(name: str, size: Size, least: int = 1) -> int:
     """`size` as an exact integer, or an int64 array that the same arithmetic runs on."""
     if getattr(size, "ndim", 0):
         array = cast("NDArray[np.integer]", size)
-        if array.dtype.kind not in "iu":
-            raise ShapeError(f"{name} must hold integers, not {array.dtype}")
+        if array.dtype.kind not in "iu" or array.size == 0:
+            raise ShapeError(f"{name} must hold integers, not {array.size} of {array.dtype}")
         whole = cast("int", array.astype("int64"))
     else:
         try:
-            whole = operator.index(cast("int", size))
+            whole = operator.index(cast("int", size if not isinstance(size, bool) else None))
         except TypeError:
             raise ShapeError(f"{name} must be an integer, not {size!r}") from None
     if anywhere(whole < least):
@@ -62,17 +62,24 @@ def _windows(**sizes: Sizes) -> dict[str, Any]:
     return {name: _both(name, given, least=0 if "padding" in name else 1) for name, given in sizes.items()}
 
 
-def _largest(value: Value) -> Value:
-    """`value` with the largest element of each size that is an array."""
-    shape = tuple(int(n.max()) if hasattr(n, "max") else n for n in value.shape)
-    return Value(value.role, value.number, shape)
+def _largest(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The largest element of each size that is an array, and the sizes that are integers."""
+    return tuple(int(n.max()) if hasattr(n, "max") else n for n in sizes)
+
+
+def _bound(op: Op) -> Cost:
+    """What `op` costs at most, in Python's integers, which do not overflow."""
+
+    def largest(values: tuple[Value, ...]) -> tuple[Value, ...]:
+        return tuple(Value(value.role, value.number, _largest(value.shape)) for value in values)
+
+    settings = tuple((name, _largest(v) if isinstance(v, tuple) else v) for name, v in op.attributes)
+    return cost(replace(op, operands=largest(op.operands), output=largest(op.output), attributes=settings))
 
 
 def _cost(sketch: Sketch) -> Cost:
     for op in sketch.ops:
-        operands, output = (tuple(map(_largest, values)) for values in (op.operands, op.output))
-        bound = cost(replace(op, operands=operands, output=output))
-        if any(hasattr(n, "dtype") for n in op.output[0].shape) and (bound.flops or 0) >= 2**63:
+        if any(hasattr(n, "dtype") for n in op.output[0].shape) and (_bound(op).flops or 0) >= 2**63:
             raise ShapeError("these counts may not fit 64 bits: give integers instead of arrays")
     return total([cost(op) for op in sketch.ops])
 
@@ -300,9 +307,11 @@ def global_avg_pool(size: Sizes, channels: Size, *, batch: Size = 1) -> Cost:
     return _cost(sketch)
 
 
-def _known(kind: str) -> None:
+def _known(kind: str, inputs: int = 1) -> None:
     if kind not in ELEMENTWISE:
         raise ShapeError(f"no element-wise kind {kind!r}; there are {', '.join(ELEMENTWISE)}")
+    if inputs > 1 and kind not in BINARY:
+        raise ShapeError(f"{kind} has one input, not {inputs}")
 
 
 def elementwise(kind: str, size: Sizes, channels: Size, *, inputs: int = 1, batch: Size = 1) -> Cost:
@@ -310,7 +319,7 @@ def elementwise(kind: str, size: Sizes, channels: Size, *, inputs: int = 1, batc
 
     Every kind costs a fixed number of flops an element: `formulas.ELEMENTWISE` lists them.
     """
-    _known(kind)
+    _known(kind, inputs)
     sketch = Sketch()
     sketch.elementwise(
         kind, *(_image(sketch, size, channels, batch) for _ in range(_whole("inputs", inputs)))
@@ -343,6 +352,8 @@ def squeeze_excitation(
     Source: Squeeze-and-Excitation Networks (arXiv:1709.01507) section 3. Errors as in `conv`.
     """
     _known(gate)
+    if gate in BINARY:
+        raise ShapeError(f"a gate has one input, which {gate} does not")
     sketch = Sketch()
     x = _image(sketch, size, channels, batch)
     pooled = sketch.global_avg_pool(x)

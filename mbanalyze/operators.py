@@ -106,7 +106,7 @@ def _adaptive_avg_pool(dims: int) -> Rule:
 
 def _mean(call: Arguments) -> Sighting:
     image = call["self"]
-    dims = sorted(d % image.dim() for d in call.get("dim") or ())
+    dims = sorted(d % max(image.dim(), 1) for d in call.get("dim") or ())
     whole_image = image.dim() in (4, 5) and dims == list(range(2, image.dim()))
     return Sighting("global_avg_pool" if whole_image else "mean", (image,))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv as csv_writer
 import io
 import json as json_writer
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from html import escape
 from math import isfinite
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "mbanalyze.report/1"
 BAR = 6
-DROPPED = ("flops a byte", "output", "flops", "memory access", "kind", "ops", "share of macs")
+DROPPED = ("flops a byte", "output", "flops", "share of macs", "memory access", "kind", "ops")
 """Columns of the table that give way, in this order, when it is too wide."""
 
 
@@ -109,7 +111,7 @@ def table(report: Report, by: str | None = None, width: int = 80) -> RenderableT
     lines = [Text(line) for line in summary(report)]
     if dropped:
         left_out = f"not shown in {width} columns: {', '.join(dropped)} ({needed} would do)"
-        lines.append(Text(left_out, style="dim"))
+        lines += [Text(line, style="dim") for line in wrap(left_out, max(width, 20))]
     return Stack(grid, Text(), *lines, Text(provenance(report), style="dim"))
 
 
@@ -136,7 +138,8 @@ def summary(report: Report) -> list[str]:
     if report.free:
         lines.append("free: " + ", ".join(f"{name} x {n}" for name, n in report.free.items()))
     if report.unused_params:
-        lines.append("parameters never read: " + ", ".join(report.unused_params))
+        where = Counter(name.split(".")[0] for name in report.unused_params)
+        lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in where.items()))
     return lines
 
 

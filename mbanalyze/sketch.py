@@ -150,6 +150,9 @@ class Sketch:
         """
         n, c, *image = x.shape
         self._check_groups(name, c, channels, groups)
+        for extra, s, d in zip(*map(pair, (output_padding, stride, dilation)), strict=True):
+            if anywhere((extra >= s) & (extra >= d)):
+                raise self._fail(name, f"output padding {extra} must be below the stride or the dilation")
         settings = zip(image, *map(pair, (kernel, stride, padding, output_padding, dilation)), strict=True)
         size = tuple((i - 1) * s - 2 * p + d * (k - 1) + extra + 1 for i, k, s, p, extra, d in settings)
         if any(anywhere(i < 1) for i in size):
@@ -196,6 +199,8 @@ class Sketch:
         name: object = "",
     ) -> Value:
         """[n, c, h, w] -> [n, c, h', w']; the stride is the kernel unless given."""
+        if any(anywhere(2 * p > k) for p, k in zip(pair(padding), pair(kernel), strict=True)):
+            raise self._fail(name, f"padding {padding} is more than half of the window {kernel}")
         step = kernel if stride is None else stride
         size = self._window(name, x, kernel, step, padding, 1, ceil=ceil)
         shape = (*x.shape[:-2], *size)

@@ -172,7 +172,7 @@ def _checked(given: Any) -> Any:
     """An input as it was given, once it makes sense."""
     if is_shape(given) and all(size > 0 for size in given):
         return tuple(map(int, given))
-    if isinstance(given, tuple | list) and not any(hasattr(leaf, "device") for leaf in given):
+    if isinstance(given, tuple | list) and all(isinstance(size, int | float | str) for size in given):
         raise InputError(f"an input shape is whole numbers above 0, not {given!r}")
     return given
 

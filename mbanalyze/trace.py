@@ -8,6 +8,7 @@ is as it was, also when its forward raises.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +63,7 @@ def trace(model: nn.Module, *inputs: Any) -> Trace:
     if lazy:
         raise TraceError(f"{lazy[0]} has no shape yet: run the module once on a real input first")
     tape = _Tape(model)
+    tape.refuse_interleaved()
     try:
         with _LOCK, undisturbed(model), tape.restoring():
             for module in model.modules():
@@ -99,7 +101,8 @@ def _why(model: nn.Module, path: str | None, error: BaseException) -> str:
     where = f"module {path!r}" if path else f"{type(model).__name__}.forward"
     what = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = f"the forward raised {type(error).__name__} in {where}: {what}"
-    if isinstance(error, NotImplementedError | RuntimeError) and "meta" in str(error).lower():
+    hints = ("meta", "incompatible tensor type")
+    if isinstance(error, NotImplementedError | RuntimeError) and any(h in str(error).lower() for h in hints):
         text += " (it needs the values of a tensor, and a trace has only shapes)"
     return text
 
@@ -108,7 +111,7 @@ def _why(model: nn.Module, path: str | None, error: BaseException) -> str:
 class _Source:
     """What values are counted as: an activation, a stored constant, or one parameter.
 
-    `start` and `stop` are the elements of its storage that a parameter takes up.
+    `start` and `stop` are the bytes of its storage between which a parameter lies.
     """
 
     role: Role
@@ -137,19 +140,28 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._read: set[int] = set()
         self._numbers: Counter[Role] = Counter()
         self._sources: dict[int, list[_Source]] = {}
-        self._twins: dict[int, Tensor] = {}
+        self._twins: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._thread = threading.get_ident()
         self._kept: list[torch.UntypedStorage] = []  # alive, so that no address is used twice
         self._saved: list[tuple[Tensor, Tensor]] = []
         for param in self._params.values():
             start, stop = _extent(param)
             self._know(param, []).append(_Source("weight", None, param, start, stop))
 
+    def refuse_interleaved(self) -> None:
+        """Raise `TraceError` where parameters lie in each other's memory, so that a view could be of either."""
+        for sources in self._sources.values():
+            ordered = sorted(sources, key=lambda source: (source.start, source.stop))
+            for a, b in itertools.pairwise(ordered):
+                if b.start < a.stop and (a.start, a.stop) != (b.start, b.stop):
+                    names = [name for name, p in self._params.items() if p is a.param or p is b.param]
+                    raise TraceError(f"{' and '.join(names)} are interleaved in memory: clone one of them")
+
     def begin(self, inputs: tuple[Any, ...]) -> Any:
         """`inputs` without their data: the first activations."""
-        blank = tree_map_only(Tensor, lambda t: torch.empty_like(t, device="meta"), inputs)
-        for tensor in tensors(blank):
-            self._written(tensor)
-        return blank
+        for tensor in tensors(inputs):
+            self._number(self._source(tensor, "activation"))
+        return tree_map_only(Tensor, lambda t: self._twin(t).detach(), inputs)
 
     def attribute(self, model: nn.Module) -> None:
         """Make each submodule say when its forward is running."""
@@ -159,6 +171,10 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _attributed(self, forward: Callable[..., Any], path: str) -> Callable[..., Any]:
         @functools.wraps(forward)
         def attributed(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                raise TraceError(
+                    f"{path or 'the model'} runs in a thread of its own, which a trace cannot see"
+                )
             self._path.append(path)
             try:
                 return forward(*args, **kwargs)
@@ -178,8 +194,8 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             yield
         finally:
             with torch.inference_mode():
-                for tensor, before in reversed(self._saved):
-                    tensor.copy_(before)
+                for alias, before in reversed(self._saved):
+                    alias.copy_(before)
 
     def unused(self) -> tuple[str, ...]:
         """Names of the parameters not read so far."""
@@ -206,7 +222,7 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for position, argument in enumerate(schema.arguments):
             if argument.alias_info is not None and argument.alias_info.is_write:
                 given = args[position] if position < len(args) else kwargs.get(argument.name)
-                self._saved += [(t, t.clone()) for t in tensors(given)]
+                self._saved += [(t.detach(), t.clone()) for t in tensors(given)]
 
     def _note(self, schema: Any, call: Arguments, made: tuple[Tensor, ...]) -> None:
         name = schema.name.removeprefix("aten::")
@@ -256,7 +272,7 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sources = self._know(tensor, [_Source(role)])
         if len(sources) == 1:
             return sources[0]
-        start = int(tensor.storage_offset())
+        start, _ = _extent(tensor)
         return next((s for s in sources if s.start <= start < s.stop), sources[0])
 
     def _number(self, source: _Source) -> int:
@@ -279,7 +295,7 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             source.role,
             self._number(source),
             shape,
-            int(tensor.storage_offset()) - source.start,
+            int(tensor.storage_offset()) - source.start // dtype.itemsize,
             canonical(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
@@ -294,20 +310,20 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensor.device.type == "meta":
             return tensor
         self._source(tensor)
-        key = self._key(tensor)
+        key = self._key(tensor), tensor.dtype
         with torch.inference_mode(mode=tensor.is_inference()):  # views of it must be of the same sort
             if key not in self._twins:
                 elements = tensor.untyped_storage().nbytes() // tensor.itemsize
                 twin = torch.empty(elements, dtype=tensor.dtype, device="meta")
                 self._twins[key] = twin
-                self._know(twin, self._sources[key])
+                self._know(twin, self._sources[self._key(tensor)])
             return self._twins[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:
-    """The elements of its storage between which `tensor` lies: first, and one past the last."""
-    start = int(tensor.storage_offset())
+    """The bytes of its storage between which `tensor` lies: first, and one past the last."""
+    start = int(tensor.storage_offset()) * tensor.itemsize
     if tensor.numel() == 0:
         return start, start
     reach = sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return start, start + int(reach) + 1
+    return start, start + (int(reach) + 1) * tensor.itemsize

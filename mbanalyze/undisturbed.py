@@ -19,9 +19,11 @@ _OPAQUE = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType, str, b
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """On leaving, the attributes of `model` and all that they hold, and random states, are as they were.
+    """On leaving, `model` is as it was, and so are the random states of torch, NumPy and Python.
 
-    Containers and plain objects are followed to any depth; attributes of classes are not.
+    Put back are mode, parameters and buffers (which tensor each is, its shape, gradient and flags), hooks,
+    attributes, and to any depth the dicts, lists, sets, deques, plain objects and torch generators that
+    attributes hold. Not put back is what else a forward may change: an array's content, a class, a file.
     Inside, autocast and the fused attention path are off: both change which operators run.
     """
     saved, generators = _contents(model)
@@ -29,6 +31,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
         stack.callback(_restore, saved)
+        for tensor in (*model.parameters(), *model.buffers()):
+            stack.callback(_put_back, tensor, tensor.detach(), tensor.requires_grad, tensor.grad)
         for generator in generators:
             stack.callback(generator.set_state, generator.get_state())
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast_attention)
@@ -64,6 +68,22 @@ def _contents(model: nn.Module) -> tuple[list[tuple[Any, Any]], list[torch.Gener
         elif isinstance(getattr(thing, "__dict__", None), dict):
             left.append(thing.__dict__)
     return saved, generators
+
+
+def _put_back(tensor: Tensor, was: Tensor, requires_grad: bool, grad: Tensor | None) -> None:
+    """Undo what changed `tensor` itself; `was` looks into the memory that it looked into, in the same way."""
+    if _view(tensor) != _view(was):
+        tensor.data = was
+    if tensor.requires_grad != requires_grad:
+        tensor.requires_grad_(requires_grad)
+    if tensor.grad is not grad:
+        tensor.grad = grad
+
+
+def _view(tensor: Tensor) -> tuple[Any, ...]:
+    """What a tensor looks into, and how."""
+    storage = tensor.untyped_storage()._cdata  # noqa: SLF001 (a meta tensor's only address)
+    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
 
 
 def _restore(saved: list[tuple[Any, Any]]) -> None:

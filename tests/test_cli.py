@@ -478,8 +478,10 @@ def test_a_terminal_without_unicode_gets_a_report() -> None:
 def test_width_and_colour_follow_the_environment() -> None:
     """COLUMNS widens a table; no colour without a terminal, or with NO_COLOR."""
     wide = process("report", "mobilenet_v1", COLUMNS="150")
-    forced = process("report", "mobilenet_v1", FORCE_COLOR="1", TERM="xterm-256color")
-    plain = process("report", "mobilenet_v1", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color")
+    forced = process("report", "mobilenet_v1", "--by", "kind", FORCE_COLOR="1", TERM="xterm-256color")
+    plain = process(
+        "report", "mobilenet_v1", "--by", "kind", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color"
+    )
 
     assert "flops" in wide.stdout.splitlines()[0] + wide.stdout.splitlines()[1]
     assert "\x1b[" not in wide.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -317,9 +316,35 @@ def test_the_papers_width_rule_is_timms(size: str, alpha: float) -> None:
     assert shapes(original) == shapes(MODELS[f"mobilenet_v3_{size}"](alpha=alpha, width_rule="paper"))
 
 
-def test_known_warnings_are_not_ours() -> None:
-    """Building every module is silent."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for name in ("mobilenet_v3_small", "shufflenet_v2", "googlenet"):
-            MODELS[name]()
+@pytest.mark.parametrize("name", ARCHS)
+def test_a_classifier_of_ten(name: str) -> None:
+    """The number of classes reaches the last layer of closed form and module alike."""
+    module = MODELS[name](num_classes=10)
+    report = count(name, num_classes=10)
+    *_, last = [row for row in report.rows if row.op.kind in ("conv", "linear")]
+    unused = sum(param.numel() for key, param in module.named_parameters() if key in report.unused_params)
+
+    assert last.op.output[0].shape[1] == 10
+    assert report.totals.params + unused == sum(param.numel() for param in module.parameters())
+
+
+def test_conventions_of_mobilenet_v1s_parameters() -> None:
+    """Weights alone, and with the moving statistics of batch norm."""
+    report = count("mobilenet_v1")
+    weights = sum(row.op.weights[0].size for row in report.only("conv", "linear").rows)
+    moving = sum(value.size for row in report.only("batch_norm").rows for value in row.op.buffers)
+
+    assert weights == 4_209_088
+    assert report.totals.params + moving == 4_253_864
+
+
+def test_multiplications_that_another_counter_prints() -> None:
+    """hey-yahei/OpSummary.MXNet: multiply-accumulates and one a batch-norm output, without the bias of 1000."""
+    report = count("mobilenet_v1")
+
+    assert (report.totals.macs or 0) + report.only("batch_norm").totals.writes - 1000 == 573_782_040
+
+
+def test_the_convolutions_of_vgg16() -> None:
+    """What other papers cite as the network's 15.3 billion."""
+    assert f"{(count('vgg16').only('conv').totals.macs or 0) / 1e6:.1f}" == "15346.6"

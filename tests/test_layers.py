@@ -128,6 +128,19 @@ def test_arrays_are_many_integers(name: str) -> None:
         assert astuple(alone) == picked
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_size_may_be_an_array(name: str) -> None:
+    """Each size in turn, a kernel or a number of groups too, as an array of itself twice."""
+    layer, sizes, settings = LAYERS[name]
+    alone = layer(*sizes, **settings)
+
+    for i, size in enumerate(sizes):
+        if isinstance(size, int):
+            twice = layer(*sizes[:i], np.array([size, size]), *sizes[i + 1 :], **settings)
+            for ours, both in zip(astuple(alone), astuple(twice), strict=True):
+                assert np.broadcast_to(both, 2).tolist() == [ours, ours]
+
+
 def test_arrays_broadcast() -> None:
     """Channels down a column and sizes along a row give a table."""
     size, channels = np.array([7, 14, 28]), np.array([[8], [16]])
@@ -199,6 +212,12 @@ def test_one_layer_four_ways() -> None:
         (lambda: layers.pool("mid", 8, 3, 2), "pooling is 'max' or 'avg'"),  # type: ignore[arg-type]
         (lambda: layers.elementwise("rleu", 8, 3), "no element-wise kind 'rleu'"),
         (lambda: layers.elementwise("conv", 8, 3), "no element-wise kind 'conv'"),
+        (lambda: layers.elementwise("relu", 8, 3, inputs=2), "relu has one input, not 2"),
+        (lambda: layers.squeeze_excitation(5, 16, 4, gate="add"), "a gate has one input"),
+        (lambda: layers.pool("avg", 7, 3, 3, padding=2), "padding .* is more than half of the window"),
+        (lambda: layers.conv_transpose(7, 3, 8, 3, output_padding=5), "output padding 5 must be below"),
+        (lambda: layers.conv(7, 3, 8, True), "kernel must be an integer, not True"),
+        (lambda: layers.conv(np.array([], dtype=int), 3, 8, 3), "size must hold integers, not 0"),
         (lambda: layers.elementwise("relu", 8, 3, inputs=0), "inputs must be at least 1"),
         (lambda: layers.concatenation(8), "number of inputs must be at least 1"),
         (lambda: layers.squeeze_excitation(5, 16, 4, gate="hardsigmoid"), "no element-wise kind"),

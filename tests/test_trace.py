@@ -8,6 +8,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_closed_form_equals_trace(name: str, batch: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHS)
-def test_closed_form_equals_trace_with_every_option(name: str) -> None:
+def test_closed_form_equals_trace_with_every_structural_option(name: str) -> None:
     """Every variant of every network at three resolutions and two batches; and what it leaves unused."""
     default = count(name).input[0][-1]
     for options in variants(name):
@@ -62,6 +63,7 @@ def test_closed_form_equals_trace_with_every_option(name: str) -> None:
     [
         ("mobilenet_v1", {"shallow": True, "separable": False, "num_classes": 10}),
         ("mobilenet_v2", {"round_nearest": 1, "alpha": 0.6}),
+        ("mobilenet_v2", {"round_nearest": 16, "alpha": 0.3}),
         ("mobilenet_v2", {"num_classes": 2, "resolution": 1}),
         ("shufflenet_v1", {"resolution": 33, "groups": 8}),
         ("squeezenet1_1", {"resolution": 21, "bypass": "complex"}),
@@ -87,7 +89,11 @@ class Block(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.drop = nn.Dropout(0.5)
         self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("position", torch.arange(3.0))
+        self.register_buffer("moved", torch.zeros(2))
         self.calls: Tensor
+        self.position: Tensor
+        self.moved: Tensor
         self.seen: list[Any] = []
         self.cache: dict[str, Any] = {"deep": [{}]}
         self.holder = Holder()
@@ -104,6 +110,9 @@ class Block(nn.Module):
         self.holder.tensor = x
         self.recent.append(x)
         self.latest = x
+        self.position.unsqueeze_(0)
+        self.moved.data = torch.zeros(7)
+        self.norm.weight.requires_grad_(False)
         random.random()
         np.random.random()
         torch.rand(1, generator=self.generator)
@@ -128,7 +137,8 @@ def state(model: nn.Module) -> dict[str, Any]:
             str(i): m.generator.get_state() for i, m in enumerate(model.modules()) if isinstance(m, Block)
         },
         "numpy random": str(np.random.get_state()),
-        "grad": [p.requires_grad for p in model.parameters()],
+        "grad": [(p.requires_grad, p.grad) for p in model.parameters()],
+        "views": [(b.shape, b.stride(), b.data_ptr()) for b in model.buffers()],
         "device": [p.device for p in model.parameters()],
         "torch random": torch.get_rng_state(),
         "python random": random.getstate(),
@@ -179,7 +189,7 @@ def test_the_test_of_leaving_no_trace_can_fail() -> None:
     after = state(model)
 
     changed = {what for what, value in before.items() if not same(value, after[what])}
-    expected = {"weights", "attributes", "lists", "caches", "held", "generators"}
+    expected = {"weights", "attributes", "lists", "caches", "held", "generators", "grad", "views"}
     assert expected | {"torch random", "python random", "numpy random"} <= changed
 
 
@@ -668,3 +678,89 @@ def test_numpy_integers_are_integers() -> None:
     """Sizes from an array are sizes."""
     assert count(nn.ReLU(), (np.int64(2), 3)).input == ((2, 3),)
     assert count("mobilenet_v1", alpha=np.float64(0.25), resolution=np.int64(32), batch=np.int64(2)).complete
+
+
+def test_parameters_of_two_precisions_in_one_storage() -> None:
+    """Places in a storage are bytes, whatever a parameter's precision."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            raw = torch.zeros(64, dtype=torch.uint8)
+            self.narrow = nn.Parameter(raw[:32].view(torch.float16))
+            self.single = nn.Parameter(raw[32:].view(torch.float32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.single
+
+    report = count(Net(), (8,))
+
+    assert report.totals.params == 8
+    assert report.unused_params == ("narrow",)
+
+
+def test_interleaved_parameters_are_refused() -> None:
+    """Columns of one matrix lie in each other's memory, and a view could be of either."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            base = torch.rand(4, 8)
+            self.a, self.b = nn.Parameter(base[:, :4]), nn.Parameter(base[:, 4:])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.a
+
+    with pytest.raises(TraceError, match="a and b are interleaved in memory"):
+        count(Net(), (4, 4))
+
+
+def test_work_in_another_thread_is_refused() -> None:
+    """A trace sees its own thread alone, and says so rather than count nothing."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 3).requires_grad_(False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with ThreadPoolExecutor(1) as pool:
+                done: Tensor = pool.submit(self.fc, x).result()
+            return done
+
+    with pytest.raises(TraceError, match="fc runs in a thread of its own"):
+        count(Net(), (1, 3))
+
+
+def test_one_tensor_given_twice_is_one() -> None:
+    """Inputs that are the same tensor, or a broadcast one, are read as what they are."""
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x + y
+
+    x = torch.rand(2, 4)
+    row = torch.rand(1, 4)
+
+    assert count(Net(), x, x).totals.reads == 8
+    assert count(Net(), x, row.expand(2, 4)).totals.reads == 8 + 4
+    assert torch.equal(row, row.detach())
+
+
+def test_inputs_in_containers() -> None:
+    """A forward may take dicts and nested tuples of tensors."""
+
+    class Net(nn.Module):
+        def forward(self, named: dict[str, Tensor], pair: tuple[tuple[Tensor, Tensor]]) -> Tensor:
+            return named["x"] + pair[0][0] + pair[0][1]
+
+    x = torch.rand(2, 3)
+    report = count(Net(), {"x": x}, ((x.clone(), x.clone()),))
+
+    assert report.input == ((2, 3), (2, 3), (2, 3))
+    assert report.totals.flops == 12
+
+
+def test_the_mean_of_a_number() -> None:
+    """A tensor without dimensions has a mean."""
+    assert [op.kind for op in ops(count(Pooled(lambda x: x.mean().mean(0)), (2, 3)))] == ["mean", "mean"]
