@@ -45,7 +45,7 @@ class Subject:
         name: what the user calls it.
         options: its hyper-parameters.
         inputs: what its forward takes: shapes, tensors, or containers of tensors.
-        build: makes the real module.
+        build: makes the real module, the same one each time.
         spec: its closed form, or None.
     """
 
