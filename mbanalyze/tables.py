@@ -45,12 +45,11 @@ def grid_of(columns: Columns, width: int, *, total: bool = False) -> Table:
         last = min(last, max(width - sum(widths) - 2 * len(widths), 20))
     needed = sum(widths) + last + 2 * len(widths)
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False, width=needed)
-    for (heading, _), cells in zip(columns.items(), [*widths, last], strict=True):
+    for heading in columns:
         grid.add_column(
             _heading(heading),
             justify="left" if heading in LEFT else "right",
             style="cyan" if heading == "share of macs" else "",
-            width=cells,
             no_wrap=heading != "reason",
         )
     *body, end = zip(*columns.values(), strict=True)
