@@ -23,6 +23,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.cost import Op
 from mbanalyze.models import build
 from mbanalyze.report import Report
+from mbanalyze.sketch import ShapeError, Sketch
 from mbanalyze.trace import TraceError, trace
 
 ALPHAS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
@@ -764,3 +765,23 @@ def test_inputs_in_containers() -> None:
 def test_the_mean_of_a_number() -> None:
     """A tensor without dimensions has a mean."""
     assert [op.kind for op in ops(count(Pooled(lambda x: x.mean().mean(0)), (2, 3)))] == ["mean", "mean"]
+
+
+def test_places_of_a_pooling_window_are_pytorchs() -> None:
+    """With and without rounding up, for windows that overlap, touch and leave gaps."""
+    for size, kernel, stride, padding, ceil in itertools.product(
+        range(1, 9), range(1, 4), range(1, 6), (0, 1), (False, True)
+    ):
+        if 2 * padding > kernel:
+            continue
+        layer = nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
+        sketch = Sketch()
+        image = sketch.input(1, 2, size, size)
+        try:
+            theirs = layer(torch.rand(1, 2, size, size)).shape
+        except RuntimeError:
+            with pytest.raises(ShapeError):
+                sketch.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
+            continue
+        ours = sketch.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
+        assert ours.shape == theirs, (size, kernel, stride, padding, ceil)
