@@ -78,8 +78,9 @@ def _bound(op: Op) -> Cost:
 
 
 def _cost(sketch: Sketch) -> Cost:
-    for op in sketch.ops:
-        if any(hasattr(n, "dtype") for n in op.output[0].shape) and (_bound(op).flops or 0) >= 2**63:
+    if any(hasattr(n, "dtype") for op in sketch.ops for n in op.output[0].shape):
+        bound = total([_bound(op) for op in sketch.ops])
+        if max(bound.flops or 0, bound.memory_access) >= 2**63:
             raise ShapeError("these counts may not fit 64 bits: give integers instead of arrays")
     return total([cost(op) for op in sketch.ops])
 

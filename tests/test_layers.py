@@ -222,6 +222,7 @@ def test_one_layer_four_ways() -> None:
         (lambda: layers.concatenation(8), "number of inputs must be at least 1"),
         (lambda: layers.squeeze_excitation(5, 16, 4, gate="hardsigmoid"), "no element-wise kind"),
         (lambda: layers.conv(np.array([10**6]), 10**4, 10**4, 3), "may not fit 64 bits"),
+        (lambda: layers.concatenation(np.array([10**9]), 4, 4), "may not fit 64 bits"),
         (lambda: layers.conv_transpose(1, 4, 4, 1, padding=1), "leaves nothing"),
     ],
 )

@@ -65,7 +65,7 @@ class MobileNetV3:
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
     width_rule: Literal["torchvision", "paper"] = options.option(
-        "torchvision", "what the multiplier scales; the paper's leaves the widest layer alone"
+        "torchvision", "how alpha scales; the paper's rule keeps the outputs before the classifier"
     )
     minimalistic: bool = options.option(False, "no squeeze-and-excitation, hard swish or 5x5 kernel")
     tail: Literal["efficient", "original"] = options.option(
