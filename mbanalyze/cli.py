@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
-from mbanalyze import crosscheck, render, sources
+from mbanalyze import crosscheck, published, sources, verdicts
 from mbanalyze._version import __version__
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
+from mbanalyze.output import emit
+from mbanalyze.render import published as render_published
+from mbanalyze.render.checks import agreement_table
+from mbanalyze.render.models import models_table
+from mbanalyze.render.records import dump
+from mbanalyze.render.report import present
 from mbanalyze.sources import Subject
-from mbanalyze.tables import plain
-
-
-class OutputError(ValueError):
-    """A file that cannot be written."""
-
 
 app = typer.Typer(
     name="mbanalyze",
@@ -72,6 +69,9 @@ Input = Annotated[
 ]
 
 
+Output = Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)]
+
+
 def _subject(
     model: str,
     alpha: float | None,
@@ -109,9 +109,7 @@ def report(
     format: Annotated[
         Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
     ] = "table",
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this file instead.", show_default=False)
-    ] = None,
+    output: Output = None,
     trace: Annotated[
         bool, typer.Option("--trace", help="Run the real module instead of the closed form.")
     ] = False,
@@ -130,9 +128,9 @@ def report(
         subject = _subject(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype)
         agreement = crosscheck.check(subject) if check else None
-    _emit(render.present(result, format, by, agreement, Console().width), output)
+    emit(present(result, format, by, agreement, Console().width), output)
     if agreement and format == "csv":
-        Console(stderr=True).print(render.agreement_table(agreement), soft_wrap=True)
+        Console(stderr=True).print(agreement_table(agreement), soft_wrap=True)
     return int(agreement is not None and not agreement.agree)
 
 
@@ -157,9 +155,9 @@ def check(
     with _working(True):
         agreement = crosscheck.check(_subject(model, alpha, resolution, set_, batch, input_))
     if format == "json":
-        _emit(render.dump(agreement.as_dict()))
+        emit(dump(agreement.as_dict()))
     else:
-        _emit(render.agreement_table(agreement, Console().width))
+        emit(agreement_table(agreement, Console().width))
     return int(not agreement.agree)
 
 
@@ -174,7 +172,43 @@ def models(
     mbanalyze models --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     known = [{"name": name, "paper": arch.paper, "options": describe(arch)} for name, arch in ARCHS.items()]
-    _emit(render.dump(known) if format == "json" else render.models_table(known))
+    emit(dump(known) if format == "json" else models_table(known))
+
+
+def _families(incomplete: str) -> list[str]:
+    names = dict.fromkeys(name for e in published.entries() for name in (e.family, e.variant))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+@app.command("published")
+def published_figures(
+    family: Annotated[
+        str | None,
+        typer.Argument(
+            help="A family (mobilenet) or a network (mobilenet_v2); all of them unless given.",
+            autocompletion=_families,
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
+    output: Output = None,
+) -> None:
+    """Judge every figure that papers and repositories print about these networks.
+
+    Each is exact, follows another convention, is an erratum, or is unresolved; its arithmetic says why.
+
+    \b
+    mbanalyze published mobilenet_v2
+    mbanalyze published shufflenet --format markdown --output shufflenet.md
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    with _working(True):
+        found = verdicts.verdicts(family)
+    if format == "table":
+        emit(render_published.table(found, Console().width), output)
+    else:
+        emit(render_published.FORMATS[format](found), output)
 
 
 def _version(wanted: bool) -> None:
@@ -200,58 +234,6 @@ def _working(long: bool) -> Iterator[None]:
     spinner = console.status("counting") if long and console.is_terminal else None
     with contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
         yield
-
-
-def _emit(result: RenderableType, output: Path | None = None) -> None:
-    """Print `result`, in colour on a terminal, or write it to a file; `-` is stdout."""
-    console = Console()
-    to_stdout = output is None or str(output) == "-"
-    if console.is_terminal and to_stdout and not isinstance(result, str):
-        console.print(result, soft_wrap=True)
-        return
-    text = result if isinstance(result, str) else plain(result, console.width)
-    if output is None or to_stdout:
-        sys.stdout.write(text if _unicode() or isinstance(result, str) else text.translate(_ASCII))
-    else:
-        _write(output, text)
-
-
-_ASCII = str.maketrans("─█▏▎▍▌▋▊▉≥", "-#.......>")
-
-
-def _unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().startswith("utf")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-        else:
-            _replace(path.resolve(), text)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _replace(target: Path, text: str) -> None:
-    """Put a file with `text` in the place of `target`, with its permissions or a new file's usual ones."""
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.umask(umask := os.umask(0))
-        Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink()
-        raise
 
 
 def main() -> None:

@@ -239,7 +239,7 @@ class Report:
         Raises:
             ReportError: unknown format or grouping.
         """
-        from mbanalyze.render import FORMATS
+        from mbanalyze.render.report import FORMATS
 
         return FORMATS[choose("format", format, FORMATS)](self, by)
 
@@ -247,12 +247,12 @@ class Report:
         return self.to("table")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from mbanalyze.render import table
+        from mbanalyze.render.report import table
 
         yield table(self, None, options.max_width)
 
     def _repr_html_(self) -> str:
-        from mbanalyze.render import html
+        from mbanalyze.render.report import html
 
         return html(self)
 

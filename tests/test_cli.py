@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 from witness import DATA
 
-from mbanalyze import cli, count
+from mbanalyze import cli, count, output
 from mbanalyze.archs import ARCHS
 
 NETS = str(DATA / "nets.py")
@@ -326,8 +326,8 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(cli.OutputError, match=r"cannot write .*report.json: No space left"):
-        cli._write(target, "new")
+    with pytest.raises(output.OutputError, match=r"cannot write .*report.json: No space left"):
+        output.write(target, "new")
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]

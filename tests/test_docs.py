@@ -14,7 +14,7 @@ from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.formulas import ARITHMETIC
-from mbanalyze.render import DROPPED, FORMATS, document
+from mbanalyze.render.report import DROPPED, FORMATS, document
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

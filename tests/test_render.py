@@ -12,8 +12,9 @@ from torch import nn
 
 from mbanalyze import count
 from mbanalyze.crosscheck import Agreement, Comparison
-from mbanalyze.render import DROPPED, agreement_markdown, agreement_table, table
-from mbanalyze.tables import plain
+from mbanalyze.render.checks import agreement_markdown, agreement_table
+from mbanalyze.render.report import DROPPED, table
+from mbanalyze.render.tables import plain
 
 
 def lines(name: str, width: int, by: str | None = None) -> list[str]:

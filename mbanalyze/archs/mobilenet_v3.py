@@ -52,14 +52,13 @@ class MobileNetV3:
     """What the two sizes share; widths are rounded to multiples of 8 as in MobileNetV2.
 
     `width_rule`: torchvision scales every width in the table. The paper's figures fit another rule: an
-    expansion is a multiple of the block's scaled input, and the outputs before the classifier (1280 or
-    1024) stay. `tail`: the paper's Figure 5, where the efficient last stage pools before its last
+    expansion is a multiple of the block's scaled input, and the outputs before the classifier (`head`)
+    stay. `tail`: the paper's Figure 5, where the efficient last stage pools before its last
     widening, and the original one first filters, projects and widens as MobileNetV2 does.
     """
 
     paper: ClassVar[str] = "MobileNetV3, arXiv:1905.02244"
     blocks: ClassVar[tuple[tuple[int, int, int, bool, bool, int], ...]]
-    head: ClassVar[int]
 
     alpha: float = options.alpha()
     resolution: int = options.resolution()
@@ -71,6 +70,7 @@ class MobileNetV3:
     tail: Literal["efficient", "original"] = options.option(
         "efficient", "original: the last stage before Figure 5 made it cheaper"
     )
+    head: int = options.option(1280, "outputs before the classifier")
 
     def __post_init__(self) -> None:
         options.check(self)
@@ -140,12 +140,11 @@ class MobileNetV3Large(MobileNetV3):
     """The paper's Table 1."""
 
     blocks = LARGE
-    head = 1280
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV3Small(MobileNetV3):
-    """The paper's Table 2."""
+    """The paper's Table 2 in its latest version; the versions before it print a `head` of 1280."""
 
     blocks = SMALL
-    head = 1024
+    head: int = options.option(1024, "outputs before the classifier; 1280 in the paper's first versions")

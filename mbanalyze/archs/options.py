@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
@@ -75,13 +76,18 @@ LARGEST = 10**9
 
 def check(spec: Architecture) -> None:
     """Raise `OptionError` unless every field holds a value of its type, in range."""
-    hints = get_type_hints(type(spec))
+    hints = _hints(type(spec))
     for declared in fields(spec):
         value = getattr(spec, declared.name)
         if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy number is as good as Python's
             value = value.item()
             object.__setattr__(spec, declared.name, value)
         _check_value(declared, hints[declared.name], value)
+
+
+@functools.cache
+def _hints(arch: type[Architecture]) -> dict[str, Any]:
+    return get_type_hints(arch)
 
 
 def _choices(declared: Field[Any], hint: Any) -> tuple[Any, ...] | None:
@@ -120,7 +126,7 @@ def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
 
 def describe(arch: type[Architecture]) -> list[dict[str, Any]]:
     """The options of `arch`, one dict each: name, type, default, choices (or None) and help."""
-    hints = get_type_hints(arch)
+    hints = _hints(arch)
     return [
         {
             "name": declared.name,

@@ -106,12 +106,12 @@ class MobileNetV3(nn.Module):
 class MobileNetV3Large(MobileNetV3):
     """The paper's Table 1; options as in `MobileNetV3`."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(LARGE, 1280, **options)
+    def __init__(self, head: int = 1280, **options: Any) -> None:
+        super().__init__(LARGE, head, **options)
 
 
 class MobileNetV3Small(MobileNetV3):
     """The paper's Table 2; options as in `MobileNetV3`."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(SMALL, 1024, **options)
+    def __init__(self, head: int = 1024, **options: Any) -> None:
+        super().__init__(SMALL, head, **options)

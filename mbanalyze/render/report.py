@@ -1,10 +1,7 @@
-"""Results as text: `FORMATS` maps a format's name to a function `(report, by) -> str`."""
+"""Reports as text: `FORMATS` maps a format's name to a function `(report, by) -> str`."""
 
 from __future__ import annotations
 
-import csv as csv_writer
-import io
-import json as json_writer
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -15,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
-from rich.table import Table
 from rich.text import Text
 
 from mbanalyze.cost import Cost, si, si_bytes
+from mbanalyze.render.checks import agreement_markdown, agreement_table
+from mbanalyze.render.records import comma_separated, dump
+from mbanalyze.render.tables import LEFT, grid_of, markdown_table, plain, width_of
 from mbanalyze.report import CONVENTION, Group, Report, Uncounted
-from mbanalyze.tables import LEFT, grid_of, markdown_table, plain, width_of
 
 if TYPE_CHECKING:
     from mbanalyze.crosscheck import Agreement
@@ -201,12 +199,8 @@ def csv(report: Report, by: str | None = None) -> str:
     def cell(value: Any) -> Any:
         return " ".join(map(shape, value)) if isinstance(value, list) else value
 
-    out = io.StringIO()
-    writer = csv_writer.DictWriter(out, report.columns(by), lineterminator="\n")
-    writer.writeheader()
-    for record in report.records(by):
-        writer.writerow({name: cell(value) for name, value in record.items()})
-    return out.getvalue()
+    records = [{name: cell(value) for name, value in row.items()} for row in report.records(by)]
+    return comma_separated(report.columns(by), records)
 
 
 def document(report: Report, by: str | None = None) -> dict[str, Any]:
@@ -231,11 +225,6 @@ def document(report: Report, by: str | None = None) -> dict[str, Any]:
 
 def _json_option(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not isfinite(value) else value
-
-
-def dump(document: Any) -> str:
-    """JSON text, ending in a newline; an option that JSON has no word for is spelled as Python does."""
-    return json_writer.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def json(report: Report, by: str | None = None) -> str:
@@ -269,31 +258,6 @@ FORMATS: dict[str, Callable[[Report, str | None], str]] = {
 }
 
 
-def agreement_table(agreement: Agreement, width: int = 80) -> RenderableType:
-    """A check for people: a line for each comparison."""
-    return grid_of(_agreement(agreement), width)
-
-
-def agreement_markdown(agreement: Agreement) -> str:
-    """A check as a Markdown table."""
-    columns = _agreement(agreement)
-    return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
-
-
-def _agreement(agreement: Agreement) -> dict[str, list[str]]:
-    def counts(values: Iterable[int | None]) -> list[str]:
-        return ["" if value is None else f"{value:,}" for value in values]
-
-    made = agreement.comparisons
-    return {
-        "what": [c.what for c in made],
-        "ours": counts(c.ours for c in made),
-        "theirs": counts(c.theirs for c in made),
-        "agree": ["yes" if c.agree else "NO" for c in made],
-        "reason": [c.reason or "" for c in made],
-    }
-
-
 def present(
     report: Report, format: str, by: str | None, agreement: Agreement | None, width: int
 ) -> RenderableType:
@@ -305,15 +269,3 @@ def present(
         return dump({**document(report, by), "check": agreement.as_dict()})
     text = report.to(format, by)
     return f"{text}\n{agreement_markdown(agreement)}" if format == "markdown" and agreement else text
-
-
-def models_table(known: Sequence[dict[str, Any]]) -> RenderableType:
-    """The architectures for people: a heading each, and a line for each option."""
-    parts: list[RenderableType] = []
-    for model in known:
-        grid = Table(box=None, padding=(0, 0, 0, 2), show_header=False)
-        for option in model["options"]:
-            choices = option["choices"] or (option["type"],)
-            grid.add_row(option["name"], str(option["default"]), "|".join(map(str, choices)), option["help"])
-        parts += [Text.assemble((model["name"], "bold"), f"  {model['paper']}"), grid, Text()]
-    return Stack(*parts[:-1])

@@ -13,7 +13,22 @@ from rich.text import Text
 
 Columns = Mapping[str, Sequence[str]]
 """Cells by heading, as many in each column."""
-LEFT = ("op", "module", "block", "kind", "output", "share of macs", "what", "reason")
+LEFT = (
+    "op",
+    "module",
+    "block",
+    "kind",
+    "output",
+    "share of macs",
+    "what",
+    "reason",
+    "network",
+    "verdict",
+    "arithmetic",
+    "layer",
+    "size",
+    "last stage",
+)
 """Columns of words; the others hold numbers, aligned on the right."""
 
 

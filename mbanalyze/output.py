@@ -1,0 +1,70 @@
+"""Where results go: stdout, or a file that is written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+
+from mbanalyze.render.tables import plain
+
+
+class OutputError(ValueError):
+    """A file that cannot be written."""
+
+
+def emit(result: RenderableType, output: Path | None = None) -> None:
+    """Print `result`, in colour on a terminal, or write it to a file; `-` is stdout."""
+    console = Console()
+    to_stdout = output is None or str(output) == "-"
+    if console.is_terminal and to_stdout and not isinstance(result, str):
+        console.print(result, soft_wrap=True)
+        return
+    text = result if isinstance(result, str) else plain(result, console.width)
+    if output is None or to_stdout:
+        sys.stdout.write(text if _unicode() or isinstance(result, str) else text.translate(_ASCII))
+    else:
+        write(output, text)
+
+
+_ASCII = str.maketrans("─█▏▎▍▌▋▊▉≥", "-#.......>")
+
+
+def _unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _replace(target: Path, text: str) -> None:
+    """Put a file with `text` in the place of `target`, with its permissions or a new file's usual ones."""
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.umask(umask := os.umask(0))
+        Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink()
+        raise

@@ -1,0 +1,1 @@
+"""Results as text, a file for each sort of result. Nothing here counts."""

@@ -1,0 +1,114 @@
+"""Verdicts on published figures as text: `FORMATS` maps a format's name to a function of the verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from textwrap import wrap
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from mbanalyze.render.records import comma_separated, dump, settings
+from mbanalyze.render.tables import grid_of, markdown_table
+from mbanalyze.reproduced import Reproduction, reproductions
+from mbanalyze.verdicts import OUTCOMES, Verdict
+
+STYLES = {"exact": "green", "convention": "cyan", "erratum": "bold red", "unresolved": "yellow"}
+Verdicts = Sequence[Verdict]
+
+
+def network(verdict: Verdict) -> str:
+    """The network that a figure is about: its variant, options, and what else its row says."""
+    entry = verdict.figure.entry
+    words = (entry.variant, settings(entry.options), f"({entry.label})" if entry.label else "")
+    return " ".join(word for word in words if word)
+
+
+def summary(verdicts: Verdicts) -> str:
+    """How many figures got which verdict."""
+    times = Counter(verdict.outcome for verdict in verdicts)
+    return f"{len(verdicts)} figures: " + ", ".join(f"{times[outcome]} {outcome}" for outcome in OUTCOMES)
+
+
+def _computed(verdict: Verdict) -> str:
+    return "?" if verdict.computed is None else f"{verdict.computed:,}"
+
+
+def _reproduced(verdicts: Verdicts) -> tuple[Reproduction, ...]:
+    """The small tables of the papers, where the verdicts are about a network in them."""
+    variants = {verdict.figure.entry.variant for verdict in verdicts}
+    return tuple(made for made in reproductions() if variants & set(made.variants))
+
+
+def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    def cell(value: object) -> str:
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    return {name: [cell(record[name]) for record in records] for name in records[0]}
+
+
+def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
+    """The verdicts for people: by source, a line a figure, and one more below it where it is not exact."""
+    parts: list[RenderableType] = []
+    for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
+        parts.append(Text(source, style="bold"))
+        for verdict in found:
+            printed = f"{verdict.figure.printed} {verdict.figure.unit}"
+            line = Text(f"  {verdict.figure.quantity:6} {printed:>12} {_computed(verdict):>14}  ")
+            line.append(f"{verdict.outcome:10}", STYLES[verdict.outcome])
+            line.append(f"  {network(verdict)}")
+            parts.append(line)
+            if verdict.outcome != "exact":
+                lines = wrap(verdict.arithmetic, max(width - 9, 30))
+                parts += [Text(f"         {text}", style="dim") for text in lines]
+        parts.append(Text())
+    for made in _reproduced(verdicts):
+        parts += [Text(f"{made.source}: {made.title}", style="bold"), grid_of(_columns(made.records), width)]
+        parts += [Text(text, style="dim") for text in wrap(made.note, max(width, 30))]
+        parts.append(Text())
+    return Group(*parts, Text(summary(verdicts)))
+
+
+def markdown(verdicts: Verdicts) -> str:
+    """The verdicts as Markdown: a table for each source."""
+    parts = [f"{summary(verdicts)}.\n"]
+    for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
+        body = [
+            [
+                network(verdict),
+                f"{verdict.figure.printed} {verdict.figure.unit} {verdict.figure.quantity}",
+                verdict.computed,
+                verdict.outcome if verdict.outcome == "exact" else f"**{verdict.outcome}**",
+                verdict.arithmetic,
+            ]
+            for verdict in found
+        ]
+        headings = ["network", "printed", "computed", "verdict", "arithmetic"]
+        parts.append(f"## {source}\n\n{markdown_table(headings, body)}")
+    for made in _reproduced(verdicts):
+        headings = list(made.records[0])
+        body = [list(record.values()) for record in made.records]
+        parts.append(f"## {made.source}: {made.title}\n\n{markdown_table(headings, body)}\n{made.note}\n")
+    return "\n".join(parts)
+
+
+def records(verdicts: Verdicts) -> list[dict[str, Any]]:
+    """A flat record for each figure."""
+    return [verdict.as_dict() for verdict in verdicts]
+
+
+def csv(verdicts: Verdicts) -> str:
+    """The records, their options as 'alpha=0.75 resolution=192'."""
+    rows = [record | {"options": settings(record["options"])} for record in records(verdicts)]
+    return comma_separated(list(rows[0]), rows)
+
+
+def json(verdicts: Verdicts) -> str:
+    """The records as a list of objects."""
+    return dump(records(verdicts))
+
+
+FORMATS: dict[str, Callable[[Verdicts], str]] = {"markdown": markdown, "csv": csv, "json": json}

@@ -1,0 +1,31 @@
+"""Lists of flat records as CSV, and any document as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def comma_separated(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """CSV with a header; unknown is an empty cell."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()
+
+
+def settings(options: Mapping[str, Any]) -> str:
+    """Options as the command line takes them: 'alpha=0.75 shallow=true'."""
+    return " ".join(
+        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in options.items()
+    )
+
+
+def dump(document: Any) -> str:
+    """JSON text, ending in a newline; an option that JSON has no word for is spelled as Python does."""
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"

@@ -1,0 +1,343 @@
+"""Our verdict on every printed figure, with the arithmetic.
+
+- `exact`: our count at the printed precision, rounded, or cut off where the whole table cuts off.
+- `convention`: another way of counting gives it. `data/readings.csv` says which table follows which of
+  `rules.RULES`, and on what ground; the figures that the rule fails are listed.
+- `erratum`: it is wrong. `data/errata.csv` says of which network it is, or in which table its neighbours
+  contradict it; and a figure that is cut off where its table rounds is one.
+- `unresolved`: none of these. What it was held against is listed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Literal, cast
+
+from mbanalyze import data
+from mbanalyze.archs.options import Architecture
+from mbanalyze.published import UNITS, Figure, Way, entries
+from mbanalyze.rules import OURS, RULES, TRIED, Rule
+from mbanalyze.sources import parse_option
+
+Outcome = Literal["exact", "convention", "erratum", "unresolved"]
+OUTCOMES: tuple[Outcome, ...] = ("exact", "convention", "erratum", "unresolved")
+
+
+class PublishedError(LookupError):
+    """A family or variant that nothing is printed about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Some figures: those of one quantity in tables whose source begins so, in rows with these settings.
+
+    A setting is a row's `variant`, `label` or `printed` figure, or an option of its network; an empty one
+    says that the row has none.
+    """
+
+    tables: str
+    quantity: str
+    settings: Mapping[str, Any]
+
+    def covers(self, figure: Figure) -> bool:
+        """Whether `figure` is one of them."""
+        entry = figure.entry
+        own = {
+            "variant": entry.variant,
+            "label": entry.label,
+            "printed": figure.printed,
+            **entry.options,
+        }
+        return (
+            figure.quantity == self.quantity
+            and entry.source.startswith(self.tables)
+            and all(str(own.get(name, "")) == str(value) for name, value in self.settings.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A rule that figures follow.
+
+    Attributes:
+        ground: why: a statement of the source, or that the rule fits every figure that it covers.
+        way: how they are printed, where that is not the way of the table.
+        digits: their significant digits, where printed zeros say nothing.
+    """
+
+    where: Where
+    rule: Rule
+    ground: str
+    way: Way | None = None
+    digits: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The rule's name, and how its value is printed where that is not the table's way."""
+        printed = [self.way] if self.way else [f"to {self.digits} digits"] if self.digits else []
+        ours = self.rule in OURS.values()
+        return ", ".join([*([] if ours and printed else [self.rule.name]), *printed])
+
+    def value(self, figure: Figure) -> int | None:
+        """What the rule gives for the network of `figure`."""
+        spec = figure.entry.spec
+        return None if spec is None else self.rule.of(spec)
+
+    def fits(self, figure: Figure, way: Way) -> bool:
+        """Whether that is what is printed, in a table of this way."""
+        value = self.value(figure)
+        return value is not None and figure.fits(value, self.way or way, self.digits)
+
+
+@dataclass(frozen=True, slots=True)
+class Erratum:
+    """Why figures that no reading fits are wrong.
+
+    Attributes:
+        network: options that, in place of the row's own, make the network that the figure is of.
+        neighbours: the table whose figures at other resolutions contradict it, or "".
+    """
+
+    where: Where
+    network: Mapping[str, Any]
+    neighbours: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What we say of a printed figure.
+
+    Attributes:
+        computed: our count of its network, or None where the source does not define one.
+        rule: how the figure comes about, or None where that is not known.
+        arithmetic: one line that shows it.
+    """
+
+    figure: Figure
+    computed: int | None
+    outcome: Outcome
+    rule: str | None
+    arithmetic: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as a flat record."""
+        entry = self.figure.entry
+        return {
+            "family": entry.family,
+            "variant": entry.variant,
+            "options": dict(entry.options),
+            "figure": self.figure.quantity,
+            "printed": self.figure.printed,
+            "unit": self.figure.unit,
+            "computed": self.computed,
+            "verdict": self.outcome,
+            "rule": self.rule,
+            "arithmetic": self.arithmetic,
+            "source": entry.source,
+        }
+
+
+def _rows(name: str) -> Iterator[tuple[Where, dict[str, str]]]:
+    """Rows of a package file, each with the figures that it is about."""
+    for row in data.table(name):
+        yield Where(row["tables"], row["quantity"], _settings(row["where"])), row
+
+
+def _settings(text: str) -> dict[str, Any]:
+    return dict(map(parse_option, text.split()))
+
+
+@functools.cache
+def readings() -> tuple[Reading, ...]:
+    """Which figures follow another rule than ours."""
+    return tuple(
+        Reading(
+            where,
+            RULES[where.quantity, row["rule"]],
+            row["ground"],
+            cast("Way", row["way"]) or None,
+            int(row["digits"]) if row["digits"] else None,
+        )
+        for where, row in _rows("readings.csv")
+    )
+
+
+@functools.cache
+def errata() -> tuple[Erratum, ...]:
+    """The causes of wrong figures."""
+    return tuple(
+        Erratum(where, _settings(row["network"]), row["neighbours"]) for where, row in _rows("errata.csv")
+    )
+
+
+@functools.cache
+def _tables() -> dict[tuple[str, str], tuple[Figure, ...]]:
+    """The figures that should be consistent with one another, by table and quantity."""
+    tables: dict[tuple[str, str], tuple[Figure, ...]] = {}
+    for entry in entries():
+        for figure in entry.figures:
+            tables[figure.table] = (*tables.get(figure.table, ()), figure)
+    return tables
+
+
+def _ours(figure: Figure) -> Reading:
+    return Reading(Where(figure.entry.source, figure.quantity, {}), OURS[figure.quantity], "")
+
+
+def _declared(figure: Figure) -> list[Reading]:
+    """What `readings` has for it; our own where it has nothing."""
+    return [reading for reading in readings() if reading.where.covers(figure)] or [_ours(figure)]
+
+
+def _reading(figure: Figure, way: Way) -> Reading | None:
+    """What gives the printed figure: our rule, or one of those declared for it."""
+    candidates = [_ours(figure), *_declared(figure)]
+    return next((reading for reading in candidates if reading.fits(figure, way)), None)
+
+
+@functools.cache
+def way_of(table: tuple[str, str]) -> Way:
+    """Whether a table cuts off throughout (all that rounding explains, cutting off does too, and more)."""
+    explained: dict[Way, set[Figure]] = {
+        way: {f for f in _tables()[table] if any(reading.fits(f, way) for reading in _declared(f))}
+        for way in ("rounded", "cut off")
+    }
+    return "cut off" if explained["rounded"] < explained["cut off"] else "rounded"
+
+
+def verdicts(name: str | None = None) -> tuple[Verdict, ...]:
+    """The verdict on every figure, or on those of one family or variant, table by table.
+
+    Raises:
+        PublishedError: nothing is printed about `name`.
+    """
+    found = tuple(
+        verdict for verdict in _all() if name in (None, (entry := verdict.figure.entry).family, entry.variant)
+    )
+    if not found:
+        known = dict.fromkeys(n for entry in entries() for n in (entry.family, entry.variant))
+        raise PublishedError(f"no figure of {name!r} is known: choose one of {', '.join(known)}")
+    return found
+
+
+@functools.cache
+def _all() -> tuple[Verdict, ...]:
+    return tuple(_judge(figure) for table in _tables().values() for figure in table)
+
+
+def _judge(figure: Figure) -> Verdict:
+    spec, way = figure.entry.spec, way_of(figure.table)
+    if spec is None:
+        return Verdict(figure, None, "unresolved", None, f"nothing to compute: {figure.entry.undefined}")
+    computed = OURS[figure.quantity].of(spec)
+    reading = _reading(figure, way)
+    if reading is not None and reading.ground:
+        return Verdict(figure, computed, "convention", reading.name, _by_convention(figure, reading))
+    if reading is not None:
+        return Verdict(figure, computed, "exact", way, _shown(figure, computed, way))
+    for rule, arithmetic in _wrong(figure, spec):
+        return Verdict(figure, computed, "erratum", rule, arithmetic)
+    return Verdict(figure, computed, "unresolved", None, _unresolved(figure, spec))
+
+
+def _shown(figure: Figure, count: int, way: Way, digits: int | None = None) -> str:
+    printed = f"{figure.printed} {figure.unit}"
+    if digits is None and figure.of(count, way) == Decimal(count).scaleb(-UNITS[figure.unit]):
+        return f"{count:,} is {printed}"
+    return f"{count:,} is {way} to {printed}"
+
+
+def _spec(figure: Figure) -> Architecture:
+    spec = figure.entry.spec
+    assert spec is not None
+    return spec
+
+
+def _by_convention(figure: Figure, reading: Reading) -> str:
+    way = reading.way or way_of(figure.table)
+    value, ours = reading.rule.of(_spec(figure)), OURS[figure.quantity].of(_spec(figure))
+    counted = "" if value == ours else f", as counted {ours:,}"
+    covered = [f for f in _tables()[figure.table] if reading.where.covers(f) and f.entry.spec]
+    failed = dict.fromkeys(f"{f.printed} {f.unit}" for f in covered if not reading.fits(f, way))
+    ground = "; ".join([reading.ground] + [f"the rule fails {', '.join(failed)}"] * bool(failed))
+    return f"{reading.rule.name}: {_shown(figure, value, way, reading.digits)}{counted} ({ground})"
+
+
+def _wrong(figure: Figure, spec: Architecture) -> Iterator[tuple[str, str]]:
+    """Why `figure` is wrong, as a rule and its arithmetic; nothing if that cannot be shown."""
+    for erratum in errata():
+        if erratum.where.covers(figure):
+            yield from _neighbours(figure, erratum) if erratum.neighbours else _other(figure, erratum)
+    reading, witness = _reading(figure, "cut off"), _rounded_up(figure)
+    if reading is not None and witness is not None:
+        value = reading.rule.of(spec)
+        yield (
+            "cut off where its table rounds",
+            f"{value:,} is {figure.of(value)} {figure.unit} to the nearest; cut off here, where {witness}",
+        )
+
+
+def _other(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
+    """The figure is that of the network of `erratum`."""
+    network = " ".join(f"{name}={value}" for name, value in erratum.network.items())
+    way, spec = way_of(figure.table), _spec(figure)
+    for rule in (reading.rule for reading in _declared(figure)):
+        other = rule.of(replace(spec, **erratum.network))
+        if figure.fits(other, way):
+            shown = _shown(figure, other, way)
+            yield f"that of {network}", f"{network} has {shown}; this network has {rule.of(spec):,}"
+
+
+def _neighbours(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
+    """The table's figures at the next resolutions, scaled by their square, contradict it and bear us out."""
+    here, ours = _spec(figure).resolution, OURS[figure.quantity].of(_spec(figure))
+    alike = Where(
+        erratum.neighbours,
+        figure.quantity,
+        {"variant": figure.entry.variant, "alpha": figure.entry.options["alpha"]},
+    )
+    others = {
+        _spec(f).resolution: f for f in _tables()[erratum.neighbours, figure.quantity] if alike.covers(f)
+    }
+    below, above = max(r for r in others if r < here), min(r for r in others if r > here)
+    scaled = {r: [_scaled(others[r], here / r, end) for end in (-1, 0, 1)] for r in (below, above)}
+    low, high = min(map(min, scaled.values())), max(map(max, scaled.values()))
+    if low <= ours <= high and not low <= _scaled(figure, 1, 0) <= high:
+        shown = " and ".join(
+            f"{others[r].printed} {figure.unit} at {r} px gives {by[1] / 1e6:.1f} M"
+            for r, by in scaled.items()
+        )
+        yield "its neighbours contradict it", f"by the square of the resolution, {shown}; computed {ours:,}"
+
+
+def _scaled(figure: Figure, ratio: float, end: int) -> float:
+    """A printed figure, or the `end` of what rounds to it, at a resolution `ratio` times its own."""
+    step = 10.0 ** int(Decimal(figure.printed).as_tuple().exponent)
+    unit = 10.0 ** UNITS[figure.unit]
+    return (float(figure.printed) + end * step / 2) * unit * ratio**2
+
+
+def _rounded_up(figure: Figure) -> str | None:
+    """A figure of the same table that is rounded up, in words."""
+    for other in _tables()[figure.table]:
+        reading = _reading(other, "rounded")
+        if reading is not None and not reading.fits(other, "cut off"):
+            return f"{reading.rule.of(_spec(other)):,} is rounded to {other.printed} {other.unit}"
+    return None
+
+
+def _unresolved(figure: Figure, spec: Architecture) -> str:
+    """What the figure was held against, and what is printed of the same network elsewhere."""
+    rules = [*TRIED[figure.quantity], *(reading.rule for reading in _declared(figure))]
+    tried = ", ".join(f"{name} {value:,}" for name, value in {r.name: r.of(spec) for r in rules}.items())
+    elsewhere = {
+        f"{f.printed} {f.unit}": f.entry.source
+        for table in reversed(_tables().values())
+        for f in reversed(table)
+        if f.quantity == figure.quantity and f.printed != figure.printed
+        if f.entry.spec == spec and _reading(f, way_of(f.table)) is not None
+    }
+    return "; ".join([f"tried: {tried}", *(f"{source} prints {n}" for n, source in elsewhere.items())])
