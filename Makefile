@@ -11,13 +11,20 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help report test test-fast check lint format clean
+.PHONY: help report reports test test-fast check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 report: $(VENV)/installed ## Report MobileNetV2 at alpha 0.75 and 192 px, checked against fvcore
 	@$(BIN)/mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192 --check
+
+FAMILIES := mobilenet shufflenet squeezenet xception alexnet vgg googlenet inception resnet
+
+reports: $(VENV)/installed ## Write the files in reports/ again
+	@set -e; for family in $(FAMILIES); do \
+		$(BIN)/mbanalyze published $$family --format markdown --output reports/published_$$family.md; done
+	@$(BIN)/mbanalyze guidelines --format markdown --output reports/guidelines.md
 
 test: $(VENV)/installed-test ## Run every test
 	$(BIN)/python -m pytest -n 2

@@ -8,22 +8,27 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 
-from mbanalyze import crosscheck, published, sources, verdicts
+from mbanalyze import crosscheck, guidelines, published, sources, verdicts
 from mbanalyze._version import __version__
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.output import emit
+from mbanalyze.render import guidelines as render_guidelines
 from mbanalyze.render import published as render_published
 from mbanalyze.render.checks import agreement_table
 from mbanalyze.render.models import models_table
 from mbanalyze.render.records import dump
 from mbanalyze.render.report import present
 from mbanalyze.sources import Subject
+
+if TYPE_CHECKING:
+    from mbanalyze.measure import Measured
 
 app = typer.Typer(
     name="mbanalyze",
@@ -209,6 +214,71 @@ def published_figures(
         emit(render_published.table(found, Console().width), output)
     else:
         emit(render_published.FORMATS[format](found), output)
+
+
+@app.command("guidelines")
+def follow_guidelines(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="As for 'mbanalyze report'; without one, the experiments behind the guidelines.",
+            autocompletion=_models,
+            show_default=False,
+        ),
+    ] = None,
+    alpha: Alpha = None,
+    resolution: Resolution = None,
+    set_: Set = None,
+    batch: Batch = None,
+    input_: Input = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the worst layers and blocks to show.")] = 10,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Run the experiments on this machine, for a minute.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 60,
+    device: Annotated[str, typer.Option(help="Where to measure: cpu or cuda.")] = "cpu",
+    format: Annotated[Literal["table", "markdown", "json"], typer.Option(help="How to print it.")] = "table",
+    output: Output = None,
+) -> None:
+    """Say how a model follows ShuffleNet V2's guidelines G1 to G4, and what breaks them most.
+
+    Without a model: the paper's experiments, what memory access predicts, and with --measure your own speeds.
+
+    \b
+    mbanalyze guidelines mobilenet_v2 --alpha 1.4 --top 5
+    mbanalyze guidelines --measure
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    if model is None:
+        if any((alpha, resolution, set_, batch, input_)):
+            raise OptionError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
+        measured = _measured(seconds, device) if measure else None
+        if format == "table":
+            emit(render_guidelines.experiments_table(measured, Console().width), output)
+        elif format == "markdown":
+            emit(render_guidelines.experiments_markdown(measured), output)
+        else:
+            emit(dump(render_guidelines.experiments(measured)), output)
+        return
+    if measure:
+        raise OptionError("--measure runs the paper's experiments, not a model: leave the model out")
+    with _working(model not in (*ARCHS, *ALIASES)):
+        judged = guidelines.guidelines(_subject(model, alpha, resolution, set_, batch, input_).report())
+    if format == "table":
+        emit(render_guidelines.table(judged, top, Console().width), output)
+    elif format == "markdown":
+        emit(render_guidelines.markdown(judged, top), output)
+    else:
+        emit(dump(judged.as_dict()), output)
+
+
+def _measured(seconds: float, device: str) -> Measured:
+    """The experiments on this machine, with a progress bar on a terminal."""
+    from mbanalyze.measure import measure
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring", total=1.0)
+        return measure(seconds, device, lambda share: progress.update(task, completed=share))
 
 
 def _version(wanted: bool) -> None:

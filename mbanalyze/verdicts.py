@@ -199,13 +199,18 @@ def _reading(figure: Figure, way: Way) -> Reading | None:
 
 
 @functools.cache
-def way_of(table: tuple[str, str]) -> Way:
-    """Whether a table cuts off throughout (all that rounding explains, cutting off does too, and more)."""
+def cuts_off(table: tuple[str, str]) -> bool:
+    """Whether a table cuts off throughout: all that rounding explains, cutting off does too, and more."""
     explained: dict[Way, set[Figure]] = {
-        way: {f for f in _tables()[table] if any(reading.fits(f, way) for reading in _declared(f))}
+        way: {f for f in _tables().get(table, ()) if any(reading.fits(f, way) for reading in _declared(f))}
         for way in ("rounded", "cut off")
     }
-    return "cut off" if explained["rounded"] < explained["cut off"] else "rounded"
+    return explained["rounded"] < explained["cut off"]
+
+
+def way_of(figure: Figure) -> Way:
+    """How the table of `figure` prints its counts."""
+    return "cut off" if cuts_off(figure.table) else "rounded"
 
 
 def verdicts(name: str | None = None) -> tuple[Verdict, ...]:
@@ -229,7 +234,7 @@ def _all() -> tuple[Verdict, ...]:
 
 
 def _judge(figure: Figure) -> Verdict:
-    spec, way = figure.entry.spec, way_of(figure.table)
+    spec, way = figure.entry.spec, way_of(figure)
     if spec is None:
         return Verdict(figure, None, "unresolved", None, f"nothing to compute: {figure.entry.undefined}")
     computed = OURS[figure.quantity].of(spec)
@@ -257,7 +262,7 @@ def _spec(figure: Figure) -> Architecture:
 
 
 def _by_convention(figure: Figure, reading: Reading) -> str:
-    way = reading.way or way_of(figure.table)
+    way = reading.way or way_of(figure)
     value, ours = reading.rule.of(_spec(figure)), OURS[figure.quantity].of(_spec(figure))
     counted = "" if value == ours else f", as counted {ours:,}"
     covered = [f for f in _tables()[figure.table] if reading.where.covers(f) and f.entry.spec]
@@ -283,7 +288,7 @@ def _wrong(figure: Figure, spec: Architecture) -> Iterator[tuple[str, str]]:
 def _other(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
     """The figure is that of the network of `erratum`."""
     network = " ".join(f"{name}={value}" for name, value in erratum.network.items())
-    way, spec = way_of(figure.table), _spec(figure)
+    way, spec = way_of(figure), _spec(figure)
     for rule in (reading.rule for reading in _declared(figure)):
         other = rule.of(replace(spec, **erratum.network))
         if figure.fits(other, way):
@@ -338,6 +343,6 @@ def _unresolved(figure: Figure, spec: Architecture) -> str:
         for table in reversed(_tables().values())
         for f in reversed(table)
         if f.quantity == figure.quantity and f.printed != figure.printed
-        if f.entry.spec == spec and _reading(f, way_of(f.table)) is not None
+        if f.entry.spec == spec and _reading(f, way_of(f)) is not None
     }
     return "; ".join([f"tried: {tried}", *(f"{source} prints {n}" for n, source in elsewhere.items())])

@@ -24,10 +24,11 @@ def heavy_modules(code: str) -> str:
     return ran.stdout.splitlines()[-1]
 
 
-REPORT = """
+FORMATS = ("table", "markdown", "csv", "json")
+COMMAND = """
 import sys
 from mbanalyze import cli
-sys.argv = ["mbanalyze", "report", "mobilenet_v2", "--format", "{format}"]
+sys.argv = ["mbanalyze", *{arguments}]
 try:
     cli.main()
 except SystemExit as left:
@@ -40,7 +41,10 @@ except SystemExit as left:
     [
         "import mbanalyze",
         "import mbanalyze; mbanalyze.count('mobilenet_v2').to('table')",
-        *(REPORT.format(format=format) for format in ("table", "markdown", "csv", "json")),
+        *(COMMAND.format(arguments=["report", "mobilenet_v2", "--format", format]) for format in FORMATS),
+        *(COMMAND.format(arguments=["published", "vgg16", "--format", format]) for format in FORMATS),
+        COMMAND.format(arguments=["guidelines"]),
+        COMMAND.format(arguments=["guidelines", "mobilenet_v2"]),
     ],
 )
 def test_a_closed_form_needs_no_torch(code: str) -> None:

@@ -14,8 +14,10 @@ from typing import NamedTuple
 import pytest
 from witness import DATA
 
-from mbanalyze import cli, count, output
+from mbanalyze import cli, count, guidelines, output, verdicts
 from mbanalyze.archs import ARCHS
+from mbanalyze.render import guidelines as render_guidelines
+from mbanalyze.render import published
 
 NETS = str(DATA / "nets.py")
 
@@ -487,3 +489,74 @@ def test_width_and_colour_follow_the_environment() -> None:
     assert "\x1b[" not in wide.stdout
     assert "\x1b[36m" in forced.stdout
     assert "\x1b[36m" not in plain.stdout
+
+
+def test_verdicts_of_a_family(run: Run) -> None:
+    """Every format is the library's text; the last line of the table sums up."""
+    judged = verdicts.verdicts("vgg16")
+
+    assert run("published", "vgg16", "--format", "json") == (0, published.json(judged), "")
+    assert run("published", "vgg16", "--format", "csv") == (0, published.csv(judged), "")
+    assert run("published", "vgg16", "--format", "markdown") == (0, published.markdown(judged), "")
+    assert run("published", "vgg").out.endswith(f"{published.summary(judged)}\n")
+
+
+def test_verdicts_of_an_unknown_family(run: Run) -> None:
+    """One line with the known ones, nothing on stdout."""
+    ran = run("published", "lenet")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("mbanalyze: error: no figure of 'lenet' is known: choose one of mobilenet,")
+
+
+def test_guidelines_of_a_model(run: Run, tmp_path: Path) -> None:
+    """A known architecture, or a factory's model; the worst first, as many as asked for."""
+    judged = guidelines.guidelines(count("mobilenet_v2", alpha=1.4))
+    ran = run("guidelines", "mobilenet_v2", "--alpha", "1.4", "--format", "json")
+    traced = run("guidelines", f"{NETS}:small", "--input", "1,3,32,32", "--format", "json")
+
+    assert json.loads(ran.out) == judged.as_dict()
+    assert json.loads(traced.out)["convolutions"]
+    table = run("guidelines", "mobilenet_v2", "--top", "1").out
+    assert "G4: element-wise operators have 29.7 % of all memory access" in table
+    assert table.count("depthwise") == 1
+    out = tmp_path / "guidelines.md"
+    assert run("guidelines", "mobilenet_v2", "--format", "markdown", "--output", str(out)).out == ""
+    assert out.read_text().startswith("## G1: ")
+
+
+def test_guidelines_without_a_model(run: Run) -> None:
+    """The experiments of the paper."""
+    assert run("guidelines", "--format", "markdown").out == render_guidelines.experiments_markdown()
+    assert json.loads(run("guidelines", "--format", "json").out) == render_guidelines.experiments()
+    assert [line.split()[1] for line in run("guidelines").out.splitlines() if line.startswith("1:12")] == [
+        "-5.1"
+    ]
+
+
+@pytest.mark.slow
+def test_measuring_prints_a_column(run: Run) -> None:
+    """Messages go to stderr, the tables to stdout."""
+    ran = run("guidelines", "--measure", "--seconds", "0")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert "measured" in ran.out
+    assert "medians of 5 rounds" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("vgg16", "--measure"), "leave the model out"),
+        (("--measure", "--device", "nowhere", "--seconds", "0"), "cannot measure on 'nowhere'"),
+        (("--alpha", "0.5"), "--alpha, --resolution, --set, --batch and --input are about a model"),
+        (("--top", "0", "vgg16"), "Invalid value for '--top'"),
+    ],
+)
+def test_guidelines_that_cannot_be(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    """One line on stderr, exit code 2."""
+    ran = run("guidelines", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert ran.err.count("\n") == 1

@@ -13,8 +13,11 @@ import pytest
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
+from mbanalyze.experiments import records
 from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.guidelines import guidelines
 from mbanalyze.render.report import DROPPED, FORMATS, document
+from mbanalyze.verdicts import verdicts
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -37,7 +40,7 @@ def test_commands_print_what_the_readme_shows(command: str, printed: str) -> Non
 
 def test_the_readme_has_examples() -> None:
     """The test above has something to run."""
-    assert len(CONSOLE) == README.count("```console") == 2
+    assert len(CONSOLE) == README.count("```console") == 4
 
 
 def test_python_in_the_readme_runs() -> None:
@@ -65,13 +68,23 @@ def test_output_is_documented() -> None:
     assert {name for name in FORMATS if f"--format {name}" not in text} == set()
 
 
+def test_records_are_documented() -> None:
+    """Every key of a verdict, of a network's guidelines and of the experiments."""
+    text = (ROOT / "docs/output.md").read_text()
+    judged = guidelines(count("mobilenet_v1")).as_dict()
+    keys = {*verdicts("vgg16")[0].as_dict(), *judged, *judged["convolutions"][0], *judged["blocks"][0]}
+    keys |= set(records()[0])
+
+    assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_architecture_has_exact_counts(name: str) -> None:
     """Each is named in the tests of the networks."""
     assert f'"{name}"' in (ROOT / "tests/test_family.py").read_text()
 
 
-@pytest.mark.parametrize("target", ["report", "test", "test-fast", "check"])
+@pytest.mark.parametrize("target", ["report", "reports", "test", "test-fast", "check"])
 def test_targets_exist(target: str) -> None:
     """What the documents tell people to make can be made."""
     assert f"\n{target}: " in (ROOT / "Makefile").read_text()

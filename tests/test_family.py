@@ -48,6 +48,8 @@ EXACT: list[tuple[str, dict[str, Any], int, int]] = [
     # the paper's Table 9, whose head is not scaled, as timm builds it
     ("mobilenet_v3_large", {"alpha": 0.75, "width_rule": "paper"}, 154_560_624, 3_993_528),
     ("mobilenet_v3_small", {"alpha": 0.75, "width_rule": "paper"}, 43_399_344, 2_041_872),
+    # the head of the paper's first versions: 256 more outputs of 577 values, read by 1000 classes
+    ("mobilenet_v3_small", {"head": 1280}, 56_510_400 + 256 * 1576, 2_542_856 + 256 * 1577),
 ]
 
 
@@ -111,6 +113,14 @@ def test_minimalistic_mobilenet_v3(name: str, millions: str, params: int) -> Non
         "linear",
     }
     assert all(row.op.weights[0].shape[2:] != (5, 5) for row in report.only("conv").rows)
+
+
+@pytest.mark.parametrize("size", ["large", "small"])
+def test_any_head_is_traced_alike(size: str) -> None:
+    """The module has the outputs before the classifier that the closed form has."""
+    closed, traced = (count(f"mobilenet_v3_{size}", head=200, trace=way) for way in (False, True))
+
+    assert [row.op for row in closed.rows] == [row.op for row in traced.rows]
 
 
 def test_the_efficient_last_stage_saves_thirty_million() -> None:

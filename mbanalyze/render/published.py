@@ -14,7 +14,7 @@ from rich.text import Text
 from mbanalyze.render.records import comma_separated, dump, settings
 from mbanalyze.render.tables import grid_of, markdown_table
 from mbanalyze.reproduced import Reproduction, reproductions
-from mbanalyze.verdicts import OUTCOMES, Verdict
+from mbanalyze.verdicts import OUTCOMES, Verdict, cuts_off
 
 STYLES = {"exact": "green", "convention": "cyan", "erratum": "bold red", "unresolved": "yellow"}
 Verdicts = Sequence[Verdict]
@@ -54,7 +54,8 @@ def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
     """The verdicts for people: by source, a line a figure, and one more below it where it is not exact."""
     parts: list[RenderableType] = []
     for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
-        parts.append(Text(source, style="bold"))
+        cut = [quantity for quantity in ("macs", "params") if cuts_off((source, quantity))]
+        parts.append(Text(source + "".join(f" ({quantity} cut off)" for quantity in cut), style="bold"))
         for verdict in found:
             printed = f"{verdict.figure.printed} {verdict.figure.unit}"
             line = Text(f"  {verdict.figure.quantity:6} {printed:>12} {_computed(verdict):>14}  ")
@@ -74,7 +75,8 @@ def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
 
 def markdown(verdicts: Verdicts) -> str:
     """The verdicts as Markdown: a table for each source."""
-    parts = [f"{summary(verdicts)}.\n"]
+    families = dict.fromkeys(verdict.figure.entry.family for verdict in verdicts)
+    parts = [f"# Published figures: {', '.join(families)}\n\n{summary(verdicts)}.\n"]
     for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
         body = [
             [

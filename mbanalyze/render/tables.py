@@ -13,21 +13,22 @@ from rich.text import Text
 
 Columns = Mapping[str, Sequence[str]]
 """Cells by heading, as many in each column."""
-LEFT = (
-    "op",
-    "module",
-    "block",
-    "kind",
-    "output",
-    "share of macs",
-    "what",
-    "reason",
-    "network",
-    "verdict",
-    "arithmetic",
-    "layer",
-    "size",
-    "last stage",
+LEFT = frozenset(
+    {
+        *(
+            "op",
+            "module",
+            "block",
+            "path",
+            "kind",
+            "variant",
+            "channels",
+            "output",
+            "share of macs",
+            "operators",
+        ),
+        *("what", "reason", "network", "verdict", "arithmetic", "setting", "layer", "last stage", "size"),
+    }
 )
 """Columns of words; the others hold numbers, aligned on the right."""
 
