@@ -16,6 +16,7 @@ from witness import DATA
 
 from mbanalyze import cli, count, guidelines, output, verdicts
 from mbanalyze.archs import ARCHS
+from mbanalyze.experiments import TITLES, series
 from mbanalyze.render import guidelines as render_guidelines
 from mbanalyze.render import published
 
@@ -535,13 +536,16 @@ def test_guidelines_without_a_model(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_measuring_prints_a_column(run: Run) -> None:
-    """Messages go to stderr, the tables to stdout."""
-    ran = run("guidelines", "--measure", "--seconds", "0")
+def test_measuring(run: Run) -> None:
+    """Every setting gets a time, the first of each experiment the speed 1; nothing else is printed."""
+    ran = run("guidelines", "--measure", "--seconds", "0", "--format", "json")
+    measured = json.loads(ran.out)["measured"]
+    speeds = {(s["guideline"], s["setting"]): s["relative_speed"] for s in measured["settings"]}
 
-    assert (ran.code, ran.err) == (0, "")
-    assert "measured" in ran.out
-    assert "medians of 5 rounds" in ran.out
+    assert (ran.code, ran.err, measured["rounds"]) == (0, "", 5)
+    assert set(speeds) == {(g, run_.setting) for g in TITLES for run_ in series(g, "GPU", 1)}
+    assert all(s["seconds"] > 0 for s in measured["settings"])
+    assert all(speeds[g, series(g, "GPU", 1)[0].setting] == 1.0 for g in TITLES)
 
 
 @pytest.mark.parametrize(

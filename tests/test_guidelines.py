@@ -16,7 +16,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.experiments import BLOCKS, TITLES, Run, records, runs, series
 from mbanalyze.formulas import cost
 from mbanalyze.guidelines import Convolution, _width, convolution, guidelines
-from mbanalyze.measure import MeasureError, measure, network
+from mbanalyze.measure import Measured, MeasureError, measure, network
 from mbanalyze.render.guidelines import experiments, experiments_markdown
 from mbanalyze.report import Row
 from mbanalyze.sketch import Sketch
@@ -224,21 +224,18 @@ def test_what_is_timed_is_what_is_counted(run: Run) -> None:
     assert BLOCKS * run.block.memory_access == traced.memory_access
 
 
-@pytest.mark.slow
-def test_measuring() -> None:
-    """Every setting gets a time, the first of each experiment the speed 1, and progress ends at 1."""
-    told: list[float] = []
-    measured = measure(0, progress=told.append)
+def test_a_measurement_beside_the_papers() -> None:
+    """A column more, a line on where it was taken, and the same numbers in JSON."""
+    settings = [(g, run.setting) for g in TITLES for run in series(g, "GPU", 1)]
+    measured = Measured({key: 1.0 + i for i, key in enumerate(settings)}, 7, "an abacus")
+    text, document = experiments_markdown(measured), experiments(measured)
 
-    assert measured.rounds == 5
-    assert told[-1] == 1.0
-    assert set(measured.seconds) == {(g, run.setting) for g in TITLES for run in series(g, "GPU", 1)}
-    assert all(seconds > 0 for seconds in measured.seconds.values())
-    assert all(measured.relative_speed(g, series(g, "GPU", 1)[0].setting) == 1.0 for g in TITLES)
-    document = experiments(measured)
+    assert "measured here" in text
+    assert "Measured on an abacus: medians of 7 rounds." in text
     assert len(document["records"]) == 102
-    assert len(document["measured"]["settings"]) == 17
-    assert "measured here" in experiments_markdown(measured)
+    assert document["measured"]["settings"][1] == {
+        "guideline": "G1", "setting": "1:2", "seconds": 2.0, "relative_speed": 0.5,
+    }  # fmt: skip
 
 
 def test_a_device_that_is_not_there() -> None:
