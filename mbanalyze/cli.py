@@ -18,7 +18,7 @@ from mbanalyze import crosscheck, guidelines, published, sources, verdicts
 from mbanalyze._version import __version__
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
-from mbanalyze.output import emit
+from mbanalyze.output import emit, require_writable
 from mbanalyze.render import guidelines as render_guidelines
 from mbanalyze.render import published as render_published
 from mbanalyze.render.checks import agreement_table
@@ -249,8 +249,9 @@ def follow_guidelines(
     mbanalyze guidelines --measure
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if model is None:
-        if any((alpha, resolution, set_, batch, input_)):
+        if any(given is not None for given in (alpha, resolution, set_, batch, input_)):
             raise OptionError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
+        require_writable(output)
         measured = _measured(seconds, device) if measure else None
         if format == "table":
             emit(render_guidelines.experiments_table(measured, Console().width), output)

@@ -92,7 +92,7 @@ def convolution(row: Row) -> Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What G3 and G4 say of one block: a block by name, or several that one value does not separate.
+    """What G3 and G4 say of one block: a block by name, or several inside one module, side by side.
 
     Attributes:
         fragments: its convolutions and poolings.
@@ -144,9 +144,9 @@ class Guidelines:
 
     @property
     def fragmentation(self) -> float:
-        """The mean number of parallel branches in blocks that have a convolution or a pooling (G3)."""
-        branches = [b.branches for b in self.blocks if b.fragments]
-        return sum(branches) / len(branches) if branches else 0.0
+        """The mean number of branches in blocks of several fragments (G3), 1 where there is none."""
+        branches = [b.branches for b in self.blocks if b.fragments > 1]
+        return sum(branches) / len(branches) if branches else 1.0
 
     def as_dict(self) -> dict[str, Any]:
         """Everything, as a JSON object; memory access in elements."""
@@ -225,22 +225,32 @@ def _blocks(report: Report) -> Iterator[Block]:
 
 
 def _segments(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Consecutive rows that belong together: of one block by name, or with several values between them.
+    """Consecutive rows of one block: of one by name, or of several inside one module that run side by side.
 
     Names alone would take the branches of GoogLeNet's blocks, each of which numbers its layers, for blocks.
+    Where the next block by name is inside the same module, the segment goes on while it holds two values that
+    are still to be read: what its first row reads, and what it made.
     """
     last_read = {value.number: i for i, row in enumerate(rows) for value in row.op.inputs}
     segment: list[Row] = []
-    alive: set[int] = set()
+    held: set[int] = set()
     for i, row in enumerate(rows):
-        if segment and len(alive) < 2 and block(row.op.path) != block(segment[-1].op.path):
+        if segment and not _continues(segment, row, held):
             yield segment
-            segment = []
+            segment, held = [], set()
+        if not segment:
+            held |= {value.number for value in row.op.inputs}
         segment.append(row)
-        alive |= {value.number for value in (*row.op.inputs, *row.op.output)}
-        alive = {number for number in alive if last_read.get(number, -1) > i}
+        held |= {value.number for value in row.op.output}
+        held = {number for number in held if last_read.get(number, -1) > i}
     if segment:
         yield segment
+
+
+def _continues(segment: Sequence[Row], row: Row, held: set[int]) -> bool:
+    """Whether `row` belongs to the block of `segment`, which holds these values."""
+    here, there = block(segment[-1].op.path), block(row.op.path)
+    return here == there or (len(held) > 1 and bool(_common([block(segment[0].op.path), here, there])))
 
 
 def _common(paths: Sequence[str]) -> str:
@@ -268,17 +278,28 @@ def _width(fragments: Sequence[tuple[int, int]]) -> int:
     """The most fragments of which none waits for another.
 
     By Dilworth's theorem that is how many there are, less the largest matching of each with one that
-    waits for it.
+    waits for it. Sets of fragments are the bits of an integer.
     """
-    matched: dict[int, int] = {}
-
-    def match(i: int, seen: set[int]) -> bool:
-        for j, (_, waits) in enumerate(fragments):
-            if waits & fragments[i][0] and j not in seen:
-                seen.add(j)
-                if j not in matched or match(matched[j], seen):
-                    matched[j] = i
-                    return True
-        return False
-
-    return len(fragments) - sum(match(i, set()) for i in range(len(fragments)))
+    after = [sum(1 << j for j, (_, waits) in enumerate(fragments) if waits & bit) for bit, _ in fragments]
+    partner: dict[int, int] = {}
+    free = (1 << len(fragments)) - 1
+    for first in range(len(fragments)):
+        unseen = (1 << len(fragments)) - 1
+        path: list[tuple[int, int]] = []  # who wants whom, the last one first in line
+        i = first
+        while True:
+            choices = after[i] & unseen & free or after[i] & unseen
+            if choices:
+                j = (choices & -choices).bit_length() - 1
+                unseen &= ~(1 << j)
+                path.append((i, j))
+                if free >> j & 1:
+                    free &= ~(1 << j)
+                    partner |= {wanted: wanting for wanting, wanted in path}
+                    break
+                i = partner[j]
+            elif path:
+                i, _ = path.pop()
+            else:
+                break
+    return len(fragments) - len(partner)

@@ -17,7 +17,7 @@ LEAST_ROUNDS = 5
 
 
 class MeasureError(ValueError):
-    """A device that torch has not got."""
+    """A device that torch has not got, or that computes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def measure(
         MeasureError: torch cannot use the device.
     """
     try:
-        torch.empty(1, device=device).add(1)
+        torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        problem = str(error).splitlines()[0].split(":")[0]
-        raise MeasureError(f"cannot measure on {device!r}: {problem}; 'cpu' is always there") from error
+        problem = str(error).splitlines()[0][:120]
+        raise MeasureError(f"cannot measure on {device!r} (cpu is always there): {problem}") from error
     keys = [(guideline, run.setting) for guideline in TITLES for run in series(guideline, "GPU", 1)]
     with torch.inference_mode():
         timers = [_timer(run, device) for guideline in TITLES for run in series(guideline, "GPU", 1)]

@@ -39,6 +39,15 @@ def _unicode() -> bool:
     return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
+def require_writable(path: Path | None) -> None:
+    """Raise `OutputError` before long work whose result could not be written to `path`."""
+    if path is None or str(path) == "-":
+        return
+    place = path if path.exists() else path.resolve().parent
+    if path.is_dir() or not os.access(place, os.W_OK):
+        raise OutputError(f"cannot write {path}: no such folder, or no permission")
+
+
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
 

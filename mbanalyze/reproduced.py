@@ -57,7 +57,8 @@ def reproductions() -> tuple[Reproduction, ...]:
             tuple(_widest()),
             "MobileNetV1 at 7x7 needs 100 kB, not 199. MobileNetV2's printed channels at 56, 28 and 14 px are "
             "those of the stage that reads this resolution, not of one that writes it. "
-            "The ShuffleNet column is not the g=3 of its heading but g=2, whose stages are 400, 800 and 1600 wide.",
+            "The ShuffleNet column is not the g=3 of its heading but g=2, whose stages are 400, 800 and 1600 wide; "
+            "its first convolution has 48 channels at 2x, not 32.",
         ),
         Reproduction(
             "MobileNetV3-Large: what an efficient last stage saves",

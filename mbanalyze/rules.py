@@ -109,13 +109,6 @@ AUXILIARY = Rule(
     "with the auxiliary head",
     lambda found: _params(found) + (768 * 128 + 2 * 128) + (128 * 768 * 25 + 2 * 768) + (768 + 1) * 1000,
 )
-TWO_GROUPS = replace(
-    NO_CLASSIFIER["macs"],
-    name="one figure for all groups, Table 1's for two of them",
-    options={"groups": 2},
-)
-THREE_GROUPS = Rule("one figure for all groups, that of three", _macs, {"groups": 3})
-
 RULES: dict[tuple[str, str], Rule] = {
     (quantity, rule.name): rule
     for quantity, named in {
@@ -127,8 +120,6 @@ RULES: dict[tuple[str, str], Rule] = {
             TWO_FLOPS,
             CAFFE_FLOPS,
             FULL_CLASSIFIER,
-            TWO_GROUPS,
-            THREE_GROUPS,
         ),
         "params": (
             OURS["params"],

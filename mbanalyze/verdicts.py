@@ -3,13 +3,14 @@
 - `exact`: our count at the printed precision, rounded, or cut off where the whole table cuts off.
 - `convention`: another way of counting gives it. `data/readings.csv` says which table follows which of
   `rules.RULES`, and on what ground; the figures that the rule fails are listed.
-- `erratum`: it is wrong. `data/errata.csv` says of which network it is, or in which table its neighbours
-  contradict it; and a figure that is cut off where its table rounds is one.
+- `erratum`: it is wrong. `data/errata.csv` says of which network it is, or which table contradicts it: by its
+  neighbours there, or by what is printed there of the same network.
 - `unresolved`: none of these. What it was held against is listed.
 """
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class Reading:
     """A rule that figures follow.
 
     Attributes:
-        ground: why: a statement of the source, or that the rule fits every figure that it covers.
+        ground: why: a statement of the source, or "fits" where it has none and the rule fits all it covers.
         way: how they are printed, where that is not the way of the table.
         digits: their significant digits, where printed zeros say nothing.
     """
@@ -99,11 +100,13 @@ class Erratum:
     Attributes:
         network: options that, in place of the row's own, make the network that the figure is of.
         neighbours: the table whose figures at other resolutions contradict it, or "".
+        contradicted_by: the table that prints another figure of the same network, which is exact, or "".
     """
 
     where: Where
     network: Mapping[str, Any]
     neighbours: str
+    contradicted_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,8 @@ def readings() -> tuple[Reading, ...]:
 def errata() -> tuple[Erratum, ...]:
     """The causes of wrong figures."""
     return tuple(
-        Erratum(where, _settings(row["network"]), row["neighbours"]) for where, row in _rows("errata.csv")
+        Erratum(where, _settings(row["network"]), row["neighbours"], row["contradicted_by"])
+        for where, row in _rows("errata.csv")
     )
 
 
@@ -200,12 +204,16 @@ def _reading(figure: Figure, way: Way) -> Reading | None:
 
 @functools.cache
 def cuts_off(table: tuple[str, str]) -> bool:
-    """Whether a table cuts off throughout: all that rounding explains, cutting off does too, and more."""
-    explained: dict[Way, set[Figure]] = {
-        way: {f for f in _tables().get(table, ()) if any(reading.fits(f, way) for reading in _declared(f))}
+    """Whether a table cuts off throughout.
+
+    All that rounding explains, cutting off does too, and at least two other figures.
+    """
+    explained: dict[Way, set[str]] = {
+        way: {f.printed for f in _tables().get(table, ()) if any(r.fits(f, way) for r in _declared(f))}
         for way in ("rounded", "cut off")
     }
-    return explained["rounded"] < explained["cut off"]
+    more = explained["cut off"] - explained["rounded"]
+    return explained["rounded"] < explained["cut off"] and len(more) > 1
 
 
 def way_of(figure: Figure) -> Way:
@@ -223,8 +231,10 @@ def verdicts(name: str | None = None) -> tuple[Verdict, ...]:
         verdict for verdict in _all() if name in (None, (entry := verdict.figure.entry).family, entry.variant)
     )
     if not found:
-        known = dict.fromkeys(n for entry in entries() for n in (entry.family, entry.variant))
-        raise PublishedError(f"no figure of {name!r} is known: choose one of {', '.join(known)}")
+        families = sorted({entry.family for entry in entries()})
+        near = difflib.get_close_matches(str(name), [*families, *{entry.variant for entry in entries()}])
+        hint = f"nearest are {', '.join(near)}; " if near else ""
+        raise PublishedError(f"no figure of {name!r} is known: {hint}families are {', '.join(families)}")
     return found
 
 
@@ -243,7 +253,7 @@ def _judge(figure: Figure) -> Verdict:
         return Verdict(figure, computed, "convention", reading.name, _by_convention(figure, reading))
     if reading is not None:
         return Verdict(figure, computed, "exact", way, _shown(figure, computed, way))
-    for rule, arithmetic in _wrong(figure, spec):
+    for rule, arithmetic in _wrong(figure):
         return Verdict(figure, computed, "erratum", rule, arithmetic)
     return Verdict(figure, computed, "unresolved", None, _unresolved(figure, spec))
 
@@ -265,24 +275,56 @@ def _by_convention(figure: Figure, reading: Reading) -> str:
     way = reading.way or way_of(figure)
     value, ours = reading.rule.of(_spec(figure)), OURS[figure.quantity].of(_spec(figure))
     counted = "" if value == ours else f", as counted {ours:,}"
-    covered = [f for f in _tables()[figure.table] if reading.where.covers(f) and f.entry.spec]
-    failed = dict.fromkeys(f"{f.printed} {f.unit}" for f in covered if not reading.fits(f, way))
-    ground = "; ".join([reading.ground] + [f"the rule fails {', '.join(failed)}"] * bool(failed))
-    return f"{reading.rule.name}: {_shown(figure, value, way, reading.digits)}{counted} ({ground})"
+    shown = _shown(figure, value, way, reading.digits)
+    return f"{reading.rule.name}: {shown}{counted} ({_ground(figure, reading, way)})"
 
 
-def _wrong(figure: Figure, spec: Architecture) -> Iterator[tuple[str, str]]:
+def _ground(figure: Figure, reading: Reading, way: Way) -> str:
+    """Why the rule holds, and what it fails: of the figures it covers, or where no source says so, of all."""
+    table = [f for f in _tables()[figure.table] if f.entry.spec]
+    stated = reading.ground != "fits"
+    judged = [f for f in table if not stated or reading.where.covers(f)]
+    failed = dict.fromkeys(f"{f.printed} {f.unit}" for f in judged if not reading.fits(f, way))
+    ground = reading.ground
+    if not stated:
+        fits = sum(reading.where.covers(f) and reading.fits(f, way) for f in table)
+        of = " ".join(f"{name}={value}" for name, value in reading.where.settings.items())
+        fitted = f"all {fits}" if fits > 1 else "the only one"
+        ground = f"no source says so, but it fits {fitted}" + f" of {of}" * bool(of)
+    return f"{ground}; it fails {', '.join(failed)}" if failed else ground
+
+
+def _wrong(figure: Figure) -> Iterator[tuple[str, str]]:
     """Why `figure` is wrong, as a rule and its arithmetic; nothing if that cannot be shown."""
     for erratum in errata():
         if erratum.where.covers(figure):
-            yield from _neighbours(figure, erratum) if erratum.neighbours else _other(figure, erratum)
-    reading, witness = _reading(figure, "cut off"), _rounded_up(figure)
-    if reading is not None and witness is not None:
-        value = reading.rule.of(spec)
-        yield (
-            "cut off where its table rounds",
-            f"{value:,} is {figure.of(value)} {figure.unit} to the nearest; cut off here, where {witness}",
-        )
+            yield from _other(figure, erratum) if erratum.network else ()
+            yield from _neighbours(figure, erratum) if erratum.neighbours else ()
+            yield from _contradicted(figure, erratum) if erratum.contradicted_by else ()
+
+
+def _contradicted(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
+    """Elsewhere another figure is printed of the same network, and that one is exact."""
+    ours = OURS[figure.quantity].of(_spec(figure))
+    for other in _tables()[erratum.contradicted_by, figure.quantity]:
+        if other.entry.spec == figure.entry.spec and other.fits(ours) and not figure.fits(ours):
+            exact = f"{_shown(other, ours, 'rounded')}, as {other.entry.source} prints"
+            printed = f"{figure.printed} {figure.unit}"
+            yield f"{other.entry.source} contradicts it", f"{exact}; {printed} would be {_rivals(figure)}"
+            return
+
+
+def _rivals(figure: Figure) -> str:
+    """Which of the usual rules would give the figure, rounded or cut off."""
+    spec = _spec(figure)
+    ways: tuple[Way, ...] = ("rounded", "cut off", "rounded up")
+    found = (
+        f"{rule.name} {way}"
+        for rule in TRIED[figure.quantity]
+        for way in ways
+        if figure.fits(rule.of(spec), way)
+    )
+    return " or ".join(found) or "none of the usual counts"
 
 
 def _other(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
@@ -293,7 +335,7 @@ def _other(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
         other = rule.of(replace(spec, **erratum.network))
         if figure.fits(other, way):
             shown = _shown(figure, other, way)
-            yield f"that of {network}", f"{network} has {shown}; this network has {rule.of(spec):,}"
+            yield f"that of {network}", f"with {network}, {shown}; this network has {rule.of(spec):,}"
 
 
 def _neighbours(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
@@ -325,15 +367,6 @@ def _scaled(figure: Figure, ratio: float, end: int) -> float:
     return (float(figure.printed) + end * step / 2) * unit * ratio**2
 
 
-def _rounded_up(figure: Figure) -> str | None:
-    """A figure of the same table that is rounded up, in words."""
-    for other in _tables()[figure.table]:
-        reading = _reading(other, "rounded")
-        if reading is not None and not reading.fits(other, "cut off"):
-            return f"{reading.rule.of(_spec(other)):,} is rounded to {other.printed} {other.unit}"
-    return None
-
-
 def _unresolved(figure: Figure, spec: Architecture) -> str:
     """What the figure was held against, and what is printed of the same network elsewhere."""
     rules = [*TRIED[figure.quantity], *(reading.rule for reading in _declared(figure))]
@@ -345,4 +378,12 @@ def _unresolved(figure: Figure, spec: Architecture) -> str:
         if f.quantity == figure.quantity and f.printed != figure.printed
         if f.entry.spec == spec and _reading(f, way_of(f)) is not None
     }
-    return "; ".join([f"tried: {tried}", *(f"{source} prints {n}" for n, source in elsewhere.items())])
+    rivals = _rivals(figure)
+    return "; ".join(
+        [
+            *[figure.entry.note] * bool(figure.entry.note),
+            *[f"it would be {rivals}, which the table does not bear out"] * (not rivals.startswith("none")),
+            f"tried: {tried}",
+            *(f"{source} prints {n}" for n, source in elsewhere.items()),
+        ]
+    )

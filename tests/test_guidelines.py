@@ -150,14 +150,48 @@ def test_everything_is_somewhere(name: str) -> None:
     assert sum(b.elementwise for b in judged.blocks) == judged.shares.get("element-wise", 0)
 
 
+def test_a_value_that_stays_alive_does_not_join_blocks() -> None:
+    """Blocks that are scaled by a shared value, or whose outputs are read much later, stay apart."""
+    import torch
+    from torch import nn
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shared = nn.Conv2d(4, 4, 1)
+            self.blocks = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(3))
+            self.decoder = nn.Conv2d(8, 4, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            shared = self.shared(x)
+            first = y = self.blocks[0](x) * shared
+            for block in self.blocks[1:]:
+                y = block(y) * shared
+            joined: torch.Tensor = self.decoder(torch.cat([first, y], 1))
+            return joined
+
+    judged = guidelines(count(Scaled(), (1, 4, 8, 8)))
+    paths = [b.path for b in judged.blocks if b.fragments]
+
+    assert paths == ["shared", "blocks.0", "blocks.1", "blocks.2", "decoder"]
+    assert {b.branches for b in judged.blocks if b.fragments} == {1}
+
+
+def test_a_block_of_a_thousand_fragments() -> None:
+    """Two chains that cross have two branches, however long they are, and no recursion ends them."""
+    bits = [(1 << i, sum(1 << j for j in range(i - 2, -1, -2))) for i in range(1200)]
+
+    assert _width(bits) == 2
+
+
 def test_a_model_without_convolutions() -> None:
     """Nothing to say is said without dividing by zero."""
     from torch import nn
 
     judged = guidelines(count(nn.Linear(3, 2), (1, 3)))
 
-    assert (judged.convolutions, judged.fragmentation, judged.elementwise_share) == ((), 0.0, 0.0)
-    assert judged.as_dict()["g3"] == {"fragmentation": 0.0, "most_branches": 0}
+    assert (judged.convolutions, judged.fragmentation, judged.elementwise_share) == ((), 1.0, 0.0)
+    assert judged.as_dict()["g3"] == {"fragmentation": 1.0, "most_branches": 0}
 
 
 # macs and memory access of one layer of the constant-FLOPs series, from the paper's formulas:

@@ -18,29 +18,31 @@ if TYPE_CHECKING:
     from mbanalyze.measure import Measured
 
 Columns = dict[str, list[str]]
+Part = Callable[[Convolution], float]
 
 
 def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "0.0 %"
 
 
-def _convolutions(found: Sequence[Convolution], excess: Callable[[Convolution], float]) -> Columns:
+def _convolutions(found: Sequence[Convolution], cause: str, part: Part) -> Columns:
     return {
         "path": [c.path or "(model)" for c in found],
         "channels": [f"{c.channels[0]}>{c.channels[1]}" for c in found],
         "groups": [str(c.groups) for c in found],
         "memory access": [si(c.memory_access) for c in found],
         "least possible": [si(round(c.bound)) for c in found],
-        "excess": [si(round(excess(c))) for c in found],
-        "of it": [_percent(excess(c), c.memory_access) for c in found],
+        "excess": [si(round(c.excess)) for c in found],
+        f"by {cause}": [si(round(part(c))) for c in found],
+        "share": [_percent(part(c), c.memory_access) for c in found],
     }
 
 
-def _worst(judged: Guidelines, top: int, excess: Callable[[Convolution], float]) -> tuple[str, Columns]:
-    """The share of all memory access that is excess, and the convolutions that have most of it."""
-    found = sorted((c for c in judged.convolutions if round(excess(c))), key=lambda c: -excess(c))
-    share = _percent(sum(map(excess, judged.convolutions)), judged.report.totals.memory_access)
-    return share, _convolutions(found[:top], excess)
+def _worst(judged: Guidelines, top: int, cause: str, part: Part) -> tuple[str, Columns]:
+    """The share of all memory access that has this cause, and the convolutions that have most of it."""
+    found = sorted((c for c in judged.convolutions if round(part(c))), key=lambda c: -part(c))
+    share = _percent(sum(map(part, judged.convolutions)), judged.report.totals.memory_access)
+    return share, _convolutions(found[:top], cause, part)
 
 
 def _fragmented(found: Sequence[Block]) -> Columns:
@@ -72,16 +74,16 @@ def _shares(judged: Guidelines) -> Columns:
 
 def _sections(judged: Guidelines, top: int) -> list[tuple[str, Columns]]:
     """A heading and a table for each guideline, the worst offenders first."""
-    unequal, imbalanced = _worst(judged, top, lambda c: c.imbalance)
-    grouping, grouped = _worst(judged, top, lambda c: c.grouping)
+    unequal, imbalanced = _worst(judged, top, "imbalance", lambda c: c.imbalance)
+    grouping, grouped = _worst(judged, top, "groups", lambda c: c.grouping)
     branching = sorted((b for b in judged.blocks if b.fragments), key=lambda b: (-b.branches, -b.fragments))
     most = branching[0].branches if branching else 0
-    elementwise = sorted((b for b in judged.blocks if b.elementwise), key=lambda b: -b.elementwise)
+    elementwise = sorted((b for b in branching if b.elementwise), key=lambda b: -b.elementwise)
     return [
         (f"G1: input and output of unequal size cost {unequal} of all memory access", imbalanced),
         (f"G2: groups cost {grouping} of all memory access", grouped),
         (
-            f"G3: {judged.fragmentation:.2f} branches a block on average, {most} at most",
+            f"G3: {judged.fragmentation:.2f} branches in a block of several convolutions or poolings, {most} at most",
             _fragmented(branching[:top]),
         ),
         (
@@ -166,8 +168,8 @@ def _remarks(measured: Measured | None) -> list[str]:
         "Speeds are relative to the first setting. The predicted one is by memory access alone, for GPU x1.",
         f"'Constant' multiply-accumulates fall by up to {changes}.",
         f"Groups do not divide the channels: {unbuildable}.",
-        "Table 3 does not print its blocks: read are fragments of c / sqrt(f) channels, added if side by side.",
-        "Table 4 does not either: read are bottlenecks a quarter as wide inside, on 56 x 56 pixels.",
+        "Table 3 does not print its blocks: we take fragments of c / sqrt(f) channels, added if side by side.",
+        "Nor does Table 4: we take bottlenecks a quarter as wide inside, on 56 x 56 pixels.",
     ]
     if measured is not None:
         lines.append(f"Measured on {measured.device}: medians of {measured.rounds} rounds.")
@@ -182,7 +184,8 @@ def experiments_table(measured: Measured | None = None, width: int = 80) -> Rend
 
 def experiments_markdown(measured: Measured | None = None) -> str:
     """The paper's experiments as Markdown."""
-    return _as_markdown(_experiments(measured)) + "\n" + "\n".join(_remarks(measured)) + "\n"
+    remarks = "".join(f"- {remark}\n" for remark in _remarks(measured))
+    return f"# ShuffleNet V2's experiments\n\n{_as_markdown(_experiments(measured))}\n{remarks}"
 
 
 def experiments(measured: Measured | None = None) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def summary(verdicts: Verdicts) -> str:
     return f"{len(verdicts)} figures: " + ", ".join(f"{times[outcome]} {outcome}" for outcome in OUTCOMES)
 
 
+def _heading(source: str) -> str:
+    """A table, and which of its columns cut off."""
+    return source + "".join(f" ({name} cut off)" for name in ("macs", "params") if cuts_off((source, name)))
+
+
 def _computed(verdict: Verdict) -> str:
     return "?" if verdict.computed is None else f"{verdict.computed:,}"
 
@@ -54,8 +59,7 @@ def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
     """The verdicts for people: by source, a line a figure, and one more below it where it is not exact."""
     parts: list[RenderableType] = []
     for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
-        cut = [quantity for quantity in ("macs", "params") if cuts_off((source, quantity))]
-        parts.append(Text(source + "".join(f" ({quantity} cut off)" for quantity in cut), style="bold"))
+        parts.append(Text(_heading(source), style="bold"))
         for verdict in found:
             printed = f"{verdict.figure.printed} {verdict.figure.unit}"
             line = Text(f"  {verdict.figure.quantity:6} {printed:>12} {_computed(verdict):>14}  ")
@@ -89,7 +93,7 @@ def markdown(verdicts: Verdicts) -> str:
             for verdict in found
         ]
         headings = ["network", "printed", "computed", "verdict", "arithmetic"]
-        parts.append(f"## {source}\n\n{markdown_table(headings, body)}")
+        parts.append(f"## {_heading(source)}\n\n{markdown_table(headings, body)}")
     for made in _reproduced(verdicts):
         headings = list(made.records[0])
         body = [list(record.values()) for record in made.records]
