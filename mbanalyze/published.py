@@ -39,6 +39,7 @@ class Entry:
             and a Snapdragon 810.
         source: paper and table, or repository, commit and path.
         note: another accuracy that the row prints.
+        remark: what the source says of its figures.
         undefined: why no network can be built from what the source says; "" where one can.
     """
 
@@ -58,6 +59,7 @@ class Entry:
     arm_images_per_s: float | None
     source: str
     note: str
+    remark: str
     undefined: str
 
     @property

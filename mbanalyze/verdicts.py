@@ -15,6 +15,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Literal, cast
 
 from mbanalyze import data
@@ -310,12 +311,12 @@ def _contradicted(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]
         if other.entry.spec == figure.entry.spec and other.fits(ours) and not figure.fits(ours):
             exact = f"{_shown(other, ours, 'rounded')}, as {other.entry.source} prints"
             printed = f"{figure.printed} {figure.unit}"
-            yield f"{other.entry.source} contradicts it", f"{exact}; {printed} would be {_rivals(figure)}"
+            yield f"{other.entry.source} contradicts it", f"{exact}; {printed} is {_rivals(figure)}"
             return
 
 
 def _rivals(figure: Figure) -> str:
-    """Which of the usual rules would give the figure, rounded or cut off."""
+    """Which of the usual rules would give the figure, and how printed; the first three."""
     spec = _spec(figure)
     ways: tuple[Way, ...] = ("rounded", "cut off", "rounded up")
     found = (
@@ -324,7 +325,7 @@ def _rivals(figure: Figure) -> str:
         for way in ways
         if figure.fits(rule.of(spec), way)
     )
-    return " or ".join(found) or "none of the usual counts"
+    return ", ".join(islice(found, 3))
 
 
 def _other(figure: Figure, erratum: Erratum) -> Iterator[tuple[str, str]]:
@@ -381,8 +382,8 @@ def _unresolved(figure: Figure, spec: Architecture) -> str:
     rivals = _rivals(figure)
     return "; ".join(
         [
-            *[figure.entry.note] * bool(figure.entry.note),
-            *[f"it would be {rivals}, which the table does not bear out"] * (not rivals.startswith("none")),
+            *[figure.entry.remark] * bool(figure.entry.remark),
+            *[f"what would give it, without support: {rivals}"] * bool(rivals),
             f"tried: {tried}",
             *(f"{source} prints {n}" for n, source in elsewhere.items()),
         ]

@@ -40,11 +40,11 @@ NOTABLE = [
     # with the classifier 4867.29 and 568.74; without 4866.27 and 567.72
     (f"{V1} Table 4", "printed=4866", "convention", "without the classifier", "4,866,269,184"),
     (f"{V1} Table 4", "printed=569", "exact", "rounded", "568,740,352"),
-    (f"{V1} Table 7", "printed=290", "erratum", "contradicts it", "or without the classifier rounded"),
+    (f"{V1} Table 7", "printed=290", "erratum", "contradicts it", "is as counted cut off, without the classifier rounded"),
     (f"{V1} Table 8", "printed=15300", "convention", "convolutions alone, to 3 digits", "15,346,630,656"),
     # 2 x 832,667,936 + 2 x 512 x 1000 x (15 x 15 - 13 x 13) = 1,722,679,872
     (f"{V1} Table 9", "printed=1700", "convention", "two flops a multiply-accumulate", "1,722,679,872"),
-    (f"{V1} Table 9", "printed=76", "unresolved", None, "as counted cut off or without the classifier rounded"),
+    (f"{V1} Table 9", "printed=76", "unresolved", None, "as counted cut off, without the classifier rounded"),
     # 1,331,592 less 2 x 5,472 of batch norm and 1000 biases
     (f"{V1} Table 9", "quantity=params printed=1.32", "convention", "weights alone", "1,319,648"),
     (f"{V1} Table 10", "printed=569", "convention", "of the network with 1000 classes", "567,839,232"),
