@@ -109,35 +109,6 @@ AUXILIARY = Rule(
     "with the auxiliary head",
     lambda found: _params(found) + (768 * 128 + 2 * 128) + (128 * 768 * 25 + 2 * 768) + (768 + 1) * 1000,
 )
-RULES: dict[tuple[str, str], Rule] = {
-    (quantity, rule.name): rule
-    for quantity, named in {
-        "macs": (
-            OURS["macs"],
-            NO_CLASSIFIER["macs"],
-            NO_FIRST_CONV,
-            CONVOLUTIONS,
-            TWO_FLOPS,
-            CAFFE_FLOPS,
-            FULL_CLASSIFIER,
-        ),
-        "params": (
-            OURS["params"],
-            NO_CLASSIFIER["params"],
-            NO_BATCH_NORM,
-            NO_BATCH_NORM_1001,
-            WEIGHTS,
-            STATISTICS,
-            UNSCALED,
-            UNSCALED_1001,
-            BIASED,
-            AUXILIARY,
-        ),
-    }.items()
-    for rule in named
-}
-"""Quantity and name -> rule."""
-
 TRIED: dict[Quantity, tuple[Rule, ...]] = {
     "macs": (OURS["macs"], NO_CLASSIFIER["macs"], NO_FIRST_CONV, CONVOLUTIONS, TWO_FLOPS),
     "params": (
@@ -151,3 +122,13 @@ TRIED: dict[Quantity, tuple[Rule, ...]] = {
     ),
 }
 """What an unresolved figure was held against."""
+
+RULES: dict[tuple[str, str], Rule] = {
+    (quantity, rule.name): rule
+    for quantity, named in {
+        "macs": (*TRIED["macs"], CAFFE_FLOPS, FULL_CLASSIFIER),
+        "params": (*TRIED["params"], UNSCALED, BIASED, AUXILIARY),
+    }.items()
+    for rule in named
+}
+"""Quantity and name -> rule."""
