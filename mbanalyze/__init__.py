@@ -3,6 +3,7 @@
 from mbanalyze import archs, layers
 from mbanalyze._version import __version__
 from mbanalyze.cost import Cost, Op, Value
+from mbanalyze.formulas import formula
 from mbanalyze.report import Report
 from mbanalyze.sources import count
 
@@ -14,5 +15,6 @@ __all__ = [
     "__version__",
     "archs",
     "count",
+    "formula",
     "layers",
 ]

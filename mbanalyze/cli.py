@@ -8,13 +8,13 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze import crosscheck, guidelines, published, sources, verdicts
+from mbanalyze import crosscheck, guidelines, parsing, published, sources, verdicts
 from mbanalyze._version import __version__
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
@@ -46,7 +46,8 @@ def _models(incomplete: str) -> list[str]:
 Model = Annotated[
     str,
     typer.Argument(
-        help="A known architecture (see 'mbanalyze models'), package.module:factory or file.py:factory.",
+        help="A known architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, "
+        "transformers:CONFIG, package.module:factory or file.py:factory.",
         autocompletion=_models,
         show_default=False,
     ),
@@ -68,8 +69,8 @@ Input = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
-        metavar="N,C,H,W",
-        help="Shape of an input of a factory's model, such as 1,3,224,224; repeatable.",
+        metavar="[NAME=]N,C,H,W[:DTYPE]",
+        help="Shape of an input, such as 1,3,224,224 or ids=1,128:int64; repeatable.",
     ),
 ]
 
@@ -87,12 +88,19 @@ def _subject(
 ) -> Subject:
     """What the arguments shared by `report` and `check` describe."""
     given = {"alpha": alpha, "resolution": resolution, "batch": batch}
-    options = {name: value for name, value in given.items() if value is not None}
-    for name, value in map(sources.parse_option, settings or []):
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name, value in map(parsing.parse_option, settings or []):
         if name in options:
             raise OptionError(f"{name} is given twice")
         options[name] = value
-    return sources.subject(model, *map(sources.parse_shape, inputs or []), **options)
+    parsed = list(map(parsing.parse_input, inputs or []))
+    names = [name for name, _ in parsed if name is not None]
+    if len(set(names)) < len(names):
+        raise OptionError("an input is given twice")
+    shapes = [shape for name, shape in parsed if name is None]
+    if len(shapes) < len(parsed):
+        options["kwargs"] = {name: shape for name, shape in parsed if name is not None}
+    return sources.subject(model, *shapes, **options)
 
 
 @app.command()
@@ -118,6 +126,19 @@ def report(
     trace: Annotated[
         bool, typer.Option("--trace", help="Run the real module instead of the closed form.")
     ] = False,
+    mode: Annotated[
+        Literal["eval", "train"], typer.Option(help="The mode that the module runs in.")
+    ] = "eval",
+    real: Annotated[
+        bool, typer.Option("--real", help="Run the real module on values, not only on shapes.")
+    ] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Where a result depends on values, assume that every candidate is kept."),
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 when an operator could not be counted.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Add what 'mbanalyze check' says, and its exit code.")
     ] = False,
@@ -126,17 +147,19 @@ def report(
 
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
-    mbanalyze report mobilenet_v1 --set shallow=true --by block
+    mbanalyze report timm:convnext_tiny --by block
+    mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
     mbanalyze report net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with _working(trace or check or model not in (*ARCHS, *ALIASES)):
         subject = _subject(model, alpha, resolution, set_, batch, input_)
-        result = subject.report(trace=trace, dtype=dtype)
+        result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
         agreement = crosscheck.check(subject) if check else None
     emit(present(result, format, by, agreement, Console().width), output)
     if agreement and format == "csv":
         Console(stderr=True).print(agreement_table(agreement), soft_wrap=True)
-    return int(agreement is not None and not agreement.agree)
+    disagrees = agreement is not None and not agreement.agree
+    return int(disagrees or (strict and not result.complete))
 
 
 @app.command()

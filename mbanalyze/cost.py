@@ -24,7 +24,7 @@ ITEM_SIZES = {
 }
 """Bytes of one element, by the name of its dtype."""
 
-PRODUCTS = frozenset({"conv", "linear", "matmul"})
+PRODUCTS = frozenset({"conv", "linear", "matmul", "einsum", "bilinear", "attention", "lstm", "gru", "rnn"})
 """The kinds that multiply and accumulate: their outputs are what `Cost.activations` counts."""
 
 

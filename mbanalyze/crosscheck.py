@@ -68,7 +68,7 @@ def check(subject: Subject) -> Agreement:
     comparisons: list[Comparison] = []
     if subject.spec is not None:
         comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))
-    comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs))
+    comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs, subject.keywords))
     comparisons.append(all_params(traced, module))
     return Agreement(tuple(comparisons))
 
@@ -120,6 +120,7 @@ _COUNTED_AS = (
     (("conv",), ("conv",)),
     (("linear",), ("linear",)),
     (("matmul",), ("matmul", "mm", "bmm", "addmm")),
+    (("interpolate",), ("upsample_nearest2d", "upsample_bilinear2d")),
     (("batch_norm",), ("batch_norm",)),
     (("global_avg_pool", "adaptive_avg_pool"), ("adaptive_avg_pool2d",)),
 )
@@ -130,6 +131,11 @@ def _known(row: Row) -> tuple[int, str | None]:
     op, name = row.op, row.op.operator
     if op.kind == "batch_norm" and not op.weights:
         return prod(op.output[0].shape), "fvcore counts one flop an element where no scale is learned"
+    if op.kind in ("layer_norm", "group_norm", "instance_norm"):
+        elements, affine = prod(op.output[0].shape), op.attribute("affine")
+        return elements * (5 if affine else 4), "fvcore counts 4 flops an element, 5 with scale or shift"
+    if op.kind == "interpolate" and op.attribute("taps") == 4:
+        return 4 * prod(op.output[0].shape), "fvcore counts 4 flops an element"
     if op.kind == "adaptive_avg_pool":
         return prod(op.operands[0].shape), "fvcore counts each input element once, though windows overlap"
     if (op.kind == "global_avg_pool" and name != "adaptive_avg_pool2d") or name == "baddbmm":
@@ -177,12 +183,16 @@ def _compare(rows: Sequence[Row], theirs: int | None) -> Comparison:
     return Comparison(what, ours, theirs, True, "; ".join(reasons))
 
 
-def fvcore_counts(module: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
+def fvcore_counts(
+    module: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
+) -> dict[str, int]:
     """Counts by operator of fvcore, from running a copy of `module` in eval mode on CPU tensors.
 
     Raises:
-        CheckError: it could not be run.
+        CheckError: it could not be run; it takes no argument by name.
     """
+    if keywords:
+        raise CheckError(f"fvcore takes no arguments by name, such as {next(iter(keywords))}")
     import torch
     from torch.utils._pytree import tree_map_only
 
@@ -196,7 +206,7 @@ def fvcore_counts(module: nn.Module, inputs: Sequence[Any]) -> dict[str, int]:
         from fvcore.nn import FlopCountAnalysis
 
         try:
-            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs))
+            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, tuple(inputs)))
             model = copy.deepcopy(module).eval()
             counter = FlopCountAnalysis(model, tuple(examples))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)

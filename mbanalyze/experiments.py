@@ -16,7 +16,7 @@ from typing import Any
 
 from mbanalyze import data, layers
 from mbanalyze.cost import Cost, total
-from mbanalyze.sources import parse_option
+from mbanalyze.parsing import parse_option
 
 SIZE = 56
 BLOCKS = 10

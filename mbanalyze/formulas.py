@@ -11,6 +11,7 @@ from collections.abc import Callable
 from math import prod
 
 from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere
+from mbanalyze.elementwise import ELEMENTWISE
 
 Formula = Callable[[Op], tuple[int, int]]
 
@@ -66,8 +67,11 @@ def mean(op: Op) -> tuple[int, int]:
     return 0, prod(op.operands[0].shape)
 
 
-def adaptive_avg_pool(op: Op) -> tuple[int, int]:
-    """Output `i` of `o` averages inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`."""
+def _windows(op: Op) -> int:
+    """Elements in all windows of an adaptive pooling, which may overlap.
+
+    Output `i` of `o` covers inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`.
+    """
     # [*, *out] = adaptive([*, *in])
     dims = op.attribute("dims")
     assert isinstance(dims, int)
@@ -75,7 +79,17 @@ def adaptive_avg_pool(op: Op) -> tuple[int, int]:
     elements = prod(out[:-dims])
     for h, o in zip(image[-dims:], out[-dims:], strict=True):
         elements *= sum(-((i + 1) * h // -o) - i * h // o for i in range(o))
-    return 0, elements
+    return elements
+
+
+def adaptive_avg_pool(op: Op) -> tuple[int, int]:
+    """A window of `a` elements takes `a - 1` additions and one division."""
+    return 0, _windows(op)
+
+
+def adaptive_max_pool(op: Op) -> tuple[int, int]:
+    """A window of `a` elements takes `a - 1` comparisons."""
+    return 0, _windows(op) - op.output[0].size
 
 
 def per_element(flops: int) -> Formula:
@@ -87,41 +101,211 @@ def per_element(flops: int) -> Formula:
     return formula
 
 
-ELEMENTWISE = {
-    "relu": 1,  # max(x, 0)
-    "relu6": 1,  # min(max(x, 0), 6), one clamp
-    "clamp": 1,
-    "hard_sigmoid": 3,  # add, clamp, divide
-    "hard_swish": 4,  # hard_sigmoid, multiply
-    "sigmoid": 4,  # negate, exp, add, divide
-    "silu": 5,  # sigmoid, multiply
-    "add": 1,
-    "sub": 1,
-    "mul": 1,
-    "div": 1,
-    "pow": 1,  # a transcendental
-}
-"""Kinds that compute each output element alone -> flops of one."""
+def attention(op: Op) -> tuple[int, int]:
+    """Two products, queries with keys and weights with values; a scale and a softmax of every score.
 
-BINARY = frozenset({"add", "sub", "mul", "div", "pow"})
-"""Those of two operands, the second of which may be a number."""
+    A causal mask saves nothing: the definition computes what it hides. One flop more a score where a mask
+    is added. Keys and values that serve several heads are multiplied for each of them.
+    """
+    # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v], [*, l, s]?)
+    query, key, value, *mask = op.operands
+    scores = prod(op.output[0].shape[:-1]) * key.shape[-2]
+    macs = scores * (query.shape[-1] + value.shape[-1])
+    return macs, 2 * macs + scores * (1 + SOFTMAX + len(mask))
+
+
+def einsum(op: Op) -> tuple[int, int]:
+    """Operands are taken in from the left, two at a time: one multiply-accumulate for every choice of indices.
+
+    Where no index is summed that is a multiplication, and no multiply-accumulate; one operand is only summed.
+    """
+    equation = op.attribute("equation")
+    assert isinstance(equation, str)
+    terms, _, out = equation.partition("->")
+    labels = terms.split(",")
+    sizes = {
+        label: size
+        for term, value in zip(labels, op.operands, strict=True)
+        for label, size in zip(term, value.shape, strict=True)
+        if size != 1
+    }
+    macs = flops = 0
+    taken = labels[0]
+    for i, term in enumerate(labels[1:], 1):
+        later = set("".join(labels[i + 1 :]) + out)
+        together = set(taken + term)
+        work = prod(sizes.get(label, 1) for label in together)
+        kept = together & later
+        macs += work if together - later else 0
+        flops += 2 * work if together - later else work
+        taken = "".join(sorted(kept))
+    if len(labels) == 1:
+        flops = op.operands[0].size - op.output[0].size
+    return macs, flops
+
+
+GATES = {"lstm": (4, 22), "gru": (3, 17), "rnn": (1, 2)}
+"""Recurrent kind -> its gates, and the element-wise flops of one hidden unit in one step.
+
+LSTM: add the two products at each gate (4), three sigmoids (12), two tanh, and four to update cell and output.
+GRU: add them (3), two sigmoids (8), tanh, reset (1), and four to mix. RNN: add them, tanh or ReLU.
+"""
+
+
+def recurrent(op: Op) -> tuple[int, int]:
+    """Each step of each sequence meets every weight once; one flop a bias, and those of `GATES`."""
+    # [t, n, d h] = lstm([t, n, c], states..., ([g h, c], [g h, h], [g h]?, [g h]?, [p, h]?) x layers d)
+    gates, unit = GATES[op.kind]
+    states, layers = op.attribute("states"), op.attribute("layers")
+    assert isinstance(states, int)
+    assert isinstance(layers, int)
+    steps = prod(op.operands[0].shape[:-1])
+    weights = [value.shape for value in op.operands[1 + states :]]
+    macs = steps * sum(prod(shape) for shape in weights if len(shape) > 1)
+    biases = steps * sum(prod(shape) for shape in weights if len(shape) == 1)
+    return macs, 2 * macs + biases + unit * steps * layers * (weights[0][0] // gates)
+
+
+def normalisation(flops: int) -> Formula:
+    """A formula of `flops` for every element, and one more for each of scale and shift."""
+
+    def formula(op: Op) -> tuple[int, int]:
+        affine = op.attribute("affine")
+        assert isinstance(affine, int)
+        return 0, (flops + affine) * op.output[0].size
+
+    return formula
+
+
+def reduction(op: Op) -> tuple[int, int]:
+    """`a` elements become one by `a - 1` operations."""
+    return 0, prod(op.operands[0].shape) - op.output[0].size
+
+
+def per_input(flops: int) -> Formula:
+    """A formula of `flops` for every element of the first operand."""
+
+    def formula(op: Op) -> tuple[int, int]:
+        return 0, flops * prod(op.operands[0].shape)
+
+    return formula
+
+
+def scatter_add(op: Op) -> tuple[int, int]:
+    """Each element of the source, the last operand, is added to one of the first."""
+    return 0, op.operands[-1].size
+
+
+def interpolate(op: Op) -> tuple[int, int]:
+    """A weighted sum of `t` neighbours takes `t` multiplications and `t - 1` additions; copying one, nothing."""
+    taps = op.attribute("taps")
+    assert isinstance(taps, int)
+    return 0, op.output[0].size * (2 * taps - 1 if taps > 1 else 0)
+
+
+def sort(op: Op) -> tuple[int, int]:
+    """Sorting `a` elements takes `a ceil(log2 a)` comparisons; so does finding the largest of them."""
+    length = op.attribute("length")
+    assert isinstance(length, int)
+    return 0, prod(op.operands[0].shape) * max(length - 1, 0).bit_length()
+
+
+def fft(op: Op) -> tuple[int, int]:
+    """A transform of `a` complex values takes `5 a log2 a` flops (Cooley and Tukey), of real ones half."""
+    length, real = op.attribute("length"), op.attribute("real")
+    assert isinstance(length, int)
+    elements = max(prod(op.operands[0].shape), op.output[0].size)
+    return 0, 5 * elements * max(length - 1, 0).bit_length() // (2 if real else 1)
+
+
+def bilinear(op: Op) -> tuple[int, int]:
+    """Each output sums `x1 W x2`: first `W x2`, then the product with `x1`."""
+    # [*, k] = bilinear([*, i], [*, j], [k, i, j], [k]?)
+    weight, *bias = op.operands[2:]
+    (out,) = op.output
+    _, i, j = weight.shape
+    macs = out.size * (i * j + i)
+    return macs, 2 * macs + (out.size if bias else 0)
+
+
+SOFTMAX = 5
+"""Flops of softmax for an element: compare, subtract, exp, sum, divide."""
+
+MOVES = (
+    *("cat", "copy", "pad", "roll", "flip", "repeat", "where", "masked_fill", "triangle", "shuffle"),
+    *("embedding", "gather", "scatter", "unfold"),
+)
+"""Kinds that move elements and compute nothing."""
+
+GATHERS = frozenset({"embedding", "gather"})
+"""Kinds that read of their first operand only the elements that they select, as many as they write."""
 
 ARITHMETIC: dict[str, Formula] = {
     "conv": conv,
     "linear": linear,
     "matmul": matmul,
+    "attention": attention,
+    "einsum": einsum,
+    "bilinear": bilinear,
+    **dict.fromkeys(GATES, recurrent),
     "batch_norm": per_element(2),  # inference: one multiply, one add
+    "batch_norm_training": normalisation(5),  # mean, subtract, square, mean, scale
+    "layer_norm": normalisation(5),
+    "group_norm": normalisation(5),
+    "instance_norm": normalisation(5),
+    "rms_norm": normalisation(3),  # square, mean, scale
+    "weight_norm": per_element(4),  # square, add, scale by magnitude and norm
+    "norm": per_input(2),  # square, add
+    "var": per_input(4),  # mean, subtract, square, mean
+    "log_sum_exp": per_input(4),  # compare, subtract, exp, sum
+    "reduce": reduction,  # sum, product, largest, smallest, any, all, and where they are
+    "cumulate": per_input(1),
+    "nonzero": per_input(1),  # a comparison
+    "softmax": per_element(SOFTMAX),
+    "log_softmax": per_element(SOFTMAX),  # compare, subtract, exp, sum, subtract
+    "glu": per_element(5),  # sigmoid, multiply
+    "interpolate": interpolate,
+    "grid_sample": interpolate,
+    "sort": sort,
+    "search": sort,
+    "fft": fft,
+    "scatter_add": scatter_add,
+    "adaptive_max_pool": adaptive_max_pool,
+    "random": per_element(1),
     "max_pool": max_pool,
     "avg_pool": avg_pool,
     "global_avg_pool": mean,
     "mean": mean,
     "adaptive_avg_pool": adaptive_avg_pool,
-    "cat": per_element(0),  # moves, computes nothing
-    "copy": per_element(0),
-    "pad": per_element(0),
+    **{kind: per_element(0) for kind in MOVES},
     **{kind: per_element(flops) for kind, flops in ELEMENTWISE.items()},
 }
 """Kind of operator -> its formula. What is not here is unknown, never zero."""
+
+
+class FormulaError(ValueError):
+    """A formula for a kind that has one."""
+
+
+def formula(kind: str) -> Callable[[Formula], Formula]:
+    """Register what operators of `kind` cost: a decorator of a function `op -> (macs, flops)`.
+
+    Args:
+        kind: what `Report.uncounted` calls the operator: `aten::name`, or `library::name` for a custom one.
+
+    Raises:
+        FormulaError: operators of this kind are counted already.
+
+    As in `formula("mylib::swish_add")(lambda op: (0, 6 * op.output[0].size))`.
+    """
+
+    def register(counted: Formula) -> Formula:
+        if kind in ARITHMETIC:
+            raise FormulaError(f"{kind} is counted already, by {ARITHMETIC[kind].__name__}")
+        ARITHMETIC[kind] = counted
+        return counted
+
+    return register
 
 
 def _same(a: Value, b: Value) -> bool:
@@ -138,13 +322,16 @@ def cost(op: Op) -> Cost:
     macs, flops = formula(op) if formula else (None, None)
     read = [value for i, value in enumerate(op.operands) if not any(_same(value, v) for v in op.operands[:i])]
     writes = sum(value.size for value in op.output)
-    moved = [(value.size, value.itemsize) for value in (*read, *op.output)]
+    sizes = [value.size for value in (*read, *op.output)]
+    if op.kind in GATHERS:
+        sizes[0] = min(sizes[0], op.output[0].size)
+    moved = [(size, value.itemsize) for size, value in zip(sizes, (*read, *op.output), strict=True)]
     return Cost(
         params=op.params,
         macs=macs,
         flops=flops,
         activations=writes if op.kind in PRODUCTS else 0 if formula else None,
-        reads=sum(value.size for value in read),
+        reads=sum(sizes[: len(read)]),
         writes=writes,
         fixed=sum(size for size, itemsize in moved if itemsize),
         fixed_bytes=sum(size * itemsize for size, itemsize in moved if itemsize),

@@ -25,7 +25,7 @@ from itertools import takewhile
 from math import sqrt
 from typing import Any
 
-from mbanalyze.formulas import ELEMENTWISE
+from mbanalyze.elementwise import ELEMENTWISE
 from mbanalyze.report import Report, Row, block
 
 FRAGMENTS = ("conv", "max_pool", "avg_pool", "global_avg_pool", "adaptive_avg_pool")

@@ -17,7 +17,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from mbanalyze.cost import Cost, Op, Value, anywhere, total
-from mbanalyze.formulas import BINARY, ELEMENTWISE, cost
+from mbanalyze.elementwise import BINARY, ELEMENTWISE
+from mbanalyze.formulas import cost
 from mbanalyze.sketch import Pair, ShapeError, Sketch, pair
 
 if TYPE_CHECKING:

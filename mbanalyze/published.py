@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mbanalyze import data
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
-from mbanalyze.sources import parse_option
+from mbanalyze.parsing import parse_option
 
 Quantity = Literal["macs", "params"]
 Way = Literal["rounded", "cut off", "rounded up"]

@@ -136,6 +136,7 @@ class Report:
         unused_params: names of the parameters that the forward never read.
         omitted: operators that nobody could count, among those that `only` left out.
         versions: of what produced the report.
+        notes: how it was produced, where that was not the usual way.
     """
 
     model: str
@@ -148,6 +149,7 @@ class Report:
     unused_params: tuple[str, ...] = ()
     omitted: tuple[Uncounted, ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)

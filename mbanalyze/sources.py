@@ -1,40 +1,85 @@
 """A model reference -> something to count (`Subject`); and `count`, the library's one front door.
 
-A reference is the name of a known architecture, `package.module:factory`, `path/to/file.py:factory`, an
-architecture, or a `torch.nn.Module`.
+A reference is the name of a known architecture, `torchvision:NAME`, `timm:NAME`, `transformers:CONFIG`,
+`package.module:factory`, `path/to/file.py:factory`, an architecture, or a `torch.nn.Module`.
 """
 
 from __future__ import annotations
 
-import difflib
-import functools
-import importlib
-import importlib.util
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from math import isfinite
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, unused_params
-from mbanalyze.cost import Shape, is_shape
+from mbanalyze.cost import is_shape
+from mbanalyze.parsing import InputError, Typed
+from mbanalyze.references import PACKAGES, SourceError, refer, said
 from mbanalyze.report import Report, rows, versions
 
 if TYPE_CHECKING:
     from torch import nn
 
-
-class SourceError(LookupError):
-    """A model reference that leads to no model."""
+Mode = Literal["eval", "train"]
 
 
-class InputError(ValueError):
-    """An input that is missing, malformed, or given where none is taken."""
+class Building:
+    """A module, made when it is first asked for and only once; large weights are not filled unless wanted."""
+
+    def __init__(self, name: str, make: Callable[[], nn.Module]) -> None:
+        self.note: str | None = None
+        self._name = name
+        self._make = make
+        self._made: dict[bool, nn.Module] = {}
+
+    def __call__(self, *, filled: bool = False) -> nn.Module:
+        """The module.
+
+        Args:
+            filled: whether its weights are to hold what its maker fills them with.
+
+        Raises:
+            SourceError: it could not be made.
+        """
+        if filled not in self._made:
+            import torch
+
+            with torch.random.fork_rng(devices=[]):
+                self._made[filled] = self._ordinary() if filled else self._weightless()
+        return self._made[filled]
+
+    def _weightless(self) -> nn.Module:
+        from mbanalyze.weightless import weightless
+
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # a maker's advice on how it fills weights is beside the point
+                return self._checked(weightless(self._make))
+        except SourceError:
+            raise
+        except (Exception, SystemExit) as error:
+            module = self._ordinary()
+            self.note = f"built with its weights filled, as it could not be without: {said(error)}"
+            return module
+
+    def _ordinary(self) -> nn.Module:
+        try:
+            return self._checked(self._make())
+        except SourceError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise SourceError(f"{self._name} raised {said(error)}") from error
+
+    def _checked(self, made: object) -> nn.Module:
+        from torch import nn
+
+        if not isinstance(made, nn.Module):
+            raise SourceError(f"{self._name} returned a {type(made).__name__}, not a torch.nn.Module")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +89,40 @@ class Subject:
     Attributes:
         name: what the user calls it.
         options: its hyper-parameters.
-        inputs: what its forward takes: shapes, tensors, or containers of tensors.
+        inputs: what its forward takes: shapes, `Typed` shapes, tensors, or containers of these.
         build: makes the real module, the same one each time.
         spec: its closed form, or None.
+        keywords: what its forward takes by name.
     """
 
     name: str
     options: Mapping[str, Any]
     inputs: tuple[Any, ...]
-    build: Callable[[], nn.Module]
+    build: Building
     spec: Architecture | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
-    def report(self, *, trace: bool = False, dtype: str | None = None) -> Report:
-        """The report: in closed form where there is one, unless `trace`.
+    def report(
+        self,
+        *,
+        trace: bool = False,
+        dtype: str | None = None,
+        mode: Mode = "eval",
+        real: bool = False,
+        keep: bool = False,
+    ) -> Report:
+        """The report: in closed form where there is one, unless `trace` or what only a trace can do.
 
         Args:
             dtype: what an element is taken to be in bytes; by default float32, or a traced module's own.
+            mode, real, keep: as in `trace.trace`.
 
         Raises:
             ReportError: unknown dtype.
             ShapeError, TraceError: the input does not fit the network.
         """
-        if self.spec is None or trace:
-            return self.traced(self.build(), dtype)
+        if self.spec is None or trace or mode != "eval" or real or keep:
+            return self.traced(self.build(filled=real), dtype, mode=mode, real=real, keep=keep)
         ops = self.spec.ops(batch=self.inputs[0][0])
         return Report(
             self.name,
@@ -78,24 +134,37 @@ class Subject:
             unused_params=unused_params(self.spec),
         )
 
-    def traced(self, module: nn.Module, dtype: str | None = None) -> Report:
-        """The report of tracing `module`, which `build` made."""
+    def traced(
+        self,
+        module: nn.Module,
+        dtype: str | None = None,
+        *,
+        mode: Mode = "eval",
+        real: bool = False,
+        keep: bool = False,
+    ) -> Report:
+        """The report of tracing `module`, which `build` made; arguments as in `report`."""
         from mbanalyze import trace
         from mbanalyze.operators import tensors
 
-        inputs = trace.as_inputs(module, self.inputs)
-        own_dtype = str(trace.floating_dtype(module, inputs)).removeprefix("torch.")
-        seen = trace.trace(module, *inputs)
+        inputs, keywords = trace.as_inputs(module, (self.inputs, dict(self.keywords)), real=real)
+        own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
+        seen = trace.trace(module, *inputs, keywords=keywords, mode=mode, real=real, keep=keep)
+        notes = [self.build.note] if self.build.note else []
+        notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
+        if seen.assumed:
+            notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
         return Report(
             self.name,
             self.options,
-            tuple(tuple(tensor.shape) for tensor in tensors(inputs)),
+            tuple(tuple(tensor.shape) for tensor in tensors((inputs, keywords))),
             "trace",
             rows(seen.ops),
             dtype or own_dtype,
             seen.free,
             seen.unused_params,
             versions=versions("torch"),
+            notes=tuple(notes),
         )
 
 
@@ -103,12 +172,16 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
     """What a network costs, operator by operator.
 
     Args:
-        what: a name from `mbanalyze models`, an architecture, a `torch.nn.Module`, or a factory of one as
-            `package.module:factory` or `path/to/file.py:factory`.
-        inputs: for a module or factory, what its forward takes: shapes such as `(1, 3, 224, 224)`, or tensors.
+        what: a name from `mbanalyze models`, an architecture, a `torch.nn.Module`, `torchvision:NAME`,
+            `timm:NAME`, `transformers:CONFIG`, or a factory as `package.module:factory` or
+            `path/to/file.py:factory`.
+        inputs: for a module or factory, what its forward takes: shapes such as `(1, 3, 224, 224)`, tensors, or
+            containers of these. A source that publishes an input may do without.
         options: hyper-parameters of the architecture, or arguments of the factory. Besides, for all of them
-            `dtype` (what an element is taken to be where bytes are asked for); for an architecture `batch`,
-            and `trace=True` to run the real module on shapes instead of the closed form.
+            `dtype` (what an element is taken to be where bytes are asked for); `batch`, for architectures and
+            published inputs; `trace=True` to run the real module on shapes instead of the closed form; and for
+            what is traced `kwargs` (a dict of what its forward takes by name), `mode="train"`, `real=True`
+            (run on values, not only on shapes) and `keep=True` (see `trace.trace`).
 
     Raises:
         SourceError, OptionError, InputError: `what`, `options` or `inputs` make no model.
@@ -118,193 +191,89 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
     >>> count("mobilenet_v2", alpha=0.75, resolution=192).totals.macs
     153941888
     """
-    trace, dtype = options.pop("trace", False), options.pop("dtype", None)
-    return subject(what, *inputs, **options).report(trace=trace, dtype=dtype)
+    names = ("trace", "dtype", "mode", "real", "keep")
+    settings = {name: options.pop(name) for name in names if name in options}
+    return subject(what, *inputs, **options).report(**settings)
 
 
 def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Subject:
     """What `count` counts; arguments and errors as there."""
+    keywords = dict(options.pop("kwargs", None) or {})
     if isinstance(what, str) and what in ALIASES:
         name, implied = ALIASES[what]
         for option in implied.keys() & options:
             raise OptionError(f"{what} is {name} with {option}={implied[option]}: do not give {option} again")
-        return _known(what, ARCHS[name], {**implied, **options}, inputs)
+        return _known(what, ARCHS[name], {**implied, **options}, (*inputs, *keywords))
     for name, arch in ARCHS.items():
         if isinstance(what, str) and what == name:
-            return _known(name, arch, options, inputs)
+            return _known(name, arch, options, (*inputs, *keywords))
         if isinstance(what, arch):
-            return _known(name, arch, {**asdict(what), **options}, inputs)
+            return _known(name, arch, {**asdict(what), **options}, (*inputs, *keywords))
     if isinstance(what, str):
-        name, build = what, _factory(what, options)
-    elif "torch" in sys.modules and isinstance(what, sys.modules["torch"].nn.Module):
-        if options:
-            raise OptionError(f"a module is already built: it takes no {', '.join(options)}")
-        name, build = type(what).__name__, lambda: what
-    else:
+        return _referred(what, options, inputs, keywords)
+    if "torch" not in sys.modules or not isinstance(what, sys.modules["torch"].nn.Module):
         raise SourceError(f"cannot count {what!r}: give a model's name, an architecture or a module")
-    if not inputs:
+    if options:
+        raise OptionError(f"a module is already built: it takes no {', '.join(options)}")
+    name = type(what).__name__
+    if not inputs and not keywords:
         raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
-    return Subject(name, options, tuple(map(_checked, inputs)), build)
+    return Subject(name, {}, _all_checked(inputs), Building(name, lambda: what), None, keywords)
 
 
 def _known(name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]) -> Subject:
     if inputs:
         raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
-    batch = options.pop("batch", 1)
-    if not is_shape((batch,)) or not 1 <= batch <= LARGEST:
-        raise InputError(f"batch must be a whole number from 1 to {LARGEST}, not {batch!r}")
+    batch = _batch(options)
     spec = make(name, arch, options)
 
-    @functools.cache
     def build() -> nn.Module:
         from mbanalyze import models
 
-        try:
-            return models.build(spec)
-        except (RuntimeError, MemoryError) as error:
-            raise SourceError(f"cannot build {name}: {_said(error)}") from error
+        return models.build(spec)
 
     side = spec.resolution
-    return Subject(name, asdict(spec), ((int(batch), 3, side, side),), build, spec)
+    return Subject(name, asdict(spec), ((batch, 3, side, side),), Building(name, build), spec)
+
+
+def _batch(options: dict[str, Any]) -> int:
+    """Take the batch size out of `options`."""
+    batch = options.pop("batch", 1)
+    if not is_shape((batch,)) or not 1 <= batch <= LARGEST:
+        raise InputError(f"batch must be a whole number from 1 to {LARGEST}, not {batch!r}")
+    return int(batch)
+
+
+def _referred(
+    what: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> Subject:
+    """A model that another package or the user's own code defines."""
+    side, batch = None, 1
+    if what.partition(":")[0] in PACKAGES and not inputs and not keywords:
+        batch, side = _batch(options), options.pop("resolution", None)
+    reference = refer(what, options)
+    if not inputs and not keywords:
+        published = reference.published(batch, side) if reference.published else None
+        if published is None:
+            raise InputError(f"{what} needs the shape of its input, such as {reference.hint}")
+        inputs, keywords = published
+    return Subject(what, options, _all_checked(inputs), Building(what, reference.make), None, keywords)
+
+
+def _all_checked(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(map(_checked, inputs))
 
 
 def _checked(given: Any) -> Any:
     """An input as it was given, once it makes sense."""
+    if isinstance(given, Typed):
+        return given
     if is_shape(given) and all(size > 0 for size in given):
         return tuple(map(int, given))
-    if isinstance(given, tuple | list) and all(isinstance(size, int | float | str) for size in given):
+    if (
+        isinstance(given, tuple | list)
+        and given
+        and all(isinstance(size, int | float | str) for size in given)
+    ):
         raise InputError(f"an input shape is whole numbers above 0, not {given!r}")
     return given
-
-
-def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    """What `package.module:factory` or `file.py:factory` builds with `options`."""
-    place, _, name = reference.rpartition(":")
-    if not place or not name:
-        near = difflib.get_close_matches(reference, ARCHS, n=3, cutoff=0.4) or list(ARCHS)
-        raise SourceError(
-            f"unknown model {reference!r}: nearest are {', '.join(near)}; "
-            "your own is package.module:factory or file.py:factory"
-        )
-    found: Any = _import(place)
-    for part in name.split("."):
-        try:
-            found = getattr(found, part)
-        except Exception as error:
-            raise SourceError(f"{place} has no {name!r}") from error
-    if not callable(found):
-        raise SourceError(f"{reference} is a {type(found).__name__}, not something to call")
-
-    @functools.cache
-    def build() -> nn.Module:
-        from torch import nn
-
-        if isinstance(found, nn.Module) and not options:
-            return found
-        try:
-            with _searching(_folder(place)):
-                made = found(**options)
-        except (Exception, SystemExit) as error:
-            raise SourceError(f"{reference} raised {_said(error)}") from error
-        if not isinstance(made, nn.Module):
-            raise SourceError(f"{reference} returned a {type(made).__name__}, not a torch.nn.Module")
-        return made
-
-    return build
-
-
-def _import(place: str) -> ModuleType:
-    """The module at a dotted name, with the current directory searched first, or in a file."""
-    file = Path(place)
-    if place.endswith(".py") and not file.is_file():
-        raise SourceError(f"there is no file {place}")
-    try:
-        with _searching(_folder(place)):
-            return _load(file) if place.endswith(".py") else importlib.import_module(place)
-    except (Exception, SystemExit) as error:
-        raise SourceError(f"cannot import {place}: {_said(error)}") from error
-
-
-def _folder(place: str) -> Path:
-    """Where imports look first: beside the file, or where the user is."""
-    return Path(place).parent.resolve() if place.endswith(".py") else Path.cwd()
-
-
-def _load(file: Path) -> ModuleType:
-    name = f"mbanalyze_source_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up by name
-    spec.loader.exec_module(module)
-    return module
-
-
-@contextmanager
-def _searching(folder: Path) -> Iterator[None]:
-    """Inside the `with`, imports look in `folder` first."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            sys.path.remove(str(folder))
-
-
-def _said(error: BaseException) -> str:
-    """An exception in one line."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
-
-
-def parse_shape(text: str) -> Shape:
-    """'1,3,224,224' -> (1, 3, 224, 224).
-
-    Raises:
-        InputError: it is not whole numbers above 0 with commas between.
-    """
-    try:
-        shape = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise InputError(f"malformed input {text!r}: give whole numbers above 0, such as 1,3,224,224")
-    return shape
-
-
-def parse_option(text: str) -> tuple[str, Any]:
-    """'key=value' -> the key and the value it spells: an integer, number, boolean, list or string.
-
-    >>> parse_option("widths=[8,16]"), parse_option("shallow=true"), parse_option("stem=3x3")
-    (('widths', [8, 16]), ('shallow', True), ('stem', '3x3'))
-
-    Raises:
-        OptionError: there is no key, or no `=`.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise OptionError(f"malformed option {text!r}: give key=value")
-    return key.strip(), _parse_value(value.strip())
-
-
-def _parse_value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text) if isfinite(float(text)) else text
-    except ValueError:
-        pass
-    if not (text.startswith("[") and text.endswith("]")):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        words = text[1:-1].rstrip(", ")
-        if "[" in words or '"' in words:
-            raise OptionError(f"malformed list {text!r}: write it as JSON, such as [1,[2,3]]") from None
-        return [_parse_value(word.strip()) for word in words.split(",")]

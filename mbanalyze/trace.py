@@ -1,8 +1,8 @@
 """A real module, operator by operator: it runs on tensors that hold no data, and every call is noted.
 
-The forward runs in eval mode under `torch.inference_mode`, whatever mode the module arrives in, on meta
-tensors; the module's own weights stay where they are and only lend their shapes. Afterwards the module
-is as it was, also when its forward raises.
+The forward runs under `torch.inference_mode`, in eval mode unless asked otherwise, on meta tensors; the
+module's own weights stay where they are and only lend their shapes. Afterwards the module is as it was, also
+when its forward raises.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import functools
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,11 @@ from torch.utils._pytree import tree_map, tree_map_only
 
 from mbanalyze.cost import Op, Role, Value, canonical, is_shape
 from mbanalyze.operators import RULES, Arguments, Sighting, arguments, is_free, tensors
+from mbanalyze.outputs import INSTEAD, KEPT
+from mbanalyze.parsing import Typed
 from mbanalyze.undisturbed import undisturbed
+
+Mode = Literal["eval", "train"]
 
 _LOCK = threading.RLock()  # a trace replaces each module's forward, and state that all of torch shares
 
@@ -41,41 +45,59 @@ class Trace:
         ops: every operator, in order.
         free: what ran at no cost (views, allocation, dropout in eval mode), by name, with how often.
         unused_params: names of the parameters that the forward never read.
+        assumed: operators whose result depends on values, and was assumed to keep every candidate.
     """
 
     ops: tuple[Op, ...]
     free: dict[str, int]
     unused_params: tuple[str, ...]
+    assumed: tuple[str, ...] = ()
 
 
-def trace(model: nn.Module, *inputs: Any) -> Trace:
+def trace(
+    model: nn.Module,
+    *inputs: Any,
+    keywords: Mapping[str, Any] | None = None,
+    mode: Mode = "eval",
+    real: bool = False,
+    keep: bool = False,
+) -> Trace:
     """Run `model` on shapes and note every operator.
 
     Args:
         model: any module; weights may be on any device, `meta` included.
         inputs: tensors, or containers of tensors, whose shapes and dtypes are taken; see `as_inputs`.
+        keywords: the same for arguments that the forward takes by name.
+        mode: "train" to count what runs in training mode; nothing is differentiated.
+        real: run on the tensors as they are, with their data, which takes the time of a forward pass.
+        keep: where a result depends on values that a trace has not got (`nonzero`, non-maximum suppression),
+            assume that every candidate is kept.
 
     Raises:
         TraceError: the model is not built yet, or its forward raised; the message names the innermost
             module that was running.
     """
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TraceError("a TorchScript module hides its operators: give the module that it was made from")
     lazy = [name for name, param in model.named_parameters() if is_lazy(param)]
     if lazy:
         raise TraceError(f"{lazy[0]} has no shape yet: run the module once on a real input first")
-    tape = _Tape(model)
+    tape = _Tape(model, real=real, keep=keep)
     tape.refuse_interleaved()
     try:
         with _LOCK, undisturbed(model), tape.restoring():
             for module in model.modules():
-                module.training = False  # not `eval()`, which a module may have made do more
+                module.training = mode == "train"  # not `eval()`, which a module may have made do more
+                module.__dict__["_compiled_call_impl"] = None
             tape.attribute(model)
             with torch.inference_mode():
-                blank = tape.begin(inputs)
+                args, kwargs = tape.begin((inputs, dict(keywords or {})))
                 with tape:
-                    model(*blank)
+                    model(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise TraceError(_why(model, tape.failed, error)) from error
-    return Trace(tuple(tape.ops), dict(tape.free), tape.unused())
+        raise TraceError(_why(model, tape, error)) from error
+    return Trace(tuple(tape.ops), dict(tape.free), tape.unused(), tuple(tape.assumed))
 
 
 def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
@@ -84,26 +106,48 @@ def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
     return next((v.dtype for v in values if v.is_floating_point()), torch.get_default_dtype())
 
 
-def as_inputs(model: nn.Module, given: Sequence[Any]) -> list[Any]:
-    """`given` with each shape replaced by a tensor without data, in the model's floating dtype.
+def as_inputs(model: nn.Module, given: Any, *, real: bool = False) -> Any:
+    """`given`, a container, with each shape in it replaced by a tensor without data.
+
+    It has the dtype that goes with the shape, or else the model's.
+
+    Args:
+        real: make tensors with data: random ones, always the same, from 0 to 1; integers are zeros.
 
     Raises:
         TraceError: no tensor can be that large.
     """
-    dtype = floating_dtype(model)
+    own = floating_dtype(model)
+    generator = torch.Generator().manual_seed(0)
+
+    def made(leaf: Any) -> Any:
+        if not _is_input(leaf):
+            return leaf
+        shape, dtype = (leaf.shape, getattr(torch, leaf.dtype)) if isinstance(leaf, Typed) else (leaf, own)
+        if not real:
+            return torch.empty(shape, dtype=dtype, device="meta")
+        if not dtype.is_floating_point:
+            return torch.zeros(shape, dtype=dtype)
+        return torch.rand(shape, generator=generator).to(dtype)
+
     try:
-        return [torch.empty(x, dtype=dtype, device="meta") if is_shape(x) else x for x in given]
+        return tree_map(made, given, is_leaf=_is_input)
     except (RuntimeError, OverflowError, TypeError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
 
-def _why(model: nn.Module, path: str | None, error: BaseException) -> str:
-    where = f"module {path!r}" if path else f"{type(model).__name__}.forward"
+def _is_input(leaf: object) -> bool:
+    return isinstance(leaf, Typed) or (is_shape(leaf) and len(leaf) > 0)
+
+
+def _why(model: nn.Module, tape: _Tape, error: BaseException) -> str:
+    where = f"module {tape.failed!r}" if tape.failed else f"{type(model).__name__}.forward"
     what = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = f"the forward raised {type(error).__name__} in {where}: {what}"
-    hints = ("meta", "incompatible tensor type")
+    hints = ("meta", "incompatible tensor type", "data-dependent")
     if isinstance(error, NotImplementedError | RuntimeError) and any(h in str(error).lower() for h in hints):
-        text += " (it needs the values of a tensor, and a trace has only shapes)"
+        at = f"{tape.running} " if tape.running else ""
+        text += f" ({at}needs the values of a tensor, and a trace has only shapes; --real runs on values)"
     return text
 
 
@@ -129,8 +173,12 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     alone run for real.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, *, real: bool, keep: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.real = real
+        self.keep = keep
+        self.assumed: dict[str, None] = {}
+        self.running = ""
         self.ops: list[Op] = []
         self.free: Counter[str] = Counter()
         self.failed: str | None = None
@@ -148,6 +196,10 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             start, stop = _extent(param)
             self._know(param, []).append(_Source("weight", None, param, start, stop))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # or torch imports its compiler at the first call
+
     def refuse_interleaved(self) -> None:
         """Raise `TraceError` where parameters lie in each other's memory, so that a view could be of either."""
         for sources in self._sources.values():
@@ -157,11 +209,11 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     names = [name for name, p in self._params.items() if p is a.param or p is b.param]
                     raise TraceError(f"{' and '.join(names)} are interleaved in memory: clone one of them")
 
-    def begin(self, inputs: tuple[Any, ...]) -> Any:
+    def begin(self, inputs: Any) -> Any:
         """`inputs` without their data: the first activations."""
         for tensor in tensors(inputs):
             self._number(self._source(tensor, "activation"))
-        return tree_map_only(Tensor, lambda t: self._twin(t).detach(), inputs)
+        return tree_map_only(Tensor, lambda t: (t if self.real else self._twin(t)).detach(), inputs)
 
     def attribute(self, model: nn.Module) -> None:
         """Make each submodule say when its forward is running."""
@@ -207,15 +259,29 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         schema = func._schema  # noqa: SLF001 (torch offers no other way to it)
         given = tensors((args, kwargs))
-        if any(t.device.type == "meta" or self._source(t).role == "weight" for t in given):
-            blank_args, blank_kwargs = tree_map(self._without_data, (args, kwargs))
-            result = func(*blank_args, **blank_kwargs)
+        self.running = schema.name
+        call = arguments(schema, args, kwargs)
+        if not self.real and any(t.device.type == "meta" or self._source(t).role == "weight" for t in given):
+            result = self._without_values(func, schema.name.removeprefix("aten::"), args, kwargs)
         else:
             if schema.is_mutable:
                 self._save(schema, args, kwargs)
             result = func(*args, **kwargs)
-        self._note(schema, arguments(schema, args, kwargs), tensors(result))
+        self.running = ""
+        self._note(schema, call, tensors(result))
         return result
+
+    def _without_values(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """What a call returns on tensors without data."""
+        blank_args, blank_kwargs = tree_map(self._without_data, (args, kwargs))
+        call = arguments(func._schema, blank_args, blank_kwargs)  # noqa: SLF001 (as above)
+        written = any(argument.is_out for argument in func._schema.arguments)  # noqa: SLF001 (as above)
+        for source in () if written else (INSTEAD, KEPT) if self.keep else (INSTEAD,):
+            result = source[name](call) if name in source else None
+            if result is not None:
+                self.assumed |= {name: None} if source is KEPT else {}
+                return result
+        return func(*blank_args, **blank_kwargs)
 
     def _save(self, schema: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Remember what a real tensor holds before it is written to."""
@@ -229,7 +295,14 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kind = name.removesuffix("_") if schema.is_mutable else name
         given = tensors(list(call.values()))
         known = {id(self._source(t)) for t in given}
-        is_view = not schema.is_mutable and all(id(self._source(t, "activation")) in known for t in made)
+        ours = schema.name.startswith(
+            "aten::"
+        )  # what a custom operator that returns nothing does is not known
+        is_view = (
+            not schema.is_mutable
+            and (bool(made) or ours)
+            and all(id(self._source(t, "activation")) in known for t in made)
+        )
         if not given or is_view or is_free(kind, call):
             self.free[kind] += 1
             return

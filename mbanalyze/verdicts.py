@@ -20,9 +20,9 @@ from typing import Any, Literal, cast
 
 from mbanalyze import data
 from mbanalyze.archs.options import Architecture
+from mbanalyze.parsing import parse_option
 from mbanalyze.published import UNITS, Figure, Way, entries
 from mbanalyze.rules import OURS, RULES, TRIED, Rule
-from mbanalyze.sources import parse_option
 
 Outcome = Literal["exact", "convention", "erratum", "unresolved"]
 OUTCOMES: tuple[Outcome, ...] = ("exact", "convention", "erratum", "unresolved")

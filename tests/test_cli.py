@@ -201,7 +201,7 @@ def test_what_is_not_counted_is_said(run: Run) -> None:
 
     assert ran.code == 0
     assert document["complete"] is False
-    assert document["uncounted"] == [{"operator": "aten::cumsum", "path": "0", "times": 1}]
+    assert document["uncounted"] == [{"operator": "aten::special_bessel_j0", "path": "0", "times": 1}]
     assert document["rows"][0]["macs"] is None
 
 
@@ -261,7 +261,7 @@ BAD = [
     (["report", "mobilenet_v2", "--set", "what=1"], "mobilenet_v2 has no option 'what'"),
     (
         ["report", "mobilenet_v2", "--set", "num_classes=1000000000", "--trace"],
-        "cannot build mobilenet_v2: RuntimeError",
+        "mobilenet_v2 raised RuntimeError",
     ),
     (["report", "mobilenet_v2", "--set", "alpha=[1,[2"], "alpha must be"),
     (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed list"),
@@ -384,16 +384,15 @@ def test_check_agrees(run: Run) -> None:
 
 def test_check_says_no(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disagreement is exit code 1, with the result on stdout."""
-    (tmp_path / "norm_net.py").write_text("from torch.nn import LayerNorm\n")
     monkeypatch.chdir(tmp_path)
-    options = ("norm_net:LayerNorm", "--set", "normalized_shape=5", "--input", "2,5")
+    options = (f"{NETS}:sampled", "--input", "1,1,5,5", "--input", "1,3,3,2")
     ran = run("check", *options, "--format", "json")
     reported = run("report", *options, "--check")
 
     assert ran.code == 1
     assert json.loads(ran.out)["agree"] is False
     assert reported.code == 1
-    assert "NO" in reported.out
+    assert "NO" in reported.out  # fvcore's count of grid sampling rests on other neighbours
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])

@@ -9,7 +9,8 @@ from witness import loops_conv, loops_conv_transpose
 
 from mbanalyze import layers
 from mbanalyze.cost import Op, Value
-from mbanalyze.formulas import ARITHMETIC, cost
+from mbanalyze.elementwise import ELEMENTWISE
+from mbanalyze.formulas import ARITHMETIC, FormulaError, cost, formula
 from mbanalyze.sketch import ShapeError
 
 SETTINGS = [
@@ -129,22 +130,29 @@ def test_matrix_products() -> None:
     assert cost(Op("", "matmul", (a, b, bias), (out,))).flops == 2 * 120 + 30
 
 
-def test_every_kind_is_tried_here() -> None:
-    """No formula without a test: elementwise kinds above, the others by name."""
-    (marks,) = test_flops_of_an_element.pytestmark  # type: ignore[attr-defined]
-    tried = {kind for kind, _ in marks.args[1]}
-    tried |= {
-        "conv",
-        "linear",
-        "matmul",
-        "max_pool",
-        "avg_pool",
-        "global_avg_pool",
-        "adaptive_avg_pool",
-        "mean",
-    }
+@pytest.mark.parametrize("kind", ELEMENTWISE)
+def test_elementwise_kinds(kind: str) -> None:
+    """Each costs what its table says for every output element, and nothing else."""
+    x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
 
-    assert set(ARITHMETIC) == tried
+    assert cost(Op("", kind, (x,), (y,))).flops == 6 * ELEMENTWISE[kind]
+
+
+def test_registering_a_formula() -> None:
+    """An unknown operator becomes a counted one; a second formula is refused."""
+    x, y = Value("activation", 0, (5,)), Value("activation", 1, (7,))
+    op = Op("", "mylib::mystery", (x,), (y,))
+    assert cost(op).flops is None
+    try:
+        formula("mylib::mystery")(lambda op: (0, 3 * op.output[0].size))
+
+        assert cost(op).flops == 21
+        with pytest.raises(FormulaError, match="mylib::mystery is counted already, by <lambda>"):
+            formula("mylib::mystery")(lambda op: (0, 0))
+        with pytest.raises(FormulaError, match="conv is counted already, by conv"):
+            formula("conv")(lambda op: (0, 0))
+    finally:
+        del ARITHMETIC["mylib::mystery"]
 
 
 def test_mean_costs_an_element_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from mbanalyze import count
@@ -69,13 +70,13 @@ def test_a_filter_does_not_complete_a_report() -> None:
 
     class Net(nn.Module):
         def forward(self, x: object) -> object:
-            return x.cumsum(0) + 1  # type: ignore[attr-defined]
+            return torch.special.bessel_j0(x) + 1
 
     report = count(Net(), (3,))
 
     assert not report.only("add").complete
     assert report.only("add").uncounted == report.uncounted
-    assert len(report.only("aten::cumsum").uncounted) == 1
+    assert len(report.only("aten::special_bessel_j0").uncounted) == 1
 
 
 def test_huge_counts_in_frames() -> None:
@@ -115,7 +116,7 @@ def test_unknown_counts_in_frames() -> None:
 
     class Net(nn.Module):
         def forward(self, x: object) -> object:
-            return x.cumsum(0)  # type: ignore[attr-defined]
+            return torch.special.bessel_j0(x)
 
     frame = count(Net(), (3,)).frame()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import functools
 import itertools
@@ -12,6 +13,13 @@ from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import OptionError, describe
@@ -25,8 +33,6 @@ def torchvision() -> ModuleType:
 
     It then asks for two operators at import. They are defined, without a body, only in that case.
     """
-    import torch
-
     tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
     if tried.returncode != 0:
         torch.library.define("torchvision::nms", "(Tensor a) -> Tensor")
@@ -43,6 +49,15 @@ def timm() -> ModuleType:
     import timm
 
     return timm
+
+
+class Bessel(nn.Module):
+    """An operator that nobody counts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Element by element."""
+        bessel: Tensor = torch.special.bessel_j0(x)
+        return bessel
 
 
 def variants(name: str) -> Iterator[dict[str, Any]]:
@@ -107,3 +122,59 @@ def loops_conv_transpose(
             rows.add(y * stride + i * dilation)
             columns.add(x * stride + j * dilation)
     return count, (max(rows) + 1 - 2 * padding, max(columns) + 1 - 2 * padding)
+
+
+class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the elements that matrix products and convolutions give, as ATen names them under `no_grad`.
+
+    What attention multiplies inside is not looked at: its output counts.
+    """
+
+    NAMES = frozenset({"convolution", "mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot"})
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.activations = 0
+        self.attention = Attention(self)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func._schema.name.removeprefix("aten::") in self.NAMES and not self.attention.running:
+            self.activations += out.numel()
+        return out
+
+
+class Attention(TorchFunctionMode):
+    """Knows when fused attention runs."""
+
+    def __init__(self, products: Products) -> None:
+        super().__init__()
+        self.products = products
+        self.running = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not functional.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        self.running = True
+        out = func(*args, **(kwargs or {}))
+        self.running = False
+        self.products.activations += out.numel()
+        return out
+
+
+def other_counts(module: nn.Module, *inputs: Any, **keywords: Any) -> tuple[int, int]:
+    """Multiply-accumulates by torch's own counter, and the elements that products give.
+
+    Run on the meta device in eval mode; torch's counter counts two flops for each.
+    """
+    blank = copy.deepcopy(module).to("meta").eval().requires_grad_(requires_grad=False)
+    shapes = [torch.empty(size, device="meta") if isinstance(size, tuple) else size for size in inputs]
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    flops, products = FlopCounterMode(display=False), Products()
+    try:
+        with torch.no_grad(), products.attention, flops, products:
+            blank(*shapes, **keywords)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+    return int(flops.get_total_flops()) // 2, products.activations

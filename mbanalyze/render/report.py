@@ -138,6 +138,7 @@ def summary(report: Report) -> list[str]:
     if report.unused_params:
         where = Counter(name.split(".")[0] for name in report.unused_params)
         lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in where.items()))
+    lines += [f"note: {note}" for note in report.notes]
     return lines
 
 
@@ -220,6 +221,7 @@ def document(report: Report, by: str | None = None) -> dict[str, Any]:
         "uncounted": [asdict(uncounted) for uncounted in report.uncounted],
         "free": dict(report.free),
         "unused_params": list(report.unused_params),
+        "notes": list(report.notes),
     }
 
 

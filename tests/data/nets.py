@@ -35,7 +35,8 @@ def strange() -> nn.Module:
 
     class Strange(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.cumsum(x, 1)
+            bessel: torch.Tensor = torch.special.bessel_j0(x)
+            return bessel
 
     return nn.Sequential(Strange(), nn.ReLU())
 
@@ -88,3 +89,48 @@ def __getattr__(name: str) -> object:
     if name == "moody":
         raise ImportError(name)
     raise AttributeError(name)
+
+
+def billion() -> nn.Module:
+    """A billion parameters."""
+    return nn.Sequential(*(nn.Linear(4096, 4096, bias=False) for _ in range(64)))
+
+
+def constants() -> nn.Module:
+    """A buffer and a small parameter with values."""
+
+    class Constants(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("steps", torch.arange(5))
+            self.ones = nn.Parameter(torch.ones(7))
+
+    return Constants()
+
+
+def looks_at_weights() -> nn.Module:
+    """A maker that is not content with weights of zero."""
+    weights = torch.zeros(300, 300).normal_()
+    if not weights.any():
+        message = "these are no weights"
+        raise ValueError(message)
+    return nn.Linear(300, 300)
+
+
+def sampled() -> nn.Module:
+    """An operator that fvcore counts by another rule."""
+
+    class Sampled(nn.Module):
+        def forward(self, x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+            return nn.functional.grid_sample(x, grid, align_corners=False)
+
+    return Sampled()
+
+
+def turned() -> nn.Module:
+    """A maker that turns its weights before it uses them."""
+    weights = torch.empty(512, 256).normal_()
+    weights.t_()
+    net = nn.Linear(512, 256, bias=False)
+    net.weight = nn.Parameter(weights)
+    return net

@@ -1,0 +1,98 @@
+"""What people type: shapes of inputs, and values of options."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from mbanalyze.archs.options import OptionError
+from mbanalyze.cost import Shape
+
+
+class InputError(ValueError):
+    """An input that is missing, malformed, or given where none is taken."""
+
+
+DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+"""The names of the types that an input may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A shape with a type other than the model's own, one of `DTYPES`."""
+
+    shape: Shape
+    dtype: str
+
+
+def parse_input(text: str) -> tuple[str | None, Shape | Typed]:
+    """'1,3,224,224', 'ids=1,128:int64' -> the name that the forward has for it, or None, and the shape.
+
+    >>> parse_input("ids=1,128:int64")
+    ('ids', Typed(shape=(1, 128), dtype='int64'))
+
+    Raises:
+        InputError: the shape is not whole numbers above 0 with commas between, or the type is unknown.
+    """
+    name, equals, rest = text.rpartition("=")
+    sizes, colon, dtype = rest.partition(":")
+    if equals and not name.strip().isidentifier():
+        raise InputError(f"malformed input {text!r}: {name.strip()!r} is no argument's name")
+    if colon and dtype not in DTYPES:
+        raise InputError(f"malformed input {text!r}: a type is one of {', '.join(DTYPES)}")
+    shape = parse_shape(sizes)
+    return name.strip() or None, Typed(shape, dtype) if colon else shape
+
+
+def parse_shape(text: str) -> Shape:
+    """'1,3,224,224' -> (1, 3, 224, 224).
+
+    Raises:
+        InputError: it is not whole numbers above 0 with commas between.
+    """
+    try:
+        shape = tuple(int(size) for size in text.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise InputError(f"malformed input {text!r}: give whole numbers above 0, such as 1,3,224,224")
+    return shape
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """'key=value' -> the key and the value it spells: an integer, number, boolean, list or string.
+
+    >>> parse_option("widths=[8,16]"), parse_option("shallow=true"), parse_option("stem=3x3")
+    (('widths', [8, 16]), ('shallow', True), ('stem', '3x3'))
+
+    Raises:
+        OptionError: there is no key, or no `=`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise OptionError(f"malformed option {text!r}: give key=value")
+    return key.strip(), _parse_value(value.strip())
+
+
+def _parse_value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text) if isfinite(float(text)) else text
+    except ValueError:
+        pass
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        words = text[1:-1].rstrip(", ")
+        if "[" in words or '"' in words:
+            raise OptionError(f"malformed list {text!r}: write it as JSON, such as [1,[2,3]]") from None
+        return [_parse_value(word.strip()) for word in words.split(",")]
