@@ -182,6 +182,11 @@ def reduction(op: Op) -> tuple[int, int]:
     return 0, prod(op.operands[0].shape) - op.output[0].size
 
 
+def extremes(op: Op) -> tuple[int, int]:
+    """The smallest and the largest of `a` elements: two reductions."""
+    return 0, 2 * (prod(op.operands[0].shape) - op.output[0].size)
+
+
 def per_input(flops: int) -> Formula:
     """A formula of `flops` for every element of the first operand."""
 
@@ -210,12 +215,17 @@ def sort(op: Op) -> tuple[int, int]:
     return 0, prod(op.operands[0].shape) * max(length - 1, 0).bit_length()
 
 
+def search(op: Op) -> tuple[int, int]:
+    """A place among `a` sorted elements, of which there are `a + 1`, takes `ceil(log2(a + 1))` comparisons."""
+    return 0, op.output[0].size * op.operands[-1].shape[-1].bit_length()
+
+
 def fft(op: Op) -> tuple[int, int]:
-    """A transform of `a` complex values takes `5 a log2 a` flops (Cooley and Tukey), of real ones half."""
-    length, real = op.attribute("length"), op.attribute("real")
+    """A transform of `a` complex values takes `5 a ceil(log2 a)` flops (Cooley and Tukey), of real ones half."""
+    times, length, real = op.attribute("times"), op.attribute("length"), op.attribute("real")
+    assert isinstance(times, int)
     assert isinstance(length, int)
-    elements = max(prod(op.operands[0].shape), op.output[0].size)
-    return 0, 5 * elements * max(length - 1, 0).bit_length() // (2 if real else 1)
+    return 0, 5 * times * length * max(length - 1, 0).bit_length() // (2 if real else 1)
 
 
 def bilinear(op: Op) -> tuple[int, int]:
@@ -259,6 +269,7 @@ ARITHMETIC: dict[str, Formula] = {
     "var": per_input(4),  # mean, subtract, square, mean
     "log_sum_exp": per_input(4),  # compare, subtract, exp, sum
     "reduce": reduction,  # sum, product, largest, smallest, any, all, and where they are
+    "extremes": extremes,
     "cumulate": per_input(1),
     "nonzero": per_input(1),  # a comparison
     "softmax": per_element(SOFTMAX),
@@ -267,7 +278,7 @@ ARITHMETIC: dict[str, Formula] = {
     "interpolate": interpolate,
     "grid_sample": interpolate,
     "sort": sort,
-    "search": sort,
+    "search": search,
     "fft": fft,
     "scatter_add": scatter_add,
     "adaptive_max_pool": adaptive_max_pool,

@@ -242,7 +242,7 @@ def _along(kind: str) -> Rule:
 def _search(call: Arguments) -> Sighting:
     """Each value of the first operand is looked for in a sorted second."""
     values, boundaries = call["self"], call.get("boundaries", call.get("sorted_sequence"))
-    return Sighting("search", tensors([values, boundaries]), {"length": boundaries.shape[-1] + 1})
+    return Sighting("search", tensors([values, boundaries]))
 
 
 def _fft(real: bool, *, inverse: bool = False) -> Rule:
@@ -256,7 +256,8 @@ def _fft(real: bool, *, inverse: bool = False) -> Rule:
         )
         if real and inverse and not sizes:
             length = length // image.shape[dims[-1]] * 2 * (image.shape[dims[-1]] - 1)
-        return Sighting("fft", (image,), {"length": length, "real": real})
+        times = image.numel() // max(prod(image.shape[d] for d in dims), 1)
+        return Sighting("fft", (image,), {"times": times, "length": length, "real": real})
 
     return rule
 
@@ -347,7 +348,7 @@ _ONE_KIND = {
     "norm": ("linalg_vector_norm", "norm", "frobenius_norm"),
     "var": ("var", "std", "var_mean", "std_mean"),
     "reduce": (
-        *("sum", "prod", "amax", "amin", "aminmax", "all", "any", "argmax", "argmin"),
+        *("sum", "prod", "amax", "amin", "all", "any", "argmax", "argmin"),
         *("nansum", "count_nonzero"),
     ),
     "cumulate": ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"),
@@ -449,6 +450,7 @@ RULES: dict[str, Rule] = {
     **{f"adaptive_avg_pool{d}d": _adaptive_avg_pool(d) for d in (1, 2, 3)},
     **{f"adaptive_max_pool{d}d": _adaptive_max_pool(d) for d in (1, 2, 3)},
     "mean": _mean,
+    "aminmax": _reads("extremes"),
     "max": _largest("maximum"),
     "min": _largest("minimum"),
     **{f"upsample_nearest{d}d": _interpolate(1) for d in (1, 2, 3)},

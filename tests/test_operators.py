@@ -152,12 +152,17 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     "pixel shuffle": (lambda: nn.PixelShuffle(2), ((1, 4, 3, 3),), 0, 0),
     # 16 values, 4 halvings, 5 flops
     "fourier transform": (lambda: Run(torch.fft.fft), ((16,),), 0, 5 * 16 * 4),
+    # two rows cut to their first 16 values, which are real: half of the above for each
+    "cut transform": (lambda: Run(lambda x: torch.fft.rfft(x, n=16)), ((2, 24),), 0, 2 * 5 * 16 * 4 // 2),
     # 3 x 3 places of one channel, 4 neighbours
     "grid sample": (
         lambda: Run(lambda x, g: functional.grid_sample(x, g, align_corners=False)), ((1, 1, 5, 5), (1, 3, 3, 2)),
         0, 9 * 7,
     ),
     "search": (lambda: Run(torch.bucketize), ((10,), (7,)), 0, 10 * 3),
+    "search for a number": (lambda: Run(lambda x: torch.bucketize(0.5, x)), ((7,),), 0, 3),
+    # each of 4 columns: 2 comparisons for the smallest of 3, 2 for the largest
+    "extremes": (lambda: Run(lambda x: torch.aminmax(x, dim=0)), ((3, 4),), 0, 4 * (2 + 2)),
 }  # fmt: skip
 del HAND["multi-head attention"]
 
