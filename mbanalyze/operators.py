@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
+from mbanalyze.calls import Arguments, handed
 from mbanalyze.cost import Attribute
-
-Arguments = Mapping[str, Any]
-"""The arguments of one ATen call, by their names in its schema, defaults included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +24,6 @@ class Sighting:
 Rule = Callable[[Arguments], Sighting | None]
 
 
-def tensors(tree: Any) -> tuple[Tensor, ...]:
-    """The tensors in nested containers, in order."""
-    return tuple(leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
-
-
 def _reads(kind: str, *names: str, **neutral: float | None) -> Rule:
     """The tensors called `names` are read, in this order; without names all are, in the schema's.
 
@@ -42,7 +33,7 @@ def _reads(kind: str, *names: str, **neutral: float | None) -> Rule:
     def rule(call: Arguments) -> Sighting | None:
         if any(call.get(name, value) != value for name, value in neutral.items()):
             return None
-        return Sighting(kind, tensors([call.get(name) for name in names or call]))
+        return Sighting(kind, handed([call.get(name) for name in names or call]))
 
     return rule
 
@@ -51,7 +42,7 @@ def _conv(transposed: bool | None) -> Rule:
     """A convolution; None: the call's own `transposed` argument tells."""
 
     def rule(call: Arguments) -> Sighting:
-        operands = tensors([call["input"], call["weight"], call["bias"]])
+        operands = handed([call["input"], call["weight"], call["bias"]])
         is_transposed = call["transposed"] if transposed is None else transposed
         return Sighting("conv", operands, {"transposed": True} if is_transposed else {})
 
@@ -60,7 +51,7 @@ def _conv(transposed: bool | None) -> Rule:
 
 def _clamp(low: str, high: str) -> Rule:
     def rule(call: Arguments) -> Sighting:
-        operands = tensors(list(call.values()))
+        operands = handed(call.values())
         plain = len(operands) == 1 and (call[low], call[high]) == (0, 6)
         return Sighting("relu6" if plain else "clamp", operands)
 
@@ -73,7 +64,7 @@ def _window(sizes: list[int], dims: int) -> tuple[int, ...]:
 
 def _max_pool(dims: int) -> Rule:
     def rule(call: Arguments) -> Sighting:
-        return Sighting("max_pool", tensors([call["self"]]), {"kernel": _window(call["kernel_size"], dims)})
+        return Sighting("max_pool", handed([call["self"]]), {"kernel": _window(call["kernel_size"], dims)})
 
     return rule
 
@@ -113,13 +104,13 @@ def _add(kind: str) -> Rule:
     """Addition and subtraction, whose second operand may be scaled."""
 
     def rule(call: Arguments) -> Sighting:
-        return Sighting(kind if call.get("alpha", 1) == 1 else "scaled_add", tensors(list(call.values())))
+        return Sighting(kind if call.get("alpha", 1) == 1 else "scaled_add", handed(call.values()))
 
     return rule
 
 
 def _div(call: Arguments) -> Sighting:
-    return Sighting("floor_divide" if call.get("rounding_mode") else "div", tensors(list(call.values())))
+    return Sighting("floor_divide" if call.get("rounding_mode") else "div", handed(call.values()))
 
 
 def _gelu(call: Arguments) -> Sighting:
@@ -130,7 +121,7 @@ def _largest(kind: str) -> Rule:
     """`max` and `min`: of two tensors, element by element, or of one, along a dimension or whole."""
 
     def rule(call: Arguments) -> Sighting:
-        operands = tensors(list(call.values()))
+        operands = handed(call.values())
         return Sighting(kind if len(operands) > 1 else "reduce", operands)
 
     return rule
@@ -140,7 +131,7 @@ def _norm(kind: str) -> Rule:
     """A normalisation by statistics of its input, with a scale and a shift or without."""
 
     def rule(call: Arguments) -> Sighting:
-        affine = tensors([call.get("weight"), call.get("bias")])
+        affine = handed([call.get("weight"), call.get("bias")])
         return Sighting(kind, (call["input"], *affine), {"affine": len(affine)})
 
     return rule
@@ -154,11 +145,11 @@ def _attention(call: Arguments) -> Sighting | None:
     if call.get("dropout_p"):
         return None
     names = ("query", "key", "value", "attn_mask")
-    return Sighting("attention", tensors([call.get(name) for name in names]))
+    return Sighting("attention", handed([call.get(name) for name in names]))
 
 
 def _einsum(call: Arguments) -> Sighting:
-    operands = tensors(call["tensors"])
+    operands = handed(call["tensors"])
     return Sighting("einsum", operands, {"equation": _spelled(call["equation"], operands)})
 
 
@@ -188,8 +179,8 @@ def _recurrent(kind: str) -> Rule:
         if call["train"] and call["dropout"]:
             return None
         data = call["input"] if "input" in call else call["data"]
-        states = tensors([call["hx"]])
-        weights = tensors(call["params"])
+        states = handed([call["hx"]])
+        weights = handed(call["params"])
         layers = call["num_layers"] * (2 if call["bidirectional"] else 1)
         attributes = {"states": len(states), "layers": layers}
         return Sighting(kind, (data, *states, *weights), attributes)
@@ -201,8 +192,8 @@ def _cell(kind: str) -> Rule:
     """One step of a recurrent layer."""
 
     def rule(call: Arguments) -> Sighting:
-        states = tensors([call["hx"]])
-        weights = tensors([call[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")])
+        states = handed([call["hx"]])
+        weights = handed([call[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")])
         return Sighting(kind, (call["input"], *states, *weights), {"states": len(states), "layers": 1})
 
     return rule
@@ -242,7 +233,7 @@ def _along(kind: str) -> Rule:
 def _search(call: Arguments) -> Sighting:
     """Each value of the first operand is looked for in a sorted second."""
     values, boundaries = call["self"], call.get("boundaries", call.get("sorted_sequence"))
-    return Sighting("search", tensors([values, boundaries]))
+    return Sighting("search", handed([values, boundaries]))
 
 
 def _fft(real: bool, *, inverse: bool = False) -> Rule:
@@ -265,7 +256,7 @@ def _fft(real: bool, *, inverse: bool = False) -> Rule:
 def _scatter(call: Arguments) -> Sighting | None:
     """Elements put somewhere, or added there."""
     reduced = {None: "scatter", "add": "scatter_add"}.get(call.get("reduce"))
-    return Sighting(reduced, tensors(list(call.values()))) if reduced else None
+    return Sighting(reduced, handed(call.values())) if reduced else None
 
 
 def _matrix_norm(call: Arguments) -> Sighting | None:
@@ -274,30 +265,30 @@ def _matrix_norm(call: Arguments) -> Sighting | None:
 
 
 def _inner(call: Arguments) -> Sighting:
-    operands = tensors(list(call.values()))
+    operands = handed(call.values())
     return Sighting("matmul" if all(value.dim() for value in operands) else "mul", operands)
 
 
 def _where(call: Arguments) -> Sighting:
     """A choice between two operands, or of one the places where it is true."""
-    return Sighting("where" if "self" in call else "nonzero", tensors(list(call.values())))
+    return Sighting("where" if "self" in call else "nonzero", handed(call.values()))
 
 
 def _index(call: Arguments) -> Sighting:
-    return Sighting("gather", tensors([call["self"], call.get("indices"), call.get("index")]))
+    return Sighting("gather", handed([call["self"], call.get("indices"), call.get("index")]))
 
 
 def _index_put(call: Arguments) -> Sighting:
     kind = "scatter_add" if call.get("accumulate") else "scatter"
-    return Sighting(kind, tensors([call["self"], call["indices"], call["values"]]))
+    return Sighting(kind, handed([call["self"], call["indices"], call["values"]]))
 
 
 def _batch_norm(call: Arguments) -> Sighting:
     names = ("input", "weight", "bias", "running_mean", "running_var")
-    operands = tensors([call[name] for name in names])
+    operands = handed([call[name] for name in names])
     if not call["training"]:
         return Sighting("batch_norm", operands)
-    affine = tensors([call["weight"], call["bias"]])
+    affine = handed([call["weight"], call["bias"]])
     return Sighting("batch_norm_training", operands, {"affine": len(affine)})
 
 
@@ -517,20 +508,3 @@ def is_free(name: str, call: Arguments) -> bool:
     if name in _DROPOUTS:
         return not call["train"]
     return name in ALLOCATIONS or name in _IN_PLACE_VIEWS
-
-
-def arguments(schema: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
-    """The call's arguments by name, defaults filled in, in the order of the schema, without outputs given."""
-
-    def fill() -> Iterator[tuple[str, Any]]:
-        for position, argument in enumerate(schema.arguments):
-            if argument.is_out:
-                continue
-            if position < len(args):
-                yield argument.name, args[position]
-            elif argument.name in kwargs:
-                yield argument.name, kwargs[argument.name]
-            elif argument.has_default_value():
-                yield argument.name, argument.default_value
-
-    return dict(fill())

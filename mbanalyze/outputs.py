@@ -1,18 +1,39 @@
-"""What operators return on tensors without data, where torch's own answer is slow or where it has none."""
+"""What operators return on tensors without data, where torch's own answer is slow or where it has none.
+
+A rule answers the common case, of contiguous tensors of one dtype whose sizes fit, and None in any other:
+then torch answers, or complains. Shapes, strides and dtypes are those of torch's kernels for the meta device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mbanalyze.operators import Arguments
+from mbanalyze.calls import Arguments
+from mbanalyze.cost import Shape
+
+_META = torch.device("meta")
+
+Rule = Callable[[Arguments], Any]
 
 
-def _blank(like: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
-    return torch.empty(shape, dtype=dtype or like.dtype, device="meta")
+def _blank(like: Tensor, shape: Iterable[int], dtype: torch.dtype | None = None) -> Tensor:
+    """A tensor of `shape`, contiguous."""
+    return torch.empty(tuple(shape), dtype=dtype or like.dtype, device=_META)
+
+
+def _copy(given: Tensor) -> Tensor:
+    return torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device=_META)
+
+
+def _packed(*given: Tensor | None) -> bool:
+    """Whether all are contiguous and floating, of one dtype; what is None does not matter."""
+    dtypes = {t.dtype for t in given if t is not None}
+    (dtype,) = dtypes if len(dtypes) == 1 else (torch.bool,)
+    return dtype.is_floating_point and all(t.is_contiguous() for t in given if t is not None)
 
 
 def _recurrent(call: Arguments) -> tuple[Tensor, ...]:
@@ -20,73 +41,268 @@ def _recurrent(call: Arguments) -> tuple[Tensor, ...]:
     data = call["input"] if "input" in call else call["data"]
     states = call["hx"] if isinstance(call["hx"], list | tuple) else [call["hx"]]
     width = states[0].shape[-1] * (2 if call["bidirectional"] else 1)
-    last = (_blank(data, *state.shape) for state in states)
-    return (_blank(data, *data.shape[:-1], width), *last)
+    last = (_blank(data, state.shape) for state in states)
+    return (_blank(data, (*data.shape[:-1], width)), *last)
+
+
+def _each(sizes: list[int], dims: int) -> list[int]:
+    return sizes * dims if len(sizes) == 1 else sizes
+
+
+def _conv(call: Arguments) -> Tensor | None:
+    image, weight, bias, pads = call["input"], call["weight"], call["bias"], call["padding"]
+    batch, channels, *sizes = image.shape
+    filters, depth, *kernel = weight.shape
+    groups, dims, dtype = call["groups"], len(kernel), image.dtype
+    if (
+        isinstance(pads, str)
+        or len(sizes) != dims
+        or weight.dtype is not dtype
+        or not dtype.is_floating_point
+    ):
+        return None
+    if bias is not None and (bias.shape != (filters,) or bias.dtype is not dtype):
+        return None
+    if channels != depth * groups or filters % groups:
+        return None
+    out = [batch, filters]
+    steps, pads, holes = _each(call["stride"], dims), _each(pads, dims), _each(call["dilation"], dims)
+    for i in range(dims):
+        places = (sizes[i] + 2 * pads[i] - holes[i] * (kernel[i] - 1) - 1) // steps[i] + 1
+        if places < 1:
+            return None
+        out.append(places)
+    return torch.empty(out, dtype=dtype, device=_META)
+
+
+def _linear(call: Arguments) -> Tensor | None:
+    given, weight, bias = call["input"], call["weight"], call["bias"]
+    if weight.dim() != 2 or not _packed(given, weight, bias) or given.shape[-1:] != weight.shape[1:]:
+        return None
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return None
+    return _blank(given, (*given.shape[:-1], weight.shape[0]))
+
+
+def _matmul(call: Arguments) -> Tensor | None:
+    left, right = call["self"], call["other"]
+    if left.dim() < 3 or left.shape[:-2] != right.shape[:-2] or left.dtype != right.dtype:
+        return None
+    if left.shape[-1] != right.shape[-2] or not left.is_floating_point():
+        return None
+    return _blank(left, (*left.shape[:-1], right.shape[-1]))
+
+
+def _attention(call: Arguments) -> Tensor | None:
+    query, key, value, mask = (call[name] for name in ("query", "key", "value", "attn_mask"))
+    plain = not call["dropout_p"] and not call["enable_gqa"] and mask is None
+    heads = {tuple(t.shape[:-2]) for t in (query, key, value)}
+    widths = query.shape[-1] == key.shape[-1] and key.shape[-2:-1] == value.shape[-2:-1]
+    if (
+        not plain
+        or len(heads) != 1
+        or query.dim() != 4
+        or not widths
+        or len({query.dtype, key.dtype, value.dtype}) > 1
+    ):
+        return None
+    return _blank(query, (*query.shape[:-1], value.shape[-1])) if query.is_floating_point() else None
+
+
+def _max_pool(call: Arguments) -> Tensor | None:
+    return _pooled(call, call["dilation"])
+
+
+def _avg_pool(call: Arguments) -> Tensor | None:
+    return _pooled(call, [1])
+
+
+def _pooled(call: Arguments, dilation: list[int]) -> Tensor | None:
+    image = call["self"]
+    if image.dim() != 4 or not _packed(image):
+        return None
+    kernel, pads, holes = _each(call["kernel_size"], 2), _each(call["padding"], 2), _each(dilation, 2)
+    steps = _each(call["stride"] or kernel, 2)
+    out = []
+    for n, k, s, p, d in zip(image.shape[2:], kernel, steps, pads, holes, strict=True):
+        free = n + 2 * p - d * (k - 1) - 1
+        if free < 0 or 2 * p > k:
+            return None
+        places = free // s + 1
+        if call["ceil_mode"] and free % s and places * s < n + p:
+            places += 1  # a window may hang over the end unless it starts in the padding there
+        out.append(places)
+    return _blank(image, (*image.shape[:2], *out))
+
+
+def _adaptive(call: Arguments) -> Tensor | None:
+    image, size = call["self"], call["output_size"]
+    fits = len(size) == 2 and image.dim() == 4 and min(image.shape) > 0 and _packed(image)
+    return _blank(image, (*image.shape[:2], *size)) if fits else None
+
+
+def _mean(call: Arguments) -> Tensor | None:
+    given, dims = call["self"], call.get("dim")
+    if not dims or not given.dim() or not _packed(given) or call["dtype"] is not None:
+        return None
+    gone = {d % given.dim() for d in dims}
+    if len(gone) < len(dims):
+        return None
+    if call["keepdim"]:
+        return _blank(given, [1 if d in gone else n for d, n in enumerate(given.shape)])
+    return _blank(given, [n for d, n in enumerate(given.shape) if d not in gone])
+
+
+def _cat(call: Arguments) -> Tensor | None:
+    parts, dim = call["tensors"], call["dim"]
+    if not parts or not _packed(*parts):
+        return None
+    first = list(parts[0].shape)
+    if not 0 <= dim < len(first) or any(len(part.shape) != len(first) or not part.numel() for part in parts):
+        return None
+    rest = {(*part.shape[:dim], *part.shape[dim + 1 :]) for part in parts}
+    first[dim] = sum([part.shape[dim] for part in parts])
+    return _blank(parts[0], first) if len(rest) == 1 else None
 
 
 def _like(call: Arguments) -> Tensor | None:
-    """A tensor like the first; None unless that is sure to be torch's answer."""
+    """A tensor like the first."""
     given = call["self"] if "self" in call else call["input"]
-    plain = given.is_floating_point() and given.is_contiguous()
-    return torch.empty_like(given) if plain and call.get("dtype") in (None, given.dtype) else None
+    dtype = given.dtype
+    if (
+        not dtype.is_floating_point
+        or call.get("dtype", dtype) not in (None, dtype)
+        or not given.is_contiguous()
+    ):
+        return None
+    return torch.empty(given.shape, dtype=dtype, device=_META)
+
+
+def _layout(call: Arguments) -> Tensor | None:
+    """A tensor like the first, which need not be contiguous but fills its memory."""
+    given = call["self"]
+    return _copy(given) if given.is_floating_point() and _is_dense(given) else None
+
+
+def _is_dense(given: Tensor) -> bool:
+    """Whether the elements, in some order of the dimensions, lie one after the other."""
+    if given.is_contiguous():
+        return True
+    expected = 1
+    for stride, n in sorted(zip(given.stride(), given.shape, strict=True)):
+        if n != 1:
+            if stride != expected:
+                return False
+            expected *= n
+    return True
 
 
 def _channels(call: Arguments) -> Tensor | None:
-    """The same, where what goes with each channel fits them; torch is left to complain where it does not."""
+    """A tensor like the first, where what goes with each channel fits them."""
     given = call["input"]
-    names = ("weight", "bias", "running_mean", "running_var")
-    sizes = [call[name].numel() for name in names if call.get(name) is not None]
-    fits = given.dim() > 1 and all(size == given.shape[1] for size in sizes)
-    return _like(call) if fits and given.shape[1] % call.get("num_groups", 1) == 0 else None
+    channels = given.shape[1:2]
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        one_each = call.get(name)
+        if one_each is not None and one_each.shape != channels:
+            return None
+    return _like(call) if channels and channels[0] % call.get("num_groups", 1) == 0 else None
 
 
 def _last(call: Arguments) -> Tensor | None:
-    """The same for a normalisation over the last dimensions."""
+    """A tensor with the sizes of the first, for a normalisation over the last dimensions."""
     given, shape = call["input"], tuple(call["normalized_shape"])
-    affine = [tuple(call[name].shape) for name in ("weight", "bias") if call.get(name) is not None]
-    fits = all(size == shape for size in (tuple(given.shape[-len(shape) :]), *affine))
-    return _like(call) if fits else None
+    affine = [call[name] for name in ("weight", "bias") if call.get(name) is not None]
+    fits = all(tuple(size) == shape for size in (given.shape[-len(shape) :], *[t.shape for t in affine]))
+    dtypes = {given.dtype, *[t.dtype for t in affine]}
+    return _blank(given, given.shape) if fits and given.is_floating_point() and len(dtypes) == 1 else None
 
 
-def _in_place(call: Arguments) -> Tensor:
+def _in_place(call: Arguments) -> Tensor | None:
     given: Tensor = call["self"]
-    return given
+    return given if given.is_meta else None
+
+
+def _in_place_of_two(call: Arguments) -> Tensor | None:
+    left: Tensor = call["self"]
+    right = call["other"]
+    if not left.is_meta or not left.is_floating_point() or isinstance(right, complex):
+        return None
+    if isinstance(right, Tensor) and (
+        left.dtype != right.dtype or _broadcast(right.shape, left.shape) != left.shape
+    ):
+        return None
+    return left
+
+
+def _broadcast(a: Shape, b: Shape) -> Shape | None:
+    """The sizes of an element-wise result; None where the operands do not go together."""
+    if a == b:
+        return a
+    long, short = (a, b) if len(a) >= len(b) else (b, a)
+    sizes = list(long)
+    for at, n in enumerate(short, len(long) - len(short)):
+        if n != sizes[at] and n != 1:
+            if sizes[at] != 1:
+                return None
+            sizes[at] = n
+    return tuple(sizes)
 
 
 def _of_two(call: Arguments) -> Tensor | None:
-    """A tensor like both operands, or like the first where the second is a number; None where they differ."""
+    """The result of an element-wise operator, the second operand of which may be a number."""
     left, right = call["self"], call["other"]
-    if isinstance(right, complex):
+    if not isinstance(right, Tensor):
+        return _layout(call) if isinstance(right, int | float) else None
+    if left.dtype != right.dtype or not left.is_floating_point():
         return None
-    if isinstance(right, Tensor) and (right.shape != left.shape or right.dtype != left.dtype):
+    if left.shape == right.shape and left.stride() == right.stride():
+        return _layout(call)
+    if not (left.is_contiguous() and right.is_contiguous()):
         return None
-    return _like(call) if not isinstance(right, Tensor) or right.is_contiguous() else None
+    shape = _broadcast(left.shape, right.shape)
+    return None if shape is None else _blank(left, shape)
+
+
+def _roll(call: Arguments) -> Tensor | None:
+    return _like(call) if call["dims"] else None
 
 
 _UNARY = (
     *("relu", "relu6", "hardtanh", "hardswish", "hardsigmoid", "silu", "gelu", "sigmoid", "tanh"),
     "leaky_relu",
 )
-_SAME = (*_UNARY, "softmax", "log_softmax")
+_BINARY = ("add", "sub", "mul", "div")
 
-INSTEAD: dict[str, Callable[[Arguments], Any]] = {
+INSTEAD: dict[str, Rule] = {
     "lstm": _recurrent,
     "gru": _recurrent,
     "rnn_tanh": _recurrent,
     "rnn_relu": _recurrent,
-    **dict.fromkeys(_SAME, _like),
+    **{f"conv{d}d": _conv for d in (1, 2, 3)},
+    "linear": _linear,
+    "matmul": _matmul,
+    "scaled_dot_product_attention": _attention,
+    "max_pool2d": _max_pool,
+    "avg_pool2d": _avg_pool,
+    "adaptive_avg_pool2d": _adaptive,
+    "mean": _mean,
+    "cat": _cat,
+    "roll": _roll,
+    **dict.fromkeys(_UNARY, _layout),
+    **dict.fromkeys(("softmax", "log_softmax"), _like),
     "batch_norm": _channels,
     "group_norm": _channels,
     "layer_norm": _last,
     **{f"{name}_": _in_place for name in _UNARY},
-    **dict.fromkeys(("add", "sub", "mul", "div"), _of_two),
+    **dict.fromkeys(_BINARY, _of_two),
+    **{f"{name}_": _in_place_of_two for name in _BINARY},
 }
 """ATen name -> its outputs, or None, in place of torch's own, which would go through every step in Python."""
 
 
 def _nonzero(call: Arguments) -> Tensor:
     given = call["self"]
-    return _blank(given, given.numel(), given.dim(), dtype=torch.int64)
+    return _blank(given, (given.numel(), given.dim()), torch.int64)
 
 
 def _where(call: Arguments) -> list[Tensor] | None:
@@ -94,17 +310,17 @@ def _where(call: Arguments) -> list[Tensor] | None:
     given = call["condition"]
     if "self" in call or "other" in call:
         return None
-    return [_blank(given, given.numel(), dtype=torch.int64) for _ in range(given.dim())]
+    return [_blank(given, (given.numel(),), torch.int64) for _ in range(given.dim())]
 
 
 def _nms(call: Arguments) -> Tensor:
     boxes = call.get("dets", call.get("boxes", call.get("a")))
-    return _blank(boxes, boxes.shape[0], dtype=torch.int64)
+    return _blank(boxes, boxes.shape[:1], torch.int64)
 
 
 def _masked_select(call: Arguments) -> Tensor:
     given = call["self"]
-    return _blank(given, given.numel())
+    return _blank(given, (given.numel(),))
 
 
 def _masked(call: Arguments) -> Tensor | None:
@@ -115,10 +331,10 @@ def _masked(call: Arguments) -> Tensor | None:
         return None
     (at,) = masks
     mask = indices[at]
-    return _blank(given, *given.shape[:at], mask.numel(), *given.shape[at + mask.dim() :])
+    return _blank(given, (*given.shape[:at], mask.numel(), *given.shape[at + mask.dim() :]))
 
 
-KEPT: dict[str, Callable[[Arguments], Any]] = {
+KEPT: dict[str, Rule] = {
     "nonzero": _nonzero,
     "where": _where,
     "masked_select": _masked_select,

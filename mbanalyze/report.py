@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
@@ -112,13 +112,18 @@ def choose(what: str, given: str, known: Mapping[str, object]) -> str:
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of mbanalyze, of Python, and of the installed `packages`, by name."""
-    from importlib.metadata import version
-
     return {
         "mbanalyze": __version__,
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: _installed(package) for package in packages},
     }
+
+
+@cache
+def _installed(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,6 @@ class Subject:
     ) -> Report:
         """The report of tracing `module`, which `build` made; arguments as in `report`."""
         from mbanalyze import trace
-        from mbanalyze.operators import tensors
 
         inputs, keywords = trace.as_inputs(module, (self.inputs, dict(self.keywords)), real=real)
         own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
@@ -157,7 +156,7 @@ class Subject:
         return Report(
             self.name,
             self.options,
-            tuple(tuple(tensor.shape) for tensor in tensors((inputs, keywords))),
+            tuple(tuple(tensor.shape) for tensor in trace.tensors((inputs, keywords))),
             "trace",
             rows(seen.ops),
             dtype or own_dtype,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import random
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FunctionType, MethodType, ModuleType
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 _CONTAINERS = (dict, list, set, deque)
 _OPAQUE = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType, str, bytes, int, float, type(None))
+_USUAL = frozenset({dict, OrderedDict, list})
+_PLAIN = frozenset({bool, int, float, str, type(None), Tensor, nn.Parameter, FunctionType})
 
 
 @contextmanager
@@ -26,15 +29,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     attributes hold. Not put back is what else a forward may change: an array's content, a class, a file.
     Inside, autocast and the fused attention path are off: both change which operators run.
     """
-    saved, generators = _contents(model)
+    modules = list(model.modules())
+    contents = _Contents(modules)
+    tensors = [_Tensor(tensor) for module in modules for tensor in _own_tensors(module)]
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
-        stack.callback(_restore, saved)
-        for tensor in (*model.parameters(), *model.buffers()):
-            stack.callback(_put_back, tensor, tensor.detach(), tensor.requires_grad, tensor.grad)
-        for generator in generators:
-            stack.callback(generator.set_state, generator.get_state())
+        stack.callback(contents.restore)
+        stack.callback(_restore, tensors)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast_attention)
         stack.callback(random.setstate, random.getstate())
         if "numpy" in sys.modules:
@@ -47,53 +49,63 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         yield
 
 
-def _contents(model: nn.Module) -> tuple[list[tuple[Any, Any]], list[torch.Generator]]:
-    """Every container that the modules hold, each with a copy of it, and every random generator."""
-    saved: list[tuple[Any, Any]] = []
-    generators: list[torch.Generator] = []
-    seen: set[int] = set()
-    left: list[Any] = [module.__dict__ for module in model.modules()]
-    while left:
-        thing = left.pop()
-        if isinstance(thing, _OPAQUE) or id(thing) in seen:
-            continue
-        seen.add(id(thing))
-        if isinstance(thing, _CONTAINERS):
-            saved.append((thing, thing.copy()))
-            left += thing.values() if isinstance(thing, dict) else thing
-        elif isinstance(thing, tuple):
-            left += thing
-        elif isinstance(thing, torch.Generator):
-            generators.append(thing)
-        elif isinstance(getattr(thing, "__dict__", None), dict):
-            left.append(thing.__dict__)
-    return saved, generators
+def _restore(tensors: list[_Tensor]) -> None:
+    for tensor in tensors:
+        tensor.restore()
 
 
-def _put_back(tensor: Tensor, was: Tensor, requires_grad: bool, grad: Tensor | None) -> None:
-    """Undo what changed `tensor` itself; `was` looks into the memory that it looked into, in the same way."""
-    if _view(tensor) != _view(was):
-        tensor.data = was
-    if tensor.requires_grad != requires_grad:
-        tensor.requires_grad_(requires_grad)
-    if tensor.grad is not grad:
-        tensor.grad = grad
+class _Contents:
+    """Every container that modules hold, with what was in it, and every random generator with its state."""
+
+    def __init__(self, modules: list[nn.Module]) -> None:
+        self._empty: list[Any] = []  # most are: hooks that nobody registered
+        self._filled: list[tuple[Any, Any]] = []
+        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        left: list[Any] = []
+        for module in modules:
+            self._look(module.__dict__, left)
+        seen: set[int] = set()
+        while left:
+            thing = left.pop()
+            if isinstance(thing, _OPAQUE) or id(thing) in seen:
+                continue
+            seen.add(id(thing))
+            if isinstance(thing, _CONTAINERS):
+                self._look(thing, left)
+            elif isinstance(thing, tuple):
+                left += thing
+            elif isinstance(thing, torch.Generator):
+                self._generators.append((thing, thing.get_state()))
+            elif isinstance(getattr(thing, "__dict__", None), dict):
+                left.append(thing.__dict__)
+
+    def _look(self, container: Any, left: list[Any]) -> None:
+        """Remember what is in `container`, and leave the containers there for later."""
+        self._filled.append((container, container.copy()))
+        for value in container.values() if isinstance(container, dict) else container:
+            kind = type(value)
+            if kind in _PLAIN:
+                continue
+            if kind in _USUAL and not value:
+                self._empty.append(value)
+            else:
+                left.append(value)
+
+    def restore(self) -> None:
+        """Fill the containers with what they held, and set the generators."""
+        for container in filter(None, self._empty):
+            container.clear()
+        for container, content in self._filled:
+            if type(container) not in _USUAL and _same(container, content):
+                continue  # a set filled again might have another order
+            container.clear()
+            container.update(content) if isinstance(container, dict | set) else container.extend(content)
+        for generator, state in self._generators:
+            generator.set_state(state)
 
 
-def _view(tensor: Tensor) -> tuple[Any, ...]:
-    """What a tensor looks into, and how."""
-    storage = tensor.untyped_storage()._cdata  # noqa: SLF001 (a meta tensor's only address)
-    return storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype
-
-
-def _restore(saved: list[tuple[Any, Any]]) -> None:
-    for container, content in saved:
-        if len(container) == len(content) and all(
-            a is b for a, b in zip(_items(container), _items(content), strict=True)
-        ):
-            continue
-        container.clear()
-        container.update(content) if isinstance(container, dict | set) else container.extend(content)
+def _same(container: Any, content: Any) -> bool:
+    return len(container) == len(content) and all(map(operator.is_, _items(container), _items(content)))
 
 
 def _items(container: Any) -> Iterator[Any]:
@@ -101,3 +113,46 @@ def _items(container: Any) -> Iterator[Any]:
     yield from container
     if isinstance(container, dict):
         yield from container.values()
+
+
+def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
+    for tensor in (*module._parameters.values(), *module._buffers.values()):  # noqa: SLF001 (theirs is slow)
+        if tensor is not None:
+            yield tensor
+
+
+class _Tensor:
+    """A parameter or buffer, what it looks into and how, and its flags."""
+
+    __slots__ = ("_grad", "_tensor", "_was")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self._grad = tensor.grad
+        self._was = _state(tensor)
+
+    def restore(self) -> None:
+        """Undo what changed the tensor itself, its values apart."""
+        tensor, was = self._tensor, self._was
+        if _state(tensor) == was:
+            return
+        storage, offset, shape, strides, dtype, requires_grad, _ = was
+        with torch.inference_mode(mode=tensor.is_inference()):
+            view = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, shape, strides)
+            tensor.data = view
+        if tensor.requires_grad != requires_grad:
+            tensor.requires_grad_(requires_grad)
+        if tensor.grad is not self._grad:
+            tensor.grad = self._grad
+
+
+def _state(tensor: Tensor) -> tuple[Any, ...]:
+    return (
+        tensor.untyped_storage(),
+        tensor.storage_offset(),
+        tensor.shape,
+        tensor.stride(),
+        tensor.dtype,
+        tensor.requires_grad,
+        id(tensor.grad),
+    )
