@@ -20,6 +20,7 @@ class Call:
         qualified: with the library in front, as in `aten::relu`.
         mutable: whether it writes to an argument.
         has_out: whether it is handed the tensors for its outputs.
+        composite: whether PyTorch itself writes it in other operators.
         places_nothing: whether it takes no device to put its outputs on.
     """
 
@@ -30,6 +31,7 @@ class Call:
         self.name = self.qualified.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable
         self.kind = self.name.removesuffix("_") if self.mutable else self.name
+        self.composite: bool = func._can_decompose()  # noqa: SLF001 (as above)
         read = [argument for argument in schema.arguments if not argument.is_out]
         self.has_out = len(read) < len(schema.arguments)
         self._outs = tuple(argument.name for argument in schema.arguments if argument.is_out)

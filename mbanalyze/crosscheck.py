@@ -206,7 +206,7 @@ def fvcore_counts(
         from fvcore.nn import FlopCountAnalysis
 
         try:
-            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, tuple(inputs)))
+            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs, {})[0])
             model = copy.deepcopy(module).eval()
             counter = FlopCountAnalysis(model, tuple(examples))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)

@@ -40,6 +40,9 @@ ELEMENTWISE = {
     "scaled_add": 2,  # multiply, add
     "addcmul": 2,  # multiply, add
     "addcdiv": 2,  # divide, add
+    "scaled_addcmul": 3,
+    "scaled_addcdiv": 3,
+    "rrelu": 3,  # in training: draw, compare, multiply
     "lerp": 3,  # subtract, multiply, add
     "dropout": 2,  # in training: mask, scale
 }

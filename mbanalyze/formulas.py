@@ -7,10 +7,11 @@ record, so that no formula can forget them. Sizes by letter: `n` batch,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from math import prod
 
-from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere
+from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere, is_shape
 from mbanalyze.elementwise import ELEMENTWISE
 
 Formula = Callable[[Op], tuple[int, int]]
@@ -40,12 +41,14 @@ def linear(op: Op) -> tuple[int, int]:
 
 
 def matmul(op: Op) -> tuple[int, int]:
-    """`m` multiply-accumulates for every output element, and one per element of an added matrix."""
+    """`m` multiply-accumulates for every output element; one flop more for an added matrix, and for each scale."""
     # [*, n, k] = matmul([*, n, m], [*, m, k], [*, n, k]?)
     left, _, *added = op.operands
     (out,) = op.output
     macs = out.size * left.shape[-1]
-    return macs, 2 * macs + (out.size if added else 0)
+    scales = op.attribute("scales") or 0
+    assert isinstance(scales, int)
+    return macs, 2 * macs + out.size * (len(added) + scales)
 
 
 def max_pool(op: Op) -> tuple[int, int]:
@@ -105,13 +108,14 @@ def attention(op: Op) -> tuple[int, int]:
     """Two products, queries with keys and weights with values; a scale and a softmax of every score.
 
     A causal mask saves nothing: the definition computes what it hides. One flop more a score where a mask
-    is added. Keys and values that serve several heads are multiplied for each of them.
+    is added, and two where scores are dropped. Keys and values that serve several heads are multiplied for each of them.
     """
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v], [*, l, s]?)
     query, key, value, *mask = op.operands
     scores = prod(op.output[0].shape[:-1]) * key.shape[-2]
     macs = scores * (query.shape[-1] + value.shape[-1])
-    return macs, 2 * macs + scores * (1 + SOFTMAX + len(mask))
+    dropout = ELEMENTWISE["dropout"] if op.attribute("dropout") else 0
+    return macs, 2 * macs + scores * (1 + SOFTMAX + len(mask) + dropout)
 
 
 def einsum(op: Op) -> tuple[int, int]:
@@ -140,7 +144,7 @@ def einsum(op: Op) -> tuple[int, int]:
         flops += 2 * work if together - later else work
         taken = "".join(sorted(kept))
     if len(labels) == 1:
-        flops = op.operands[0].size - op.output[0].size
+        flops = prod(sizes.get(label, 1) for label in set(taken)) - op.output[0].size
     return macs, flops
 
 
@@ -153,17 +157,32 @@ GRU: add them (3), two sigmoids (8), tanh, reset (1), and four to mix. RNN: add 
 
 
 def recurrent(op: Op) -> tuple[int, int]:
-    """Each step of each sequence meets every weight once; one flop a bias, and those of `GATES`."""
+    """Each step of each sequence meets every weight once; one flop a bias, and those of `GATES`.
+
+    What passes from layer to layer may be dropped.
+    """
     # [t, n, d h] = lstm([t, n, c], states..., ([g h, c], [g h, h], [g h]?, [g h]?, [p, h]?) x layers d)
     gates, unit = GATES[op.kind]
-    states, layers = op.attribute("states"), op.attribute("layers")
+    states, layers, dropouts = (op.attribute(name) or 0 for name in ("states", "layers", "dropouts"))
     assert isinstance(states, int)
     assert isinstance(layers, int)
+    assert isinstance(dropouts, int)
     steps = prod(op.operands[0].shape[:-1])
     weights = [value.shape for value in op.operands[1 + states :]]
     macs = steps * sum(prod(shape) for shape in weights if len(shape) > 1)
     biases = steps * sum(prod(shape) for shape in weights if len(shape) == 1)
-    return macs, 2 * macs + biases + unit * steps * layers * (weights[0][0] // gates)
+    inside = biases + unit * steps * layers * (weights[0][0] // gates)
+    between = ELEMENTWISE["dropout"] * steps * dropouts * op.operands[1].shape[-1]
+    return macs, 2 * macs + inside + between
+
+
+def embedding_bag(op: Op) -> tuple[int, int]:
+    """A bag of `a` rows takes `a - 1` additions or comparisons an element; one more for a mean or a weight."""
+    _, indices, *weights = op.operands
+    out = op.output[0]
+    gathered = prod(indices.shape) * out.shape[-1]
+    means = out.size if op.attribute("mode") == "mean" else 0
+    return 0, gathered * (1 + len(weights)) - out.size + means
 
 
 def normalisation(flops: int) -> Formula:
@@ -197,8 +216,10 @@ def per_input(flops: int) -> Formula:
 
 
 def scatter_add(op: Op) -> tuple[int, int]:
-    """Each element of the source, the last operand, is added to one of the first."""
-    return 0, op.operands[-1].size
+    """Each element of the source, the last operand unless that is spread out, is added to one of the first."""
+    added = op.attribute("added") or op.operands[-1].size
+    assert isinstance(added, int)
+    return 0, added
 
 
 def interpolate(op: Op) -> tuple[int, int]:
@@ -213,6 +234,16 @@ def sort(op: Op) -> tuple[int, int]:
     length = op.attribute("length")
     assert isinstance(length, int)
     return 0, prod(op.operands[0].shape) * max(length - 1, 0).bit_length()
+
+
+def non_maximum_suppression(op: Op) -> tuple[int, int]:
+    """`n` boxes are sorted, and each pair compared, as if none was suppressed.
+
+    A pair takes 13 flops: the overlap (4 comparisons, 2 subtractions, 2 clamps, a product), the union (2), a
+    quotient, and a comparison with the threshold. The area of a box takes 3.
+    """
+    boxes = op.operands[0].shape[0]
+    return 0, 13 * boxes * (boxes - 1) // 2 + boxes * (3 + max(boxes - 1, 0).bit_length())
 
 
 def search(op: Op) -> tuple[int, int]:
@@ -257,6 +288,7 @@ ARITHMETIC: dict[str, Formula] = {
     "attention": attention,
     "einsum": einsum,
     "bilinear": bilinear,
+    "embedding_bag": embedding_bag,
     **dict.fromkeys(GATES, recurrent),
     "batch_norm": per_element(2),  # inference: one multiply, one add
     "batch_norm_training": normalisation(5),  # mean, subtract, square, mean, scale
@@ -277,7 +309,9 @@ ARITHMETIC: dict[str, Formula] = {
     "glu": per_element(5),  # sigmoid, multiply
     "interpolate": interpolate,
     "grid_sample": interpolate,
+    "roi_align": interpolate,
     "sort": sort,
+    "non_maximum_suppression": non_maximum_suppression,
     "search": search,
     "fft": fft,
     "scatter_add": scatter_add,
@@ -295,7 +329,7 @@ ARITHMETIC: dict[str, Formula] = {
 
 
 class FormulaError(ValueError):
-    """A formula for a kind that has one."""
+    """A formula for a kind that has one, or one that gives no counts."""
 
 
 def formula(kind: str) -> Callable[[Formula], Formula]:
@@ -313,10 +347,26 @@ def formula(kind: str) -> Callable[[Formula], Formula]:
     def register(counted: Formula) -> Formula:
         if kind in ARITHMETIC:
             raise FormulaError(f"{kind} is counted already, by {ARITHMETIC[kind].__name__}")
-        ARITHMETIC[kind] = counted
+        ARITHMETIC[kind] = _checked(kind, counted)
         return counted
 
     return register
+
+
+def _checked(kind: str, counted: Formula) -> Formula:
+    """A formula of someone else's, whose mistakes say whose they are."""
+
+    @functools.wraps(counted)
+    def formula(op: Op) -> tuple[int, int]:
+        try:
+            macs, flops = counted(op)
+        except Exception as error:
+            raise FormulaError(f"the formula for {kind} raised {type(error).__name__}: {error}") from error
+        if not is_shape((macs, flops)):
+            raise FormulaError(f"the formula for {kind} gave {macs!r} and {flops!r}, not two whole numbers")
+        return macs, flops
+
+    return formula
 
 
 def _same(a: Value, b: Value) -> bool:
@@ -336,12 +386,14 @@ def cost(op: Op) -> Cost:
     sizes = [value.size for value in (*read, *op.output)]
     if op.kind in GATHERS:
         sizes[0] = min(sizes[0], op.output[0].size)
+    if op.kind == "embedding_bag":
+        sizes[0] = min(sizes[0], prod(op.operands[1].shape) * op.output[0].shape[-1])
     moved = [(size, value.itemsize) for size, value in zip(sizes, (*read, *op.output), strict=True)]
     return Cost(
         params=op.params,
         macs=macs,
         flops=flops,
-        activations=writes if op.kind in PRODUCTS else 0 if formula else None,
+        activations=writes if op.kind in PRODUCTS or anywhere(macs) else 0 if formula else None,
         reads=sum(sizes[: len(read)]),
         writes=writes,
         fixed=sum(size for size, itemsize in moved if itemsize),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import prod
 
+import torch
 from torch import Tensor
 
 from mbanalyze.calls import Arguments, handed
@@ -24,15 +26,10 @@ class Sighting:
 Rule = Callable[[Arguments], Sighting | None]
 
 
-def _reads(kind: str, *names: str, **neutral: float | None) -> Rule:
-    """The tensors called `names` are read, in this order; without names all are, in the schema's.
+def _reads(kind: str, *names: str) -> Rule:
+    """The tensors called `names` are read, in this order; without names all are, in the schema's."""
 
-    Unrecognised when an argument is not at its `neutral` value, since that means further work.
-    """
-
-    def rule(call: Arguments) -> Sighting | None:
-        if any(call.get(name, value) != value for name, value in neutral.items()):
-            return None
+    def rule(call: Arguments) -> Sighting:
         return Sighting(kind, handed([call.get(name) for name in names or call]))
 
     return rule
@@ -109,6 +106,15 @@ def _add(kind: str) -> Rule:
     return rule
 
 
+def _addc(kind: str) -> Rule:
+    """A product or quotient added, which may be scaled."""
+
+    def rule(call: Arguments) -> Sighting:
+        return Sighting(kind if call["value"] == 1 else f"scaled_{kind}", handed(call.values()))
+
+    return rule
+
+
 def _div(call: Arguments) -> Sighting:
     return Sighting("floor_divide" if call.get("rounding_mode") else "div", handed(call.values()))
 
@@ -129,23 +135,24 @@ def _largest(kind: str) -> Rule:
 
 def _norm(kind: str) -> Rule:
     """A normalisation by statistics of its input, with a scale and a shift or without."""
-
-    def rule(call: Arguments) -> Sighting:
-        affine = handed([call.get("weight"), call.get("bias")])
-        return Sighting(kind, (call["input"], *affine), {"affine": len(affine)})
-
-    return rule
+    return lambda call: _norm_of(kind, call)
 
 
-def _instance_norm(call: Arguments) -> Sighting | None:
-    return _norm("instance_norm")(call) if call["use_input_stats"] else None
+def _norm_of(kind: str, call: Arguments) -> Sighting:
+    affine = handed([call.get("weight"), call.get("bias")])
+    return Sighting(kind, (call["input"], *affine), {"affine": len(affine)})
 
 
-def _attention(call: Arguments) -> Sighting | None:
-    if call.get("dropout_p"):
-        return None
-    names = ("query", "key", "value", "attn_mask")
-    return Sighting("attention", handed([call.get(name) for name in names]))
+def _instance_norm(call: Arguments) -> Sighting:
+    """By statistics of its input, or like a batch norm by those that it keeps."""
+    if call["use_input_stats"]:
+        return _norm_of("instance_norm", call)
+    return _batch_norm({**call, "training": False})
+
+
+def _attention(call: Arguments) -> Sighting:
+    operands = handed([call.get(name) for name in ("query", "key", "value", "attn_mask")])
+    return Sighting("attention", operands, {"dropout": True} if call.get("dropout_p") else {})
 
 
 def _einsum(call: Arguments) -> Sighting:
@@ -175,14 +182,14 @@ def _spelled(equation: str, operands: tuple[Tensor, ...]) -> str:
 def _recurrent(kind: str) -> Rule:
     """LSTM, GRU and RNN, on a padded batch or a packed one; states before weights, as they are given."""
 
-    def rule(call: Arguments) -> Sighting | None:
-        if call["train"] and call["dropout"]:
-            return None
+    def rule(call: Arguments) -> Sighting:
         data = call["input"] if "input" in call else call["data"]
         states = handed([call["hx"]])
         weights = handed(call["params"])
-        layers = call["num_layers"] * (2 if call["bidirectional"] else 1)
-        attributes = {"states": len(states), "layers": layers}
+        directions = 2 if call["bidirectional"] else 1
+        attributes = {"states": len(states), "layers": call["num_layers"] * directions}
+        if call["train"] and call["dropout"]:
+            attributes["dropouts"] = (call["num_layers"] - 1) * directions
         return Sighting(kind, (data, *states, *weights), attributes)
 
     return rule
@@ -215,6 +222,13 @@ def _grid_sample(dims: int) -> Rule:
         return Sighting("grid_sample", (call["input"], call["grid"]), {"taps": taps})
 
     return rule
+
+
+def _roi_align(call: Arguments) -> Sighting | None:
+    """Samples in each bin, of four neighbours each; how many is not known where they follow a region's size."""
+    samples = call["sampling_ratio"]
+    operands = (call["input"], call["rois"])
+    return Sighting("roi_align", operands, {"taps": 4 * samples**2}) if samples > 0 else None
 
 
 def _along(kind: str) -> Rule:
@@ -279,8 +293,15 @@ def _index(call: Arguments) -> Sighting:
 
 
 def _index_put(call: Arguments) -> Sighting:
-    kind = "scatter_add" if call.get("accumulate") else "scatter"
-    return Sighting(kind, handed([call["self"], call["indices"], call["values"]]))
+    operands = handed([call["self"], call["indices"], call["values"]])
+    if not call.get("accumulate"):
+        return Sighting("scatter", operands)
+    indices = [index for index in call["indices"] if index is not None]
+    if any(index.dtype == torch.bool for index in indices):  # how many it selects depends on its values
+        return Sighting("scatter_add", operands)
+    whole = [n for n, index in zip_longest(call["self"].shape, call["indices"]) if index is None]
+    places = torch.broadcast_shapes(*(index.shape for index in indices))  # type: ignore[no-untyped-call]
+    return Sighting("scatter_add", operands, {"added": prod(places) * prod(whole)})
 
 
 def _batch_norm(call: Arguments) -> Sighting:
@@ -292,9 +313,37 @@ def _batch_norm(call: Arguments) -> Sighting:
     return Sighting("batch_norm_training", operands, {"affine": len(affine)})
 
 
-def _scaled(kind: str, *names: str) -> Rule:
-    """A matrix product with a matrix added; unrecognised where either is scaled."""
-    return _reads(kind, *names, alpha=1, beta=1)
+def _scaled(*names: str) -> Rule:
+    """A matrix product with a matrix added, the last of `names`, either of which may be scaled."""
+
+    def rule(call: Arguments) -> Sighting:
+        alpha, beta = call["alpha"], call["beta"]
+        operands = handed([call[name] for name in (names if beta else names[:-1])])
+        scales = (alpha != 1) + (beta not in (0, 1))
+        return Sighting("matmul", operands, {"scales": scales} if scales else {})
+
+    return rule
+
+
+def _embedding_bag(call: Arguments) -> Sighting:
+    operands = handed([call["weight"], call["indices"], call["per_sample_weights"]])
+    return Sighting("embedding_bag", operands, {"mode": ("sum", "mean", "max")[call["mode"]]})
+
+
+def _rrelu(call: Arguments) -> Sighting:
+    return Sighting("rrelu" if call["training"] else "leaky_relu", (call["self"],))
+
+
+def _antialiased(support: int) -> Rule:
+    """Interpolation that takes in more neighbours the more it shrinks: `support` on each side, times the ratio."""
+
+    def rule(call: Arguments) -> Sighting:
+        image, size = call["input"], call["output_size"]
+        pairs = zip(image.shape[-len(size) :], size, strict=True)
+        taps = prod(-(-2 * support * max(n, m) // m) for n, m in pairs)
+        return Sighting("interpolate", (image,), {"taps": taps})
+
+    return rule
 
 
 _ONE_KIND = {
@@ -339,8 +388,7 @@ _ONE_KIND = {
     "norm": ("linalg_vector_norm", "norm", "frobenius_norm"),
     "var": ("var", "std", "var_mean", "std_mean"),
     "reduce": (
-        *("sum", "prod", "amax", "amin", "all", "any", "argmax", "argmin"),
-        *("nansum", "count_nonzero"),
+        *("sum", "prod", "amax", "amin", "all", "any", "argmax", "argmin", "nansum", "count_nonzero"),
     ),
     "cumulate": ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"),
     "weight_norm": ("_weight_norm",),
@@ -361,10 +409,13 @@ _ONE_KIND = {
     "unfold": ("im2col",),
     "scatter": (
         *("index_copy", "index_fill", "slice_scatter", "select_scatter", "diagonal_scatter"),
-        "masked_scatter",
+        *("masked_scatter", "max_unpool2d", "max_unpool3d"),
     ),
     "scatter_add": ("scatter_add", "index_add", "col2im"),
-    "random": ("bernoulli", "normal", "uniform", "rand_like", "randn_like", "randint_like", "exponential"),
+    "random": (
+        *("bernoulli", "normal", "uniform", "exponential", "rand", "randn", "randint", "random"),
+        *("rand_like", "randn_like", "randint_like"),
+    ),
     **{
         kind: (kind,)
         for kind in (
@@ -396,9 +447,10 @@ RULES: dict[str, Rule] = {
     **{f"conv_transpose{d}d": _conv(transposed=True) for d in (1, 2, 3)},
     "convolution": _conv(transposed=None),
     "_convolution": _conv(transposed=None),
-    "addmm": _scaled("matmul", "mat1", "mat2", "self"),
-    "addmv": _scaled("matmul", "mat", "vec", "self"),
-    "baddbmm": _scaled("matmul", "batch1", "batch2", "self"),
+    "addmm": _scaled("mat1", "mat2", "self"),
+    "addmv": _scaled("mat", "vec", "self"),
+    "baddbmm": _scaled("batch1", "batch2", "self"),
+    "inner": _inner,
     "einsum": _einsum,
     "scaled_dot_product_attention": _attention,
     "lstm": _recurrent("lstm"),
@@ -409,6 +461,7 @@ RULES: dict[str, Rule] = {
     "gru_cell": _cell("gru"),
     "rnn_tanh_cell": _cell("rnn"),
     "rnn_relu_cell": _cell("rnn"),
+    "embedding_bag": _embedding_bag,
     "embedding": _reads("embedding", "weight", "indices"),
     "batch_norm": _batch_norm,
     "layer_norm": _norm("layer_norm"),
@@ -423,20 +476,20 @@ RULES: dict[str, Rule] = {
     "add": _add("add"),
     "sub": _add("sub"),
     "rsub": _add("sub"),
-    "inner": _inner,
-    "scatter": _scatter,
-    "linalg_norm": _matrix_norm,
     "subtract": _add("sub"),
     "div": _div,
     "divide": _div,
     "true_divide": _div,
-    "addcmul": _reads("addcmul", value=1),
-    "addcdiv": _reads("addcdiv", value=1),
+    "addcmul": _addc("addcmul"),
+    "addcdiv": _addc("addcdiv"),
+    "rrelu": _rrelu,
+    "linalg_norm": _matrix_norm,
     "dropout": _reads("dropout", "input"),
     "feature_dropout": _reads("dropout", "input"),
     "copy": _reads("copy", "src"),
     **{f"max_pool{d}d": _max_pool(d) for d in (1, 2, 3)},
     **{f"max_pool{d}d_with_indices": _max_pool(d) for d in (1, 2, 3)},
+    **{f"fractional_max_pool{d}d": _max_pool(d) for d in (2, 3)},
     **{f"avg_pool{d}d": _avg_pool(d) for d in (1, 2, 3)},
     **{f"adaptive_avg_pool{d}d": _adaptive_avg_pool(d) for d in (1, 2, 3)},
     **{f"adaptive_max_pool{d}d": _adaptive_max_pool(d) for d in (1, 2, 3)},
@@ -450,9 +503,13 @@ RULES: dict[str, Rule] = {
     "upsample_bilinear2d": _interpolate(4),
     "upsample_trilinear3d": _interpolate(8),
     "upsample_bicubic2d": _interpolate(16),
+    "_upsample_bilinear2d_aa": _antialiased(1),
+    "_upsample_bicubic2d_aa": _antialiased(2),
     "grid_sampler": lambda call: _grid_sample(call["input"].dim() - 2)(call),
     "grid_sampler_2d": _grid_sample(2),
     "grid_sampler_3d": _grid_sample(3),
+    "torchvision::roi_align": _roi_align,
+    "torchvision::nms": lambda call: Sighting("non_maximum_suppression", handed(call.values())),
     "sort": _along("sort"),
     "argsort": _along("sort"),
     "topk": _along("sort"),
@@ -461,6 +518,7 @@ RULES: dict[str, Rule] = {
     "bucketize": _search,
     "searchsorted": _search,
     "where": _where,
+    "scatter": _scatter,
     "index": _index,
     "masked_select": _reads("gather"),
     "index_select": _index,
@@ -501,6 +559,14 @@ _IN_PLACE_VIEWS = frozenset(
     {"as_strided", "detach", "rename", "resize", "squeeze", "swapaxes", "t", "transpose", "unsqueeze"}
 )
 _DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
+
+
+_QUESTIONS = ("is_", "sym_", "_assert", "_local_scalar_dense", "item", "size", "stride", "numel")
+
+
+def is_question(name: str) -> bool:
+    """Whether a call of PyTorch's own that makes no tensor only asks about one, or for a number that it holds."""
+    return name.startswith(_QUESTIONS)
 
 
 def is_free(name: str, call: Arguments) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -62,7 +63,9 @@ def parse_shape(text: str) -> Shape:
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """'key=value' -> the key and the value it spells: an integer, number, boolean, list or string.
+    """'key=value' -> the key and the value it spells: an integer, number, boolean, null, list or string.
+
+    In quotes it is a string whatever it spells.
 
     >>> parse_option("widths=[8,16]"), parse_option("shallow=true"), parse_option("stem=3x3")
     (('widths', [8, 16]), ('shallow', True), ('stem', '3x3'))
@@ -76,17 +79,17 @@ def parse_option(text: str) -> tuple[str, Any]:
     return key.strip(), _parse_value(value.strip())
 
 
+_WORDS = {"true": True, "false": False, "null": None}
+
+
 def _parse_value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text) if isfinite(float(text)) else text
-    except ValueError:
-        pass
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text) if isfinite(float(text)) else text
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1]
     if not (text.startswith("[") and text.endswith("]")):
         return text
     try:

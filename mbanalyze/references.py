@@ -110,13 +110,18 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
     _refuse("timm", options, ("pretrained",))
     if not timm.is_model(name.partition(".")[0]):
         raise _nearest("timm", name, timm.list_models())
+    try:
+        card = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    except RuntimeError as error:
+        raise SourceError(f"timm:{name}: {error}") from error
 
     def published(batch: int, side: int | None) -> Input | None:
-        card = timm.get_pretrained_cfg(name, allow_unregistered=True)
         sizes = getattr(card, "input_size", None)
         if sizes is None:
             return None
-        return ((batch, sizes[0], *((side, side) if side else sizes[1:])),), {}
+        given = side or options.get("img_size") or sizes[1:]
+        image = tuple(given) if isinstance(given, list | tuple) else (given, given)
+        return ((batch, options.get("in_chans", sizes[0]), *image),), {}
 
     return Reference(lambda: timm.create_model(name, pretrained=False, **options), published)
 
@@ -138,9 +143,10 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
         image = (side, side) if side else tuple(size) if isinstance(size, list | tuple) else (size, size)
         return (), {"pixel_values": (batch, getattr(config, "num_channels", 3), *image)}
 
-    return Reference(
-        lambda: transformers.AutoModel.from_config(config), published, "--input input_ids=1,128:int64"
-    )
+    hint = "--input pixel_values=1,3,224,224"
+    if hasattr(config, "vocab_size"):
+        hint = "--input input_ids=1,128:int64"
+    return Reference(lambda: transformers.AutoModel.from_config(config), published, hint)
 
 
 PACKAGES: dict[str, Callable[[str, Mapping[str, Any]], Reference]] = {

@@ -55,9 +55,7 @@ class Building:
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # a maker's advice on how it fills weights is beside the point
+                warnings.simplefilter("ignore")  # advice on how weights are filled is beside the point
                 return self._checked(weightless(self._make))
         except SourceError:
             raise
@@ -146,7 +144,7 @@ class Subject:
         """The report of tracing `module`, which `build` made; arguments as in `report`."""
         from mbanalyze import trace
 
-        inputs, keywords = trace.as_inputs(module, (self.inputs, dict(self.keywords)), real=real)
+        inputs, keywords = trace.as_inputs(module, self.inputs, self.keywords, real=real)
         own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
         seen = trace.trace(module, *inputs, keywords=keywords, mode=mode, real=real, keep=keep)
         notes = [self.build.note] if self.build.note else []
@@ -197,7 +195,7 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
 
 def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Subject:
     """What `count` counts; arguments and errors as there."""
-    keywords = dict(options.pop("kwargs", None) or {})
+    keywords = _keywords(options)
     if isinstance(what, str) and what in ALIASES:
         name, implied = ALIASES[what]
         for option in implied.keys() & options:
@@ -235,6 +233,14 @@ def _known(name: str, arch: type[Architecture], options: dict[str, Any], inputs:
     return Subject(name, asdict(spec), ((batch, 3, side, side),), Building(name, build), spec)
 
 
+def _keywords(options: dict[str, Any]) -> dict[str, Any]:
+    """Take what the forward takes by name out of `options`."""
+    keywords = options.pop("kwargs", None) or {}
+    if not isinstance(keywords, Mapping):
+        raise InputError(f"kwargs is a dict of what the forward takes by name, not {keywords!r}")
+    return {name: _checked(given) for name, given in keywords.items()}
+
+
 def _batch(options: dict[str, Any]) -> int:
     """Take the batch size out of `options`."""
     batch = options.pop("batch", 1)
@@ -250,6 +256,8 @@ def _referred(
     side, batch = None, 1
     if what.partition(":")[0] in PACKAGES and not inputs and not keywords:
         batch, side = _batch(options), options.pop("resolution", None)
+        if side is not None and not (is_shape((side,)) and side > 0):
+            raise InputError(f"resolution must be a whole number above 0, not {side!r}")
     reference = refer(what, options)
     if not inputs and not keywords:
         published = reference.published(batch, side) if reference.published else None
@@ -260,6 +268,8 @@ def _referred(
 
 
 def _all_checked(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    if inputs and is_shape(inputs):
+        raise InputError(f"an input is a shape in parentheses, such as {inputs}")
     return tuple(map(_checked, inputs))
 
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 from mbanalyze.calls import Arguments, Call, call_of, handed
 from mbanalyze.cost import Op
-from mbanalyze.operators import RULES, Sighting, is_free
+from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.operators import RULES, Sighting, is_free, is_question
 from mbanalyze.outputs import INSTEAD, KEPT
 from mbanalyze.values import Values
 
@@ -54,6 +56,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._thread = threading.get_ident()
         self._raised: BaseException | None = None
         self._saved: list[tuple[Tensor, Tensor]] = []
+
+    supports_higher_order_operators = True  # to say which one cannot be counted
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -94,25 +98,58 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if isinstance(func, HigherOrderOperator):
+            raise NotImplementedError(f"the operator {func} hides what it runs")
         call, kwargs = call_of(func), kwargs or {}
         bound = call.bind(args, kwargs)
         given = call.handed(bound)
+        if is_free(call.kind, bound) or not (given or call.kind in RULES):
+            result = self._result(func, call, bound, given, args, kwargs)
+            self._note_free(call, handed((result,)))
+            return result
+        apart = call.composite and call.kind not in RULES and call.qualified not in ARITHMETIC
+        if apart and call.mutable:
+            return self._taken_apart(func, args, kwargs)
+        shortcut = None if self._real or call.has_out else self._instead.get(call.name)
+        made = shortcut(bound) if shortcut and self._lacks_values(given) else None
+        if made is None:
+            result = self._result(func, call, bound, given, args, kwargs)
+            if not call.mutable and self._all_views(call, given, handed((result,))):
+                self._note_free(call, ())
+                return result
+            if apart:
+                return self._taken_apart(func, args, kwargs)
+            made = result
+        self._note(call, bound, given, handed((made,)))
+        return made
+
+    def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What a call returns whose parts are noted instead of the whole."""
+        with self:
+            return func.decompose(*args, **kwargs)
+
+    def _result(
+        self, func: Any, call: Call, bound: Arguments, given: tuple[Tensor, ...], args: Any, kwargs: Any
+    ) -> Any:
+        """What torch, or the rule for keeping every candidate, says that a call returns."""
         self.running = call.qualified
-        made = None
         if self._real or not self._lacks_values(given):
-            if call.mutable:
-                self._saved += [(t.detach(), t.clone()) for t in call.written(bound, kwargs)]
+            result = self._with_values(func, call, bound, given, args, kwargs)
+        elif call.places_nothing and not self._kept and all(t.is_meta for t in given):
             result = func(*args, **kwargs)
         else:
-            shortcut = None if call.has_out else self._instead.get(call.name)
-            result = made = shortcut(bound) if shortcut else None
-            if made is None and call.places_nothing and all(t.is_meta for t in given) and not self._kept:
-                result = func(*args, **kwargs)
-            elif made is None:
-                result = self._without_values(func, call, args, kwargs)
+            result = self._without_values(func, call, args, kwargs)
         self.running = ""
-        self._note(call, bound, given, handed((result,)), fresh=made is not None)
         return result
+
+    def _with_values(
+        self, func: Any, call: Call, bound: Arguments, given: tuple[Tensor, ...], args: Any, kwargs: Any
+    ) -> Any:
+        """What a call on real tensors returns; constants that a module may keep are ordinary tensors."""
+        if call.mutable:
+            self._saved += [(t.detach(), t.clone()) for t in call.written(bound, kwargs)]
+        with torch.inference_mode(mode=any(t.is_inference() for t in given)):
+            return func(*args, **kwargs)
 
     def _lacks_values(self, given: tuple[Tensor, ...]) -> bool:
         """Whether a call runs on shapes: one of its tensors has no data, or is a weight, which counts as none."""
@@ -137,33 +174,24 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._values.twin(argument)
         return torch.device("meta") if isinstance(argument, torch.device) else argument
 
+    def _note_free(self, call: Call, made: tuple[Tensor, ...]) -> None:
+        self.free[call.kind] += 1
+        if call.mutable:
+            for tensor in made:
+                self._values.forget(tensor)
+
     def _note(
-        self,
-        call: Call,
-        bound: Arguments,
-        given: tuple[Tensor, ...],
-        made: tuple[Tensor, ...],
-        *,
-        fresh: bool,
+        self, call: Call, bound: Arguments, given: tuple[Tensor, ...], made: tuple[Tensor, ...]
     ) -> None:
-        """Note one call; what is `fresh` is no view."""
-        values = self._values
-        is_view = not fresh and not call.mutable and self._all_views(call, given, made)
-        if not given or is_view or is_free(call.kind, bound):
-            self.free[call.kind] += 1
-            if call.mutable:
-                for tensor in made:
-                    values.forget(tensor)
-            return
         rule = RULES.get(call.kind)
         sighting = (rule(bound) if rule else None) or Sighting(call.qualified, given)
-        operands, params = values.read(sighting.operands)
-        output = values.write(made)
+        operands, params = self._values.read(sighting.operands)
+        output = self._values.write(made)
         settings = tuple(sorted(sighting.attributes.items())) if sighting.attributes else ()
         self.ops.append(Op(self._path[-1], sighting.kind, operands, output, params, settings, call.name))
 
     def _all_views(self, call: Call, given: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> bool:
-        """Whether a call only looked; what a custom operator does that returns nothing is not known."""
+        """Whether a call only looked; what one does that returns nothing is not known."""
         if not made:
-            return call.qualified.startswith("aten::")
+            return is_question(call.name)
         return all(self._values.is_view(tensor, given) for tensor in made)

@@ -19,6 +19,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from mbanalyze.cost import Op, is_shape
+from mbanalyze.outputs import KEPT
 from mbanalyze.parsing import Typed
 from mbanalyze.tape import Tape
 from mbanalyze.undisturbed import undisturbed
@@ -92,9 +93,8 @@ def trace(
     try:
         with _LOCK, undisturbed(model), tape.restoring():
             for path, module in modules.items():
-                module.__dict__["training"] = (
-                    mode == "train"
-                )  # not `eval()`, which may have been made do more
+                # not `eval()`, which a module may have made do more
+                module.__dict__["training"] = mode == "train"
                 module.__dict__["_compiled_call_impl"] = None
                 tape.attribute(module, path)
             with torch.inference_mode():
@@ -102,7 +102,7 @@ def trace(
                 with tape:
                     model(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise TraceError(_why(model, tape, error)) from error
+        raise TraceError(_why(model, tape, error, real=real)) from error
     return Trace(tuple(tape.ops), dict(tape.free), values.unread(), tuple(tape.assumed))
 
 
@@ -134,8 +134,10 @@ def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
     return next((v.dtype for v in values if v.is_floating_point()), torch.get_default_dtype())
 
 
-def as_inputs(model: nn.Module, given: Any, *, real: bool = False) -> Any:
-    """`given`, a container, with each shape in it replaced by a tensor without data.
+def as_inputs(
+    model: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any], *, real: bool = False
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What a forward takes by position and by name, with each shape in it replaced by a tensor without data.
 
     It has the dtype that goes with the shape, or else the model's.
 
@@ -158,8 +160,11 @@ def as_inputs(model: nn.Module, given: Any, *, real: bool = False) -> Any:
             return torch.zeros(shape, dtype=dtype)
         return torch.rand(shape, generator=generator).to(dtype)
 
-    try:
+    def each(given: Any) -> Any:
         return tree_map(made, given, is_leaf=_is_input)
+
+    try:
+        return tuple(map(each, inputs)), {name: each(given) for name, given in keywords.items()}
     except (RuntimeError, OverflowError, TypeError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
@@ -168,12 +173,21 @@ def _is_input(leaf: object) -> bool:
     return isinstance(leaf, Typed) or (is_shape(leaf) and len(leaf) > 0)
 
 
-def _why(model: nn.Module, tape: Tape, error: BaseException) -> str:
+def _why(model: nn.Module, tape: Tape, error: BaseException, *, real: bool) -> str:
     where = f"module {tape.failed!r}" if tape.failed else f"{type(model).__name__}.forward"
-    what = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if not real and tape.running.removeprefix("aten::") in KEPT:
+        return (
+            f"{tape.running} in {where} needs the values of a tensor, and a trace has only shapes: "
+            "--keep assumes that every candidate is kept, --real runs on values"
+        )
+    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    what = said.split(". ")[0].split(", but there was no")[0]  # torch goes on with advice on its compiler
     text = f"the forward raised {type(error).__name__} in {where}: {what}"
-    hints = ("meta", "incompatible tensor type", "data-dependent")
-    if isinstance(error, NotImplementedError | RuntimeError) and any(h in str(error).lower() for h in hints):
-        at = f"{tape.running} " if tape.running else ""
-        text += f" ({at}needs the values of a tensor, and a trace has only shapes; --real runs on values)"
+    without_values = isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
+    if not real and without_values:
+        text += f" ({tape.running or 'it'} may need the values of a tensor: --real runs on values)"
     return text
+
+
+_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data")
+"""What PyTorch's messages have in them where a tensor's values are missing."""

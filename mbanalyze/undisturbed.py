@@ -6,8 +6,9 @@ import operator
 import random
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -25,9 +26,10 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """On leaving, `model` is as it was, and so are the random states of torch, NumPy and Python.
 
     Put back are mode, parameters and buffers (which tensor each is, its shape, gradient and flags), hooks,
-    attributes, and to any depth the dicts, lists, sets, deques, plain objects and torch generators that
-    attributes hold. Not put back is what else a forward may change: an array's content, a class, a file.
-    Inside, autocast and the fused attention path are off: both change which operators run.
+    attributes, and to any depth the dicts, lists, sets, deques, plain objects and random generators that
+    attributes hold. Not put back is what else a forward may change: an array's content, a slot, a class, a
+    cache outside the module, a file.
+    Inside, autocast, the fused attention path and compilation are off: they change which operators run.
     """
     modules = list(model.modules())
     contents = _Contents(modules)
@@ -45,6 +47,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.random.fork_rng(devices=devices))
         for device in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(device, enabled=False))
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         torch.backends.mha.set_fastpath_enabled(False)
         yield
 
@@ -60,7 +64,7 @@ class _Contents:
     def __init__(self, modules: list[nn.Module]) -> None:
         self._empty: list[Any] = []  # most are: hooks that nobody registered
         self._filled: list[tuple[Any, Any]] = []
-        self._generators: list[tuple[torch.Generator, Tensor]] = []
+        self._generators: list[Callable[[], object]] = []
         left: list[Any] = []
         for module in modules:
             self._look(module.__dict__, left)
@@ -75,7 +79,12 @@ class _Contents:
             elif isinstance(thing, tuple):
                 left += thing
             elif isinstance(thing, torch.Generator):
-                self._generators.append((thing, thing.get_state()))
+                self._generators.append(partial(thing.set_state, thing.get_state()))
+            elif isinstance(thing, random.Random):
+                self._generators.append(partial(thing.setstate, thing.getstate()))
+            elif "numpy" in sys.modules and isinstance(thing, sys.modules["numpy"].random.Generator):
+                bits = thing.bit_generator
+                self._generators.append(partial(setattr, bits, "state", bits.state))
             elif isinstance(getattr(thing, "__dict__", None), dict):
                 left.append(thing.__dict__)
 
@@ -100,8 +109,8 @@ class _Contents:
                 continue  # a set filled again might have another order
             container.clear()
             container.update(content) if isinstance(container, dict | set) else container.extend(content)
-        for generator, state in self._generators:
-            generator.set_state(state)
+        for put_back in self._generators:
+            put_back()
 
 
 def _same(container: Any, content: Any) -> bool:
@@ -128,7 +137,7 @@ class _Tensor:
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = tensor
-        self._grad = tensor.grad
+        self._grad = tensor.grad if tensor.is_leaf else None  # torch warns of asking others
         self._was = _state(tensor)
 
     def restore(self) -> None:
@@ -142,7 +151,7 @@ class _Tensor:
             tensor.data = view
         if tensor.requires_grad != requires_grad:
             tensor.requires_grad_(requires_grad)
-        if tensor.grad is not self._grad:
+        if tensor.is_leaf and tensor.grad is not self._grad:
             tensor.grad = self._grad
 
 
@@ -154,5 +163,5 @@ def _state(tensor: Tensor) -> tuple[Any, ...]:
         tensor.stride(),
         tensor.dtype,
         tensor.requires_grad,
-        id(tensor.grad),
+        id(tensor.grad) if tensor.is_leaf else None,
     )

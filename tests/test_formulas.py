@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from witness import loops_conv, loops_conv_transpose
@@ -130,12 +133,45 @@ def test_matrix_products() -> None:
     assert cost(Op("", "matmul", (a, b, bias), (out,))).flops == 2 * 120 + 30
 
 
-@pytest.mark.parametrize("kind", ELEMENTWISE)
-def test_elementwise_kinds(kind: str) -> None:
-    """Each costs what its table says for every output element, and nothing else."""
+def test_elementwise_kinds() -> None:
+    """Each costs what the convention's table says for every output element, and nothing else."""
+    table = (Path(__file__).parents[1] / "docs/convention.md").read_text()
+    rows = re.findall(r"^\| (`.*?`) \| 0 \| (\d+) an element\s*\|", table, re.MULTILINE)
+    said = {kind.strip("` "): int(flops) for kinds, flops in rows for kind in kinds.split(",")}
     x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
 
-    assert cost(Op("", kind, (x,), (y,))).flops == 6 * ELEMENTWISE[kind]
+    assert {kind: cost(Op("", kind, (x,), (y,))).flops for kind in ELEMENTWISE} == {
+        kind: 6 * said[kind] for kind in ELEMENTWISE
+    }
+
+
+@pytest.mark.parametrize(
+    ("mistaken", "said"),
+    [
+        (lambda op: op.nothing, "the formula for mylib::wrong raised AttributeError: "),
+        (lambda op: 3, "the formula for mylib::wrong raised TypeError: "),
+        (lambda op: (0, "x"), "the formula for mylib::wrong gave 0 and 'x', not two whole numbers"),
+    ],
+)
+def test_a_formula_that_gives_no_counts(mistaken: Callable[[Op], tuple[int, int]], said: str) -> None:
+    """The error says whose it is."""
+    formula("mylib::wrong")(mistaken)
+    try:
+        with pytest.raises(FormulaError, match=said):
+            cost(Op("", "mylib::wrong", (), (Value("activation", 0, (7,)),)))
+    finally:
+        del ARITHMETIC["mylib::wrong"]
+
+
+def test_a_formula_of_products() -> None:
+    """What multiplies and accumulates has activations, as a matrix product has."""
+    formula("mylib::product")(lambda op: (30, 60))
+    try:
+        counted = cost(Op("", "mylib::product", (), (Value("activation", 0, (7,)),)))
+    finally:
+        del ARITHMETIC["mylib::product"]
+
+    assert (counted.macs, counted.activations) == (30, 7)
 
 
 def test_registering_a_formula() -> None:

@@ -69,9 +69,21 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     # 2 x 4 sums more
     "addmm": (lambda: Run(torch.addmm), ((2, 4), (2, 3), (3, 4)), 24, 48 + 8),
     "baddbmm": (lambda: Run(torch.baddbmm), ((5, 2, 4), (5, 2, 3), (5, 3, 4)), 120, 240 + 40),
+    # both matrices scaled, and added; nothing of the first where it is scaled by nothing
+    "scaled baddbmm": (
+        lambda: Run(lambda a, b, c: torch.baddbmm(a, b, c, alpha=2, beta=3)),
+        ((5, 2, 4), (5, 2, 3), (5, 3, 4)), 120, 240 + 3 * 40,
+    ),
+    "addmm of nothing": (
+        lambda: Run(lambda a, b, c: torch.addmm(a, b, c, beta=0)), ((2, 4), (2, 3), (3, 4)), 24, 48,
+    ),
+    # no operator of its own: one product
+    "tensordot": (lambda: Run(lambda a, b: torch.tensordot(a, b, dims=1)), ((2, 3), (3, 4)), 24, 48),
     "addmv": (lambda: Run(torch.addmv), ((2,), (2, 3), (3,)), 6, 12 + 2),
     # b i j k: 2 x 3 x 4 x 5
     "einsum": (lambda: Run(lambda a, b: torch.einsum("bij,bjk->bik", a, b)), ((2, 3, 4), (2, 4, 5)), 120, 240),
+    # a diagonal of 4 summed
+    "einsum trace": (lambda: Run(lambda a: torch.einsum("ii->", a)), ((4, 4),), 0, 3),
     # nothing is summed: 3 x 4 multiplications
     "einsum outer": (lambda: Run(lambda a, b: torch.einsum("i,j->ij", a, b)), ((3,), (4,)), 0, 12),
     # i j k = 2 x 3 x 4, then i k l = 2 x 4 x 5
@@ -88,13 +100,13 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     "attention causal": (
         lambda: sdpa(is_causal=True), ((1, 2, 6, 8),) * 3, 72 * 16, 144 * 16 + 72 * 6,
     ),
+    # a mask and a scale for each score more
+    "attention with dropout": (
+        lambda: sdpa(dropout_p=0.5), ((1, 2, 4, 8), (1, 2, 6, 8), (1, 2, 6, 8)), 48 * 16, 96 * 16 + 48 * 8,
+    ),
     # 4 heads of queries, 2 of keys and values
     "attention grouped-query": (
         lambda: sdpa(enable_gqa=True), ((1, 4, 3, 8), (1, 2, 5, 8), (1, 2, 5, 8)), 60 * 16, 120 * 16 + 60 * 6,
-    ),
-    # in: 5 x 12 x 36; 5 x 5 scores in 3 heads, 4 + 4 products; out: 5 x 12 x 12
-    "multi-head attention": (
-        lambda: Run(lambda m, x: m(x, x, x)[0]), (), 0, 0,
     ),
     # one step: (3 + 4) x 16 weights, 32 biases, 4 units of 22; 5 steps of 2 sequences
     "lstm": (lambda: nn.LSTM(3, 4), ((5, 2, 3),), 10 * 112, 10 * (224 + 32 + 88)),
@@ -109,15 +121,25 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     "lstm cell": (lambda: nn.LSTMCell(3, 4), ((2, 3),), 2 * 112, 2 * (224 + 32 + 88)),
     "gru cell": (lambda: nn.GRUCell(3, 4), ((2, 3),), 2 * 84, 2 * (168 + 24 + 68)),
     "embedding": (lambda: nn.Embedding(100, 8), (ints(2, 5),), 0, 0),
+    # 3 bags of 4 rows of 8: 3 additions each; a division for the mean; 4 weights
+    "embedding bag": (lambda: nn.EmbeddingBag(100, 8, mode="sum"), (ints(3, 4),), 0, 24 * 3),
+    "embedding bag mean": (lambda: nn.EmbeddingBag(100, 8), (ints(3, 4),), 0, 24 * 4),
+    "embedding bag weighted": (
+        lambda: nn.EmbeddingBag(100, 8, mode="sum"), (ints(3, 4), None, torch.ones(3, 4)), 0, 24 * (3 + 4),
+    ),
     # 24 elements: 5 of statistics and scaling, and scale and shift
     "layer norm": (lambda: nn.LayerNorm(4), ((2, 3, 4),), 0, 7 * 24),
     "layer norm alone": (lambda: nn.LayerNorm(4, elementwise_affine=False), ((2, 3, 4),), 0, 5 * 24),
     "group norm": (lambda: nn.GroupNorm(2, 4), ((1, 4, 3, 3),), 0, 7 * 36),
     "instance norm": (lambda: nn.InstanceNorm2d(4), ((1, 4, 3, 3),), 0, 5 * 36),
+    "instance norm of kept statistics": (
+        lambda: nn.InstanceNorm2d(4, track_running_stats=True), ((1, 4, 3, 3),), 0, 2 * 36,
+    ),
     "rms norm": (lambda: nn.RMSNorm(4), ((2, 3, 4),), 0, 4 * 24),
     "batch norm": (lambda: nn.BatchNorm2d(4), ((1, 4, 3, 3),), 0, 2 * 36),
     # the weight of 12 is made anew (4 each), then a product of 12 and a bias of 3
     "weight norm": (lambda: parametrizations.weight_norm(nn.Linear(4, 3)), ((1, 4),), 12, 4 * 12 + 24 + 3),
+    "randomised relu": (nn.RReLU, ((2, 3),), 0, 12),
     "gelu": (nn.GELU, ((2, 3),), 0, 30),
     "gelu by tanh": (lambda: nn.GELU("tanh"), ((2, 3),), 0, 54),
     "glu": (nn.GLU, ((2, 6),), 0, 30),
@@ -131,6 +153,15 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     "adaptive max pool": (lambda: nn.AdaptiveMaxPool2d(3), ((1, 2, 7, 7),), 0, 2 * (81 - 9)),
     # 36 outputs of 4 neighbours: 4 products, 3 sums
     "bilinear interpolation": (lambda: nn.Upsample(size=6, mode="bilinear"), ((1, 1, 3, 3),), 0, 36 * 7),
+    # 6 to 2 each way: 2 neighbours become 6, so 36; to 12, none more than 2
+    "antialiased interpolation": (
+        lambda: Run(lambda x: functional.interpolate(x, size=(2, 2), mode="bilinear", antialias=True)),
+        ((1, 1, 6, 6),), 0, 4 * 71,
+    ),
+    "antialiased enlargement": (
+        lambda: Run(lambda x: functional.interpolate(x, size=(12, 12), mode="bilinear", antialias=True)),
+        ((1, 1, 6, 6),), 0, 144 * 7,
+    ),
     "nearest interpolation": (lambda: nn.Upsample(size=6), ((1, 1, 3, 3),), 0, 0),
     # 6 to 2 and 6 to 1
     "sum along": (lambda: Run(lambda x: x.sum(1)), ((2, 3),), 0, 4),
@@ -148,6 +179,14 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     "selection": (lambda: Run(lambda x: x[ints(5)]), ((7, 3),), 0, 0),
     # 4 rows of 3 are added somewhere
     "scattered sum": (lambda: Run(lambda x, y: x.index_add(0, ints(4), y)), ((7, 3), (4, 3)), 0, 12),
+    # one number, added at 4 rows of 3
+    "scattered number": (
+        lambda: Run(lambda x: x.index_put((ints(4),), torch.tensor(1.0), accumulate=True)), ((7, 3),), 0, 12,
+    ),
+    # windows of 3 x 3 are laid out, and summed where they were: 9 elements of 2 channels at 4 places
+    "unfold": (lambda: nn.Unfold(3), ((1, 2, 4, 4),), 0, 0),
+    "fold": (lambda: nn.Fold((4, 4), 3), ((1, 18, 4),), 0, 72),
+    "draw": (lambda: Run(lambda x: x + torch.randn(2, 3)), ((2, 3),), 0, 6 + 6),
     "masked fill": (lambda: Run(lambda x: x.masked_fill(x > 0, 0.0)), ((2, 3),), 0, 6),
     "pixel shuffle": (lambda: nn.PixelShuffle(2), ((1, 4, 3, 3),), 0, 0),
     # 16 values, 4 halvings, 5 flops
@@ -164,7 +203,6 @@ HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {
     # each of 4 columns: 2 comparisons for the smallest of 3, 2 for the largest
     "extremes": (lambda: Run(lambda x: torch.aminmax(x, dim=0)), ((3, 4),), 0, 4 * (2 + 2)),
 }  # fmt: skip
-del HAND["multi-head attention"]
 
 
 @pytest.mark.parametrize("name", HAND)
@@ -231,6 +269,17 @@ def test_a_packed_sequence_costs_its_steps() -> None:
     assert count(Net(), (7, 3)).totals.macs == 7 * 112
 
 
+def test_dropout_between_layers() -> None:
+    """In training, 2 of 3 layers pass on 10 steps of 4 units both ways: a mask and a scale each."""
+    lstm = nn.LSTM(3, 4, num_layers=3, bidirectional=True, dropout=0.5)
+    inference, training = (count(lstm, (5, 2, 3), mode=mode).totals for mode in ("eval", "train"))
+    layer = count(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (1, 5, 8), mode="train")
+
+    assert inference.flops is not None
+    assert training.flops == inference.flops + 2 * 10 * 2 * 2 * 4
+    assert layer.complete
+
+
 def test_training_mode_counts_what_runs_then() -> None:
     """Batch norm takes statistics, dropout drops; the module is as it was."""
     net = nn.Sequential(nn.BatchNorm2d(4), nn.Dropout())
@@ -246,8 +295,8 @@ def test_training_mode_counts_what_runs_then() -> None:
 
 ELSEWHERE = {
     "conv", "linear", "matmul", "global_avg_pool", "adaptive_avg_pool", "mean", "avg_pool", "copy", "pad",
-    "batch_norm_training", "dropout", "scatter", "roll", "flip", "repeat", "where", "triangle", "unfold",
-    "random", "shuffle", "nonzero",
+    "batch_norm_training", "dropout", "scatter", "roll", "flip", "repeat", "where", "triangle", "shuffle",
+    "nonzero", "roi_align", "non_maximum_suppression",
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import resource
 import subprocess
 import sys
@@ -24,10 +26,13 @@ WITH_TORCHVISION = (str(Path(__file__).parent / "launch.py"),)
 NETS = str(DATA / "nets.py")
 
 
-def launch(*arguments: str, how: tuple[str, ...] = ("-m", "mbanalyze")) -> subprocess.CompletedProcess[str]:
+def launch(
+    *arguments: str, how: tuple[str, ...] = ("-m", "mbanalyze"), **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The command line as a process."""
     command = [sys.executable, *how, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    env = {**os.environ, **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -124,6 +129,24 @@ def test_building_draws_no_weights() -> None:
     assert report.totals.params == 64 * 4096 * 4096 == 1_073_741_824
     # in KiB: the weights would take 4 GiB
     assert grown < 300 * 1024
+
+
+def test_what_is_computed_from_weights_is_not_filled_either() -> None:
+    """Weights drawn, scaled and halved; they would take 2 GiB and 1."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    report = count(f"{NETS}:scaled", (1, 4096))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+
+    assert (report.totals.params, report.dtype, report.notes) == (32 * 4096 * 4096, "float16", ())
+    assert grown < 300 * 1024
+
+
+def test_drawing_until_all_is_well_ends() -> None:
+    """Memory that nobody wrote to holds anything: here what never is well."""
+    ran = launch("report", f"{NETS}:truncated", "--input", "1,300", MALLOC_PERTURB_="129")
+
+    assert ran.returncode == 0
+    assert "note:" not in ran.stdout
 
 
 def test_building_leaves_the_random_state() -> None:
@@ -280,6 +303,56 @@ class TestStates:
             script = torch.jit.script(nn.Linear(2, 2))
         with pytest.raises(TraceError, match="a TorchScript module hides its operators"):
             count(script, (1, 2))
+
+
+def test_what_a_forward_keeps_elsewhere_works_afterwards() -> None:
+    """A constant in a cache of its own can be used where gradients are wanted."""
+
+    @functools.cache
+    def steps(n: int) -> Tensor:
+        return torch.arange(n).float()
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.fc(x) * steps(3)
+            return out
+
+    net = Net()
+    count(net, (1, 3))
+    net(torch.ones(1, 3)).sum().backward()
+
+    assert net.fc.bias.grad is not None
+    assert torch.equal(net.fc.bias.grad, torch.arange(3.0))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "message"),
+    [
+        ((1, 3, 8, 8), {}, r"an input is a shape in parentheses, such as \(1, 3, 8, 8\)"),
+        ((), {"kwargs": 3}, "kwargs is a dict of what the forward takes by name, not 3"),
+        ((), {"kwargs": {"input": (1, -3)}}, r"an input shape is whole numbers above 0, not \(1, -3\)"),
+    ],
+)
+def test_inputs_that_are_none(inputs: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
+    """One line that says what an input is."""
+    with pytest.raises(InputError, match=message):
+        count(nn.ReLU(), *inputs, **options)
+
+
+def test_a_published_input_follows_the_options() -> None:
+    """Of channels and image size; there is no resolution of 0."""
+    timm()
+
+    assert subject("timm:resnet18", in_chans=1).inputs == ((1, 1, 224, 224),)
+    assert subject("timm:vit_tiny_patch16_224", img_size=384).inputs == ((1, 3, 384, 384),)
+    with pytest.raises(InputError, match="resolution must be a whole number above 0, not 0"):
+        subject("timm:resnet18", resolution=0)
+    with pytest.raises(SourceError, match=r"^timm:resnet18\.bogus: Invalid pretrained tag"):
+        subject("timm:resnet18.bogus")
 
 
 def test_strict_fails_on_what_is_not_counted() -> None:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from witness import other_counts, timm, torchvision
+from witness import detectors, other_counts, timm, torchvision
 
 from mbanalyze import count
 from mbanalyze.report import Row
 from mbanalyze.sources import subject
+from mbanalyze.trace import TraceError
 
 VIDEO_FRAMES = 16
 
@@ -282,17 +283,46 @@ def test_operators_are_those_of_a_real_run(name: str) -> None:
     assert "run on real tensors" in real.notes
 
 
-def test_a_detector_says_where_it_stops() -> None:
-    """Non-maximum suppression needs values: the error names the module and the operator."""
-    torchvision()
-    from mbanalyze.trace import TraceError
+# those of one stage, whose published count is that of keeping all
+@pytest.mark.parametrize("name", ["retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn"])
+def test_detectors_cost_what_torchvision_publishes(name: str) -> None:
+    """Every candidate is kept, and the report says so; without that it stops and says where."""
+    weights = detectors().models.get_model_weights(name)
+    report = count(f"torchvision:{name}", (1, 3, 800, 800), keep=True)
+
+    assert report.totals.macs is not None
+    assert round(report.totals.macs / 1e9, 3) == next(iter(weights)).meta["_ops"]
+    assert report.complete
+    assert report.notes == ("assumed to keep every candidate: index, where, torchvision::nms",)
+    with pytest.raises(TraceError, match=r"^aten::index in .* --keep assumes that every candidate is kept"):
+        count(f"torchvision:{name}", (1, 3, 800, 800))
+
+
+def test_what_detectors_do_to_boxes() -> None:
+    """Regions are aligned: 60 outputs of 4 samples of 4 neighbours; 5 boxes suppressed: 10 pairs."""
+    detectors()
+    operators = torch.ops.torchvision
+
+    class Boxes(nn.Module):
+        def forward(self, image: Tensor, rois: Tensor) -> Any:
+            regions = operators.roi_align(image, rois, 1.0, 2, 2, 2, False)
+            return regions, operators.nms(rois[:, 1:], rois[:, 0], 0.5)
+
+    report = count(Boxes(), (1, 3, 8, 8), (5, 5), keep=True)
+
+    # sorting 5 scores takes 3 comparisons each
+    assert [row.cost.flops for row in report.rows] == [60 * (2 * 16 - 1), 10 * 13 + 5 * (3 + 3)]
+
+
+def test_what_depends_on_values_says_where_it_stops() -> None:
+    """The error names the module and the operator; kept, all candidates go on."""
 
     class Detector(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return x[x > 0.5]
 
     net = nn.Sequential(nn.Conv2d(3, 4, 1), Detector())
-    with pytest.raises(TraceError, match=r"in module '1': .*aten::index needs the values of a tensor"):
+    with pytest.raises(TraceError, match=r"^aten::index in module '1' needs the values of a tensor"):
         count(net, (1, 3, 4, 4))
     kept = count(net, (1, 3, 4, 4), keep=True)
 

@@ -35,11 +35,29 @@ def torchvision() -> ModuleType:
     """
     tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
     if tried.returncode != 0:
-        torch.library.define("torchvision::nms", "(Tensor a) -> Tensor")
+        torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
         torch.library.define("torchvision::qnms", "(Tensor a) -> Tensor")
     import torchvision
 
     return torchvision  # type: ignore[no-any-return]
+
+
+@functools.cache
+def detectors() -> ModuleType:
+    """torchvision, whose detectors run: where its compiled part is missing, the operators' shapes stand in."""
+    package = torchvision()
+    from torchvision import extension
+
+    if not extension._has_ops():
+        schema = "(Tensor input, Tensor rois, float scale, int h, int w, int sampling_ratio, bool aligned)"
+        torch.library.define("torchvision::roi_align", f"{schema} -> Tensor")
+
+        @torch.library.register_fake("torchvision::roi_align")  # type: ignore[untyped-decorator]
+        def roi_align(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
+            return image.new_empty((rois.shape[0], image.shape[1], h, w))
+
+        extension._has_ops = lambda: True
+    return package
 
 
 @functools.cache

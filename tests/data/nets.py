@@ -134,3 +134,26 @@ def turned() -> nn.Module:
     net = nn.Linear(512, 256, bias=False)
     net.weight = nn.Parameter(weights)
     return net
+
+
+def scaled() -> nn.Module:
+    """Half a billion parameters, drawn and scaled, then in half precision."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.ParameterList(torch.randn(4096, 4096) * 0.02 for _ in range(32))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for weight in self.weights:
+                x = x @ weight
+            return x
+
+    return Scaled().half()
+
+
+def truncated() -> nn.Module:
+    """A maker that draws again until all weights are small enough."""
+    net = nn.Linear(300, 300)
+    nn.init.trunc_normal_(net.weight, std=0.02)
+    return net
