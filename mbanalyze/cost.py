@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from numbers import Integral
-from typing import Literal, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
 Shape = tuple[int, ...]
 Role = Literal["activation", "weight", "buffer"]
@@ -54,8 +54,7 @@ def canonical(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
     return tuple(stride if m else 0 for m, stride in zip(moves, strides, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A tensor as an operator sees it.
 
     Attributes:
@@ -129,7 +128,10 @@ class Op:
 
     def attribute(self, name: str) -> Attribute | None:
         """The setting called `name`, or None when this operator has none."""
-        return dict(self.attributes).get(name)
+        for known, setting in self.attributes:
+            if known == name:
+                return setting
+        return None
 
     @property
     def groups(self) -> int:

@@ -369,33 +369,46 @@ def _checked(kind: str, counted: Formula) -> Formula:
     return formula
 
 
+def _distinct(operands: tuple[Value, ...]) -> list[Value]:
+    """`operands` without those that are the same elements as an earlier one; sizes may be arrays."""
+    if len({(value.role, value.number) for value in operands}) == len(operands):
+        return list(operands)
+    return [value for i, value in enumerate(operands) if not any(_same(value, v) for v in operands[:i])]
+
+
 def _same(a: Value, b: Value) -> bool:
-    """Whether two operands are the same elements; sizes may be arrays."""
     if a is b or (a.role, a.number, len(a.shape)) != (b.role, b.number, len(b.shape)):
         return a is b
     differs = [m != n for m, n in zip((*a.shape, a.offset), (*b.shape, b.offset), strict=True)]
     return not any(map(anywhere, differs)) and a.strides == b.strides
 
 
+def _selected(op: Op, table: Value) -> int:
+    """Elements that an operator reads of its first operand."""
+    if op.kind in GATHERS:
+        return min(table.size, op.output[0].size)
+    if op.kind == "embedding_bag":
+        return min(table.size, prod(op.operands[1].shape) * op.output[0].shape[-1])
+    return table.size
+
+
 def cost(op: Op) -> Cost:
     """What `op` costs; macs, flops and activations are None when its kind has no formula."""
     formula = ARITHMETIC.get(op.kind)
     macs, flops = formula(op) if formula else (None, None)
-    read = [value for i, value in enumerate(op.operands) if not any(_same(value, v) for v in op.operands[:i])]
-    writes = sum(value.size for value in op.output)
-    sizes = [value.size for value in (*read, *op.output)]
-    if op.kind in GATHERS:
-        sizes[0] = min(sizes[0], op.output[0].size)
-    if op.kind == "embedding_bag":
-        sizes[0] = min(sizes[0], prod(op.operands[1].shape) * op.output[0].shape[-1])
-    moved = [(size, value.itemsize) for size, value in zip(sizes, (*read, *op.output), strict=True)]
-    return Cost(
-        params=op.params,
-        macs=macs,
-        flops=flops,
-        activations=writes if op.kind in PRODUCTS or anywhere(macs) else 0 if formula else None,
-        reads=sum(sizes[: len(read)]),
-        writes=writes,
-        fixed=sum(size for size, itemsize in moved if itemsize),
-        fixed_bytes=sum(size * itemsize for size, itemsize in moved if itemsize),
-    )
+    reads = writes = fixed = fixed_bytes = 0
+    for i, value in enumerate(_distinct(op.operands)):
+        size = value.size if i else _selected(op, value)
+        reads += size
+        if value.itemsize:
+            fixed += size
+            fixed_bytes += size * value.itemsize
+    for value in op.output:
+        size = value.size
+        writes += size
+        if value.itemsize:
+            fixed += size
+            fixed_bytes += size * value.itemsize
+    products = op.kind in PRODUCTS or anywhere(macs)
+    activations = writes if products else 0 if formula else None
+    return Cost(op.params, macs, flops, activations, reads, writes, fixed, fixed_bytes)

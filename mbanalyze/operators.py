@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from math import prod
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,13 +15,12 @@ from mbanalyze.calls import Arguments, handed
 from mbanalyze.cost import Attribute
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """One ATen call, recognised: its kind, what it reads in the order of our signature, its settings."""
 
     kind: str
     operands: tuple[Tensor, ...]
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = MappingProxyType({})
 
 
 Rule = Callable[[Arguments], Sighting | None]

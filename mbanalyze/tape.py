@@ -148,7 +148,8 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """What a call on real tensors returns; constants that a module may keep are ordinary tensors."""
         if call.mutable:
             self._saved += [(t.detach(), t.clone()) for t in call.written(bound, kwargs)]
-        with torch.inference_mode(mode=any(t.is_inference() for t in given)):
+        constant = not self._real and not any(t.is_inference() for t in given)
+        with torch.inference_mode(mode=not constant):
             return func(*args, **kwargs)
 
     def _lacks_values(self, given: tuple[Tensor, ...]) -> bool:

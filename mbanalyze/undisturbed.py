@@ -6,7 +6,7 @@ import operator
 import random
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 _CONTAINERS = (dict, list, set, deque)
 _OPAQUE = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType, str, bytes, int, float, type(None))
-_USUAL = frozenset({dict, OrderedDict, list})
-_PLAIN = frozenset({bool, int, float, str, type(None), Tensor, nn.Parameter, FunctionType})
+_USUAL = frozenset({dict, OrderedDict, list, set})
+_ORDERED = _USUAL - {set}
 
 
 @contextmanager
@@ -65,19 +65,18 @@ class _Contents:
         self._empty: list[Any] = []  # most are: hooks that nobody registered
         self._filled: list[tuple[Any, Any]] = []
         self._generators: list[Callable[[], object]] = []
+        self._opaque: set[type] = set()
         left: list[Any] = []
         for module in modules:
             self._look(module.__dict__, left)
         seen: set[int] = set()
         while left:
             thing = left.pop()
-            if isinstance(thing, _OPAQUE) or id(thing) in seen:
+            if id(thing) in seen:
                 continue
             seen.add(id(thing))
             if isinstance(thing, _CONTAINERS):
                 self._look(thing, left)
-            elif isinstance(thing, tuple):
-                left += thing
             elif isinstance(thing, torch.Generator):
                 self._generators.append(partial(thing.set_state, thing.get_state()))
             elif isinstance(thing, random.Random):
@@ -89,14 +88,22 @@ class _Contents:
                 left.append(thing.__dict__)
 
     def _look(self, container: Any, left: list[Any]) -> None:
-        """Remember what is in `container`, and leave the containers there for later."""
+        """Remember what is in `container`, and leave what may change there for later."""
         self._filled.append((container, container.copy()))
-        for value in container.values() if isinstance(container, dict) else container:
+        self._leave(container.values() if isinstance(container, dict) else container, left)
+
+    def _leave(self, values: Iterable[Any], left: list[Any]) -> None:
+        opaque = self._opaque
+        for value in values:
             kind = type(value)
-            if kind in _PLAIN:
+            if kind in opaque:
                 continue
             if kind in _USUAL and not value:
                 self._empty.append(value)
+            elif issubclass(kind, _OPAQUE):
+                opaque.add(kind)
+            elif issubclass(kind, tuple):
+                self._leave(value, left)
             else:
                 left.append(value)
 
@@ -105,7 +112,7 @@ class _Contents:
         for container in filter(None, self._empty):
             container.clear()
         for container, content in self._filled:
-            if type(container) not in _USUAL and _same(container, content):
+            if type(container) not in _ORDERED and _same(container, content):
                 continue  # a set filled again might have another order
             container.clear()
             container.update(content) if isinstance(container, dict | set) else container.extend(content)
