@@ -20,6 +20,7 @@ class Call:
         qualified: with the library in front, as in `aten::relu`.
         mutable: whether it writes to an argument.
         has_out: whether it is handed the tensors for its outputs.
+        views: whether it returns views of its first argument, and does not write; some copy if they must.
         composite: whether PyTorch itself writes it in other operators.
         places_nothing: whether it takes no device to put its outputs on.
     """
@@ -31,6 +32,8 @@ class Call:
         self.name = self.qualified.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable
         self.kind = self.name.removesuffix("_") if self.mutable else self.name
+        returns = [returned.alias_info for returned in schema.returns]
+        self.views = bool(returns) and all(alias and not alias.is_write for alias in returns)
         self.composite: bool = func._can_decompose()  # noqa: SLF001 (as above)
         read = [argument for argument in schema.arguments if not argument.is_out]
         self.has_out = len(read) < len(schema.arguments)
@@ -73,14 +76,3 @@ def handed(arguments: Iterable[Any]) -> tuple[Tensor, ...]:
         elif isinstance(argument, list | tuple):
             found += handed(argument)
     return tuple(found)
-
-
-_CALLS: dict[int, Call] = {}
-
-
-def call_of(func: Any) -> Call:
-    """How `func`, an overload, is called."""
-    call = _CALLS.get(id(func))
-    if call is None:
-        call = _CALLS[id(func)] = Call(func)
-    return call

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from numbers import Integral
+from operator import attrgetter
 from typing import Literal, NamedTuple, TypeGuard
 
 Shape = tuple[int, ...]
@@ -232,7 +233,16 @@ class Cost:
 
 def total(costs: list[Cost]) -> Cost:
     """The sum of `costs`, zero in everything when there are none."""
-    return sum(costs[1:], costs[0]) if costs else Cost()
+    return Cost(*map(_sum, zip(*map(_counts, costs), strict=True))) if costs else Cost()  # type: ignore[arg-type]
+
+
+_counts = attrgetter("params", "macs", "flops", "activations", "reads", "writes", "fixed", "fixed_bytes")
+
+
+def _sum(counts: tuple[Count, ...]) -> Count:
+    """The sum of what is known; unknown where nothing is."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def si(count: int) -> str:

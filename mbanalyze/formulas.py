@@ -8,7 +8,7 @@ record, so that no formula can forget them. Sizes by letter: `n` batch,
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere, is_shape
@@ -369,10 +369,10 @@ def _checked(kind: str, counted: Formula) -> Formula:
     return formula
 
 
-def _distinct(operands: tuple[Value, ...]) -> list[Value]:
+def _distinct(operands: tuple[Value, ...]) -> Sequence[Value]:
     """`operands` without those that are the same elements as an earlier one; sizes may be arrays."""
-    if len({(value.role, value.number) for value in operands}) == len(operands):
-        return list(operands)
+    if len(operands) < 2 or len({value[:2] for value in operands}) == len(operands):
+        return operands
     return [value for i, value in enumerate(operands) if not any(_same(value, v) for v in operands[:i])]
 
 

@@ -35,11 +35,16 @@ def _reads(kind: str, *names: str) -> Rule:
     return rule
 
 
+def _with_bias(call: Arguments) -> tuple[Tensor, ...]:
+    bias = call["bias"]
+    return (call["input"], call["weight"]) if bias is None else (call["input"], call["weight"], bias)
+
+
 def _conv(transposed: bool | None) -> Rule:
     """A convolution; None: the call's own `transposed` argument tells."""
 
     def rule(call: Arguments) -> Sighting:
-        operands = handed([call["input"], call["weight"], call["bias"]])
+        operands = _with_bias(call)
         is_transposed = call["transposed"] if transposed is None else transposed
         return Sighting("conv", operands, {"transposed": True} if is_transposed else {})
 
@@ -305,8 +310,8 @@ def _index_put(call: Arguments) -> Sighting:
 
 
 def _batch_norm(call: Arguments) -> Sighting:
-    names = ("input", "weight", "bias", "running_mean", "running_var")
-    operands = handed([call[name] for name in names])
+    five = call["input"], call["weight"], call["bias"], call["running_mean"], call["running_var"]
+    operands = tuple([value for value in five if value is not None])
     if not call["training"]:
         return Sighting("batch_norm", operands)
     affine = handed([call["weight"], call["bias"]])
@@ -347,7 +352,6 @@ def _antialiased(support: int) -> Rule:
 
 
 _ONE_KIND = {
-    "linear": ("linear",),
     "matmul": ("matmul", "mm", "bmm", "mv", "dot", "vdot"),
     "mul": ("mul", "multiply", "outer", "ger"),
     "pow": ("pow", "float_power"),
@@ -445,6 +449,7 @@ RULES: dict[str, Rule] = {
     **{name: _reads(kind) for kind, names in _ONE_KIND.items() for name in names},
     **{f"conv{d}d": _conv(transposed=False) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": _conv(transposed=True) for d in (1, 2, 3)},
+    "linear": lambda call: Sighting("linear", _with_bias(call)),
     "convolution": _conv(transposed=None),
     "_convolution": _conv(transposed=None),
     "addmm": _scaled("mat1", "mat2", "self"),

@@ -7,6 +7,7 @@ then torch answers, or complains. Shapes, strides and dtypes are those of torch'
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import prod
 from typing import Any
 
 import torch
@@ -29,11 +30,10 @@ def _copy(given: Tensor) -> Tensor:
     return torch.empty_strided(given.shape, given.stride(), dtype=given.dtype, device=_META)
 
 
-def _packed(*given: Tensor | None) -> bool:
-    """Whether all are contiguous and floating, of one dtype; what is None does not matter."""
+def _alike(*given: Tensor | None) -> bool:
+    """Whether all are floating and of one dtype; what is None does not matter."""
     dtypes = {t.dtype for t in given if t is not None}
-    (dtype,) = dtypes if len(dtypes) == 1 else (torch.bool,)
-    return dtype.is_floating_point and all(t.is_contiguous() for t in given if t is not None)
+    return len(dtypes) == 1 and dtypes.pop().is_floating_point
 
 
 def _recurrent(call: Arguments) -> tuple[Tensor, ...]:
@@ -77,7 +77,7 @@ def _conv(call: Arguments) -> Tensor | None:
 
 def _linear(call: Arguments) -> Tensor | None:
     given, weight, bias = call["input"], call["weight"], call["bias"]
-    if weight.dim() != 2 or not _packed(given, weight, bias) or given.shape[-1:] != weight.shape[1:]:
+    if weight.dim() != 2 or not _alike(given, weight, bias) or given.shape[-1:] != weight.shape[1:]:
         return None
     if bias is not None and bias.shape != weight.shape[:1]:
         return None
@@ -119,7 +119,7 @@ def _avg_pool(call: Arguments) -> Tensor | None:
 
 def _pooled(call: Arguments, dilation: list[int]) -> Tensor | None:
     image = call["self"]
-    if image.dim() != 4 or not _packed(image):
+    if image.dim() != 4 or not image.is_floating_point() or not image.is_contiguous():
         return None
     kernel, pads, holes = _each(call["kernel_size"], 2), _each(call["padding"], 2), _each(dilation, 2)
     steps = _each(call["stride"] or kernel, 2)
@@ -136,14 +136,21 @@ def _pooled(call: Arguments, dilation: list[int]) -> Tensor | None:
 
 
 def _adaptive(call: Arguments) -> Tensor | None:
-    image, size = call["self"], call["output_size"]
-    fits = len(size) == 2 and image.dim() == 4 and min(image.shape) > 0 and _packed(image)
+    image, size = call["self"], list(call["output_size"])
+    laid_out = size == [1, 1] or (
+        image.is_contiguous() and not image.is_contiguous(memory_format=torch.channels_last)
+    )
+    fits = len(size) == 2 and image.dim() == 4 and min(image.shape) > 0 and laid_out
+    if not image.is_floating_point():
+        return None
     return _blank(image, (*image.shape[:2], *size)) if fits else None
 
 
 def _mean(call: Arguments) -> Tensor | None:
     given, dims = call["self"], call.get("dim")
-    if not dims or not given.dim() or not _packed(given) or call["dtype"] is not None:
+    if not dims or not given.dim() or call["dtype"] is not None:
+        return None
+    if not given.is_floating_point() or not given.is_contiguous():
         return None
     gone = {d % given.dim() for d in dims}
     if len(gone) < len(dims):
@@ -155,8 +162,10 @@ def _mean(call: Arguments) -> Tensor | None:
 
 def _cat(call: Arguments) -> Tensor | None:
     parts, dim = call["tensors"], call["dim"]
-    if not parts or not _packed(*parts):
+    if not parts or not _alike(*parts):
         return None
+    if parts[0].dim() in (4, 5) and not all(part.is_contiguous() for part in parts):
+        return None  # images may be laid out channels last
     first = list(parts[0].shape)
     if not 0 <= dim < len(first) or any(len(part.shape) != len(first) or not part.numel() for part in parts):
         return None
@@ -179,22 +188,23 @@ def _like(call: Arguments) -> Tensor | None:
 
 
 def _layout(call: Arguments) -> Tensor | None:
-    """A tensor like the first, which need not be contiguous but fills its memory."""
+    """A tensor with the sizes of the first, its dimensions in the same order in memory, and no gaps."""
     given = call["self"]
-    return _copy(given) if given.is_floating_point() and _is_dense(given) else None
+    return _ordered(given) if given.is_floating_point() else None
 
 
-def _is_dense(given: Tensor) -> bool:
-    """Whether the elements, in some order of the dimensions, lie one after the other."""
+def _ordered(given: Tensor) -> Tensor | None:
     if given.is_contiguous():
-        return True
-    expected = 1
-    for stride, n in sorted(zip(given.stride(), given.shape, strict=True)):
-        if n != 1:
-            if stride != expected:
-                return False
-            expected *= n
-    return True
+        return _copy(given)
+    strides = given.stride()
+    order = [d for d, n in enumerate(given.shape) if n != 1]
+    if len({strides[d] for d in order}) < len(order) or not all(strides[d] for d in order):
+        return None  # repeated, or in windows that overlap
+    dense, step = [1] * len(strides), 1
+    for d in sorted(order, key=strides.__getitem__):
+        dense[d] = step
+        step *= given.shape[d]
+    return torch.empty_strided(given.shape, dense, dtype=given.dtype, device=_META)
 
 
 def _channels(call: Arguments) -> Tensor | None:
@@ -205,7 +215,12 @@ def _channels(call: Arguments) -> Tensor | None:
         one_each = call.get(name)
         if one_each is not None and one_each.shape != channels:
             return None
-    return _like(call) if channels and channels[0] % call.get("num_groups", 1) == 0 else None
+    if not channels or channels[0] % call.get("num_groups", 1):
+        return None
+    dtype = given.dtype
+    if not dtype.is_floating_point or not given.is_contiguous():
+        return None
+    return torch.empty(given.shape, dtype=dtype, device=_META)
 
 
 def _last(call: Arguments) -> Tensor | None:
@@ -253,18 +268,67 @@ def _of_two(call: Arguments) -> Tensor | None:
     left, right = call["self"], call["other"]
     if not isinstance(right, Tensor):
         return _layout(call) if isinstance(right, int | float) else None
-    if left.dtype != right.dtype or not left.is_floating_point():
+    dtype, shape = left.dtype, _broadcast(left.shape, right.shape)
+    if right.dtype is not dtype or not dtype.is_floating_point or shape is None:
         return None
-    if left.shape == right.shape and left.stride() == right.stride():
-        return _layout(call)
-    if not (left.is_contiguous() and right.is_contiguous()):
+    if left.is_contiguous() and right.is_contiguous():
+        return torch.empty(shape, dtype=dtype, device=_META)
+    # the first operand decides how the result is laid out, but for dimensions along which it is repeated
+    if left.shape == shape:
+        return _ordered(left)
+    return _ordered(right) if right.shape == shape and sum([n != 1 for n in left.shape]) < 2 else None
+
+
+def _compared(call: Arguments) -> Tensor | None:
+    given, other = call["self"], call["other"]
+    if isinstance(other, Tensor) or not given.is_contiguous():
         return None
-    shape = _broadcast(left.shape, right.shape)
-    return None if shape is None else _blank(left, shape)
+    return _blank(given, given.shape, torch.bool)
+
+
+def _filled(call: Arguments) -> Tensor | None:
+    """A tensor like the first, where the mask fits it."""
+    given = call["self"]
+    fits = given.is_contiguous() and _broadcast(call["mask"].shape, given.shape) == given.shape
+    return _like(call) if fits and isinstance(call["value"], int | float) else None
+
+
+def _indexed(call: Arguments) -> Tensor | None:
+    """Rows of a table."""
+    table, (index, *more) = call["self"], call["indices"]
+    if more or index is None or index.dtype != torch.int64 or not table.is_contiguous():
+        return None
+    return _blank(table, (*index.shape, *table.shape[1:]))
+
+
+def _reshaped(call: Arguments) -> Tensor | None:
+    """A copy, where no view has these sizes."""
+    given, sizes = call["self"], call["shape"]
+    if given.is_contiguous() or not given.numel():
+        return None
+    try:
+        view: Tensor = given.view(sizes)
+    except RuntimeError:
+        known = prod([n for n in sizes if n != -1])
+        fits = known and given.numel() % known == 0 and min(sizes) >= -1
+        return _blank(given, [n if n != -1 else given.numel() // known for n in sizes]) if fits else None
+    return view
 
 
 def _roll(call: Arguments) -> Tensor | None:
     return _like(call) if call["dims"] else None
+
+
+def _contiguous(call: Arguments) -> Tensor | None:
+    given: Tensor = call["self"]
+    if call["memory_format"] not in (0, torch.contiguous_format):  # 0 where the caller leaves it out
+        return None
+    return given if given.is_contiguous() else _blank(given, given.shape)
+
+
+def _dropout(call: Arguments) -> Tensor | None:
+    given: Tensor = call["input"]
+    return None if call["train"] else given
 
 
 _UNARY = (
@@ -288,6 +352,13 @@ INSTEAD: dict[str, Rule] = {
     "mean": _mean,
     "cat": _cat,
     "roll": _roll,
+    "contiguous": _contiguous,
+    "reshape": _reshaped,
+    "index": _indexed,
+    "masked_fill": _filled,
+    "copy_": _in_place,
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), _compared),
+    "dropout": _dropout,
     **dict.fromkeys(_UNARY, _layout),
     **dict.fromkeys(("softmax", "log_softmax"), _like),
     "batch_norm": _channels,

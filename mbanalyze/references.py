@@ -87,13 +87,20 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         off["weights_backbone"] = None
     _refuse("torchvision", options, ("weights", "weights_backbone"))
 
+    def fits(weights: Any) -> bool:
+        """Whether the model that is built takes the images that these weights were published for."""
+        least = weights.meta.get("min_size")
+        crop = getattr(weights.transforms, "keywords", {}).get("crop_size")
+        return bool(least != (crop, crop) or crop == options.get("image_size", 224))
+
     def published(batch: int, side: int | None) -> Input | None:
         weights = models.get_model_weights(name)
-        best = getattr(weights, "DEFAULT", None) or next(iter(weights), None)
+        known = [*filter(None, [getattr(weights, "DEFAULT", None)]), *weights]
+        best = next(filter(fits, known), None) or next(iter(known), None)
         if best is None:
             return None
         settings = getattr(best.transforms, "keywords", {})
-        size = side or settings.get("crop_size") or settings.get("resize_size")
+        size = side or options.get("image_size") or settings.get("crop_size") or settings.get("resize_size")
         kind = getattr(getattr(best.transforms, "func", None), "__name__", "")
         if size is None or kind not in ("ImageClassification", "SemanticSegmentation", "VideoClassification"):
             return None

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _DisableTorchDispatch
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from mbanalyze.calls import Arguments, Call, call_of, handed
+from mbanalyze.calls import Arguments, Call, handed
 from mbanalyze.cost import Op
 from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.leaves import Leaf, leaf_of
 from mbanalyze.operators import RULES, Sighting, is_free, is_question
 from mbanalyze.outputs import INSTEAD, KEPT
 from mbanalyze.values import Values
+
+_CALLS: dict[int, Call] = {}
+"""The address of an overload -> how it is called."""
 
 
 class AnotherThreadError(RuntimeError):
@@ -83,7 +88,32 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 paths.pop()
 
         attributed.__wrapped__ = forward  # type: ignore[attr-defined]  # modules look at each other's signatures
-        module.__dict__["forward"] = attributed
+        leaf = leaf_of(module) if self._instead and not self._real else None
+        module.__dict__["forward"] = self._answered(module, path, leaf, attributed) if leaf else attributed
+
+    def _answered(
+        self, module: nn.Module, path: str, leaf: Leaf, attributed: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """The forward of a module that calls one operator, which is answered at once if it can be."""
+        paths, thread = self._path, self._thread
+
+        def answered(*args: Any, **kwargs: Any) -> Any:
+            if len(args) != 1 or kwargs or type(args[0]) is not Tensor or threading.get_ident() != thread:
+                return attributed(*args, **kwargs)
+            called = leaf(module, args[0])
+            if called is None:
+                return attributed(*args)
+            func, arguments = called
+            paths.append(path)
+            try:
+                with _DisableTorchDispatch():  # the tape itself, which would note how the answer is made
+                    made = self._answer(_CALLS.get(id(func)) or self._met(func), func, arguments)
+            finally:
+                paths.pop()
+            return attributed(*args) if made is None else made
+
+        answered.__wrapped__ = attributed  # type: ignore[attr-defined]  # as above
+        return answered
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
@@ -98,9 +128,51 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        call = _CALLS.get(id(func)) or self._met(func)
+        if args and not kwargs and not self._real:
+            made = self._answer(call, func, args)
+            if made is not None:
+                return made
+        return self._run(call, func, args, kwargs or {})
+
+    def _met(self, func: Any) -> Call:
         if isinstance(func, HigherOrderOperator):
             raise NotImplementedError(f"the operator {func} hides what it runs")
-        call, kwargs = call_of(func), kwargs or {}
+        call = _CALLS[id(func)] = Call(func)
+        return call
+
+    def _answer(self, call: Call, func: Any, args: tuple[Any, ...]) -> Any:
+        """What a call returns on a tensor without data, if it is a view or a rule says so; else None."""
+        first = args[0] if isinstance(args[0], Tensor) else next(iter(handed(args)), None)
+        if first is None or not self._lacks_values(handed(args) if not first.is_meta else (first,)):
+            return None
+        shortcut = self._instead.get(call.name)
+        if shortcut:
+            bound = call.bind(args, {})
+            made = shortcut(bound)
+            if (made is first and not call.mutable) or (
+                made is not None and call.views and self._values.same_memory(made, first)
+            ):
+                self.free[call.kind] += 1
+            elif made is not None:
+                self._note(call, bound, (), made if isinstance(made, tuple) else (made,))
+            if made is not None:
+                return made
+        if not first.is_meta:
+            return None
+        if not call.views:
+            return None
+        result = func(*args)
+        if self._values.same_memory(result if isinstance(result, Tensor) else result[0], first):
+            self.free[call.kind] += 1
+        elif call.kind in RULES:
+            self._note(call, call.bind(args, {}), (first,), handed((result,)))
+        else:
+            return None
+        return result
+
+    def _run(self, call: Call, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The same for any call."""
         bound = call.bind(args, kwargs)
         given = call.handed(bound)
         if is_free(call.kind, bound) or not (given or call.kind in RULES):

@@ -80,7 +80,7 @@ def trace(
     model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     if isinstance(model, torch.jit.ScriptModule):
         raise TraceError("a TorchScript module hides its operators: give the module that it was made from")
-    modules = dict(model.named_modules())
+    modules = _modules(model)
     params = _params(modules)
     lazy = [name for name, param in params.items() if is_lazy(param)]
     if lazy:
@@ -91,7 +91,7 @@ def trace(
         raise TraceError(str(error)) from error
     tape = Tape(values, real=real, keep=keep, shortcuts=shortcuts)
     try:
-        with _LOCK, undisturbed(model), tape.restoring():
+        with _LOCK, undisturbed(modules.values()), tape.restoring():
             for path, module in modules.items():
                 # not `eval()`, which a module may have made do more
                 module.__dict__["training"] = mode == "train"
@@ -106,11 +106,27 @@ def trace(
     return Trace(tuple(tape.ops), dict(tape.free), values.unread(), tuple(tape.assumed))
 
 
+def _modules(model: nn.Module) -> dict[str, nn.Module]:
+    """As `named_modules` has them."""
+    found: dict[str, nn.Module] = {}
+    seen: set[int] = set()
+
+    def visit(path: str, module: nn.Module) -> None:
+        seen.add(id(module))
+        found[path] = module
+        for name, child in module.__dict__["_modules"].items():  # asking the module itself is slow
+            if child is not None and id(child) not in seen:
+                visit(f"{path}.{name}" if path else name, child)
+
+    visit("", model)
+    return found
+
+
 def _params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     """As `named_parameters` has them."""
     first: dict[int, tuple[str, nn.Parameter]] = {}
     for path, module in modules.items():
-        for name, param in module._parameters.items():  # noqa: SLF001 (theirs is slow)
+        for name, param in module.__dict__["_parameters"].items():
             if param is not None:
                 first.setdefault(id(param), (f"{path}.{name}" if path else name, param))
     return dict(first.values())
@@ -118,9 +134,12 @@ def _params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
 
 def _begin(inputs: Any, values: Values, *, real: bool) -> Any:
     """`inputs`, without their data unless `real`: the first activations."""
-    for tensor in tensors(inputs):
+
+    def begun(tensor: Tensor) -> Tensor:
         values.begin(tensor)
-    return tree_map_only(Tensor, lambda t: (t if real else values.twin(t)).detach(), inputs)
+        return (tensor if real else values.twin(tensor)).detach()
+
+    return tree_map_only(Tensor, begun, inputs)
 
 
 def tensors(tree: Any) -> tuple[Tensor, ...]:
@@ -161,7 +180,7 @@ def as_inputs(
         return torch.rand(shape, generator=generator).to(dtype)
 
     def each(given: Any) -> Any:
-        return tree_map(made, given, is_leaf=_is_input)
+        return made(given) if _is_input(given) else tree_map(made, given, is_leaf=_is_input)
 
     try:
         return tuple(map(each, inputs)), {name: each(given) for name, given in keywords.items()}

@@ -93,6 +93,11 @@ class Values:
         source = self._source(tensor, "activation")
         return any(source is self._source(other) for other in of)
 
+    @staticmethod
+    def same_memory(a: Tensor, b: Tensor) -> bool:
+        """Whether one is a view of the other, or of what it is a view of."""
+        return a.untyped_storage()._cdata == b.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+
     def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int]:
         """`tensors` as an operator sees them, and the learned scalars among them that nothing read before."""
         values, owned = [], 0

@@ -14,7 +14,7 @@ from witness import detectors, other_counts, timm, torchvision
 from mbanalyze import count
 from mbanalyze.report import Row
 from mbanalyze.sources import subject
-from mbanalyze.trace import TraceError
+from mbanalyze.trace import Trace, TraceError, as_inputs, trace
 
 VIDEO_FRAMES = 16
 
@@ -31,6 +31,14 @@ def _weights(kind: str) -> Iterator[Any]:
         for weight in models.get_model_weights(name):
             if getattr(getattr(weight.transforms, "func", None), "__name__", "") == kind:
                 yield pytest.param(name, weight, id=f"{name}-{weight.name}")
+
+
+def names(package: str) -> list[str]:
+    """Every classification network of torchvision; the sample of timm's."""
+    if package == "timm":
+        return [f"timm:{name}" for name in TIMM]
+    models = torchvision().models
+    return [f"torchvision:{name}" for name in models.list_models(module=models)]
 
 
 def image(weight: Any) -> tuple[int, int]:
@@ -260,6 +268,26 @@ def seen(row: Row) -> tuple[Any, ...]:
     """An operator but for strides."""
     shapes = [(v.role, v.number, v.shape, v.itemsize) for v in (*row.op.operands, *row.op.output)]
     return row.op.path, row.op.kind, shapes, row.op.params, row.op.attributes
+
+
+def traced_both_ways(reference: str, **options: Any) -> tuple[Trace, Trace]:
+    """With shortcuts and without."""
+    chosen = subject(reference, **options)
+    module = chosen.build()
+    inputs, keywords = as_inputs(module, chosen.inputs, chosen.keywords)
+    fast, slow = (trace(module, *inputs, keywords=keywords, shortcuts=on) for on in (True, False))
+    return fast, slow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*names("torchvision"), *names("timm")])
+def test_shortcuts_change_nothing(name: str) -> None:
+    """The operators, their shapes, strides and types, what was free and what was unused, as torch has them."""
+    fast, slow = traced_both_ways(name)
+
+    assert [pair for pair in zip(fast.ops, slow.ops, strict=True) if pair[0] != pair[1]][:1] == []
+    assert [op.operator for op in fast.ops] == [op.operator for op in slow.ops]
+    assert (fast.free, fast.unused_params) == (slow.free, slow.unused_params)
 
 
 @pytest.mark.slow
