@@ -302,17 +302,38 @@ def _indexed(call: Arguments) -> Tensor | None:
 
 
 def _reshaped(call: Arguments) -> Tensor | None:
-    """A copy, where no view has these sizes."""
-    given, sizes = call["self"], call["shape"]
-    if given.is_contiguous() or not given.numel():
+    """A view, or a copy where no view has these sizes."""
+    given, sizes = call["self"], list(call["shape"])
+    elements = given.numel()
+    known = prod([n for n in sizes if n != -1])
+    if given.is_contiguous() or not elements or not known or elements % known or sizes.count(-1) > 1:
         return None
-    try:
-        view: Tensor = given.view(sizes)
-    except RuntimeError:
-        known = prod([n for n in sizes if n != -1])
-        fits = known and given.numel() % known == 0 and min(sizes) >= -1
-        return _blank(given, [n if n != -1 else given.numel() // known for n in sizes]) if fits else None
-    return view
+    sizes = [elements // known if n == -1 else n for n in sizes]
+    if prod(sizes) != elements or _is_view(given, sizes):
+        return None
+    return _blank(given, sizes)
+
+
+def _is_view(given: Tensor, sizes: list[int]) -> bool:
+    """Whether a view of `given` has these sizes: each run of dimensions that lie packed is cut up by itself."""
+    runs: list[int] = []
+    step = None
+    for n, stride in zip(reversed(given.shape), reversed(given.stride()), strict=True):
+        if n == 1:
+            continue
+        if stride == step:
+            runs[-1] *= n
+        else:
+            runs.append(n)
+        step = n * stride
+    left = 1
+    for n in reversed(sizes):
+        if left == 1 and n != 1:
+            left = runs.pop(0)
+        if left % n:
+            return False
+        left //= n
+    return True
 
 
 def _roll(call: Arguments) -> Tensor | None:

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.cost import Role, Value, canonical
+from mbanalyze.cost import Role, Shape, Value
 
 
-@dataclass(slots=True)
 class _Source:
     """What values are counted as: an activation, a stored constant, or one parameter.
 
     Attributes:
         number: -1 until something reads or writes it.
         param: the parameter, until something reads it.
-        start, stop: the bytes between which a parameter lies that shares its storage with others.
+        start, stop: the bytes between which a parameter lies, where that is not the whole storage.
+        storage: where it is; alive, so that its address stays its own.
         seen: the tensor through which it was looked at last.
         value: what that one is, as long as nobody writes.
     """
 
-    role: Role
-    number: int = -1
-    param: nn.Parameter | None = None
-    start: int = 0
-    stop: int = 0
-    seen: Tensor | None = None
-    value: Value | None = None
+    __slots__ = ("number", "param", "role", "seen", "start", "stop", "storage", "value")
+
+    def __init__(self, role: Role, seen: Tensor, param: nn.Parameter | None = None) -> None:
+        self.storage = seen.untyped_storage()
+        self.role = role
+        self.number = -1
+        self.param = param
+        self.start = self.stop = 0
+        self.seen = seen
+        self.value: Value | None = None
 
 
 class InterleavedError(ValueError):
@@ -50,12 +52,9 @@ class Values:
         self._sources: dict[int, _Source] = {}
         self._shared: dict[int, list[_Source]] = {}
         self._twins: dict[tuple[int, torch.dtype], Tensor] = {}
-        self._alive: list[torch.UntypedStorage] = []  # so that no address is used twice
         for param in params.values():
-            storage = param.untyped_storage()
-            key = storage._cdata  # noqa: SLF001 (a meta tensor's only address)
-            self._alive.append(storage)
-            source = _Source("weight", -1, param)
+            key = param.untyped_storage()._cdata  # noqa: SLF001 (a meta tensor's only address)
+            source = _Source("weight", param, param)
             if param.storage_offset():
                 source.start, source.stop = _extent(param)
             if self._sources.setdefault(key, source) is not source:
@@ -128,7 +127,7 @@ class Values:
 
     def forget(self, tensor: Tensor) -> None:
         """`tensor` looks into its memory in another way than before."""
-        self._source(tensor).seen = None
+        self._source(tensor).value = None
 
     def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
         """`tensors` as an operator leaves them: they hold what they did not before."""
@@ -157,7 +156,6 @@ class Values:
     def _alias(self, twin: Tensor, source: _Source, of: int) -> None:
         """What is in `twin` is known for what is in the storage `of`."""
         storage = twin.untyped_storage()
-        self._alive.append(storage)
         self._sources[storage._cdata] = source  # noqa: SLF001 (as above)
         if of in self._shared:
             self._shared[storage._cdata] = self._shared[of]  # noqa: SLF001 (as above)
@@ -171,8 +169,7 @@ class Values:
         return self._sources.get(key) or self._new(tensor, key, role)
 
     def _new(self, tensor: Tensor, key: int, role: Role) -> _Source:
-        self._alive.append(tensor.untyped_storage())
-        source = self._sources[key] = _Source(role)
+        source = self._sources[key] = _Source(role, tensor)
         return source
 
     def _look(self, tensor: Tensor, source: _Source) -> Value:
@@ -188,10 +185,15 @@ class Values:
             source.number,
             shape,
             offset - source.start // dtype.itemsize if source.start else offset,
-            None if tensor.is_contiguous() else canonical(shape, tensor.stride()),
+            None if tensor.is_contiguous() else _canonical(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
         return value
+
+
+def _canonical(shape: Shape, strides: Shape) -> Shape:
+    """`cost.canonical` of what is not contiguous, sooner."""
+    return tuple([stride if n != 1 else 0 for n, stride in zip(shape, strides, strict=True)])
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:
