@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-fast check lint format clean
+.PHONY: help report reports test test-fast benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,6 +31,9 @@ test: $(VENV)/installed-test ## Run every test
 
 test-fast: $(VENV)/installed-test ## Run the tests for a working day
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+benchmark: $(VENV)/installed-benchmark ## Time counting beside other counters (some minutes); writes benchmarks/DATE.md
+	$(BIN)/python -m benchmarks
 
 check: lint test ## Lint, types, and every test
 
@@ -57,4 +60,9 @@ $(VENV)/installed: pyproject.toml constraints.txt
 $(VENV)/installed-test: $(VENV)/installed
 	@echo "installing the test extra"
 	@$(INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
+	@echo "installing the counters to compare with"
+	@$(INSTALL) --requirement benchmarks/requirements.txt
 	@touch $@

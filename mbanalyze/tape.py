@@ -23,6 +23,8 @@ from mbanalyze.operators import RULES, Sighting, is_free, is_question
 from mbanalyze.outputs import INSTEAD, KEPT
 from mbanalyze.values import Values
 
+_META = torch.device("meta")
+
 _CALLS: dict[int, Call] = {}
 """The address of an overload -> how it is called."""
 
@@ -95,22 +97,28 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, module: nn.Module, path: str, leaf: Leaf, attributed: Callable[..., Any]
     ) -> Callable[..., Any]:
         """The forward of a module that calls one operator, which is answered at once if it can be."""
-        paths, thread = self._path, self._thread
+        thread = self._thread
+        ops, free, values = self.ops, self.free, self._values
 
         def answered(*args: Any, **kwargs: Any) -> Any:
-            if len(args) != 1 or kwargs or type(args[0]) is not Tensor or threading.get_ident() != thread:
+            given = args[0] if len(args) == 1 and not kwargs else None
+            if type(given) is not Tensor or not given.is_meta or threading.get_ident() != thread:
                 return attributed(*args, **kwargs)
-            called = leaf(module, args[0])
-            if called is None:
-                return attributed(*args)
-            func, arguments = called
-            paths.append(path)
-            try:
+            run = leaf(module, given)
+            if run is None:
+                return attributed(given)
+            name, kind, operands, attributes, sizes = run
+            if not kind:
+                free[name] += 1
+                return given
+            if sizes is None:
+                made = given
+            else:
                 with _DisableTorchDispatch():  # the tape itself, which would note how the answer is made
-                    made = self._answer(_CALLS.get(id(func)) or self._met(func), func, arguments)
-            finally:
-                paths.pop()
-            return attributed(*args) if made is None else made
+                    made = torch.empty(sizes, dtype=given.dtype, device=_META)
+            read, params = values.read(operands)
+            ops.append(Op(path, kind, read, values.write((made,)), params, attributes, name))
+            return made
 
         answered.__wrapped__ = attributed  # type: ignore[attr-defined]  # as above
         return answered

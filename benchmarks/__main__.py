@@ -1,0 +1,159 @@
+"""Measures, and writes `benchmarks/DATE.md`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from torch import nn
+
+import mbanalyze
+from benchmarks import timing
+from benchmarks.peers import PEERS, ours, versions
+from mbanalyze.output import write
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from witness import timm, torchvision  # noqa: E402 (the tests' way to import them beside a torch that is not theirs)
+
+MODELS = (
+    *("mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_x1_0", "squeezenet1_0"),
+    *("resnet50", "vit_b_16", "swin_t", "convnext_tiny"),
+)
+SIDES = (224, 512)
+ROUNDS = 7
+HUNDRED = 100
+
+BILLION = """
+import sys, time
+import torch
+sys.path.insert(0, {tests!r})
+from witness import torchvision
+make = torchvision().models.VisionTransformer
+shape = dict(image_size=224, patch_size=14, num_layers=36, num_heads=20, hidden_dim=1600, mlp_dim=6400)
+if {how!r} == "count":
+    import mbanalyze
+    from mbanalyze.sources import Building, Subject
+start = time.perf_counter()
+if {how!r} == "count":
+    subject = Subject("ViT", {{}}, ((1, 3, 224, 224),), Building("ViT", lambda: make(**shape)))
+    params = subject.report().totals.params
+else:
+    params = sum(p.numel() for p in make(**shape).parameters())
+seconds = time.perf_counter() - start
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(seconds, peak, params)
+"""
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, the first column to the left."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def network(name: str, side: int) -> nn.Module:
+    """One of torchvision's, for images of `side` pixels each way."""
+    options = {"image_size": side} if name.startswith("vit") else {}
+    made: nn.Module = torchvision().models.get_model(name, weights=None, **options)
+    return made.eval()
+
+
+def against_peers() -> str:
+    """Every model at every size, with each counter."""
+    rows, errors = [], dict[str, str]()
+    for side in SIDES:
+        for name in track(MODELS, f"{side} px", transient=True):
+            timed = timing.counters(network(name, side), side, {"mbanalyze": ours, **PEERS}, ROUNDS)
+            mine = timed.pop("mbanalyze")
+            errors |= {f"{peer} on {name}": t.error for peer, t in timed.items() if t.error}
+            fastest = min((t for t in timed.values() if not t.error), key=lambda t: t.median)
+            cells = ["-" if t.error else f"{1e3 * t.median:.0f}" for t in timed.values()]
+            ratio = f"**{fastest.median / mine.median:.1f}**"
+            fvcore = timed["fvcore"]
+            to_fvcore = "-" if fvcore.error else f"{fvcore.median / mine.median:.0f}"
+            own = f"{1e3 * mine.median:.2f} ± {100 * mine.noise:.0f} %"
+            rows.append([f"{name}, {side} px", own, ratio, to_fvcore, *cells])
+    header = ["milliseconds", "mbanalyze", "fastest peer / ours", "fvcore / ours", *PEERS]
+    failed = "\n".join(f"- {who}: {why}" for who, why in errors.items())
+    return f"{table(header, rows)}\n\nFailed:\n\n{failed or '- none'}"
+
+
+def starting() -> str:
+    """A closed form as a whole process, beside importing torch."""
+    commands = {
+        "`mbanalyze report mobilenet_v2`": ["-m", "mbanalyze", "report", "mobilenet_v2"],
+        '`python -c "import torch"`': ["-c", "import torch"],
+    }
+    timed = timing.processes(commands, ROUNDS)
+    report, torch_alone = timed.values()
+    rows = [[name, f"{t.median:.3f}", f"{100 * t.noise:.0f} %"] for name, t in timed.items()]
+    share = f"The report takes {report.median / torch_alone.median:.2f} of the import."
+    return f"{table(['process', 'seconds', 'noise'], rows)}\n\n{share}"
+
+
+def growing() -> str:
+    """With resolution and batch: counting should not notice."""
+    module = network("mobilenet_v2", 224)
+    shapes = [(1, 3, 224, 224), (1, 3, 1024, 1024), (256, 3, 224, 224)]
+    work = {"x".join(map(str, s)): lambda s=s: mbanalyze.count(module, s).totals.macs for s in shapes}
+    timed = timing.alternating(work, 5 * ROUNDS)
+    rows = [[name, f"{1e3 * t.median:.2f}", f"{100 * t.noise:.0f} %"] for name, t in timed.items()]
+    return table(["mobilenet_v2 on", "milliseconds", "noise"], rows)
+
+
+def billion() -> str:
+    """A vision transformer of a billion parameters, from its factory to its totals, and made with its weights."""
+    rows = []
+    for how, what in (("count", "factory to totals"), ("construct", "constructed with its weights")):
+        code = BILLION.format(tests=str(HERE.parent / "tests"), how=how)
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+        seconds, peak, params = ran.stdout.split()
+        rows.append([what, f"{int(params):,}", f"{float(seconds):.2f}", f"{int(peak) / 1024**2:.2f}"])
+    return table(["ViT of 36 layers", "params", "seconds", "peak GiB, torch included"], rows)
+
+
+def hundred() -> str:
+    """A hundred of timm's models, made and counted."""
+    known = timm().list_models()
+    chosen = known[:: len(known) // HUNDRED][:HUNDRED]
+    start, incomplete = time.perf_counter(), []
+    for name in track(chosen, "timm", transient=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not mbanalyze.count(f"timm:{name}").complete:
+                incomplete.append(name)
+    seconds = time.perf_counter() - start
+    return f"{len(chosen)} models in {seconds:.1f} s; incomplete: {', '.join(incomplete) or 'none'}."
+
+
+def main() -> None:
+    """Measure everything, one thing at a time."""
+    torchvision()
+    date = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    machine = f"{os.cpu_count()} CPUs, {platform.machine()}, {platform.system()}"
+    sections = {
+        "From a module to its totals": against_peers(),
+        "Start-up": starting(),
+        "Growth": f"{growing()}\n\n{billion()}",
+        "A hundred timm models": hundred(),
+    }
+    packages = ", ".join(f"{name} {version}" for name, version in versions().items())
+    text = f"# Benchmark, {date}\n\n`make benchmark` wrote this on {machine}, {torch.get_num_threads()} threads; {packages}.\n"
+    text += f"Medians of {ROUNDS} alternating rounds in one process; noise is half the distance between the quartiles.\n"
+    text += "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())
+    write(HERE / f"{date}.md", text)
+    sys.stderr.write(f"wrote {HERE.name}/{date}.md\n")
+
+
+if __name__ == "__main__":
+    main()
