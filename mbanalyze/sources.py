@@ -108,19 +108,21 @@ class Subject:
         mode: Mode = "eval",
         real: bool = False,
         keep: bool = False,
+        shortcuts: bool = True,
     ) -> Report:
         """The report: in closed form where there is one, unless `trace` or what only a trace can do.
 
         Args:
             dtype: what an element is taken to be in bytes; by default float32, or a traced module's own.
-            mode, real, keep: as in `trace.trace`.
+            mode, real, keep, shortcuts: as in `trace.trace`.
 
         Raises:
             ReportError: unknown dtype.
             ShapeError, TraceError: the input does not fit the network.
         """
         if self.spec is None or trace or mode != "eval" or real or keep:
-            return self.traced(self.build(filled=real), dtype, mode=mode, real=real, keep=keep)
+            settings: dict[str, Any] = {"mode": mode, "real": real, "keep": keep, "shortcuts": shortcuts}
+            return self.traced(self.build(filled=real), dtype, **settings)
         ops = self.spec.ops(batch=self.inputs[0][0])
         return Report(
             self.name,
@@ -140,13 +142,15 @@ class Subject:
         mode: Mode = "eval",
         real: bool = False,
         keep: bool = False,
+        shortcuts: bool = True,
     ) -> Report:
         """The report of tracing `module`, which `build` made; arguments as in `report`."""
         from mbanalyze import trace
 
         inputs, keywords = trace.as_inputs(module, self.inputs, self.keywords, real=real)
         own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
-        seen = trace.trace(module, *inputs, keywords=keywords, mode=mode, real=real, keep=keep)
+        settings: dict[str, Any] = {"mode": mode, "real": real, "keep": keep, "shortcuts": shortcuts}
+        seen = trace.trace(module, *inputs, keywords=keywords, **settings)
         notes = [self.build.note] if self.build.note else []
         notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
         if seen.assumed:
@@ -178,7 +182,8 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
             `dtype` (what an element is taken to be where bytes are asked for); `batch`, for architectures and
             published inputs; `trace=True` to run the real module on shapes instead of the closed form; and for
             what is traced `kwargs` (a dict of what its forward takes by name), `mode="train"`, `real=True`
-            (run on values, not only on shapes) and `keep=True` (see `trace.trace`).
+            (run on values, not only on shapes), `keep=True`, and `shortcuts=False`, which takes torch's own word
+            for every shape and changes nothing but the time (see `trace.trace`).
 
     Raises:
         SourceError, OptionError, InputError: `what`, `options` or `inputs` make no model.
@@ -188,7 +193,7 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
     >>> count("mobilenet_v2", alpha=0.75, resolution=192).totals.macs
     153941888
     """
-    names = ("trace", "dtype", "mode", "real", "keep")
+    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts")
     settings = {name: options.pop(name) for name in names if name in options}
     return subject(what, *inputs, **options).report(**settings)
 

@@ -34,16 +34,13 @@ def undisturbed(modules: Collection[nn.Module]) -> Iterator[None]:
     cache outside the module, a file.
     Inside, autocast, the fused attention path and compilation are off: they change which operators run.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # what a trace makes stays until it ends
-    contents = _Contents(modules)
-    tensors = _Tensors(modules)
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
-        stack.callback(gc.enable if collecting else gc.disable)
-        stack.callback(contents.restore)
-        stack.callback(tensors.restore)
+        stack.callback(gc.enable if gc.isenabled() else gc.disable)
+        gc.disable()  # what a trace makes stays until it ends
+        stack.callback(_Contents(modules).restore)
+        stack.callback(_Tensors(modules).restore)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast_attention)
         stack.callback(random.setstate, random.getstate())
         if "numpy" in sys.modules:

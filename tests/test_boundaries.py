@@ -52,6 +52,31 @@ def test_a_closed_form_needs_no_torch(code: str) -> None:
     assert heavy_modules(code) == "[]"
 
 
+COMPILER = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import mbanalyze
+{code}
+print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for name in mbanalyze.archs.ARCHS: mbanalyze.count(name, trace=True)",
+        "import torch; mbanalyze.count(torch.nn.TransformerEncoderLayer(8, 2, 16), (5, 1, 8))",
+        "import torch; mbanalyze.count(torch.nn.LSTM(3, 4), (5, 1, 3))",
+    ],
+)
+def test_a_trace_leaves_the_compiler_alone(code: str) -> None:
+    """PyTorch's compiler takes a second to import; tracing does not need it."""
+    script = COMPILER.format(code=code)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("heavy", HEAVY)
 def test_the_test_above_can_fail(heavy: str) -> None:
     """It sees a heavy package that is loaded."""

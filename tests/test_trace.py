@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import itertools
 import random
 import threading
@@ -557,6 +558,80 @@ def test_overlapping_windows_share_their_elements() -> None:
     report = count(Pooled(lambda x: x.unfold(0, 3, 1) + 1), (10,))
 
     assert (report.totals.reads, report.totals.writes) == (10, 24)
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_garbage_is_collected_as_before(collecting: bool) -> None:
+    """Nothing is collected during a trace; afterwards it is as it was, also when the forward raised."""
+    before = gc.isenabled()
+    (gc.enable if collecting else gc.disable)()
+    seen: list[bool] = []
+
+    def look(x: Tensor) -> Tensor:
+        seen.append(gc.isenabled())
+        return x
+
+    try:
+        trace(Pooled(look), torch.ones(2))
+        after = gc.isenabled()
+        with pytest.raises(TraceError):
+            trace(Pooled(lambda x: x[5]), torch.ones(2))
+        assert (seen, after, gc.isenabled()) == ([False], collecting, collecting)
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+@pytest.mark.parametrize("hooked", [0, 1])
+def test_hooks_of_plain_modules_run(hooked: int) -> None:
+    """A module whose forward need not run is called all the same."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
+    net[hooked].register_forward_hook(lambda module, args, out: out + 1)
+
+    assert [op.kind for op in ops(count(net, (1, 3, 2, 2)))].count("add") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv2d(3, 4, 1), (1, 5, 2, 2)),
+        (nn.Conv2d(3, 4, 5), (1, 3, 2, 2)),
+        (nn.Linear(3, 4), (2, 5)),
+        (nn.BatchNorm2d(3), (1, 4, 2, 2)),
+        (nn.BatchNorm2d(3), (2, 3)),
+        (nn.LayerNorm(3), (2, 4)),
+    ],
+)
+def test_plain_modules_refuse_what_torch_refuses(module: nn.Module, shape: tuple[int, ...]) -> None:
+    """An input that does not fit is an error, as it is without shortcuts."""
+    for shortcuts in (True, False):
+        with pytest.raises(TraceError, match="the forward raised"):
+            trace(module, torch.empty(shape, device="meta"), shortcuts=shortcuts)
+
+
+PLAIN = [
+    *(nn.Conv2d(4, 8, k, s, p, d, g, b) for k, s, p, d, g, b in ((1, 1, 0, 1, 1, True), (3, 2, 1, 1, 4, False))),
+    *(nn.Conv2d(4, 4, 3, padding="same"), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")),
+    *(nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, track_running_stats=False)),
+    *(nn.Linear(6, 3), nn.Linear(6, 3, bias=False), nn.LayerNorm(6), nn.LayerNorm((6, 6), bias=False)),
+    *(made(inplace=on) for made in (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.Dropout) for on in (True, False)),
+    *(nn.Hardsigmoid(), nn.GELU(), nn.GELU("tanh"), nn.LayerNorm(6, elementwise_affine=False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("laid_out", ["packed", "channels last", "turned"])
+@pytest.mark.parametrize("module", PLAIN, ids=str)
+def test_plain_modules_run_one_operator(module: nn.Module, laid_out: str) -> None:
+    """The operators of a plain module are those of its forward, however the image is laid out."""
+    image = torch.empty(2, 4, 6, 6, device="meta")
+    if laid_out == "channels last":
+        image = image.to(memory_format=torch.channels_last)
+    if laid_out == "turned":
+        image = image.transpose(2, 3)
+    for mode in ("eval", "train"):
+        fast, slow = (trace(module, image, mode=mode, shortcuts=on) for on in (True, False))
+
+        assert fast == slow
+        assert [op.operator for op in fast.ops] == [op.operator for op in slow.ops]
 
 
 def test_what_is_composed_of_others_is_counted_as_those() -> None:
