@@ -136,12 +136,9 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        call = _CALLS.get(id(func)) or self._met(func)
-        if args and not kwargs and not self._real:
-            made = self._answer(call, func, args)
-            if made is not None:
-                return made
-        return self._run(call, func, args, kwargs or {})
+        call, kwargs = _CALLS.get(id(func)) or self._met(func), kwargs or {}
+        made = None if self._real else self._answer(call, func, args, kwargs)
+        return self._run(call, func, args, kwargs) if made is None else made
 
     def _met(self, func: Any) -> Call:
         if isinstance(func, HigherOrderOperator):
@@ -149,38 +146,35 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         call = _CALLS[id(func)] = Call(func)
         return call
 
-    def _answer(self, call: Call, func: Any, args: tuple[Any, ...]) -> Any:
-        """What a call returns on a tensor without data, if it is a view or a rule says so; else None."""
-        first = args[0] if isinstance(args[0], Tensor) else next(iter(handed(args)), None)
-        if first is None or not self._lacks_values(handed(args) if not first.is_meta else (first,)):
+    def _answer(self, call: Call, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call on shapes returns, if a rule says so or it is a view; else None."""
+        first = args[0] if args and isinstance(args[0], Tensor) else next(iter(handed(args)), None)
+        if first is None or not (first.is_meta or self._lacks_values(handed(args))) or call.has_out:
             return None
         shortcut = self._instead.get(call.name)
         if shortcut:
-            bound = call.bind(args, {})
+            bound = call.bind(args, kwargs)
             made = shortcut(bound)
-            if (made is first and not call.mutable) or (
-                made is not None and call.views and self._values.same_memory(made, first)
-            ):
-                self.free[call.kind] += 1
-            elif made is not None:
-                self._note(call, bound, (), made if isinstance(made, tuple) else (made,))
             if made is not None:
+                looks = call.views and self._values.same_memory(made, first)
+                if looks or (made is first and not call.mutable):
+                    self.free[call.kind] += 1
+                else:
+                    self._note(call, bound, (), made if isinstance(made, tuple) else (made,))
                 return made
-        if not first.is_meta:
+        if not call.views or not first.is_meta:
             return None
-        if not call.views:
-            return None
-        result = func(*args)
+        result = func(*args, **kwargs)
         if self._values.same_memory(result if isinstance(result, Tensor) else result[0], first):
             self.free[call.kind] += 1
         elif call.kind in RULES:
-            self._note(call, call.bind(args, {}), (first,), handed((result,)))
+            self._note(call, call.bind(args, kwargs), (first,), handed((result,)))
         else:
             return None
         return result
 
     def _run(self, call: Call, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The same for any call."""
+        """What any call returns, as torch has it."""
         bound = call.bind(args, kwargs)
         given = call.handed(bound)
         if is_free(call.kind, bound) or not (given or call.kind in RULES):
@@ -190,21 +184,18 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         apart = call.composite and call.kind not in RULES and call.qualified not in ARITHMETIC
         if apart and call.mutable:
             return self._taken_apart(func, args, kwargs)
-        shortcut = None if self._real or call.has_out else self._instead.get(call.name)
-        made = shortcut(bound) if shortcut and self._lacks_values(given) else None
-        if made is None:
-            result = self._result(func, call, bound, given, args, kwargs)
-            if not call.mutable and self._all_views(call, given, handed((result,))):
-                self._note_free(call, ())
-                return result
-            if apart:
-                return self._taken_apart(func, args, kwargs)
-            made = result
-        self._note(call, bound, given, handed((made,)))
-        return made
+        result = self._result(func, call, bound, given, args, kwargs)
+        made = handed((result,))
+        if not call.mutable and self._all_views(call, given, made):
+            self._note_free(call, ())
+        elif apart:
+            return self._taken_apart(func, args, kwargs)
+        else:
+            self._note(call, bound, given, made)
+        return result
 
     def _taken_apart(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """What a call returns whose parts are noted instead of the whole."""
+        """What a call returns, whose parts are noted instead of the whole."""
         with self:
             return func.decompose(*args, **kwargs)
 
