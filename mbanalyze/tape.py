@@ -162,7 +162,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 else:
                     self._note(call, bound, (), made if isinstance(made, tuple) else (made,))
                 return made
-        if not call.views or not first.is_meta:
+        if not (call.views and call.places_nothing and first.is_meta):
             return None
         result = func(*args, **kwargs)
         if self._values.same_memory(result if isinstance(result, Tensor) else result[0], first):
