@@ -34,6 +34,13 @@ class Building:
         self._make = make
         self._made: dict[bool, nn.Module] = {}
 
+    @classmethod
+    def done(cls, module: nn.Module) -> Building:
+        """One that is a module already."""
+        building = cls(type(module).__name__, lambda: module)
+        building._made = {False: module, True: module}
+        return building
+
     def __call__(self, *, filled: bool = False) -> nn.Module:
         """The module.
 
@@ -220,7 +227,7 @@ def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: An
     name = type(what).__name__
     if not inputs and not keywords:
         raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
-    return Subject(name, {}, _all_checked(inputs), Building(name, lambda: what), None, keywords)
+    return Subject(name, {}, _all_checked(inputs), Building.done(what), None, keywords)
 
 
 def _known(name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]) -> Subject:

@@ -98,7 +98,7 @@ def trace(
                 module.__dict__["_compiled_call_impl"] = None
                 tape.attribute(module, path)
             with torch.inference_mode():
-                args, kwargs = _begin((inputs, dict(keywords or {})), values, real=real)
+                args, kwargs = _begin(inputs, keywords or {}, values, real=real)
                 with tape:
                     model(*args, **kwargs)
     except (Exception, SystemExit) as error:
@@ -132,14 +132,19 @@ def _params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     return dict(first.values())
 
 
-def _begin(inputs: Any, values: Values, *, real: bool) -> Any:
-    """`inputs`, without their data unless `real`: the first activations."""
+def _begin(
+    inputs: tuple[Any, ...], keywords: Mapping[str, Any], values: Values, *, real: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What the forward takes, without its data unless `real`: the first activations."""
 
     def begun(tensor: Tensor) -> Tensor:
         values.begin(tensor)
         return (tensor if real else values.twin(tensor)).detach()
 
-    return tree_map_only(Tensor, begun, inputs)
+    def each(given: Any) -> Any:
+        return begun(given) if isinstance(given, Tensor) else tree_map_only(Tensor, begun, given)
+
+    return tuple(map(each, inputs)), {name: each(given) for name, given in keywords.items()}
 
 
 def tensors(tree: Any) -> tuple[Tensor, ...]:

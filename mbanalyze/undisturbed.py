@@ -47,7 +47,8 @@ def undisturbed(modules: Collection[nn.Module]) -> Iterator[None]:
             stack.callback(_restore_numpy, sys.modules["numpy"], sys.modules["numpy"].random.get_state())
         stack.enter_context(torch.random.fork_rng(devices=devices))
         for device in ("cpu", "cuda"):
-            stack.enter_context(torch.autocast(device, enabled=False))
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         torch.backends.mha.set_fastpath_enabled(False)
