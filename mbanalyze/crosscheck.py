@@ -64,7 +64,7 @@ def check(subject: Subject) -> Agreement:
         ShapeError, TraceError, SourceError: the network could not be built or run.
     """
     module = subject.build()
-    traced = subject.traced(module)
+    traced = subject.report(trace=True)
     comparisons: list[Comparison] = []
     if subject.spec is not None:
         comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))

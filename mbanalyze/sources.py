@@ -128,8 +128,7 @@ class Subject:
             ShapeError, TraceError: the input does not fit the network.
         """
         if self.spec is None or trace or mode != "eval" or real or keep:
-            settings: dict[str, Any] = {"mode": mode, "real": real, "keep": keep, "shortcuts": shortcuts}
-            return self.traced(self.build(filled=real), dtype, **settings)
+            return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
         ops = self.spec.ops(batch=self.inputs[0][0])
         return Report(
             self.name,
@@ -141,23 +140,13 @@ class Subject:
             unused_params=unused_params(self.spec),
         )
 
-    def traced(
-        self,
-        module: nn.Module,
-        dtype: str | None = None,
-        *,
-        mode: Mode = "eval",
-        real: bool = False,
-        keep: bool = False,
-        shortcuts: bool = True,
-    ) -> Report:
-        """The report of tracing `module`, which `build` made; arguments as in `report`."""
+    def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
         from mbanalyze import trace
 
+        module = self.build(filled=real)
         inputs, keywords = trace.as_inputs(module, self.inputs, self.keywords, real=real)
         own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
-        settings: dict[str, Any] = {"mode": mode, "real": real, "keep": keep, "shortcuts": shortcuts}
-        seen = trace.trace(module, *inputs, keywords=keywords, **settings)
+        seen = trace.trace(module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
         notes = [self.build.note] if self.build.note else []
         notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
         if seen.assumed:

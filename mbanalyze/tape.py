@@ -19,8 +19,9 @@ from mbanalyze.calls import Arguments, Call, handed
 from mbanalyze.cost import Op
 from mbanalyze.formulas import ARITHMETIC
 from mbanalyze.leaves import Leaf, leaf_of
-from mbanalyze.operators import RULES, Sighting, is_free, is_question
+from mbanalyze.operators import RULES, is_free, is_question
 from mbanalyze.outputs import INSTEAD, KEPT
+from mbanalyze.sightings import Sighting
 from mbanalyze.values import Values
 
 _META = torch.device("meta")
