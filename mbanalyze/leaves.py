@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from mbanalyze.cost import Attribute
+from mbanalyze.outputs import places
 
 
-class Run(NamedTuple):
+class Step(NamedTuple):
     """One operator that a module runs on a tensor.
 
     Attributes:
@@ -28,13 +29,18 @@ class Run(NamedTuple):
     sizes: Sequence[int] | None
 
 
-Leaf = Callable[[Any, Tensor], Run | None]
+Leaf = Callable[[Any, Tensor], Step | None]
 """What a module runs on a tensor; None where its forward has to say."""
 
 
 def _params(module: nn.Module, given: Tensor) -> tuple[Tensor, ...] | None:
-    """Weight and bias, without what is None; None where they are not of the input's dtype."""
+    """Weight and bias, without what is None; None where they are not both parameters of the input's dtype.
+
+    A weight that is computed, by pruning or normalisation, is no parameter.
+    """
     held = module.__dict__["_parameters"]  # asking the module itself is slow
+    if "weight" not in held or "bias" not in held:
+        return None
     params = tuple([param for param in (held["weight"], held["bias"]) if param is not None])
     dtype = given.dtype
     for param in params:
@@ -43,9 +49,17 @@ def _params(module: nn.Module, given: Tensor) -> tuple[Tensor, ...] | None:
     return params if dtype.is_floating_point else None
 
 
-def _conv(module: nn.Conv2d, given: Tensor) -> Run | None:
-    params, sizes, pads = _params(module, given), given.shape, module.padding
-    if not params or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(pads, str):
+def _product_params(module: nn.Module, given: Tensor, dims: int) -> tuple[Tensor, ...] | None:
+    """The same for a weight of `dims` dimensions, of which the bias has the first."""
+    params = _params(module, given)
+    if not params or params[0].dim() != dims or params[-1].shape[:1] != params[0].shape[:1]:
+        return None
+    return params if len(params) == 1 or params[1].dim() == 1 else None
+
+
+def _conv(module: nn.Conv2d, given: Tensor) -> Step | None:
+    params, sizes, pads = _product_params(module, given, 4), given.shape, module.padding
+    if params is None or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(pads, str):
         return None
     batch, channels, *image = sizes
     filters, depth, *kernel = params[0].shape
@@ -53,48 +67,57 @@ def _conv(module: nn.Conv2d, given: Tensor) -> Run | None:
         return None
     out = [batch, filters]
     for i, n in enumerate(image):
-        reach = module.dilation[i] * (kernel[i] - 1)
-        out.append((n + 2 * pads[i] - reach - 1) // module.stride[i] + 1)
-    return Run("conv2d", "conv", (given, *params), (), out) if out[2] > 0 and out[3] > 0 else None
+        out.append(places(n, kernel[i], module.stride[i], pads[i], module.dilation[i]))
+    return Step("conv2d", "conv", (given, *params), (), out) if out[2] > 0 and out[3] > 0 else None
 
 
-def _linear(module: nn.Linear, given: Tensor) -> Run | None:
-    params = _params(module, given)
-    if not params or given.shape[-1:] != params[0].shape[1:]:
+def _linear(module: nn.Linear, given: Tensor) -> Step | None:
+    params = _product_params(module, given, 2)
+    if params is None or given.shape[-1:] != params[0].shape[1:]:
         return None
-    return Run("linear", "linear", (given, *params), (), (*given.shape[:-1], params[0].shape[0]))
+    return Step("linear", "linear", (given, *params), (), (*given.shape[:-1], params[0].shape[0]))
 
 
-def _batch_norm(module: nn.BatchNorm2d, given: Tensor) -> Run | None:
+def _batch_norm(module: nn.BatchNorm2d, given: Tensor) -> Step | None:
     params, held, sizes = _params(module, given), module.__dict__["_buffers"], given.shape
-    means = held["running_mean"], held["running_var"]
-    if params is None or means[0] is None or module.training or len(sizes) != 4 or not given.is_contiguous():
+    means = held.get("running_mean"), held.get("running_var")
+    if (
+        params is None
+        or means[0] is None
+        or means[1] is None
+        or module.training
+        or len(sizes) != 4
+        or not given.is_contiguous()
+    ):
         return None
     channels = sizes[1:2]
     for each in (*params, *means):
         if each.shape != channels:
             return None
-    return Run("batch_norm", "batch_norm", (given, *params, *means), (), sizes)
+    return Step("batch_norm", "batch_norm", (given, *params, *means), (), sizes)
 
 
-def _layer_norm(module: nn.LayerNorm, given: Tensor) -> Run | None:
+def _layer_norm(module: nn.LayerNorm, given: Tensor) -> Step | None:
     params, shape = _params(module, given), module.normalized_shape
     if params is None or given.shape[-len(shape) :] != shape:
         return None
-    return Run("layer_norm", "layer_norm", (given, *params), (("affine", len(params)),), given.shape)
+    for each in params:
+        if each.shape != shape:
+            return None
+    return Step("layer_norm", "layer_norm", (given, *params), (("affine", len(params)),), given.shape)
 
 
-def _dropout(module: nn.Dropout, _: Tensor) -> Run | None:
-    return None if module.training or module.inplace else Run("dropout", "", (), (), None)
+def _dropout(module: nn.Dropout, _: Tensor) -> Step | None:
+    return None if module.training or module.inplace else Step("dropout", "", (), (), None)
 
 
 def _activation(name: str, kind: str) -> Leaf:
-    def leaf(module: Any, given: Tensor) -> Run | None:
+    def leaf(module: Any, given: Tensor) -> Step | None:
         if not given.dtype.is_floating_point:
             return None
         if module.inplace:
-            return Run(f"{name}_", kind, (given,), (), None)
-        return Run(name, kind, (given,), (), given.shape) if given.is_contiguous() else None
+            return Step(f"{name}_", kind, (given,), (), None)
+        return Step(name, kind, (given,), (), given.shape) if given.is_contiguous() else None
 
     return leaf
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mbanalyze import sightings as see
 from mbanalyze.calls import Arguments
-from mbanalyze.sightings import Rule
+from mbanalyze.sightings import Recogniser
 
 _ONE_KIND = {
     "matmul": ("matmul", "mm", "bmm", "mv", "dot", "vdot"),
@@ -100,7 +100,7 @@ _ONE_KIND = {
 }
 """Kind -> the ATen names that are of it, whatever their arguments."""
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, Recogniser] = {
     **{name: see.reads(kind) for kind, names in _ONE_KIND.items() for name in names},
     **{f"conv{d}d": see.conv(transposed=False) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": see.conv(transposed=True) for d in (1, 2, 3)},

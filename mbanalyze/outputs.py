@@ -18,7 +18,8 @@ from mbanalyze.cost import Shape
 
 _META = torch.device("meta")
 
-Rule = Callable[[Arguments], Any]
+Answer = Callable[[Arguments], Any]
+"""What a call returns; None where torch has to say."""
 
 
 def _blank(like: Tensor, shape: Iterable[int], dtype: torch.dtype | None = None) -> Tensor:
@@ -49,6 +50,11 @@ def _each(sizes: list[int], dims: int) -> list[int]:
     return sizes * dims if len(sizes) == 1 else sizes
 
 
+def places(n: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """How often a window fits in `n` padded elements; below 1 where it does not."""
+    return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
 def _conv(call: Arguments) -> Tensor | None:
     image, weight, bias, pads = call["input"], call["weight"], call["bias"], call["padding"]
     batch, channels, *sizes = image.shape
@@ -67,12 +73,8 @@ def _conv(call: Arguments) -> Tensor | None:
         return None
     out = [batch, filters]
     steps, pads, holes = _each(call["stride"], dims), _each(pads, dims), _each(call["dilation"], dims)
-    for i in range(dims):
-        places = (sizes[i] + 2 * pads[i] - holes[i] * (kernel[i] - 1) - 1) // steps[i] + 1
-        if places < 1:
-            return None
-        out.append(places)
-    return torch.empty(out, dtype=dtype, device=_META)
+    out += [places(*of) for of in zip(sizes, kernel, steps, pads, holes, strict=True)]
+    return _blank(image, out) if min(out[2:]) > 0 else None
 
 
 def _linear(call: Arguments) -> Tensor | None:
@@ -125,13 +127,13 @@ def _pooled(call: Arguments, dilation: list[int]) -> Tensor | None:
     steps = _each(call["stride"] or kernel, 2)
     out = []
     for n, k, s, p, d in zip(image.shape[2:], kernel, steps, pads, holes, strict=True):
-        free = n + 2 * p - d * (k - 1) - 1
-        if free < 0 or 2 * p > k:
+        fit = places(n, k, s, p, d)
+        if fit < 1 or 2 * p > k:
             return None
-        places = free // s + 1
-        if call["ceil_mode"] and free % s and places * s < n + p:
-            places += 1  # a window may hang over the end unless it starts in the padding there
-        out.append(places)
+        reach = (fit - 1) * s + d * (k - 1) + 1
+        if call["ceil_mode"] and reach < n + 2 * p and fit * s < n + p:
+            fit += 1  # a window may hang over the end unless it starts in the padding there
+        out.append(fit)
     return _blank(image, (*image.shape[:2], *out))
 
 
@@ -146,6 +148,10 @@ def _adaptive(call: Arguments) -> Tensor | None:
     return _blank(image, (*image.shape[:2], *size)) if fits else None
 
 
+def _is_dim(d: int, of: Tensor) -> bool:
+    return -of.dim() <= d < of.dim()
+
+
 def _mean(call: Arguments) -> Tensor | None:
     given, dims = call["self"], call.get("dim")
     if not dims or not given.dim() or call["dtype"] is not None:
@@ -153,7 +159,7 @@ def _mean(call: Arguments) -> Tensor | None:
     if not given.is_floating_point() or not given.is_contiguous():
         return None
     gone = {d % given.dim() for d in dims}
-    if len(gone) < len(dims):
+    if len(gone) < len(dims) or not all(_is_dim(d, given) for d in dims):
         return None
     if call["keepdim"]:
         return _blank(given, [1 if d in gone else n for d, n in enumerate(given.shape)])
@@ -234,7 +240,13 @@ def _last(call: Arguments) -> Tensor | None:
 
 def _in_place(call: Arguments) -> Tensor | None:
     given: Tensor = call["self"]
-    return given if given.is_meta else None
+    return given if given.is_meta and given.is_floating_point() else None
+
+
+def _copied(call: Arguments) -> Tensor | None:
+    """The first, where the second fits it."""
+    given: Tensor = call["self"]
+    return given if given.is_meta and _broadcast(call["src"].shape, given.shape) == given.shape else None
 
 
 def _in_place_of_two(call: Arguments) -> Tensor | None:
@@ -302,11 +314,18 @@ def _indexed(call: Arguments) -> Tensor | None:
 
 
 def _reshaped(call: Arguments) -> Tensor | None:
-    """A view, or a copy where no view has these sizes."""
+    """A copy, where no view has these sizes."""
     given, sizes = call["self"], list(call["shape"])
     elements = given.numel()
     known = prod([n for n in sizes if n != -1])
-    if given.is_contiguous() or not elements or not known or elements % known or sizes.count(-1) > 1:
+    if (
+        given.is_contiguous()
+        or not elements
+        or not known
+        or elements % known
+        or sizes.count(-1) > 1
+        or min(sizes) < -1
+    ):
         return None
     sizes = [elements // known if n == -1 else n for n in sizes]
     if prod(sizes) != elements or _is_view(given, sizes):
@@ -336,8 +355,14 @@ def _is_view(given: Tensor, sizes: list[int]) -> bool:
     return True
 
 
+def _softmax(call: Arguments) -> Tensor | None:
+    return _like(call) if _is_dim(call["dim"], call["self"]) else None
+
+
 def _roll(call: Arguments) -> Tensor | None:
-    return _like(call) if call["dims"] else None
+    dims, given = call["dims"], call["self"]
+    fits = len(dims) == len(call["shifts"]) and all(_is_dim(d, given) for d in dims)
+    return _like(call) if dims and fits else None
 
 
 def _contiguous(call: Arguments) -> Tensor | None:
@@ -358,7 +383,7 @@ _UNARY = (
 )
 _BINARY = ("add", "sub", "mul", "div")
 
-INSTEAD: dict[str, Rule] = {
+INSTEAD: dict[str, Answer] = {
     "lstm": _recurrent,
     "gru": _recurrent,
     "rnn_tanh": _recurrent,
@@ -377,11 +402,11 @@ INSTEAD: dict[str, Rule] = {
     "reshape": _reshaped,
     "index": _indexed,
     "masked_fill": _filled,
-    "copy_": _in_place,
+    "copy_": _copied,
     **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), _compared),
     "dropout": _dropout,
     **dict.fromkeys(_UNARY, _layout),
-    **dict.fromkeys(("softmax", "log_softmax"), _like),
+    **dict.fromkeys(("softmax", "log_softmax"), _softmax),
     "batch_norm": _channels,
     "group_norm": _channels,
     "layer_norm": _last,
@@ -426,7 +451,7 @@ def _masked(call: Arguments) -> Tensor | None:
     return _blank(given, (*given.shape[:at], mask.numel(), *given.shape[at + mask.dim() :]))
 
 
-KEPT: dict[str, Rule] = {
+KEPT: dict[str, Answer] = {
     "nonzero": _nonzero,
     "where": _where,
     "masked_select": _masked_select,

@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cost import Shape
@@ -15,6 +15,9 @@ from mbanalyze.cost import Shape
 class InputError(ValueError):
     """An input that is missing, malformed, or given where none is taken."""
 
+
+Mode = Literal["eval", "train"]
+"""What a module is run in."""
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
 """The names of the types that an input may have."""

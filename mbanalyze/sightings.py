@@ -23,10 +23,10 @@ class Sighting(NamedTuple):
     attributes: Mapping[str, Attribute] = MappingProxyType({})
 
 
-Rule = Callable[[Arguments], Sighting | None]
+Recogniser = Callable[[Arguments], Sighting | None]
 
 
-def reads(kind: str, *names: str) -> Rule:
+def reads(kind: str, *names: str) -> Recogniser:
     """The tensors called `names` are read, in this order; without names all are, in the schema's."""
 
     def rule(call: Arguments) -> Sighting:
@@ -45,7 +45,7 @@ def linear(call: Arguments) -> Sighting:
     return Sighting("linear", _with_bias(call))
 
 
-def conv(transposed: bool | None) -> Rule:
+def conv(transposed: bool | None) -> Recogniser:
     """A convolution; None: the call's own `transposed` argument tells."""
 
     def rule(call: Arguments) -> Sighting:
@@ -56,7 +56,7 @@ def conv(transposed: bool | None) -> Rule:
     return rule
 
 
-def clamp(low: str, high: str) -> Rule:
+def clamp(low: str, high: str) -> Recogniser:
     """A clamp; ReLU6 where its bounds are those."""
 
     def rule(call: Arguments) -> Sighting:
@@ -71,7 +71,7 @@ def _window(sizes: list[int], dims: int) -> tuple[int, ...]:
     return tuple(sizes) * dims if len(sizes) == 1 else tuple(sizes)
 
 
-def max_pool(dims: int) -> Rule:
+def max_pool(dims: int) -> Recogniser:
     """The largest of each window."""
 
     def rule(call: Arguments) -> Sighting:
@@ -80,7 +80,7 @@ def max_pool(dims: int) -> Rule:
     return rule
 
 
-def avg_pool(dims: int) -> Rule:
+def avg_pool(dims: int) -> Recogniser:
     """The mean of each window, which may be all there is."""
 
     def rule(call: Arguments) -> Sighting:
@@ -93,7 +93,7 @@ def avg_pool(dims: int) -> Rule:
     return rule
 
 
-def adaptive_avg_pool(dims: int) -> Rule:
+def adaptive_avg_pool(dims: int) -> Recogniser:
     """The mean of windows that share out the input, or of all of it."""
 
     def rule(call: Arguments) -> Sighting:
@@ -112,12 +112,12 @@ def mean(call: Arguments) -> Sighting:
     return Sighting("global_avg_pool" if whole_image else "mean", (image,))
 
 
-def adaptive_max_pool(dims: int) -> Rule:
+def adaptive_max_pool(dims: int) -> Recogniser:
     """The largest of windows that share out the input."""
     return lambda call: Sighting("adaptive_max_pool", (call["self"],), {"dims": dims})
 
 
-def add(kind: str) -> Rule:
+def add(kind: str) -> Recogniser:
     """Addition and subtraction, whose second operand may be scaled."""
 
     def rule(call: Arguments) -> Sighting:
@@ -126,7 +126,7 @@ def add(kind: str) -> Rule:
     return rule
 
 
-def addc(kind: str) -> Rule:
+def addc(kind: str) -> Recogniser:
     """A product or quotient added, which may be scaled."""
 
     def rule(call: Arguments) -> Sighting:
@@ -145,7 +145,7 @@ def gelu(call: Arguments) -> Sighting:
     return Sighting("gelu" if call["approximate"] == "none" else "gelu_tanh", (call["self"],))
 
 
-def largest(kind: str) -> Rule:
+def largest(kind: str) -> Recogniser:
     """`max` and `min`: of two tensors, element by element, or of one, along a dimension or whole."""
 
     def rule(call: Arguments) -> Sighting:
@@ -155,7 +155,7 @@ def largest(kind: str) -> Rule:
     return rule
 
 
-def norm(kind: str) -> Rule:
+def norm(kind: str) -> Recogniser:
     """A normalisation by statistics of its input, with a scale and a shift or without."""
     return lambda call: _norm_of(kind, call)
 
@@ -203,7 +203,7 @@ def _spelled(equation: str, operands: tuple[Tensor, ...]) -> str:
     return f"{','.join(inputs)}->{out.replace('...', ellipsis)}"
 
 
-def recurrent(kind: str) -> Rule:
+def recurrent(kind: str) -> Recogniser:
     """LSTM, GRU and RNN, on a padded batch or a packed one; states before weights, as they are given."""
 
     def rule(call: Arguments) -> Sighting:
@@ -219,7 +219,7 @@ def recurrent(kind: str) -> Rule:
     return rule
 
 
-def cell(kind: str) -> Rule:
+def cell(kind: str) -> Recogniser:
     """One step of a recurrent layer."""
 
     def rule(call: Arguments) -> Sighting:
@@ -230,7 +230,7 @@ def cell(kind: str) -> Rule:
     return rule
 
 
-def interpolate(taps: int) -> Rule:
+def interpolate(taps: int) -> Recogniser:
     """Each output is a weighted sum of `taps` neighbours."""
 
     def rule(call: Arguments) -> Sighting:
@@ -240,7 +240,7 @@ def interpolate(taps: int) -> Rule:
     return rule
 
 
-def grid_sample(dims: int) -> Rule:
+def grid_sample(dims: int) -> Recogniser:
     """Modes of interpolation: 0 linear, 1 nearest, 2 cubic."""
 
     def rule(call: Arguments) -> Sighting:
@@ -257,7 +257,7 @@ def roi_align(call: Arguments) -> Sighting | None:
     return Sighting("roi_align", operands, {"taps": 4 * samples**2}) if samples > 0 else None
 
 
-def along(kind: str) -> Rule:
+def along(kind: str) -> Recogniser:
     """Work on `dim` of the input, the last unless given."""
 
     def rule(call: Arguments) -> Sighting:
@@ -276,7 +276,7 @@ def search(call: Arguments) -> Sighting:
     return Sighting("search", handed([values, boundaries]))
 
 
-def fft(real: bool, *, inverse: bool = False) -> Rule:
+def fft(real: bool, *, inverse: bool = False) -> Recogniser:
     """Transforms of one or more dimensions, of complex values or real ones."""
 
     def rule(call: Arguments) -> Sighting:
@@ -345,7 +345,7 @@ def batch_norm(call: Arguments) -> Sighting:
     return Sighting("batch_norm_training", operands, {"affine": len(affine)})
 
 
-def scaled(*names: str) -> Rule:
+def scaled(*names: str) -> Recogniser:
     """A matrix product with a matrix added, the last of `names`, either of which may be scaled."""
 
     def rule(call: Arguments) -> Sighting:
@@ -368,7 +368,7 @@ def rrelu(call: Arguments) -> Sighting:
     return Sighting("rrelu" if call["training"] else "leaky_relu", (call["self"],))
 
 
-def antialiased(support: int) -> Rule:
+def antialiased(support: int) -> Recogniser:
     """Interpolation that takes in more neighbours the more it shrinks: `support` on each side, times the ratio."""
 
     def rule(call: Arguments) -> Sighting:

@@ -10,19 +10,17 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, unused_params
 from mbanalyze.cost import is_shape
-from mbanalyze.parsing import InputError, Typed
+from mbanalyze.parsing import InputError, Mode, Typed
 from mbanalyze.references import PACKAGES, SourceError, refer, said
 from mbanalyze.report import Report, rows, versions
 
 if TYPE_CHECKING:
     from torch import nn
-
-Mode = Literal["eval", "train"]
 
 
 class Building:

@@ -30,6 +30,10 @@ _CALLS: dict[int, Call] = {}
 """The address of an overload -> how it is called."""
 
 
+class HiddenError(RuntimeError):
+    """An operator that calls others where nobody sees them."""
+
+
 class AnotherThreadError(RuntimeError):
     """A module was called from a thread whose operators nobody sees."""
 
@@ -105,10 +109,10 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             given = args[0] if len(args) == 1 and not kwargs else None
             if type(given) is not Tensor or not given.is_meta or threading.get_ident() != thread:
                 return attributed(*args, **kwargs)
-            run = leaf(module, given)
-            if run is None:
+            step = leaf(module, given)
+            if step is None:
                 return attributed(given)
-            name, kind, operands, attributes, sizes = run
+            name, kind, operands, attributes, sizes = step
             if not kind:
                 free[name] += 1
                 return given
@@ -143,7 +147,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _met(self, func: Any) -> Call:
         if isinstance(func, HigherOrderOperator):
-            raise NotImplementedError(f"the operator {func} hides what it runs")
+            raise HiddenError(f"the operator {func} hides what it runs")
         call = _CALLS[id(func)] = Call(func)
         return call
 
@@ -157,8 +161,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             bound = call.bind(args, kwargs)
             made = shortcut(bound)
             if made is not None:
-                looks = call.views and self._values.same_memory(made, first)
-                if looks or (made is first and not call.mutable):
+                if made is first and not call.mutable:
                     self.free[call.kind] += 1
                 else:
                     self._note(call, bound, (), made if isinstance(made, tuple) else (made,))

@@ -11,7 +11,7 @@ import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +20,10 @@ from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from mbanalyze.cost import Op, is_shape
 from mbanalyze.outputs import KEPT
-from mbanalyze.parsing import Typed
+from mbanalyze.parsing import Mode, Typed
 from mbanalyze.tape import Tape
 from mbanalyze.undisturbed import undisturbed
 from mbanalyze.values import InterleavedError, Values
-
-Mode = Literal["eval", "train"]
 
 _LOCK = threading.RLock()  # a trace replaces each module's forward, and state that all of torch shares
 

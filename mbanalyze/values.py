@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.cost import Role, Shape, Value
+from mbanalyze.cost import Role, Value, canonical
 
 
 class _Source:
@@ -185,15 +185,10 @@ class Values:
             source.number,
             shape,
             offset - source.start // dtype.itemsize if source.start else offset,
-            None if tensor.is_contiguous() else _canonical(shape, tensor.stride()),
+            None if tensor.is_contiguous() else canonical(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
         return value
-
-
-def _canonical(shape: Shape, strides: Shape) -> Shape:
-    """`cost.canonical` of what is not contiguous, sooner."""
-    return tuple([stride if n != 1 else 0 for n, stride in zip(shape, strides, strict=True)])
 
 
 def _extent(tensor: Tensor) -> tuple[int, int]:

@@ -118,6 +118,15 @@ CASES: dict[str, list[Callable[[], Any]]] = {
     "roll": [partial(torch.roll, x, 1, 0) for x in ONE],
     "rows": [partial(weight(7, 3).__getitem__, i) for i in (torch.zeros(2, 5, dtype=torch.int64), torch.zeros(4, dtype=torch.int64))],
     "mask": [partial(x.masked_fill, m, -1.0) for x in ONE for m in (torch.zeros(4, device="meta").bool(), torch.zeros(1, 1, device="meta").bool())],
+    "what does not fit": [
+        *(partial(x.mean, [9]) for x in ONE),
+        *(partial(torch.roll, x, 1, 9) for x in ONE),
+        *(partial(torch.roll, x, (1, 2), 0) for x in ONE),
+        *(partial(x.reshape, -2, -x.numel() // 2) for x in ONE),
+        *(partial(x.copy_, weight(7)) for x in ONE),
+        *(partial(f, x) for f in (torch.sigmoid_, torch.relu_) for x in (weight(3) > 0, weight(3).long())),
+        *(partial(x.copy_, y) for x, y in TWO),
+    ],
     "dropout": [partial(functional.dropout, x, 0.5, training=False) for x in ONE],
 }  # fmt: skip
 

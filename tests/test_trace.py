@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import prune
 from witness import variants
 
 from mbanalyze import count
@@ -616,6 +617,35 @@ PLAIN = [
     *(made(inplace=on) for made in (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.Dropout) for on in (True, False)),
     *(nn.Hardsigmoid(), nn.GELU(), nn.GELU("tanh"), nn.LayerNorm(6, elementwise_affine=False)),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        lambda: nn.utils.weight_norm(nn.Conv2d(4, 8, 3)),
+        lambda: nn.utils.spectral_norm(nn.Linear(6, 3)),
+        lambda: prune.l1_unstructured(nn.Conv2d(4, 8, 3), "weight", 0.5),  # type: ignore[no-untyped-call]
+        lambda: prune.random_unstructured(nn.Linear(6, 3), "bias", 0.5),  # type: ignore[no-untyped-call]
+        lambda: prune.identity(nn.BatchNorm2d(4), "weight"),  # type: ignore[no-untyped-call]
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+def test_plain_modules_with_computed_weights(computed: Callable[[], nn.Module]) -> None:
+    """A weight that is computed before each forward is no parameter; how it is computed is counted."""
+    module, image = computed(), torch.empty(2, 4, 6, 6, device="meta")
+    fast, slow = (trace(module, image, shortcuts=on) for on in (True, False))
+
+    assert fast == slow
+    assert len(fast.ops) > 1
+
+
+def test_an_operator_that_hides_others_is_named() -> None:
+    """What it runs is not known, so the trace stops and says which one it is."""
+    cond = torch.ops.higher_order.cond
+    net = Pooled(lambda x: cond(x.sum() > 0, lambda y: y + 1, lambda y: y - 1, (x,)))
+
+    with pytest.raises(TraceError, match="the operator cond hides what it runs"):
+        count(net, (2, 3))
 
 
 @pytest.mark.parametrize("laid_out", ["packed", "channels last", "turned"])
