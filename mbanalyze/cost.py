@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from math import prod
 from numbers import Integral
 from operator import attrgetter
-from typing import Literal, NamedTuple, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard, TypeVar
 
 Shape = tuple[int, ...]
 Role = Literal["activation", "weight", "buffer"]
 Attribute = int | bool | str | tuple[int, ...]
 Count = int | None
+N = TypeVar("N", int, float)
 
 ITEM_SIZES = {
     "float32": 4,
@@ -39,6 +40,11 @@ def is_shape(given: object) -> TypeGuard[Shape]:
 def anywhere(condition: object) -> bool:
     """Whether `condition` is true, in any element where it is an array."""
     return bool(condition.any() if hasattr(condition, "any") else condition)
+
+
+def at_least(least: N, number: N) -> N:
+    """`number`, or `least` where it is less."""
+    return number.at_least(least) if hasattr(number, "at_least") else max(least, number)
 
 
 def contiguous(shape: Shape) -> tuple[int, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import count
+from math import floor
 
-from mbanalyze.cost import Op, Value
+from mbanalyze.cost import Op, Value, at_least
 from mbanalyze.sketch import Pair, Sketch, pair
 
 
@@ -14,8 +15,8 @@ def round_width(channels: float, step: int = 8) -> int:
 
     MobileNetV2 and V3 widen and narrow by this rule.
     """
-    rounded = max(step, int(channels + step / 2) // step * step)
-    return rounded + step if rounded < 0.9 * channels else rounded
+    rounded = at_least(step, floor(channels + step / 2) // step * step)
+    return rounded + step * (rounded < 0.9 * channels)
 
 
 def conv_unit(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
-from mbanalyze.cost import Op, Value
+from mbanalyze.cost import Op, Value, at_least
 from mbanalyze.sketch import Sketch
 
 STEM = 32
@@ -62,7 +63,7 @@ class MobileNetV1:
         return sketch.ops
 
     def _width(self, channels: int) -> int:
-        return max(8, int(channels * self.alpha))
+        return at_least(8, floor(channels * self.alpha))
 
     def _layer(self, sketch: Sketch, x: Value, channels: int, stride: int) -> Value:
         if not self.separable:

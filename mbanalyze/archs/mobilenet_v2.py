@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
-from mbanalyze.cost import Op
+from mbanalyze.cost import Op, at_least
 from mbanalyze.sketch import Sketch
 
 STEM, HEAD = 32, 1280
@@ -55,7 +55,7 @@ class MobileNetV2:
                     hidden = t * x.shape[1]
                     x = inverted_residual(sketch, x, hidden, self._width(c), "relu6", stride=s)
             with sketch.at(len(blocks) + 1):
-                head = round_width(HEAD * max(1.0, self.alpha), self.round_nearest)
+                head = round_width(HEAD * at_least(1.0, self.alpha), self.round_nearest)
                 x = conv_unit(sketch, x, head, 1, "relu6")
         x = sketch.flatten(sketch.global_avg_pool(x))
         sketch.linear(x, self.num_classes, name="classifier.1")

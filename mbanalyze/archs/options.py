@@ -95,19 +95,23 @@ def _choices(declared: Field[Any], hint: Any) -> tuple[Any, ...] | None:
     return get_args(hint) or declared.metadata["choices"]
 
 
+_KINDS = {bool: "b", int: "i", float: "f"}
+"""What NumPy calls these types; a value may be one of many variants."""
+
+
 def _check_value(declared: Field[Any], hint: Any, value: Any) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    kind = value.dtype.kind if hasattr(value, "dtype") else _KINDS.get(type(value))
     least, choices = declared.metadata["least"], _choices(declared, hint)
     if choices:
-        good = value in choices and not isinstance(value, bool)
+        good = value in choices and kind != "b"
         wanted = f"one of {', '.join(map(str, choices))}"
     elif hint is bool:
-        good, wanted = isinstance(value, bool), "true or false"
+        good, wanted = kind == "b", "true or false"
     elif hint is int:
-        good = number and isinstance(value, int) and least <= value <= LARGEST
+        good = kind == "i" and least <= value <= LARGEST
         wanted = f"a whole number from {least} to {LARGEST}"
     else:
-        good = number and 0 < value <= LARGEST  # which nan and inf are not
+        good = kind in ("i", "f") and 0 < value <= LARGEST  # which nan and inf are not
         wanted = f"a number above 0, at most {LARGEST}"
     if not good:
         raise OptionError(f"{declared.name} must be {wanted}, not {value!r}")

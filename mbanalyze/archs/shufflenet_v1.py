@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor
 from typing import ClassVar
 
 from mbanalyze.archs import options
@@ -37,7 +38,7 @@ class ShuffleNetV1:
     def __post_init__(self) -> None:
         options.check(self)
         out = self._channels(0)
-        if out != int(out) or out % (4 * self.groups):
+        if out != floor(out) or out % (4 * self.groups):
             raise OptionError(
                 f"groups={self.groups} do not divide the bottlenecks at alpha={self.alpha}: "
                 f"{out:g} output channels are no multiple of {4 * self.groups}"
@@ -54,7 +55,7 @@ class ShuffleNetV1:
             for i in range(repeats):
                 with sketch.at(f"stage{stage + 2}", i):
                     groups = 1 if (stage, i) == (0, 0) else self.groups
-                    x = self._unit(sketch, x, int(self._channels(stage)), groups, 2 if i == 0 else 1)
+                    x = self._unit(sketch, x, floor(self._channels(stage)), groups, 2 if i == 0 else 1)
         x = sketch.global_avg_pool(x, keepdim=False)
         sketch.linear(x, self.num_classes, bias=False, name="fc")
         return sketch.ops
@@ -64,7 +65,7 @@ class ShuffleNetV1:
 
     def _stem(self) -> int:
         least = next(c for scale, c in STEMS if self.alpha >= scale)
-        return least + (int(self._channels(0)) - least) % self.groups
+        return least + (floor(self._channels(0)) - least) % self.groups
 
     def _unit(self, sketch: Sketch, x: Value, channels: int, first_groups: int, stride: int) -> Value:
         """The paper's Figure 2: (b) at stride 1, (c) at stride 2; `first_groups` of the first convolution."""
