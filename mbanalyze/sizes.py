@@ -86,7 +86,7 @@ class Sizes:
             self._key = self.array.tobytes()
         return self._key
 
-    def _with(self, other: Any, make: Callable[[Any, Any], Any], largest: float) -> Any:
+    def _with(self, other: Any, make: Callable[[Any, Any], Any], largest: float | None) -> Any:
         """`make` of the arrays, where `other` has the same axis or is one number; else not for us."""
         if isinstance(other, Sizes) and other.axis == self.axis:
             return Sizes(make(self.array, other.array), self.axis, largest)
@@ -118,10 +118,13 @@ class Sizes:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return self._with(other, np.floor_divide, self.largest + 1)
+        return self._with(other, np.floor_divide, None)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: np.floor_divide(b, a), _largest(other) + 1)
+        return self._with(other, lambda a, b: np.floor_divide(b, a), None)
+
+    def __truediv__(self, other: float) -> Any:
+        return self._with(other, np.true_divide, self.largest / other)
 
     def __mod__(self, other: Any) -> Any:
         return self._with(other, np.mod, _largest(other))
@@ -129,9 +132,9 @@ class Sizes:
     def __floor__(self) -> Sizes:
         return Sizes(np.floor(self.array).astype(np.int64), self.axis, self.largest)
 
-    def at_least(self, least: float) -> Sizes:
+    def at_least(self, least: Any) -> Any:
         """`least` where it is less."""
-        return Sizes(np.maximum(self.array, least), self.axis, max(self.largest, least))
+        return self._with(least, np.maximum, max(self.largest, _largest(least)))
 
     def _compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Any:
         if isinstance(other, Products) or (isinstance(other, Sizes) and other.axis != self.axis):
@@ -158,6 +161,9 @@ class Sizes:
 
     def __bool__(self) -> bool:
         return _ask(self.axis, self.array != 0)
+
+    def __format__(self, _: str) -> str:
+        return repr(self)
 
     def __repr__(self) -> str:
         return f"{self.array[0]}..{self.array[-1]}"
@@ -269,6 +275,8 @@ def _is_zero(number: Sizes | int) -> bool:
 def multiplied_out(number: Any) -> Array:
     """`number` for every variant: [networks, resolutions], or 1 along an axis on which it does not vary.
 
+    The counts are exact, of an integer type or not.
+
     Raises:
         TooLargeError: 64 bits may not hold it.
     """
@@ -286,7 +294,7 @@ def multiplied_out(number: Any) -> Array:
     exact = np.float64 if largest < Sizes.EXACT else np.int64  # floats multiply faster
     left = np.stack(np.broadcast_arrays(*rows), axis=1).astype(exact)
     right = np.stack(np.broadcast_arrays(*columns)).astype(exact)
-    return (left @ right).astype(np.int64)
+    return left @ right
 
 
 def _factor(factor: Sizes | int) -> Array:

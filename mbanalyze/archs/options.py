@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
@@ -117,15 +117,40 @@ def _check_value(declared: Field[Any], hint: Any, value: Any) -> None:
         raise OptionError(f"{declared.name} must be {wanted}, not {value!r}")
 
 
+def is_numeric(arch: type[Architecture], name: str) -> bool:
+    """Whether an option of `arch` is a number that may be any in its range."""
+    hint = _hints(arch)[name]
+    return hint in (int, float) and not _choices(arch.__dataclass_fields__[name], hint)
+
+
+def checked(name: str, arch: type[Architecture], option: str, values: Sequence[Any]) -> list[Any]:
+    """`values` of an option of `arch`, which the user calls `name`: numbers of its type.
+
+    Raises:
+        OptionError: there is no such option, or one of the values is none of its.
+    """
+    declared = _known(name, arch, [option])[option]
+    hint = _hints(arch)[option]
+    for value in values:
+        _check_value(declared, hint, value)
+    return [float(value) if hint is float else value for value in values]
+
+
 def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
     """`arch` with these options; `name` is what the user calls it."""
-    known = [declared.name for declared in fields(arch)]
+    _known(name, arch, options)
+    return arch(**options)
+
+
+def _known(name: str, arch: type[Architecture], options: Iterable[str]) -> dict[str, Field[Any]]:
+    """The options of `arch` as it declares them, if `options` are among them."""
+    known = {declared.name: declared for declared in fields(arch)}
     for given in options:
         if given not in known:
             near = difflib.get_close_matches(given, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise OptionError(f"{name} has no option {given!r}: {hint}its options are {', '.join(known)}")
-    return arch(**options)
+    return known
 
 
 def describe(arch: type[Architecture]) -> list[dict[str, Any]]:
