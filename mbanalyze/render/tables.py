@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from rich import box
 from rich.cells import cell_len
@@ -27,7 +28,20 @@ LEFT = frozenset(
             "share of macs",
             "operators",
         ),
-        *("what", "reason", "network", "verdict", "arithmetic", "setting", "layer", "last stage", "size"),
+        *(
+            "what",
+            "reason",
+            "model",
+            "options",
+            "from",
+            "network",
+            "verdict",
+            "arithmetic",
+            "setting",
+            "layer",
+            "last stage",
+            "size",
+        ),
     }
 )
 """Columns of words; the others hold numbers, aligned on the right."""
@@ -48,6 +62,18 @@ def _widths(columns: Columns) -> list[int]:
 def width_of(columns: Columns) -> int:
     """Cells that the columns need side by side, two between neighbours."""
     return sum(_widths(columns)) + 2 * (len(columns) - 1)
+
+
+def fit(columns: dict[str, list[str]], order: Sequence[str], width: int) -> list[Text]:
+    """Take columns out, in this order but never the first, until the rest fits; a note that says which."""
+    needed = width_of(columns)
+    dropped: list[str] = []
+    for heading in order:
+        if heading in list(columns)[1:] and width_of(columns) > width:
+            del columns[heading]
+            dropped.append(heading)
+    left_out = f"not shown in {width} columns: {', '.join(dropped)} ({needed} would do)"
+    return [Text(line, style="dim") for line in wrap(left_out, max(width, 20))] if dropped else []
 
 
 def grid_of(columns: Columns, width: int, *, total: bool = False) -> Table:

@@ -1,0 +1,479 @@
+"""Two or more reports side by side, and where the difference between them lies: kinds, stages and layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property, partial
+from math import isfinite, log2, prod, sqrt
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from mbanalyze.cost import Cost, Count, total
+from mbanalyze.report import Group, Report, Row, block, choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+SCHEMA = "mbanalyze.comparison/1"
+COUNTS = ("params", "macs", "flops", "memory_access")
+"""What is told of each kind, stage and layer."""
+TOTALS = tuple(Cost().as_dict())
+"""What is told of each report."""
+UNCERTAIN = frozenset({"macs", "flops", "activations", "arithmetic_intensity"})
+"""Of these, the ones that are lower bounds at best where an operator is not counted."""
+IMAGES = frozenset({"conv", "max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "interpolate"})
+"""The kinds that write images of a size of their own, with height and width last."""
+
+Status = Literal["same", "changed", "renamed", "added", "removed"]
+Match = tuple[int, int]
+
+
+class ComparisonError(ValueError):
+    """Reports that cannot be compared, or not in this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind, stage or layer, and its rows in each report; a report without any has a group of none.
+
+    Attributes:
+        groups: one a report, in their order. Those of a layer are named by its path in each.
+    """
+
+    key: str
+    groups: tuple[Group, ...]
+
+    def counts(self, name: str) -> tuple[Count, ...]:
+        """Its params, macs, flops or memory access in each report; None where nothing is known."""
+        return tuple(getattr(group.cost, name) for group in self.groups)
+
+    def changes(self, name: str) -> tuple[Count, ...]:
+        """How its counts differ from those in the first report: zero for that one, None where unknown."""
+        known = [group.complete or name not in UNCERTAIN for group in self.groups]
+        return _changes(self.counts(name), known)
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it has one path, the same kinds and output, and costs the same in all reports."""
+        first = self.groups[0]
+        return all(
+            (group.key, kinds(group), output(group), group.cost)
+            == (first.key, kinds(first), output(first), first.cost)
+            for group in self.groups[1:]
+        )
+
+    @property
+    def status(self) -> Status:
+        """What became of a layer of two reports: `renamed` is one of another path, whatever it costs."""
+        before, after = self.groups[0], self.groups[-1]
+        if not (before.rows and after.rows):
+            return "added" if after.rows else "removed"
+        if before.key != after.key:
+            return "renamed"
+        return "same" if self.unchanged else "changed"
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """How much it changes at most: its macs first, then memory access and params; unknown counts as none."""
+        changes = map(self.changes, ("macs", "memory_access", "params"))
+        return tuple(max(abs(change or 0) for change in some) for some in changes)
+
+
+def _changes(counts: Sequence[Count], known: Sequence[bool]) -> tuple[Count, ...]:
+    first = counts[0] if known[0] else None
+    return tuple(
+        None if first is None or count is None or not sure else count - first
+        for count, sure in zip(counts, known, strict=True)
+    )
+
+
+def one_line(text: str) -> str:
+    """`text` with what does not print, such as a line break, spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def kind(row: Row) -> str:
+    """The kind of an operator, with its variant: 'conv depthwise', 'linear'."""
+    return f"{row.op.kind} {row.op.variant or ''}".strip()
+
+
+def kinds(group: Group) -> str:
+    """The kinds in a group, each once."""
+    return " + ".join(dict.fromkeys(map(kind, group.rows)))
+
+
+def output(group: Group) -> list[list[int]]:
+    """Shapes of what the last operator of a group writes."""
+    return [list(value.shape) for value in group.rows[-1].op.output] if group.rows else []
+
+
+def takes_images(report: Report) -> bool:
+    """Whether the network's first input has the shape of images, `n c h w`."""
+    return bool(report.input) and len(report.input[0]) == 4
+
+
+def stages(report: Report) -> list[str]:
+    """The stage of each row: how much smaller than the network's input the image is that it writes.
+
+    '/16' where a position (a pixel, or a token) stands for about 16 x 16 pixels of the input, in powers of
+    two; 'x2' where the image grew. Convolutions, poolings and linear layers set the size; every other operator
+    has that of the largest value it reads. What has no image left, or a single position, belongs to the stage
+    before it, as squeeze-and-excitation does, and to the 'head' once no image follows. Where the first input
+    is no image, the stage is the block.
+    """
+    if not takes_images(report):
+        return [block(row.op.path) or "(model)" for row in report.rows]
+    pixels = prod(report.input[0][2:])
+    sizes = _positions(report)
+    last = max((i for i, size in enumerate(sizes) if size > 1), default=-1)
+    names: list[str] = []
+    for size in sizes[: last + 1]:
+        before = names[-1] if names else "/1"
+        names.append(_stage(pixels, size) if size > 1 else before)
+    return names + ["head"] * (len(sizes) - last - 1)
+
+
+def _stage(pixels: int, positions: float) -> str:
+    halved = round(log2(sqrt(pixels / positions)))
+    return f"/{2**halved}" if halved >= 0 else f"x{2**-halved}"
+
+
+def _positions(report: Report) -> list[float]:
+    """Pixels or tokens of what each row writes."""
+    batch, _, *image = report.input[0]
+    written: dict[int, float] = {}
+    found = []
+    for row in report.rows:
+        shape = row.op.output[0].shape if row.op.output else ()
+        if row.op.kind in IMAGES:
+            size: float = prod(shape[2:])
+        elif row.op.kind == "linear":
+            size = prod(shape[:-1]) / batch
+        elif row.op.kind == "global_avg_pool":
+            size = 1
+        else:
+            size = max((written.get(v.number, prod(image)) for v in row.op.inputs), default=1)
+        written |= {value.number: size for value in row.op.output}
+        found.append(size)
+    return found
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports side by side, all of them against the first: what `compare` returns."""
+
+    reports: tuple[Report, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.reports) < 2:
+            raise ComparisonError(f"compare two reports or more, not {len(self.reports)}")
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What to call each report: its model, the options that differ, and no more than makes it the only one."""
+        options = _differing(self.reports)
+        names = [
+            " ".join([r.model, *(f"{name}={r.options[name]}" for name in r.options if name in options)])
+            for r in self.reports
+        ]
+        for tell in (_inputs, lambda r: r.method, lambda r: r.dtype):
+            if len({*names}) < len(names) and len({tell(r) for r in self.reports}) > 1:
+                names = [f"{name} {tell(r)}" for name, r in zip(names, self.reports, strict=True)]
+        names = [one_line(name) for name in names]
+        if len({*names}) == len(names):
+            return tuple(names)
+        return tuple(f"{name} ({i})" for i, name in enumerate(names, 1))
+
+    @cached_property
+    def totals(self) -> tuple[dict[str, int | float | None], ...]:
+        """The totals of each report, by name."""
+        return tuple(report.totals.as_dict(report.itemsize) for report in self.reports)
+
+    @cached_property
+    def ratios(self) -> tuple[dict[str, float | None], ...]:
+        """Those over the first report's; None where one of the two is zero, unknown or a lower bound."""
+        return tuple({name: self._ratio(name, i) for name in TOTALS} for i in range(len(self.reports)))
+
+    def _ratio(self, name: str, i: int) -> float | None:
+        value, first = self.totals[i][name], self.totals[0][name]
+        return value / first if self.known(name, i) and self.known(name, 0) and value and first else None
+
+    def known(self, name: str, i: int) -> bool:
+        """Whether that total of report `i` is exact, and no lower bound."""
+        return name not in UNCERTAIN or self.reports[i].complete
+
+    def changes(self, name: str) -> tuple[Count, ...]:
+        """How much of a count each report has more than the first; None where one is a lower bound.
+
+        The changes of all kinds sum to this, and so do those of all stages and of all layers.
+        """
+        counts = [getattr(report.totals, name) for report in self.reports]
+        return _changes(counts, [self.known(name, i) for i in range(len(counts))])
+
+    @cached_property
+    def by_kind(self) -> tuple[Part, ...]:
+        """A part for each kind and variant, those that change most first."""
+        return self._parts([[kind(row) for row in report.rows] for report in self.reports])
+
+    @cached_property
+    def by_stage(self) -> tuple[Part, ...]:
+        """A part for each of the `stages`, or for each block unless all take images; the largest change first."""
+        if all(map(takes_images, self.reports)):
+            return self._parts([stages(report) for report in self.reports])
+        return self._parts([[block(row.op.path) or "(model)" for row in r.rows] for r in self.reports])
+
+    def _parts(self, names: Sequence[Sequence[str]]) -> tuple[Part, ...]:
+        """Rows by their names: a part for each name."""
+        grouped = [_grouped(report.rows, keys) for report, keys in zip(self.reports, names, strict=True)]
+        every = dict.fromkeys(key for keys in names for key in keys)
+        return _sorted(Part(key, tuple(group(key, found.get(key, ())) for found in grouped)) for key in every)
+
+    @cached_property
+    def layers(self) -> tuple[Part, ...] | None:
+        """A part for each layer of two networks, those that change most first; None for more networks.
+
+        A layer is a module's own operators. Layers of one path and the same kinds are one, where that is so of
+        half the layers or more; the others are aligned in order, by kind, variant and stage; then what is left
+        under one path is one.
+        """
+        if len(self.reports) != 2:
+            return None
+        pairs = _aligned(*self.reports)
+        return _sorted(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as the JSON document of schema `SCHEMA`."""
+        return {
+            "schema": SCHEMA,
+            "models": [
+                {
+                    "label": label,
+                    "model": report.model,
+                    "options": {name: _json_option(value) for name, value in report.options.items()},
+                    "input": [list(shape) for shape in report.input],
+                    "method": report.method,
+                    "dtype": report.dtype,
+                    "complete": report.complete,
+                    "totals": totals,
+                }
+                for label, report, totals in zip(self.labels, self.reports, self.totals, strict=True)
+            ],
+            "ratios": list(self.ratios),
+            "by_kind": [_part("kind", part) for part in self.by_kind],
+            "by_stage": [_part("stage", part) for part in self.by_stage],
+            "layers": None if self.layers is None else [_layer(layer) for layer in self.layers],
+        }
+
+    def records(self, which: str = "totals") -> list[dict[str, Any]]:
+        """Flat records: a report each (`totals`), a report's `kind` or `stage` each, or a layer each (`layers`).
+
+        Raises:
+            ComparisonError: layers of more than two reports.
+            ReportError: `which` is none of these.
+        """
+        return RECORDS[choose("table", which, RECORDS)](self)
+
+    def frame(self, which: str = "totals") -> pd.DataFrame:
+        """`records(which)` as a pandas DataFrame; counts that may be unknown are nullable integers.
+
+        Raises:
+            ComparisonError, ReportError: as `records`.
+        """
+        import pandas as pd
+
+        frame = pd.DataFrame(self.records(which))
+        counts = frame.filter(regex="^(macs|flops|activations)(_before|_after|_change)?$")
+        fitting = [name for name in counts if not (frame[name].dropna().abs() >= 2**63).any()]
+        return frame.astype(dict.fromkeys(fitting, "Int64"))
+
+    def __repr__(self) -> str:
+        from mbanalyze.render.comparison import as_table
+
+        return as_table(self)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from mbanalyze.render.comparison import table
+
+        yield table(self, options.max_width)
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.comparison import html
+
+        return html(self)
+
+
+def compare(*reports: Report) -> Comparison:
+    """Reports side by side, all of them against the first.
+
+    Raises:
+        ComparisonError: fewer than two.
+
+    >>> from mbanalyze import count
+    >>> both = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75))
+    >>> both.changes("macs"), both.by_kind[0].key
+    ((0, -91704480), 'conv pointwise')
+    """
+    return Comparison(reports)
+
+
+def _inputs(report: Report) -> str:
+    return " ".join("x".join(map(str, shape)) for shape in report.input)
+
+
+def _differing(reports: Sequence[Report]) -> set[str]:
+    """The options of which two reports have different values."""
+    names = {name for report in reports for name in report.options}
+    return {name for name in names if len({repr(r.options[name]) for r in reports if name in r.options}) > 1}
+
+
+def _json_option(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
+def group(key: str, rows: Sequence[Row]) -> Group:
+    """Rows under a name, with what they cost together; none cost nothing."""
+    return Group(key, tuple(rows), total([row.cost for row in rows]))
+
+
+def _grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row, key in zip(rows, keys, strict=True):
+        groups.setdefault(key, []).append(row)
+    return groups
+
+
+def _sorted(parts: Iterator[Part]) -> tuple[Part, ...]:
+    return tuple(sorted(parts, key=lambda part: part.size, reverse=True))
+
+
+def _aligned(first: Report, second: Report) -> Iterator[tuple[Group, Group]]:
+    """Each layer of two networks once, beside its counterpart in the other or nothing."""
+    images = takes_images(first) and takes_images(second)
+    left, right = _layers(first, images), _layers(second, images)
+    related = 2 * len(_same(_place, left, right)) >= min(len(left), len(right))
+    by_place, by_path = partial(_same, _place), partial(_same, _path)
+    rounds: list[Pairing] = [by_place, _in_order, by_path] if related else [_in_order]
+    for pairs in rounds:
+        found = pairs(left, right)
+        yield from ((left[i].group, right[j].group) for i, j in found)
+        left = _without(left, [i for i, _ in found])
+        right = _without(right, [j for _, j in found])
+    yield from ((layer.group, group("", ())) for layer in left)
+    yield from ((group("", ()), layer.group) for layer in right)
+
+
+class _Layer(NamedTuple):
+    """A module's own operators, and the stage of the first."""
+
+    group: Group
+    stage: str
+
+
+Pairing = Callable[[Sequence[_Layer], Sequence[_Layer]], list[Match]]
+"""The indices of layers of one network and of another that are counterparts."""
+
+
+def _layers(report: Report, images: bool) -> list[_Layer]:
+    names = stages(report) if images else [""] * len(report.rows)
+    stage = dict(reversed([(row.op.path, name) for row, name in zip(report.rows, names, strict=True)]))
+    return [_Layer(group, stage[group.key]) for group in report.by("module")]
+
+
+def _path(layer: _Layer) -> object:
+    return layer.group.key
+
+
+def _place(layer: _Layer) -> object:
+    return layer.group.key, [row.op.kind for row in layer.group.rows]
+
+
+def _same(of: Callable[[_Layer], object], left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
+    """The indices of layers that are equal in `of`, which no two layers of one network are."""
+    where = {repr(of(layer)): j for j, layer in enumerate(right)}
+    return [(i, where[repr(of(layer))]) for i, layer in enumerate(left) if repr(of(layer)) in where]
+
+
+def _in_order(left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
+    """The indices of layers that follow one another in both, of the same kinds, variants and stages."""
+    before, after = ([(kinds(layer.group), layer.stage) for layer in layers] for layers in (left, right))
+    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
+
+
+def _without(layers: Sequence[_Layer], taken: Sequence[int]) -> list[_Layer]:
+    gone = set(taken)
+    return [layer for i, layer in enumerate(layers) if i not in gone]
+
+
+def _told(counts: Callable[[str], Sequence[Count]]) -> list[dict[str, Count]]:
+    """Counts by name, for each report."""
+    return [dict(zip(COUNTS, line, strict=True)) for line in zip(*map(counts, COUNTS), strict=True)]
+
+
+def _part(what: str, part: Part) -> dict[str, Any]:
+    return {what: part.key, "counts": _told(part.counts), "changes": _told(part.changes)}
+
+
+def _layer(layer: Part) -> dict[str, Any]:
+    before, after = (
+        {"path": group.key, "kind": kinds(group), "output": output(group), **counts} if group.rows else None
+        for group, counts in zip(layer.groups, _told(layer.counts), strict=True)
+    )
+    return {"status": layer.status, "before": before, "after": after, "change": _told(layer.changes)[-1]}
+
+
+def _total_records(comparison: Comparison) -> list[dict[str, Any]]:
+    return [
+        {"model": label, **totals, **{f"{name}_ratio": ratio for name, ratio in ratios.items()}}
+        for label, totals, ratios in zip(comparison.labels, comparison.totals, comparison.ratios, strict=True)
+    ]
+
+
+def _part_records(what: str, comparison: Comparison) -> list[dict[str, Any]]:
+    parts = comparison.by_kind if what == "kind" else comparison.by_stage
+    return [
+        {
+            what: part.key,
+            "model": label,
+            **counts,
+            **{f"{name}_change": change for name, change in changes.items()},
+        }
+        for part in parts
+        for label, counts, changes in zip(
+            comparison.labels, _told(part.counts), _told(part.changes), strict=True
+        )
+    ]
+
+
+def _layer_records(comparison: Comparison) -> list[dict[str, Any]]:
+    if comparison.layers is None:
+        raise ComparisonError(f"layers are aligned in two reports, not in {len(comparison.reports)}")
+    return [_flat(layer) for layer in comparison.layers]
+
+
+def _flat(layer: Part) -> dict[str, Any]:
+    """A layer in one line: what it was, what it is, and the change; a count is zero where it is not there."""
+    sides = {f"_{side}": group for side, group in zip(("before", "after"), layer.groups, strict=True)}
+    told = [*_told(layer.counts), _told(layer.changes)[-1]]
+    return {
+        "status": layer.status,
+        **{f"path{side}": group.key if group.rows else None for side, group in sides.items()},
+        **{f"kind{side}": kinds(group) or None for side, group in sides.items()},
+        **{f"output{side}": output(group) or None for side, group in sides.items()},
+        **{
+            f"{name}{side}": counts[name]
+            for name in COUNTS
+            for side, counts in zip([*sides, "_change"], told, strict=True)
+        },
+    }
+
+
+RECORDS: dict[str, Callable[[Comparison], list[dict[str, Any]]]] = {
+    "totals": _total_records,
+    "kind": partial(_part_records, "kind"),
+    "stage": partial(_part_records, "stage"),
+    "layers": _layer_records,
+}
+"""What a comparison holds, as flat records."""
