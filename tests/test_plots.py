@@ -1,0 +1,511 @@
+"""Pictures: each point is a row of the frame, and everything on them can be read."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from mbanalyze import count, plots
+from mbanalyze.output import OutputError
+from mbanalyze.plots import PlotError
+from mbanalyze.published import entries
+from mbanalyze.report import Report, block
+
+mpl.use("Agg")
+
+SLIM = "tensorflow/models@02c04f49 research/slim/nets/mobilenet_v1.md"
+NETWORKS = {
+    "mobilenet_v1": SLIM,
+    "mobilenet_v2": "tensorflow/models@0ba83cf0 research/slim/nets/mobilenet/README.md (V2)",
+    "mobilenet_v3_large": "arXiv:1905.02244 Table 9, latest version",
+    "mobilenet_v3_small": "arXiv:1905.02244 Table 9, latest version",
+    "shufflenet_v2": "megvii-model/ShuffleNet-Series@aa91feb7 ShuffleNetV2/README.md",
+}
+
+
+@functools.cache
+def ablation(variant: str = "mobilenet_v1") -> pd.DataFrame:
+    """Each published variant of a network with its costs and its accuracy, once."""
+    rows = [
+        {
+            "model": variant,
+            "alpha": entry.options["alpha"],
+            "resolution": entry.options["resolution"],
+            "rho": entry.options["resolution"] / 224,
+            **count(variant, **entry.options).totals.as_dict(),
+            "top1": entry.top1,
+        }
+        for entry in entries()
+        if entry.variant == variant and entry.source == NETWORKS[variant] and not entry.undefined
+    ]
+    return pd.DataFrame(rows).drop_duplicates(["alpha", "resolution"]).reset_index(drop=True)
+
+
+@functools.cache
+def networks() -> pd.DataFrame:
+    """Several networks, with what no other is better than in both macs and accuracy."""
+    frame = pd.concat([ablation(variant) for variant in NETWORKS], ignore_index=True)
+    front = [
+        not ((frame["macs"] < row.macs) & (frame["top1"] >= row.top1) | (frame["macs"] <= row.macs) & (frame["top1"] > row.top1)).any()
+        for row in frame.itertuples()
+    ]  # fmt: skip
+    return frame.assign(front=front)
+
+
+@functools.cache
+def network(name: str = "mobilenet_v1") -> Report:
+    """A report in closed form."""
+    return count(name)
+
+
+PICTURES: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
+    "tradeoff": (plots.tradeoff, ablation),
+    "tradeoff of MobileNet V2": (plots.tradeoff, lambda: ablation("mobilenet_v2")),
+    "scaling": (plots.scaling, ablation),
+    "scaling by rho": (functools.partial(plots.scaling, against="rho"), ablation),
+    "pareto": (plots.pareto, networks),
+    "profile": (plots.profile, lambda: network().frame()),
+    "profile of MobileNet V3": (plots.profile, lambda: network("mobilenet_v3_large").frame()),
+    "shares": (plots.shares, lambda: network().frame()),
+    "three shares of MobileNet V3": (
+        functools.partial(plots.shares, counts=("macs", "params", "memory_access")),
+        lambda: network("mobilenet_v3_large").frame(),
+    ),
+    "bound": (plots.bound, lambda: plots.convolutions_frame(network())),
+    "bound of ShuffleNet V2": (plots.bound, lambda: plots.convolutions_frame(network("shufflenet_v2"))),
+    "intensity": (plots.intensity, lambda: network().frame()),
+    "intensity of MobileNet V3": (plots.intensity, lambda: network("mobilenet_v3_large").frame()),
+}
+
+
+@pytest.fixture(autouse=True)
+def close() -> Iterator[None]:
+    """No test sees another's figures."""
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+def points_of(array: Any) -> list[tuple[float, float]]:
+    """Rows of an array as points."""
+    return [(float(x), float(y)) for x, y in array]
+
+
+def scattered(ax: Axes) -> dict[str, list[tuple[float, float]]]:
+    """The points of each scatter, by its gid."""
+    return {
+        str(points.get_gid()): points_of(points.get_offsets())
+        for points in ax.collections
+        if points.get_gid()
+    }
+
+
+def plotted(ax: Axes) -> dict[str, list[tuple[float, float]]]:
+    """The points of each line, by its gid."""
+    return {str(line.get_gid()): points_of(line.get_xydata()) for line in ax.lines if line.get_gid()}
+
+
+def pairs(frame: pd.DataFrame, x: str, y: str) -> list[tuple[float, float]]:
+    """Two columns as points."""
+    return list(zip(frame[x].astype(float), frame[y].astype(float), strict=True))
+
+
+def test_tradeoff_draws_each_row_by_resolution_and_alpha() -> None:
+    """MobileNet V1's 16 variants: cost and accuracy as in the frame, a scatter a resolution, alpha its colours."""
+    frame = ablation()
+    ax = plots.tradeoff(frame)
+
+    assert len(frame) == sum(map(len, scattered(ax).values())) == 16
+    for resolution, rows in frame.groupby("resolution"):
+        assert pairs(rows, "macs", "top1") == scattered(ax)[f"resolution-{resolution}"]
+    for points in ax.collections:
+        assert {0.25, 0.5, 0.75, 1} == set(points.get_array())  # type: ignore[arg-type]
+    assert ax.get_xscale() == "log"
+
+
+def test_a_figure_is_as_wide_as_a_page() -> None:
+    """Without axes; its text finds room by itself."""
+    figure = plots.tradeoff(ablation()).figure
+
+    assert tuple(figure.get_size_inches()) == plots.PAGE  # type: ignore[union-attr]
+    assert figure.get_layout_engine() is not None
+
+
+def test_tradeoff_leaves_out_what_has_no_accuracy() -> None:
+    """A row without an accuracy is no point, and does without alpha and resolution."""
+    frame = ablation()[["params", "top1"]].copy()
+    frame.loc[::2, "top1"] = None
+    ax = plots.tradeoff(frame, cost="params")
+
+    assert [pairs(frame[1::2], "params", "top1")] == list(scattered(ax).values())
+    assert ax.get_legend() is None
+
+
+@pytest.mark.parametrize(
+    ("against", "held", "largest"),
+    [("alpha", "resolution", 224), ("rho", "alpha", 1), ("resolution", "alpha", 1)],
+)
+def test_scaling_is_relative_to_the_largest(against: str, held: str, largest: float) -> None:
+    """Params and macs of the rows where the other option is largest, in per cent of the largest row's."""
+    frame = ablation()
+    ax = plots.scaling(frame.sample(frac=1, random_state=0), against=against)
+    rows = frame[frame[held] == largest].sort_values(against)
+
+    for name in ("params", "macs"):
+        expected = rows.assign(share=100 * rows[name] / rows[name].iloc[-1])
+        assert pairs(expected, against, "share") == sorted(plotted(ax)[name])
+
+
+def test_scaling_draws_the_quadratic_law() -> None:
+    """A quarter of the width costs a sixteenth: the law is a dashed line between these, straight on two logarithms."""
+    ax = plots.scaling(ablation())
+
+    assert plotted(ax)["law"] == [(0.25, 6.25), (1, 100)]
+    assert [(line.get_linestyle(), line.get_label()) for line in ax.lines[:1]] == [("--", "alpha²")]
+    assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_pareto_joins_the_front() -> None:
+    """Points by model, on and behind the front; the front in order of cost."""
+    frame = networks()
+    ax = plots.pareto(frame)
+    points = scattered(ax)
+    front = frame[frame["front"]].sort_values("macs")
+
+    assert pairs(front, "macs", "top1") == plotted(ax)["front"]
+    for model, rows in frame.groupby("model"):
+        assert pairs(rows[rows["front"]], "macs", "top1") == points[f"{model}-front"]
+        assert pairs(rows[~rows["front"]], "macs", "top1") == points[f"{model}-behind"]
+
+
+def test_pareto_names_the_front() -> None:
+    """On a page each point of the front has its model, alpha and resolution beside it."""
+    frame = networks()
+    ax = plots.pareto(frame)
+    front = frame[frame["front"]]
+    names = {
+        (f"{row.model} {row.alpha:g}/{row.resolution}", row.macs, row.top1) for row in front.itertuples()
+    }
+
+    assert names == {(note.get_text(), *note.xy) for note in ax.texts}  # type: ignore[attr-defined]
+
+
+def test_pareto_in_a_column_shortens_what_has_no_room() -> None:
+    """There, alpha and resolution are enough, as colour and marker give the model; most have room."""
+    frame = networks()
+    front = frame[frame["front"]]
+    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
+    plots.pareto(frame, ax)
+    names = {(f"{row.alpha:g}/{row.resolution}", row.macs, row.top1) for row in front.itertuples()}
+    written = {(note.get_text(), *note.xy) for note in ax.texts}  # type: ignore[attr-defined]
+
+    assert written <= names
+    assert len(written) > 0.75 * len(names)
+
+
+def test_pareto_names_models_that_have_no_options() -> None:
+    """Without alpha and resolution the label is the model; without a front there is none."""
+    frame = pd.DataFrame(
+        {"model": ["a", "b"], "macs": [10, 20], "top1": [60.0, 50.0], "front": [True, False]}
+    )
+    named = plots.pareto(frame)
+    behind = plots.pareto(frame.assign(front=False))
+
+    assert [note.get_text() for note in named.texts] == ["a"]
+    assert {k: v for k, v in scattered(behind).items() if v} == {
+        "a-behind": [(10, 60)],
+        "b-behind": [(20, 50)],
+    }
+    assert not behind.texts
+
+
+def test_pareto_leaves_out_what_has_no_objective() -> None:
+    """A row without an accuracy is neither behind the front nor on it."""
+    frame = networks().copy()
+    frame.loc[frame["model"] == "mobilenet_v3_large", "top1"] = None
+    ax = plots.pareto(frame)
+
+    assert not any("large" in gid for gid in scattered(ax))
+    assert frame.dropna(subset="top1")["front"].sum() == len(plotted(ax)["front"])
+
+
+def test_profile_draws_shares_along_depth() -> None:
+    """Each count in per cent of the report's totals, at the operator's place; none of a count is no point."""
+    report = network()
+    points = plotted(plots.profile(report.frame()))
+
+    for name in ("macs", "params", "memory_access"):
+        counts = [getattr(row.cost, name) for row in report.rows]
+        total = getattr(report.totals, name)
+        assert [(i, 100 * n / total) for i, n in enumerate(counts) if n] == points[name]
+
+
+def test_profile_shades_every_other_block() -> None:
+    """MobileNet V1's stem is its first block, of three operators, and the second of its 13 blocks is not shaded."""
+    report = network()
+    ax = plots.profile(report.frame())
+    blocks = [len(list(rows)) for _, rows in itertools.groupby(report.rows, lambda row: block(row.op.path))]
+    ends = [0, *itertools.accumulate(blocks)]
+    bands = [(band.get_x(), band.get_x() + band.get_width()) for band in ax.patches]  # type: ignore[attr-defined]
+
+    assert [(start - 0.5, end - 0.5) for start, end in itertools.pairwise(ends)][::2] == bands
+    assert bands[0] == (-0.5, 2.5)
+
+
+def test_profile_does_without_what_is_unknown() -> None:
+    """An operator that nobody could count is no point, and is nothing of the total."""
+    frame = network().frame()
+    frame.loc[0, "macs"] = pd.NA
+    known = frame["macs"].sum()
+    points = plotted(plots.profile(frame))["macs"]
+
+    assert (3, 100 * frame["macs"][3] / known) == points[0]
+
+
+def test_shares_are_the_papers_table_2() -> None:
+    """94.86 % of MobileNet V1's macs are pointwise, 24.33 % of its params linear, but for what the paper leaves out."""
+    ax = plots.shares(network().frame())
+    macs, params = ([bar.get_width() for bar in bars] for bars in ax.containers)
+    kinds = [label.get_text() for label in ax.get_yticklabels()]
+
+    assert kinds == ["pointwise conv", "linear", "depthwise conv", "standard conv", "other"]
+    # Table 2 prints 1.19 for the first layer, with which its column sums to 99.29 and not to 100
+    assert pytest.approx([94.86, 0.18, 3.06, 1.91, 0], abs=0.005) == macs
+    # its params are without batch norm, which has 0.52 % of them, and without the bias
+    assert pytest.approx([74.59, 24.33, 1.06, 0.02, 0], abs=0.53) == params
+    assert pytest.approx(100) == sum(macs)
+    assert pytest.approx(100) == sum(params)
+
+
+def test_shares_are_the_reports() -> None:
+    """Each bar is the share of its kind, and has it written beside it; nothing where there is none."""
+    report = network()
+    ax = plots.shares(report.frame())
+    linear = report.only("linear").totals
+    bars = [next(iter(bars[1:])) for bars in ax.containers]
+
+    assert [100 * linear.macs / report.totals.macs, 100 * linear.params / report.totals.params] == [  # type: ignore[operator]
+        bar.get_width() for bar in bars
+    ]
+    texts = [text.get_text() for text in ax.texts]
+    widths = [bar.get_width() for bars in ax.containers for bar in bars]
+    assert [f"{width:.2f}" if width else "" for width in widths] == texts
+
+
+def test_shares_merge_what_is_small() -> None:
+    """Kinds below `least` in every count are one."""
+    ax = plots.shares(network().frame(), least=50)
+
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["pointwise conv", "other"]
+
+
+def test_convolutions_frame_is_what_the_guidelines_say() -> None:
+    """A row for each convolution, in order, whose memory access is its bound and what is above it."""
+    frame = plots.convolutions_frame(network())
+    parts = frame["bound"] + frame["imbalance"] + frame["grouping"] + frame["bias"]
+
+    assert [row.op.path for row in network().rows if row.op.kind == "conv"] == list(frame["path"])
+    assert pytest.approx(list(parts)) == list(frame["memory_access"])
+    assert list(frame["memory_access"] / frame["bound"]) == list(frame["ratio"])
+
+
+def test_bound_draws_memory_access_over_its_bound() -> None:
+    """Both in elements, convolution by convolution; the ratio is written under the bound."""
+    frame = plots.convolutions_frame(network())
+    ax = plots.bound(frame)
+
+    for name in ("memory_access", "bound"):
+        assert list(enumerate(frame[name])) == plotted(ax)[name]
+    above = frame[frame["ratio"] >= 1.05]
+    notes: list[Any] = list(ax.texts)
+    assert {(f"{r:.2g}×", i, b) for i, r, b in above[["ratio", "bound"]].itertuples()} == {  # noqa: RUF001
+        (note.get_text(), *note.xy) for note in notes
+    }
+
+
+@pytest.mark.parametrize("itemsize", [4, 2])
+def test_intensity_is_flops_per_byte(itemsize: int) -> None:
+    """Each operator's, by class: MobileNet V1 has convolutions, a linear layer, ReLU, and batch norm and a pooling."""
+    report = network()
+    points = plotted(plots.intensity(report.frame(), itemsize=itemsize))
+    every = [row.cost.arithmetic_intensity(itemsize) for row in report.rows]
+    relu = [i for i, row in enumerate(report.rows) if row.op.kind == "relu"]
+
+    assert {"standard-conv", "depthwise-conv", "pointwise-conv", "linear", "element-wise", "other"} == set(
+        points
+    )
+    assert list(enumerate(every)) == sorted(itertools.chain(*points.values()))
+    assert [(i, every[i]) for i in relu] == points["element-wise"]
+
+
+UNITS = {
+    "tradeoff": ("multiply-accumulates", "top-1 accuracy (%)"),
+    "scaling": ("alpha", "relative to alpha 1 (%)"),
+    "scaling by rho": ("rho", "relative to rho 1 (%)"),
+    "pareto": ("multiply-accumulates", "top-1 accuracy (%)"),
+    "profile": ("operator, in order (bands are blocks)", "share of its total (%)"),
+    "shares": ("share of its total (%)", ""),
+    "bound": ("convolution, in order (bands are blocks)", "memory access (elements)"),
+    "intensity": ("operator, in order (bands are blocks)", "arithmetic intensity (flops per byte)"),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_axes_say_what_they_are_and_in_what(name: str) -> None:
+    """Names of axes, with units."""
+    draw, frame = PICTURES[name]
+    ax = draw(frame())
+
+    assert UNITS[name] == (ax.get_xlabel(), ax.get_ylabel())
+
+
+def texts(ax: Axes) -> list[Text]:
+    """Everything written on the axes, but their legend."""
+    ticks = [
+        tick.label1
+        for axis, (low, high) in ((ax.xaxis, sorted(ax.get_xlim())), (ax.yaxis, sorted(ax.get_ylim())))
+        for tick in axis.get_major_ticks()
+        if low <= tick.get_loc() <= high
+    ]
+    return [text for text in (*ax.texts, *ticks, ax.xaxis.label, ax.yaxis.label) if text.get_text()]
+
+
+@pytest.mark.parametrize("size", [plots.COLUMN, plots.PAGE], ids=["column", "page"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_nothing_written_overlaps(name: str, size: tuple[float, float]) -> None:
+    """Labels, ticks, names and the legend keep clear of one another, the legend of the data, all inside."""
+    draw, frame = PICTURES[name]
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    draw(frame(), ax)
+    figure.draw_without_rendering()
+    # the extent of an annotation would have the line to its point in it
+    written = {text: Text.get_window_extent(text) for text in texts(ax)}
+    legend = ax.get_legend()
+    assert legend is not None
+    key = legend.get_window_extent()
+
+    assert not [(a, b) for a, b in itertools.combinations(written, 2) if written[a].overlaps(written[b])]
+    assert not [text for text, box in written.items() if box.overlaps(key)]
+    assert not key.overlaps(ax.bbox.padded(-1))
+    for box in (*written.values(), key):
+        assert Bbox.union([box, figure.bbox]).bounds == pytest.approx(figure.bbox.bounds, abs=1)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_frames_stay_as_they_were(name: str) -> None:
+    """Drawing changes no value, column or index."""
+    draw, frame = PICTURES[name]
+    before = frame().copy(deep=True)
+    draw(frame())
+
+    pd.testing.assert_frame_equal(before, frame())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_axes_given_are_drawn_on(name: str) -> None:
+    """Axes that are given come back, and no figure is made; settings stay."""
+    draw, frame = PICTURES[name]
+    settings = mpl.rcParams.copy()
+    _, ax = plt.subplots()
+
+    assert ax is draw(frame(), ax)
+    assert len(plt.get_fignums()) == 1
+    assert settings == mpl.rcParams
+
+
+@pytest.mark.parametrize(
+    ("draw", "frame", "message"),
+    [
+        (plots.tradeoff, pd.DataFrame({"macs": [1.0], "top1": [None]}), "no row of the frame has macs and top1"),
+        (plots.tradeoff, pd.DataFrame({"macs": [1.0]}), "no column 'top1', only macs"),
+        (plots.tradeoff, pd.DataFrame({"macs": ["569 M"], "top1": [70.6]}), "'macs' holds something that is no"),
+        (plots.tradeoff, pd.DataFrame({"macs": 1.0, "top1": 70.6, "resolution": range(11)}), "too many to tell"),
+        (plots.scaling, pd.DataFrame({"macs": [1.0], "params": [1]}), "no column 'alpha'"),
+        (plots.pareto, pd.DataFrame({"macs": [1.0], "top1": [1]}), "no column 'model'"),
+        (plots.profile, pd.DataFrame({"path": ["a"], "macs": [0]}), "no operator of the frame has multiply-acc"),
+        (plots.shares, pd.DataFrame({"kind": ["a"], "variant": [None], "macs": [0]}), "no operator of the frame"),
+        (plots.bound, pd.DataFrame({"path": [], "memory_access": [], "bound": []}), "no row of the frame has mem"),
+        (plots.intensity, network().only("dropout").frame(), "no operator of the frame has flops"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_said(draw: Callable[..., Axes], frame: Any, message: str) -> None:
+    """One line, and no figure left open."""
+    with pytest.raises(PlotError, match=message):
+        draw(frame)
+
+    assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_picture_saved_twice_is_the_same(suffix: str, tmp_path: Path) -> None:
+    """The same frame gives the same bytes, without a date; from its axes or from its figure."""
+    once, again = tmp_path / f"once{suffix}", tmp_path / f"again{suffix}"
+    plots.save(plots.scaling(ablation()), once)
+    plots.save(plots.scaling(ablation()).get_figure(), again)  # type: ignore[arg-type]
+
+    assert once.read_bytes() == again.read_bytes()
+    assert not any(word in once.read_bytes() for word in (b"dc:date", b"CreationDate"))
+    assert [again, once] == sorted(tmp_path.iterdir())
+
+
+def test_a_picture_can_be_traced_to_its_rows(tmp_path: Path) -> None:
+    """An SVG names what each group of points is."""
+    plots.save(plots.tradeoff(ablation()), tmp_path / "tradeoff.svg")
+
+    assert 'id="resolution-160"' in (tmp_path / "tradeoff.svg").read_text()
+
+
+def test_other_kinds_of_file_are_refused(tmp_path: Path) -> None:
+    """The message lists the three that there are."""
+    with pytest.raises(PlotError, match=r"'cost\.jpg': choose one of \.png, \.svg, \.pdf"):
+        plots.save(plots.scaling(ablation()), tmp_path / "cost.jpg")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk the picture that was there is whole, and nothing lies beside it."""
+
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "cost.png"
+    target.write_text("old")
+    monkeypatch.setattr(Path, "write_bytes", full)
+
+    with pytest.raises(OutputError, match=r"cannot write .*cost.png: No space left"):
+        plots.save(plots.scaling(ablation()), target)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """Nothing is made on the way."""
+    with pytest.raises(OutputError, match="no such folder"):
+        plots.save(plots.scaling(ablation()), tmp_path / "none" / "cost.png")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_package_loads_without_pictures() -> None:
+    """`import mbanalyze` loads neither Matplotlib nor pandas."""
+    script = "import sys, mbanalyze; print(sorted({'matplotlib', 'pandas'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
