@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal
 
@@ -80,6 +82,77 @@ def parse_option(text: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise OptionError(f"malformed option {text!r}: give key=value")
     return key.strip(), _parse_value(value.strip())
+
+
+LONGEST = 10**6
+"""A range has so many values at most."""
+
+
+def parse_axis(text: str) -> list[Any]:
+    """'1,0.75,0.5' or '0.25:1.5:0.05' -> the values of an option; a value that is a list is written `[1,2]`.
+
+    A range is start:stop:step, computed in decimals; the stop is part of it when a step lands on it.
+
+    >>> parse_axis("0.5:0.7:0.1,1"), parse_axis("[8,16],[16,32]"), parse_axis("3x3,5x5")
+    ([0.5, 0.6, 0.7, 1], [[8, 16], [16, 32]], ['3x3', '5x5'])
+
+    Raises:
+        OptionError: there is no value, or a range without one.
+    """
+    parts = [part.strip() for part in split(text)]
+    if not all(parts):
+        raise OptionError(f"malformed values {text!r}: give some with commas between, such as 1,0.75,0.5")
+    return [value for part in parts for value in _range(part) or [_parse_value(part)]]
+
+
+def split(text: str) -> list[str]:
+    """`text` at the commas that are in no brackets.
+
+    >>> split("alpha=0.75,widths=[8,16]")
+    ['alpha=0.75', 'widths=[8,16]']
+    """
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "[") - (letter == "]")
+        if letter == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _range(text: str) -> list[int] | list[float]:
+    """The values of a range; none where `text` is something else."""
+    try:
+        start, stop, step = map(Decimal, text.split(":"))
+    except (ArithmeticError, ValueError):
+        return []
+    if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
+        raise OptionError(f"malformed range {text!r}: give start:stop:step, such as 0.25:1.5:0.05")
+    steps = (stop - start) / step
+    if steps < 0:
+        raise OptionError(f"malformed range {text!r}: no step of {step} leads from {start} to {stop}")
+    if steps >= LONGEST:
+        raise OptionError(f"malformed range {text!r}: it has more than {LONGEST:,} values")
+    values = [start + i * step for i in range(int(steps) + 1)]
+    whole = all(value == value.to_integral_value() for value in (start, step))
+    return list(map(int, values)) if whole else list(map(float, values))
+
+
+def parse_count(text: str) -> int:
+    """'150M', '3.4 M', '5000' -> a count.
+
+    Raises:
+        OptionError: it is no whole number above 0, with k, M, G or T behind it or not.
+    """
+    found = _COUNT.fullmatch(text.strip())
+    count = Decimal(found[1]) * 10 ** (3 * " kMGT".index(found[2].replace("K", "k") or " ")) if found else 0
+    if count <= 0 or count != int(count):
+        raise OptionError(f"malformed count {text!r}: give a whole number, such as 5000, 150M or 3.4 M")
+    return int(count)
+
+
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)")
 
 
 _WORDS = {"true": True, "false": False, "null": None}

@@ -1,7 +1,8 @@
 """A model reference -> something to count (`Subject`); and `count`, the library's one front door.
 
 A reference is the name of a known architecture, `torchvision:NAME`, `timm:NAME`, `transformers:CONFIG`,
-`package.module:factory`, `path/to/file.py:factory`, an architecture, or a `torch.nn.Module`.
+`package.module:factory`, `path/to/file.py:factory`, an architecture, a `torch.nn.Module`, or a function that
+makes one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, unused_params
@@ -21,6 +22,10 @@ from mbanalyze.report import Report, rows, versions
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+Countable: TypeAlias = "str | Architecture | nn.Module | Callable[..., nn.Module]"
+"""What can be counted."""
 
 
 class Building:
@@ -163,13 +168,13 @@ class Subject:
         )
 
 
-def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Report:
+def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     """What a network costs, operator by operator.
 
     Args:
         what: a name from `mbanalyze models`, an architecture, a `torch.nn.Module`, `torchvision:NAME`,
-            `timm:NAME`, `transformers:CONFIG`, or a factory as `package.module:factory` or
-            `path/to/file.py:factory`.
+            `timm:NAME`, `transformers:CONFIG`, or a factory: a function or class, `package.module:factory`
+            or `path/to/file.py:factory`.
         inputs: for a module or factory, what its forward takes: shapes such as `(1, 3, 224, 224)`, tensors, or
             containers of these. A source that publishes an input may do without.
         options: hyper-parameters of the architecture, or arguments of the factory. Besides, for all of them
@@ -192,7 +197,7 @@ def count(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any)
     return subject(what, *inputs, **options).report(**settings)
 
 
-def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: Any) -> Subject:
+def subject(what: Countable, /, *inputs: Any, **options: Any) -> Subject:
     """What `count` counts; arguments and errors as there."""
     keywords = _keywords(options)
     if isinstance(what, str) and what in ALIASES:
@@ -207,14 +212,7 @@ def subject(what: str | Architecture | nn.Module, /, *inputs: Any, **options: An
             return _known(name, arch, {**asdict(what), **options}, (*inputs, *keywords))
     if isinstance(what, str):
         return _referred(what, options, inputs, keywords)
-    if "torch" not in sys.modules or not isinstance(what, sys.modules["torch"].nn.Module):
-        raise SourceError(f"cannot count {what!r}: give a model's name, an architecture or a module")
-    if options:
-        raise OptionError(f"a module is already built: it takes no {', '.join(options)}")
-    name = type(what).__name__
-    if not inputs and not keywords:
-        raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
-    return Subject(name, {}, _all_checked(inputs), Building.done(what), None, keywords)
+    return _object(what, options, inputs, keywords)
 
 
 def _known(name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]) -> Subject:
@@ -264,6 +262,20 @@ def _referred(
             raise InputError(f"{what} needs the shape of its input, such as {reference.hint}")
         inputs, keywords = published
     return Subject(what, options, _all_checked(inputs), Building(what, reference.make), None, keywords)
+
+
+def _object(what: Any, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Subject:
+    """A module, or a function or class that makes one."""
+    module = "torch" in sys.modules and isinstance(what, sys.modules["torch"].nn.Module)
+    if not module and not callable(what):
+        raise SourceError(f"cannot count {what!r}: give a model's name, an architecture or a module")
+    if module and options:
+        raise OptionError(f"a module is already built: it takes no {', '.join(options)}")
+    name = type(what).__name__ if module else getattr(what, "__name__", repr(what))
+    if not inputs and not keywords:
+        raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
+    building = Building.done(what) if module else Building(name, lambda: what(**options))
+    return Subject(name, options, _all_checked(inputs), building, None, keywords)
 
 
 def _all_checked(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 
 import pytest
+from commandline import Ran, Run
 from hypothesis import settings
 
+from mbanalyze import cli
 from mbanalyze.report import KEYS, Report
 
 # no test depends on how fast the machine is, and in CI none on chance
@@ -35,3 +38,18 @@ def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             for column in totals.keys() & set(report.columns(by)):
                 known = [record[column] for record in records if record[column] is not None]
                 assert totals[column] == (sum(known) if known or not records else None), (by, column)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process."""
+
+    def run_(*args: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["mbanalyze", *args])
+        monkeypatch.setenv("COLUMNS", "80")
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        captured = capsys.readouterr()
+        return Ran(int(left.value.code or 0), captured.out, captured.err)
+
+    return run_

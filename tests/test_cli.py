@@ -3,56 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commandline import Run, process
 from witness import DATA
 
-from mbanalyze import cli, count, guidelines, output, verdicts
+from mbanalyze import count, guidelines, output, verdicts
 from mbanalyze.archs import ARCHS
 from mbanalyze.experiments import TITLES, series
 from mbanalyze.render import guidelines as render_guidelines
 from mbanalyze.render import published
 
 NETS = str(DATA / "nets.py")
-
-
-class Ran(NamedTuple):
-    """What a command did."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ran]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process."""
-
-    def run_(*args: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["mbanalyze", *args])
-        monkeypatch.setenv("COLUMNS", "80")
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        captured = capsys.readouterr()
-        return Ran(int(left.value.code or 0), captured.out, captured.err)
-
-    return run_
-
-
-def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own."""
-    command = [sys.executable, "-m", "mbanalyze", *args]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
 
 
 def test_a_report_is_what_the_library_says(run: Run) -> None:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from mbanalyze import count
+from mbanalyze import ablate, compare, count, search
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.experiments import records
@@ -40,7 +41,7 @@ def test_commands_print_what_the_readme_shows(command: str, printed: str) -> Non
 
 def test_the_readme_has_examples() -> None:
     """The test above has something to run."""
-    assert len(CONSOLE) == README.count("```console") == 4
+    assert len(CONSOLE) == README.count("```console") == 7
 
 
 def test_python_in_the_readme_runs() -> None:
@@ -74,6 +75,24 @@ def test_records_are_documented() -> None:
     judged = guidelines(count("mobilenet_v1")).as_dict()
     keys = {*verdicts("vgg16")[0].as_dict(), *judged, *judged["convolutions"][0], *judged["blocks"][0]}
     keys |= set(records()[0])
+
+    assert {key for key in keys if f"`{key}`" not in text} == set()
+
+
+def test_variants_are_documented() -> None:
+    """Every key of a grid's rows, of a comparison and of a search."""
+    text = (ROOT / "docs/output.md").read_text()
+    compared = compare(count("mobilenet_v1"), count("mobilenet_v2")).as_dict()
+    found = search("mobilenet_v1", max_macs=10**8).as_dict()
+    keys = {
+        *compared,
+        *compared["models"][0],
+        *compared["by_kind"][0],
+        *compared["by_stage"][0],
+        *compared["layers"][0],
+    }
+    keys |= {*found, *found["binding"][0], *found["best"], *ablate("mobilenet_v1", rho=[1])}
+    keys |= set(ablate(nn.Identity, (1, 3, 8, 8)))
 
     assert {key for key in keys if f"`{key}`" not in text} == set()
 

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def comma_separated(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
@@ -16,6 +19,17 @@ def comma_separated(columns: Sequence[str], records: Iterable[Mapping[str, Any]]
     writer.writeheader()
     writer.writerows(records)
     return out.getvalue()
+
+
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame in Python's own types; what is not known is None."""
+    columns = {
+        str(name): [
+            None if unknown else value for value, unknown in zip(column.tolist(), column.isna(), strict=True)
+        ]
+        for name, column in frame.items()
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def settings(options: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from html import escape
 from math import isfinite
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
@@ -17,7 +16,7 @@ from rich.text import Text
 from mbanalyze.cost import Cost, si, si_bytes
 from mbanalyze.render.checks import agreement_markdown, agreement_table
 from mbanalyze.render.records import comma_separated, dump
-from mbanalyze.render.tables import LEFT, grid_of, markdown_table, plain, width_of
+from mbanalyze.render.tables import LEFT, fit, grid_of, markdown_table, plain
 from mbanalyze.report import CONVENTION, Group, Report, Uncounted
 
 if TYPE_CHECKING:
@@ -90,26 +89,12 @@ def _intensity(cost: Cost, itemsize: int) -> str:
     return "?" if value is None else f"{value:.2f}"
 
 
-def _fit(columns: dict[str, list[str]], width: int) -> list[str]:
-    """Take columns out, in the order of `DROPPED` but never the first, until the rest fits; their names."""
-    dropped: list[str] = []
-    for heading in DROPPED:
-        if heading in list(columns)[1:] and width_of(columns) > width:
-            del columns[heading]
-            dropped.append(heading)
-    return dropped
-
-
 def table(report: Report, by: str | None = None, width: int = 80) -> RenderableType:
     """The report for people, `width` cells wide or less unless even the fewest columns need more."""
     columns = _columns(report, by or "module")
-    needed = width_of(columns)
-    dropped = _fit(columns, width)
+    left_out = fit(columns, DROPPED, width)
     grid = grid_of(columns, width, total=True)
-    lines = [Text(line) for line in summary(report)]
-    if dropped:
-        left_out = f"not shown in {width} columns: {', '.join(dropped)} ({needed} would do)"
-        lines += [Text(line, style="dim") for line in wrap(left_out, max(width, 20))]
+    lines = [*map(Text, summary(report)), *left_out]
     return Stack(grid, Text(), *lines, Text(provenance(report), style="dim"))
 
 

@@ -1,0 +1,97 @@
+"""What the commands share: their arguments, and how they say that they are at work."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from mbanalyze import parsing, published, sources
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import OptionError
+from mbanalyze.sources import Subject
+
+
+def models(incomplete: str) -> list[str]:
+    """Known architectures, for completion."""
+    return [name for name in (*ARCHS, *ALIASES) if name.startswith(incomplete)]
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A known architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, "
+        "transformers:CONFIG, package.module:factory or file.py:factory.",
+        autocompletion=models,
+        show_default=False,
+    ),
+]
+Alpha = Annotated[float | None, typer.Option(help="Width multiplier.", show_default=False)]
+Resolution = Annotated[
+    int | None, typer.Option(help="Height and width of the input, in pixels.", show_default=False)
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Any option of the architecture, or argument of the factory; repeatable.",
+    ),
+]
+Batch = Annotated[int | None, typer.Option(help="Images in the input, 1 unless given.", show_default=False)]
+Input = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="[NAME=]N,C,H,W[:DTYPE]",
+        help="Shape of an input, such as 1,3,224,224 or ids=1,128:int64; repeatable.",
+    ),
+]
+
+
+Output = Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)]
+
+
+def families(incomplete: str) -> list[str]:
+    """Families and networks that figures are published of, for completion."""
+    names = dict.fromkeys(name for e in published.entries() for name in (e.family, e.variant))
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def described(
+    model: str,
+    alpha: float | None,
+    resolution: int | None,
+    settings: list[str] | None,
+    batch: int | None,
+    inputs: list[str] | None,
+) -> Subject:
+    """What the arguments shared by `report` and `check` describe."""
+    given = {"alpha": alpha, "resolution": resolution, "batch": batch}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name, value in map(parsing.parse_option, settings or []):
+        if name in options:
+            raise OptionError(f"{name} is given twice")
+        options[name] = value
+    parsed = list(map(parsing.parse_input, inputs or []))
+    names = [name for name, _ in parsed if name is not None]
+    if len(set(names)) < len(names):
+        raise OptionError("an input is given twice")
+    shapes = [shape for name, shape in parsed if name is None]
+    if len(shapes) < len(parsed):
+        options["kwargs"] = {name: shape for name, shape in parsed if name is not None}
+    return sources.subject(model, *shapes, **options)
+
+
+@contextlib.contextmanager
+def working(long: bool) -> Iterator[None]:
+    """While the library works: a spinner on a terminal, and stdout kept for the result alone."""
+    console = Console(stderr=True)
+    spinner = console.status("counting") if long and console.is_terminal else None
+    with contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
+        yield

@@ -1,0 +1,366 @@
+"""The commands about several variants or models side by side: each a few lines over the library."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from mbanalyze import parsing, sources
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import OptionError
+from mbanalyze.cli import arguments
+from mbanalyze.cli.arguments import Batch, Input, Model, Output, working
+from mbanalyze.output import emit, require_writable
+from mbanalyze.render.records import dump
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TAKEN = frozenset(
+    {
+        *("dtype", "bits", "published", "failed", "executor", "progress"),
+        *(
+            "family",
+            "objective",
+            *(f"max_{quantity}" for quantity in ("macs", "params", "memory_access", "activations")),
+        ),
+    }
+)
+"""What `ablate` and `search` take besides options of networks."""
+READABLE = 1_000
+"""So many rows are shown on a terminal at most."""
+
+Values = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUES",
+        help="Any other option and its values, such as groups=1,2,3; repeatable.",
+    ),
+]
+Alphas = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUES", help="Width multipliers: 1,0.75,0.5 or 0.25:1.5:0.05.", show_default=False
+    ),
+]
+Resolutions = Annotated[
+    str | None,
+    typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,192 or 96:224:32.", show_default=False),
+]
+Rhos = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUES",
+        help="Resolution multipliers: fractions of the network's own input size, 1,0.857,0.714,0.571.",
+        show_default=False,
+    ),
+]
+
+
+def _grid(
+    alpha: str | None, resolution: str | None, rho: str | None, settings: list[str] | None
+) -> dict[str, list[Any]]:
+    """The values of each option that was given."""
+    if rho is not None and resolution is not None:
+        raise OptionError("--rho and --resolution both say how large the input is: give one of them")
+    pairs = [("alpha", alpha), ("resolution", resolution), ("rho", rho)]
+    for text in settings or []:
+        name, equals, values = text.partition("=")
+        if not equals or not name.strip():
+            raise OptionError(f"malformed option {text!r}: give key=values")
+        pairs.append((name.strip(), values))
+    given = [(name, values) for name, values in pairs if values is not None]
+    for i, (name, _) in enumerate(given):
+        if name in dict(given[:i]):
+            raise OptionError(f"{name} is given twice")
+        if name in TAKEN:
+            raise OptionError(f"--set {name} is about the command, not the network: see --help")
+    return {name: parsing.parse_axis(values) for name, values in given}
+
+
+def ablate(
+    model: Model,
+    alpha: Alphas = None,
+    resolution: Resolutions = None,
+    rho: Rhos = None,
+    set_: Values = None,
+    batch: Batch = None,
+    input_: Input = None,
+    dtype: Annotated[
+        Literal["float32", "float16", "bfloat16", "int8"] | None,
+        typer.Option(help="What an element is taken to be where bytes are reported."),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Bits of a stored parameter, for the model's size.", show_default=False
+        ),
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source", help="Take published figures from sources that begin so.", show_default=False
+        ),
+    ] = "",
+    skip: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out choices of options that make no network.")
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that trace, for a factory; one a processor unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
+    output: Output = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw it too, as .png, .svg or .pdf: against published accuracy where there is some.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Count every variant of a model over a grid of options, beside published accuracy and latency.
+
+    \b
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
+    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
+    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
+    mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    grid = _grid(alpha, resolution, rho, set_)
+    if batch is not None:
+        grid["batch"] = [batch]
+    variants = math.prod(map(len, grid.values()))
+    _check_readable(variants, format, output)
+    for file in (output, plot):
+        require_writable(file)
+    inputs = _inputs(grid, input_)
+    from mbanalyze import ablation
+    from mbanalyze.render import ablation as rendered
+
+    known = model in (*ARCHS, *ALIASES)
+    with working(False), _tracing(0 if known else variants, workers) as (executor, progress):
+        frame = ablation.ablate(
+            model,
+            *inputs,
+            dtype=dtype,
+            bits=bits,
+            published=source,
+            failed="drop" if skip else "raise",
+            executor=executor,
+            progress=progress,
+            **grid,
+        )
+    if plot is not None:
+        _draw(frame, plot)
+    if format == "table":
+        emit(rendered.table(frame, Console().width), output)
+    else:
+        emit(rendered.FORMATS[format](frame), output)
+
+
+def _check_readable(variants: int, format: str, output: Path | None) -> None:
+    """Raise `OptionError` where nobody could read, or even wait for, what is asked for."""
+    on_terminal = (output is None or str(output) == "-") and sys.stdout.isatty()
+    if variants > READABLE and (
+        on_terminal or (format in ("table", "markdown") and variants > 10 * READABLE)
+    ):
+        raise OptionError(
+            f"{variants:,} variants are too many to read: give fewer, or --format csv with --output FILE"
+        )
+
+
+def _inputs(grid: dict[str, list[Any]], given: list[str] | None) -> list[Any]:
+    """Inputs by position; those by name become part of the grid, as its one value."""
+    parsed = list(map(parsing.parse_input, given or []))
+    named = {name: shape for name, shape in parsed if name is not None}
+    if named:
+        grid["kwargs"] = [named]
+    return [shape for name, shape in parsed if name is None]
+
+
+@contextlib.contextmanager
+def _tracing(variants: int, workers: int | None) -> Iterator[tuple[Executor | None, Callable[[float], None]]]:
+    """Processes that trace so many variants, and a progress bar on a terminal."""
+    processes = min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        bar = Progress(console=console, transient=True, disable=not (variants and console.is_terminal))
+        stack.enter_context(bar)
+        task = bar.add_task("tracing", total=1.0)
+        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+        pool = ProcessPoolExecutor(processes, context, _keep_stdout) if processes > 1 else None
+        executor = stack.enter_context(pool) if pool else None
+        yield executor, lambda share: bar.update(task, completed=share)
+
+
+def _keep_stdout() -> None:
+    """In a process that traces: what a script says goes where messages go."""
+    sys.stdout = sys.stderr
+
+
+def _draw(frame: pd.DataFrame, file: Path) -> None:
+    """The plot that the variants allow."""
+    from mbanalyze import plots
+
+    if "top1" in frame and frame["top1"].notna().any():
+        plots.save(plots.tradeoff(frame), file)
+        return
+    varied = [name for name in ("alpha", "rho", "resolution") if name in frame and len(set(frame[name])) > 1]
+    if not varied:
+        raise OptionError(
+            "nothing to draw: --plot needs published accuracy, or several alphas or resolutions"
+        )
+    plots.save(plots.scaling(frame, against=varied[0]), file)
+
+
+def compare(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL MODEL...",
+            help="As for 'mbanalyze report', each with its options behind an @: mobilenet_v2@alpha=0.75,resolution=192.",
+            autocompletion=arguments.models,
+            show_default=False,
+        ),
+    ],
+    input_: Input = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the layers that differ most to show.")] = 10,
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
+    output: Output = None,
+) -> None:
+    """Compare models: totals and ratios, and where the difference lies by kind of operator and by stage.
+
+    Of two models also their layers, aligned, the largest growth first. An input is that of all models that
+    do not know their own.
+
+    \b
+    mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
+    mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
+    mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    from mbanalyze import comparison
+    from mbanalyze.render import comparison as rendered
+
+    require_writable(output)
+    with working(True):
+        reports = [_referred(reference, input_).report() for reference in models]
+        compared = comparison.compare(*reports)
+    if format == "table":
+        emit(rendered.table(compared, Console().width, top), output)
+    elif format == "json":
+        emit(dump(compared.as_dict()), output)
+    else:
+        emit(rendered.csv(compared) if format == "csv" else rendered.markdown(compared, top), output)
+
+
+def _referred(reference: str, inputs: list[str] | None) -> sources.Subject:
+    """The model of a reference with its options behind an `@`."""
+    model, at, settings = reference.partition("@")
+    known = model in (*ARCHS, *ALIASES)
+    return arguments.described(
+        model, None, None, parsing.split(settings) if at else None, None, None if known else inputs
+    )
+
+
+def search(
+    family: Annotated[
+        str,
+        typer.Argument(
+            help="A network (mobilenet_v2), a family of them (mobilenet), or all.",
+            autocompletion=arguments.families,
+        ),
+    ] = "all",
+    max_macs: Annotated[
+        str | None,
+        typer.Option(metavar="COUNT", help="At most so many multiply-accumulates: 150M.", show_default=False),
+    ] = None,
+    max_params: Annotated[
+        str | None, typer.Option(metavar="COUNT", help="At most so many params: 3.4M.", show_default=False)
+    ] = None,
+    max_memory_access: Annotated[
+        str | None,
+        typer.Option(metavar="COUNT", help="At most so many elements read and written.", show_default=False),
+    ] = None,
+    max_activations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COUNT", help="At most so many outputs of convolutions and products.", show_default=False
+        ),
+    ] = None,
+    objective: Annotated[
+        Literal["top1", "params", "macs"],
+        typer.Option(help="What the best has most of: published accuracy, or params or macs in its stead."),
+    ] = "top1",
+    alpha: Alphas = None,
+    resolution: Resolutions = None,
+    rho: Rhos = None,
+    set_: Values = None,
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
+    output: Output = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Draw the Pareto front too, as .png, .svg or .pdf.", show_default=False
+        ),
+    ] = None,
+) -> int:
+    """Find the best variants within a budget, and say which limit binds.
+
+    An alpha or resolution that is not given is each that something is published of. Exit code 1 when nothing fits.
+
+    \b
+    mbanalyze search all --max-macs 150M --max-params 3M
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    limits = {
+        "max_macs": max_macs,
+        "max_params": max_params,
+        "max_memory_access": max_memory_access,
+        "max_activations": max_activations,
+    }
+    counts: dict[str, Any] = {
+        name: parsing.parse_count(text) for name, text in limits.items() if text is not None
+    }
+    grid = _grid(alpha, resolution, rho, set_)
+    for file in (output, plot):
+        require_writable(file)
+    from mbanalyze import budget
+    from mbanalyze.render import budget as rendered
+
+    with working(True):
+        found = budget.search(family, **{**grid, **counts}, objective=objective)
+    if plot is not None:
+        from mbanalyze import plots
+
+        plots.save(plots.pareto(found.frame[found.frame["fits"]], objective=objective), plot)
+    if format == "table":
+        emit(rendered.table(found, Console().width), output)
+    elif format == "json":
+        emit(dump(found.as_dict()), output)
+    else:
+        emit(rendered.csv(found) if format == "csv" else rendered.markdown(found), output)
+    return int(found.best is None)

@@ -1,0 +1,98 @@
+"""What every variant of a factory costs: each is made and traced, in this process or by an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import replace
+from typing import Any
+
+from mbanalyze.cost import is_shape
+from mbanalyze.parsing import InputError, Typed
+from mbanalyze.render.records import settings
+from mbanalyze.sources import count, subject
+
+
+class VariantError(ValueError):
+    """A variant that makes no network, or whose trace failed."""
+
+
+Job = tuple[Any, tuple[Any, ...], dict[str, Any]]
+"""What `count` takes: a factory, inputs and options."""
+
+
+def own_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> int:
+    """The side of the image that a factory's networks take, in pixels.
+
+    Raises:
+        InputError: they take none, or one that is not square.
+    """
+    given = inputs or subject(what, **options).inputs
+    sides = {_image(shape)[-2:] for shape in given if _image(shape)}
+    if len(sides) != 1 or len(set(*sides)) != 1:
+        raise InputError("rho is a fraction of a square image: give resolution instead")
+    return int(next(iter(sides))[0])
+
+
+def job(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Job:
+    """How a variant is counted; a `resolution` resizes the images among its inputs.
+
+    Raises:
+        InputError: there is no image among the inputs.
+    """
+    if "resolution" not in options or not inputs:
+        return what, inputs, dict(options)
+    rest = {name: value for name, value in options.items() if name != "resolution"}
+    side = options["resolution"]
+    if not any(map(_image, inputs)):
+        raise InputError("resolution resizes an image n,c,h,w, and there is none among the inputs")
+    return what, tuple(_resized(given, side) for given in inputs), rest
+
+
+def totals(
+    jobs: Sequence[Job], executor: Executor | None, progress: Callable[[float], None]
+) -> list[dict[str, Any]]:
+    """The totals of each variant, in order, and whether they are `complete`; the first that fails ends it.
+
+    Raises:
+        VariantError: one fails; the message names its options.
+    """
+    if executor is None:
+        found = []
+        for done, each in enumerate(jobs, 1):
+            found.append(_totals(each))
+            progress(done / len(jobs))
+        return found
+    futures = [executor.submit(_totals, each) for each in jobs]
+    try:
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            progress(done / len(jobs))
+    finally:
+        for future in futures:
+            future.cancel()
+    return [future.result() for future in futures]
+
+
+def _totals(each: Job) -> dict[str, Any]:
+    what, inputs, options = each
+    try:
+        report = count(what, *inputs, **options)
+    except (ValueError, LookupError) as error:
+        name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
+        raise VariantError(f"{name}{' with ' * bool(options)}{settings(options)}: {error}") from None
+    return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
+
+
+def _image(given: Any) -> tuple[int, ...]:
+    """The shape [n, c, h, w] of an image; empty where `given` is none."""
+    shape = given.shape if isinstance(given, Typed) else given
+    return tuple(shape) if is_shape(shape) and len(shape) == 4 else ()
+
+
+def _resized(given: Any, side: int) -> Any:
+    shape = _image(given)
+    if not shape:
+        return given
+    resized = (*shape[:2], side, side)
+    return replace(given, shape=resized) if isinstance(given, Typed) else resized

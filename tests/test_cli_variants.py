@@ -1,0 +1,327 @@
+"""`ablate`, `compare` and `search`, as a user and as a script meet them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from commandline import Run, process
+from witness import DATA
+
+from mbanalyze import ablate, compare, count, search
+from mbanalyze.archs.options import OptionError
+from mbanalyze.parsing import parse_axis, parse_count
+from mbanalyze.render.records import rows_of
+
+NETS = str(DATA / "nets.py")
+
+
+def test_ablate_is_what_the_library_says(run: Run) -> None:
+    """JSON is the list of the frame's rows, keyed by the names of options and totals."""
+    ran = run(
+        *("ablate", "mobilenet_v1", "--alpha", "1,0.75,0.5,0.25", "--rho", "1,0.857,0.714,0.571"),
+        *("--format", "json"),
+    )
+    frame = ablate("mobilenet_v1", alpha=[1, 0.75, 0.5, 0.25], rho=[1, 0.857, 0.714, 0.571])
+
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == rows_of(frame)
+    assert len(frame) == 16
+
+
+def test_csv_has_the_same_rows(run: Run) -> None:
+    """With a header; what is unknown is empty."""
+    ran = run(
+        "ablate", "mobilenet_v2", "--alpha", "0.35:1.4:0.35", "--set", "num_classes=10", "--format", "csv"
+    )
+    rows = list(csv.DictReader(io.StringIO(ran.out)))
+    frame = ablate("mobilenet_v2", alpha=[0.35, 0.7, 1.05, 1.4], num_classes=10)
+
+    assert [str(n) for n in frame["macs"]] == [row["macs"] for row in rows]
+    assert {row["top1"] for row in rows} == {""}
+    assert {row["num_classes"] for row in rows} == {"10"}
+
+
+def test_tables_say_where_figures_are_from(run: Run) -> None:
+    """Published figures stand beside ours, with a number for their source, and the source below."""
+    ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5")
+
+    assert "569 M" in ran.out
+    assert "[1] arXiv:1704.04861 Table 6" in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 80
+    markdown = run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--format", "markdown").out
+    assert "| 0.5 | 224 | 1,331,592 | 149,497,088 |" in markdown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["mobilenet_v2", "--alpha", ""], "malformed values '': give some with commas between"),
+        (["mobilenet_v2", "--alpha", "1,,2"], "malformed values '1,,2'"),
+        (["mobilenet_v2", "--alpha", "1.5:0.25:0.05"], "no step of 0.05 leads from 1.5 to 0.25"),
+        (["mobilenet_v2", "--alpha", "0.25:1.5:0"], "give start:stop:step"),
+        (["mobilenet_v2", "--alpha", "0:1:1e-9"], "it has more than 1,000,000 values"),
+        (["mobilenet_v2", "--alpha", "1,0.5,1"], "alpha has 1 twice"),
+        (["mobilenet_v2", "--alpha", "1", "--set", "alpha=1"], "alpha is given twice"),
+        (["mobilenet_v2", "--rho", "1", "--resolution", "224"], "--rho and --resolution both say how large"),
+        (["mobilenet_v2", "--set", "alpha"], "malformed option 'alpha': give key=values"),
+        (
+            ["mobilenet_v2", "--alpha", "0.001:1:0.001", "--resolution", "1:1000:1"],
+            "1,000,000 variants are too many",
+        ),
+        (["mobilenet_v2", "--input", "1,3,4,4"], "takes its input from resolution and batch"),
+        (["mobilenet_v2", "--plot", "x.gif"], "x.gif"),
+        (["mobilenet_v2", "--alpha", "1,0.3", "--output", "/no/such/place"], "cannot write /no/such/place"),
+        (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1 with alpha=0.31 resolution=224: "),
+        (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is about the command"),
+    ],
+)
+def test_bad_grids_get_one_line(arguments: list[str], problem: str, run: Run) -> None:
+    """On stderr, with exit code 2, and nothing on stdout."""
+    ran = run("ablate", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert problem in ran.err
+    assert ran.err.startswith("mbanalyze: error: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_nothing_is_written_when_something_is_wrong(tmp_path: Path, run: Run) -> None:
+    """Neither the table nor the plot."""
+    files = tmp_path / "table.csv", tmp_path / "plot.svg"
+    arguments = ("--alpha", "1,-1", "--format", "csv", "--output", str(files[0]), "--plot", str(files[1]))
+
+    assert run("ablate", "mobilenet_v2", *arguments).code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_million_variants_go_into_a_file(tmp_path: Path, run: Run) -> None:
+    """What is too much to read is not too much for a file."""
+    file = tmp_path / "grid.csv"
+    arguments = (
+        "--alpha",
+        "0.01:1:0.01",
+        "--resolution",
+        "1:200:1",
+        "--format",
+        "csv",
+        "--output",
+        str(file),
+    )
+
+    assert run("ablate", "mobilenet_v2", *arguments).code == 0
+    assert len(file.read_text().splitlines()) == 20_001
+
+
+def test_factories_are_traced_by_processes() -> None:
+    """Several find what one does, and what a script says while they import it stays off stdout."""
+    arguments = (
+        "ablate",
+        f"{NETS}:small",
+        "--set",
+        "width=4,8",
+        "--input",
+        "1,3,8,8",
+        "--resolution",
+        "8,16",
+    )
+    alone = process(*arguments, "--workers", "1", "--format", "json")
+    together = process(*arguments, "--workers", "2", "--format", "json")
+
+    assert (alone.returncode, together.returncode) == (0, 0)
+    assert alone.stdout == together.stdout
+    assert [row["width"] for row in json.loads(alone.stdout)] == [4, 4, 8, 8]
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ablate", "mobilenet_v1", "--alpha", "1,0.5", "--resolution", "224,160"],
+        ["ablate", "resnet50", "--resolution", "96:224:32"],
+        ["search", "mobilenet", "--max-macs", "300M"],
+    ],
+)
+def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, run: Run) -> None:
+    """Beside the table: against accuracy where some is published, else the laws; of a search the front."""
+    file = tmp_path / f"plot.{suffix}"
+
+    assert run(*arguments, "--plot", str(file)).code == 0
+    assert file.stat().st_size > 5_000
+    assert [file] == list(tmp_path.iterdir())
+
+
+def test_one_variant_without_accuracy_makes_no_plot(tmp_path: Path, run: Run) -> None:
+    """And the message says what one needs."""
+    ran = run("ablate", "mnasnet", "--plot", str(tmp_path / "plot.svg"))
+
+    assert ran.code == 2
+    assert "nothing to draw: --plot needs published accuracy, or several alphas or resolutions" in ran.err
+
+
+def test_compare_is_what_the_library_says(run: Run) -> None:
+    """Options stand behind an `@`."""
+    ran = run("compare", "mobilenet_v2", "mobilenet_v2@alpha=0.75,resolution=192", "--format", "json")
+    expected = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75, resolution=192)).as_dict()
+
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv"])
+def test_compare_speaks_every_format(format: str, run: Run) -> None:
+    """Of architectures and factories side by side."""
+    ran = run("compare", "squeezenet1_0", f"{NETS}:small@width=4", "--input", "1,3,32,32", "--format", format)
+
+    assert ran.code == 0
+    assert "squeezenet1_0" in ran.out
+    assert str(count("squeezenet1_0").totals.macs) in ran.out.replace(",", "")
+
+
+@pytest.mark.parametrize(
+    ("models", "problem"),
+    [
+        (["mobilenet_v2"], "compare two reports or more, not 1"),
+        (["mobilenet_v2", "mobilenet_v3"], "mobilenet_v3"),
+        (["mobilenet_v2", "mobilenet_v1@alpha"], "malformed option 'alpha'"),
+        (["mobilenet_v2", "mobilenet_v1@"], "malformed option ''"),
+    ],
+)
+def test_bad_comparisons_get_one_line(models: list[str], problem: str, run: Run) -> None:
+    """On stderr, with exit code 2."""
+    ran = run("compare", *models)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert problem in ran.err
+
+
+def test_search_is_what_the_library_says(run: Run) -> None:
+    """Limits may have units."""
+    ran = run("search", "all", "--max-macs", "150M", "--max-params", "3 M", "--format", "json")
+    expected = search("all", max_macs=150_000_000, max_params=3_000_000).as_dict()
+
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == json.loads(json.dumps(expected))
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
+def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
+    """The answer is no, and what the smallest costs is said where people read."""
+    ran = run("search", "mobilenet_v2", "--max-macs", "1k", "--format", format)
+
+    assert (ran.code, ran.err) == (1, "")
+    if format in ("table", "markdown"):
+        assert "nothing fits under 1 k multiply-accumulates" in ran.out
+        assert "mobilenet_v2 alpha=0.15 resolution=96" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["mobilnet"], "no family 'mobilnet': nearest are mobilenet"),
+        (["all", "--max-macs", "150e6"], "malformed count '150e6'"),
+        (["all", "--max-params", "0"], "malformed count '0'"),
+        (["mobilenet_v2", "--set", "groups=2"], "no option 'groups' of mobilenet_v2"),
+        (["shufflenet_v2", "--alpha", "0.6"], "shufflenet_v2 has no variant with alpha"),
+        (["all", "--set", "max_macs=3"], "--set max_macs is about the command, not the network"),
+    ],
+)
+def test_bad_searches_get_one_line(arguments: list[str], problem: str, run: Run) -> None:
+    """On stderr, with exit code 2."""
+    ran = run("search", *arguments)
+
+    assert (ran.code, ran.out) == (2, "")
+    assert problem in ran.err
+
+
+@pytest.mark.parametrize("command", ["ablate", "compare", "search"])
+def test_help_has_examples(command: str, run: Run) -> None:
+    """Each command's help shows how it is called."""
+    ran = run(command, "--help")
+
+    assert ran.code == 0
+    assert f"mbanalyze {command} " in ran.out.split("Usage:")[1].split("\n", 1)[1]
+
+
+def test_a_terminal_is_spared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """No format sends more than a screenful of a thousand rows to a terminal."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    ran = run("ablate", "mobilenet_v2", "--alpha", "0.001:1.001:0.001", "--format", "csv")
+
+    assert ran.code == 2
+    assert "1,001 variants are too many to read" in ran.err
+
+
+def test_no_torch_is_loaded() -> None:
+    """Grids and searches of known architectures need none of it, nor a plot's library."""
+    script = (
+        "import sys; from mbanalyze import cli; sys.argv = ['mbanalyze', *{}]\n"
+        "try: cli.main()\n"
+        "except SystemExit as left: assert not left.code\n"
+        "print([name for name in ('torch', 'matplotlib', 'fvcore') if name in sys.modules])"
+    )
+    import subprocess
+
+    for arguments in (
+        ["ablate", "mobilenet_v2", "--alpha", "1,0.5"],
+        ["search", "mobilenet", "--max-macs", "300M"],
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-c", script.format(arguments)], capture_output=True, text=True, check=True
+        )
+        assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_no_colour_where_none_is_wanted() -> None:
+    """A pipe gets plain text."""
+    ran = process("search", "mobilenet_v1", "--max-macs", "100M", NO_COLOR="1")
+
+    assert ran.returncode == 0
+    assert "\x1b" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1,0.75", [1, 0.75]),
+        ("0.25:1.5:0.05", [i / 100 for i in range(25, 151, 5)]),
+        ("0.1:0.35:0.1", [0.1, 0.2, 0.3]),
+        ("224:96:-32,80", [224, 192, 160, 128, 96, 80]),
+        ("[1,2],[3]", [[1, 2], [3]]),
+        ("[[1,2],[3,4]],[5]", [[[1, 2], [3, 4]], [5]]),
+        ("3x3,5x5", ["3x3", "5x5"]),
+        ("true,false", [True, False]),
+        ("a:b:c", ["a:b:c"]),
+        ("3:3:1", [3]),
+    ],
+)
+def test_values_are_read_as_written(text: str, values: list[object]) -> None:
+    """Ranges are computed in decimals, and their stop is part of them when a step lands on it."""
+    assert values == parse_axis(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("150M", 150_000_000),
+        ("3.4 M", 3_400_000),
+        ("5000", 5000),
+        ("1k", 1000),
+        ("2K", 2000),
+        ("0.5G", 500_000_000),
+    ],
+)
+def test_counts_have_units(text: str, expected: int) -> None:
+    """Exactly, with a space or without."""
+    assert expected == parse_count(text)
+
+
+@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,000"])
+def test_what_is_no_count(text: str) -> None:
+    """Is refused."""
+    with pytest.raises(OptionError, match="malformed count"):
+        parse_count(text)
