@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import cached_property, partial
-from math import isfinite, log2, prod, sqrt
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
 
-from mbanalyze.cost import Cost, Count, total
-from mbanalyze.report import Group, Report, Row, block, choose
+from mbanalyze.alignment import aligned, group, kind, kinds
+from mbanalyze.cost import Cost, Count
+from mbanalyze.report import Group, Report, Row, choose
+from mbanalyze.stages import blocks, stages, takes_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +24,8 @@ TOTALS = tuple(Cost().as_dict())
 """What is told of each report."""
 UNCERTAIN = frozenset({"macs", "flops", "activations", "arithmetic_intensity"})
 """Of these, the ones that are lower bounds at best where an operator is not counted."""
-IMAGES = frozenset({"conv", "max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "interpolate"})
-"""The kinds that write images of a size of their own, with height and width last."""
 
 Status = Literal["same", "changed", "renamed", "added", "removed"]
-Match = tuple[int, int]
 
 
 class ComparisonError(ValueError):
@@ -94,70 +92,9 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def kind(row: Row) -> str:
-    """The kind of an operator, with its variant: 'conv depthwise', 'linear'."""
-    return f"{row.op.kind} {row.op.variant or ''}".strip()
-
-
-def kinds(group: Group) -> str:
-    """The kinds in a group, each once."""
-    return " + ".join(dict.fromkeys(map(kind, group.rows)))
-
-
 def output(group: Group) -> list[list[int]]:
     """Shapes of what the last operator of a group writes."""
     return [list(value.shape) for value in group.rows[-1].op.output] if group.rows else []
-
-
-def takes_images(report: Report) -> bool:
-    """Whether the network's first input has the shape of images, `n c h w`."""
-    return bool(report.input) and len(report.input[0]) == 4
-
-
-def stages(report: Report) -> list[str]:
-    """The stage of each row: how much smaller than the network's input the image is that it writes.
-
-    '/16' where a position (a pixel, or a token) stands for about 16 x 16 pixels of the input, in powers of
-    two; 'x2' where the image grew. Convolutions, poolings and linear layers set the size; every other operator
-    has that of the largest value it reads. What has no image left, or a single position, belongs to the stage
-    before it, as squeeze-and-excitation does, and to the 'head' once no image follows. Where the first input
-    is no image, the stage is the block.
-    """
-    if not takes_images(report):
-        return [block(row.op.path) or "(model)" for row in report.rows]
-    pixels = prod(report.input[0][2:])
-    sizes = _positions(report)
-    last = max((i for i, size in enumerate(sizes) if size > 1), default=-1)
-    names: list[str] = []
-    for size in sizes[: last + 1]:
-        before = names[-1] if names else "/1"
-        names.append(_stage(pixels, size) if size > 1 else before)
-    return names + ["head"] * (len(sizes) - last - 1)
-
-
-def _stage(pixels: int, positions: float) -> str:
-    halved = round(log2(sqrt(pixels / positions)))
-    return f"/{2**halved}" if halved >= 0 else f"x{2**-halved}"
-
-
-def _positions(report: Report) -> list[float]:
-    """Pixels or tokens of what each row writes."""
-    batch, _, *image = report.input[0]
-    written: dict[int, float] = {}
-    found = []
-    for row in report.rows:
-        shape = row.op.output[0].shape if row.op.output else ()
-        if row.op.kind in IMAGES:
-            size: float = prod(shape[2:])
-        elif row.op.kind == "linear":
-            size = prod(shape[:-1]) / batch
-        elif row.op.kind == "global_avg_pool":
-            size = 1
-        else:
-            size = max((written.get(v.number, prod(image)) for v in row.op.inputs), default=1)
-        written |= {value.number: size for value in row.op.output}
-        found.append(size)
-    return found
 
 
 @dataclass(frozen=True)
@@ -220,9 +157,8 @@ class Comparison:
     @cached_property
     def by_stage(self) -> tuple[Part, ...]:
         """A part for each of the `stages`, or for each block unless all take images; the largest change first."""
-        if all(map(takes_images, self.reports)):
-            return self._parts([stages(report) for report in self.reports])
-        return self._parts([[block(row.op.path) or "(model)" for row in r.rows] for r in self.reports])
+        names = stages if all(map(takes_images, self.reports)) else blocks
+        return self._parts([names(report) for report in self.reports])
 
     def _parts(self, names: Sequence[Sequence[str]]) -> tuple[Part, ...]:
         """Rows by their names: a part for each name."""
@@ -240,7 +176,7 @@ class Comparison:
         """
         if len(self.reports) != 2:
             return None
-        pairs = _aligned(*self.reports)
+        pairs = aligned(*self.reports)
         return _sorted(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs)
 
     def as_dict(self) -> dict[str, Any]:
@@ -332,11 +268,6 @@ def _json_option(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
-def group(key: str, rows: Sequence[Row]) -> Group:
-    """Rows under a name, with what they cost together; none cost nothing."""
-    return Group(key, tuple(rows), total([row.cost for row in rows]))
-
-
 def _grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[str, list[Row]]:
     groups: dict[str, list[Row]] = {}
     for row, key in zip(rows, keys, strict=True):
@@ -346,65 +277,6 @@ def _grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[str, list[Row]]:
 
 def _sorted(parts: Iterator[Part]) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: part.size, reverse=True))
-
-
-def _aligned(first: Report, second: Report) -> Iterator[tuple[Group, Group]]:
-    """Each layer of two networks once, beside its counterpart in the other or nothing."""
-    images = takes_images(first) and takes_images(second)
-    left, right = _layers(first, images), _layers(second, images)
-    related = 2 * len(_same(_place, left, right)) >= min(len(left), len(right))
-    by_place, by_path = partial(_same, _place), partial(_same, _path)
-    rounds: list[Pairing] = [by_place, _in_order, by_path] if related else [_in_order]
-    for pairs in rounds:
-        found = pairs(left, right)
-        yield from ((left[i].group, right[j].group) for i, j in found)
-        left = _without(left, [i for i, _ in found])
-        right = _without(right, [j for _, j in found])
-    yield from ((layer.group, group("", ())) for layer in left)
-    yield from ((group("", ()), layer.group) for layer in right)
-
-
-class _Layer(NamedTuple):
-    """A module's own operators, and the stage of the first."""
-
-    group: Group
-    stage: str
-
-
-Pairing = Callable[[Sequence[_Layer], Sequence[_Layer]], list[Match]]
-"""The indices of layers of one network and of another that are counterparts."""
-
-
-def _layers(report: Report, images: bool) -> list[_Layer]:
-    names = stages(report) if images else [""] * len(report.rows)
-    stage = dict(reversed([(row.op.path, name) for row, name in zip(report.rows, names, strict=True)]))
-    return [_Layer(group, stage[group.key]) for group in report.by("module")]
-
-
-def _path(layer: _Layer) -> object:
-    return layer.group.key
-
-
-def _place(layer: _Layer) -> object:
-    return layer.group.key, [row.op.kind for row in layer.group.rows]
-
-
-def _same(of: Callable[[_Layer], object], left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
-    """The indices of layers that are equal in `of`, which no two layers of one network are."""
-    where = {repr(of(layer)): j for j, layer in enumerate(right)}
-    return [(i, where[repr(of(layer))]) for i, layer in enumerate(left) if repr(of(layer)) in where]
-
-
-def _in_order(left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
-    """The indices of layers that follow one another in both, of the same kinds, variants and stages."""
-    before, after = ([(kinds(layer.group), layer.stage) for layer in layers] for layers in (left, right))
-    blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
-
-
-def _without(layers: Sequence[_Layer], taken: Sequence[int]) -> list[_Layer]:
-    gone = set(taken)
-    return [layer for i, layer in enumerate(layers) if i not in gone]
 
 
 def _told(counts: Callable[[str], Sequence[Count]]) -> list[dict[str, Count]]:

@@ -48,29 +48,30 @@ def require_writable(path: Path | None) -> None:
         raise OutputError(f"cannot write {path}: no such folder, or no permission")
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
 
     Raises:
         OutputError: it cannot be written.
     """
+    content = content.encode() if isinstance(content, str) else content
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(content)
         else:
-            _replace(path.resolve(), text)
+            _replace(path.resolve(), content)
     except (OSError, RuntimeError) as error:
         raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _replace(target: Path, text: str) -> None:
-    """Put a file with `text` in the place of `target`, with its permissions or a new file's usual ones."""
+def _replace(target: Path, content: bytes) -> None:
+    """Put a file with `content` in the place of `target`, with its permissions or a new file's usual ones."""
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.umask(umask := os.umask(0))
         Path(temporary).chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~umask)
         Path(temporary).replace(target)

@@ -21,11 +21,12 @@ from witness import Bessel, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.comparison import COUNTS, TOTALS, Comparison, ComparisonError, compare, stages
+from mbanalyze.comparison import COUNTS, TOTALS, Comparison, ComparisonError, compare
 from mbanalyze.render.comparison import csv, html, markdown, table
 from mbanalyze.render.records import dump
 from mbanalyze.render.tables import plain
 from mbanalyze.report import Report, ReportError
+from mbanalyze.stages import stages
 
 IMAGE = (1, 3, 32, 32)
 VARIANTS: list[dict[str, Any]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,8 +18,12 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from torch import nn
 
 from mbanalyze import count, plots
+from mbanalyze.ablation import ablate
+from mbanalyze.archs import ARCHS
+from mbanalyze.budget import search
 from mbanalyze.output import OutputError
 from mbanalyze.plots import PlotError
 from mbanalyze.published import entries
@@ -56,13 +61,47 @@ def ablation(variant: str = "mobilenet_v1") -> pd.DataFrame:
 
 @functools.cache
 def networks() -> pd.DataFrame:
-    """Several networks, with what no other is better than in both macs and accuracy."""
+    """Several networks, with what is on their front."""
     frame = pd.concat([ablation(variant) for variant in NETWORKS], ignore_index=True)
-    front = [
-        not ((frame["macs"] < row.macs) & (frame["top1"] >= row.top1) | (frame["macs"] <= row.macs) & (frame["top1"] > row.top1)).any()
-        for row in frame.itertuples()
-    ]  # fmt: skip
-    return frame.assign(front=front)
+    return frame.assign(front=on_front(frame, "macs", "top1"))
+
+
+def on_front(frame: pd.DataFrame, cost: str, objective: str) -> list[bool]:
+    """Whether no other row is better than a row in one of both, and as good in the other."""
+    rows = pairs(frame, cost, objective)
+    return [not any(a <= x and b >= y and (a, b) != (x, y) for a, b in rows) for x, y in rows]
+
+
+RANGE = [round(0.35 + 0.05 * i, 2) for i in range(22)]
+"""More alphas than there are markers: 0.35 to 1.4."""
+SIZES = list(range(96, 321, 16))
+"""More resolutions than there are markers."""
+
+
+@functools.cache
+def graded(alphas: tuple[float, ...], sizes: tuple[int, ...]) -> pd.DataFrame:
+    """MobileNet V2 at any alpha and resolution, with an accuracy that is none."""
+    frame = ablate("mobilenet_v2", alpha=list(alphas), resolution=list(sizes))
+    return frame.assign(top1=[70 + i / len(frame) for i in range(len(frame))])
+
+
+@functools.cache
+def found(objective: str = "top1") -> pd.DataFrame:
+    """What a search finds."""
+    frame = search("all", max_macs=600_000_000, objective=objective).frame  # type: ignore[arg-type]
+    return frame[frame["fits"]]
+
+
+@functools.cache
+def traced() -> pd.DataFrame:
+    """A factory's variants, whose macs are nullable integers."""
+
+    def build(width: int) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(3, width, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)
+        )
+
+    return ablate(build, (1, 3, 32, 32), width=[8, 16], resolution=[32, 64])
 
 
 @functools.cache
@@ -74,9 +113,31 @@ def network(name: str = "mobilenet_v1") -> Report:
 PICTURES: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
     "tradeoff": (plots.tradeoff, ablation),
     "tradeoff of MobileNet V2": (plots.tradeoff, lambda: ablation("mobilenet_v2")),
+    "tradeoff of what ablate finds": (
+        plots.tradeoff,
+        lambda: ablate(
+            "mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35], resolution=[224, 192, 160, 128, 96]
+        ),
+    ),
+    "tradeoff of a range of alphas": (plots.tradeoff, lambda: graded((*RANGE,), (96, 128, 160, 192, 224))),
+    "tradeoff of a range of resolutions": (plots.tradeoff, lambda: graded((0.5, 1), (*SIZES,))),
+    "tradeoff of two ranges": (plots.tradeoff, lambda: graded((*RANGE,), (*SIZES,))),
     "scaling": (plots.scaling, ablation),
+    "scaling of close alphas": (
+        plots.scaling,
+        lambda: ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35]),
+    ),
+    "scaling of a range of alphas": (plots.scaling, lambda: ablate("mobilenet_v2", alpha=RANGE)),
+    "scaling of what ablate finds": (
+        functools.partial(plots.scaling, against="rho"),
+        lambda: ablate("mobilenet_v1", rho=[1, 0.857, 0.714, 0.571]),
+    ),
+    "scaling of a factory": (functools.partial(plots.scaling, against="resolution"), traced),
     "scaling by rho": (functools.partial(plots.scaling, against="rho"), ablation),
     "pareto": (plots.pareto, networks),
+    "pareto of what search finds": (plots.pareto, found),
+    "pareto of macs": (functools.partial(plots.pareto, objective="macs"), lambda: found("macs")),
+    "pareto of params": (functools.partial(plots.pareto, objective="params"), lambda: found("params")),
     "profile": (plots.profile, lambda: network().frame()),
     "profile of MobileNet V3": (plots.profile, lambda: network("mobilenet_v3_large").frame()),
     "shares": (plots.shares, lambda: network().frame()),
@@ -154,6 +215,35 @@ def test_tradeoff_leaves_out_what_has_no_accuracy() -> None:
     assert ax.get_legend() is None
 
 
+def test_tradeoff_of_many_alphas_names_some() -> None:
+    """Colour goes on where markers would end; the legend has both ends of the range and some between."""
+    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
+    plots.tradeoff(graded((*RANGE,), (96, 128, 160, 192, 224)), ax)
+    colors = {value for points in ax.collections for value in points.get_array()}  # type: ignore[union-attr]
+    legend = ax.get_legend()
+    assert legend is not None
+    named = [text.get_text() for text in legend.get_texts()]
+    alphas = [float(text) for text in named[1 : named.index("resolution")]]
+
+    assert set(RANGE) == colors
+    assert [RANGE[0], RANGE[-1]] == [alphas[0], alphas[-1]]
+    assert set(alphas) < set(RANGE)
+    assert named[named.index("resolution") + 1 :] == ["96", "128", "160", "192", "224"]
+
+
+def test_tradeoff_of_many_resolutions_colours_them() -> None:
+    """Where there are fewer alphas than markers, these are what markers tell; else nothing is."""
+    frame = graded((0.5, 1), (*SIZES,))
+    points = scattered(plots.tradeoff(frame))
+    both = scattered(plots.tradeoff(graded((*RANGE,), (*SIZES,))))
+
+    assert {
+        "alpha-0.5": pairs(frame[frame["alpha"] == 0.5], "macs", "top1"),
+        "alpha-1": pairs(frame[frame["alpha"] == 1], "macs", "top1"),
+    } == points
+    assert [len(RANGE) * len(SIZES)] == [len(rows) for rows in both.values()]
+
+
 @pytest.mark.parametrize(
     ("against", "held", "largest"),
     [("alpha", "resolution", 224), ("rho", "alpha", 1), ("resolution", "alpha", 1)],
@@ -176,6 +266,28 @@ def test_scaling_draws_the_quadratic_law() -> None:
     assert plotted(ax)["law"] == [(0.25, 6.25), (1, 100)]
     assert [(line.get_linestyle(), line.get_label()) for line in ax.lines[:1]] == [("--", "alpha²")]
     assert ax.get_xscale() == ax.get_yscale() == "log"
+
+
+def test_scaling_holds_every_other_option() -> None:
+    """A factory's width is its largest, 16, so that there is one point a resolution."""
+    frame = traced()
+    points = plotted(plots.scaling(frame, against="resolution"))
+    wide = frame[frame["width"] == 16]
+
+    assert [(32, 100 * wide["macs"].iloc[0] / wide["macs"].iloc[1]), (64, 100)] == points["macs"]
+    assert points["params"] == [(32, 100), (64, 100)]
+
+
+def test_scaling_names_the_alphas_that_have_room() -> None:
+    """Of 1.3 and 1.4, which stand close together in a column, the larger; on a page both."""
+    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
+    frame = ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35])
+    plots.scaling(frame, ax)
+    _, page = plt.subplots(figsize=(2 * plots.PAGE[0], plots.PAGE[1]), layout="constrained")
+    plots.scaling(frame, page)
+
+    assert sorted(ax.get_xticks()) == [0.35, 0.5, 0.75, 1, 1.4]
+    assert sorted(page.get_xticks()) == [0.35, 0.5, 0.75, 1, 1.3, 1.4]
 
 
 def test_pareto_joins_the_front() -> None:
@@ -217,19 +329,38 @@ def test_pareto_in_a_column_shortens_what_has_no_room() -> None:
 
 
 def test_pareto_names_models_that_have_no_options() -> None:
-    """Without alpha and resolution the label is the model; without a front there is none."""
-    frame = pd.DataFrame(
-        {"model": ["a", "b"], "macs": [10, 20], "top1": [60.0, 50.0], "front": [True, False]}
-    )
-    named = plots.pareto(frame)
-    behind = plots.pareto(frame.assign(front=False))
+    """Without alpha and resolution the label is the model; what is behind the front has none."""
+    ax = plots.pareto(pd.DataFrame({"model": ["a", "b"], "macs": [10, 20], "top1": [60.0, 50.0]}))
 
-    assert [note.get_text() for note in named.texts] == ["a"]
-    assert {k: v for k, v in scattered(behind).items() if v} == {
-        "a-behind": [(10, 60)],
-        "b-behind": [(20, 50)],
-    }
-    assert not behind.texts
+    assert [note.get_text() for note in ax.texts] == ["a"]
+    assert {k: v for k, v in scattered(ax).items() if v} == {"a-front": [(10, 60)], "b-behind": [(20, 50)]}
+
+
+@pytest.mark.parametrize(
+    ("objective", "cost"), [("top1", "macs"), ("macs", "params"), ("params", "macs"), ("top1", "params")]
+)
+def test_the_front_is_that_of_what_is_drawn(objective: str, cost: str) -> None:
+    """Whatever the search was for: no other network costs as little and has as much of the objective."""
+    frame = found().dropna(subset="top1") if objective == "top1" else found(objective)
+    ax = plots.pareto(
+        frame, cost=None if (objective, cost) != ("top1", "params") else cost, objective=objective
+    )
+    front = frame[on_front(frame, cost, objective)].drop_duplicates([cost, objective]).sort_values(cost)
+
+    assert pairs(front, cost, objective) == plotted(ax)["front"]
+    assert len(front) > 1
+    assert ax.get_yscale() == ("linear" if objective == "top1" else "log")
+
+
+def test_pareto_of_every_network() -> None:
+    """Sixteen architectures are more than there are markers: each has a pair of colour and marker of its own."""
+    ax = plots.pareto(search("all", objective="macs").frame, objective="macs")
+    legend = ax.get_legend()
+    assert legend is not None
+    keys = [key for key in legend.legend_handles if key is not None and key.get_label() in ARCHS]
+    looks = {(key.get_color(), key.get_marker()) for key in keys}  # type: ignore[attr-defined]
+
+    assert len(ARCHS) == len(keys) == len(looks) == 16
 
 
 def test_pareto_leaves_out_what_has_no_objective() -> None:
@@ -237,9 +368,10 @@ def test_pareto_leaves_out_what_has_no_objective() -> None:
     frame = networks().copy()
     frame.loc[frame["model"] == "mobilenet_v3_large", "top1"] = None
     ax = plots.pareto(frame)
+    known = frame.dropna(subset="top1")
 
     assert not any("large" in gid for gid in scattered(ax))
-    assert frame.dropna(subset="top1")["front"].sum() == len(plotted(ax)["front"])
+    assert sum(on_front(known, "macs", "top1")) == len(plotted(ax)["front"])
 
 
 def test_profile_draws_shares_along_depth() -> None:
@@ -432,9 +564,16 @@ def test_axes_given_are_drawn_on(name: str) -> None:
         (plots.tradeoff, pd.DataFrame({"macs": [1.0], "top1": [None]}), "no row of the frame has macs and top1"),
         (plots.tradeoff, pd.DataFrame({"macs": [1.0]}), "no column 'top1', only macs"),
         (plots.tradeoff, pd.DataFrame({"macs": ["569 M"], "top1": [70.6]}), "'macs' holds something that is no"),
-        (plots.tradeoff, pd.DataFrame({"macs": 1.0, "top1": 70.6, "resolution": range(11)}), "too many to tell"),
         (plots.scaling, pd.DataFrame({"macs": [1.0], "params": [1]}), "no column 'alpha'"),
+        (plots.scaling, pd.DataFrame({"alpha": [1], "macs": [1.0], "params": [1]}), "no two rows .* differ in alpha$"),
+        (
+            plots.scaling,
+            pd.DataFrame({"alpha": [1, 2], "width": [1, 2], "macs": [1.0, 2], "params": [1, 2]}),
+            "no two rows of the frame differ in alpha, but for the same width",
+        ),
         (plots.pareto, pd.DataFrame({"macs": [1.0], "top1": [1]}), "no column 'model'"),
+        (plots.pareto, pd.DataFrame({"macs": 1.0, "top1": 70.6, "model": range(21)}), "21 are too many to tell"),
+        (functools.partial(plots.pareto, cost="top1"), pd.DataFrame(), "cost and objective are both top1"),
         (plots.profile, pd.DataFrame({"path": ["a"], "macs": [0]}), "no operator of the frame has multiply-acc"),
         (plots.shares, pd.DataFrame({"kind": ["a"], "variant": [None], "macs": [0]}), "no operator of the frame"),
         (plots.bound, pd.DataFrame({"path": [], "memory_access": [], "bound": []}), "no row of the frame has mem"),
@@ -481,18 +620,29 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(
 ) -> None:
     """On a full disk the picture that was there is whole, and nothing lies beside it."""
 
-    def full(path: Path, content: bytes) -> int:
-        with path.open("wb") as file:
-            file.write(content[:10])
+    def full(_: Path, __: Path) -> None:
         raise OSError(28, "No space left on device")
 
     target = tmp_path / "cost.png"
     target.write_text("old")
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
 
     with pytest.raises(OutputError, match=r"cannot write .*cost.png: No space left"):
         plots.save(plots.scaling(ablation()), target)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_picture_keeps_the_files_permissions(tmp_path: Path) -> None:
+    """What others may not read stays so; a new file has the user's usual permissions."""
+    private, usual, other = tmp_path / "private.svg", tmp_path / "usual.svg", tmp_path / "other"
+    private.touch(mode=0o600)
+    other.touch()
+    for path in (private, usual):
+        plots.save(plots.scaling(ablation()), path)
+
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert stat.S_IMODE(usual.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
+    assert private.read_bytes() == usual.read_bytes()
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.text import Text
 
-from mbanalyze.comparison import Comparison, Part, group, kinds, one_line, output, takes_images
+from mbanalyze.alignment import group, kinds
+from mbanalyze.comparison import Comparison, Part, one_line, output
 from mbanalyze.cost import Count, si
 from mbanalyze.render.records import comma_separated
 from mbanalyze.render.report import provenance, shape
 from mbanalyze.render.tables import LEFT, grid_of, markdown_table, plain, width_of
 from mbanalyze.report import Group
+from mbanalyze.stages import takes_images
 
 Columns = dict[str, list[str]]
 Digits = Callable[[int], str]
@@ -60,7 +62,7 @@ def _beside(left: Sequence[str], right: Sequence[str]) -> list[str]:
 
 def _headings(comparison: Comparison) -> list[str]:
     """The labels, so that none is the heading of another column."""
-    return [f"({label})" if label in {*LEFT, "stage"} else label for label in comparison.labels]
+    return [f"({label})" if label in LEFT else label for label in comparison.labels]
 
 
 def _totals(comparison: Comparison) -> Columns:

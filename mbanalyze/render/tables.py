@@ -41,6 +41,9 @@ LEFT = frozenset(
             "layer",
             "last stage",
             "size",
+            "stage",
+            "was",
+            "status",
         ),
     }
 )
