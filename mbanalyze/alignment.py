@@ -2,87 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from difflib import SequenceMatcher
 from functools import partial
 from typing import NamedTuple
 
-from mbanalyze.cost import total
-from mbanalyze.report import Group, Report, Row
-from mbanalyze.stages import stages, takes_images
-
 Match = tuple[int, int]
+Counterparts = tuple[int | None, int | None]
 
 
-def kind(row: Row) -> str:
-    """The kind of an operator, with its variant: 'conv depthwise', 'linear'."""
-    return f"{row.op.kind} {row.op.variant or ''}".strip()
+class Layer(NamedTuple):
+    """What tells a layer from others: a module's own operators together.
+
+    Attributes:
+        path: of the module.
+        kinds: of its operators, each with its variant behind it ('conv depthwise').
+        place: where in the network it stands, such as its stage; None where that is not known.
+        cost: all that it costs.
+    """
+
+    path: str
+    kinds: tuple[str, ...]
+    place: Hashable
+    cost: Hashable
 
 
-def kinds(group: Group) -> str:
-    """The kinds in a group, each once."""
-    return " + ".join(dict.fromkeys(map(kind, group.rows)))
+def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]:
+    """The indices of each layer once, beside its counterpart's or None.
 
-
-def group(key: str, rows: Sequence[Row]) -> Group:
-    """Rows under a name, with what they cost together; none cost nothing."""
-    return Group(key, tuple(rows), total([row.cost for row in rows]))
-
-
-def aligned(first: Report, second: Report) -> Iterator[tuple[Group, Group]]:
-    """Each layer of two networks once, beside its counterpart in the other or nothing."""
-    images = takes_images(first) and takes_images(second)
-    left, right = _layers(first, images), _layers(second, images)
-    related = 2 * len(_same(_place, left, right)) >= min(len(left), len(right))
-    by_place, by_path = partial(_same, _place), partial(_same, _path)
-    rounds: list[Pairing] = [by_place, _in_order, by_path] if related else [_in_order]
+    Where half the layers or more are as they were, the others are first looked for elsewhere: layers behind a
+    new one may have got other paths. Then layers of one path and the same kinds are one, where that is so of
+    half of them, and the others are aligned in order, by kind, variant and place. What is left under one path
+    is one.
+    """
+    pairing = _Pairing(left, right)
+    pairing.take(_same(_unchanged, pairing))
+    moved = _in_order(_content, pairing)
+    if pairing.are_half(len(pairing.found) + len(moved)):
+        pairing.take(moved)
+    in_order = partial(_in_order, _sort)
+    if pairing.are_half(len(pairing.found) + len(_same(_own_place, pairing))):
+        rounds: list[Callable[[_Pairing], list[Match]]] = [
+            partial(_same, _own_place),
+            in_order,
+            partial(_same, _path),
+        ]
+    else:
+        pairing.reset()
+        rounds = [in_order]
     for pairs in rounds:
-        found = pairs(left, right)
-        yield from ((left[i].group, right[j].group) for i, j in found)
-        left = _without(left, [i for i, _ in found])
-        right = _without(right, [j for _, j in found])
-    yield from ((layer.group, group("", ())) for layer in left)
-    yield from ((group("", ()), layer.group) for layer in right)
+        pairing.take(pairs(pairing))
+    return [*pairing.found, *((i, None) for i in pairing.left), *((None, j) for j in pairing.right)]
 
 
-class _Layer(NamedTuple):
-    """A module's own operators, and the stage of the first."""
+class _Pairing:
+    """Two networks' layers, as far as they have no counterpart yet, by index; and the matches."""
 
-    group: Group
-    stage: str
+    def __init__(self, left: Sequence[Layer], right: Sequence[Layer]) -> None:
+        self._layers = left, right
+        self.reset()
 
+    def reset(self) -> None:
+        """Begin again."""
+        self.left, self.right = (dict(enumerate(layers)) for layers in self._layers)
+        self.found: list[Match] = []
 
-Pairing = Callable[[Sequence[_Layer], Sequence[_Layer]], list[Match]]
-"""The indices of layers of one network and of another that are counterparts."""
+    def take(self, matches: Iterable[Match]) -> None:
+        """Keep these matches."""
+        for i, j in matches:
+            del self.left[i], self.right[j]
+            self.found.append((i, j))
 
-
-def _layers(report: Report, images: bool) -> list[_Layer]:
-    names = stages(report) if images else [""] * len(report.rows)
-    stage = dict(reversed([(row.op.path, name) for row, name in zip(report.rows, names, strict=True)]))
-    return [_Layer(group, stage[group.key]) for group in report.by("module")]
-
-
-def _path(layer: _Layer) -> object:
-    return layer.group.key
-
-
-def _place(layer: _Layer) -> object:
-    return layer.group.key, [row.op.kind for row in layer.group.rows]
+    def are_half(self, matched: int) -> bool:
+        """Whether so many matches are half of the shorter network or more."""
+        return 2 * matched >= min(map(len, self._layers))
 
 
-def _same(of: Callable[[_Layer], object], left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
-    """The indices of layers that are equal in `of`, which no two layers of one network are."""
-    where = {repr(of(layer)): j for j, layer in enumerate(right)}
-    return [(i, where[repr(of(layer))]) for i, layer in enumerate(left) if repr(of(layer)) in where]
+def _path(layer: Layer) -> Hashable:
+    return layer.path
 
 
-def _in_order(left: Sequence[_Layer], right: Sequence[_Layer]) -> list[Match]:
-    """The indices of layers that follow one another in both, of the same kinds, variants and stages."""
-    before, after = ([(kinds(layer.group), layer.stage) for layer in layers] for layers in (left, right))
+def _own_place(layer: Layer) -> Hashable:
+    return layer.path, tuple(kind.split()[0] for kind in layer.kinds)
+
+
+def _sort(layer: Layer) -> Hashable:
+    return tuple(dict.fromkeys(layer.kinds)), layer.place
+
+
+def _content(layer: Layer) -> Hashable:
+    return layer.kinds, layer.place, layer.cost
+
+
+def _unchanged(layer: Layer) -> Hashable:
+    return layer
+
+
+def _same(of: Callable[[Layer], Hashable], pairing: _Pairing) -> list[Match]:
+    """Layers that are equal in `of`, which no two layers of one network are."""
+    where = {of(layer): j for j, layer in pairing.right.items()}
+    return [(i, where[of(layer)]) for i, layer in pairing.left.items() if of(layer) in where]
+
+
+def _in_order(of: Callable[[Layer], Hashable], pairing: _Pairing) -> list[Match]:
+    """Layers that are equal in `of` and follow one another in both."""
+    (i, before), (j, after) = (
+        (list(layers), list(map(of, layers.values()))) for layers in (pairing.left, pairing.right)
+    )
     blocks = SequenceMatcher(None, before, after, autojunk=False).get_matching_blocks()
-    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
-
-
-def _without(layers: Sequence[_Layer], taken: Sequence[int]) -> list[_Layer]:
-    gone = set(taken)
-    return [layer for i, layer in enumerate(layers) if i not in gone]
+    return [(i[block.a + k], j[block.b + k]) for block in blocks for k in range(block.size)]

@@ -8,9 +8,10 @@ from functools import cached_property, partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal
 
-from mbanalyze.alignment import aligned, group, kind, kinds
+from mbanalyze.alignment import Layer, aligned
 from mbanalyze.cost import Cost, Count
-from mbanalyze.report import Group, Report, Row, choose
+from mbanalyze.render.records import one_line
+from mbanalyze.report import Group, Report, Row, choose, group
 from mbanalyze.stages import blocks, stages, takes_images
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class Part:
         """Whether it has one path, the same kinds and output, and costs the same in all reports."""
         first = self.groups[0]
         return all(
-            (group.key, kinds(group), output(group), group.cost)
-            == (first.key, kinds(first), output(first), first.cost)
+            (group.key, group.kinds, group.output, group.cost)
+            == (first.key, first.kinds, first.output, first.cost)
             for group in self.groups[1:]
         )
 
@@ -85,16 +86,6 @@ def _changes(counts: Sequence[Count], known: Sequence[bool]) -> tuple[Count, ...
         None if first is None or count is None or not sure else count - first
         for count, sure in zip(counts, known, strict=True)
     )
-
-
-def one_line(text: str) -> str:
-    """`text` with what does not print, such as a line break, spelled out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def output(group: Group) -> list[list[int]]:
-    """Shapes of what the last operator of a group writes."""
-    return [list(value.shape) for value in group.rows[-1].op.output] if group.rows else []
 
 
 @dataclass(frozen=True)
@@ -152,7 +143,7 @@ class Comparison:
     @cached_property
     def by_kind(self) -> tuple[Part, ...]:
         """A part for each kind and variant, those that change most first."""
-        return self._parts([[kind(row) for row in report.rows] for report in self.reports])
+        return self._parts([[row.sort for row in report.rows] for report in self.reports])
 
     @cached_property
     def by_stage(self) -> tuple[Part, ...]:
@@ -170,14 +161,15 @@ class Comparison:
     def layers(self) -> tuple[Part, ...] | None:
         """A part for each layer of two networks, those that change most first; None for more networks.
 
-        A layer is a module's own operators. Layers of one path and the same kinds are one, where that is so of
-        half the layers or more; the others are aligned in order, by kind, variant and stage; then what is left
-        under one path is one.
+        A layer is a module's own operators; `alignment.aligned` says which are counterparts.
         """
         if len(self.reports) != 2:
             return None
-        pairs = aligned(*self.reports)
-        return _sorted(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs)
+        before, after = (report.by("module") for report in self.reports)
+        pairs = aligned(*_placed(self.reports))
+        none = group("", ())
+        both = [(none if i is None else before[i], none if j is None else after[j]) for i, j in pairs]
+        return _sorted(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in both)
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as the JSON document of schema `SCHEMA`."""
@@ -254,6 +246,15 @@ def compare(*reports: Report) -> Comparison:
     return Comparison(reports)
 
 
+def _placed(reports: Sequence[Report]) -> Iterator[list[Layer]]:
+    """The layers of each report: its modules, placed by the stage of their first operator if all take images."""
+    images = all(map(takes_images, reports))
+    for report in reports:
+        names = stages(report) if images else [""] * len(report.rows)
+        stage = dict(reversed([(row.op.path, name) for row, name in zip(report.rows, names, strict=True)]))
+        yield [Layer(g.key, g.kinds, stage[g.key], (g.output, g.cost)) for g in report.by("module")]
+
+
 def _inputs(report: Report) -> str:
     return " ".join("x".join(map(str, shape)) for shape in report.input)
 
@@ -290,7 +291,7 @@ def _part(what: str, part: Part) -> dict[str, Any]:
 
 def _layer(layer: Part) -> dict[str, Any]:
     before, after = (
-        {"path": group.key, "kind": kinds(group), "output": output(group), **counts} if group.rows else None
+        {"path": group.key, "kind": _kinds(group), "output": _output(group), **counts} if group.rows else None
         for group, counts in zip(layer.groups, _told(layer.counts), strict=True)
     )
     return {"status": layer.status, "before": before, "after": after, "change": _told(layer.changes)[-1]}
@@ -319,6 +320,14 @@ def _part_records(what: str, comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
+def _kinds(group: Group) -> str:
+    return " + ".join(group.kinds)
+
+
+def _output(group: Group) -> list[list[int]]:
+    return list(map(list, group.output))
+
+
 def _layer_records(comparison: Comparison) -> list[dict[str, Any]]:
     if comparison.layers is None:
         raise ComparisonError(f"layers are aligned in two reports, not in {len(comparison.reports)}")
@@ -332,8 +341,8 @@ def _flat(layer: Part) -> dict[str, Any]:
     return {
         "status": layer.status,
         **{f"path{side}": group.key if group.rows else None for side, group in sides.items()},
-        **{f"kind{side}": kinds(group) or None for side, group in sides.items()},
-        **{f"output{side}": output(group) or None for side, group in sides.items()},
+        **{f"kind{side}": _kinds(group) or None for side, group in sides.items()},
+        **{f"output{side}": _output(group) or None for side, group in sides.items()},
         **{
             f"{name}{side}": counts[name]
             for name in COUNTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +34,11 @@ class Row:
 
     op: Op
     cost: Cost
+
+    @property
+    def sort(self) -> str:
+        """The kind of operator, with its variant: 'conv depthwise', 'linear'."""
+        return f"{self.op.kind} {self.op.variant or ''}".strip()
 
     def as_dict(self) -> dict[str, Any]:
         """The columns of a row, by name; unknown counts are None."""
@@ -69,6 +74,21 @@ class Group:
     def complete(self) -> bool:
         """Whether every operator was counted."""
         return all(row.cost.flops is not None for row in self.rows)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of operators, each with its variant and once: ('conv depthwise', 'add')."""
+        return tuple(dict.fromkeys(row.sort for row in self.rows))
+
+    @property
+    def output(self) -> tuple[Shape, ...]:
+        """Shapes of what the last operator writes."""
+        return tuple(value.shape for value in self.rows[-1].op.output) if self.rows else ()
+
+
+def group(key: str, rows: Sequence[Row]) -> Group:
+    """Rows under a name, with what they cost together; none cost nothing."""
+    return Group(key, tuple(rows), total([row.cost for row in rows]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +212,7 @@ class Report:
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(of(row), []).append(row)
-        return tuple(
-            Group(name, tuple(rows), total([row.cost for row in rows])) for name, rows in groups.items()
-        )
+        return tuple(group(name, rows) for name, rows in groups.items())
 
     def only(self, *kinds: str) -> Report:
         """The same report with rows of these kinds alone.

@@ -10,13 +10,12 @@ from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.text import Text
 
-from mbanalyze.alignment import group, kinds
-from mbanalyze.comparison import Comparison, Part, one_line, output
+from mbanalyze.comparison import Comparison, Part
 from mbanalyze.cost import Count, si
-from mbanalyze.render.records import comma_separated
+from mbanalyze.render.records import comma_separated, one_line
 from mbanalyze.render.report import provenance, shape
 from mbanalyze.render.tables import LEFT, grid_of, markdown_table, plain, width_of
-from mbanalyze.report import Group
+from mbanalyze.report import Group, group
 from mbanalyze.stages import takes_images
 
 Columns = dict[str, list[str]]
@@ -130,8 +129,8 @@ def _layers(comparison: Comparison, layers: Sequence[Part], top: int, digits: Di
     return {
         "layer": [*(_path(part.key) for part in shown), *(part.key for part in rest), "total"],
         "was": [_path(p.groups[0].key) if p.status == "renamed" else "" for p in shown] + blank,
-        "kind": turned(kinds),
-        "output": turned(lambda group: " ".join(map(shape, output(group)))),
+        "kind": turned(lambda group: " + ".join(group.kinds)),
+        "output": turned(lambda group: " ".join(map(shape, group.output))),
         "macs before": _macs(comparison, every, 0, digits),
         "macs after": _macs(comparison, every, 1, digits),
         **_two(comparison, every, digits),

@@ -40,6 +40,11 @@ def settings(options: Mapping[str, Any]) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """`text` with what does not print, such as a line break, spelled out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def dump(document: Any) -> str:
     """JSON text, ending in a newline; an option that JSON has no word for is spelled as Python does."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
