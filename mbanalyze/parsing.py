@@ -139,20 +139,27 @@ def _range(text: str) -> list[int] | list[float]:
     return list(map(int, values)) if whole else list(map(float, values))
 
 
-def parse_count(text: str) -> int:
-    """'150M', '3.4 M', '5000' -> a count.
+def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
+    """'150M', '3.4 M', '5,000' -> a count; of bytes '120 MB' and '12 MiB' too.
+
+    >>> parse_count("3.4 M"), parse_count("300,774,272"), parse_count("1.5 MiB", of_bytes=True)
+    (3400000, 300774272, 1572864)
 
     Raises:
-        OptionError: it is no whole number above 0, with k, M, G or T behind it or not.
+        OptionError: it is no whole number of at least `least`, with k, M, G or T behind it or not.
     """
     found = _COUNT.fullmatch(text.strip())
-    count = Decimal(found[1]) * 10 ** (3 * " kMGT".index(found[2].replace("K", "k") or " ")) if found else 0
-    if count <= 0 or count != int(count):
-        raise OptionError(f"malformed count {text!r}: give a whole number, such as 5000, 150M or 3.4 M")
+    count = Decimal(-1)
+    if found and (of_bytes or not found[3]) and (found[2] or found[3] != "iB"):
+        power = " kMGT".index(found[2].replace("K", "k") or " ")
+        count = Decimal(re.sub("[_,]", "", found[1])) * (1024 if found[3] == "iB" else 1000) ** power
+    if count < least or count != int(count):
+        examples = "5000, 120 MB or 12 MiB" if of_bytes else "5000, 150M or 3.4 M"
+        raise OptionError(f"malformed count {text!r}: give a whole number, such as {examples}")
     return int(count)
 
 
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)")
+_COUNT = re.compile(r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)\s*([kKMGT]?)(i?B|)")
 
 
 _WORDS = {"true": True, "false": False, "null": None}

@@ -221,8 +221,13 @@ def _folder(place: str) -> Path:
     return Path(place).parent.resolve() if place.endswith(".py") else Path.cwd()
 
 
+def loaded(file: Path) -> str:
+    """The name of the module that a file is loaded as."""
+    return f"mbanalyze_source_{file.stem}"
+
+
 def _load(file: Path) -> ModuleType:
-    name = f"mbanalyze_source_{file.stem}"
+    name = loaded(file)
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None

@@ -1,0 +1,230 @@
+"""A model as it is against what was agreed: its changes, count by count and layer by layer, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal, get_args
+
+from mbanalyze._version import __version__
+from mbanalyze.alignment import aligned
+from mbanalyze.cost import ITEM_SIZES, Count
+from mbanalyze.guard.facts import Counts, Facts, Layer
+from mbanalyze.guard.limits import COUNTS, Growth, Level
+from mbanalyze.guard.lock import Lock
+from mbanalyze.guard.measuring import Measured
+from mbanalyze.guard.policy import Model, Rules
+from mbanalyze.report import CONVENTION
+
+Verdict = Literal[
+    "ok",
+    "better",
+    "worse",
+    "over budget",
+    "missing from lock",
+    "gone",
+    "not comparable",
+    "could not measure",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""Each weighs more than those before it."""
+Judgement = Literal["ok", "better", "renamed", "worse", "over budget"]
+TOTAL = "total"
+"""What stands for a kind where a change is about the whole model; its path is ""."""
+NOTHING: Counts = dict.fromkeys(COUNTS, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One count that is not what it was, or more than it may be.
+
+    Attributes:
+        path: of the layer, as it is called in the model as it is; "" for the whole model, or for its root.
+        kind: of the layer's operators; `total` for the whole model.
+        metric: which total; `path` where a layer has another one.
+        before, after: the count, None where it is unknown; the paths of a layer that was renamed.
+        verdict: `ok` is a growth that is tolerated.
+        level: of the rule that says so.
+        limit: the most that `after` may be, if a rule says so.
+    """
+
+    path: str
+    kind: str
+    metric: str
+    before: Count | str
+    after: Count | str
+    verdict: Judgement
+    level: Level = "error"
+    limit: int | float | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is one that must not be."""
+        return self.verdict in ("worse", "over budget") and self.level == "error"
+
+    @property
+    def growth(self) -> int:
+        """By how much the count grew; zero where that is unknown."""
+        known = isinstance(self.before, int) and isinstance(self.after, int)
+        return self.after - self.before if known else 0  # type: ignore[operator]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of a guarded model.
+
+    Attributes:
+        name: of the model.
+        verdict: the gravest of all.
+        exit: what it makes of the exit code: 0, 1 or 2.
+        changes: the whole model's first, then layer by layer.
+        reason: what the verdict rests on where that is no change.
+        measured: the model as it is; None for one that is gone.
+        before: what was agreed; None where nothing was.
+        stale: whether the lock is out of date although nothing grew.
+    """
+
+    name: str
+    verdict: Verdict
+    exit: int
+    changes: tuple[Change, ...] = ()
+    reason: str = ""
+    measured: Measured | None = None
+    before: Facts | None = None
+    stale: bool = False
+
+    @property
+    def failing(self) -> tuple[Change, ...]:
+        """The changes that must not be."""
+        return tuple(change for change in self.changes if change.fails)
+
+
+def judge(measured: Measured, lock: Lock) -> Judged:
+    """What became of a model since the lock."""
+    name, before, after = measured.model.name, lock.models.get(measured.model.name), measured.facts
+    if after is None:
+        return Judged(name, "could not measure", 2, (), measured.reason, measured, before)
+    over = tuple(_over_budget(measured.model, after))
+    unmatched = _unmatched(measured.model, after)
+    if unmatched:
+        return Judged(name, "could not measure", 2, over, unmatched, measured, before)
+    if before is None:
+        return Judged(name, "missing from lock", 1, over, "", measured)
+    changes = (*over, *_changes(measured.model, before, after))
+    differing = _differing(before, after) or _other_tool(lock, changes)
+    if differing:
+        return Judged(name, "not comparable", 2, changes, differing, measured, before)
+    return _judged(measured, before, changes)
+
+
+def gone(name: str, before: Facts) -> Judged:
+    """What became of a model that the policy does not name any more."""
+    return Judged(name, "gone", 1, (), "the lock has it, the policy has not", None, before)
+
+
+def _judged(measured: Measured, before: Facts, changes: tuple[Change, ...]) -> Judged:
+    verdict = _gravest(changes)
+    fails = any(change.fails for change in changes)
+    stale = not fails and any(change.verdict in ("better", "renamed") for change in changes)
+    code = int(fails or (stale and measured.model.strict))
+    return Judged(measured.model.name, verdict, code, changes, "", measured, before, stale)
+
+
+def _gravest(changes: Sequence[Change]) -> Verdict:
+    found = {change.verdict for change in changes}
+    return next((verdict for verdict in reversed(VERDICTS) if verdict in found), "ok")
+
+
+def _over_budget(model: Model, after: Facts) -> Iterator[Change]:
+    """What is more than its budget, of the whole and of each layer."""
+    yield from _exceeding("", TOTAL, after.totals, model.rules)
+    for layer in after.layers:
+        yield from _exceeding(layer.path, layer.kind, _totals(layer, after.dtype), model.rules_of(layer.path))
+
+
+def _totals(layer: Layer, dtype: str) -> Mapping[str, Any]:
+    """What a budget may limit of a layer."""
+    counts = layer.counts
+    flops, moved = counts["flops"], counts["memory_access_bytes"]
+    return {
+        **counts,
+        "params_bytes": (counts["params"] or 0) * ITEM_SIZES[dtype],
+        "arithmetic_intensity": flops / moved if flops is not None and moved else None,
+    }
+
+
+def _exceeding(path: str, kind: str, totals: Mapping[str, Any], rules: Rules) -> Iterator[Change]:
+    for total, budget in rules.budget.items():
+        value = totals[total]
+        if value is not None and value > budget.most and budget.level != "off":
+            yield Change(path, kind, total, None, value, "over budget", budget.level, budget.most)
+
+
+def _unmatched(model: Model, after: Facts) -> str:
+    """Patterns that fit no layer, whose rules would hold for nothing."""
+    lost = [p for p, _ in model.layers if not any(fnmatchcase(layer.path, p) for layer in after.layers)]
+    return f"no layer fits {', '.join(map(repr, lost))}: change the pattern, or take it out" if lost else ""
+
+
+def _differing(before: Facts, after: Facts) -> str:
+    """What is not the same about how the two were found."""
+    pairs = [(what, old, after.how[what]) for what, old in before.how.items() if old != after.how[what]]
+    return "; ".join(f"{what} was {old or 'none'}, is {new or 'none'}" for what, old, new in pairs)
+
+
+def _other_tool(lock: Lock, changes: Sequence[Change]) -> str:
+    """That another convention counted; or another version, as far as that may be why something changed."""
+    if lock.convention != CONVENTION:
+        return f"convention was {lock.convention}, is {CONVENTION}"
+    if lock.version != __version__ and any(change.verdict != "over budget" for change in changes):
+        return f"counted by mbanalyze {lock.version} then and {__version__} now, which may be why"
+    return ""
+
+
+def _changes(model: Model, before: Facts, after: Facts) -> Iterator[Change]:
+    """Every count that changed, of the whole and of each layer."""
+    yield from _changed("", TOTAL, before.totals, after.totals, model.rules, before)
+    pairs = aligned([x.alignable for x in before.layers], [x.alignable for x in after.layers])
+    order = sorted(pairs, key=lambda p: (p[1] if p[1] is not None else -1, p[0] if p[0] is not None else -1))
+    for i, j in order:
+        old = None if i is None else before.layers[i]
+        new = None if j is None else after.layers[j]
+        yield from _layer_changes(model, old, new, before)
+
+
+def _layer_changes(model: Model, old: Layer | None, new: Layer | None, before: Facts) -> Iterator[Change]:
+    layer = new or old
+    assert layer is not None
+    if old and new and old.path != new.path:
+        yield Change(new.path, new.kind, "path", old.path, new.path, "renamed")
+    was, is_ = (side.counts if side else NOTHING for side in (old, new))
+    yield from _changed(layer.path, layer.kind, was, is_, model.rules_of(layer.path), before)
+
+
+def _changed(
+    path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules, before: Facts
+) -> Iterator[Change]:
+    """The counts that are not what they were; percentages are of the whole model `before`."""
+    for count in COUNTS:
+        a, b = old[count], new[count]
+        if a == b or (count == "memory_access_bytes" and _follows(old, new, ITEM_SIZES[before.dtype])):
+            continue
+        growth = rules.growth[count]
+        verdict, limit = _grown(a, b, growth, before.totals[count] or 0)
+        if growth.level != "off":
+            yield Change(path, kind, count, a, b, verdict, growth.level, limit)
+
+
+def _grown(a: Count, b: Count, growth: Growth, whole: int) -> tuple[Judgement, int | None]:
+    """The verdict on a count that changed, and the most that it may be."""
+    if a is None or b is None:
+        return "worse", None
+    limit = a + growth.allowed(whole)
+    return "worse" if b > limit else "ok" if b > a else "better", limit
+
+
+def _follows(old: Mapping[str, Any], new: Mapping[str, Any], itemsize: int) -> bool:
+    """Whether bytes changed just as elements did, which says it all."""
+    elements = new["memory_access"] - old["memory_access"]
+    return bool(new["memory_access_bytes"] - old["memory_access_bytes"] == itemsize * elements)

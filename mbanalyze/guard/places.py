@@ -1,0 +1,77 @@
+"""Where in the user's source a layer comes from: the class of the nearest module around it that is theirs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbanalyze.guard.measuring import Measured
+from mbanalyze.guard.policy import Policy
+from mbanalyze.references import loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the user's source.
+
+    Attributes:
+        file: relative to the top of the repository, with forward slashes.
+        line: counted from 1.
+        what: the class or function there, or the model's name in the policy.
+    """
+
+    file: str
+    line: int
+    what: str
+
+
+def top_of(policy: Policy) -> Path:
+    """The top of the repository that a policy is in, or its folder where it is in none."""
+    folder = policy.path.resolve().parent
+    return next((f for f in (folder, *folder.parents) if (f / ".git").exists()), folder)
+
+
+def definition(policy: Policy, name: str) -> Place:
+    """Where the policy defines a model, or would."""
+    file = policy.path.resolve().relative_to(top_of(policy)).as_posix()
+    return Place(file, policy.models[name].line if name in policy.models else 1, name)
+
+
+def place_of(measured: Measured, policy: Policy, path: str) -> Place:
+    """Where a layer comes from: a class of the user's, else the factory, else the policy."""
+    top = top_of(policy)
+    for candidate in (*_classes(measured, path), _factory(measured)):
+        with suppress(TypeError, OSError, ValueError):
+            file = Path(inspect.getsourcefile(candidate) or "").resolve()
+            if file.is_relative_to(top) and "site-packages" not in file.parts:
+                _, line = inspect.getsourcelines(candidate)
+                return Place(file.relative_to(top).as_posix(), max(line, 1), candidate.__qualname__)
+    return definition(policy, measured.model.name)
+
+
+def _classes(measured: Measured, path: str) -> Iterator[type]:
+    """The classes of the module at `path` and of those around it, the innermost first."""
+    subject = measured.subject
+    if subject is None or (subject.spec is not None and not measured.model.settings.get("trace")):
+        return
+    modules = dict(subject.build().named_modules(remove_duplicate=False))
+    parts = path.split(".") if path else []
+    for length in range(len(parts), -1, -1):
+        module = modules.get(".".join(parts[:length]))
+        if module is not None:
+            yield type(module)
+
+
+def _factory(measured: Measured) -> Any:
+    """What makes the model, if it is the user's; None else."""
+    place, _, name = measured.model.source.rpartition(":")
+    module = sys.modules.get(loaded(Path(place)) if place.endswith(".py") else place)
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return inspect.unwrap(found) if callable(found) else found
