@@ -64,6 +64,19 @@ def write(path: Path, content: str | bytes) -> None:
         raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
+def append(path: Path, text: str) -> None:
+    """Add to a file that others add to as well.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
 def _replace(target: Path, content: bytes) -> None:
     """Put a file with `content` in the place of `target`, with its permissions or a new file's usual ones."""
     if target.exists() and not os.access(target, os.W_OK):

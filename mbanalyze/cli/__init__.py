@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mbanalyze._version import __version__
-from mbanalyze.cli import single, variants
+from mbanalyze.cli import guard, single, variants
 
 app = typer.Typer(
     name="mbanalyze",
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
+app.add_typer(guard.app, name="guard")
 
 
 def _version(wanted: bool) -> None:

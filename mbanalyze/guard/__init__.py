@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from mbanalyze.guard import history, lock
 from mbanalyze.guard.judging import Judged, gone, judge
 from mbanalyze.guard.lock import Lock, LockError
 from mbanalyze.guard.measuring import Measured, measure
-from mbanalyze.guard.policy import Policy, PolicyError
+from mbanalyze.guard.policy import Policy, PolicyError, find
 
 Progress = Callable[[], None]
 
@@ -38,25 +41,23 @@ class Outcome:
     @property
     def command(self) -> str:
         """The command that mends it, or says more where none can; "" where all is fine."""
+        lock = os.path.relpath(self.policy.lock)
         failing = [judged for judged in self.models if judged.exit]
-        unmeasured = [judged for judged in failing if judged.verdict == "could not measure"]
-        over = [judged for judged in failing if judged.verdict == "over budget"]
-        words = ["mbanalyze", "guard"]
-        if self.written or not (failing or self.problem):
-            return f"git add {shlex.quote(self.policy.lock.name)}" if self.written else ""
-        if unmeasured:
-            return _report_command(unmeasured[0])
-        if over or self.base:
+        found = {judged.verdict: judged for judged in failing}
+        if self.written:
+            return shlex.join(["git", "add", lock])
+        if "could not measure" in found:
+            return _report_command(found["could not measure"])
+        if not (failing or self.problem):
+            return ""
+        config = _config(self.policy)
+        names = [judged.name for judged in failing]
+        if self.base or "over budget" in found:
             since = ["--base", self.base] if self.base else []
-            return shlex.join([*words, "explain", *since, *(judged.name for judged in over or failing)])
-        named = [judged.name for judged in failing]
-        whole = (
-            self.problem
-            or any(judged.verdict == "gone" for judged in failing)
-            or len(named) == len(self.models)
-        )
-        other = any(judged.verdict == "not comparable" for judged in failing)
-        return shlex.join([*words, "update", *([] if whole or other else named)])
+            over = [judged.name for judged in failing if judged.verdict == "over budget"]
+            return shlex.join(["mbanalyze", "guard", "explain", *config, *since, *(over or names)])
+        whole = self.problem or len(names) == len(self.models) or found.keys() & {"gone", "not comparable"}
+        return shlex.join(["mbanalyze", "guard", "update", *config, *([] if whole else names)])
 
     @property
     def exit(self) -> int:
@@ -98,9 +99,7 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambd
         LockError: the lock is newer, or only some of it is to be written and the rest cannot be read.
         OutputError: the lock cannot be written.
     """
-    for name in names:
-        if name not in policy.models:
-            raise PolicyError(f"{policy.path} has no model {name!r}, only {', '.join(policy.models)}")
+    _check_names(policy, names)
     measured = measure(policy, names or policy.models, progress)
     with lock.held(policy.lock):
         known = _readable(policy, whole=not names)
@@ -127,6 +126,37 @@ def diff(policy: Policy, ref: str, progress: Progress = lambda: None) -> Outcome
         if name not in policy.models
     ]
     return Outcome(policy, base.name, (*models, *lost), base=ref)
+
+
+def in_ci() -> bool:
+    """Whether this is a CI, as most of them say in the environment."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def held_against(policy: Policy, base: str | None, names: Sequence[str] = ()) -> list[Judged]:
+    """The models that fail against the lock or a git ref; or these, whether they fail or not.
+
+    Raises:
+        PolicyError: there is no such model.
+        HistoryError: as `diff`.
+    """
+    _check_names(policy, names)
+    outcome = check(policy, ci=True) if base is None else diff(policy, base)
+    return [judged for judged in outcome.models if judged.name in names or (judged.exit and not names)]
+
+
+def _check_names(policy: Policy, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in policy.models:
+            raise PolicyError(f"{policy.path} has no model {name!r}, only {', '.join(policy.models)}")
+
+
+def _config(policy: Policy) -> list[str]:
+    """What tells the command line of a policy that it would not find here."""
+    with suppress(PolicyError):
+        if find(Path.cwd()).samefile(policy.path):
+            return []
+    return ["--config", os.path.relpath(policy.path)]
 
 
 def _report_command(judged: Judged) -> str:

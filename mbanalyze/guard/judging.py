@@ -118,6 +118,11 @@ def judge(measured: Measured, lock: Lock) -> Judged:
     return _judged(measured, before, changes)
 
 
+def budgets_exceeded(measured: Measured) -> tuple[Change, ...]:
+    """What of a model is more than its budget."""
+    return tuple(_over_budget(measured.model, measured.facts)) if measured.facts else ()
+
+
 def gone(name: str, before: Facts) -> Judged:
     """What became of a model that the policy does not name any more."""
     return Judged(name, "gone", 1, (), "the lock has it, the policy has not", None, before)

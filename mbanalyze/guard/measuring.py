@@ -38,7 +38,7 @@ def measure(
 ) -> list[Measured]:
     """Each of these models, as if one had started beside the policy; `progress` is called after each."""
     measured = []
-    with _started_beside(policy):
+    with beside(policy):
         for name in names:
             measured.append(_measured(policy.models[name]))
             progress()
@@ -46,8 +46,8 @@ def measure(
 
 
 @contextlib.contextmanager
-def _started_beside(policy: Policy) -> Iterator[None]:
-    """Files and imports are looked for in the policy's folder, and in those that it names."""
+def beside(policy: Policy) -> Iterator[None]:
+    """Inside the `with`, files and imports are looked for in the policy's folder, and in those that it names."""
     folder = policy.path.resolve().parent
     before = list(sys.path)
     sys.path[:0] = [str(folder), *map(str, policy.python_path)]
@@ -60,7 +60,7 @@ def _started_beside(policy: Policy) -> Iterator[None]:
 
 def _measured(model: Model) -> Measured:
     try:
-        subject = _subject(model)
+        subject = subject_of(model)
         report = subject.report(**model.settings)
     except (ValueError, LookupError) as error:
         return Measured(model, reason=str(error))
@@ -88,7 +88,8 @@ def uncounted_in(report: Report, allowed: frozenset[str]) -> str:
     )
 
 
-def _subject(model: Model) -> Subject:
+def subject_of(model: Model) -> Subject:
+    """What the policy names, to count."""
     options = dict(model.options)
     given = list(map(parse_input, model.inputs))
     named: dict[str, tuple[int, ...] | Typed] = {name: shape for name, shape in given if name is not None}

@@ -45,7 +45,7 @@ def definition(policy: Policy, name: str) -> Place:
 def place_of(measured: Measured, policy: Policy, path: str) -> Place:
     """Where a layer comes from: a class of the user's, else the factory, else the policy."""
     top = top_of(policy)
-    for candidate in (*_classes(measured, path), _factory(measured)):
+    for candidate in (*_classes(measured, path), factory(measured)):
         with suppress(TypeError, OSError, ValueError):
             file = Path(inspect.getsourcefile(candidate) or "").resolve()
             if file.is_relative_to(top) and "site-packages" not in file.parts:
@@ -67,7 +67,7 @@ def _classes(measured: Measured, path: str) -> Iterator[type]:
             yield type(module)
 
 
-def _factory(measured: Measured) -> Any:
+def factory(measured: Measured) -> Any:
     """What makes the model, if it is the user's; None else."""
     place, _, name = measured.model.source.rpartition(":")
     module = sys.modules.get(loaded(Path(place)) if place.endswith(".py") else place)

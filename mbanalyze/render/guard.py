@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console, RenderableType
@@ -20,7 +20,6 @@ TOP = 10
 """So many layers of a model are told one by one."""
 DROPPED = ("kind", "activations", "flops", "memory access bytes", "memory access")
 """Columns of the layers that give way, in this order, when their table is too wide."""
-STYLES = {"ok": "green", "better": "green", "gone": "yellow", "missing from lock": "yellow"}
 Columns = dict[str, list[str]]
 
 
@@ -175,7 +174,7 @@ def advice(outcome: Outcome) -> list[str]:
     if not command:
         return []
     if outcome.written:
-        what = f"{outcome.policy.lock.name} is new: review it, and commit it"
+        what = f"{outcome.policy.lock.name} was written: review and commit it"
     elif command.startswith("mbanalyze report"):
         what = "to see why it cannot be measured"
     elif " explain" in command:
@@ -190,19 +189,27 @@ def text(outcome: Outcome, width: int = 80) -> RenderableType:
     parts: list[RenderableType] = []
     longest = max((len(one_line(judged.name)) for judged in outcome.models), default=0)
     for judged in outcome.models:
-        style = STYLES.get(judged.verdict, "red") if not judged.exit or judged.verdict in STYLES else "red"
-        name = Text(f"{one_line(judged.name):<{longest}}  ", style="bold")
-        parts.append(
-            name + Text(headline(judged), style="yellow" if judged.exit == 0 and style == "red" else style)
-        )
-        parts += _tables(judged, width)
+        parts += told(judged, width, longest)
     parts.append(Text(f"{verdicts(outcome)}, against {one_line(outcome.against)}"))
     if outcome.problem:
         parts.append(Text(one_line(outcome.problem), style="red"))
     return Stack(*parts, *map(Text, advice(outcome)))
 
 
-def _tables(judged: Judged, width: int) -> Iterable[RenderableType]:
+def told(judged: Judged, width: int = 80, longest: int = 0) -> Iterator[RenderableType]:
+    """A model's verdict and changes for a terminal; `longest` are the cells that names take."""
+    name = Text(f"{one_line(judged.name):<{longest}}  ", style="bold")
+    yield name + Text(headline(judged), style=_style(judged))
+    yield from _tables(judged, width)
+
+
+def _style(judged: Judged) -> str:
+    if judged.exit:
+        return "red"
+    return "green" if judged.verdict in ("ok", "better") else "yellow"
+
+
+def _tables(judged: Judged, width: int) -> Iterator[RenderableType]:
     """The changes of a model's total and layers."""
     layers, rest = _layers(judged, TOP)
     for columns in (_totals(judged), layers):
@@ -224,20 +231,20 @@ def markdown(outcome: Outcome) -> str:
     """The same as Markdown, for a pull request."""
     rows = [[judged.name, judged.verdict, _why(judged)] for judged in outcome.models]
     parts = [
-        f"## Model costs, against {_cell(outcome.against)}\n\n",
+        f"## Model costs, against {cell(outcome.against)}\n\n",
         _table(["model", "verdict", "what"], rows),
     ]
     for judged in outcome.models:
         totals, (layers, rest) = _totals(judged), _layers(judged, TOP)
         if totals or layers:
-            parts.append(f"\n### {_cell(judged.name)}\n")
+            parts.append(f"\n### {cell(judged.name)}\n")
         parts += [
             f"\n{_table(list(columns), list(zip(*columns.values(), strict=True)))}"
             for columns in filter(None, (totals, layers))
         ]
         parts.append(f"\n{rest} more layers changed.\n" if rest else "")
     if outcome.problem:
-        parts.append(f"\n{_cell(outcome.problem)}\n")
+        parts.append(f"\n{cell(outcome.problem)}\n")
     told = advice(outcome)
     return "".join([*parts, f"\n{told[0].capitalize()}:\n\n```sh\n{told[1]}\n```\n" if told else ""])
 
@@ -247,10 +254,10 @@ def _why(judged: Judged) -> str:
 
 
 def _table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return markdown_table(headings, [[_cell(cell) for cell in row] for row in body])
+    return markdown_table(headings, [list(map(cell, row)) for row in body])
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that is neither Markdown nor HTML."""
     shown = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{letter}" if letter in "`*_[]#~!" else letter for letter in shown)

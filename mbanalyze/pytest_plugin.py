@@ -1,0 +1,210 @@
+"""The pytest plugin: the fixture `model_cost`, and the option that writes what its snapshots hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from mbanalyze.guard.judging import Judged
+    from mbanalyze.guard.lock import Lock
+    from mbanalyze.guard.measuring import Measured
+    from mbanalyze.report import Report
+
+UPDATE = "--model-cost-update"
+FOLDER = "__model_costs__"
+"""Where the snapshots of the tests in a folder are, a file for each file of tests."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    help = "write what models cost into the snapshots of model_cost, instead of comparing"
+    parser.getgroup("mbanalyze").addoption(UPDATE, action="store_true", help=help)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to write snapshots that nobody has reviewed."""
+    if config.getoption(UPDATE):
+        from mbanalyze.guard import in_ci
+
+        if in_ci():
+            raise pytest.UsageError(f"{UPDATE} is for people: a snapshot is reviewed before it is committed")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCost:
+    """Holds models against limits and snapshots in a test; what the fixture `model_cost` gives.
+
+    Attributes:
+        test: the test's name, with its parameters.
+        snapshots: the file with what models cost when that was last agreed to.
+        update: whether snapshots are written.
+    """
+
+    test: str
+    snapshots: Path
+    update: bool
+
+    def check(
+        self,
+        model: Any,
+        inputs: Any,
+        *,
+        allow_uncounted: Iterable[str] = (),
+        options: dict[str, Any] | None = None,
+        **limits: Any,
+    ) -> Report:
+        """Fail the test where a total is more than its limit.
+
+        Args:
+            model: a module, a function that makes one, or a reference, as `mbanalyze.count` takes them.
+            inputs: the shape of its input, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list.
+            allow_uncounted: operators that may do without a count.
+            options: as `mbanalyze.count` takes them.
+            limits: `max_macs="320 M"`, and so for every total of a report; a number or a text with a unit.
+
+        Returns:
+            The report.
+
+        Raises:
+            OptionError: a limit that is none.
+        """
+        from mbanalyze.archs.options import OptionError
+        from mbanalyze.guard.judging import budgets_exceeded
+        from mbanalyze.guard.limits import TOTALS, budget
+        from mbanalyze.render.guard import phrase
+
+        wrong = [
+            name for name in limits if name.removeprefix("max_") not in TOTALS or not name.startswith("max_")
+        ]
+        if wrong or not limits:
+            known = ", ".join(f"max_{total}" for total in TOTALS)
+            raise OptionError(
+                f"{'no limit ' + repr(wrong[0]) if wrong else 'no limits'}: choose from {known}"
+            )
+        budgets = {name.removeprefix("max_"): most for name, most in limits.items()}
+        rules = {total: budget(total, most, "error") for total, most in budgets.items()}
+        measured, report = _counted("the model", model, inputs, allow_uncounted, options, rules, "0")
+        over = budgets_exceeded(measured)
+        if over:
+            _fail([f"{report.model} costs too much:", *map(phrase, over)])
+        return report
+
+    def snapshot(
+        self,
+        model: Any,
+        inputs: Any,
+        *,
+        name: str | None = None,
+        max_increase: str = "0",
+        allow_uncounted: Iterable[str] = (),
+        options: dict[str, Any] | None = None,
+    ) -> Report:
+        """Fail the test where a model costs more, in total or in a layer, than when that was last agreed to.
+
+        The first time, the cost is written and the test fails, so that it is reviewed; a CI writes nothing.
+
+        Args:
+            model, inputs, allow_uncounted, options: as for `check`.
+            name: of the snapshot; by default the test's.
+            max_increase: by how much a count may grow: "0", "1%" or "+2 M".
+
+        Returns:
+            The report.
+        """
+        from mbanalyze.guard import in_ci, lock
+        from mbanalyze.guard.judging import judge
+
+        name = name or self.test
+        measured, report = _counted(name, model, inputs, allow_uncounted, options, {}, max_increase)
+        try:
+            with lock.held(self.snapshots):
+                known = lock.read(self.snapshots) or lock.Lock()
+                missing = name not in known.models
+                if self.update or (missing and not in_ci()):
+                    self._write(known, measured)
+        except lock.LockError as error:
+            _fail([str(error).replace(f"'{lock.UPDATE}'", f"'pytest {UPDATE}'")])
+        if missing and not self.update:
+            what = "there is none" if in_ci() else "it was written: review and commit it"
+            _fail([f"{self.snapshots.name} has no cost of {name!r}: {what}", f"pytest {UPDATE}"])
+        judged = judge(measured, known)
+        if judged.exit and not self.update:
+            _fail([*_told(judged), f"pytest {UPDATE}"])
+        return report
+
+    def _write(self, known: Lock, measured: Measured) -> None:
+        from mbanalyze.guard import lock
+
+        assert measured.facts is not None
+        self.snapshots.parent.mkdir(exist_ok=True)
+        lock.save(self.snapshots, lock.Lock({**known.models, measured.model.name: measured.facts}))
+
+
+@pytest.fixture
+def model_cost(request: pytest.FixtureRequest) -> ModelCost:
+    """Holds models against limits (`check`) and against what they cost before (`snapshot`)."""
+    file = request.path
+    snapshots = file.parent / FOLDER / f"{file.stem}.json"
+    return ModelCost(request.node.name, snapshots, bool(request.config.getoption(UPDATE)))
+
+
+def _counted(
+    name: str,
+    model: Any,
+    inputs: Any,
+    allowed: Iterable[str],
+    options: dict[str, Any] | None,
+    budgets: dict[str, Any],
+    max_increase: str,
+) -> tuple[Measured, Report]:
+    """A model as the guard has it, and its report; the test fails where it cannot be measured."""
+    from mbanalyze import sources
+    from mbanalyze.guard.facts import facts
+    from mbanalyze.guard.limits import growths
+    from mbanalyze.guard.measuring import Measured, uncounted_in
+    from mbanalyze.guard.policy import Model, Rules
+
+    rules = Rules(budgets, growths(max_increase, "error"))
+    source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
+    guarded = Model(name, source, {}, (), {}, rules)
+    try:
+        subject = sources.subject(model, *_inputs(inputs), **(options or {}))
+        report = subject.report()
+    except (ValueError, LookupError) as error:
+        _fail([f"could not measure {name}: {error}"])
+    uncounted = uncounted_in(report, frozenset(allowed))
+    if uncounted:
+        _fail([f"could not measure {name}: {uncounted}"])
+    return Measured(guarded, facts(guarded, report), subject=subject), report
+
+
+def _inputs(inputs: Any) -> list[Any]:
+    """What a forward takes, one by one."""
+    from mbanalyze.cost import is_shape
+    from mbanalyze.parsing import parse_shape
+
+    many = (
+        [inputs]
+        if isinstance(inputs, str) or is_shape(inputs) or not isinstance(inputs, list | tuple)
+        else inputs
+    )
+    return [parse_shape(each) if isinstance(each, str) else each for each in many]
+
+
+def _told(judged: Judged) -> list[str]:
+    """A verdict and the changes behind it."""
+    from rich.console import Group
+
+    from mbanalyze.render.guard import told
+    from mbanalyze.render.tables import plain
+
+    return [plain(Group(*told(judged)), 80)]
+
+
+def _fail(lines: list[str]) -> NoReturn:
+    pytest.fail("\n".join(lines), pytrace=False)
