@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports test test-fast benchmark check lint format clean
+.PHONY: help report reports guard test test-fast benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,10 @@ reports: $(VENV)/installed ## Write the files in reports/ again
 	@set -e; for family in $(FAMILIES); do \
 		$(BIN)/mbanalyze published $$family --format markdown --output reports/published_$$family.md; done
 	@$(BIN)/mbanalyze guidelines --format markdown --output reports/guidelines.md
+	@$(BIN)/mbanalyze guard update --allow-ci
+
+guard: $(VENV)/installed ## Hold the known networks against reports/mbanalyze.lock.json
+	@$(BIN)/mbanalyze guard
 
 test: $(VENV)/installed-test ## Run every test
 	$(BIN)/python -m pytest -n 2

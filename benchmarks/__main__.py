@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -18,6 +19,8 @@ from torch import nn
 import mbanalyze
 from benchmarks import timing
 from benchmarks.peers import PEERS, ours, versions
+from mbanalyze import guard
+from mbanalyze.guard.policy import load
 from mbanalyze.output import write
 
 HERE = Path(__file__).parent
@@ -53,6 +56,12 @@ seconds = time.perf_counter() - start
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(seconds, peak, params)
 """
+
+GUARDED = (
+    *("MobileNetV1", "MobileNetV2", "MobileNetV3Large", "MobileNetV3Small", "ShuffleNetV1"),
+    *("ShuffleNetV2", "SqueezeNet1_0", "Xception", "GoogLeNet", "ResNet50"),
+)
+CONSTRUCT = "import torch; from mbanalyze import models; [getattr(models, name)() for name in {names!r}]"
 
 MILLION = """
 import statistics, time
@@ -162,6 +171,26 @@ def million() -> str:
     return f"{table(['mobilenet_v2, all totals', 'seconds', 'peak MiB of the process'], rows)}\n\n{share}"
 
 
+def guarding() -> str:
+    """Ten modules held against their lock by one process, beside a process that imports torch and makes them."""
+    policy = "".join(
+        f'[models.{name}]\nsource = "mbanalyze.models:{name}"\ninputs = ["1,3,224,224"]\n' for name in GUARDED
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "mbanalyze.toml"
+        file.write_text(policy)
+        guard.update(load(file))
+        commands = {
+            "`mbanalyze guard`, ten models": ["-m", "mbanalyze", "guard", "--config", str(file)],
+            "import torch and make the ten": ["-c", CONSTRUCT.format(names=GUARDED)],
+        }
+        timed = timing.processes(commands, ROUNDS)
+    ours, construct = timed.values()
+    rows = [[name, f"{t.median:.3f}", f"{100 * t.noise:.0f} %"] for name, t in timed.items()]
+    share = f"The guard takes {ours.median / construct.median:.2f} of the time of making them."
+    return f"{table(['process', 'seconds', 'noise'], rows)}\n\n{share}"
+
+
 def hundred() -> str:
     """A hundred of timm's models, made and counted."""
     known = timm().list_models()
@@ -186,6 +215,7 @@ def main() -> None:
         "Start-up": starting(),
         "Growth": f"{growing()}\n\n{billion()}",
         "A million variants": million(),
+        "Ten guarded models": guarding(),
         "A hundred timm models": hundred(),
     }
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())

@@ -30,16 +30,16 @@ class Layer(NamedTuple):
 def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]:
     """The indices of each layer once, beside its counterpart's or None.
 
-    Where half the layers or more are as they were, the others are first looked for elsewhere: layers behind a
-    new one may have got other paths. Then layers of one path and the same kinds are one, where that is so of
+    Where there are more or fewer layers than before, and half of them are as they were, the others are first
+    looked for elsewhere: those behind a new one may have got other paths. Then layers of one path and the same kinds are one, where that is so of
     half of them, and the others are aligned in order, by kind, variant and place. What is left under one path
     is one.
     """
     pairing = _Pairing(left, right)
     pairing.take(_same(_unchanged, pairing))
-    moved = _in_order(_content, pairing)
-    if pairing.are_half(len(pairing.found) + len(moved)):
-        pairing.take(moved)
+    if len(left) != len(right):
+        moved = _in_order(_content, pairing)
+        pairing.take(moved if pairing.are_half(len(pairing.found) + len(moved)) else ())
     in_order = partial(_in_order, _sort)
     if pairing.are_half(len(pairing.found) + len(_same(_own_place, pairing))):
         rounds: list[Callable[[_Pairing], list[Match]]] = [
@@ -52,6 +52,8 @@ def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]
         rounds = [in_order]
     for pairs in rounds:
         pairing.take(pairs(pairing))
+    while moved := _in_order(_content, pairing):
+        pairing.take(moved)
     return [*pairing.found, *((i, None) for i in pairing.left), *((None, j) for j in pairing.right)]
 
 

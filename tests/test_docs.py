@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import doctest
+import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commandline import process
+from guarded import write_project
 from torch import nn
 
-from mbanalyze import ablate, compare, count, search
+from mbanalyze import ablate, compare, count, guard, search
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.experiments import records
 from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.guard import limits, policy
+from mbanalyze.guard.judging import VERDICTS, Change
+from mbanalyze.guard.policy import load
 from mbanalyze.guidelines import guidelines
+from mbanalyze.render import guard as guarding
 from mbanalyze.render.report import DROPPED, FORMATS, document
 from mbanalyze.verdicts import verdicts
 
@@ -133,3 +141,63 @@ def test_the_readme_lists_every_network_with_its_options(name: str) -> None:
     options = {option["name"] for option in describe(ARCHS[name])} - {"resolution", "num_classes"}
 
     assert options == set(re.findall("`(\\w+)`", row.split("|")[2]))
+
+
+GUARD = (ROOT / "docs" / "guard.md").read_text()
+
+
+@pytest.mark.parametrize("text", [GUARD, README], ids=["guide", "readme"])
+def test_the_policies_of_the_documents_are_ones(text: str, tmp_path: Path) -> None:
+    """Every example in TOML is read without complaint."""
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+
+    assert examples
+    for example in examples:
+        (tmp_path / "pyproject.toml").write_text(example)
+        assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}
+
+
+def test_the_guide_names_every_key_and_verdict() -> None:
+    """Of the policy, of its budgets, and of what becomes of a model."""
+    words = {*policy.ROOT, *policy.MODEL, *policy.LAYER, *limits.TOTALS, *limits.COUNTS, *limits.LEVELS}
+
+    assert not [word for word in words if not re.search(rf"\b{word}\b", GUARD)]
+    assert [*VERDICTS] == re.findall(r"^\| `([a-z ]+)` \| \d", GUARD, re.MULTILINE)
+
+
+def test_the_guides_tests_run(tmp_path: Path) -> None:
+    """The fixture does what the guide says: the first run writes and fails, the second passes."""
+    (example,) = re.findall(r"```python\n(.*?)```", GUARD, re.DOTALL)
+    write_project(tmp_path)
+    (tmp_path / "test_net.py").write_text(f"from net import build\n\n{example}")
+    env = {**os.environ, "CI": "", "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_net.py"]
+    ran = [
+        subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        for _ in range(2)
+    ]
+
+    assert [each.returncode for each in ran] == [1, 0]
+    assert "1 failed, 1 passed" in ran[0].stdout
+
+
+@pytest.mark.parametrize("command", ["update", "diff", "explain"])
+def test_the_guards_commands_have_examples(command: str) -> None:
+    """In their help, and in the guide."""
+    said = process("guard", command, "--help", COLUMNS="100").stdout
+
+    assert f"mbanalyze guard {command} " in said.replace("\n", " ") + " "
+    assert f"guard {command}" in GUARD
+
+
+def test_json_of_the_guard_is_documented() -> None:
+    """Every key of its documents, and of the lock, is in a table."""
+    output = (ROOT / "docs" / "output.md").read_text()
+    policy_ = load(ROOT / "pyproject.toml")
+    outcome = guard.check(policy_, ci=True)
+    lock = json.loads(policy_.lock.read_text())
+    said = guarding.document(outcome)
+    change = Change("", "total", "macs", 1, 2, "worse")
+    keys = {*said, *said["models"][0], *guarding.change_document(change), *lock, *lock["models"]["alexnet"]}
+
+    assert not [key for key in keys if f"`{key}`" not in output]

@@ -43,7 +43,7 @@ class Outcome:
         """The command that mends it, or says more where none can; "" where all is fine."""
         lock = os.path.relpath(self.policy.lock)
         failing = [judged for judged in self.models if judged.exit]
-        found = {judged.verdict: judged for judged in failing}
+        found = {judged.verdict: judged for judged in reversed(failing)}
         if self.written:
             return shlex.join(["git", "add", lock])
         if "could not measure" in found:

@@ -107,10 +107,11 @@ def explain(judged: Judged, policy: Policy) -> Explanation:
     failing = [change for change in judged.failing if change.kind == TOTAL]
     metrics = dict.fromkeys(change.metric for change in failing or judged.failing)
     causes = tuple(_cause(judged, judged.measured, metric, policy) for metric in metrics)
-    limits = {change.metric: change.limit for change in failing if change.limit is not None}
+    limits: dict[str, float] = {}
     for change in failing:
-        if change.limit is not None:
-            limits[change.metric] = min(limits[change.metric], change.limit)
+        comparable = judged.verdict != "not comparable" or change.verdict == "over budget"
+        if change.limit is not None and comparable:
+            limits[change.metric] = min(change.limit, limits.get(change.metric, change.limit))
     with beside(policy):
         options = list(_options(judged.measured)) if limits else []
         found = [_remedy(name, now, tries, limits) for name, now, tries in options]

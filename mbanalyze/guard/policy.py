@@ -220,7 +220,7 @@ def _settings(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
     choices |= dict.fromkeys(("trace", "real", "keep"), (False, True))
     settings = {name: given[name] for name in choices if name in given}
     for name, value in settings.items():
-        if value not in choices[name] or isinstance(value, int) != (True in choices[name]):
+        if value not in choices[name] or isinstance(value, bool) != (True in choices[name]):
             raise OptionError(f"{where}.{name} is one of {', '.join(map(str, choices[name]))}, not {value!r}")
     return settings
 

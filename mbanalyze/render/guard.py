@@ -277,7 +277,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
                 "exit": judged.exit,
                 "reason": judged.reason or None,
                 "stale": judged.stale,
-                "changes": [_change(change) for change in judged.changes],
+                "changes": [change_document(change) for change in judged.changes],
                 "totals": dict(judged.measured.facts.totals)
                 if judged.measured and judged.measured.facts
                 else None,
@@ -288,7 +288,8 @@ def document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _change(change: Change) -> dict[str, Any]:
+def change_document(change: Change) -> dict[str, Any]:
+    """A change as it is in that document."""
     return {
         "path": change.path,
         "kind": change.kind,

@@ -1,0 +1,214 @@
+"""The guard where users meet it: GitHub's Action, pre-commit, GitLab, and this project's own lock."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from guarded import edit, repository, write_project
+
+from mbanalyze import guard
+from mbanalyze.archs import ARCHS
+from mbanalyze.guard.policy import load
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs" / "guard.md").read_text()
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose lock is up to date, in a repository."""
+    write_project(tmp_path)
+    guard.update(load(tmp_path / "pyproject.toml"))
+    return repository(tmp_path)
+
+
+def grown(project: Path) -> Path:
+    """The same with a wider classifier."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    return project
+
+
+def test_the_projects_own_networks() -> None:
+    """Are those of the lock under reports/, all of them, exactly."""
+    policy = load(ROOT / "pyproject.toml")
+    outcome = guard.check(policy, ci=True)
+
+    assert policy.lock == ROOT / "reports" / "mbanalyze.lock.json"
+    assert {*ARCHS} == {model.source for model in policy.models.values()}
+    assert [("ok", 0)] * len(ARCHS) == [(judged.verdict, judged.exit) for judged in outcome.models]
+
+
+def step(name: str, **inputs: str) -> tuple[str, dict[str, str]]:
+    """A step of the Action: its script, and its environment with the inputs put in."""
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    (found,) = (each for each in action["runs"]["steps"] if each["name"] == name)
+    values = {key: str(given["default"]) for key, given in action["inputs"].items()} | inputs
+    assert inputs.keys() <= action["inputs"].keys()
+
+    def put(text: str) -> str:
+        return re.sub(r"\$\{\{ inputs\.([\w-]+) \}\}", lambda m: values[m[1]], text)
+
+    return found["run"], {key: put(text) for key, text in found["env"].items()}
+
+
+def act(project: Path, summary: Path, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """The Action's last step, as GitHub runs it."""
+    script, env = step("Guard", python=sys.executable, **inputs)
+    github = {
+        "CI": "true",
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_WORKSPACE": str(project),
+    }
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+        cwd=project, env={**os.environ, **github, **env}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_action(project: Path) -> None:
+    """Passes what fits, and annotates the class that grew, with a summary and the outputs that were asked for."""
+    summary = project / "summary.md"
+    ran = act(project, summary)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    ran = act(grown(project), summary, outputs="json=a.json\nsarif=a.sarif\n")
+    line = (project / "net.py").read_text().splitlines().index("class Net(nn.Module):") + 1
+
+    assert ran.returncode == 1
+    assert ran.stdout.startswith(f"::error file=net.py,line={line},title=")
+    assert "head" in ran.stdout
+    assert summary.read_text().count("## Model costs") == 2
+    assert (project / "a.json").exists()
+    assert (project / "a.sarif").exists()
+
+
+def test_the_action_against_a_ref(project: Path) -> None:
+    """Needs no lock; another policy can be named."""
+    (project / "mbanalyze.lock.json").unlink()
+    (project / "pyproject.toml").rename(project / "costs.toml")
+    ran = act(grown(project), project / "summary.md", base="HEAD", config="costs.toml")
+
+    assert ran.returncode == 1
+    assert "head" in ran.stdout
+
+
+def test_the_action_installs_itself(tmp_path: Path) -> None:
+    """From its own folder, with the Python that it is given; the first step is skipped on demand."""
+    script, env = step("Install mbanalyze", python=str(tmp_path / "python"))
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    env["ACTION"] = str(ROOT)
+    ran = subprocess.run(["bash", "-ec", script], env=env, capture_output=True, text=True, check=True)
+
+    assert ran.stdout == f"-m pip install --quiet --disable-pip-version-check {ROOT}\n"
+    assert "if: inputs.install == 'true'" in (ROOT / "action.yml").read_text()
+
+
+def valid(schema: str, file: Path) -> bool:
+    """Whether a file fits a schema that its makers publish."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", str(file)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def examples() -> list[str]:
+    """The guide's examples in YAML: GitHub's, GitLab's, pre-commit's."""
+    return re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
+
+
+def test_files_fit_their_schemas(tmp_path: Path) -> None:
+    """The Action, and the guide's workflow and GitLab job; a broken one does not."""
+    workflow, gitlab, _ = examples()
+    for name, text in {
+        "workflow.yml": workflow,
+        "gitlab.yml": gitlab,
+        "bad.yml": workflow.replace("steps", "stages"),
+    }.items():
+        (tmp_path / name).write_text(text)
+
+    assert valid("github-actions", ROOT / "action.yml")
+    assert valid("github-workflows", ROOT / ".github" / "workflows" / "ci.yml")
+    assert valid("github-workflows", tmp_path / "workflow.yml")
+    assert valid("gitlab-ci", tmp_path / "gitlab.yml")
+    assert not valid("github-workflows", tmp_path / "bad.yml")
+
+
+def test_the_guides_examples_run(project: Path, tmp_path: Path) -> None:
+    """The commands of the workflow and of the GitLab job are ours, and do what they say."""
+    workflow, gitlab = (yaml.safe_load(text) for text in examples()[:2])
+    commands = [
+        each["run"] for each in workflow["jobs"]["guard"]["steps"] if "mbanalyze guard" in each.get("run", "")
+    ]
+    commands += [line for line in gitlab["model cost"]["script"] if "mbanalyze guard" in line]
+    env = {**os.environ, "CI": "true", "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+    assert len(commands) == 2
+    for command in commands:
+        assert (
+            subprocess.run(command.split(), cwd=project, env=env, check=False, capture_output=True).returncode
+            == 0
+        )
+    assert (project / gitlab["model cost"]["artifacts"]["reports"]["junit"]).exists()
+
+
+def hook(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """pre-commit, with this environment's mbanalyze on its PATH."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env |= {"PATH": f"{BIN}:{env['PATH']}", "CI": "true", "PRE_COMMIT_HOME": str(project.parent / "cache")}
+    return subprocess.run(
+        [BIN / "pre-commit", *command], cwd=project, env=env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_the_hook(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """pre-commit runs it for real, before a push and from this repository's own manifest."""
+    ours = tmp_path_factory.mktemp("hooks")
+    shutil.copy(ROOT / ".pre-commit-hooks.yaml", ours)
+    command = ("try-repo", str(repository(ours)), "mbanalyze-guard", "--hook-stage", "pre-push", "--verbose")
+    ran = hook(project, *command)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "1 ok, against mbanalyze.lock.json" in ran.stdout
+    subprocess.run(["git", "add", "--all"], cwd=grown(project), check=True)  # or it is set aside
+    ran = hook(project, *command)
+
+    assert ran.returncode == 1
+    assert "exit code: 1" in ran.stdout
+    assert "mbanalyze guard update" in ran.stdout
+
+
+@pytest.mark.slow
+def test_the_guides_hook_stops_a_push(project: Path) -> None:
+    """Installed as the guide says, it lets a push through, and stops one with a model that grew."""
+    (project / ".pre-commit-config.yaml").write_text(examples()[2])
+    assert hook(project, "install", "--hook-type", "pre-push").returncode == 0
+    subprocess.run(["git", "init", "--quiet", "--bare", project.parent / "remote.git"], check=True)
+    env = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "CI": "true",
+        "PRE_COMMIT_HOME": str(project.parent / "cache"),
+    }
+
+    def push() -> Any:
+        for command in (
+            ["add", "--all"],
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "next"],
+        ):
+            subprocess.run(["git", *command], cwd=project, check=True)
+        command = ["git", "push", "--quiet", str(project.parent / "remote.git"), "main"]
+        return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+
+    assert push().returncode == 0
+    grown(project)
+    ran = push()
+    assert ran.returncode == 1
+    assert "mbanalyze guard update" in ran.stdout + ran.stderr

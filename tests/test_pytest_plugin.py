@@ -1,0 +1,149 @@
+"""The fixture `model_cost`, in real runs of pytest."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from guarded import NET, edit
+
+from mbanalyze import count
+from mbanalyze.guard import lock
+
+TESTS = """
+import pytest
+from net import build
+
+
+def test_limits(model_cost):
+    report = model_cost.check(build(), (1, 3, 64, 64), max_macs="20 M", max_params="20 k")
+    assert report.totals.params == {params}
+
+
+def test_snapshot(model_cost):
+    model_cost.snapshot(build(), (1, 3, 64, 64), name="small")
+
+
+@pytest.mark.parametrize("alpha", [0.5, 2.0])
+def test_named_after_the_test(model_cost, alpha):
+    model_cost.snapshot(build, "1,3,64,64", options={{"alpha": alpha}})
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """Tests of a network."""
+    (tmp_path / "net.py").write_text(NET)
+    params = count(f"{tmp_path}/net.py:build", (1, 3, 64, 64)).totals.params
+    (tmp_path / "test_net.py").write_text(TESTS.format(params=params))
+    return tmp_path
+
+
+def run(project: Path, *arguments: str, ci: str = "") -> tuple[int, str]:
+    """A run of pytest: its exit code, and what it says."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    env = {**os.environ, "CI": ci, "PYTHONPATH": str(project)}
+    ran = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_a_project_over_its_life(project: Path) -> None:
+    """The first run writes and fails, the next passes, growth fails, and what is agreed to passes again."""
+    file = project / "__model_costs__" / "test_net.json"
+    code, out = run(project, ci="true")
+    assert (code, file.exists()) == (1, False)
+    assert "1 passed" in out
+    assert "test_net.json has no cost of 'small': there is none" in out
+    code, out = run(project)
+    assert (code, out.count("it was written: review and commit it")) == (1, 3)
+    names = {"small", "test_named_after_the_test[0.5]", "test_named_after_the_test[2.0]"}
+    assert names == lock.loads(file.read_text(), "lock").models.keys()
+    assert run(project, ci="true")[0] == 0
+
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    code, out = run(project, "-k", "not limits", ci="true")
+    assert (code, re.findall(r"\d failed", out)) == (1, ["3 failed"])
+    # 32 weights and a bias
+    assert re.search(r"head +linear +\+33 ", out)
+    before = file.read_text()
+    code, out = run(project, "--model-cost-update", ci="true")
+    assert (code, file.read_text()) == (4, before)
+    assert "for people" in out
+    assert run(project, "-k", "not limits", "--model-cost-update")[0] == 0
+    assert run(project, "-k", "not limits", ci="true")[0] == 0
+
+
+FAILING = {
+    'model_cost.check(build(), (1, 3, 64, 64), max_macs="1 k")': "over the budget of 1.000 k",
+    "model_cost.check(build(), [(1, 3, 64, 64)], max_memory_access_bytes='1 MB')": "memory access bytes",
+    "model_cost.check(build(), torch.ones(1, 3, 8, 8), max_activations=1)": "activations",
+    "model_cost.check(build(), (1, 4, 64, 64), max_macs=1)": "could not measure the model",
+    "model_cost.check(build(), (1, 3, 64, 64))": "no limits: choose from max_params",
+    "model_cost.check(build(), (1, 3, 64, 64), max_makros=1)": "no limit 'max_makros'",
+    "model_cost.check(build(), (1, 3, 64, 64), max_macs='1 Q')": "malformed count '1 Q'",
+    "model_cost.check(Strange(), (1, 3), max_macs=1)": "could not measure the model: not counted: aten::special_bessel_j0",
+    "model_cost.snapshot(Strange(), (1, 3))": "could not measure test_8: not counted: aten::special_bessel_j0",
+}
+
+
+def test_what_fails_says_why(project: Path) -> None:
+    """Each in its test's failure."""
+    strange = "class Strange(torch.nn.Module):\n    def forward(self, x):\n        return torch.special.bessel_j0(x)\n"
+    tests = "".join(f"def test_{i}(model_cost):\n    {body}\n" for i, body in enumerate(FAILING))
+    (project / "test_net.py").write_text(f"import torch\nfrom net import build\n{strange}{tests}")
+    code, out = run(project)
+    failures = dict(re.findall(r"_+ (test_\d) _+\n(.*?)(?=\n_+ test_|\n=+ )", out, re.DOTALL))
+
+    assert code == 1
+    for i, said in enumerate(FAILING.values()):
+        assert said in failures[f"test_{i}"]
+
+
+def test_growth_that_is_tolerated_and_operators_that_are_allowed(project: Path) -> None:
+    """Are arguments."""
+    body = "model_cost.snapshot(build(), (1, 3, 64, 64), max_increase='1%', allow_uncounted=['aten::special_bessel_j0'])"
+    (project / "test_net.py").write_text(f"from net import build\ndef test_it(model_cost):\n    {body}\n")
+    edit(
+        project / "net.py",
+        ("        return self.head(", "        x = torch.special.bessel_j0(x)\n        return self.head("),
+    )
+    assert run(project, "--model-cost-update")[0] == 0
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+
+    assert run(project)[0] == 0
+
+
+def test_a_damaged_snapshot(project: Path) -> None:
+    """Fails and says how it is written again."""
+    (project / "__model_costs__").mkdir()
+    (project / "__model_costs__" / "test_net.json").write_text("{")
+    code, out = run(project, "-k", "snapshot")
+
+    assert code == 1
+    assert "test_net.json is damaged" in out
+    assert "pytest --model-cost-update" in out
+
+
+def test_workers_share_a_file(project: Path) -> None:
+    """What tests write side by side is all there."""
+    tests = "\n".join(
+        f"def test_{i}(model_cost):\n    model_cost.snapshot(build(), (1, 3, 32, 32))\n" for i in range(8)
+    )
+    (project / "test_net.py").write_text(f"from net import build\n{tests}")
+    assert run(project, "-n", "2", "--model-cost-update")[0] == 0
+    file = project / "__model_costs__" / "test_net.json"
+
+    assert lock.loads(file.read_text(), "lock").models.keys() == {f"test_{i}" for i in range(8)}
+
+
+def test_a_run_without_it_loads_nothing_heavy(tmp_path: Path) -> None:
+    """The plugin of a run that does not ask for it imports no torch."""
+    (tmp_path / "test_it.py").write_text(
+        "import sys\ndef test_it():\n    assert 'torch' not in sys.modules\n"
+    )
+
+    assert run(tmp_path)[0] == 0
