@@ -16,15 +16,22 @@ from mbanalyze import guard
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cli.arguments import working
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.policy import Policy, find, load
+from mbanalyze.guard.policy import Policy, PolicyError, find, load
 from mbanalyze.output import append, emit, require_writable
 from mbanalyze.render import guard as rendered
 
 app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Fail when a model costs more than it may.",
 )
+
+
+def guarded(incomplete: str) -> list[str]:
+    """The models of the policy here, for completion."""
+    with contextlib.suppress(PolicyError):
+        return [name for name in load(find(Path.cwd())).models if name.startswith(incomplete)]
+    return []
+
 
 Config = Annotated[
     Path | None,
@@ -50,7 +57,7 @@ Outputs = Annotated[
 def check(
     context: typer.Context, config: Config = None, format: Format = "text", outputs: Outputs = None
 ) -> int:
-    """Hold every guarded model against its budget, and against the lock that is committed.
+    """Fail when a model costs more than its budget, or than the lock that is committed.
 
     Exit code 0: fine. 1: a model costs more than it may, or the lock is not that of these models. 2: it could
     not be found out. Where there is no lock one is written, unless the environment has CI set.
@@ -73,7 +80,8 @@ def check(
 @app.command()
 def update(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Which; all unless given.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Which; all unless given.", autocompletion=guarded, show_default=False),
     ] = None,
     config: Config = None,
     allow_ci: Annotated[bool, typer.Option("--allow-ci", help="Also where CI is set.")] = False,
@@ -123,7 +131,8 @@ def diff(
 @app.command()
 def explain(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Which; all that fail unless given.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Which; all that fail unless given.", autocompletion=guarded, show_default=False),
     ] = None,
     config: Config = None,
     base: Annotated[
