@@ -76,7 +76,7 @@ class ModelCost:
         from mbanalyze.archs.options import OptionError
         from mbanalyze.guard.judging import budgets_exceeded
         from mbanalyze.guard.limits import TOTALS, budget
-        from mbanalyze.render.guard import phrase
+        from mbanalyze.render.wording import phrase
 
         wrong = [
             name for name in limits if name.removeprefix("max_") not in TOTALS or not name.startswith("max_")

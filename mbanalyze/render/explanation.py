@@ -10,9 +10,10 @@ from rich.console import Group as Stack
 from rich.text import Text
 
 from mbanalyze.guard.explaining import Cause, Explanation, Remedy, Share
-from mbanalyze.render.guard import cell, count, headline
+from mbanalyze.render.guard import cell
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
+from mbanalyze.render.wording import count, headline
 
 SCHEMA = "mbanalyze.explanation/1"
 DROPPED = ("kind", "from")

@@ -1,4 +1,4 @@
-"""What became of guarded models, for people and as JSON: the verdicts, what changed, and what mends it."""
+"""What became of guarded models, as tables for people and as JSON; and every format by its name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.text import Text
 
-from mbanalyze.cost import si, si_bytes
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
+from mbanalyze.render.wording import advice, count, headline, name_of, sign, signed, verdicts
 
 SCHEMA = "mbanalyze.guard/1"
 TOP = 10
@@ -21,74 +21,6 @@ TOP = 10
 DROPPED = ("kind", "activations", "flops", "memory access bytes", "memory access")
 """Columns of the layers that give way, in this order, when their table is too wide."""
 Columns = dict[str, list[str]]
-
-
-def count(value: Any, metric: str, *others: Any) -> str:
-    """A count as people read it; exactly where that is what tells it from one of `others`."""
-    if not isinstance(value, int | float):
-        return "?" if value is None else one_line(str(value))
-    short = _short(value, metric)
-    alike = any(other != value and other is not None and _short(other, metric) == short for other in others)
-    return f"{value:,}" if alike else short
-
-
-def _short(value: Any, metric: str) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return si_bytes(value) if metric.endswith("_bytes") else si(value)
-
-
-def signed(change: Change) -> str:
-    """By how much a count changed, and of what it was: '+100.0 k (+8.1 %)'."""
-    if not isinstance(change.before, int) or not isinstance(change.after, int):
-        return ""
-    return f"{_sign(change)}{_percent(change.growth, change.before)}"
-
-
-def _percent(growth: int, before: int) -> str:
-    """' (+8.1 %)', with more digits where one would hide it; nothing of nothing."""
-    if not before:
-        return ""
-    percent = 100 * growth / before
-    return f" ({percent:+.1f} %)" if abs(percent) >= 0.05 else f" ({percent:+.1g} %)"
-
-
-def phrase(change: Change) -> str:
-    """A change in words: 'macs 1.234 M -> 1.334 M (+8.1 %), at most 1.234 M'."""
-    metric = change.metric.replace("_", " ")
-    if change.verdict == "renamed":
-        return f"{one_line(str(change.before))} is called {one_line(str(change.after))}"
-    after = count(change.after, change.metric, change.before, change.limit)
-    if change.verdict == "over budget":
-        return f"{metric} {after}, over the budget of {count(change.limit, change.metric, change.after)}"
-    before = count(change.before, change.metric, change.after, change.limit)
-    return f"{metric} {before} -> {after}, {signed(change)}".rstrip(", ")
-
-
-def name_of(change: Change) -> str:
-    """What a change is about, for people: the whole model, or a layer."""
-    return TOTAL if change.kind == TOTAL else one_line(change.path) or "(model)"
-
-
-def headline(judged: Judged) -> str:
-    """A model's verdict in one line, without its name: 'worse: macs 1.2 M -> 1.3 M, +100 k (+8.1 %)'."""
-    if judged.reason:
-        return f"{judged.verdict}: {one_line(judged.reason)}"
-    told = _foremost(judged)
-    stale = "; the lock is out of date" if judged.stale else ""
-    about = f": {phrase(told)}" if told else ""
-    where = f" in {name_of(told)}" if told and told.kind != TOTAL and told.metric != "path" else ""
-    return f"{judged.verdict}{about}{where}{stale}"
-
-
-def _foremost(judged: Judged) -> Change | None:
-    """The change that says most: one that fails before one that does not, the total's before a layer's."""
-    for some in (judged.failing, judged.changes):
-        for metric in ("macs", "params", "memory_access", "flops", "activations", ""):
-            for change in some:
-                if change.metric == metric or not metric:
-                    return change
-    return None
 
 
 def _totals(judged: Judged) -> Columns:
@@ -151,37 +83,9 @@ def _of(metric: str, changes: Sequence[Change]) -> str:
             told.append(
                 f"{count(change.before, metric)} -> {count(change.after, metric)}"
                 if unknown
-                else _sign(change)
+                else sign(change)
             )
     return ", ".join(told)
-
-
-def _sign(change: Change) -> str:
-    return f"{'+' if change.growth > 0 else ''}{_short(change.growth, change.metric)}"
-
-
-def verdicts(outcome: Outcome) -> str:
-    """How many models have which verdict: '2 ok, 1 worse'."""
-    found: dict[str, int] = {}
-    for judged in outcome.models:
-        found[judged.verdict] = found.get(judged.verdict, 0) + 1
-    return ", ".join(f"{number} {verdict}" for verdict, number in found.items())
-
-
-def advice(outcome: Outcome) -> list[str]:
-    """What to do, the command last; nothing where all is fine."""
-    command = outcome.command
-    if not command:
-        return []
-    if outcome.written:
-        what = f"{outcome.policy.lock.name} was written: review and commit it"
-    elif command.startswith("mbanalyze report"):
-        what = "to see why it cannot be measured"
-    elif " explain" in command:
-        what = "to see which layers, and what would fit"
-    else:
-        what = f"if that is meant: update {outcome.policy.lock.name}, review and commit it"
-    return [what, command]
 
 
 def text(outcome: Outcome, width: int = 80) -> RenderableType:
