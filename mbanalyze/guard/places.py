@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.measuring import Measured
 from mbanalyze.guard.policy import Policy
 from mbanalyze.references import loaded
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +47,46 @@ def definition(policy: Policy, name: str) -> Place:
 
 def place_of(measured: Measured, policy: Policy, path: str) -> Place:
     """Where a layer comes from: a class of the user's, else the factory, else the policy."""
-    top = top_of(policy)
-    for candidate in (*_classes(measured, path), factory(measured)):
-        with suppress(TypeError, OSError, ValueError):
-            file = Path(inspect.getsourcefile(candidate) or "").resolve()
-            if file.is_relative_to(top) and "site-packages" not in file.parts:
-                _, line = inspect.getsourcelines(candidate)
-                return Place(file.relative_to(top).as_posix(), max(line, 1), candidate.__qualname__)
-    return definition(policy, measured.model.name)
+    return places_of(measured, policy, [path])[path]
 
 
-def _classes(measured: Measured, path: str) -> Iterator[type]:
-    """The classes of the module at `path` and of those around it, the innermost first."""
+def places_of(measured: Measured, policy: Policy, paths: Iterable[str]) -> dict[str, Place]:
+    """Where each of these layers comes from, as `place_of` says it; each class is looked for once."""
+    top, modules, made = top_of(policy), _modules(measured), factory(measured)
+    otherwise = definition(policy, measured.model.name)
+    seen: dict[int, Place | None] = {}
+    found = {}
+    for path in paths:
+        for candidate in (*_classes(modules, path), made):
+            if id(candidate) not in seen:
+                seen[id(candidate)] = _place(candidate, top)
+            place = seen[id(candidate)]
+            if place:
+                break
+        found[path] = place or otherwise
+    return found
+
+
+def _place(candidate: Any, top: Path) -> Place | None:
+    """Where a class or function is written, if that is in the user's repository."""
+    with suppress(TypeError, OSError, ValueError):
+        file = Path(inspect.getsourcefile(candidate) or "").resolve()
+        if file.is_relative_to(top) and "site-packages" not in file.parts:
+            _, line = inspect.getsourcelines(candidate)
+            return Place(file.relative_to(top).as_posix(), max(line, 1), candidate.__qualname__)
+    return None
+
+
+def _modules(measured: Measured) -> dict[str, nn.Module]:
+    """The modules of a model by path; none of one that was counted in closed form."""
     subject = measured.subject
     if subject is None or (subject.spec is not None and not measured.model.settings.get("trace")):
-        return
-    modules = dict(subject.build().named_modules(remove_duplicate=False))
+        return {}
+    return dict(subject.build().named_modules(remove_duplicate=False))
+
+
+def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
+    """The classes of the module at `path` and of those around it, the innermost first."""
     parts = path.split(".") if path else []
     for length in range(len(parts), -1, -1):
         module = modules.get(".".join(parts[:length]))
