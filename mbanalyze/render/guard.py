@@ -11,7 +11,10 @@ from rich.text import Text
 
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.render.annotations import github
+from mbanalyze.render.junit import junit
 from mbanalyze.render.records import dump, one_line
+from mbanalyze.render.sarif import sarif
 from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
 from mbanalyze.render.wording import advice, count, headline, name_of, sign, signed, verdicts
 
@@ -211,4 +214,11 @@ def json(outcome: Outcome) -> str:
     return dump(document(outcome))
 
 
-FORMATS: dict[str, Callable[[Outcome], str]] = {"text": as_text, "markdown": markdown, "json": json}
+FORMATS: dict[str, Callable[[Outcome], str]] = {
+    "text": as_text,
+    "markdown": markdown,
+    "json": json,
+    "github": github,
+    "junit": junit,
+    "sarif": sarif,
+}

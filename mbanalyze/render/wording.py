@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mbanalyze.cost import si, si_bytes
 from mbanalyze.guard import Outcome
+from mbanalyze.guard.findings import by_layer
 from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.render.records import one_line
 
@@ -105,3 +107,17 @@ def advice(outcome: Outcome) -> list[str]:
     else:
         what = f"if that is meant: update {outcome.policy.lock.name}, review and commit it"
     return [what, command]
+
+
+def lines_of(changes: Sequence[Change], top: int) -> list[str]:
+    """A line for each layer, the largest growth first, 'blocks.0.dw: params +16 (+11.1 %)'; `top` of them."""
+    layers = by_layer(changes)
+    lines = [f"{name_of(some[0])}: {', '.join(map(brief, some))}" for some in layers[:top]]
+    return [*lines, f"({len(layers) - top} more layers)"] if len(layers) > top else lines
+
+
+def brief(change: Change) -> str:
+    """A change by how much it is: 'macs +100.0 k (+8.1 %)', or in full where that does not say it."""
+    if change.verdict in ("over budget", "renamed") or not signed(change):
+        return phrase(change)
+    return f"{change.metric.replace('_', ' ')} {signed(change)}"
