@@ -13,7 +13,7 @@ from mbanalyze.guard.explaining import Cause, Explanation, Remedy, Share
 from mbanalyze.render.guard import cell
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
-from mbanalyze.render.wording import count, headline
+from mbanalyze.render.wording import count, headline, label
 
 SCHEMA = "mbanalyze.explanation/1"
 DROPPED = ("kind", "from")
@@ -30,7 +30,7 @@ def _heading(cause: Cause) -> str:
 
 def _columns(shares: Sequence[Share], metric: str) -> dict[str, list[str]]:
     return {
-        "layer": [one_line(share.path) or "(model)" for share in shares],
+        "layer": [label(share.path) or "(model)" for share in shares],
         "kind": [one_line(share.kind) for share in shares],
         metric.replace("_", " "): [count(share.amount, metric) for share in shares],
         "share": [f"{100 * share.share:.1f} %" for share in shares],
@@ -61,7 +61,7 @@ def text(explanations: Sequence[Explanation], top: int, width: int = 80) -> Rend
     parts: list[RenderableType] = []
     for explanation in explanations:
         judged = explanation.judged
-        parts.append(Text(f"{one_line(judged.name)}  {headline(judged)}", style="bold"))
+        parts.append(Text(f"{label(judged.name)}  {headline(judged)}", style="bold"))
         for cause in explanation.causes:
             columns = _columns(cause.shares[:top], cause.metric)
             parts.append(Text(f"\n{_heading(cause)}"))
@@ -90,8 +90,8 @@ def markdown(explanations: Sequence[Explanation], top: int) -> str:
         parts.append(f"## {cell(judged.name)}\n\n{cell(headline(judged))}\n")
         for cause in explanation.causes:
             columns = _columns(cause.shares[:top], cause.metric)
-            body = [list(map(cell, row)) for row in zip(*columns.values(), strict=True)]
-            parts.append(f"\n{cell(_heading(cause))}\n\n{markdown_table(list(columns), body)}")
+            body = list(zip(*columns.values(), strict=True))
+            parts.append(f"\n{cell(_heading(cause))}\n\n{markdown_table(list(columns), body, cell)}")
         parts += [f"\n- {cell(line)}" for line in _advice(explanation)]
         parts.append("\n")
     return "".join(parts)

@@ -16,7 +16,7 @@ from mbanalyze.render.junit import junit
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.sarif import sarif
 from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
-from mbanalyze.render.wording import advice, count, headline, name_of, sign, signed, verdicts
+from mbanalyze.render.wording import advice, count, headline, label, name_of, sign, signed, verdicts
 
 SCHEMA = "mbanalyze.guard/1"
 TOP = 10
@@ -94,7 +94,7 @@ def _of(metric: str, changes: Sequence[Change]) -> str:
 def text(outcome: Outcome, width: int = 80) -> RenderableType:
     """Every verdict, what changed, and what to do, for a terminal."""
     parts: list[RenderableType] = []
-    longest = max((len(one_line(judged.name)) for judged in outcome.models), default=0)
+    longest = max((len(label(judged.name)) for judged in outcome.models), default=0)
     for judged in outcome.models:
         parts += told(judged, width, longest)
     parts.append(Text(f"{verdicts(outcome)}, against {one_line(outcome.against)}"))
@@ -105,7 +105,7 @@ def text(outcome: Outcome, width: int = 80) -> RenderableType:
 
 def told(judged: Judged, width: int = 80, longest: int = 0) -> Iterator[RenderableType]:
     """A model's verdict and changes for a terminal; `longest` are the cells that names take."""
-    name = Text(f"{one_line(judged.name):<{longest}}  ", style="bold")
+    name = Text(f"{label(judged.name):<{longest}}  ", style="bold")
     yield name + Text(headline(judged), style=_style(judged))
     yield from _tables(judged, width)
 
@@ -139,14 +139,14 @@ def markdown(outcome: Outcome) -> str:
     rows = [[judged.name, judged.verdict, _why(judged)] for judged in outcome.models]
     parts = [
         f"## Model costs, against {cell(outcome.against)}\n\n",
-        _table(["model", "verdict", "what"], rows),
+        markdown_table(["model", "verdict", "what"], rows, cell),
     ]
     for judged in outcome.models:
         totals, (layers, rest) = _totals(judged), _layers(judged, TOP)
         if totals or layers:
             parts.append(f"\n### {cell(judged.name)}\n")
         parts += [
-            f"\n{_table(list(columns), list(zip(*columns.values(), strict=True)))}"
+            f"\n{markdown_table(list(columns), list(zip(*columns.values(), strict=True)), cell)}"
             for columns in filter(None, (totals, layers))
         ]
         parts.append(f"\n{rest} more layers changed.\n" if rest else "")
@@ -160,14 +160,10 @@ def _why(judged: Judged) -> str:
     return headline(judged).removeprefix(judged.verdict).removeprefix(": ")
 
 
-def _table(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    return markdown_table(headings, [list(map(cell, row)) for row in body])
-
-
 def cell(text: str) -> str:
     """Text that is neither Markdown nor HTML."""
     shown = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(f"\\{letter}" if letter in "`*_[]#~!" else letter for letter in shown)
+    return "".join(f"\\{letter}" if letter in "\\|`*_[]#~!" else letter for letter in shown)
 
 
 def document(outcome: Outcome) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import wrap
 
 from rich import box
@@ -114,21 +114,25 @@ def plain(renderable: RenderableType, width: int | None = None) -> str:
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def markdown_table(headings: Sequence[str], body: Sequence[Sequence[object]]) -> str:
-    """A Markdown table: integers grouped by thousands, unknown as '?', numbers on the right."""
+def escape_markdown(text: str) -> str:
+    """`text` so that it stays in its table cell."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def markdown_table(
+    headings: Sequence[str],
+    body: Sequence[Sequence[object]],
+    escape: Callable[[str], str] = escape_markdown,
+) -> str:
+    """A Markdown table: integers grouped by thousands, unknown as '?', numbers on the right, text escaped."""
 
     def cell(value: object) -> str:
         if value is None:
             return "?"
         if isinstance(value, float):
             return f"{value:.3f}"
-        return f"{value:,}" if type(value) is int else escape_markdown(str(value))
+        return f"{value:,}" if type(value) is int else escape(str(value))
 
     rule = ["---" if heading in LEFT else "---:" for heading in headings]
-    lines = (headings, rule, *body)
-    return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in lines)
-
-
-def escape_markdown(text: str) -> str:
-    """`text` so that it stays in its table cell."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    rows = [list(map(cell, headings)), rule, *(list(map(cell, line)) for line in body)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

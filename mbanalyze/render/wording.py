@@ -56,7 +56,13 @@ def phrase(change: Change) -> str:
 
 def name_of(change: Change) -> str:
     """What a change is about, for people: the whole model, or a layer."""
-    return TOTAL if change.kind == TOTAL else one_line(change.path) or "(model)"
+    return TOTAL if change.kind == TOTAL else label(change.path) or "(model)"
+
+
+def label(name: str) -> str:
+    """A name on one line that is no command to a CI which reads what is printed, as GitHub's runner does."""
+    shown = one_line(name).replace("##[", "##\\x5b")
+    return f"'{shown}'" if shown.lstrip().startswith("::") else shown
 
 
 def headline(judged: Judged) -> str:
@@ -95,7 +101,7 @@ def verdicts(outcome: Outcome) -> str:
 
 def advice(outcome: Outcome) -> list[str]:
     """What to do, the command last; nothing where all is fine."""
-    command = outcome.command
+    command = one_line(outcome.command)
     if not command:
         return []
     if outcome.written:
