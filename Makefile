@@ -61,9 +61,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(INSTALL) --editable .
 	@touch $@
 
-$(VENV)/installed-test: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/installed tests/schemas.txt
 	@echo "installing the test extra"
 	@$(INSTALL) --editable '.[test]'
+	@$(PIP) install --quiet --no-deps --requirement tests/schemas.txt
 	@touch $@
 
 $(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
