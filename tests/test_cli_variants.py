@@ -313,6 +313,8 @@ def test_values_are_read_as_written(text: str, values: list[object]) -> None:
         ("1k", 1000),
         ("2K", 2000),
         ("0.5G", 500_000_000),
+        ("1,000", 1000),
+        ("300_774_272", 300_774_272),
     ],
 )
 def test_counts_have_units(text: str, expected: int) -> None:
@@ -320,7 +322,7 @@ def test_counts_have_units(text: str, expected: int) -> None:
     assert expected == parse_count(text)
 
 
-@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,000"])
+@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
 def test_what_is_no_count(text: str) -> None:
     """Is refused."""
     with pytest.raises(OptionError, match="malformed count"):

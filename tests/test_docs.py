@@ -170,7 +170,7 @@ def test_the_guides_tests_run(tmp_path: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", GUARD, re.DOTALL)
     write_project(tmp_path)
     (tmp_path / "test_net.py").write_text(f"from net import build\n\n{example}")
-    env = {**os.environ, "CI": "", "PYTHONPATH": str(tmp_path)}
+    env = {**os.environ, "CI": "", "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_net.py"]
     ran = [
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)

@@ -531,6 +531,23 @@ def test_a_policy_that_makes_no_sense(text: str, problem: str, project: Path, ru
     assert not (project / "mbanalyze.lock.json").exists()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'level = "warn"\n[tool.mbanalyze]\n[tool.mbanalyze.models.small]\nsource = "x"\n',
+        '\n\n[ tool . mbanalyze . models . "small" ]\nsource = "x"\n',
+        '[tool.mbanalyze.models.smaller]\nsource = "x"\n[tool.mbanalyze.models.small.budget]\nmacs = 1\n[tool.mbanalyze.models.small]\nsource = "x"\n',
+        '[tool.mbanalyze.models]\n\nsmall = { source = "x" }\n',
+    ],
+)
+def test_the_line_of_a_model(text: str, tmp_path: Path) -> None:
+    """Is where its table begins, however that is written."""
+    file = tmp_path / "pyproject.toml"
+    file.write_text(text)
+
+    assert load(file).models["small"].line == 3
+
+
 def test_a_policy_is_found_from_below(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources and the lock are beside the policy, wherever the command is run; commands name what they need."""
     below = project / "sub" / "sub"
@@ -772,6 +789,15 @@ def test_diff_looks_where_the_branch_left(committed: Path, run: Run) -> None:
     git(committed, "checkout", "--quiet", "topic")
 
     assert run("guard", "diff", "--base", "main").code == 0
+
+
+def test_diff_of_a_smaller_model(committed: Path, run: Run) -> None:
+    """Passes, strictly too: there is no lock that could be out of date."""
+    edit(committed / "pyproject.toml", ("source", "strict = true\nsource"))
+    edit(committed / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 9)"))
+    ran = run("guard", "diff", "--base", "main")
+
+    assert (ran.code, "better" in ran.out, "out of date" in ran.out) == (0, True, False)
 
 
 def test_diff_and_the_policy_of_then(committed: Path, run: Run) -> None:

@@ -23,7 +23,7 @@ from markdown_it import MarkdownIt
 from mbanalyze import guard
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.findings import findings
-from mbanalyze.guard.places import place_of, places_of
+from mbanalyze.guard.places import places_of
 from mbanalyze.guard.policy import Policy, load
 from mbanalyze.render.guard import FORMATS
 from mbanalyze.render.wording import headline
@@ -546,6 +546,8 @@ def test_places_at_once_are_those_one_by_one(outcomes: dict[str, Outcome]) -> No
     assert judged.measured is not None
     assert judged.measured.facts is not None
     policy, paths = outcomes["worse"].policy, [layer.path for layer in judged.measured.facts.layers]
-    assert {path: place_of(judged.measured, policy, path) for path in paths} == places_of(
-        judged.measured, policy, paths
-    )
+    one_by_one = [places_of(judged.measured, policy, [path]) for path in paths]
+
+    assert places_of(judged.measured, policy, paths) == {
+        path: p for found in one_by_one for path, p in found.items()
+    }

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbanalyze.guard import history, lock
@@ -176,7 +176,7 @@ def _since(measured: Measured, base: history.Base) -> Judged:
         return Judged(name, "could not measure", 2, (), f"at {base.name}: {base.failed[name]}", measured)
     judged = judge(measured, base.lock)
     if judged.verdict != "missing from lock":
-        return judged
+        return replace(judged, stale=False, exit=0) if judged.stale else judged
     new = f"new since {base.name}"
     if judged.failing:
         return Judged(name, "over budget", 1, judged.changes, new, measured)

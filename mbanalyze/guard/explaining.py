@@ -13,7 +13,7 @@ from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.cost import Count
 from mbanalyze.guard.judging import TOTAL, Judged
 from mbanalyze.guard.measuring import Measured, beside, subject_of
-from mbanalyze.guard.places import Place, factory, place_of
+from mbanalyze.guard.places import Place, factory, places_of
 from mbanalyze.guard.policy import Policy
 from mbanalyze.parsing import parse_input
 from mbanalyze.report import Report, rows
@@ -124,10 +124,8 @@ def _cause(judged: Judged, measured: Measured, metric: str, policy: Policy) -> C
     grown = [change for change in about if change.kind != TOTAL and change.growth > 0]
     parts = [(c.path, c.kind, c.growth) for c in grown] or _all(measured, metric)
     whole = sum(amount for _, _, amount in parts)
-    shares = (
-        Share(path, kind, amount, amount / whole, place_of(measured, policy, path))
-        for path, kind, amount in parts
-    )
+    places = places_of(measured, policy, [path for path, _, _ in parts])
+    shares = (Share(path, kind, amount, amount / whole, places[path]) for path, kind, amount in parts)
     return Cause(
         metric,
         _count(judged.before.totals.get(metric)) if judged.before else None,

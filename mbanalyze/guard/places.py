@@ -45,13 +45,8 @@ def definition(policy: Policy, name: str) -> Place:
     return Place(file, policy.models[name].line if name in policy.models else 1, name)
 
 
-def place_of(measured: Measured, policy: Policy, path: str) -> Place:
-    """Where a layer comes from: a class of the user's, else the factory, else the policy."""
-    return places_of(measured, policy, [path])[path]
-
-
 def places_of(measured: Measured, policy: Policy, paths: Iterable[str]) -> dict[str, Place]:
-    """Where each of these layers comes from, as `place_of` says it; each class is looked for once."""
+    """Where each of these layers comes from: a class of the user's, else the factory, else the policy."""
     top, modules, made = top_of(policy), _modules(measured), factory(measured)
     otherwise = definition(policy, measured.model.name)
     seen: dict[int, Place | None] = {}

@@ -258,6 +258,9 @@ def _flag(where: str, given: Any) -> bool:
 
 
 def _line(text: str, name: str) -> int:
-    """The line of a file that opens the table of a model, or else the first."""
-    heading = re.compile(rf"""^\s*\[(?:tool\.mbanalyze\.)?models\.["']?{re.escape(name)}["']?\]""")
-    return next((i for i, line in enumerate(text.splitlines(), 1) if heading.match(line)), 1)
+    """The line of a file where the table of a model begins, or else the first."""
+    known = rf"""models\s*\.\s*["']?{re.escape(name)}["']?\s*"""
+    begins = re.compile(
+        rf"""\s*(\[\s*(tool\s*\.\s*mbanalyze\s*\.\s*)?{known}[\].]|({known}|["']?{re.escape(name)}["']?\s*)=)"""
+    )
+    return next((i for i, line in enumerate(text.splitlines(), 1) if begins.match(line)), 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.text import Text
@@ -94,7 +95,7 @@ def _of(metric: str, changes: Sequence[Change]) -> str:
 def text(outcome: Outcome, width: int = 80) -> RenderableType:
     """Every verdict, what changed, and what to do, for a terminal."""
     parts: list[RenderableType] = []
-    longest = max((len(label(judged.name)) for judged in outcome.models), default=0)
+    longest = max((cell_len(label(judged.name)) for judged in outcome.models), default=0)
     for judged in outcome.models:
         parts += told(judged, width, longest)
     parts.append(Text(f"{verdicts(outcome)}, against {one_line(outcome.against)}"))
@@ -105,7 +106,8 @@ def text(outcome: Outcome, width: int = 80) -> RenderableType:
 
 def told(judged: Judged, width: int = 80, longest: int = 0) -> Iterator[RenderableType]:
     """A model's verdict and changes for a terminal; `longest` are the cells that names take."""
-    name = Text(f"{label(judged.name):<{longest}}  ", style="bold")
+    shown = label(judged.name)
+    name = Text(shown + " " * (longest - cell_len(shown) + 2), style="bold")
     yield name + Text(headline(judged), style=_style(judged))
     yield from _tables(judged, width)
 
