@@ -255,7 +255,7 @@ class Report:
         return frame.astype(dict.fromkeys(counts, "Int64"))
 
     def to(self, format: str, by: str | None = None) -> str:
-        """The report as text: a `table`, `markdown`, `csv` or `json`.
+        """The report as text: a `table`, `markdown`, `csv`, `json` or `html`, a page of its own.
 
         Args:
             format: a key of `render.FORMATS`.
@@ -263,6 +263,7 @@ class Report:
 
         Raises:
             ReportError: unknown format or grouping.
+            PageError: `html` without the packages of `mbanalyze[html]`.
         """
         from mbanalyze.render.report import FORMATS
 

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 def agreement_table(agreement: Agreement, width: int = 80) -> RenderableType:
     """A check for people: a line for each comparison."""
-    return grid_of(_agreement(agreement), width)
+    return grid_of(agreement_columns(agreement), width)
 
 
 def agreement_markdown(agreement: Agreement) -> str:
     """A check as a Markdown table."""
-    columns = _agreement(agreement)
+    columns = agreement_columns(agreement)
     return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
-def _agreement(agreement: Agreement) -> dict[str, list[str]]:
+def agreement_columns(agreement: Agreement) -> dict[str, list[str]]:
+    """A check's columns by heading, a cell for each comparison."""
+
     def counts(values: Iterable[int | None]) -> list[str]:
         return ["" if value is None else f"{value:,}" for value in values]
 

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from rich.console import Group as Stack
 from rich.text import Text
 
-from mbanalyze.cost import Cost, si, si_bytes
+from mbanalyze.cost import Cost, Count, si, si_bytes
 from mbanalyze.render.checks import agreement_markdown, agreement_table
 from mbanalyze.render.records import comma_separated, dump
 from mbanalyze.render.tables import LEFT, fit, grid_of, markdown_table, plain
@@ -33,11 +33,13 @@ def shape(sizes: Sequence[int]) -> str:
     return "x".join(map(str, sizes))
 
 
-def _output(group: Group) -> str:
+def output_of(group: Group) -> str:
+    """The shapes that the last operator of a group writes."""
     return " ".join(shape(value.shape) for value in group.rows[-1].op.output)
 
 
-def _kind(group: Group) -> str:
+def kind_of(group: Group) -> str:
+    """The kind and variant of a group's operators where they share it, else how many they are."""
     kinds = {(row.op.kind, row.op.variant or "") for row in group.rows}
     if len(kinds) > 1:
         return f"{len(group.rows)} ops"
@@ -70,11 +72,11 @@ def _columns(report: Report, by: str) -> dict[str, list[str]]:
     complete = [*(group.complete for group in groups), report.complete]
     columns = {by: [*(group.key or "(model)" for group in groups), "total"]}
     if by in ("op", "module"):
-        columns["kind"] = [*map(_kind, groups), f"{len(report.rows)} ops"]
+        columns["kind"] = [*map(kind_of, groups), f"{len(report.rows)} ops"]
     else:
         columns["ops"] = [*(str(len(group.rows)) for group in groups), str(len(report.rows))]
     if by != "kind":
-        columns["output"] = [*map(_output, groups), ""]
+        columns["output"] = [*map(output_of, groups), ""]
     columns["params"] = [_count(cost.params) for cost in costs]
     columns["macs"] = [_count(cost.macs, known) for cost, known in zip(costs, complete, strict=True)]
     columns["share of macs"] = [*(_share(group.cost.macs, totals.macs) for group in groups), ""]
@@ -100,9 +102,21 @@ def table(report: Report, by: str | None = None, width: int = 80) -> RenderableT
 
 def summary(report: Report) -> list[str]:
     """The lines below a table: exact totals, and what they leave out."""
+    exact = headline(report)
+    digits = {name: "?" if n is None else f"{n:,}" for name, (n, _) in exact.items()}
+    width = max(map(len, digits.values()))
+    lines = [f"{name:<13}  {digits[name]:>{width}}  {note}".rstrip() for name, (_, note) in exact.items()]
+    if report.uncounted:
+        lines.append("not counted, so that macs and flops are lower bounds:")
+        lines += [f"  {operator}: {where}" for operator, where in places(report).items()]
+    return lines + remarks(report)
+
+
+def headline(report: Report) -> dict[str, tuple[Count, str]]:
+    """Each total by its name, with what there is to add to it."""
     cost, size = report.totals, report.itemsize
     intensity = cost.arithmetic_intensity(size)
-    exact = {
+    return {
         "params": (cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
         "macs": (cost.macs, ""),
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} a byte accessed"),
@@ -112,30 +126,28 @@ def summary(report: Report) -> list[str]:
             f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}",
         ),
     }
-    digits = {name: "?" if n is None else f"{n:,}" for name, (n, _) in exact.items()}
-    width = max(map(len, digits.values()))
-    lines = [f"{name:<13}  {digits[name]:>{width}}  {note}".rstrip() for name, (_, note) in exact.items()]
-    if report.uncounted:
-        lines.append("not counted, so that macs and flops are lower bounds:")
-        lines += [f"  {operator}: {where}" for operator, where in _places(report).items()]
+
+
+def remarks(report: Report) -> list[str]:
+    """A line each: what ran free, parameters without use, and how the report was made."""
+    lines = []
     if report.free:
         lines.append("free: " + ", ".join(f"{name} x {n}" for name, n in report.free.items()))
     if report.unused_params:
         where = Counter(name.split(".")[0] for name in report.unused_params)
         lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in where.items()))
-    lines += [f"note: {note}" for note in report.notes]
-    return lines
+    return lines + [f"note: {note}" for note in report.notes]
 
 
-def _places(report: Report) -> dict[str, str]:
+def places(report: Report) -> dict[str, str]:
     """Each operator that was not counted, with how often it ran and where first."""
-    places: dict[str, list[Uncounted]] = {}
+    by_operator: dict[str, list[Uncounted]] = {}
     for uncounted in report.uncounted:
-        places.setdefault(uncounted.operator, []).append(uncounted)
+        by_operator.setdefault(uncounted.operator, []).append(uncounted)
     return {
         operator: f"{sum(u.times for u in found)} x, in {found[0].path or '(model)'}"
         + (f" and {len(found) - 1} more" if len(found) > 1 else "")
-        for operator, found in places.items()
+        for operator, found in by_operator.items()
     }
 
 
@@ -167,8 +179,8 @@ def markdown(report: Report, by: str | None = None) -> str:
     body = [
         line(
             group.key or "(model)",
-            _kind(group) if by in ("op", "module") else len(group.rows),
-            "" if by == "kind" else _output(group),
+            kind_of(group) if by in ("op", "module") else len(group.rows),
+            "" if by == "kind" else output_of(group),
             group.cost,
             group.complete,
         )
@@ -237,11 +249,19 @@ def html(report: Report, by: str | None = None) -> str:
     return f"<table>{head}<tbody>{body}</tbody></table><pre>{notes}</pre>"
 
 
+def page(report: Report, by: str | None = None) -> str:
+    """The report as one HTML file that needs nothing else; see `render.page`."""
+    from mbanalyze.render.page import page
+
+    return page(report, by)
+
+
 FORMATS: dict[str, Callable[[Report, str | None], str]] = {
     "table": as_table,
     "markdown": markdown,
     "csv": csv,
     "json": json,
+    "html": page,
 }
 
 
@@ -252,6 +272,10 @@ def present(
     if format == "table":
         parts = [table(report, by, width)]
         return Stack(*parts, Text(), agreement_table(agreement, width)) if agreement else parts[0]
+    if format == "html" and agreement:
+        from mbanalyze.render.page import page
+
+        return page(report, by, agreement)
     if format == "json" and agreement:
         return dump({**document(report, by), "check": agreement.as_dict()})
     text = report.to(format, by)
