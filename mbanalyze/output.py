@@ -39,6 +39,12 @@ def _unicode() -> bool:
     return (sys.stdout.encoding or "").lower().startswith("utf")
 
 
+def require_no_terminal(path: Path | None) -> None:
+    """Raise `OutputError` where a page, which nobody reads as text, would go to a terminal for want of a file."""
+    if path is None and sys.stdout.isatty():
+        raise OutputError("a page is not for a terminal: give --output FILE.html")
+
+
 def require_writable(path: Path | None) -> None:
     """Raise `OutputError` before long work whose result could not be written to `path`."""
     if path is None or str(path) == "-":

@@ -13,11 +13,12 @@ from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Alpha, Batch, Input, Model, Output, Resolution, Set, described, working
-from mbanalyze.output import emit, require_writable
+from mbanalyze.output import emit, require_no_terminal, require_writable
 from mbanalyze.render import guidelines as render_guidelines
 from mbanalyze.render import published as render_published
 from mbanalyze.render.checks import agreement_table
 from mbanalyze.render.models import models_table
+from mbanalyze.render.page import require_packages
 from mbanalyze.render.records import dump
 from mbanalyze.render.report import present
 
@@ -41,7 +42,8 @@ def report(
         typer.Option(help="One row for each of these; a table's rows are modules unless given."),
     ] = None,
     format: Annotated[
-        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+        Literal["table", "markdown", "csv", "json", "html"],
+        typer.Option(help="How to print it; html is a page for --output."),
     ] = "table",
     output: Output = None,
     trace: Annotated[
@@ -71,7 +73,11 @@ def report(
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
     mbanalyze report net.py:build --input 1,3,64,64 --format json
+    mbanalyze report mobilenet_v2 --format html --output report.html
     """  # noqa: D301 (the character keeps typer from joining the lines)
+    if format == "html":
+        require_packages()
+        require_no_terminal(output)
     with working(trace or check or model not in (*ARCHS, *ALIASES)):
         subject = described(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)

@@ -98,7 +98,9 @@ def _operators(report: Report, kinds: list[str]) -> dict[str, Any]:
         "kinds": [_color(row, kinds) for row in report.rows],
         "values": _values(row.cost for row in report.rows),
         "texts": [_text(row.op.path, (row,), row.cost, True) for row in report.rows],
-        "blocks": [[escape(name or "(model)"), start] for (name, _), start in zip(blocks, starts, strict=False)],
+        "blocks": [
+            [escape(name or "(model)"), start] for (name, _), start in zip(blocks, starts, strict=False)
+        ],
     }
 
 
@@ -120,16 +122,16 @@ def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
 
 def largest_blocks(report: Report, measure: str) -> str:
     """In words: the blocks with the most of a measure."""
-    return _largest(((group.key or "(model)", group.cost) for group in report.by("block")), report, measure)
+    return _largest(((group.key or "(model)", group.cost) for group in report.by("block")), measure)
 
 
 def largest_rows(report: Report, measure: str) -> str:
     """In words: the operators with the most of a measure."""
     named = ((f"{row.op.path or '(model)'} ({kind(row)})", row.cost) for row in report.rows)
-    return _largest(named, report, measure)
+    return _largest(named, measure)
 
 
-def _largest(named: Iterable[tuple[str, Cost]], report: Report, measure: str) -> str:
+def _largest(named: Iterable[tuple[str, Cost]], measure: str) -> str:
     counts = [(name, getattr(cost, measure) or 0) for name, cost in named]
     whole = sum(count for _, count in counts)
     first = sorted(counts, key=lambda pair: -pair[1])[:NAMED]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 
 from mbanalyze.cost import Cost, total
 from mbanalyze.report import Report, Row
@@ -54,6 +54,12 @@ def _parts(at: int, node: Node) -> Iterator[Node]:
         name = row.op.path[start:].split(".", 1)[0]
         parts.setdefault(name if row.op.path != node.path else i, []).append(row)
     for rows in parts.values():
-        path = ".".join(commonprefix([row.op.path.split(".") for row in rows]))
+        path = _common(row.op.path for row in rows)
         cost = total([row.cost for row in rows])
         yield Node(at, path[start:] or rows[0].op.kind, path, tuple(rows), cost)
+
+
+def _common(paths: Iterable[str]) -> str:
+    """The innermost module that all `paths` are in, or are."""
+    levels = zip(*(path.split(".") for path in paths), strict=False)
+    return ".".join(names[0] for names in takewhile(lambda names: len({*names}) == 1, levels))

@@ -1,0 +1,265 @@
+"""A page: what it says, and of what it is made."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from commandline import Run
+from torch import nn
+from witness import Bessel
+
+from mbanalyze import count
+from mbanalyze.archs import ARCHS
+from mbanalyze.crosscheck import Agreement, Comparison
+from mbanalyze.render import page
+from mbanalyze.render.page import PACKAGES, PageError
+from mbanalyze.render.page.charts import MEASURES, charts
+from mbanalyze.render.page.tree import tree
+from mbanalyze.report import Report
+
+NOT_INSTALLED = "plotly not installed: pip install 'mbanalyze[html]'"
+
+
+class Reader(HTMLParser):
+    """The cells of each table's rows, and the tags, of a page as a browser takes it apart."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.rows: list[list[str]] = []
+        self._cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Begin a row or a cell."""
+        self.tags.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("th", "td"):
+            self._cell = True
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a cell."""
+        self._cell = self._cell and tag not in ("th", "td")
+
+    def handle_data(self, data: str) -> None:
+        """Add to a cell."""
+        if self._cell:
+            self.rows[-1][-1] += data
+
+
+def partly_known() -> Report:
+    """A network with an operator that nobody can count."""
+    return count(nn.Sequential(nn.Sequential(nn.Linear(4, 4), Bessel()), nn.Linear(4, 4)), (1, 4))
+
+
+@pytest.mark.parametrize("by", ["op", "module", "block", "kind"])
+def test_the_table_has_every_group_with_exact_counts(by: str) -> None:
+    """All digits, by thousands; the total below."""
+    report = count("mobilenet_v2")
+    _, *body, total = Reader(report.to("html", by)).rows
+
+    assert [group.key or "(model)" for group in report.by(by)] == [cells[0] for cells in body]
+    assert [f"{group.cost.macs:,}" for group in report.by(by)] == [cells[-6] for cells in body]
+    # of MobileNetV2 at 224 px: macs, their share, flops, activations, memory access, flops a byte
+    assert total[-6:] == ["300,774,272", "100.0 %", "621,290,664", "6,679,112", "43,266,256", "3.59"]
+
+
+def test_unknown_counts_and_lower_bounds_are_marked() -> None:
+    """As in the other formats; an unknown count has no share, and sorts below zero."""
+    text = partly_known().to("html", "block")
+    _, first, second, total = Reader(text).rows
+    _, _, unknown, *_ = Reader(partly_known().to("html", "op")).rows
+
+    # each linear layer: 16 multiply-accumulates, 32 flops of them and 4 of the bias
+    assert first[4:7] == ["≥ 16", "50.0 %", "≥ 36"]
+    assert second[4:7] == ["16", "50.0 %", "36"]
+    assert total[4:7] == ["≥ 32", "100.0 %", "≥ 72"]
+    assert unknown[4:8] == ["?", "?", "?", "?"]
+    assert "aten::special_bessel_j0</code>: 1 x, in 0.1" in text
+
+
+def test_a_page_is_ascii() -> None:
+    """Whatever the encoding of stdout, its bytes are the same."""
+    assert partly_known().to("html").isascii()
+    for name in ("page.html", "page.css", "page.js"):
+        assert (files(page) / name).read_text(encoding="utf-8").isascii()
+
+
+def test_a_page_is_the_same_each_time() -> None:
+    """No time, no chance: a page can be compared with another."""
+    assert count("squeezenet1_0").to("html") == count("squeezenet1_0").to("html")
+
+
+@pytest.mark.parametrize("name", ARCHS)
+def test_a_page_of_each_network_is_small(name: str) -> None:
+    """Less than half of the six megabytes that it may have."""
+    assert len(count(name).to("html", "op")) < 3_000_000
+
+
+def test_a_name_is_no_markup() -> None:
+    """Neither in the document nor in the numbers that its script reads."""
+    model = nn.Sequential()
+    model.add_module("</script><script>alert(1)</script><img src=x onerror=alert(1)>", nn.ReLU())
+    hostile, tame = count(model, (1, 2)).to("html"), count(nn.Sequential(nn.ReLU()), (1, 2)).to("html")
+
+    assert Reader(tame).tags == Reader(hostile).tags
+    assert "alert(1)</script><img" not in hostile
+    assert Reader(hostile).rows[1][0] == "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def test_charts_hold_escaped_text() -> None:
+    """Charts take some markup, so that no name may hold any."""
+    model = nn.Sequential()
+    model.add_module("<a href='x'>&lt;", nn.Sequential(nn.ReLU(), nn.ReLU()))
+    drawn = json.dumps(charts(count(model, (1, 2)))["modules"]["texts"])
+
+    assert "<a" not in drawn
+    assert "&lt;a href=&#x27;x&#x27;&gt;&amp;lt;" in drawn
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "googlenet", "shufflenet_v2"])
+def test_what_is_below_a_module_adds_up_to_it(name: str) -> None:
+    """In each of the measures, and in operators; leaves are the operators, each once."""
+    nodes = tree(count(name))
+    for at, node in enumerate(nodes):
+        below = [other for other in nodes if other.parent == at]
+        assert below or len(node.rows) == 1
+        for measure in MEASURES if below else ():
+            assert getattr(node.cost, measure) == sum(getattr(other.cost, measure) for other in below)
+    assert len(count(name).rows) == sum(len(node.rows) == 1 for node in nodes)
+
+
+def test_a_chain_of_modules_is_one_node() -> None:
+    """A module that holds nothing but another shares its place; its own operators are called by their kind."""
+    model = nn.Sequential(nn.Sequential(nn.Sequential(nn.ReLU(), nn.Tanh())), Bessel())
+    labels = [(node.parent, node.label, node.path) for node in tree(count(model, (1, 2)))]
+
+    assert labels == [
+        (None, "Sequential", ""),
+        (0, "0.0", "0.0"),
+        (0, "1", "1"),
+        (1, "0", "0.0.0"),
+        (1, "1", "0.0.1"),
+    ]
+    assert [(node.parent, node.label) for node in tree(count(nn.ReLU(), (1, 2)))] == [
+        (None, "ReLU"),
+        (0, "relu"),
+    ]
+
+
+def test_the_largest_are_named_in_words() -> None:
+    """What the charts show can be read, for each measure."""
+    said = charts(count("mobilenet_v2"))["captions"]
+
+    # 19,267,584 of 300,774,272; 1,281,000 of 3,504,872
+    assert "features.2.conv.0.0 (conv pointwise) 6.4 %" in said["macs"]["operators"]
+    assert said["params"]["modules"].startswith("Most params: classifier.1 36.5 %, ")
+
+
+def test_an_empty_network_has_a_page() -> None:
+    """No operator, no bar, no row."""
+    report = count(nn.Identity(), (1, 2))
+
+    assert [cells[0] for cells in Reader(report.to("html")).rows] == ["module", "total"]
+    assert charts(report)["captions"]["macs"]["operators"] == "No multiply-accumulates are known."
+
+
+def test_a_check_has_its_place() -> None:
+    """With a verdict, and a row for each comparison."""
+    agreement = Agreement((Comparison("fvcore/conv", 1000, 900, False, "unexplained"),))
+    text = page.page(partly_known(), None, agreement)
+
+    assert Reader(text).rows[1] == ["fvcore/conv", "1,000", "900", "NO", "unexplained"]
+    assert "Some comparisons disagree." in text
+
+
+def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
+    """To a file or to stdout, in the library's words; with --check, its table too."""
+    out = tmp_path / "report.html"
+    assert run("report", "alexnet", "--format", "html", "--output", str(out)) == (0, "", "")
+    assert count("alexnet").to("html") == out.read_text() == run("report", "alexnet", "--format", "html").out
+
+    checked = run("report", "alexnet", "--format", "html", "--by", "kind", "--check")
+    assert (checked.code, checked.err) == (0, "")
+    assert "Every comparison agrees." in checked.out
+    assert "closed-form/trace" in Reader(checked.out).rows[1]
+
+
+def test_a_terminal_is_no_place_for_a_page() -> None:
+    """One line that says what to do, exit code 2; stdout that is no terminal takes it."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mbanalyze", "report", "alexnet", "--format", "html"]
+    ran = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(theirs)
+    os.close(ours)
+
+    assert ran.returncode == 2
+    assert ran.stderr == "mbanalyze: error: a page is not for a terminal: give --output FILE.html\n"
+
+
+def test_without_the_extra_one_line_says_so(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Exit code 2, and nothing is written."""
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    out = tmp_path / "report.html"
+    ran = run("report", "alexnet", "--format", "html", "--output", str(out))
+
+    assert ran == (2, "", f"mbanalyze: error: {NOT_INSTALLED}\n")
+    assert not out.exists()
+    with pytest.raises(PageError, match=re.escape(NOT_INSTALLED)):
+        count("alexnet").to("html")
+
+
+def test_the_extra_has_what_a_page_needs() -> None:
+    """Each package in pyproject.toml, for the page and for its tests."""
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+
+    for package in PACKAGES:
+        assert project.count(f'"{package}>=') == 2
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of `#rrggbb`, WCAG 2.2."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: str, other: str) -> float:
+    """Their contrast ratio, WCAG 2.2."""
+    darker, lighter = sorted([luminance(one), luminance(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+KINDS = [f"kind-{i}" for i in range(8)]
+TEXT = [
+    *itertools.product(("ink", "faint", "accent"), ("paper", "wash", "band")),
+    *itertools.product(["on-kind"], KINDS),
+    *[("ink", "module"), ("ink", "warn-paper"), ("tip-ink", "tip"), ("paper", "accent")],
+    *[("good", "wash"), ("bad", "wash"), ("bad", "paper")],
+]
+SHAPES = [*itertools.product(KINDS, ("paper", "band")), ("accent", "band"), ("faint", "paper")]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colors_have_contrast(theme: str) -> None:
+    """4.5 for text and 3 for shapes, as WCAG 2.2 asks for in criteria 1.4.3 and 1.4.11."""
+    light, dark = (files(page) / "page.css").read_text(encoding="utf-8").split("@media", 1)
+    colors = dict(re.findall(r"--([\w-]+): (#\w{6});", light if theme == "light" else dark))
+
+    assert {pair for pair in TEXT if contrast(*map(colors.__getitem__, pair)) < 4.5} == set()
+    assert {pair for pair in SHAPES if contrast(*map(colors.__getitem__, pair)) < 3} == set()
+    assert round(contrast("#000000", "#ffffff"), 3) == 21
