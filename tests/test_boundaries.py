@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import mbanalyze
 
 _Feature = type(annotations)
 
-HEAVY = ("torch", "pandas", "matplotlib", "fvcore")
+HEAVY = ("torch", "pandas", "matplotlib", "fvcore", "itables", "jinja2", "plotly")
 LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 
 
@@ -52,6 +53,13 @@ except SystemExit as left:
 def test_a_closed_form_needs_no_torch(code: str) -> None:
     """Importing the package and reporting in closed form load none of the heavy packages."""
     assert heavy_modules(code) == "[]"
+
+
+def test_a_page_loads_what_makes_it_alone() -> None:
+    """The template and the charts' script; what brings the table's script would load pandas."""
+    command = COMMAND.format(arguments=["report", "mobilenet_v2", "--format", "html", "--output", os.devnull])
+
+    assert heavy_modules(command) == "['jinja2', 'plotly']"
 
 
 COMPILER = """

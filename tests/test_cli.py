@@ -28,7 +28,7 @@ def test_a_report_is_what_the_library_says(run: Run) -> None:
     assert ran == (0, count("mobilenet_v2", alpha=0.75, resolution=192).to("table"), "")
 
 
-@pytest.mark.parametrize("format", ["markdown", "csv", "json"])
+@pytest.mark.parametrize("format", ["markdown", "csv", "json", "html"])
 @pytest.mark.parametrize("by", [None, "block"])
 def test_formats(run: Run, format: str, by: str | None) -> None:
     """Every format, with and without a grouping, is the library's text."""

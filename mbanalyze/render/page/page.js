@@ -7,7 +7,9 @@ const MODULE = -1;
 
 /** The address of a script that the page carries compressed. */
 async function unpack(id) {
-  const packed = Uint8Array.from(atob(find(id).textContent), (letter) => letter.charCodeAt(0));
+  const letters = atob(find(id).textContent);
+  const packed = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) packed[i] = letters.charCodeAt(i);
   const plain = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const script = new Blob([await new Response(plain).blob()], { type: "text/javascript" });
   return URL.createObjectURL(script);
