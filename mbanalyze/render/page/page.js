@@ -39,10 +39,10 @@ function drawIcicle() {
     ids: modules.labels.map((_, i) => String(i)), labels: modules.labels,
     parents: modules.parents.map((parent) => (parent === null ? "" : String(parent))),
     values: modules.values[measure()], customdata: modules.texts,
-    marker: { colors: modules.kinds.map(kindColor), line: { width: 1, color: color("paper") } },
-    texttemplate: "%{label}  %{percentRoot:.1%}", hovertemplate: "%{customdata}<extra></extra>",
+    marker: { colors: modules.kinds.map(kindColor), line: { width: 0.5, color: color("paper") } },
+    texttemplate: narrow ? "%{label}" : "%{label}  %{percentRoot:.1%}", hovertemplate: "%{customdata}<extra></extra>",
     textfont: { color: modules.kinds.map((kind) => (kind === MODULE ? color("ink") : color("on-kind"))) },
-    tiling: { orientation: "h", pad: 1 }, pathbar: { visible: false }, root: { color: color("module") },
+    tiling: { orientation: "h", pad: 0 }, pathbar: { visible: false }, root: { color: color("module") },
   };
   const margin = { l: 0, r: 0, t: 0, b: 0 };
   const size = { height: narrow ? 480 : 620, uniformtext: { minsize: 10, mode: "hide" } };
