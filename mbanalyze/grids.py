@@ -18,6 +18,8 @@ from mbanalyze.sketch import ShapeError
 
 FEW = 16
 """So many variants are walked one by one in the time of a walk for all."""
+SAFE = 2**49
+"""Sums and ratios of counts below this, in bytes or bits, are exact in 64 bits and in floats."""
 
 Axes = Mapping[str, Sequence[Any]]
 """The values of each option, by its name."""
@@ -46,9 +48,10 @@ class Totals:
     failed: tuple[Failure, ...]
 
     def cost(self) -> Cost:
-        """The cost of all networks: its fields are arrays [variants]."""
+        """The cost of all networks: its fields are arrays [variants], of Python's integers where not `SAFE`."""
         where = slice(None) if self.valid.all() else self.valid.ravel()
-        return Cost(**{name: counts.ravel()[where] for name, counts in self.counts.items()})  # type: ignore[arg-type]
+        found: dict[str, Any] = {name: counts.ravel()[where] for name, counts in self.counts.items()}
+        return Cost(**{name: n if n.max(initial=0) < SAFE else n.astype(object) for name, n in found.items()})
 
 
 def variants(axes: Axes) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbanalyze import archs, grids
+from mbanalyze import archs, count, grids
+from mbanalyze.ablation import ablate
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, OptionError, describe
 from mbanalyze.cost import Cost, at_least, total
@@ -90,6 +91,21 @@ def test_counts_beyond_64_bits() -> None:
     found = grids.totals(ARCHS["mobilenet_v2"], axes, [224, 10**6])
     assert found.counts["flops"].dtype == object
     assert_each_as_alone(ARCHS["mobilenet_v2"], axes, [224, 10**6])
+
+
+@pytest.mark.parametrize("alpha", [10.0**5, 10.0**6, 1.5 * 10**6, 2.0 * 10**6])
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_derived_totals_beyond_64_bits(alpha: float, dtype: str) -> None:
+    """Sums, bytes and ratios are those of Python's integers where a count fits into 64 bits and they do not."""
+    for bits in (None, 64):
+        alphas = [1.0, alpha]
+        rows = ablate("mobilenet_v2", alpha=alphas, dtype=dtype, bits=bits).to_dict("records")
+        reports = [count("mobilenet_v2", alpha=each, dtype=dtype) for each in alphas]
+        for row, report in zip(rows, reports, strict=True):
+            expected = report.totals.as_dict(report.itemsize)
+            if bits:
+                expected["params_bytes"] = 8 * report.totals.params
+            assert expected == {name: row[name] for name in expected}
 
 
 def test_many_variants_beyond_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
