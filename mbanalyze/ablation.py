@@ -39,7 +39,7 @@ def ablate(
     *inputs: Any,
     dtype: str | None = None,
     bits: int | None = None,
-    published: str = "",
+    published: str | Sequence[str] = "",
     failed: Literal["raise", "drop"] = "raise",
     executor: Executor | None = None,
     progress: Callable[[float], None] = lambda _: None,
@@ -52,8 +52,8 @@ def ablate(
         inputs: as for `count`; `resolution` resizes the images among them.
         dtype: what an element is taken to be in bytes; by default float32, or a traced module's own.
         bits: of a stored parameter, for `params_bytes`; by default those of `dtype`.
-        published: the beginning of the sources to take published figures from. By default those that know
-            most variants come first.
+        published: the beginning of the sources to take published figures from, or several, the preferred first.
+            Where several sources begin so, those that know most variants of the grid come first.
         failed: what becomes of choices of options that make no network of a known architecture.
         executor: runs the traces: processes, or whatever has the interface. By default this process does.
         progress: called with the share of the traces that are done.
@@ -86,7 +86,8 @@ def ablate(
     elif inputs:
         raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
     else:
-        frame = _closed(known, axes, dtype or "float32", published, drop=failed == "drop")
+        beginnings = [published] if isinstance(published, str) else list(published)
+        frame = _closed(known, axes, dtype or "float32", beginnings, drop=failed == "drop")
     if bits is not None:
         frame["params_bytes"] = -(-frame["params"] * bits // 8)
     return frame
@@ -159,15 +160,16 @@ def _known(what: Any) -> _Known | None:
 
 
 def _closed(
-    known: _Known, axes: dict[str, list[Any]], dtype: str, source: str, *, drop: bool
+    known: _Known, axes: dict[str, list[Any]], dtype: str, beginnings: Sequence[str], *, drop: bool
 ) -> pd.DataFrame:
     """The frame of an architecture: one row a variant of `axes`, which this takes apart."""
     import pandas as pd
 
     name, arch = known.name, known.arch
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    if not any(each.startswith(source) for each in sources()):
-        raise GridError(f"no source begins with {source!r}: 'mbanalyze published' lists them")
+    for beginning in beginnings:
+        if not any(source.startswith(beginning) for source in sources()):
+            raise GridError(f"no source begins with {beginning!r}: 'mbanalyze published' lists them")
     for option in known.fixed.keys() & axes if known.locked else ():
         raise OptionError(f"{name} has {option}={known.fixed[option]}: do not give {option} again")
     batch = _batch(axes)
@@ -185,7 +187,7 @@ def _closed(
     kept = np.flatnonzero(counted.valid)
     columns = {option: values[kept] for option, values in columns.items()}
     frame = pd.DataFrame({**columns, **counted.cost().as_dict(itemsize)}, index=kept, copy=False)
-    rows = {row: columns_of(entry) for row, entry in printed(arch, networks, sizes, source).items()}
+    rows = {row: columns_of(entry) for row, entry in printed(arch, networks, sizes, beginnings).items()}
     beside = pd.DataFrame.from_dict(rows, orient="index", columns=PRINTED)
     return frame.join(beside.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
 

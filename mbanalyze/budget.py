@@ -14,6 +14,7 @@ from mbanalyze.ablation import ablate, axis
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cost import is_shape
+from mbanalyze.printed import preferred
 from mbanalyze.published import entries
 from mbanalyze.render.records import rows_of, settings
 
@@ -262,8 +263,11 @@ def _published(name: str) -> Iterator[tuple[dict[str, Any], dict[str, list[Any]]
 
 
 def _framed(name: str, axes: Mapping[str, Any]) -> pd.DataFrame:
-    """The frame of `ablate`, with the columns that every architecture has."""
-    frame = ablate(name, failed="drop", **axes)
+    """The frame of `ablate`, with the columns that every architecture has.
+
+    Of several sources, that of a figure is the same whatever else is in the grid.
+    """
+    frame = ablate(name, failed="drop", published=preferred(name), **axes)
     others = [option for option in axes if option not in ("alpha", "resolution", "rho")]
     options = [
         settings(dict(zip(others, row, strict=True))) for row in zip(*(frame[o] for o in others), strict=True)

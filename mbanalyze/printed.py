@@ -21,20 +21,21 @@ calls the row where it has several of a network, and the source."""
 
 
 def printed(
-    arch: type[Architecture], networks: Axes, resolutions: Sequence[int], source: str = ""
+    arch: type[Architecture], networks: Axes, resolutions: Sequence[int], beginnings: Sequence[str] = ("",)
 ) -> dict[int, Entry]:
     """The printed row of each variant that has one, by its index in the grid; the resolution varies fastest.
 
     Where several sources print one, it is from the source that knows most of the grid's variants.
 
     Args:
-        source: what the source begins with.
+        beginnings: what a source begins with, the preferred first.
     """
-    found = list(_rows(arch, networks, resolutions, source))
-    known = Counter(source for _, source in {(i, e.source) for i, e in found if e.top1 is not None})
     rows: dict[int, Entry] = {}
-    for index, entry in sorted(found, key=lambda row: -known[row[1].source]):  # the sort keeps their order
-        rows.setdefault(index, entry)
+    for beginning in beginnings:
+        found = list(_rows(arch, networks, resolutions, beginning))
+        known = Counter(source for _, source in {(i, e.source) for i, e in found if e.top1 is not None})
+        for index, entry in sorted(found, key=lambda row: -known[row[1].source]):  # the sort keeps their order
+            rows.setdefault(index, entry)
     return rows
 
 
@@ -45,6 +46,13 @@ def columns_of(entry: Entry) -> dict[str, Any]:
         *(entry.device or None, entry.label or None, entry.source),
     )
     return dict(zip(PRINTED, values, strict=True))
+
+
+def preferred(variant: str) -> list[str]:
+    """The sources of a network, those first that print the accuracy of most of its variants."""
+    rows = [entry for entry in entries() if entry.variant == variant]
+    known = Counter(source for _, source in {(e.spec, e.source) for e in rows if e.top1 is not None})
+    return sorted(dict.fromkeys(entry.source for entry in rows), key=lambda source: -known[source])
 
 
 def sources() -> tuple[str, ...]:

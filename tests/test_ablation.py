@@ -126,6 +126,19 @@ def test_shufflenet_multipliers() -> None:
     assert list(second["macs"]) == [40476448, 145814296, 298970656, 590783000]
 
 
+def test_sources_have_the_order_in_which_they_are_asked_for() -> None:
+    """A variant's figures are from the first that prints it, and from none that is not asked for."""
+    paper, slim = "arXiv:1704.04861", SLIM_V1
+    by = {
+        sources: ablate("mobilenet_v1", alpha=[1, 0.75], resolution=[224, 96], published=sources)["source"]
+        for sources in ((paper, slim), (slim, paper), ())
+    }
+
+    assert [f"{paper} Table 6", f"{paper} Table 6"] == list(by[paper, slim].dropna())
+    assert [slim, slim] == list(by[slim, paper].dropna())
+    assert not by[()].notna().any()
+
+
 def test_rho_is_a_fraction_of_the_own_resolution() -> None:
     """Xception's own is 299 px; a half is rounded up, and both columns are there."""
     frame = ablate("xception", rho=[1, 0.5])

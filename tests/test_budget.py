@@ -128,6 +128,18 @@ def test_each_published_network_is_looked_at() -> None:
     ]
 
 
+def test_an_accuracy_is_the_same_whatever_else_is_looked_at() -> None:
+    """Each published variant alone has the figures and the source that it has among all."""
+    shown = ["model", "alpha", "options", "top1", "published_macs", "latency_ms", "source"]
+    frame = search("mobilenet").frame
+    for resolution in (224, 160):
+        alone = search("mobilenet", resolution=resolution).frame.dropna(subset="top1")
+        among = frame[frame["resolution"] == resolution].dropna(subset="top1")
+
+        assert len(among) > 5
+        assert among[shown].merge(alone[shown], how="left", indicator=True)["_merge"].eq("both").all()
+
+
 def test_given_values_are_the_only_ones() -> None:
     """Alphas that a network does not come in are left out."""
     frame = search("all", alpha=[0.5, 0.6], resolution=[160, 192]).frame
