@@ -54,53 +54,57 @@ class Search:
     """What was found.
 
     Attributes:
-        objective: what the best variant has most of.
+        objective: what the best variant is to have most of.
+        ranked_by: what it has most of: the objective, or macs where no accuracy is published of what fits.
+        costs: what it should cost little of: all that is limited, macs and params, but what it is ranked by.
         limits: the most that each total may be.
         frame: every variant that was looked at, a row each, as `ablate` has them; besides `model`, `options`
             other than alpha and resolution, whether it `fits` the limits, and whether it is on the `front`: no
-            other that fits has as much of the objective and costs as little, in all that is limited.
+            other that fits has as much of what they are ranked by, and as little of all costs.
     """
 
     objective: Objective
+    ranked_by: Objective
+    costs: tuple[str, ...]
     limits: Mapping[str, int]
     frame: pd.DataFrame
 
     @cached_property
+    def front(self) -> pd.DataFrame:
+        """The rows on the front, the best first."""
+        by, rising = [self.ranked_by, *self.costs], [False] + [True] * len(self.costs)
+        rows: pd.DataFrame = self.frame[self.frame["front"]].sort_values(by, ascending=rising, kind="stable")
+        return rows
+
+    @cached_property
+    def unpublished(self) -> pd.DataFrame:
+        """The rows that fit and have no place on the front, as no accuracy is published of them; most macs first."""
+        unknown = self.frame[self.frame["fits"] & self.frame[self.ranked_by].isna()]
+        return unknown.sort_values(["macs", "params"], ascending=[False, True], kind="stable")
+
+    @cached_property
     def best(self) -> dict[str, Any] | None:
-        """The row of the best variant that fits; where none has a published accuracy, of the largest in macs."""
-        fitting = self.frame[self.frame["fits"]]
-        for objective in (self.objective, "macs"):
-            known = fitting[fitting[objective].notna()]
-            if len(known):
-                order = known.sort_values(
-                    [objective, "macs", "params"], ascending=[False, True, True], kind="stable"
-                )
-                return rows_of(order.head(1))[0]
-        return None
+        """The row of the best variant that fits, the first of the front."""
+        return rows_of(self.front.head(1))[0] if len(self.front) else None
+
+    @cached_property
+    def better(self) -> pd.DataFrame:
+        """The rows that would be better than the best, and do not fit."""
+        if self.best is None:
+            return self.frame.head(0)
+        return self.frame[self.frame[self.ranked_by] > self.best[self.ranked_by]]
 
     @cached_property
     def binding(self) -> tuple[Binding, ...]:
         """The limits that each, if it alone were lifted, would let a better variant in."""
-        if self.best is None:
-            return ()
-        objective = "macs" if self.best[self.objective] is None else self.objective
-        better = self.frame[self.frame[objective] > self.best[objective]]
         found = []
         for quantity, limit in self.limits.items():
             others = {name: most for name, most in self.limits.items() if name != quantity}
-            admitted = better[_fits(better, others)]
+            admitted = self.better[_fits(self.better, others)]
             if len(admitted):
                 nearest = _least(admitted, quantity)
                 found.append(Binding(quantity, limit, nearest[quantity], nearest))
         return tuple(found)
-
-    @property
-    def better(self) -> int:
-        """How many variants that do not fit are better than the best."""
-        if self.best is None:
-            return 0
-        objective = "macs" if self.best[self.objective] is None else self.objective
-        return int((self.frame[objective] > self.best[objective]).sum())
 
     @cached_property
     def smallest(self) -> dict[str, dict[str, Any]]:
@@ -112,6 +116,7 @@ class Search:
         return {
             "schema": SCHEMA,
             "objective": self.objective,
+            "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
             "looked_at": len(self.frame),
             "best": self.best,
@@ -185,9 +190,11 @@ def search(
     same = ["model", "alpha", "resolution", *(f for f in ("params", "macs", "flops", "reads", "writes"))]
     frame = frame.drop_duplicates(same, ignore_index=True)
     frame["fits"] = _fits(frame, limits)
-    costs = [name for name in limits or ("macs", "params") if name != objective]
-    frame["front"] = _front(frame, objective, costs)
-    return Search(objective, limits, frame)
+    fitting = frame[objective][frame["fits"]]
+    ranked_by: Objective = "macs" if len(fitting) and fitting.isna().all() else objective
+    costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
+    frame["front"] = _front(frame, ranked_by, costs)
+    return Search(objective, ranked_by, costs, limits, frame)
 
 
 def families() -> dict[str, list[str]]:
@@ -290,9 +297,9 @@ def _fits(frame: pd.DataFrame, limits: Mapping[str, int]) -> Any:
 def _front(frame: pd.DataFrame, objective: str, costs: Sequence[str]) -> Any:
     """Which rows are on the Pareto front of those that fit: most of the objective, least of the costs."""
     rows = np.flatnonzero(frame["fits"].to_numpy() & frame[objective].notna().to_numpy())
-    values = np.column_stack(
-        [-frame[objective].to_numpy()[rows], *(frame[cost].to_numpy()[rows] for cost in costs)]
-    )
+    columns = [-frame[objective].to_numpy()[rows], *(frame[cost].to_numpy()[rows] for cost in costs)]
+    # their ranks, so that integers of any size are compared exactly
+    values = np.column_stack([np.unique(column, return_inverse=True)[1] for column in columns])
     front = np.zeros(len(frame), dtype=bool)
     kept = np.empty((0, values.shape[1]))
     for i in np.lexsort(values.T[::-1]):  # whoever beats a row comes before it

@@ -34,7 +34,9 @@ def printed(
     for beginning in beginnings:
         found = list(_rows(arch, networks, resolutions, beginning))
         known = Counter(source for _, source in {(i, e.source) for i, e in found if e.top1 is not None})
-        for index, entry in sorted(found, key=lambda row: -known[row[1].source]):  # the sort keeps their order
+        for index, entry in sorted(
+            found, key=lambda row: -known[row[1].source]
+        ):  # the sort keeps their order
             rows.setdefault(index, entry)
     return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.budget import SearchError, families, search
+from mbanalyze.budget import Objective, SearchError, families, search
+from mbanalyze.parsing import parse_option, split
+from mbanalyze.render.budget import name, table
+from mbanalyze.render.records import rows_of
+from mbanalyze.render.tables import plain
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 
@@ -69,6 +73,48 @@ def test_the_front_is_what_nothing_beats() -> None:
     assert max(row["top1"] for row in rows) == found.best["top1"]  # type: ignore[index]
 
 
+@settings(max_examples=12)
+@given(
+    limits=st.fixed_dictionaries(
+        {},
+        optional={
+            "max_macs": st.integers(10**7, 5 * 10**8),
+            "max_params": st.sampled_from([2_054_476, 3_000_000]) | st.integers(10**6, 5 * 10**6),
+            "max_memory_access": st.integers(2 * 10**6, 5 * 10**7),
+            "max_activations": st.integers(5 * 10**5, 10**7),
+        },
+    ),
+    objective=st.sampled_from(get_args(Objective)),
+)
+def test_the_best_is_on_the_front(limits: dict[str, int], objective: Objective) -> None:
+    """Whatever is limited and sought: nothing that fits is as good and costs less of anything."""
+    found = search("mobilenet", objective=objective, **limits)
+    if (best := found.best) is None:
+        assert not found.frame["fits"].any()
+        return
+    costs = {"macs", "params", *(name.removeprefix("max_") for name in limits)} - {found.ranked_by}
+    for row in found.frame[found.frame["fits"]].to_dict("records"):
+        assert not row[found.ranked_by] > best[found.ranked_by]
+        if row[found.ranked_by] == best[found.ranked_by]:
+            assert any(row[cost] > best[cost] for cost in costs) or all(
+                row[cost] == best[cost] for cost in costs
+            )
+
+
+@pytest.mark.parametrize(
+    ("family", "limits"), [("all", {"max_params": 3_000_000}), ("mobilenet", {"max_params": 2_054_476})]
+)
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_the_best_is_the_first_row_of_the_table(
+    family: str, limits: dict[str, int], objective: Objective
+) -> None:
+    """The verdict names a variant that is on the front."""
+    found = search(family, objective=objective, **limits)
+
+    assert rows_of(found.front)[0] == found.best
+    assert found.front["front"].all()
+
+
 def test_every_limit_is_kept() -> None:
     """What fits has no more of anything than the limits allow, and what does not has more of something."""
     limits = {"macs": 200_000_000, "params": 4_000_000, "memory_access": 25_000_000, "activations": 4_000_000}
@@ -104,12 +150,60 @@ def test_nothing_fits() -> None:
 
 
 def test_variants_without_accuracy_are_no_candidates_for_it() -> None:
-    """They are marked; where there are no others, the largest in macs is named, and that it is a stand-in."""
-    found = search("mnasnet", max_macs=150_000_000)
+    """They are marked, the largest in macs among them; where there are no others, macs stand in for accuracy."""
+    found = search("mobilenet_v2", max_macs=60_000_000)
+    cells = [line.split() for line in repr(found).splitlines() if "?" in line and "[" not in line]
+    largest = found.unpublished.iloc[0]
 
-    assert {name: found.best[name] for name in ("top1", "alpha")} == {"top1": None, "alpha": 0.5}  # type: ignore[index]
-    assert not found.frame["front"].any()
-    assert "no accuracy is published" in repr(found)
+    assert not found.unpublished["front"].any()
+    assert found.unpublished["macs"].max() == largest["macs"]
+    assert ["mobilenet_v2", f"{largest['alpha']:g}", str(largest["resolution"])] == cells[0][:3]
+    assert "? no accuracy is published of 9 that fit" in repr(found)
+
+    found = search("mnasnet", max_macs=300_000_000)
+    assert {name: found.best[name] for name in ("top1", "alpha")} == {"top1": None, "alpha": 0.75}  # type: ignore[index]
+    assert (found.objective, found.ranked_by) == ("top1", "macs")
+    assert list(found.front["alpha"]) == [0.75, 0.5]
+    assert "by multiply-accumulates, as no accuracy is published of what fits" in " ".join(
+        repr(found).split()
+    )
+
+
+def test_what_a_limit_keeps_out_is_said_in_what_is_sought() -> None:
+    """A variant with more params is none with more macs."""
+    found = search("all", max_params=3_000_000, objective="params")
+
+    assert (
+        "3.170 M (3,170,208) would admit mnasnet@alpha=0.75,resolution=224 (3.170 M (3,170,208) params)"
+        in (" ".join(repr(found).split()))
+    )
+
+
+def test_variants_are_named_exactly_and_as_compare_takes_them() -> None:
+    """Alpha is not rounded, and the options that make the variant are all there."""
+    alphas = [0.4999999, 0.1, 1e-5]
+    for row in rows_of(search("mobilenet_v3_small", alpha=alphas, resolution=96).frame):
+        model, _, options = name(row).partition("@")
+        report = count(model, **dict(map(parse_option, split(options))))
+        assert report.totals.macs == row["macs"]
+        assert row["alpha"] in alphas
+
+
+def test_a_notebook_is_told_as_much() -> None:
+    """The sources of figures, and what has none."""
+    found = search("mobilenet", max_macs=60_000_000, max_params=2_500_000)
+
+    assert "[1] arXiv:1905.02244 Table 9, latest version" in found._repr_html_()
+    assert "no accuracy is published of 9 that fit" in found._repr_html_()
+    assert "<td>[3]</td>" in found._repr_html_()
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_options_that_tell_rows_apart_stay(width: int) -> None:
+    """However narrow a table is."""
+    found = search("mobilenet_v3_small", max_params=3_000_000, objective="params")
+
+    assert "head=1280" in plain(table(found, width), 200).split("best under")[0]
 
 
 def test_each_published_network_is_looked_at() -> None:

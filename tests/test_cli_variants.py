@@ -216,7 +216,7 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
     assert (ran.code, ran.err) == (1, "")
     if format in ("table", "markdown"):
         assert "nothing fits under 1 k multiply-accumulates" in ran.out
-        assert "mobilenet_v2 alpha=0.15 resolution=96" in " ".join(ran.out.split())
+        assert "mobilenet_v2@alpha=0.15,resolution=96" in " ".join(ran.out.split())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from html import escape
 from textwrap import wrap
@@ -12,10 +13,11 @@ from rich.text import Text
 
 from mbanalyze.cost import si
 from mbanalyze.render import ablation
-from mbanalyze.render.records import rows_of
 from mbanalyze.render.tables import fit, grid_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mbanalyze.budget import Search
 
 NAMES = {
@@ -27,11 +29,15 @@ NAMES = {
 }
 
 
-def name(variant: dict[str, Any]) -> str:
-    """'mobilenet_v2 alpha=0.75 resolution=192', as the command line takes it."""
-    alpha = "" if variant["alpha"] is None else f" alpha={variant['alpha']:g}"
-    options = f" {variant['options']}" if variant["options"] else ""
-    return f"{variant['model']}{alpha} resolution={variant['resolution']}{options}"
+SHOWN = 3
+"""So many of the variants that no accuracy is published of are rows of a table."""
+
+
+def name(variant: Mapping[str, Any]) -> str:
+    """'mobilenet_v2@alpha=0.75,resolution=192', as `mbanalyze compare` takes it."""
+    alpha = [] if variant["alpha"] is None else [f"alpha={variant['alpha']}"]
+    options = [*alpha, f"resolution={variant['resolution']}", *variant["options"].split()]
+    return f"{variant['model']}@{','.join(options)}"
 
 
 def verdict(found: Search) -> list[str]:
@@ -49,17 +55,18 @@ def verdict(found: Search) -> list[str]:
     unpublished = best["top1"] is None
     accuracy = "no accuracy is published of it" if unpublished else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    stand_in = found.objective == "top1" and unpublished
-    what = "macs, as no accuracy is published of what fits" if stand_in else NAMES[found.objective]
+    stand_in = ", as no accuracy is published of what fits" * (found.ranked_by != found.objective)
+    what = NAMES[found.ranked_by] + stand_in
     fits = int(found.frame["fits"].sum())
     lines = [f"best{under} by {what}: {name(best)} ({accuracy}; {costs}); {fits} of {looked} fit"]
     for bound in found.binding:
-        gain = f"{bound.variant['top1']} % top-1" if bound.variant["top1"] is not None else "more macs"
+        most = bound.variant[found.ranked_by]
+        gain = f"{most} % top-1" if found.ranked_by == "top1" else f"{_count(most)} {NAMES[found.ranked_by]}"
         lines.append(
-            f"{NAMES[bound.quantity]} bind: {_count(bound.needed)} would admit {name(dict(bound.variant))} ({gain})"
+            f"{NAMES[bound.quantity]} bind: {_count(bound.needed)} would admit {name(bound.variant)} ({gain})"
         )
-    if not found.binding and found.better:
-        lines.append(f"no limit binds alone: {found.better} better variants exceed several")
+    if not found.binding and len(found.better):
+        lines.append(f"no limit binds alone: {len(found.better)} better variants exceed several")
     elif not found.binding:
         lines.append("no limit binds: no variant is better")
     return lines
@@ -73,39 +80,41 @@ def _count(count: int) -> str:
     return f"{float(digits):g} {unit}".strip() if exact else f"{short} ({count:,})"
 
 
-def _unpublished(found: Search) -> str | None:
-    missing = found.frame[found.frame["fits"] & found.frame["top1"].isna()]
-    if found.objective != "top1" or not len(missing):
-        return None
-    largest = rows_of(missing.sort_values("macs", ascending=False, kind="stable").head(1))[0]
-    return (
-        f"no accuracy is published of {len(missing)} that fit, and they have no place on the front; "
-        f"the largest is {name(largest)} ({_count(largest['macs'])} macs)"
-    )
+def notes(found: Search) -> list[str]:
+    """The verdict, and what is said of variants without a published accuracy."""
+    missing, said = len(found.unpublished), verdict(found)
+    if not missing:
+        return said
+    which = f"the {SHOWN} largest in macs are" if missing > SHOWN else "they are"
+    return [
+        *said,
+        f"? no accuracy is published of {missing} that fit, and they have no place on the front; {which} shown",
+    ]
 
 
 def table(found: Search, width: int = 80) -> RenderableType:
     """The Pareto front of what fits, best first, and the verdict."""
-    said = [*verdict(found), *filter(None, [_unpublished(found)])]
-    lines = [Text(line) for text in said for line in wrap(text, max(width, 20), subsequent_indent="  ")]
-    front = _front(found)
-    if not len(front):
+    lines = [
+        Text(line)
+        for said in notes(found)
+        for line in wrap(
+            said, max(width, 20), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    shown = _shown(found)
+    if not len(shown):
         return Group(*lines)
-    columns = ablation.columns_of(front)
-    left_out = fit(columns, (*ablation.DROPPED, "options"), width)
-    sources = [Text(line, style="dim") for line in ablation.notes(front)]
+    columns = ablation.columns_of(shown)
+    left_out = fit(columns, ablation.DROPPED, width)
+    sources = [Text(line, style="dim") for line in ablation.notes(shown)]
     return Group(grid_of(columns, width), *left_out, *sources, Text(), *lines)
 
 
 def markdown(found: Search) -> str:
     """The Pareto front in Markdown, and the verdict."""
-    front = _front(found)
-    text = ablation.markdown(front) + "\n" if len(front) else ""
-    return (
-        text
-        + "\n".join(f"- {line}" for line in [*verdict(found), *filter(None, [_unpublished(found)])])
-        + "\n"
-    )
+    shown = _shown(found)
+    text = ablation.markdown(shown) + "\n" if len(shown) else ""
+    return text + "".join(f"- {line}\n" for line in notes(found))
 
 
 def csv(found: Search) -> str:
@@ -114,14 +123,18 @@ def csv(found: Search) -> str:
 
 
 def html(found: Search) -> str:
-    """The Pareto front for notebooks, in the notebook's own colours."""
-    front = _front(found)
-    shown = front.to_html(
-        index=False, na_rep="", columns=[c for c in front.columns if c not in ablation.HIDDEN]
-    )
-    return f"{shown if len(front) else ''}<pre>{escape(chr(10).join(verdict(found)))}</pre>"
+    """The Pareto front for notebooks, in the notebook's own colours, and the verdict."""
+    import pandas as pd
+
+    shown = _shown(found)
+    rows = pd.DataFrame(ablation.columns_of(shown)).to_html(index=False) if len(shown) else ""
+    lines = [*ablation.notes(shown), *notes(found)]
+    return f"{rows}<pre>{escape(chr(10).join(lines))}</pre>"
 
 
-def _front(found: Search) -> Any:
-    front = found.frame[found.frame["front"]]
-    return front.sort_values([found.objective, "macs"], ascending=[False, True], kind="stable")
+def _shown(found: Search) -> pd.DataFrame:
+    """The front, and some of what cannot be on it; `?` where no accuracy is published."""
+    import pandas as pd
+
+    shown = pd.concat([found.front, found.unpublished.head(SHOWN)])
+    return shown.assign(top1=shown["top1"].astype(object).where(shown["top1"].notna(), "?"))
