@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -72,9 +73,8 @@ class Search:
     @cached_property
     def front(self) -> pd.DataFrame:
         """The rows on the front, the best first."""
-        by, rising = [self.ranked_by, *self.costs], [False] + [True] * len(self.costs)
-        rows: pd.DataFrame = self.frame[self.frame["front"]].sort_values(by, ascending=rising, kind="stable")
-        return rows
+        rows, order = self.frame[self.frame["front"]], [False] + [True] * len(self.costs)
+        return rows.sort_values([self.ranked_by, *self.costs], ascending=order, kind="stable")
 
     @cached_property
     def unpublished(self) -> pd.DataFrame:
@@ -90,9 +90,9 @@ class Search:
     @cached_property
     def better(self) -> pd.DataFrame:
         """The rows that would be better than the best, and do not fit."""
-        if self.best is None:
-            return self.frame.head(0)
-        return self.frame[self.frame[self.ranked_by] > self.best[self.ranked_by]]
+        most = inf if self.best is None else self.best[self.ranked_by]
+        rows: pd.DataFrame = self.frame[self.frame[self.ranked_by] > most]
+        return rows
 
     @cached_property
     def binding(self) -> tuple[Binding, ...]:

@@ -34,9 +34,8 @@ def printed(
     for beginning in beginnings:
         found = list(_rows(arch, networks, resolutions, beginning))
         known = Counter(source for _, source in {(i, e.source) for i, e in found if e.top1 is not None})
-        for index, entry in sorted(
-            found, key=lambda row: -known[row[1].source]
-        ):  # the sort keeps their order
+        found.sort(key=lambda row: -known[row[1].source])  # which keeps their order otherwise
+        for index, entry in found:
             rows.setdefault(index, entry)
     return rows
 
