@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 UNSHOWN = ("kwargs", "mode", "real", "keep", "shortcuts")
 """Options of `count` that say how to trace, and not what."""
+MOST = 10**7
+"""Variants of a grid at most, which take 200 bytes each."""
 
 
 class GridError(ValueError):
@@ -54,7 +57,7 @@ def ablate(
         bits: of a stored parameter, for `params_bytes`; by default those of `dtype`.
         published: the beginning of the sources to take published figures from, or several, the preferred first.
             Where several sources begin so, those that know most variants of the grid come first.
-        failed: what becomes of choices of options that make no network of a known architecture.
+        failed: what becomes of choices of options that make no network; `drop` leaves them out, unless all fail.
         executor: runs the traces: processes, or whatever has the interface. By default this process does.
         progress: called with the share of the traces that are done.
         options: an option's values in a list, tuple, range or array, or its one value; an option whose value
@@ -64,10 +67,10 @@ def ablate(
     Returns:
         A frame with a row a variant; the resolution varies fastest. Its columns are the options, the totals
         of a `Report` and, for a known architecture, `printed.PRINTED`; for a traced one `complete`: whether
-        its macs and flops are more than lower bounds.
+        its macs and flops are more than lower bounds. What is printed of one image is not of a larger `batch`.
 
     Raises:
-        GridError: no variants, or contradicting options.
+        GridError: no variants, more than `MOST`, or contradicting options.
         VariantError: a variant makes no network, or its trace failed.
         OptionError, SourceError, InputError, ReportError: as for `count`.
 
@@ -78,16 +81,27 @@ def ablate(
     """
     if bits is not None and not (is_shape((bits,)) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
+    drop = choose("way with failed variants", failed, {"raise": False, "drop": True}) == "drop"
     axes = {name: axis(name, given) for name, given in options.items()}
+    if (variants := math.prod(map(len, axes.values()))) > MOST:
+        raise GridError(f"{variants:,} variants are more than {MOST:,}: give fewer values at a time")
     known = _known(what)
+    if known is None and published:
+        raise GridError("no source prints figures of a factory's networks: they are of known architectures")
     if known is None:
         settings = {"dtype": dtype} if dtype else {}
-        frame = _traced(what, inputs, axes, settings, executor, progress)
+        frame = _traced(
+            what,
+            inputs,
+            axes,
+            settings,
+            partial(factories.totals, executor=executor, progress=progress, drop=drop),
+        )
     elif inputs:
         raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
     else:
         beginnings = [published] if isinstance(published, str) else list(published)
-        frame = _closed(known, axes, dtype or "float32", beginnings, drop=failed == "drop")
+        frame = _closed(known, axes, dtype or "float32", beginnings, drop=drop)
     if bits is not None:
         frame["params_bytes"] = -(-frame["params"] * bits // 8)
     return frame
@@ -101,11 +115,21 @@ def axis(name: str, given: Any) -> list[Any]:
     """
     values = given.tolist() if hasattr(given, "tolist") else given
     values = list(values) if isinstance(values, list | tuple | range) else [values]
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if not values:
         raise GridError(f"{name} has no values")
-    seen = values if any(isinstance(value, list | dict) for value in values) else dict.fromkeys(values)
-    if len(seen) < len(values):
-        raise GridError(f"{name} has {next(v for i, v in enumerate(values) if v in values[:i])} twice")
+    keys = _keys(values)
+    if len(set(keys)) < len(keys):
+        raise GridError(f"{name} has {next(key for i, key in enumerate(keys) if key in keys[:i])} twice")
+    return values
+
+
+def _keys(values: list[Any]) -> list[Any]:
+    """What tells values apart: they themselves, or how they are spelled where one is a list or the like."""
+    try:
+        set(values)
+    except TypeError:
+        return list(map(repr, values))
     return values
 
 
@@ -123,6 +147,8 @@ def resolutions(rhos: Sequence[float], own: int) -> list[int]:
         if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= LARGEST:
             raise GridError(f"rho must be a number above 0, not {rho!r}")
         size = int((Decimal(str(rho)) * own).quantize(Decimal(1), ROUND_HALF_UP))
+        if not size:
+            raise GridError(f"rho {rho} of {own} px leaves none")
         if size in found:
             raise GridError(f"rho {found[size]} and {rho} both make {size} px")
         found[size] = rho
@@ -172,29 +198,31 @@ def _closed(
             raise GridError(f"no source begins with {beginning!r}: 'mbanalyze published' lists them")
     for option in known.fixed.keys() & axes if known.locked else ():
         raise OptionError(f"{name} has {option}={known.fixed[option]}: do not give {option} again")
-    batch = _batch(axes)
+    batches = {"batch": _batch(axes)} if "batch" in axes else {}
     own: dict[str, Any] = {declared.name: declared.default for declared in fields(arch)} | known.fixed
     side = own.pop("resolution")
     sizes, rhos = _sizes(axes, lambda: side)
-    sizes = checked(name, arch, "resolution", sizes or [side])
-    given = {option: checked(name, arch, option, values) for option, values in axes.items()}
+    sizes = checked(name, arch, "resolution", sizes or [side], drop=drop)
+    given = {option: checked(name, arch, option, values, drop=drop) for option, values in axes.items()}
     networks = {option: given.get(option, [value]) for option, value in own.items()}
-    counted = grids.totals(arch, networks, sizes, batch=batch)
-    for failure in () if drop else counted.failed:
+    counted = grids.totals(arch, networks, sizes, **batches)
+    for failure in () if drop and counted.valid.any() else counted.failed:
         named = {o: v for o, v in failure.options.items() if o in given or o in ("alpha", "resolution")}
         raise VariantError(f"{name} with {settings(named)}: {failure.reason}")
     columns = _options({o: v for o, v in networks.items() if o in given or o == "alpha"}, sizes, rhos)
     kept = np.flatnonzero(counted.valid)
-    columns = {option: values[kept] for option, values in columns.items()}
+    columns = {option: values[kept] for option, values in columns.items()} | batches
     frame = pd.DataFrame({**columns, **counted.cost().as_dict(itemsize)}, index=kept, copy=False)
-    rows = {row: columns_of(entry) for row, entry in printed(arch, networks, sizes, beginnings).items()}
+    rows = {
+        row: columns_of(entry, **batches) for row, entry in printed(arch, networks, sizes, beginnings).items()
+    }
     beside = pd.DataFrame.from_dict(rows, orient="index", columns=PRINTED)
     return frame.join(beside.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
 
 
 def _batch(axes: dict[str, list[Any]]) -> int:
     """Take the batch out of `axes`."""
-    batch = axes.pop("batch", [1])
+    batch = axes.pop("batch")
     if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= LARGEST:
         raise GridError(f"batch must be one whole number from 1 to {LARGEST}")
     return int(batch[0])
@@ -217,8 +245,7 @@ def _traced(
     inputs: tuple[Any, ...],
     axes: dict[str, list[Any]],
     settings: Mapping[str, Any],
-    executor: Executor | None,
-    progress: Callable[[float], None],
+    totals: Callable[[Sequence[factories.Job]], list[dict[str, Any] | None]],
 ) -> pd.DataFrame:
     """The frame of a factory: one row a variant of `axes`, which this takes apart."""
     import pandas as pd
@@ -228,14 +255,14 @@ def _traced(
     axes |= {} if sizes is None else {"resolution": sizes}
     choices = list(grids.variants(axes))
     jobs = [factories.job(what, inputs, {**choice, **settings}) for choice in choices]
-    totals = factories.totals(jobs, executor, progress)
     names = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
         {name: value for name, value in choice.items() if name not in (*UNSHOWN, "resolution")}
         | ({"rho": names[choice["resolution"]]} if rhos else {})
         | ({"resolution": choice["resolution"]} if sizes else {})
         | counts
-        for choice, counts in zip(choices, totals, strict=True)
+        for choice, counts in zip(choices, totals(jobs), strict=True)
+        if counts is not None
     ]
     frame = pd.DataFrame(rows)
     unknown = [name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from math import inf
@@ -13,8 +14,9 @@ import numpy as np
 
 from mbanalyze.ablation import ablate, axis
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError
+from mbanalyze.archs.options import OptionError, checked
 from mbanalyze.cost import is_shape
+from mbanalyze.factories import VariantError
 from mbanalyze.printed import preferred
 from mbanalyze.published import entries
 from mbanalyze.render.records import rows_of, settings
@@ -184,9 +186,9 @@ def search(
     names = _names(family)
     _check_known(names, options)
     frames = [frame for name in names for frame in _frames(name, options)]
-    if not sum(map(len, frames)):
+    if not frames:
         raise SearchError(f"{family} has no variant with {settings(options)}")
-    frame = pd.concat([each for each in frames if len(each)], ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True)
     same = ["model", "alpha", "resolution", *(f for f in ("params", "macs", "flops", "reads", "writes"))]
     frame = frame.drop_duplicates(same, ignore_index=True)
     frame["fits"] = _fits(frame, limits)
@@ -239,6 +241,8 @@ def _frames(name: str, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         chosen["alpha"] = [alpha for alpha in chosen["alpha"] if alpha in own["alpha"].metadata["choices"]]
         if not chosen["alpha"]:
             return
+    for option in chosen.keys() - {"rho"}:
+        checked(name, arch, option, chosen[option])
     seen = []
     for rest, known in _published(name):
         if "rho" in chosen:
@@ -246,7 +250,8 @@ def _frames(name: str, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         axes = {**rest, **known, **chosen}
         if axes not in seen:
             seen.append(axes)
-            yield _framed(name, axes)
+            with suppress(VariantError):  # none of these makes a network
+                yield _framed(name, axes)
 
 
 def _published(name: str) -> Iterator[tuple[dict[str, Any], dict[str, list[Any]]]]:

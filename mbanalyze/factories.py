@@ -27,7 +27,10 @@ def own_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any
     Raises:
         InputError: they take none, or one that is not square.
     """
-    given = inputs or subject(what, **options).inputs
+    given = _inputs(inputs, options)
+    if not given:
+        known = subject(what, **options)
+        given = _inputs(known.inputs, {"kwargs": known.keywords})
     sides = {_image(shape)[-2:] for shape in given if _image(shape)}
     if len(sides) != 1 or len(set(*sides)) != 1:
         raise InputError("rho is a fraction of a square image: give resolution instead")
@@ -40,47 +43,61 @@ def job(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Job:
     Raises:
         InputError: there is no image among the inputs.
     """
-    if "resolution" not in options or not inputs:
+    given = _inputs(inputs, options)
+    if "resolution" not in options or not given:
         return what, inputs, dict(options)
     rest = {name: value for name, value in options.items() if name != "resolution"}
     side = options["resolution"]
-    if not any(map(_image, inputs)):
+    if not any(map(_image, given)):
         raise InputError("resolution resizes an image n,c,h,w, and there is none among the inputs")
-    return what, tuple(_resized(given, side) for given in inputs), rest
+    if rest.get("kwargs"):
+        rest["kwargs"] = {name: _resized(value, side) for name, value in rest["kwargs"].items()}
+    return what, tuple(_resized(value, side) for value in inputs), rest
+
+
+def _inputs(inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
+    """All that the forward takes, by position and by name."""
+    return [*inputs, *(options.get("kwargs") or {}).values()]
 
 
 def totals(
-    jobs: Sequence[Job], executor: Executor | None, progress: Callable[[float], None]
-) -> list[dict[str, Any]]:
+    jobs: Sequence[Job], *, executor: Executor | None, progress: Callable[[float], None], drop: bool
+) -> list[dict[str, Any] | None]:
     """The totals of each variant, in order, and whether they are `complete`; the first that fails ends it.
+
+    Args:
+        drop: one that fails is None instead, unless all do.
 
     Raises:
         VariantError: one fails; the message names its options.
     """
-    if executor is None:
-        found = []
-        for done, each in enumerate(jobs, 1):
-            found.append(_totals(each))
-            progress(done / len(jobs))
-        return found
-    futures = [executor.submit(_totals, each) for each in jobs]
+    futures = [executor.submit(_totals, each) for each in jobs] if executor else []
+    outcomes = (future.result() for future in as_completed(futures)) if executor else map(_totals, jobs)
+    found = []
     try:
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            progress(done / len(jobs))
+        for outcome in outcomes:
+            if isinstance(outcome, VariantError) and not drop:
+                raise outcome
+            found.append(outcome)
+            progress(len(found) / len(jobs))
     finally:
         for future in futures:
             future.cancel()
-    return [future.result() for future in futures]
+    found = [future.result() for future in futures] if executor else found
+    failed = [outcome for outcome in found if isinstance(outcome, VariantError)]
+    if len(failed) == len(found):
+        raise failed[0]
+    return [None if isinstance(outcome, VariantError) else outcome for outcome in found]
 
 
-def _totals(each: Job) -> dict[str, Any]:
+def _totals(each: Job) -> dict[str, Any] | VariantError:
+    """The totals of a variant, or why there are none."""
     what, inputs, options = each
     try:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
         name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        raise VariantError(f"{name}{' with ' * bool(options)}{settings(options)}: {error}") from None
+        return VariantError(f"{name}{' with ' * bool(options)}{settings(options)}: {error}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
 
 

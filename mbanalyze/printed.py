@@ -40,13 +40,18 @@ def printed(
     return rows
 
 
-def columns_of(entry: Entry) -> dict[str, Any]:
-    """What a row of a frame says of a published variant."""
+OF_AN_IMAGE = ("published_macs", "latency_ms", "device")
+"""Of these, what is printed of one image."""
+
+
+def columns_of(entry: Entry, batch: int = 1) -> dict[str, Any]:
+    """What a row of a frame says of a published variant; of one image only where it counts one."""
     values = (
         *(entry.macs or None, entry.params or None, entry.top1, entry.latency_ms),
         *(entry.device or None, entry.label or None, entry.source),
     )
-    return dict(zip(PRINTED, values, strict=True))
+    columns = dict(zip(PRINTED, values, strict=True))
+    return columns if batch == 1 else columns | dict.fromkeys(OF_AN_IMAGE)
 
 
 def preferred(variant: str) -> list[str]:

@@ -9,13 +9,15 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 from torch import nn
 from witness import DATA
 
 from mbanalyze import archs, count
-from mbanalyze.ablation import ablate
+from mbanalyze.ablation import GridError, ablate
 from mbanalyze.archs.options import OptionError
 from mbanalyze.factories import VariantError
 from mbanalyze.published import Entry, entries
@@ -187,6 +189,14 @@ def test_bytes_and_bits() -> None:
     [
         ({"alpha": []}, "alpha has no values"),
         ({"alpha": [1, 0.5, 1.0]}, "alpha has 1.0 twice"),
+        ({"alpha": [{0.5}, {0.5}]}, "alpha has {0.5} twice"),
+        ({"alpha": [([1],), 1]}, "alpha must be a number above 0"),
+        ({"rho": [1, 0.0001]}, "rho 0.0001 of 224 px leaves none"),
+        (
+            {"alpha": range(1, 10_002), "resolution": range(1, 1001)},
+            "10,001,000 variants are more than 10,000,000",
+        ),
+        ({"failed": "ignore"}, "unknown way with failed variants 'ignore': choose one of raise, drop"),
         ({"rho": [1], "resolution": [224]}, "rho stands for a resolution: give one of them"),
         ({"rho": [1, 1.001]}, "rho 1 and 1.001 both make 224 px"),
         ({"rho": [0]}, "rho must be a number above 0, not 0"),
@@ -218,6 +228,42 @@ def test_a_variant_that_is_none_is_named() -> None:
     assert list(range(3)) == list(frame.index)
 
 
+def test_values_that_an_option_does_not_take_are_left_out() -> None:
+    """With `failed="drop"`, as choices that make no network are; if nothing is left, the reason is raised."""
+    frame = ablate("shufflenet_v2", alpha=[0.5, 0.6, 1, -1, "x"], resolution=[224, 0.5], failed="drop")
+
+    assert list(zip(frame["alpha"], frame["resolution"], strict=True)) == [(0.5, 224), (1.0, 224)]
+    with pytest.raises(OptionError, match=r"alpha must be one of .*, not 0\.6"):
+        ablate("shufflenet_v2", alpha=[0.6, 0.7], failed="drop")
+    with pytest.raises(VariantError, match=r"shufflenet_v1 with alpha=0\.31 .*do not divide"):
+        ablate("shufflenet_v1", alpha=[0.31, 0.32], failed="drop")
+    with pytest.raises(OptionError, match="no option 'beta'"):
+        ablate("shufflenet_v2", beta=[1], failed="drop")
+
+
+def test_numpy_values_are_numbers() -> None:
+    """Whatever the option."""
+    expected = ablate("mobilenet_v1", alpha=[0.5, 1], rho=[0.5, 1])
+
+    for kind in (np.float32, np.float64):
+        assert expected.equals(ablate("mobilenet_v1", alpha=[kind(0.5), kind(1)], rho=[kind(0.5), kind(1)]))
+        assert expected.equals(ablate("mobilenet_v1", alpha=np.array([0.5, 1], kind), rho=[kind(0.5), 1]))
+
+
+def test_a_batch_is_counted_and_said() -> None:
+    """Beside it stands what does not depend on it: accuracy and params, and no macs or latency of one image."""
+    one, eight = (
+        ablate("mobilenet_v2", batch=n, published="arXiv:1801.04381").to_dict("records")[0] for n in (1, 8)
+    )
+
+    assert (one["batch"], eight["batch"]) == (1, 8)
+    assert "batch" not in ablate("mobilenet_v2")
+    assert count("mobilenet_v2", batch=8).totals.macs == eight["macs"] == 8 * one["macs"]
+    assert (one["top1"], one["published_params"]) == (eight["top1"], eight["published_params"])
+    assert (one["published_macs"], one["latency_ms"]) == ("300 M", 75)
+    assert pd.isna([eight["published_macs"], eight["latency_ms"], eight["device"]]).all()
+
+
 def build(width: int = 8, widths: tuple[int, ...] = (), kernel: int = 3) -> nn.Module:
     """A factory in a test."""
     channels = [3, width, *widths]
@@ -238,6 +284,35 @@ def test_factories_are_traced() -> None:
     assert_counts(
         f"{NETS}:small", ablate(f"{NETS}:small", (1, 3, 8, 8), width=[4, 8]), (1, 3, 8, 8), options=("width",)
     )
+
+
+def test_a_factorys_variants_that_fail_are_left_out() -> None:
+    """With `failed="drop"`, unless all do; no source prints figures of one."""
+    grid: dict[str, Any] = {"width": [8, -1, 4], "failed": "drop"}
+
+    assert list(ablate(f"{NETS}:small", (1, 3, 8, 8), **grid)["width"]) == [8, 4]
+    with pytest.raises(VariantError, match="with width=-1"):
+        ablate(f"{NETS}:small", (1, 3, 8, 8), width=[-1, -2], failed="drop")
+    with pytest.raises(GridError, match="no source prints figures of a factory's networks"):
+        ablate(f"{NETS}:small", (1, 3, 8, 8), published="arXiv")
+
+
+def test_inputs_by_name_are_resized() -> None:
+    """As those by position are; what is no image stays as it is."""
+
+    class Named(nn.Module):
+        def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            return x * scale
+
+    inputs = {"x": (1, 3, 32, 32), "scale": (1,)}
+    frame = ablate(Named, kwargs=inputs, rho=[1, 0.5])
+
+    # a multiplication a value
+    assert list(zip(frame["resolution"], frame["flops"], strict=True)) == [
+        (32, 3 * 32 * 32),
+        (16, 3 * 16 * 16),
+    ]
+    assert frame.drop(columns="rho").equals(ablate(Named, kwargs=inputs, resolution=[32, 16]))
 
 
 def test_what_is_not_counted_is_not_zero() -> None:
@@ -297,3 +372,5 @@ def test_any_executor_traces(executor: Executor) -> None:
     assert [pytest.approx((i + 1) / 6) for i in range(6)] == shares
     with pytest.raises(VariantError, match="with width=-1"):
         ablate(what, (1, 3, 8, 8), width=[4, -1], executor=executor)
+    kept = ablate(what, (1, 3, 8, 8), width=[-2, 5], executor=executor, failed="drop")
+    assert list(kept["width"]) == [5]

@@ -82,7 +82,8 @@ def check(spec: Architecture) -> None:
         if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy number is as good as Python's
             value = value.item()
             object.__setattr__(spec, declared.name, value)
-        _check_value(declared, hints[declared.name], value)
+        if wrong := _wrong(declared, hints[declared.name], value):
+            raise OptionError(wrong)
 
 
 @functools.cache
@@ -99,7 +100,8 @@ _KINDS = {bool: "b", int: "i", float: "f"}
 """What NumPy calls these types; a value may be one of many variants."""
 
 
-def _check_value(declared: Field[Any], hint: Any, value: Any) -> None:
+def _wrong(declared: Field[Any], hint: Any, value: Any) -> str | None:
+    """What is wrong with a value of a field, if anything is."""
     kind = value.dtype.kind if hasattr(value, "dtype") else _KINDS.get(type(value))
     least, choices = declared.metadata["least"], _choices(declared, hint)
     if choices:
@@ -113,8 +115,7 @@ def _check_value(declared: Field[Any], hint: Any, value: Any) -> None:
     else:
         good = kind in ("i", "f") and 0 < value <= LARGEST  # which nan and inf are not
         wanted = f"a number above 0, at most {LARGEST}"
-    if not good:
-        raise OptionError(f"{declared.name} must be {wanted}, not {value!r}")
+    return None if good else f"{declared.name} must be {wanted}, not {value!r}"
 
 
 def is_numeric(arch: type[Architecture], name: str) -> bool:
@@ -123,17 +124,23 @@ def is_numeric(arch: type[Architecture], name: str) -> bool:
     return hint in (int, float) and not _choices(arch.__dataclass_fields__[name], hint)
 
 
-def checked(name: str, arch: type[Architecture], option: str, values: Sequence[Any]) -> list[Any]:
+def checked(
+    name: str, arch: type[Architecture], option: str, values: Sequence[Any], *, drop: bool = False
+) -> list[Any]:
     """`values` of an option of `arch`, which the user calls `name`: numbers of its type.
+
+    Args:
+        drop: leave out values that are none of its, unless all are.
 
     Raises:
         OptionError: there is no such option, or one of the values is none of its.
     """
-    declared = _known(name, arch, [option])[option]
-    hint = _hints(arch)[option]
-    for value in values:
-        _check_value(declared, hint, value)
-    return [float(value) if hint is float else value for value in values]
+    declared, hint = _known(name, arch, [option])[option], _hints(arch)[option]
+    wrong = [_wrong(declared, hint, value) for value in values]
+    kept = [value for value, problem in zip(values, wrong, strict=True) if problem is None]
+    if len(kept) < len(values) and not (drop and kept):
+        raise OptionError(next(filter(None, wrong)))
+    return [float(value) if hint is float else value for value in kept]
 
 
 def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
