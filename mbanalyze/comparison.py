@@ -260,9 +260,13 @@ def _inputs(report: Report) -> str:
 
 
 def _differing(reports: Sequence[Report]) -> set[str]:
-    """The options of which two reports have different values."""
-    names = {name for report in reports for name in report.options}
-    return {name for name in names if len({repr(r.options[name]) for r in reports if name in r.options}) > 1}
+    """The options of which two reports have different values, or of one model one has a value and one has none."""
+    found = set()
+    for name in {name for report in reports for name in report.options}:
+        models = {report.model for report in reports if name in report.options}
+        values = {repr(r.options[name]) if name in r.options else "" for r in reports if r.model in models}
+        found |= {name} if len(values) > 1 else set()
+    return found
 
 
 def _json_option(value: Any) -> Any:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from rich.console import Console
 from torch import nn
-from witness import Bessel, torchvision
+from witness import DATA, Bessel, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
@@ -321,11 +321,17 @@ def test_what_is_not_counted_is_unknown() -> None:
             ["mobilenet_v2 float32", "mobilenet_v2 int8"],
         ),
         ([("mobilenet_v2", {})] * 2, ["mobilenet_v2 (1)", "mobilenet_v2 (2)"]),
+        (
+            [(f"{DATA / 'nets.py'}:small", {}), (f"{DATA / 'nets.py'}:small", {"width": 16})],
+            [f"{DATA / 'nets.py'}:small", f"{DATA / 'nets.py'}:small width=16"],
+        ),
     ],
 )
 def test_labels_tell_reports_apart(given: list[tuple[str, dict[str, Any]]], expected: list[str]) -> None:
     """The options that differ, else the input, the method or the dtype, else a number."""
-    assert tuple(expected) == compare(*(count(name, **options) for name, options in given)).labels
+    inputs = [[IMAGE] if ":" in name else [] for name, _ in given]
+    reports = [count(name, *shape, **options) for (name, options), shape in zip(given, inputs, strict=True)]
+    assert tuple(expected) == compare(*reports).labels
 
 
 @pytest.mark.parametrize("n", [0, 1])
