@@ -86,17 +86,12 @@ def ablate(
     if (variants := math.prod(map(len, axes.values()))) > MOST:
         raise GridError(f"{variants:,} variants are more than {MOST:,}: give fewer values at a time")
     known = _known(what)
-    if known is None and published:
-        raise GridError("no source prints figures of a factory's networks: they are of known architectures")
     if known is None:
+        if published:
+            raise GridError("no source prints figures of a factory's networks, only of known architectures")
         settings = {"dtype": dtype} if dtype else {}
-        frame = _traced(
-            what,
-            inputs,
-            axes,
-            settings,
-            partial(factories.totals, executor=executor, progress=progress, drop=drop),
-        )
+        traces = partial(factories.totals, executor=executor, progress=progress, drop=drop)
+        frame = _traced(what, inputs, axes, settings, traces)
     elif inputs:
         raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
     else:

@@ -96,14 +96,24 @@ def save(drawn: Axes | Figure, path: Path) -> None:
         PlotError: the suffix is none of these.
         OutputError: the file cannot be written.
     """
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise PlotError(f"cannot save a picture as {path.name!r}: choose one of {', '.join(FORMATS)}")
+    suffix = check_format(path)
     require_writable(path)
     content = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
         _figure(drawn).savefig(content, format=suffix[1:], **FORMATS[suffix])
     write(path, content.getvalue())
+
+
+def check_format(path: Path) -> str:
+    """The suffix of `path`.
+
+    Raises:
+        PlotError: no picture is saved as such a file.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise PlotError(f"cannot save a picture as {path.name!r}: choose one of {', '.join(FORMATS)}")
+    return suffix
 
 
 def _figure(drawn: Axes | Figure) -> Figure:

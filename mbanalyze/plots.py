@@ -19,7 +19,7 @@ from matplotlib.colors import Normalize
 
 from mbanalyze import drawing
 from mbanalyze.cost import PRODUCTS, Cost
-from mbanalyze.drawing import COLUMN, PAGE, PlotError, save
+from mbanalyze.drawing import COLUMN, PAGE, PlotError, check_format, save
 from mbanalyze.elementwise import ELEMENTWISE
 from mbanalyze.guidelines import Convolution, guidelines
 from mbanalyze.report import Report
@@ -29,6 +29,7 @@ __all__ = [
     "PAGE",
     "PlotError",
     "bound",
+    "check_format",
     "convolutions_frame",
     "intensity",
     "pareto",
@@ -37,7 +38,22 @@ __all__ = [
     "scaling",
     "shares",
     "tradeoff",
+    "variants",
 ]
+
+
+def variants(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What a frame of `ablate` has to show: `tradeoff` where accuracy is published, else `scaling`.
+
+    Raises:
+        PlotError: there is neither an accuracy nor a second alpha or resolution.
+    """
+    if "top1" in frame and frame["top1"].notna().any():
+        return tradeoff(frame, ax)
+    for against in ("alpha", "rho", "resolution"):
+        if against in frame and len(set(frame[against])) > 1:
+            return scaling(frame, ax, against=against)
+    raise PlotError("a picture needs published accuracy, or several alphas or resolutions")
 
 
 def tradeoff(
@@ -45,35 +61,43 @@ def tradeoff(
 ) -> Axes:
     """Accuracy against cost, as the MobileNet papers draw their ablations: Howard et al., 2017, figures 4 and 5.
 
-    Colour is `alpha` and the marker `resolution`, where the frame has such columns; the other way round where
-    only the resolutions are more than there are markers. Where both are, all markers are the same. Rows without
-    one of these, a cost or an accuracy are left out.
+    Colour is the first option that varies, and the marker all others, or the same: `alpha`, `resolution`, and
+    then those columns before the first count; the other way round where only the markers would be too few. Where
+    they are too few for either, all are the same. Rows without an alpha, a resolution, a cost or an accuracy above 0 are
+    left out.
 
     Raises:
         PlotError: no row has them all, or a column is missing.
     """
     most = len(drawing.MARKERS)
     rows = _known(frame, cost, accuracy, *(name for name in ("alpha", "resolution") if name in frame))
-    hue, form = _option(rows, "alpha"), _option(rows, "resolution")
-    if hue.nunique() <= most < form.nunique():
-        hue, form = form, hue
-    form = form if form.nunique() <= most else 0 * form
-    markers = dict(zip(sorted(form.unique()), drawing.MARKERS, strict=False))
+    varying = _varying(rows)
+    hue, hues = _levels(rows, varying[:1])
+    form, forms = _levels(rows, varying[1:]) if varying[1:] else (hue, hues)
+    if len(hues) <= most < len(forms):
+        (hue, hues), (form, forms) = (form, forms), (hue, hues)
+    if len(forms) > most:
+        form, forms = _levels(rows, [])
+    markers = dict(zip(forms, drawing.MARKERS, strict=False))
     norm = Normalize(hue.min(), hue.max())
     ax = drawing.axes(ax)
-    for value, marker in markers.items():
-        some = rows[form == value]
+    for level, marker in markers.items():
+        some = rows[form == level]
         ax.scatter(
             some[cost], some[accuracy], 26, hue[some.index], marker=marker, norm=norm, cmap=drawing.SHADES,
-            linewidths=0.4, edgecolors="black", gid=f"{form.name}-{value:g}",
+            linewidths=0.4, edgecolors="black", gid=f"{form.name}-{forms[level]}",
         )  # fmt: skip
     ax.set_xscale("log")
     drawing.finish(ax, drawing.label(cost), drawing.label(accuracy))
-    hues = [
-        drawing.key(f"{v:g}", color=drawing.SHADES(norm(v)), marker="o") for v in sorted(hue.unique()) if v
+    colors = [
+        drawing.key(text, color=drawing.SHADES(norm(v)), marker="o") for v, text in hues.items() if text
     ]
-    forms = [drawing.key(f"{v:g}", color="0.5", marker=marker) for v, marker in markers.items() if v]
-    drawing.legend_right(ax, {str(hue.name): hues, str(form.name): forms})
+    shapes = [
+        drawing.key(text, color=drawing.SHADES(norm(v)) if form is hue else "0.5", marker=markers[v])
+        for v, text in forms.items()
+        if text
+    ]
+    drawing.legend_right(ax, {str(hue.name): colors, str(form.name): shapes})
     drawing.ticks(ax, "x", rows[cost])
     return ax
 
@@ -121,9 +145,12 @@ def pareto(
 ) -> Axes:
     """Networks by cost and objective, the Pareto front among them filled, joined by a line and labelled.
 
-    On the front are those of which no other costs as little and has as much of the objective. Labels are the
-    column `model` with `alpha` and `resolution`; where there is no room for all of them, these alone, as far as
-    there is. Rows without a cost or an objective are left out.
+    On the front are those of which no other costs as little and has as much of the objective; the line joins
+    them. Where the frame has a column `front`, because more than one cost matters, what it says is filled too.
+    Labels are the column `model` with `alpha` and `resolution`, and with `options` where only these tell it from
+    another; where there is no room for all of them, without the model, as far as there is. Of more models than
+    there are colours, those without a point on the front are grey. Rows without a cost and an objective above 0
+    are left out.
 
     Args:
         cost: by default macs, or params where the objective is macs.
@@ -136,12 +163,17 @@ def pareto(
         raise PlotError(f"cost and objective are both {cost}: choose two")
     _require(frame, "model")
     rows = _known(frame, cost, objective)
-    styles = drawing.styles(rows["model"].unique())
     ordered = rows.sort_values([cost, objective], ascending=[True, False])
-    front = ordered[ordered[objective] > ordered[objective].cummax().shift(fill_value=-inf)]
-    on = rows.index.isin(front.index)
+    edge = ordered[ordered[objective] > ordered[objective].cummax().shift(fill_value=-inf)]
+    on = rows.index.isin(edge.index)
+    if "front" in rows:
+        on |= rows["front"].astype(bool).to_numpy()
+    models, leading = rows["model"].unique(), rows["model"][on].unique()
+    named = models if len(models) <= len(drawing.COLORS) else leading
+    others = [model for model in models if model not in named]
+    styles = dict.fromkeys(others, ("0.75", "o")) | drawing.styles(named)
     ax = drawing.axes(ax)
-    (line,) = ax.plot(front[cost], front[objective], color="0.3", linewidth=1, zorder=1, gid="front")
+    (line,) = ax.plot(edge[cost], edge[objective], color="0.3", linewidth=1, zorder=1, gid="front")
     for model, (color, marker) in styles.items():
         for some, face, part in ((rows[~on], "white", "behind"), (rows[on], color, "front")):
             mine = some[some["model"] == model]
@@ -153,16 +185,19 @@ def pareto(
     ax.set_yscale("log" if objective in Cost().as_dict() else "linear")
     ax.margins(y=0.12)
     drawing.finish(ax, drawing.label(cost), drawing.label(objective))
-    keys = [drawing.key(str(model), color=color, marker=marker) for model, (color, marker) in styles.items()]
-    drawing.legend_above(ax, [*keys, drawing.key("Pareto front", color="0.3", linestyle="-", linewidth=1)])
+    keys = [drawing.key(str(model), color=styles[model][0], marker=styles[model][1]) for model in named]
+    grey = [drawing.key("other", color="0.75", marker="o", markerfacecolor="white")] if others else []
+    joining = drawing.key("Pareto front", color="0.3", linestyle="-", linewidth=1)
+    drawing.legend_above(ax, [*keys, *grey, joining])
     drawing.ticks(ax, "x", rows[cost])
     drawing.ticks(ax, "y", rows[objective])
-    crowded = front[::-1]  # where the front is flat, so that labels there choose first
-    options = _options(crowded)
+    # labels of the line choose first, of those where it is flat, and then what is off it
+    order = [*edge.index[::-1], *rows[on].drop(edge.index).sort_values(cost, ascending=False).index]
+    crowded, options = rows.loc[order], _options(rows)[order]
     names = [f"{model} {option}".strip() for model, option in zip(crowded["model"], options, strict=True)]
     there, points, joined = crowded[[cost, objective]], rows[[cost, objective]], [line.get_path()]
     if not drawing.place(ax, there, names, drawing.AROUND, points, joined, every=True):
-        drawing.place(ax, there, options, drawing.AROUND, points, joined)
+        drawing.place(ax, there, list(options), drawing.AROUND, points, joined)
     return ax
 
 
@@ -324,9 +359,13 @@ def _numbers(frame: pd.DataFrame, column: str) -> pd.Series[float]:
 
 
 def _known(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """The rows that have numbers in all `columns`, as floats; indexed by their place in `frame`."""
-    numbers = {column: _numbers(frame, column) for column in columns}
-    rows = frame.reset_index(drop=True).assign(**numbers).dropna(subset=list(columns))
+    """The rows that have numbers in all `columns` which a logarithm has a place for, as floats.
+
+    Indexed by their place in `frame`.
+    """
+    numbers = pd.DataFrame({column: _numbers(frame, column) for column in columns})
+    placed = ((numbers > 0) & (numbers < inf)).all(axis="columns")
+    rows = frame.reset_index(drop=True).assign(**numbers)[placed]
     if rows.empty:
         raise PlotError(f"no row of the frame has {' and '.join(columns)}")
     return rows
@@ -357,26 +396,55 @@ def _operators(frame: pd.DataFrame) -> pd.Series[str]:
     )
 
 
-def _option(rows: pd.DataFrame, name: str) -> pd.Series[float]:
-    """A column; zeros where there is none."""
-    return rows[name] if name in rows else pd.Series(0.0, rows.index, name=name)
+def _varying(rows: pd.DataFrame) -> list[str]:
+    """The options that rows differ in: alpha, resolution, and the columns before the first count."""
+    names = dict.fromkeys(["alpha", "resolution", *_before_counts(rows)])
+    known = [name for name in names if name in rows and (name != "rho" or "resolution" not in rows)]
+    return [name for name in known if len(set(map(repr, rows[name]))) > 1]
+
+
+def _before_counts(rows: pd.DataFrame) -> list[str]:
+    """The columns before the first count, which are options."""
+    return [str(name) for name in takewhile(lambda name: name not in drawing.NAMES, rows)]
+
+
+def _levels(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Series[float], dict[float, str]]:
+    """A number for each row by its options `names`, and what each number stands for: "" without options."""
+    title = ", ".join(names)
+    if len(names) == 1 and rows[title].dtype.kind in "iuf":
+        values = rows[title].astype(float)
+        return values, {value: f"{value:g}" for value in sorted(values.unique())}
+    texts = [
+        ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in row)
+        for row in rows[[*names]].itertuples(index=False)
+    ]
+    codes, known = pd.factorize(pd.Series(texts, dtype=object))
+    return pd.Series(codes, rows.index, float, title), dict(enumerate(known))
 
 
 def _differing(rows: pd.DataFrame, against: str) -> pd.DataFrame:
     """The rows that have the options of the largest, which is the last, but for `against`."""
     rows = rows.sort_values([against, "macs"])
     same = {"rho", "resolution"} if against in ("rho", "resolution") else {against}
-    others = [name for name in takewhile(lambda name: name not in drawing.NAMES, rows) if name not in same]
+    others = [name for name in _before_counts(rows) if name not in same]
     options = rows[others].map(repr)
     rows = rows[(options == options.iloc[-1]).all(axis="columns")]
     if rows[against].nunique() < 2:
-        beside = f", but for the same {', '.join(map(str, others))}" if others else ""
+        beside = f", but for the same {', '.join(others)}" if others else ""
         raise PlotError(f"no two rows of the frame differ in {against}{beside}")
     return rows
 
 
-def _options(rows: pd.DataFrame) -> list[str]:
-    """Alpha and resolution of each row, as far as it has them: `0.5/160`."""
+def _options(rows: pd.DataFrame) -> pd.Series[str]:
+    """Alpha and resolution of each row, as far as it has them: `0.5/160`; with `options` where others have the same."""
     columns = [column for column in ("alpha", "resolution") if column in rows]
     records = rows[columns].to_dict("records") if columns else [{}] * len(rows)
-    return ["/".join(f"{v:g}" for v in record.values() if pd.notna(v)) for record in records]
+    texts = pd.Series(
+        ["/".join(f"{v:g}" for v in record.values() if pd.notna(v)) for record in records],
+        rows.index,
+        dtype=object,
+    )
+    if "options" not in rows:
+        return texts
+    same = pd.DataFrame({"model": rows["model"], "text": texts}).duplicated(keep=False)
+    return texts.mask(same, (texts + " " + rows["options"]).str.strip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -78,6 +79,23 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         (["mobilenet_v2", "--alpha", "1,0.3", "--output", "/no/such/place"], "cannot write /no/such/place"),
         (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1 with alpha=0.31 resolution=224: "),
         (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is about the command"),
+        (["mobilenet_v2", "--batch", "2", "--set", "batch=3"], "batch is given twice"),
+        ([f"{NETS}:small", "--input", "x=1,3,8,8", "--input", "x=1,3,4,4"], "input x is given twice"),
+        ([f"{NETS}:small", "--set", "width=[4],[4]", "--input", "1,3,8,8"], "width has [4] twice"),
+        (
+            [f"{NETS}:small", "--input", "1,3,8,8", "--source", "arXiv"],
+            "no source prints figures of a factory",
+        ),
+        (
+            ["mobilenet_v2", "--workers", "2"],
+            "--workers trace a factory's variants: mobilenet_v2 is counted in",
+        ),
+        (["mobilenet_v2", "--plot", "-"], "cannot save a picture as '-'"),
+        (["mobilenet_v2", "--output", "x.svg", "--plot", "./x.svg"], "--output and --plot are both x.svg"),
+        (
+            ["mobilenet_v2", "--alpha", "0.00001:1:0.00001", "--resolution", "1:100000:1", "--format", "csv"],
+            "10,000,000,000 variants are more than 10,000,000",
+        ),
     ],
 )
 def test_bad_grids_get_one_line(arguments: list[str], problem: str, run: Run) -> None:
@@ -99,7 +117,16 @@ def test_nothing_is_written_when_something_is_wrong(tmp_path: Path, run: Run) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_a_million_variants_go_into_a_file(tmp_path: Path, run: Run) -> None:
+def test_what_makes_no_network_can_be_skipped(run: Run) -> None:
+    """Values that an option does not take, and variants of a factory that fail."""
+    ran = run("ablate", "shufflenet_v2", "--alpha", "1:2:0.1", "--skip-invalid", "--format", "json")
+    assert [row["alpha"] for row in json.loads(ran.out)] == [1, 1.5, 2]
+    options = ("--set", "width=4,-1,8", "--input", "1,3,8,8", "--workers", "1", "--format", "json")
+    ran = run("ablate", f"{NETS}:small", *options, "--skip-invalid")
+    assert [row["width"] for row in json.loads(ran.out)] == [4, 8]
+
+
+def test_many_variants_go_into_a_file(tmp_path: Path, run: Run) -> None:
     """What is too much to read is not too much for a file."""
     file = tmp_path / "grid.csv"
     arguments = (
@@ -150,17 +177,69 @@ def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, ru
     """Beside the table: against accuracy where some is published, else the laws; of a search the front."""
     file = tmp_path / f"plot.{suffix}"
 
-    assert run(*arguments, "--plot", str(file)).code == 0
-    assert file.stat().st_size > 5_000
+    ran = run(*arguments, "--plot", str(file))
+    assert (ran.code, ran.err) == (0, "")
+    assert SIGNATURES[suffix] == file.read_bytes()[: len(SIGNATURES[suffix])]
     assert [file] == list(tmp_path.iterdir())
 
 
-def test_one_variant_without_accuracy_makes_no_plot(tmp_path: Path, run: Run) -> None:
-    """And the message says what one needs."""
-    ran = run("ablate", "mnasnet", "--plot", str(tmp_path / "plot.svg"))
+SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
-    assert ran.code == 2
-    assert "nothing to draw: --plot needs published accuracy, or several alphas or resolutions" in ran.err
+
+def test_a_plot_shows_the_rows_of_the_table(tmp_path: Path, run: Run) -> None:
+    """A point a row, and for a search those on the front filled: of the limited cost."""
+    file = tmp_path / "plot.svg"
+    run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--resolution", "224,160", "--plot", str(file))
+    assert [points(file, f"resolution-{side}") for side in (224, 160)] == [2, 2]
+
+    ran = run("search", "mobilenet", "--max-params", "3M", "--plot", str(file), "--format", "json")
+    known = [row for row in json.loads(ran.out)["variants"] if row["top1"] is not None]
+    rows = [row for row in known if row["model"] == "mobilenet_v2"]
+    on = sum(row["front"] for row in rows)
+    assert [on, len(rows) - on] == [points(file, f"mobilenet_v2-{part}") for part in ("front", "behind")]
+    assert "multiply-accumulates" not in drawn(file)
+    assert "params" in drawn(file)
+
+
+def drawn(file: Path) -> str:
+    """What an SVG has written, which its comments repeat."""
+    return " ".join(re.findall("<!-- (.*?) -->", file.read_text()))
+
+
+def points(file: Path, gid: str) -> int:
+    """How many markers a group of an SVG has."""
+    group = file.read_text().split(f'<g id="{gid}">')[1]
+    marks = group.split('<g id="')[0]
+    return marks.count("<use ") or marks.count("<path ")  # few markers are drawn one by one
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "answer", "reason"),
+    [
+        (["ablate", "mnasnet"], 0, "4.383 M", "a picture needs published accuracy, or several alphas"),
+        (["search", "all", "--max-macs", "1k"], 1, "nothing fits under 1 k", "no row of the frame has"),
+    ],
+)
+def test_the_answer_is_given_where_nothing_can_be_drawn(
+    arguments: list[str], code: int, answer: str, reason: str, tmp_path: Path, run: Run
+) -> None:
+    """And one line on stderr says why there is no picture."""
+    ran = run(*arguments, "--plot", str(tmp_path / "plot.svg"))
+
+    assert ran.code == code
+    assert answer in ran.out
+    assert ran.err.startswith(f"mbanalyze: nothing is drawn: {reason}")
+    assert ran.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_without_accuracy_is_drawn_by_its_stand_in(tmp_path: Path, run: Run) -> None:
+    """Macs against params."""
+    file = tmp_path / "plot.svg"
+    ran = run("search", "mobilenet_v2", "--alpha", "0.33", "--max-macs", "300M", "--plot", str(file))
+
+    assert (ran.code, ran.err) == (0, "")
+    assert points(file, "mobilenet_v2-front") == 1
 
 
 def test_compare_is_what_the_library_says(run: Run) -> None:
@@ -254,6 +333,12 @@ def test_a_terminal_is_spared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None
 
     assert ran.code == 2
     assert "1,001 variants are too many to read" in ran.err
+    ran = run(
+        "search", "mobilenet_v2", "--alpha", "0.001:1.001:0.001", "--resolution", "224", "--format", "csv"
+    )
+    assert ran.code == 2
+    assert "1,001 variants are too many to read" in ran.err
+    assert ran.out == ""
 
 
 def test_no_torch_is_loaded() -> None:

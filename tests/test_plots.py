@@ -137,6 +137,14 @@ PICTURES: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
     "pareto": (plots.pareto, networks),
     "pareto of what search finds": (plots.pareto, found),
     "pareto of macs": (functools.partial(plots.pareto, objective="macs"), lambda: found("macs")),
+    "pareto of two costs": (
+        plots.pareto,
+        lambda: search("mobilenet", max_macs=150_000_000, max_params=3_000_000).frame.query("fits"),
+    ),
+    "tradeoff of groups": (
+        plots.tradeoff,
+        lambda: ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2, 3]).assign(top1=range(60, 66)),
+    ),
     "pareto of params": (functools.partial(plots.pareto, objective="params"), lambda: found("params")),
     "profile": (plots.profile, lambda: network().frame()),
     "profile of MobileNet V3": (plots.profile, lambda: network("mobilenet_v3_large").frame()),
@@ -353,14 +361,93 @@ def test_the_front_is_that_of_what_is_drawn(objective: str, cost: str) -> None:
 
 
 def test_pareto_of_every_network() -> None:
-    """Sixteen architectures are more than there are markers: each has a pair of colour and marker of its own."""
-    ax = plots.pareto(search("all", objective="macs").frame, objective="macs")
+    """Of sixteen architectures, those on the front have a colour and a marker each, and the others are grey."""
+    frame = search("all", objective="macs").frame
+    ax = plots.pareto(frame, objective="macs")
+    leading = set(frame["model"][frame["front"]])
     legend = ax.get_legend()
     assert legend is not None
-    keys = [key for key in legend.legend_handles if key is not None and key.get_label() in ARCHS]
-    looks = {(key.get_color(), key.get_marker()) for key in keys}  # type: ignore[attr-defined]
+    keys = {str(key.get_label()): key for key in legend.legend_handles if key is not None}
+    looks = {(keys[name].get_color(), keys[name].get_marker()) for name in leading}  # type: ignore[attr-defined]
 
-    assert len(ARCHS) == len(keys) == len(looks) == 16
+    assert {*leading, "other", "Pareto front"} == set(keys)
+    assert len(leading) == len(looks) < len(ARCHS) == 16
+    assert sum(map(len, scattered(ax).values())) == len(frame)
+
+
+def test_pareto_fills_what_the_frame_says_is_on_the_front() -> None:
+    """A search weighs more than one cost: its front is filled and named, and the line joins that of what is drawn."""
+    frame = search("mobilenet", max_macs=150_000_000, max_params=3_000_000).frame
+    rows = frame[frame["fits"]].dropna(subset="top1")
+    for cost in ("macs", "params"):
+        ax = plots.pareto(rows, cost=cost)
+        filled = [point for gid, some in scattered(ax).items() if gid.endswith("-front") for point in some]
+
+        assert sorted(pairs(rows[rows["front"]], cost, "top1")) == sorted(filled)
+        assert set(plotted(ax)["front"]) < set(filled)
+
+
+def test_pareto_names_options_that_alone_tell() -> None:
+    """Only where another of the model has the same alpha and resolution."""
+    same = {"model": "a", "alpha": 1.0, "resolution": 96}
+    rows = [
+        same | {"options": "groups=1", "macs": 10, "top1": 60.0},
+        same | {"options": "groups=2", "macs": 20, "top1": 70.0},
+        same | {"options": "groups=1", "resolution": 128, "macs": 30, "top1": 80.0},
+    ]
+    ax = plots.pareto(pd.DataFrame(rows))
+
+    assert {"a 1/96 groups=1", "a 1/96 groups=2", "a 1/128"} == {note.get_text() for note in ax.texts}
+
+
+def test_tradeoff_tells_every_option() -> None:
+    """Groups have colours where nothing else varies, markers beside alpha; what varies further goes with them."""
+    frame = ablate("shufflenet_v1", groups=[1, 2, 3]).assign(top1=[65.0, 66, 67])
+    ax = plots.tradeoff(frame)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["groups", "1", "2", "3"]
+    assert {1.0, 2.0, 3.0} == {value for points in ax.collections for value in points.get_array()}  # type: ignore[union-attr]
+
+    both = ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2]).assign(top1=range(60, 64))
+    assert {"groups-1", "groups-2"} == set(scattered(plots.tradeoff(both)))
+    every = ablate("shufflenet_v1", alpha=[1, 2], resolution=[96, 224], groups=[1, 2]).assign(
+        top1=range(60, 68)
+    )
+    forms = {f"resolution, groups-{r}, {g}" for r in (96, 224) for g in (1, 2)}
+    assert forms == set(scattered(plots.tradeoff(every)))
+    words = ablate("mobilenet_v3_small", width_rule=["paper", "torchvision"], alpha=0.5).assign(top1=[1, 2])
+    legend = plots.tradeoff(words).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["width_rule", "paper", "torchvision"]
+
+
+@pytest.mark.parametrize("none", [0.0, -5.0, float("inf"), float("nan")])
+def test_what_a_logarithm_has_no_place_for_is_left_out(none: float) -> None:
+    """A row without a finite cost above 0 is no point; if no row has one, the message says so."""
+    rows = {
+        "model": "a",
+        "alpha": [1, 2, 3],
+        "macs": [none, 10.0, 20.0],
+        "params": [1.0, 2, 3],
+        "top1": [50, 60, 70],
+    }
+    frame = pd.DataFrame(rows)
+
+    assert sorted(itertools.chain(*scattered(plots.tradeoff(frame)).values())) == [(10, 60), (20, 70)]
+    assert plotted(plots.pareto(frame))["front"] == [(10, 60), (20, 70)]
+    assert len(plotted(plots.scaling(frame))["macs"]) == 2
+    with pytest.raises(PlotError, match="no row of the frame has macs and top1"):
+        plots.tradeoff(frame.assign(macs=none))
+
+
+def test_variants_show_what_they_can() -> None:
+    """Accuracy where some is published, else the law of what varies."""
+    assert plots.variants(ablation()).get_ylabel() == "top-1 accuracy (%)"
+    assert plots.variants(ablate("resnet50", resolution=[96, 128])).get_xlabel() == "resolution"
+    assert plots.variants(ablate("mnasnet", alpha=[0.6, 1])).get_xlabel() == "alpha"
+    with pytest.raises(PlotError, match="several alphas or resolutions"):
+        plots.variants(ablate("mnasnet"))
 
 
 def test_pareto_leaves_out_what_has_no_objective() -> None:
@@ -572,7 +659,7 @@ def test_axes_given_are_drawn_on(name: str) -> None:
             "no two rows of the frame differ in alpha, but for the same width",
         ),
         (plots.pareto, pd.DataFrame({"macs": [1.0], "top1": [1]}), "no column 'model'"),
-        (plots.pareto, pd.DataFrame({"macs": 1.0, "top1": 70.6, "model": range(21)}), "21 are too many to tell"),
+        (plots.pareto, pd.DataFrame({"macs": range(1, 22), "top1": range(1, 22), "model": range(21)}), "21 are too many to tell"),
         (functools.partial(plots.pareto, cost="top1"), pd.DataFrame(), "cost and objective are both top1"),
         (plots.profile, pd.DataFrame({"path": ["a"], "macs": [0]}), "no operator of the frame has multiply-acc"),
         (plots.shares, pd.DataFrame({"kind": ["a"], "variant": [None], "macs": [0]}), "no operator of the frame"),

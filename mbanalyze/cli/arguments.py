@@ -78,14 +78,27 @@ def described(
         if name in options:
             raise OptionError(f"{name} is given twice")
         options[name] = value
-    parsed = list(map(parsing.parse_input, inputs or []))
-    names = [name for name, _ in parsed if name is not None]
-    if len(set(names)) < len(names):
-        raise OptionError("an input is given twice")
-    shapes = [shape for name, shape in parsed if name is None]
-    if len(shapes) < len(parsed):
-        options["kwargs"] = {name: shape for name, shape in parsed if name is not None}
-    return sources.subject(model, *shapes, **options)
+    shapes, named = shapes_of(inputs)
+    return sources.subject(model, *shapes, **options, **({"kwargs": named} if named else {}))
+
+
+def shapes_of(inputs: list[str] | None) -> tuple[list[Any], dict[str, Any]]:
+    """What the forward takes by position, and by name.
+
+    Raises:
+        InputError: one is malformed.
+        OptionError: a name is given twice.
+    """
+    shapes: list[Any] = []
+    named: dict[str, Any] = {}
+    for name, shape in map(parsing.parse_input, inputs or []):
+        if name is None:
+            shapes.append(shape)
+        elif name in named:
+            raise OptionError(f"input {name} is given twice")
+        else:
+            named[name] = shape
+    return shapes, named
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import multiprocessing
 import os
@@ -21,23 +22,14 @@ from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Batch, Input, Model, Output, working
-from mbanalyze.output import emit, require_writable
+from mbanalyze.output import OutputError, emit, require_writable
 from mbanalyze.render.records import dump
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TAKEN = frozenset(
-    {
-        *("dtype", "bits", "published", "failed", "executor", "progress"),
-        *(
-            "family",
-            "objective",
-            *(f"max_{quantity}" for quantity in ("macs", "params", "memory_access", "activations")),
-        ),
-    }
-)
-"""What `ablate` and `search` take besides options of networks."""
+    from mbanalyze.budget import Search
+
 READABLE = 1_000
 """So many rows are shown on a terminal at most."""
 
@@ -70,24 +62,25 @@ Rhos = Annotated[
 
 
 def _grid(
-    alpha: str | None, resolution: str | None, rho: str | None, settings: list[str] | None
+    function: Callable[..., Any], settings: list[str] | None, **given: str | int | None
 ) -> dict[str, list[Any]]:
-    """The values of each option that was given."""
-    if rho is not None and resolution is not None:
+    """The values of each option that was given, which are for `function`."""
+    if given["rho"] is not None and given["resolution"] is not None:
         raise OptionError("--rho and --resolution both say how large the input is: give one of them")
-    pairs = [("alpha", alpha), ("resolution", resolution), ("rho", rho)]
+    pairs = [(name, str(values)) for name, values in given.items() if values is not None]
     for text in settings or []:
         name, equals, values = text.partition("=")
         if not equals or not name.strip():
             raise OptionError(f"malformed option {text!r}: give key=values")
         pairs.append((name.strip(), values))
-    given = [(name, values) for name, values in pairs if values is not None]
-    for i, (name, _) in enumerate(given):
-        if name in dict(given[:i]):
+    own = inspect.signature(function).parameters.values()
+    taken = {each.name for each in own if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)}
+    for i, (name, _) in enumerate(pairs):
+        if name in dict(pairs[:i]):
             raise OptionError(f"{name} is given twice")
-        if name in TAKEN:
+        if name in taken:
             raise OptionError(f"--set {name} is about the command, not the network: see --help")
-    return {name: parsing.parse_axis(values) for name, values in given}
+    return {name: parsing.parse_axis(values) for name, values in pairs}
 
 
 def ablate(
@@ -146,18 +139,18 @@ def ablate(
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
     mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    grid = _grid(alpha, resolution, rho, set_)
-    if batch is not None:
-        grid["batch"] = [batch]
-    variants = math.prod(map(len, grid.values()))
-    _check_readable(variants, format, output)
-    for file in (output, plot):
-        require_writable(file)
-    inputs = _inputs(grid, input_)
     from mbanalyze import ablation
     from mbanalyze.render import ablation as rendered
 
+    grid = _grid(ablation.ablate, set_, alpha=alpha, resolution=resolution, rho=rho, batch=batch)
+    variants = math.prod(map(len, grid.values()))
     known = model in (*ARCHS, *ALIASES)
+    if known and workers is not None:
+        raise OptionError(f"--workers trace a factory's variants: {model} is counted in closed form")
+    _check_readable(variants, format, output)
+    _check_files(output, plot)
+    inputs, named = arguments.shapes_of(input_)
+    grid |= {"kwargs": [named]} if named else {}
     with working(False), _tracing(0 if known else variants, workers) as (executor, progress):
         frame = ablation.ablate(
             model,
@@ -170,12 +163,12 @@ def ablate(
             progress=progress,
             **grid,
         )
-    if plot is not None:
-        _draw(frame, plot)
     if format == "table":
         emit(rendered.table(frame, Console().width), output)
     else:
         emit(rendered.FORMATS[format](frame), output)
+    if plot is not None:
+        _draw(plot, frame)
 
 
 def _check_readable(variants: int, format: str, output: Path | None) -> None:
@@ -189,13 +182,17 @@ def _check_readable(variants: int, format: str, output: Path | None) -> None:
         )
 
 
-def _inputs(grid: dict[str, list[Any]], given: list[str] | None) -> list[Any]:
-    """Inputs by position; those by name become part of the grid, as its one value."""
-    parsed = list(map(parsing.parse_input, given or []))
-    named = {name: shape for name, shape in parsed if name is not None}
-    if named:
-        grid["kwargs"] = [named]
-    return [shape for name, shape in parsed if name is None]
+def _check_files(output: Path | None, plot: Path | None) -> None:
+    """Raise before long work whose result could not be written."""
+    for file in (output, plot):
+        require_writable(file)
+    if plot is None:
+        return
+    from mbanalyze import plots
+
+    plots.check_format(plot)
+    if output is not None and output.resolve() == plot.resolve():
+        raise OutputError(f"--output and --plot are both {plot}: give two files")
 
 
 @contextlib.contextmanager
@@ -218,19 +215,18 @@ def _keep_stdout() -> None:
     sys.stdout = sys.stderr
 
 
-def _draw(frame: pd.DataFrame, file: Path) -> None:
-    """The plot that the variants allow."""
+def _draw(file: Path, frame: pd.DataFrame, found: Search | None = None) -> None:
+    """The plot that variants allow, or the front of what was found; why there is none, on stderr."""
     from mbanalyze import plots
 
-    if "top1" in frame and frame["top1"].notna().any():
-        plots.save(plots.tradeoff(frame), file)
-        return
-    varied = [name for name in ("alpha", "rho", "resolution") if name in frame and len(set(frame[name])) > 1]
-    if not varied:
-        raise OptionError(
-            "nothing to draw: --plot needs published accuracy, or several alphas or resolutions"
-        )
-    plots.save(plots.scaling(frame, against=varied[0]), file)
+    try:
+        if found is None:
+            ax = plots.variants(frame)
+        else:
+            ax = plots.pareto(frame, cost=found.costs[0], objective=found.ranked_by)
+        plots.save(ax, file)
+    except plots.PlotError as error:
+        print(f"mbanalyze: nothing is drawn: {error}", file=sys.stderr)
 
 
 def compare(
@@ -336,6 +332,9 @@ def search(
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
+    from mbanalyze import budget
+    from mbanalyze.render import budget as rendered
+
     limits = {
         "max_macs": max_macs,
         "max_params": max_params,
@@ -345,22 +344,18 @@ def search(
     counts: dict[str, Any] = {
         name: parsing.parse_count(text) for name, text in limits.items() if text is not None
     }
-    grid = _grid(alpha, resolution, rho, set_)
-    for file in (output, plot):
-        require_writable(file)
-    from mbanalyze import budget
-    from mbanalyze.render import budget as rendered
-
+    grid = _grid(budget.search, set_, alpha=alpha, resolution=resolution, rho=rho)
+    _check_files(output, plot)
     with working(True):
         found = budget.search(family, **{**grid, **counts}, objective=objective)
-    if plot is not None:
-        from mbanalyze import plots
-
-        plots.save(plots.pareto(found.frame[found.frame["fits"]], objective=objective), plot)
+    fitting = found.frame[found.frame["fits"]]
+    _check_readable(len(found.front if format in ("table", "markdown") else fitting), format, output)
     if format == "table":
         emit(rendered.table(found, Console().width), output)
     elif format == "json":
         emit(dump(found.as_dict()), output)
     else:
         emit(rendered.csv(found) if format == "csv" else rendered.markdown(found), output)
+    if plot is not None:
+        _draw(plot, fitting, found)
     return int(found.best is None)
