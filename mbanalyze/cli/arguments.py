@@ -79,7 +79,9 @@ def described(
             raise OptionError(f"{name} is given twice")
         options[name] = value
     shapes, named = shapes_of(inputs)
-    return sources.subject(model, *shapes, **options, **({"kwargs": named} if named else {}))
+    if named:
+        options["kwargs"] = named
+    return sources.subject(model, *shapes, **options)
 
 
 def shapes_of(inputs: list[str] | None) -> tuple[list[Any], dict[str, Any]]:
