@@ -221,6 +221,11 @@ class Cost:
         moved = self.memory_access_bytes(itemsize)
         return None if self.flops is None or not anywhere(moved) else self.flops / moved
 
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.report import html_cost
+
+        return html_cost(self)
+
     def as_dict(self, itemsize: int = 4) -> dict[str, int | float | None]:
         """The columns of a total, by name, when an element takes `itemsize` bytes."""
         return {

@@ -55,6 +55,17 @@ class Agreement:
         """The check as a JSON object."""
         return {"agree": self.agree, "comparisons": [asdict(c) for c in self.comparisons]}
 
+    def __repr__(self) -> str:
+        from mbanalyze.render.checks import agreement_table
+        from mbanalyze.render.tables import plain
+
+        return plain(agreement_table(self))
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.checks import agreement_html
+
+        return agreement_html(self)
+
 
 def check(subject: Subject) -> Agreement:
     """Closed form against trace, trace against fvcore, parameters against `sum(p.numel())`.

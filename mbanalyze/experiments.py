@@ -62,6 +62,17 @@ class Run:
         return all(c % self.options.get("groups", 1) == 0 for c in self.channels)
 
 
+class Runs(tuple[Run, ...]):
+    """Printed measurements: a tuple that a notebook shows as the tables of their guidelines."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.guidelines import experiments_html
+
+        return experiments_html(guidelines={run.guideline for run in self})
+
+
 def _pair(c1: int, c2: int) -> Cost:
     return layers.pointwise_conv(SIZE, c1, c2, bias=False) + layers.pointwise_conv(SIZE, c2, c1, bias=False)
 
@@ -104,9 +115,9 @@ BLOCK: dict[str, Callable[..., Cost]] = {"G1": _pair, "G2": _grouped, "G3": _fra
 
 
 @functools.cache
-def runs() -> tuple[Run, ...]:
+def runs() -> Runs:
     """Every printed measurement, guideline by guideline."""
-    return tuple(
+    return Runs(
         Run(
             row["guideline"],
             row["setting"],
@@ -121,9 +132,9 @@ def runs() -> tuple[Run, ...]:
     )
 
 
-def series(guideline: str, platform: str, scale: int) -> tuple[Run, ...]:
+def series(guideline: str, platform: str, scale: int) -> Runs:
     """The runs that are to be compared: of all settings, the one on this platform at this scale."""
-    return tuple(
+    return Runs(
         run for run in runs() if (run.guideline, run.platform, run.scale) == (guideline, platform, scale)
     )
 

@@ -192,6 +192,17 @@ class Guidelines:
             ],
         }
 
+    def __repr__(self) -> str:
+        from mbanalyze.render.guidelines import table
+        from mbanalyze.render.tables import plain
+
+        return plain(table(self))
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.guidelines import html
+
+        return html(self)
+
 
 def guidelines(report: Report) -> Guidelines:
     """What the guidelines say of a report, its convolutions and its blocks."""

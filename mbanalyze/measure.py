@@ -39,6 +39,11 @@ class Measured:
         first = series(guideline, "GPU", 1)[0].setting
         return self.seconds[guideline, first] / self.seconds[guideline, setting]
 
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.guidelines import experiments_html
+
+        return experiments_html(self)
+
 
 def measure(
     seconds: float = 60.0, device: str = "cpu", progress: Callable[[float], None] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -89,6 +89,18 @@ class Group:
 def group(key: str, rows: Sequence[Row]) -> Group:
     """Rows under a name, with what they cost together; none cost nothing."""
     return Group(key, tuple(rows), total([row.cost for row in rows]))
+
+
+class Groups(tuple[Group, ...]):  # noqa: SLOT001 (a tuple has no room for slots)
+    """The rows of a report by one key: a tuple that a notebook shows as the report's table."""
+
+    report: Report
+    key: str
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.report import html
+
+        return html(self.report, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,19 +212,25 @@ class Report:
         """Whether every operator was counted."""
         return not self.uncounted
 
-    def by(self, key: str) -> tuple[Group, ...]:
+    def by(self, key: str) -> Groups:
         """Rows grouped by `op`, `module`, `block` or `kind`, in order of first appearance.
 
         Raises:
             ReportError: `key` is none of these.
         """
-        of = KEYS[choose("grouping", key, KEYS)]
+        found = Groups(self._grouped(choose("grouping", key, KEYS)))
+        found.report, found.key = self, key
+        return found
+
+    def _grouped(self, key: str) -> Iterator[Group]:
+        of = KEYS[key]
         if key == "op":
-            return tuple(Group(of(row), (row,), row.cost) for row in self.rows)
+            yield from (Group(of(row), (row,), row.cost) for row in self.rows)
+            return
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(of(row), []).append(row)
-        return tuple(group(name, rows) for name, rows in groups.items())
+        yield from (group(name, rows) for name, rows in groups.items())
 
     def only(self, *kinds: str) -> Report:
         """The same report with rows of these kinds alone.

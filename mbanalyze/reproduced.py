@@ -31,6 +31,11 @@ class Reproduction:
     records: tuple[Cells, ...]
     note: str
 
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.published import html_reproduction
+
+        return html_reproduction(self)
+
 
 def reproductions() -> tuple[Reproduction, ...]:
     """All of them."""

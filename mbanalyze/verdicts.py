@@ -144,6 +144,23 @@ class Verdict:
         }
 
 
+class Verdicts(tuple[Verdict, ...]):
+    """Some verdicts: a tuple that shows itself as their tables, at a prompt and in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from mbanalyze.render.published import table
+        from mbanalyze.render.tables import plain
+
+        return plain(table(self))
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.published import html
+
+        return html(self)
+
+
 def _rows(name: str) -> Iterator[tuple[Where, dict[str, str]]]:
     """Rows of a package file, each with the figures that it is about."""
     for row in data.table(name):
@@ -222,13 +239,13 @@ def way_of(figure: Figure) -> Way:
     return "cut off" if cuts_off(figure.table) else "rounded"
 
 
-def verdicts(name: str | None = None) -> tuple[Verdict, ...]:
+def verdicts(name: str | None = None) -> Verdicts:
     """The verdict on every figure, or on those of one family or variant, table by table.
 
     Raises:
         PublishedError: nothing is printed about `name`.
     """
-    found = tuple(
+    found = Verdicts(
         verdict for verdict in _all() if name in (None, (entry := verdict.figure.entry).family, entry.variant)
     )
     if not found:

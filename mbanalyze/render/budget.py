@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from html import escape
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from mbanalyze.cost import si
 from mbanalyze.render import ablation
-from mbanalyze.render.tables import fit, grid_of
+from mbanalyze.render.tables import fit, grid_of, html_notes, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,12 +123,9 @@ def csv(found: Search) -> str:
 
 def html(found: Search) -> str:
     """The Pareto front for notebooks, in the notebook's own colours, and the verdict."""
-    import pandas as pd
-
     shown = _shown(found)
-    rows = pd.DataFrame(ablation.columns_of(shown)).to_html(index=False) if len(shown) else ""
-    lines = [*ablation.notes(shown), *notes(found)]
-    return f"{rows}<pre>{escape(chr(10).join(lines))}</pre>"
+    table = html_table(ablation.columns_of(shown)) if len(shown) else ""
+    return table + html_notes([*ablation.notes(shown), *notes(found)])
 
 
 def _shown(found: Search) -> pd.DataFrame:

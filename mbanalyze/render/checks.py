@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 
-from mbanalyze.render.tables import grid_of, markdown_table
+from mbanalyze.render.tables import grid_of, html_table, markdown_table
 
 if TYPE_CHECKING:
     from mbanalyze.crosscheck import Agreement
@@ -22,6 +22,11 @@ def agreement_markdown(agreement: Agreement) -> str:
     """A check as a Markdown table."""
     columns = agreement_columns(agreement)
     return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
+
+
+def agreement_html(agreement: Agreement) -> str:
+    """A check as an HTML table."""
+    return html_table(agreement_columns(agreement))
 
 
 def agreement_columns(agreement: Agreement) -> dict[str, list[str]]:

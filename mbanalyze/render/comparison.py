@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -14,7 +14,15 @@ from mbanalyze.comparison import Comparison, Part
 from mbanalyze.cost import Count, si
 from mbanalyze.render.records import comma_separated, one_line
 from mbanalyze.render.report import provenance, shape
-from mbanalyze.render.tables import LEFT, grid_of, markdown_table, plain, width_of
+from mbanalyze.render.tables import (
+    LEFT,
+    grid_of,
+    html_notes,
+    html_sections,
+    markdown_table,
+    plain,
+    width_of,
+)
 from mbanalyze.report import Group, group
 from mbanalyze.stages import takes_images
 
@@ -240,21 +248,4 @@ def csv(comparison: Comparison) -> str:
 
 def html(comparison: Comparison, top: int = 10) -> str:
     """HTML tables for notebooks, in the notebook's own colours."""
-    tables = "".join(
-        f"<p><b>{heading}</b></p>{_html(columns)}"
-        for heading, columns in _sections(comparison, top, si).items()
-    )
-    notes = escape("\n".join(_notes(comparison)))
-    return f"{tables}<pre>{notes}</pre>"
-
-
-def _html(columns: Columns) -> str:
-    def line(tag: str, cells: Iterable[str]) -> str:
-        sides = ("left" if heading in LEFT else "right" for heading in columns)
-        return "".join(
-            f'<{tag} style="white-space: pre; text-align: {side}">{escape(cell)}</{tag}>'
-            for side, cell in zip(sides, cells, strict=True)
-        )
-
-    body = "".join(f"<tr>{line('td', cells)}</tr>" for cells in zip(*columns.values(), strict=True))
-    return f"<table><thead><tr>{line('th', columns)}</tr></thead><tbody>{body}</tbody></table>"
+    return html_sections(_sections(comparison, top, si).items()) + html_notes(_notes(comparison))

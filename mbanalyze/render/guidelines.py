@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from mbanalyze.cost import si
 from mbanalyze.experiments import TITLES, Run, records, runs, series
 from mbanalyze.guidelines import Block, Convolution, Guidelines
-from mbanalyze.render.tables import grid_of, markdown_table
+from mbanalyze.render.tables import grid_of, html_notes, html_sections, markdown_table
 
 if TYPE_CHECKING:
     from mbanalyze.measure import Measured
@@ -104,6 +104,11 @@ def markdown(judged: Guidelines, top: int = 10) -> str:
     return _as_markdown(_sections(judged, top))
 
 
+def html(judged: Guidelines, top: int = 10) -> str:
+    """The same as HTML, for notebooks."""
+    return html_sections(_sections(judged, top))
+
+
 def _stacked(sections: Sequence[tuple[str, Columns]], width: int) -> Group:
     parts: list[RenderableType] = []
     for heading, columns in sections:
@@ -186,6 +191,13 @@ def experiments_markdown(measured: Measured | None = None) -> str:
     """The paper's experiments as Markdown."""
     remarks = "".join(f"- {remark}\n" for remark in _remarks(measured))
     return f"# ShuffleNet V2's experiments\n\n{_as_markdown(_experiments(measured))}\n{remarks}"
+
+
+def experiments_html(measured: Measured | None = None, guidelines: Collection[str] = tuple(TITLES)) -> str:
+    """The paper's experiments as HTML, those of some guidelines or of all."""
+    titles = tuple(f"{guideline}:" for guideline in guidelines)
+    sections = [section for section in _experiments(measured) if section[0].startswith(titles)]
+    return html_sections(sections) + html_notes(_remarks(measured) if len(titles) == len(TITLES) else [])
 
 
 def experiments(measured: Measured | None = None) -> dict[str, Any]:

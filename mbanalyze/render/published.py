@@ -12,12 +12,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mbanalyze.render.records import comma_separated, dump, settings
-from mbanalyze.render.tables import grid_of, markdown_table
+from mbanalyze.render.tables import Columns, grid_of, html_notes, html_sections, markdown_table
 from mbanalyze.reproduced import Reproduction, reproductions
 from mbanalyze.verdicts import OUTCOMES, Verdict, cuts_off
 
 STYLES = {"exact": "green", "convention": "cyan", "erratum": "bold red", "unresolved": "yellow"}
-Verdicts = Sequence[Verdict]
 
 
 def network(verdict: Verdict) -> str:
@@ -27,7 +26,7 @@ def network(verdict: Verdict) -> str:
     return " ".join(word for word in words if word)
 
 
-def summary(verdicts: Verdicts) -> str:
+def summary(verdicts: Sequence[Verdict]) -> str:
     """How many figures got which verdict."""
     times = Counter(verdict.outcome for verdict in verdicts)
     return f"{len(verdicts)} figures: " + ", ".join(f"{times[outcome]} {outcome}" for outcome in OUTCOMES)
@@ -42,7 +41,7 @@ def _computed(verdict: Verdict) -> str:
     return "?" if verdict.computed is None else f"{verdict.computed:,}"
 
 
-def _reproduced(verdicts: Verdicts) -> tuple[Reproduction, ...]:
+def _reproduced(verdicts: Sequence[Verdict]) -> tuple[Reproduction, ...]:
     """The small tables of the papers, where the verdicts are about a network in them."""
     variants = {verdict.figure.entry.variant for verdict in verdicts}
     return tuple(made for made in reproductions() if variants & set(made.variants))
@@ -55,7 +54,7 @@ def _columns(records: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     return {name: [cell(record[name]) for record in records] for name in records[0]}
 
 
-def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
+def table(verdicts: Sequence[Verdict], width: int = 80) -> RenderableType:
     """The verdicts for people: by source, a line a figure, and one more below it where it is not exact."""
     parts: list[RenderableType] = []
     for source, found in groupby(verdicts, key=lambda verdict: verdict.figure.entry.source):
@@ -77,7 +76,7 @@ def table(verdicts: Verdicts, width: int = 80) -> RenderableType:
     return Group(*parts, Text(summary(verdicts)))
 
 
-def markdown(verdicts: Verdicts) -> str:
+def markdown(verdicts: Sequence[Verdict]) -> str:
     """The verdicts as Markdown: a table for each source."""
     families = dict.fromkeys(verdict.figure.entry.family for verdict in verdicts)
     parts = [f"# Published figures: {', '.join(families)}\n\n{summary(verdicts)}.\n"]
@@ -101,20 +100,42 @@ def markdown(verdicts: Verdicts) -> str:
     return "\n".join(parts)
 
 
-def records(verdicts: Verdicts) -> list[dict[str, Any]]:
+def html(verdicts: Sequence[Verdict]) -> str:
+    """The verdicts as HTML, for notebooks: a table for each source."""
+    sources = groupby(verdicts, key=lambda verdict: verdict.figure.entry.source)
+    sections = [(_heading(source), _figures(list(found))) for source, found in sources]
+    return html_sections(sections) + html_notes([summary(verdicts)])
+
+
+def _figures(verdicts: Sequence[Verdict]) -> Columns:
+    return {
+        "network": [network(v) for v in verdicts],
+        "printed": [f"{v.figure.printed} {v.figure.unit} {v.figure.quantity}" for v in verdicts],
+        "computed": [_computed(v) for v in verdicts],
+        "verdict": [v.outcome for v in verdicts],
+        "arithmetic": [v.arithmetic for v in verdicts],
+    }
+
+
+def html_reproduction(made: Reproduction) -> str:
+    """A small table of a paper as HTML, printed cells beside computed ones."""
+    return html_sections([(f"{made.source}: {made.title}", _columns(made.records))]) + html_notes([made.note])
+
+
+def records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """A flat record for each figure."""
     return [verdict.as_dict() for verdict in verdicts]
 
 
-def csv(verdicts: Verdicts) -> str:
+def csv(verdicts: Sequence[Verdict]) -> str:
     """The records, their options as 'alpha=0.75 resolution=192'."""
     rows = [record | {"options": settings(record["options"])} for record in records(verdicts)]
     return comma_separated(list(rows[0]), rows)
 
 
-def json(verdicts: Verdicts) -> str:
+def json(verdicts: Sequence[Verdict]) -> str:
     """The records as a list of objects."""
     return dump(records(verdicts))
 
 
-FORMATS: dict[str, Callable[[Verdicts], str]] = {"markdown": markdown, "csv": csv, "json": json}
+FORMATS: dict[str, Callable[[Sequence[Verdict]], str]] = {"markdown": markdown, "csv": csv, "json": json}

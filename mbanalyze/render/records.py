@@ -1,4 +1,4 @@
-"""Lists of flat records as CSV, and any document as JSON."""
+"""Lists of flat records as CSV, any document as JSON, and the words for options and names."""
 
 from __future__ import annotations
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from html import escape
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from rich.text import Text
 from mbanalyze.cost import Cost, Count, si, si_bytes
 from mbanalyze.render.checks import agreement_markdown, agreement_table
 from mbanalyze.render.records import comma_separated, dump
-from mbanalyze.render.tables import LEFT, fit, grid_of, markdown_table, plain
+from mbanalyze.render.tables import fit, grid_of, html_notes, html_table, markdown_table, plain
 from mbanalyze.report import CONVENTION, Group, Report, Uncounted
 
 if TYPE_CHECKING:
@@ -233,20 +232,19 @@ def json(report: Report, by: str | None = None) -> str:
 
 def html(report: Report, by: str | None = None) -> str:
     """An HTML table for notebooks, in the notebook's own colours."""
-    columns = _columns(report, by or "module")
+    notes = [*summary(report), provenance(report)]
+    return html_table(_columns(report, by or "module"), total=True) + html_notes(notes)
 
-    def line(tag: str, cells: Iterable[str]) -> str:
-        aligned = ("left" if heading in LEFT else "right" for heading in columns)
-        style = "white-space: pre; text-align"
-        return "".join(
-            f'<{tag} style="{style}: {side}">{escape(cell)}</{tag}>'
-            for side, cell in zip(aligned, cells, strict=True)
-        )
 
-    body = "".join(f"<tr>{line('td', cells)}</tr>" for cells in zip(*columns.values(), strict=True))
-    notes = escape("\n".join([*summary(report), provenance(report)]))
-    head = f"<thead><tr>{line('th', columns)}</tr></thead>"
-    return f"<table>{head}<tbody>{body}</tbody></table><pre>{notes}</pre>"
+def html_cost(cost: Cost) -> str:
+    """A cost as an HTML table: a row for each of its counts, exactly."""
+
+    def cell(count: Any) -> str:
+        return "?" if count is None else f"{count:,}" if isinstance(count, int) else str(count)
+
+    names = [name for name in cost.as_dict() if "bytes" not in name and name != "arithmetic_intensity"]
+    counts = [cell(getattr(cost, name)) for name in names]
+    return html_table({"what": [name.replace("_", " ") for name in names], "count": counts})
 
 
 def page(report: Report, by: str | None = None) -> str:

@@ -1,9 +1,10 @@
-"""Tables of text, whatever they hold: columns of cells by heading, laid out for a terminal or in Markdown."""
+"""Tables of text, whatever they hold: columns of cells by heading, for a terminal, in Markdown or in HTML."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
 from textwrap import wrap
 
 from rich import box
@@ -11,6 +12,8 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from mbanalyze.render.records import one_line
 
 Columns = Mapping[str, Sequence[str]]
 """Cells by heading, as many in each column."""
@@ -48,6 +51,10 @@ LEFT = frozenset(
     }
 )
 """Columns of words; the others hold numbers, aligned on the right."""
+BAR = "share of macs"
+"""A column of bars drawn with letters, which have to be equally wide."""
+WRAPPED = frozenset({"arithmetic", "reason"})
+"""Columns of sentences, which a page may break into lines."""
 
 
 def _heading(heading: str) -> str:
@@ -94,7 +101,7 @@ def grid_of(columns: Columns, width: int, *, total: bool = False) -> Table:
         grid.add_column(
             _heading(heading),
             justify="left" if heading in LEFT else "right",
-            style="cyan" if heading == "share of macs" else "",
+            style="cyan" if heading == BAR else "",
             no_wrap=heading != "reason",
         )
     *body, end = zip(*columns.values(), strict=True)
@@ -136,3 +143,39 @@ def markdown_table(
     rule = ["---" if heading in LEFT else "---:" for heading in headings]
     rows = [list(map(cell, headings)), rule, *(list(map(cell, line)) for line in body)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def html_table(columns: Columns, *, total: bool = False) -> str:
+    """An HTML table without colours, so that it has those of its page; what does not print is spelled out.
+
+    Args:
+        total: whether the last row is the sum of the others.
+    """
+    styles = [
+        f"white-space: {'pre-line' if name in WRAPPED else 'pre'}; "
+        f"text-align: {'left' if name in LEFT else 'right'}" + "; font-family: monospace" * (name == BAR)
+        for name in columns
+    ]
+
+    def line(tag: str, cells: Iterable[str]) -> str:
+        pairs = zip(styles, map(escape, map(one_line, cells)), strict=True)
+        return "".join(f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in pairs)
+
+    rows = list(zip(*columns.values(), strict=True))
+    lines = [line("th" if total and row is rows[-1] else "td", row) for row in rows]
+    body = "".join(f"<tr>{cells}</tr>" for cells in lines)
+    return f"<table><thead><tr>{line('th', columns)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_sections(sections: Iterable[tuple[str, Columns]]) -> str:
+    """A heading and an HTML table for each section that has rows; for the others the heading alone."""
+    return "".join(
+        f"<p><b>{escape(one_line(heading))}</b></p>{html_table(columns) if any(columns.values()) else ''}"
+        for heading, columns in sections
+    )
+
+
+def html_notes(lines: Iterable[str]) -> str:
+    """The lines below an HTML table; a long one is broken at the page's edge."""
+    text = escape("\n".join(map(one_line, lines)))
+    return f'<pre style="white-space: pre-wrap">{text}</pre>'

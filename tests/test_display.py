@@ -1,0 +1,214 @@
+"""Every result shows itself in a notebook: all of it, as text that is no markup, in the notebook's colours."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from torch import nn
+
+from mbanalyze import compare, count, layers, search
+from mbanalyze.cost import Cost
+from mbanalyze.crosscheck import Agreement, Comparison
+from mbanalyze.experiments import TITLES, runs, series
+from mbanalyze.guidelines import guidelines
+from mbanalyze.measure import Measured
+from mbanalyze.render.pictures import pictures
+from mbanalyze.report import KEYS, Report
+from mbanalyze.reproduced import reproductions
+from mbanalyze.verdicts import Verdicts, verdicts
+
+HOSTILE = "<script>alert('1')</script>|a\n&amp;"
+SHOWN = "<script>alert('1')</script>|a\\n&amp;"
+"""What a page shows of it: on one line, and letter by letter."""
+
+
+class Page(HTMLParser):
+    """The tags of a page, the cells of its tables row by row, and all text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.styles: list[str] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the tag and its style."""
+        self.tags.append(tag)
+        self._open.append(tag)
+        self.styles.append(dict(attrs).get("style") or "")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """The same for one that closes itself."""
+        self.handle_starttag(tag, attrs)
+        self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        """Every tag is closed in order."""
+        assert tag == self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        """Text, and that of a cell."""
+        self.text += data
+        if self._open and self._open[-1] in ("td", "th"):
+            self.rows[-1][-1] += data
+
+
+def hostile() -> Report:
+    """A report whose model, option, module and note are called so that they would do harm."""
+    model = nn.Sequential()
+    model.add_module(HOSTILE.replace(".", ""), nn.Conv2d(3, 8, 3))
+    made = count(model, (1, 3, 8, 8))
+    return replace(made, model=HOSTILE, options={"name": HOSTILE}, notes=(HOSTILE,))
+
+
+def shown(result: Any) -> Page:
+    """What a notebook makes of `result`."""
+    return Page(result._repr_html_())
+
+
+def a_search(name: str) -> Any:
+    """A search whose models, options and sources are called `name`."""
+    found = search("mobilenet_v1", max_macs=10**8)
+    return replace(found, frame=found.frame.assign(model=name, options=name, source=name))
+
+
+def a_verdict(name: str) -> Verdicts:
+    """A verdict whose source, variant, label and arithmetic are called `name`."""
+    first = verdicts("vgg16")[0]
+    entry = replace(first.figure.entry, source=name, label=name, options={"a": name})
+    return Verdicts([replace(first, figure=replace(first.figure, entry=entry), arithmetic=name)])
+
+
+RESULTS: dict[str, Any] = {
+    "report": hostile,
+    "groups": lambda: hostile().by("module"),
+    "comparison": lambda: compare(hostile(), replace(hostile(), model="b")),
+    "search": lambda: a_search(HOSTILE),
+    "guidelines": lambda: guidelines(hostile()),
+    "agreement": lambda: Agreement((Comparison(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
+    "verdicts": lambda: a_verdict(HOSTILE),
+    "reproduction": lambda: replace(reproductions()[0], title=HOSTILE, note=HOSTILE),
+    "measured": lambda: Measured({(r.guideline, r.setting): 1.0 for r in runs()}, 5, HOSTILE),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_hostile_name_is_only_a_name(name: str) -> None:
+    """Markup, pipes and line breaks in names are shown as they are, and no tag comes from them."""
+    page = shown(RESULTS[name]())
+
+    assert "script" not in page.tags
+    assert SHOWN in page.text
+    assert HOSTILE not in page.text
+
+
+@pytest.mark.parametrize("name", [*RESULTS, "cost", "runs"])
+def test_results_have_the_colours_of_their_page(name: str) -> None:
+    """No style sets a colour or a background, so that light and dark pages are both legible."""
+    others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3), "runs": runs}
+    page = shown((RESULTS | others)[name]())
+
+    assert "table" in page.tags
+    assert not {style for style in page.styles if re.search("color|background|black|white;", style)}
+
+
+@pytest.mark.parametrize("by", KEYS)
+def test_groups_show_their_report(by: str) -> None:
+    """A row for each group between the headings and the total, and the exact totals below."""
+    report = count("mobilenet_v1")
+    page = shown(report.by(by))
+
+    assert [group.key for group in report.by(by)] == [row[0] for row in page.rows[1:-1]]
+    assert page.rows[-1][0] == "total"
+    assert "568,740,352" in page.text
+
+
+def test_a_cost_shows_its_counts() -> None:
+    """Exactly; what is unknown is a question mark."""
+    # 3 x 3 x 512 x 512 weights at 14 x 14 places
+    page = shown(layers.conv(14, 512, 512, 3, padding=1, bias=False))
+
+    assert page.rows[1] == ["params", "2,359,296"]
+    assert page.rows[2] == ["macs", "462,422,016"]
+    assert shown(Cost(macs=None)).rows[2] == ["macs", "?"]
+
+
+def test_an_agreement_shows_each_comparison() -> None:
+    """A row for each, with its reason, in a notebook and at a prompt."""
+    agreement = Agreement((Comparison("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
+
+    assert shown(agreement).rows[1] == ["fvcore/relu", "1,000", "", "yes", "not counted"]
+    assert "fvcore/relu  1,000" in repr(agreement)
+
+
+def test_verdicts_show_their_arithmetic() -> None:
+    """A row for each figure, a heading for each source and the summary, in a notebook and at a prompt."""
+    judged = verdicts("squeezenet")
+    page = shown(judged)
+    sources = dict.fromkeys(verdict.figure.entry.source for verdict in judged)
+
+    assert len(judged) + len(sources) == len(page.rows)
+    assert all(source in page.text for source in sources)
+    assert "10 figures: 7 exact, 2 convention, 0 erratum, 1 unresolved" in page.text
+    assert "10 figures: 7 exact" in repr(judged)
+    assert "0 figures" in shown(Verdicts()).text
+
+
+def test_guidelines_show_all_four() -> None:
+    """The headings of G1 to G4 and the worst convolutions, in a notebook and at a prompt."""
+    judged = guidelines(count("shufflenet_v2"))
+
+    for text in (shown(judged).text, repr(judged)):
+        assert all(f"{guideline}: " in text for guideline in TITLES)
+        assert "stage2.0.branch2.3" in text
+
+
+def test_printed_speeds_show_their_guideline() -> None:
+    """All measurements make the four tables; those of one guideline make its own."""
+    assert shown(runs()).tags.count("table") == 4
+    assert shown(series("G2", "GPU", 1)).tags.count("table") == 1
+    assert "groups raise memory access" in shown(series("G2", "GPU", 1)).text
+
+
+def test_a_search_shows_its_front() -> None:
+    """A row for each variant on the front, its sources, and the verdict; that alone where nothing fits."""
+    found = search("mobilenet_v1", max_macs=150_000_000)
+    page = shown(found)
+
+    assert 1 + int(found.frame["front"].sum()) == len(page.rows)
+    assert "best under 150 M multiply-accumulates" in page.text
+    assert "[1] tensorflow/models" in page.text
+    assert "table" not in shown(search("mobilenet_v1", max_macs=1)).tags
+
+
+def test_pictures_name_kinds_and_draw_shares() -> None:
+    """Bars for five kinds and the rest, a strip for each count; text has the page's colour."""
+    page = Page(pictures(count("mobilenet_v2")))
+
+    assert page.tags.count("svg") == 2
+    assert all(kind in page.text for kind in ("conv", "batch_norm", "relu6", "linear", "add", "1 more"))
+    # 299,494,272 of 300,774,272 macs are convolutions'
+    assert "99.6" in page.text
+    assert "black" not in pictures(count("mobilenet_v2"))
+
+
+def test_pictures_of_hostile_and_empty_reports() -> None:
+    """A kind is no markup either, and a network without operators has empty pictures."""
+    odd = hostile()
+    (row,) = odd.rows
+    odd = replace(odd, rows=(replace(row, op=replace(row.op, kind=HOSTILE)),))
+
+    assert SHOWN in Page(pictures(odd)).text
+    assert "rect" in Page(pictures(replace(odd, rows=()))).tags
