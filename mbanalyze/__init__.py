@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mbanalyze.ablation import ablate
     from mbanalyze.budget import search
     from mbanalyze.comparison import compare
+    from mbanalyze.explorer import explore
 
 __all__ = [
     "Cost",
@@ -25,13 +26,14 @@ __all__ = [
     "archs",
     "compare",
     "count",
+    "explore",
     "formula",
     "layers",
     "search",
 ]
 
-_HOMES = {"ablate": "ablation", "compare": "comparison", "search": "budget"}
-"""What comes with NumPy or pandas is imported when it is first asked for."""
+_HOMES = {"ablate": "ablation", "compare": "comparison", "explore": "explorer", "search": "budget"}
+"""What comes with NumPy or pandas, or is for notebooks, is imported when it is first asked for."""
 
 
 def __getattr__(name: str) -> object:

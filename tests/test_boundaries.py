@@ -15,7 +15,7 @@ import mbanalyze
 
 _Feature = type(annotations)
 
-HEAVY = ("torch", "pandas", "matplotlib", "fvcore", "itables", "jinja2", "plotly")
+HEAVY = ("torch", "pandas", "matplotlib", "fvcore", "ipywidgets", "itables", "jinja2", "plotly")
 LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 
 
@@ -100,7 +100,7 @@ def test_the_public_surface_is_a_list() -> None:
     public = {
         name for name in names if not name.startswith("_") and name not in ("TYPE_CHECKING", "import_module")
     }
-    later = {"ablate", "compare", "search"}
+    later = {"ablate", "compare", "explore", "search"}
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "layers", "__version__"})
     assert all(callable(getattr(mbanalyze, name)) for name in later)
