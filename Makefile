@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard test test-fast benchmark check lint format clean
+.PHONY: help report reports guard notebooks test test-fast benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,6 +29,9 @@ reports: $(VENV)/installed ## Write the files in reports/ again
 
 guard: $(VENV)/installed ## Hold the known networks against reports/mbanalyze.lock.json
 	@$(BIN)/mbanalyze guard
+
+notebooks: $(VENV)/installed-notebook ## Execute the notebooks; pages with their outputs go to build/notebooks
+	$(BIN)/jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
 test: $(VENV)/installed-test ## Run every test
 	$(BIN)/python -m pytest -n 2
@@ -65,6 +68,11 @@ $(VENV)/installed-test: $(VENV)/installed tests/schemas.txt
 	@echo "installing the test extra"
 	@$(INSTALL) --editable '.[test]'
 	@$(PIP) install --quiet --no-deps --requirement tests/schemas.txt
+	@touch $@
+
+$(VENV)/installed-notebook: $(VENV)/installed
+	@echo "installing the notebook extra"
+	@$(INSTALL) --editable '.[notebook]'
 	@touch $@
 
 $(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt

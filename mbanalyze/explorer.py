@@ -74,7 +74,9 @@ class Explorer:
         return {name: widget.value for name, widget in chosen.items() if not widget.disabled}
 
     def _repr_mimebundle_(self, **settings: Any) -> Any:
-        return self._box._repr_mimebundle_(**settings)
+        """The widgets; where nothing draws them, the table and pictures as they are."""
+        still = {"text/html": self.table.value + self.pictures.value}
+        return self._box._repr_mimebundle_(**settings) | still
 
     def _begin(self, _: object = None) -> None:
         """Offer the options of the family, at their defaults."""

@@ -111,7 +111,7 @@ def test_every_architecture_has_exact_counts(name: str) -> None:
     assert f'"{name}"' in (ROOT / "tests/test_family.py").read_text()
 
 
-@pytest.mark.parametrize("target", ["report", "reports", "test", "test-fast", "check"])
+@pytest.mark.parametrize("target", ["report", "reports", "notebooks", "test", "test-fast", "check"])
 def test_targets_exist(target: str) -> None:
     """What the documents tell people to make can be made."""
     assert f"\n{target}: " in (ROOT / "Makefile").read_text()

@@ -116,11 +116,12 @@ def test_an_update_is_one_count(explorer: Explorer) -> None:
 
 
 def test_a_notebook_shows_its_widgets() -> None:
-    """Its display is a view of the box that holds them; it begins where asked to."""
+    """Its display is a view of the box that holds them, or a still one; it begins where asked to."""
     explorer = explore("squeezenet1_1")
     shown = explorer._repr_mimebundle_()
 
     assert "application/vnd.jupyter.widget-view+json" in shown
+    assert shown["text/html"] == explorer.table.value + explorer.pictures.value
     assert explorer.family.value == "squeezenet1_1"
 
 

@@ -60,7 +60,7 @@ def test_the_manifold_has_a_picture_for_each_dimension() -> None:
     """The input first, and beside it what is left, with the share that is kept."""
     figure = illustrations.manifold((2, 30))
 
-    assert [ax.get_title().split(":")[0] for ax in figure.axes] == ["input", "n = 2", "n = 30"]
+    assert [ax.get_title().split("\n")[0] for ax in figure.axes] == ["input", "n = 2", "n = 30"]
     (dots,) = figure.axes[0].collections
     assert np.allclose(spiral().T, dots.get_offsets())
     plt.close("all")
@@ -87,9 +87,7 @@ def test_the_picture_of_speeds_is_what_is_printed(guideline: str, platform: str)
 
     for scale in (1, 2, 4):
         found = [run.speed for run in series(guideline, platform, scale)]
-        assert np.allclose(
-            np.array(found) / found[0], np.asarray(lines[f"relative_speed-{scale}"].get_ydata())
-        )
+        assert np.allclose(np.array(found) / found[0], np.asarray(lines[f"printed-{scale}"].get_ydata()))
     plt.close("all")
 
 

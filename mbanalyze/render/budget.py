@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from mbanalyze.budget import Search
 
+HTML_WIDTH = 110
+"""Cells that a notebook's page has room for."""
 NAMES = {
     "macs": "multiply-accumulates",
     "params": "params",
@@ -124,8 +126,12 @@ def csv(found: Search) -> str:
 def html(found: Search) -> str:
     """The Pareto front for notebooks, in the notebook's own colours, and the verdict."""
     shown = _shown(found)
-    table = html_table(ablation.columns_of(shown)) if len(shown) else ""
-    return table + html_notes([*ablation.notes(shown), *notes(found)])
+    if not len(shown):
+        return html_notes(notes(found))
+    columns = ablation.columns_of(shown)
+    left_out = [text.plain for text in fit(columns, ablation.DROPPED, HTML_WIDTH)]
+    return html_table(columns) + html_notes([*left_out, *ablation.notes(shown), *notes(found)])
+
 
 
 def _shown(found: Search) -> pd.DataFrame:

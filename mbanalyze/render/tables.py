@@ -158,13 +158,14 @@ def html_table(columns: Columns, *, total: bool = False) -> str:
     ]
 
     def line(tag: str, cells: Iterable[str]) -> str:
-        pairs = zip(styles, map(escape, map(one_line, cells)), strict=True)
+        pairs = zip(styles, map(escape, cells), strict=True)
         return "".join(f'<{tag} style="{style}">{cell}</{tag}>' for style, cell in pairs)
 
-    rows = list(zip(*columns.values(), strict=True))
+    rows = [tuple(map(one_line, row)) for row in zip(*columns.values(), strict=True)]
+    head = line("th", (_heading(one_line(name)) for name in columns))
     lines = [line("th" if total and row is rows[-1] else "td", row) for row in rows]
     body = "".join(f"<tr>{cells}</tr>" for cells in lines)
-    return f"<table><thead><tr>{line('th', columns)}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def html_sections(sections: Iterable[tuple[str, Columns]]) -> str:
@@ -178,4 +179,4 @@ def html_sections(sections: Iterable[tuple[str, Columns]]) -> str:
 def html_notes(lines: Iterable[str]) -> str:
     """The lines below an HTML table; a long one is broken at the page's edge."""
     text = escape("\n".join(map(one_line, lines)))
-    return f'<pre style="white-space: pre-wrap">{text}</pre>'
+    return f'<pre style="white-space: pre-wrap; word-break: normal; font-family: monospace">{text}</pre>'
