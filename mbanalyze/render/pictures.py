@@ -33,10 +33,13 @@ def shares(report: Report) -> str:
     if rest := [kinds[i][1] for i in order[KINDS:]]:
         shown.append((f"{len(rest)} more", total(rest)))
     each = _shares([cost for _, cost in shown])
-    return _svg("share of each count by kind (%)", _bars([kind for kind, _ in shown], each))
+    return _svg("share by kind (%)", _bars([kind for kind, _ in shown], each))
 
 
 def _bars(kinds: Sequence[str], each: dict[str, list[float]]) -> Iterator[str]:
+    for j, (name, color) in enumerate(COLORS.items()):
+        yield _bar(LEFT + 80 * j, 3, 9, 9, color)
+        yield _text(LEFT + 80 * j + 13, 11, name.replace("_", " "))
     row = (HEIGHT - TOP) / max(len(kinds), 1)
     for i, kind in enumerate(kinds):
         yield _text(LEFT - 6, TOP + (i + 0.58) * row, kind, "end")
@@ -49,7 +52,7 @@ def _bars(kinds: Sequence[str], each: dict[str, list[float]]) -> Iterator[str]:
 
 def profile(report: Report) -> str:
     """Strips: each operator's share of each count, in order; a strip is as high as its largest share."""
-    return _svg("share of each count along depth, operator by operator", _strips(report))
+    return _svg("share along depth, operator by operator", _strips(report))
 
 
 def _strips(report: Report) -> Iterator[str]:

@@ -152,7 +152,7 @@ def html_table(columns: Columns, *, total: bool = False) -> str:
         total: whether the last row is the sum of the others.
     """
     styles = [
-        f"white-space: {'pre-line' if name in WRAPPED else 'pre'}; "
+        f"padding: 0.2em 0.6em; white-space: {'pre-line' if name in WRAPPED else 'pre'}; "
         f"text-align: {'left' if name in LEFT else 'right'}" + "; font-family: monospace" * (name == BAR)
         for name in columns
     ]
@@ -179,4 +179,5 @@ def html_sections(sections: Iterable[tuple[str, Columns]]) -> str:
 def html_notes(lines: Iterable[str]) -> str:
     """The lines below an HTML table; a long one is broken at the page's edge."""
     text = escape("\n".join(map(one_line, lines)))
-    return f'<pre style="white-space: pre-wrap; word-break: normal; font-family: monospace">{text}</pre>'
+    style = "white-space: pre-wrap; word-break: normal; font-family: monospace; line-height: 1.4"
+    return f'<pre style="{style}">{text}</pre>'
