@@ -133,7 +133,6 @@ def html(found: Search) -> str:
     return html_table(columns) + html_notes([*left_out, *ablation.notes(shown), *notes(found)])
 
 
-
 def _shown(found: Search) -> pd.DataFrame:
     """The front, and some of what cannot be on it; `?` where no accuracy is published."""
     import pandas as pd
