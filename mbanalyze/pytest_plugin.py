@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -43,11 +44,13 @@ class ModelCost:
         test: the test's name, with its parameters.
         snapshots: the file with what models cost when that was last agreed to.
         update: whether snapshots are written.
+        taken: the names of the snapshots so far.
     """
 
     test: str
     snapshots: Path
     update: bool
+    taken: set[str] = field(default_factory=set)
 
     def check(
         self,
@@ -74,7 +77,7 @@ class ModelCost:
             OptionError: a limit that is none.
         """
         from mbanalyze.archs.options import OptionError
-        from mbanalyze.guard.judging import budgets_exceeded
+        from mbanalyze.guard.judging import budgets_exceeded, budgets_unknown
         from mbanalyze.guard.limits import TOTALS, budget
         from mbanalyze.render.wording import phrase
 
@@ -89,6 +92,9 @@ class ModelCost:
         budgets = {name.removeprefix("max_"): most for name, most in limits.items()}
         rules = {total: budget(total, most, "error") for total, most in budgets.items()}
         measured, report = _counted("the model", model, inputs, allow_uncounted, options, rules, "0")
+        unknown = budgets_unknown(measured)
+        if unknown:
+            _fail([unknown])
         over = budgets_exceeded(measured)
         if over:
             _fail([f"{report.model} costs too much:", *map(phrase, over)])
@@ -116,33 +122,45 @@ class ModelCost:
         Returns:
             The report.
         """
-        from mbanalyze.guard import in_ci, lock
+        from mbanalyze.guard import in_ci
         from mbanalyze.guard.judging import judge
 
         name = name or self.test
+        if name in self.taken:
+            _fail([f"{self.test} has two snapshots called {name!r}: give each a name"])
+        self.taken.add(name)
         measured, report = _counted(name, model, inputs, allow_uncounted, options, {}, max_increase)
-        try:
-            with lock.held(self.snapshots):
-                known = lock.read(self.snapshots) or lock.Lock()
-                missing = name not in known.models
-                if self.update or (missing and not in_ci()):
-                    self._write(known, measured)
-        except lock.LockError as error:
-            _fail([str(error).replace(f"'{lock.UPDATE}'", f"'pytest {UPDATE}'")])
-        if missing and not self.update:
+        known = self._agreed(measured, write=self.update, write_new=not in_ci())
+        if self.update:
+            return report
+        if name not in known.models:
             what = "there is none" if in_ci() else "it was written: review and commit it"
             _fail([f"{self.snapshots.name} has no cost of {name!r}: {what}", f"pytest {UPDATE}"])
         judged = judge(measured, known)
-        if judged.exit and not self.update:
+        if judged.exit:
             _fail([*_told(judged), f"pytest {UPDATE}"])
         return report
 
-    def _write(self, known: Lock, measured: Measured) -> None:
+    def _agreed(self, measured: Measured, *, write: bool, write_new: bool) -> Lock:
+        """The snapshots as they were; that of a model is written if asked for, or if it is new."""
         from mbanalyze.guard import lock
 
         assert measured.facts is not None
-        self.snapshots.parent.mkdir(exist_ok=True)
-        lock.save(self.snapshots, lock.Lock({**known.models, measured.model.name: measured.facts}))
+        problem, known = "", lock.Lock()
+        self.snapshots.parent.mkdir(exist_ok=True) if write or write_new else None
+        with lock.held(self.snapshots) if self.snapshots.parent.exists() else nullcontext():
+            try:
+                known = lock.read(self.snapshots) or known
+            except lock.LockError as error:
+                problem = str(error) if not (write and error.remedy == lock.UPDATE) else ""
+            if not problem and (write or (write_new and measured.model.name not in known.models)):
+                kept = (
+                    known.models if known.is_ours else {}
+                )  # what another version counted is asked for again
+                lock.save(self.snapshots, lock.Lock({**kept, measured.model.name: measured.facts}))
+        if problem:
+            _fail([problem.replace(f"'{lock.UPDATE}'", f"'pytest {UPDATE}'")])
+        return known
 
 
 @pytest.fixture
@@ -150,7 +168,8 @@ def model_cost(request: pytest.FixtureRequest) -> ModelCost:
     """Holds models against limits (`check`) and against what they cost before (`snapshot`)."""
     file = request.path
     snapshots = file.parent / FOLDER / f"{file.stem}.json"
-    return ModelCost(request.node.name, snapshots, bool(request.config.getoption(UPDATE)))
+    test = request.node.nodeid.partition("::")[2]
+    return ModelCost(test, snapshots, bool(request.config.getoption(UPDATE)))
 
 
 def _counted(
@@ -166,7 +185,7 @@ def _counted(
     from mbanalyze import sources
     from mbanalyze.guard.facts import facts
     from mbanalyze.guard.limits import growths
-    from mbanalyze.guard.measuring import Measured, uncounted_in
+    from mbanalyze.guard.measuring import Measured, uncounted_in, unused_in
     from mbanalyze.guard.policy import Model, Rules
 
     rules = Rules(budgets, growths(max_increase, "error"))
@@ -180,7 +199,7 @@ def _counted(
     uncounted = uncounted_in(report, frozenset(allowed))
     if uncounted:
         _fail([f"could not measure {name}: {uncounted}"])
-    return Measured(guarded, facts(guarded, report), subject=subject), report
+    return Measured(guarded, facts(guarded, report, unused_in(report, subject)), subject=subject), report
 
 
 def _inputs(inputs: Any) -> list[Any]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from guarded import NET, POLICY, edit, git, repository, write_project
 
 from mbanalyze import count, guard
 from mbanalyze.guard import lock
+from mbanalyze.guard.limits import growths
 from mbanalyze.guard.lock import LockError
 from mbanalyze.guard.policy import load
 
@@ -331,7 +335,7 @@ def test_models_are_measured_on_their_own(project: Path, run: Run) -> None:
     }
     assert "no_such_package" in model(said, "broken")["reason"]
     assert "aten::special_bessel_j0 in the model" in model(said, "strange")["reason"]
-    assert run("guard").out.splitlines()[-1] == "mbanalyze report broken.py:net --input=1,3,64,64"
+    assert run("guard").out.splitlines()[-1] == "mbanalyze guard explain broken leaves strange"
     before = (project / "mbanalyze.lock.json").read_text()
     assert run("guard", "update").code == 2
     assert before == (project / "mbanalyze.lock.json").read_text()
@@ -349,6 +353,117 @@ def test_operators_allowed_by_name(project: Path, run: Run) -> None:
 
     assert run("guard", "update").code == 0
     assert run("guard").code == 0
+
+
+def test_models_do_not_see_each_others_modules(project: Path, run: Run) -> None:
+    """Each has the helper beside its own file, the usual precision, and the policy's folder."""
+    for name, width in (("x", 8), ("y", 32)):
+        (project / name).mkdir()
+        (project / name / "helper.py").write_text(f"WIDTH = {width}\n")
+        (project / name / "m.py").write_text(
+            "import os, sys, torch\nfrom torch import nn\nfrom helper import WIDTH\n"
+            "def make():\n    net = nn.Conv2d(3, WIDTH, 3)\n    torch.set_default_dtype(torch.float64)\n"
+            "    os.chdir('/')\n    sys.path.clear()\n    return net\n"
+        )
+    policy = "".join(
+        f'[tool.mbanalyze.models.{name}]\nsource = "{name}/m.py:make"\ninputs = ["1,3,8,8"]\n'
+        for name in ("x", "y")
+    )
+    (project / "pyproject.toml").write_text(policy + POLICY)
+    assert run("guard", "update").code == 0
+    known = lock.loads((project / "mbanalyze.lock.json").read_text(), "lock").models
+
+    # 27 weights and a bias a channel
+    assert [known[name].totals["params"] for name in ("x", "y")] == [8 * 28, 32 * 28]
+    assert [known[name].dtype for name in ("x", "y", "small")] == ["float32"] * 3
+    assert run("guard").code == 0
+
+
+def test_unused_params_are_counted(project: Path, run: Run) -> None:
+    """A layer that the forward never calls costs memory all the same, and may have a budget."""
+    edit(
+        project / "net.py",
+        ("        self.head = ", "        self.aux = nn.Linear(64, 64)\n        self.head = "),
+    )
+    said = document(run)
+
+    assert (said["exit"], model(said)["verdict"]) == (1, "worse")
+    assert total(said, "unused_params") == (0, 64 * 64 + 64)
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ unused_params = "4 k" }'))
+    assert run("guard", "update").code == 0
+    assert model(document(run))["verdict"] == "over budget"
+
+
+def test_bytes_have_a_rule_of_their_own(project: Path, run: Run) -> None:
+    """It holds where elements may grow; an amount for all counts is in elements."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    counts = ("params", "macs", "flops", "activations", "memory_access")
+    off = ", ".join(f'{count} = {{ max = "0", level = "off" }}' for count in counts)
+    (project / "pyproject.toml").write_text(
+        POLICY.replace("source", f'max_increase = {{ {off}, memory_access_bytes = "0" }}\nsource')
+    )
+    assert layers(document(run), "worse") == {"head": {"memory_access_bytes"}}
+    # 34 elements more: 33 params and an output, 136 bytes
+    (project / "pyproject.toml").write_text(POLICY.replace("source", 'max_increase = "+65"\nsource'))
+    assert document(run)["exit"] == 0
+    (project / "pyproject.toml").write_text(POLICY.replace("source", 'max_increase = "+33"\nsource'))
+    assert layers(document(run), "worse").keys() == {"head"}
+
+
+def test_a_pattern_behind_another(project: Path, run: Run) -> None:
+    """That leaves it no layer holds nothing, and so fails."""
+    rules = '[tool.mbanalyze.models.small.layers.{}]\nlevel = "warn"\n'
+    (project / "pyproject.toml").write_text(POLICY + rules.format('"*"') + rules.format("head"))
+
+    assert "no layer is left for 'head'" in model(document(run))["reason"]
+    (project / "pyproject.toml").write_text(POLICY + rules.format("head") + rules.format('"*"'))
+    assert document(run)["exit"] == 0
+
+
+def test_a_budget_of_what_nobody_knows(project: Path, run: Run) -> None:
+    """Cannot be held, although the operator may do without a count."""
+    (project / "net.py").write_text(
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return torch.special.bessel_j0(x)\nbuild = Net\n"
+    )
+    allowed = 'allow_uncounted = ["aten::special_bessel_j0"]\nbudget = { macs = "1 G" }\n'
+    (project / "pyproject.toml").write_text(POLICY + allowed)
+    said = document(run)
+
+    assert (said["exit"], model(said)["verdict"]) == (2, "could not measure")
+    assert "nothing is known of macs" in model(said)["reason"]
+
+
+def test_what_is_no_longer_known_is_worse(project: Path, run: Run) -> None:
+    """A count in the lock that is null now, or the other way round."""
+    allowed = POLICY + 'allow_uncounted = ["aten::special_bessel_j0"]\n'
+    (project / "pyproject.toml").write_text(allowed)
+    edit(project / "net.py", ("functional.relu(self.filter(", "torch.special.bessel_j0(self.filter("))
+    said = document(run)
+    unknown = [
+        c for c in model(said)["changes"] if c["kind"] != "total" and None in (c["before"], c["after"])
+    ]
+
+    assert (said["exit"], unknown) == (0, [])  # of each block a ReLU is left, whose flops are known
+    edit(project / "net.py", ("functional.relu(self.expand(x))", "self.expand(x)"))
+    said = document(run)
+    unknown = [c for c in model(said)["changes"] if c["path"] == "blocks.0" and c["metric"] == "flops"]
+    assert [(c["after"], c["verdict"]) for c in unknown] == [(None, "worse")]
+    assert run("guard", "update").code == 0
+    (project / "net.py").write_text(NET)
+    unknown = [
+        c for c in model(document(run))["changes"] if c["path"] == "blocks.0" and c["metric"] == "flops"
+    ]
+    assert [(c["before"], c["verdict"]) for c in unknown] == [(None, "worse")]
+
+
+def test_percentages_are_rounded_down() -> None:
+    """One per cent of 199 is 1, and an amount is what it says."""
+    assert [growths("1%", "error")["macs"].allowed(n, 4) for n in (99, 100, 199, 200)] == [0, 1, 1, 2]
+    assert [growths("+3", "error")[count].allowed(199, 4) for count in ("macs", "memory_access_bytes")] == [
+        3,
+        12,
+    ]
+    assert growths({"memory_access_bytes": "+3"}, "error")["memory_access_bytes"].allowed(199, 4) == 3
 
 
 def test_a_model_that_is_gone(project: Path, run: Run) -> None:
@@ -434,7 +549,7 @@ def test_a_budget_of_layers(project: Path, run: Run) -> None:
     (project / "pyproject.toml").write_text(POLICY + rules.replace("filter", "filtered"))
     said = document(run)
     assert (said["exit"], model(said)["verdict"]) == (2, "could not measure")
-    assert "no layer fits 'blocks.*.filtered'" in model(said)["reason"]
+    assert "no layer is left for 'blocks.*.filtered'" in model(said)["reason"]
 
 
 @pytest.mark.parametrize(
@@ -595,6 +710,9 @@ def test_a_lock_that_cannot_be_read(spoil: Any, problem: str, project: Path, run
 
     assert (said["exit"], model(said)["verdict"]) == (2, "not comparable")
     assert problem in said["problem"]
+    assert said["command"] == (
+        "pip install --upgrade mbanalyze" if "upgrade" in problem else "mbanalyze guard update"
+    )
     assert run("guard", "update", "small").code == 2
     newer = "upgrade" in problem
     assert run("guard", "update").code == (2 if newer else 0)
@@ -629,6 +747,80 @@ def test_two_updates_at_once(project: Path) -> None:
 
     assert [process.wait() for process in started] == [0, 0]
     assert lock.loads(file.read_text(), "lock").models.keys() == {"small", "large"}
+
+
+def test_updates_wait_for_each_other(project: Path) -> None:
+    """While somebody holds the lock, an update does not write it."""
+    policy = load(project / "pyproject.toml")
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    before = policy.lock.read_text()
+    updating = threading.Thread(target=guard.update, args=(policy,))
+    with lock.held(policy.lock):
+        updating.start()
+        updating.join(timeout=3)
+        assert (updating.is_alive(), policy.lock.read_text()) == (True, before)
+    updating.join()
+
+    assert policy.lock.read_text() != before
+
+
+def test_a_partial_update_leaves_the_others(project: Path, run: Run) -> None:
+    """Also those that the policy does not name any more: they are gone, which is reported."""
+    (project / "pyproject.toml").write_text(POLICY + POLICY.replace("models.small", "models.other"))
+    assert run("guard", "update", "other").code == 0
+    (project / "pyproject.toml").write_text(POLICY)
+    assert run("guard", "update", "small").code == 0
+
+    assert model(document(run), "other")["verdict"] == "gone"
+
+
+def test_an_update_says_what_it_accepted(project: Path, run: Run) -> None:
+    """With exit code 0, in JSON too."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    said = document(run, "update")
+
+    assert (said["exit"], model(said)["verdict"], said["command"]) == (
+        0,
+        "worse",
+        "git add mbanalyze.lock.json",
+    )
+
+
+@pytest.mark.parametrize("name", ["two words", "-q", "it's", "a\nb"])
+def test_the_last_line_works_whatever_a_model_is_called(name: str, project: Path, run: Run) -> None:
+    """Run in a shell, it mends what is wrong."""
+    (project / "pyproject.toml").write_text(
+        POLICY.replace("models.small", f"models.{json.dumps(name)}") + POLICY
+    )
+    assert run("guard", "update").code == 0
+    edit(project / "pyproject.toml", (POLICY, POLICY.replace("source", "options = { alpha = 1.0 }\nsource")))
+    (project / "pyproject.toml").write_text(
+        (project / "pyproject.toml").read_text().replace("alpha = 1.0", "alpha = 2.0", 1)
+    )
+    command = run("guard").out.splitlines()[-1]
+    assert command.startswith("mbanalyze guard update")
+
+    assert run(*shlex.split(command)[1:]).code == 0
+    assert run("guard").code == 0
+
+
+def test_what_other_programs_print_stays_off_stdout(project: Path) -> None:
+    """A model that starts one leaves JSON clean, and a ref can be counted."""
+    (project / "net.py").write_text(
+        NET
+        + "\nimport os, atexit\nos.system('echo raw')\natexit.register(print, 'bye', file=__import__('sys').stderr)\n"
+    )
+    repository(project)
+    command = [sys.executable, "-m", "mbanalyze", "guard"]
+    ran = [
+        subprocess.run(
+            [*command, *rest, "--format", "json"], cwd=project, capture_output=True, text=True, check=False
+        )
+        for rest in ([], ["diff", "--base", "HEAD"])
+    ]
+
+    assert [json.loads(each.stdout)["exit"] for each in ran] == [each.returncode for each in ran] == [0, 0]
+    assert "raw" in ran[0].stderr
 
 
 KILLED = """
@@ -804,7 +996,9 @@ def test_diff_and_the_policy_of_then(committed: Path, run: Run) -> None:
     """Options are those of then; a model that is new passes, and one that is gone is named."""
     edit(committed / "pyproject.toml", ("inputs", "options = { alpha = 1.5 }\ninputs"))
     assert run("guard", "diff", "--base", "HEAD").code == 1
-    (committed / "pyproject.toml").write_text(POLICY.replace("models.small", "models.other"))
+    (committed / "pyproject.toml").write_text(
+        POLICY.replace("models.small", "models.other").replace("build", "Net")
+    )
     said = json.loads(run("guard", "diff", "--base", "HEAD", "--format", "json").out)
 
     assert said["exit"] == 0
@@ -821,24 +1015,119 @@ def test_diff_before_there_was_a_policy(committed: Path, run: Run) -> None:
     assert run("guard", "diff", "--base", "HEAD").code == 1
 
 
+def test_diff_of_a_policy_that_cannot_be_read_then(committed: Path, run: Run) -> None:
+    """Is not taken for none."""
+    good = (committed / "pyproject.toml").read_text()
+    (committed / "pyproject.toml").write_text(good.replace("source", "unheard_of = 1\nsource"))
+    git(committed, "commit", "--quiet", "--all", "--message=bad")
+    (committed / "pyproject.toml").write_text(good)
+    ran = run("guard", "diff", "--base", "HEAD")
+
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "at the ref, pyproject.toml: models.small has 'unheard_of'" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "reason"),
+    [
+        ("import no_such_package\n", 2, "no_such_package"),
+        ("def another():\n    pass\n", 0, "new since"),
+        (None, 0, "new since"),
+    ],
+)
+def test_diff_of_what_was_not_there(
+    then: str | None, code: int, reason: str, committed: Path, run: Run
+) -> None:
+    """Where there was no policy, a missing file or factory is new, but a broken one could not be measured."""
+    good = (committed / "net.py").read_text()
+    git(committed, "rm", "--quiet", "--cached", "pyproject.toml")
+    (committed / "net.py").unlink()
+    if then is not None:
+        (committed / "net.py").write_text(then)
+    git(committed, "add", "--update")
+    git(committed, "commit", "--quiet", "--message=before")
+    (committed / "net.py").write_text(good)
+    said = json.loads(run("guard", "diff", "--base", "HEAD", "--format", "json").out)
+
+    assert said["exit"] == code
+    assert reason in model(said)["reason"]
+
+
+def test_diff_follows_a_policy_that_moved(committed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a model that has another name by its source."""
+    (committed / "nets").mkdir()
+    for name in ("net.py", "pyproject.toml"):
+        git(committed, "mv", name, f"nets/{name}")
+    monkeypatch.chdir(committed / "nets")
+    assert run("guard", "diff", "--base", "HEAD").code == 0
+    edit(committed / "nets" / "pyproject.toml", ("models.small", "models.tiny"))
+    assert run("guard", "diff", "--base", "HEAD").code == 0
+    edit(committed / "nets" / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    said = json.loads(run("guard", "diff", "--base", "HEAD", "--format", "json").out)
+
+    assert {each["name"]: each["verdict"] for each in said["models"]} == {"tiny": "worse"}
+
+
+def test_diff_heeds_neither_hooks_nor_the_environment_of_one(
+    committed: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No hook runs for the checkout, and git's variables of a hook mislead nobody."""
+    hook = committed / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\ntouch {committed}/ran\n")
+    hook.chmod(0o755)
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    monkeypatch.setenv("GIT_INDEX_FILE", "/nowhere")
+
+    assert run("guard", "diff", "--base", "main").code == 0
+    assert not (committed / "ran").exists()
+
+
+def test_diff_with_a_folder_elsewhere(
+    committed: Path, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """In python_path, a folder of the repository is that of the ref, and any other is as it is."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "widths.py").write_text("WIDTH = 10\n")
+    edit(
+        committed / "net.py",
+        ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, WIDTH)"),
+        ("import torch\n", "import torch\nfrom widths import WIDTH\n"),
+    )
+    edit(
+        committed / "pyproject.toml",
+        ("[tool", f'[tool.mbanalyze]\npython_path = ["{elsewhere}", "{committed}"]\n[tool'),
+    )
+    git(committed, "commit", "--quiet", "--all", "--message=widths")
+
+    assert run("guard", "diff", "--base", "HEAD").code == 0
+    edit(committed / "net.py", ("2 * c, WIDTH", "2 * c, WIDTH + 1"))
+    assert run("guard", "diff", "--base", "HEAD").code == 1
+
+
 def test_diff_of_an_installed_package(committed: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is found in the working tree instead of the ref is refused, until python_path says where it is."""
-    (committed / "src" / "nets").mkdir(parents=True)
-    (committed / "net.py").rename(committed / "src" / "nets" / "__init__.py")
+    (committed / "lib" / "nets").mkdir(parents=True)
+    (committed / "net.py").rename(committed / "lib" / "nets" / "__init__.py")
     policy = '[tool.mbanalyze.models.small]\nsource = "nets:build"\ninputs = ["1,3,64,64"]\n'
     (committed / "pyproject.toml").write_text(policy)
     git(committed, "add", "--all")
     git(committed, "commit", "--quiet", "--message=package")
-    edit(committed / "src" / "nets" / "__init__.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    edit(committed / "lib" / "nets" / "__init__.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
     command = [sys.executable, "-m", "mbanalyze", "guard", "diff", "--base", "HEAD"]
-    env = {"PYTHONPATH": str(committed / "src"), "PATH": "/usr/bin:/bin"}
+    env = {"PYTHONPATH": str(committed / "lib"), "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(command, cwd=committed, env=env, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 2
     assert "nets was imported from" in ran.stderr
-    edit(committed / "pyproject.toml", ("[tool", '[tool.mbanalyze]\npython_path = ["src"]\n[tool'))
+    installed = committed.parent / "site-packages"
+    shutil.copytree(committed / "lib" / "nets", installed / "nets")
+    elsewhere = {**env, "PYTHONPATH": str(installed)}
+    ran = subprocess.run(command, cwd=committed, env=elsewhere, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    edit(committed / "pyproject.toml", ("[tool", '[tool.mbanalyze]\npython_path = ["lib"]\n[tool'))
     git(committed, "commit", "--quiet", "--all", "--message=path")
-    edit(committed / "src" / "nets" / "__init__.py", ("nn.Linear(2 * c, 11)", "nn.Linear(2 * c, 12)"))
+    edit(committed / "lib" / "nets" / "__init__.py", ("nn.Linear(2 * c, 11)", "nn.Linear(2 * c, 12)"))
     ran = subprocess.run(command, cwd=committed, env=env, capture_output=True, text=True, check=False)
     assert (ran.returncode, "worse" in ran.stdout) == (1, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from guarded import NET, edit
 
-from mbanalyze import count
+from mbanalyze import __version__, count
 from mbanalyze.guard import lock
 
 TESTS = """
@@ -118,14 +119,65 @@ def test_growth_that_is_tolerated_and_operators_that_are_allowed(project: Path) 
 
 
 def test_a_damaged_snapshot(project: Path) -> None:
-    """Fails and says how it is written again."""
+    """Fails and says how it is written again, which works."""
     (project / "__model_costs__").mkdir()
-    (project / "__model_costs__" / "test_net.json").write_text("{")
+    file = project / "__model_costs__" / "test_net.json"
+    file.write_text("{")
     code, out = run(project, "-k", "snapshot")
 
     assert code == 1
     assert "test_net.json is damaged" in out
+    assert "During handling" not in out
     assert "pytest --model-cost-update" in out
+    assert run(project, "-k", "snapshot", "--model-cost-update")[0] == 0
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps({**known, "schema": "mbanalyze.lock/2"}))
+    code, out = run(project, "-k", "snapshot", "--model-cost-update")
+    assert (code, "upgrade mbanalyze" in out) == (1, True)
+
+
+NAMED = """
+from net import build
+
+class TestA:
+    def test_it(self, model_cost):
+        model_cost.snapshot(build(), (1, 3, 32, 32))
+
+class TestB:
+    def test_it(self, model_cost):
+        model_cost.snapshot(build(2.0), (1, 3, 32, 32))
+
+def test_two(model_cost):
+    model_cost.snapshot(build(), (1, 3, 32, 32))
+    model_cost.snapshot(build(2.0), (1, 3, 32, 32), name="a")
+
+def test_twice(model_cost):
+    model_cost.snapshot(build(), (1, 3, 32, 32))
+    model_cost.snapshot(build(2.0), (1, 3, 32, 32))
+"""
+
+
+def test_snapshots_have_names_of_their_own(project: Path) -> None:
+    """Tests of two classes, and two snapshots of one test, are not each other's."""
+    (project / "test_net.py").write_text(NAMED)
+    code, out = run(project, "--model-cost-update")
+    names = {"TestA::test_it", "TestB::test_it", "test_two", "a", "test_twice"}
+
+    assert (code, "3 passed" in out) == (1, True)
+    assert "test_twice has two snapshots called 'test_twice': give each a name" in out
+    assert (
+        names == lock.loads((project / "__model_costs__" / "test_net.json").read_text(), "lock").models.keys()
+    )
+
+
+def test_what_another_version_counted_is_not_passed_off_as_ours(project: Path) -> None:
+    """An update of one snapshot leaves no other behind that an older version counted."""
+    assert run(project, "-k", "not limits", "--model-cost-update")[0] == 0
+    file = project / "__model_costs__" / "test_net.json"
+    edit(file, (f'"version": "{__version__}"', '"version": "0.0.1"'))
+    assert run(project, "-k", "snapshot", "--model-cost-update")[0] == 0
+
+    assert lock.loads(file.read_text(), "lock").models.keys() == {"small"}
 
 
 def test_workers_share_a_file(project: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,5 +109,22 @@ def working(long: bool) -> Iterator[None]:
     """While the library works: a spinner on a terminal, and stdout kept for the result alone."""
     console = Console(stderr=True)
     spinner = console.status("counting") if long and console.is_terminal else None
-    with contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
+    with _stdout_kept(), contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
         yield
+
+
+@contextlib.contextmanager
+def _stdout_kept() -> Iterator[None]:
+    """Inside the `with`, what other programs that are started here print goes where messages go."""
+    sys.stdout.flush()
+    try:
+        ours = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(ours, 1)
+        os.close(ours)

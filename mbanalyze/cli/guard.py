@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -85,8 +86,7 @@ def update(
     ] = None,
     config: Config = None,
     allow_ci: Annotated[bool, typer.Option("--allow-ci", help="Also where CI is set.")] = False,
-    format: Format = "text",
-    outputs: Outputs = None,
+    format: Annotated[Literal["text", "markdown", "json"], typer.Option(help="How to print it.")] = "text",
 ) -> int:
     """Write what models cost into the lock, to be reviewed and committed.
 
@@ -100,11 +100,11 @@ def update(
         raise OptionError(
             "a lock is reviewed before it is committed, so CI does not write it: --allow-ci does"
         )
-    policy, files = _policy(config), _files(outputs)
+    policy = _policy(config)
     with working(False), _counting(len(models or policy.models)) as progress:
         outcome = guard.update(policy, models or (), progress)
-    _tell(outcome, format, files)
-    return 0 if outcome.written else 2
+    _tell(outcome, format, {})
+    return outcome.exit
 
 
 @app.command()
@@ -159,15 +159,17 @@ def explain(
     policy = _policy(config)
     require_writable(output)
     with working(True):
-        judged = guard.held_against(policy, base, models or ())
-        found = [explain(each, policy) for each in judged]
+        outcome = guard.held_against(policy, base, models or ())
+        found = [explain(each, policy) for each in outcome.models]
+    if outcome.problem:
+        print(f"mbanalyze: {outcome.problem}", file=sys.stderr)
     if not found:
         emit("nothing fails\n" if format == "text" else explanation.FORMATS[format]([], top), output)
     elif format == "text":
         emit(explanation.text(found, top, Console().width), output)
     else:
         emit(explanation.FORMATS[format](found, top), output)
-    return max((each.exit for each in judged), default=0)
+    return outcome.exit
 
 
 def _policy(config: Path | None) -> Policy:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mbanalyze.guard import history, lock
 from mbanalyze.guard.judging import Judged, gone, judge
-from mbanalyze.guard.lock import Lock, LockError
+from mbanalyze.guard.lock import DamagedLockError, Lock, LockError
 from mbanalyze.guard.measuring import Measured, measure
 from mbanalyze.guard.policy import Policy, PolicyError, find
 
@@ -27,6 +27,7 @@ class Outcome:
         against: what the models are held against: the lock's name, or a commit.
         models: each with its verdict, in the policy's order, and then those that are gone.
         problem: what is wrong with the lock itself; "" where nothing is.
+        remedy: the command that mends that; "" where none does.
         written: whether the lock was written.
         base: the git ref that the models are held against; None where that is the lock.
     """
@@ -35,34 +36,48 @@ class Outcome:
     against: str
     models: tuple[Judged, ...]
     problem: str = ""
+    remedy: str = ""
     written: bool = False
     base: str | None = None
-
-    @property
-    def command(self) -> str:
-        """The command that mends it, or says more where none can; "" where all is fine."""
-        lock = os.path.relpath(self.policy.lock)
-        failing = [judged for judged in self.models if judged.exit]
-        found = {judged.verdict: judged for judged in reversed(failing)}
-        if self.written:
-            return shlex.join(["git", "add", lock])
-        if "could not measure" in found:
-            return _report_command(found["could not measure"])
-        if not (failing or self.problem):
-            return ""
-        config = _config(self.policy)
-        names = [judged.name for judged in failing]
-        if self.base or "over budget" in found:
-            since = ["--base", self.base] if self.base else []
-            over = [judged.name for judged in failing if judged.verdict == "over budget"]
-            return shlex.join(["mbanalyze", "guard", "explain", *config, *since, *(over or names)])
-        whole = self.problem or len(names) == len(self.models) or found.keys() & {"gone", "not comparable"}
-        return shlex.join(["mbanalyze", "guard", "update", *config, *([] if whole else names)])
 
     @property
     def exit(self) -> int:
         """0 fine; 1 a model costs too much, or the lock is not that of these models; 2 it could not be found out."""
         return max([2 if self.problem else 0, *(judged.exit for judged in self.models)])
+
+    @property
+    def advice(self) -> tuple[str, str]:
+        """What to do in words, and the command that does it; "" twice where all is fine."""
+        failing = [judged for judged in self.models if judged.exit]
+        found = {judged.verdict for judged in failing}
+        config = _config(self.policy)
+        guard = ["mbanalyze", "guard"]
+        update = f"if that is meant: update {self.policy.lock.name}, review and commit it"
+        if self.written:
+            what = f"{self.policy.lock.name} was written: review and commit it"
+            return what, shlex.join(["git", "add", os.path.relpath(self.policy.lock)])
+        if self.problem:
+            return ("that is mended by", self.remedy) if self.remedy else ("", "")
+        if not failing:
+            return "", ""
+        for verdict, what in (
+            ("could not measure", "to see why it cannot be measured"),
+            ("over budget", "to see which layers, and what would fit"),
+        ):
+            if verdict in found or (self.base and verdict == "over budget"):
+                since = ["--base", self.base] if self.base else []
+                names = _names([j for j in failing if j.verdict == verdict] or failing)
+                return what, shlex.join([*guard, "explain", *config, *since, *names])
+        whole = len(failing) == len(self.models) or found & {"gone", "not comparable"}
+        return update, shlex.join([*guard, "update", *config, *([] if whole else _names(failing))])
+
+
+def _names(models: Sequence[Judged]) -> list[str]:
+    """The models as arguments of a command; none, which is all, where a name does not fit on its line."""
+    names = [judged.name for judged in models]
+    if not all(map(str.isprintable, names)):
+        return []
+    return ["--", *names] if any(name.startswith("-") for name in names) else names
 
 
 def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None) -> Outcome:
@@ -76,7 +91,8 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
     try:
         known = lock.read(policy.lock)
     except LockError as error:
-        return Outcome(policy, name, tuple(_unread(each, str(error)) for each in measured), str(error))
+        models = tuple(_unread(each, str(error)) for each in measured)
+        return Outcome(policy, name, models, str(error), error.remedy)
     if known is not None:
         return Outcome(policy, name, _judged(measured, known))
     models = _judged(measured, Lock())
@@ -94,6 +110,8 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
 def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambda: None) -> Outcome:
     """Write what the models cost into the lock: all of them, or these; none where one could not be measured.
 
+    The outcome says what changed, and that it is accepted: its exit code is 0 unless nothing was written.
+
     Raises:
         PolicyError: the policy has no such model.
         LockError: the lock is newer, or only some of it is to be written and the rest cannot be read.
@@ -105,10 +123,12 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambd
         known = _readable(policy, whole=not names)
         models = _judged(measured, known, whole=not names)
         failed = any(each.facts is None for each in measured)
-        if not failed:
-            kept = {name: facts for name, facts in known.models.items() if names and name in policy.models}
-            lock.save(policy.lock, Lock(kept | dict(_lock_of(measured).models)))
-    return Outcome(policy, policy.lock.name, models, written=not failed)
+        if failed:
+            return Outcome(policy, policy.lock.name, models)
+        kept = known.models if names else {}
+        lock.save(policy.lock, Lock({**kept, **_lock_of(measured).models}))
+    accepted = tuple(replace(judged, exit=0, stale=False) for judged in models)
+    return Outcome(policy, policy.lock.name, accepted, written=True)
 
 
 def diff(policy: Policy, ref: str, progress: Progress = lambda: None) -> Outcome:
@@ -118,14 +138,26 @@ def diff(policy: Policy, ref: str, progress: Progress = lambda: None) -> Outcome
         HistoryError: there is no such ref, or what is there cannot be measured.
     """
     base = history.measure_at(policy, ref)
-    measured = measure(policy, policy.models, progress)
-    models = tuple(_since(each, base) for each in measured)
+    renamed = _renamed(policy, base)
+    now = measure(policy, policy.models, progress)
+    models = tuple(_since(each, base, renamed.get(each.model.name)) for each in now)
     lost = [
         Judged(name, "gone", 0, (), f"{base.name} has it, the policy has not", None, facts)
         for name, facts in base.lock.models.items()
-        if name not in policy.models
+        if name not in policy.models and name not in renamed.values()
     ]
     return Outcome(policy, base.name, (*models, *lost), base=ref)
+
+
+def _renamed(policy: Policy, base: history.Base) -> dict[str, str]:
+    """Models that are new by name, each with the one that is gone and had its source, if that is the only one."""
+    gone = {name: facts for name, facts in base.lock.models.items() if name not in policy.models}
+    found = {}
+    for name, model in policy.models.items():
+        same = [old for old, facts in gone.items() if facts.source == model.source]
+        if name not in base.lock.models and len(same) == 1:
+            found[name] = same[0]
+    return found
 
 
 def in_ci() -> bool:
@@ -133,8 +165,8 @@ def in_ci() -> bool:
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
-def held_against(policy: Policy, base: str | None, names: Sequence[str] = ()) -> list[Judged]:
-    """The models that fail against the lock or a git ref; or these, whether they fail or not.
+def held_against(policy: Policy, base: str | None, names: Sequence[str] = ()) -> Outcome:
+    """What became of the models that fail against the lock or a git ref; or of these, whether they fail or not.
 
     Raises:
         PolicyError: there is no such model.
@@ -142,7 +174,8 @@ def held_against(policy: Policy, base: str | None, names: Sequence[str] = ()) ->
     """
     _check_names(policy, names)
     outcome = check(policy, ci=True) if base is None else diff(policy, base)
-    return [judged for judged in outcome.models if judged.name in names or (judged.exit and not names)]
+    models = [judged for judged in outcome.models if judged.name in names or (judged.exit and not names)]
+    return replace(outcome, models=tuple(models))
 
 
 def _check_names(policy: Policy, names: Sequence[str]) -> None:
@@ -159,22 +192,13 @@ def _config(policy: Policy) -> list[str]:
     return ["--config", os.path.relpath(policy.path)]
 
 
-def _report_command(judged: Judged) -> str:
-    """How to see why a model cannot be measured."""
-    model = judged.measured.model if judged.measured else None
-    if model is None:
-        return "mbanalyze guard"
-    options = [f"--set={name}={value}" for name, value in model.options.items()]
-    inputs = [f"--input={text}" for text in model.inputs]
-    return shlex.join(["mbanalyze", "report", model.source, *options, *inputs])
-
-
-def _since(measured: Measured, base: history.Base) -> Judged:
-    """What became of a model since a commit that may not have had it."""
+def _since(measured: Measured, base: history.Base, old: str | None) -> Judged:
+    """What became of a model since a commit that may not have had it, or had it as `old`."""
     name = measured.model.name
-    if name in base.failed:
+    if base.failed.get(name):
         return Judged(name, "could not measure", 2, (), f"at {base.name}: {base.failed[name]}", measured)
-    judged = judge(measured, base.lock)
+    then = replace(base.lock, models={**base.lock.models, name: base.lock.models[old]}) if old else base.lock
+    judged = judge(measured, then)
     if judged.verdict != "missing from lock":
         return replace(judged, stale=False, exit=0) if judged.stale else judged
     new = f"new since {base.name}"
@@ -203,9 +227,7 @@ def _readable(policy: Policy, *, whole: bool) -> Lock:
     """The lock, or an empty one where it is to be written as a whole."""
     try:
         known = lock.read(policy.lock) or Lock()
-    except lock.NewerLockError:
-        raise
-    except LockError:
+    except DamagedLockError:
         if whole:
             return Lock()
         raise

@@ -10,8 +10,8 @@ from typing import Any
 
 from mbanalyze import factories
 from mbanalyze.archs.options import Architecture, OptionError
-from mbanalyze.cost import Count
 from mbanalyze.guard.judging import TOTAL, Judged
+from mbanalyze.guard.limits import UNUSED
 from mbanalyze.guard.measuring import Measured, beside, subject_of
 from mbanalyze.guard.places import Place, factory, places_of
 from mbanalyze.guard.policy import Policy
@@ -43,7 +43,7 @@ class Share:
 
     path: str
     kind: str
-    amount: int
+    amount: int | float
     share: float
     place: Place
 
@@ -60,8 +60,8 @@ class Cause:
     """
 
     metric: str
-    before: Count
-    after: Count
+    before: int | float | None
+    after: int | float | None
     limit: int | float | None
     grew: bool
     shares: tuple[Share, ...]
@@ -128,20 +128,18 @@ def _cause(judged: Judged, measured: Measured, metric: str, policy: Policy) -> C
     shares = (Share(path, kind, amount, amount / whole, places[path]) for path, kind, amount in parts)
     return Cause(
         metric,
-        _count(judged.before.totals.get(metric)) if judged.before else None,
-        _count(measured.facts.totals[metric]) if measured.facts else None,
+        judged.before.totals.get(metric) if judged.before else None,
+        measured.facts.totals[metric] if measured.facts else None,
         total.limit if total else None,
         bool(grown),
         tuple(sorted(shares, key=lambda share: -share.amount)),
     )
 
 
-def _count(value: Any) -> Count:
-    return value if isinstance(value, int) else None
-
-
-def _all(measured: Measured, metric: str) -> list[tuple[str, str, int]]:
-    """Every layer with what it has of a total."""
+def _all(measured: Measured, metric: str) -> list[tuple[str, str, int | float]]:
+    """Every layer with what it has of a total, which is nothing of one that is no sum."""
+    if metric in (UNUSED, "arithmetic_intensity"):
+        return []
     layers = measured.facts.layers if measured.facts else ()
     counts = [(layer.path, layer.kind, layer.counts.get(metric) or 0) for layer in layers]
     return [part for part in counts if part[2]]

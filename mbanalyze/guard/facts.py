@@ -9,11 +9,11 @@ from typing import Any
 
 from mbanalyze.alignment import Layer as Alignable
 from mbanalyze.cost import Count
-from mbanalyze.guard.limits import COUNTS
+from mbanalyze.guard.limits import COUNTS, UNUSED
 from mbanalyze.guard.policy import Model
 from mbanalyze.report import Group, Report
 
-Counts = Mapping[str, Count]
+Counts = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Layer:
         path: of the module.
         kinds: of its operators, each once with its variant.
         output: shape of what the last one writes: '1x32x56x56'.
-        counts: each of `COUNTS`, as `Cost` has them.
+        counts: every total of it, or `COUNTS` alone from a lock; None where nothing of it could be counted.
     """
 
     path: str
@@ -41,7 +41,7 @@ class Layer:
     def alignable(self) -> Alignable:
         """Itself, as alignment takes it; its place is the size of the image that it writes."""
         image = tuple(self.output.split("x")[2:])
-        return Alignable(self.path, self.kinds, image, (self.output, *self.counts.values()))
+        return Alignable(self.path, self.kinds, image, (self.output, *(self.counts[name] for name in COUNTS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Facts:
         method: `closed-form` or `trace`, with the settings that are not the usual ones.
         input: shapes, each as '1x3x224x224'.
         dtype: what an element is taken to be where bytes are meant.
-        totals: of a report, or `COUNTS` alone from a lock.
+        totals: every total of a report, or `COUNTS` alone from a lock; and `UNUSED` of both.
         layers: in the natural order of their paths.
     """
 
@@ -71,8 +71,8 @@ class Facts:
         return {"input": " ".join(self.input), "dtype": self.dtype, "method": self.method}
 
 
-def facts(model: Model, report: Report) -> Facts:
-    """What a report says of a model."""
+def facts(model: Model, report: Report, unused: Count) -> Facts:
+    """What a report says of a model, which has so many params that its forward never reads."""
     extra = [name for name in ("real", "keep") if model.settings.get(name)]
     extra += ["train"] * (model.settings.get("mode") == "train")
     layers = (_layer(group, report.itemsize) for group in report.by("module"))
@@ -82,15 +82,14 @@ def facts(model: Model, report: Report) -> Facts:
         " ".join([report.method, *extra]),
         tuple("x".join(map(str, shape)) for shape in report.input),
         report.dtype,
-        report.totals.as_dict(report.itemsize),
+        report.totals.as_dict(report.itemsize) | {UNUSED: unused},
         tuple(sorted(layers, key=lambda layer: natural(layer.path))),
     )
 
 
 def _layer(group: Group, itemsize: int) -> Layer:
-    counts = group.cost.as_dict(itemsize)
     output = " ".join("x".join(map(str, shape)) for shape in group.output)
-    return Layer(group.key, group.kinds, output, {name: counts[name] for name in COUNTS})  # type: ignore[misc]
+    return Layer(group.key, group.kinds, output, group.cost.as_dict(itemsize))
 
 
 def totals_of(layers: Sequence[Layer]) -> dict[str, Count]:

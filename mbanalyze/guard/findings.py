@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.guard.judging import TOTAL, Change, Judged, gravest
 from mbanalyze.guard.places import Place, definition, places_of, top_of
 from mbanalyze.guard.policy import Policy
 
@@ -74,12 +74,6 @@ def _of_changes(grade: Grade, changes: Sequence[Change], judged: Judged, policy:
         at.setdefault(definition(policy, judged.name), []).extend(whole)
     for place, some in at.items():
         yield Finding(grade, gravest(some), place, judged, tuple(some))
-
-
-def gravest(changes: Sequence[Change]) -> str:
-    """What weighs most of some changes."""
-    found = {change.verdict for change in changes}
-    return next(verdict for verdict in ("over budget", "worse", "better", "renamed") if verdict in found)
 
 
 def _lock_of(policy: Policy) -> Place:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from mbanalyze.guard import lock, policy
 from mbanalyze.guard.lock import Lock, LockError
-from mbanalyze.guard.measuring import measure
-from mbanalyze.guard.policy import Policy, PolicyError
+from mbanalyze.guard.measuring import Measured, measure
+from mbanalyze.guard.policy import Model, Policy, PolicyError
 
 COUNT = "import sys; from mbanalyze.guard import history; history.main(sys.argv[1:])"
 
@@ -31,7 +31,7 @@ class Base:
     Attributes:
         name: of the ref, with the commit.
         lock: those that could be counted.
-        failed: why the others could not, by name.
+        failed: why the others could not, by name; "" of those that were not there.
     """
 
     name: str
@@ -45,70 +45,102 @@ def measure_at(now: Policy, ref: str) -> Base:
     Where there was no policy, as `now` has them; those that were not there either are left out.
 
     Raises:
-        HistoryError: there is no such ref, or counting ended without an answer.
+        HistoryError: there is no such ref, its policy cannot be read, or counting ended without an answer.
     """
     path = now.path.resolve()
     top = Path(_git(path.parent, "rev-parse", "--show-toplevel"))
     commit = _commit(path.parent, ref)
     name = f"{ref} ({commit[:9]})"
     with _checked_out(top, commit) as folder:
-        there = folder / path.relative_to(top)
-        definition = there if _has_policy(there) else path
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            COUNT,
-            str(definition),
-            str(there.parent),
-            str(top),
-            str(folder),
-        ]
-        there.parent.mkdir(parents=True, exist_ok=True)
-        ran = subprocess.run(command, cwd=there.parent, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    try:
-        found = json.loads(ran.stdout)
-        base = Base(name, lock.loads(found["lock"], name), found["failed"])
-    except (ValueError, KeyError, LockError) as error:
-        raise HistoryError(f"counting the models of {name} ended with exit code {ran.returncode}") from error
-    return base if definition == there else Base(name, base.lock, {})
+        there = _policy_at(folder, folder / path.relative_to(top), now)
+        beside = there.parent if there else folder / path.parent.relative_to(top)
+        beside.mkdir(parents=True, exist_ok=True)
+        answer = folder.parent / "answer.json"
+        command = [sys.executable, "-P", "-c", COUNT, *map(str, (there or path, beside, top, folder, answer))]
+        ran = subprocess.run(command, cwd=beside, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        try:
+            found = json.loads(answer.read_text(encoding="utf-8"))
+            base = Base(name, lock.loads(found["lock"], name), found["failed"])
+        except (OSError, ValueError, KeyError, LockError) as error:
+            raise HistoryError(
+                f"the models of {name} could not be counted (exit code {ran.returncode})"
+            ) from error
+    return base if there else Base(name, base.lock, {n: why for n, why in base.failed.items() if why})
+
+
+def _policy_at(checkout: Path, usual: Path, now: Policy) -> Path | None:
+    """The policy in a checkout: where it is now, or else the only one that has one of these models.
+
+    Raises:
+        HistoryError: it cannot be read.
+    """
+    if usual.is_file():
+        try:
+            policy.load(usual)
+        except PolicyError as error:
+            if "has no [tool.mbanalyze]" not in str(error):
+                raise HistoryError(str(error).replace(f"{checkout}{os.sep}", "at the ref, ")) from error
+        else:
+            return usual
+    found = []
+    for file in (*checkout.rglob("pyproject.toml"), *checkout.rglob("mbanalyze.toml")):
+        with suppress(PolicyError):
+            then = policy.load(file).models
+            if then.keys() & now.models.keys() or _sources(then) & _sources(now.models):
+                found.append(file)
+    return found[0] if len(found) == 1 else None
+
+
+def _sources(models: Mapping[str, Model]) -> set[str]:
+    return {model.source for model in models.values()}
 
 
 def main(arguments: list[str]) -> None:
-    """Print as JSON what a policy's models cost in a folder: what a process of its own does.
+    """Write as JSON what a policy's models cost in a folder: what a process of its own does.
 
     Args:
-        arguments: the policy's file, the folder that stands for its own, the working tree, and the checkout.
+        arguments: the policy's file, the folder that stands for its own, the working tree, the checkout, and
+            the file to write.
     """
-    file, folder, top, checkout = map(Path, arguments)
+    file, folder, top, checkout, answer = map(Path, arguments)
     known = policy.load(file)
-    moved = tuple(folder / place.relative_to(file.parent) for place in known.python_path)
+    moved = tuple(_moved(place, top, checkout) for place in known.python_path)
+    there = Policy(folder / file.name, known.lock, known.models, moved)
     with redirect_stdout(sys.stderr):
-        there = Policy(folder / file.name, known.lock, known.models, moved)
         measured = measure(there, there.models)
-    astray = _astray(top, checkout)
+    astray = _astray(
+        checkout, {source.partition(".")[0].partition(":")[0] for source in _sources(known.models)}
+    )
     if astray:
         raise SystemExit(f"mbanalyze: error: {astray}")
-    failed = {each.model.name: each.reason for each in measured if each.facts is None}
+    failed = {
+        each.model.name: "" if _is_absent(each) else each.reason for each in measured if each.facts is None
+    }
     counted = Lock({each.model.name: each.facts for each in measured if each.facts is not None})
-    sys.stdout.write(json.dumps({"lock": lock.dumps(counted), "failed": failed}))
+    answer.write_text(json.dumps({"lock": lock.dumps(counted), "failed": failed}), encoding="utf-8")
 
 
-def _astray(top: Path, checkout: Path) -> str:
-    """A module of the project that came from the working tree instead of the checkout, if there is one."""
-    for name, module in list(sys.modules.items()):
-        file = Path(getattr(module, "__file__", None) or "/")
-        inside = file.is_relative_to(top) and not file.is_relative_to(checkout)
-        if inside and name.partition(".")[0] != "mbanalyze" and "site-packages" not in file.parts:
-            return f"{name} was imported from {top}, not from the ref: name its folder in python_path"
+def _moved(place: Path, top: Path, checkout: Path) -> Path:
+    """A folder of the working tree as it is in the checkout; any other as it is."""
+    return checkout / place.relative_to(top) if place.is_relative_to(top) else place
+
+
+def _is_absent(measured: Measured) -> bool:
+    """Whether a model could not be measured because there is no such file, package or factory."""
+    place, _, name = measured.model.source.rpartition(":")
+    package = place.partition(".")[0]
+    signs = (f"there is no file {place}", f"{place} has no {name!r}", f"No module named {package!r}")
+    return measured.reason.endswith(signs)
+
+
+def _astray(checkout: Path, packages: set[str]) -> str:
+    """One of these packages that the checkout has, but that was imported from elsewhere, if there is one."""
+    for name in packages & sys.modules.keys() - {"mbanalyze"}:
+        file = Path(sys.modules[name].__file__ or checkout).resolve()
+        ours = any((*checkout.rglob(f"{name}/__init__.py"), *checkout.rglob(f"{name}.py")))
+        if ours and not file.is_relative_to(checkout):
+            return f"{name} was imported from {file.parent}, not from the ref: name its folder in python_path"
     return ""
-
-
-def _has_policy(file: Path) -> bool:
-    with suppress(PolicyError):
-        policy.load(file)
-        return True
-    return False
 
 
 def _commit(folder: Path, ref: str) -> str:
@@ -126,6 +158,7 @@ def _checked_out(top: Path, commit: str) -> Iterator[Path]:
     """A folder with the files of a commit, for as long as the `with` lasts."""
     with tempfile.TemporaryDirectory(prefix="mbanalyze-") as place:
         folder = Path(place).resolve() / "tree"
+        _git(top, "worktree", "prune")
         _git(top, "worktree", "add", "--detach", "--force", "--quiet", str(folder), commit)
         try:
             yield folder

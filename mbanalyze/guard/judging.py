@@ -11,7 +11,7 @@ from mbanalyze._version import __version__
 from mbanalyze.alignment import aligned
 from mbanalyze.cost import ITEM_SIZES, Count
 from mbanalyze.guard.facts import Counts, Facts, Layer
-from mbanalyze.guard.limits import COUNTS, Growth, Level
+from mbanalyze.guard.limits import COUNTS, UNUSED, Level
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.measuring import Measured
 from mbanalyze.guard.policy import Model, Rules
@@ -29,7 +29,9 @@ Verdict = Literal[
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """Each weighs more than those before it."""
-Judgement = Literal["ok", "better", "renamed", "worse", "over budget"]
+Judgement = Literal["ok", "renamed", "better", "worse", "over budget"]
+JUDGEMENTS: tuple[Judgement, ...] = get_args(Judgement)
+"""Each weighs more than those before it."""
 TOTAL = "total"
 """What stands for a kind where a change is about the whole model; its path is ""."""
 NOTHING: Counts = dict.fromkeys(COUNTS, 0)
@@ -106,9 +108,9 @@ def judge(measured: Measured, lock: Lock) -> Judged:
     if after is None:
         return Judged(name, "could not measure", 2, (), measured.reason, measured, before)
     over = tuple(_over_budget(measured.model, after))
-    unmatched = _unmatched(measured.model, after)
-    if unmatched:
-        return Judged(name, "could not measure", 2, over, unmatched, measured, before)
+    unheld = _unmatched(measured.model, after) or _unknown(measured.model, after)
+    if unheld:
+        return Judged(name, "could not measure", 2, over, unheld, measured, before)
     if before is None:
         return Judged(name, "missing from lock", 1, over, "", measured)
     changes = (*over, *_changes(measured.model, before, after))
@@ -123,40 +125,35 @@ def budgets_exceeded(measured: Measured) -> tuple[Change, ...]:
     return tuple(_over_budget(measured.model, measured.facts)) if measured.facts else ()
 
 
+def budgets_unknown(measured: Measured) -> str:
+    """Which totals of a model have a budget and are not known; "" where there is none."""
+    return _unknown(measured.model, measured.facts) if measured.facts else ""
+
+
 def gone(name: str, before: Facts) -> Judged:
     """What became of a model that the policy does not name any more."""
     return Judged(name, "gone", 1, (), "the lock has it, the policy has not", None, before)
 
 
 def _judged(measured: Measured, before: Facts, changes: tuple[Change, ...]) -> Judged:
-    verdict = _gravest(changes)
+    grave = gravest(changes)
+    verdict: Verdict = "ok" if grave == "renamed" else grave
     fails = any(change.fails for change in changes)
     stale = not fails and any(change.verdict in ("better", "renamed") for change in changes)
     code = int(fails or (stale and measured.model.strict))
     return Judged(measured.model.name, verdict, code, changes, "", measured, before, stale)
 
 
-def _gravest(changes: Sequence[Change]) -> Verdict:
-    found = {change.verdict for change in changes}
-    return next((verdict for verdict in reversed(VERDICTS) if verdict in found), "ok")
+def gravest(changes: Sequence[Change]) -> Judgement:
+    """What weighs most of some changes; `ok` where there is none."""
+    return max((change.verdict for change in changes), key=JUDGEMENTS.index, default="ok")
 
 
 def _over_budget(model: Model, after: Facts) -> Iterator[Change]:
     """What is more than its budget, of the whole and of each layer."""
     yield from _exceeding("", TOTAL, after.totals, model.rules)
     for layer in after.layers:
-        yield from _exceeding(layer.path, layer.kind, _totals(layer, after.dtype), model.rules_of(layer.path))
-
-
-def _totals(layer: Layer, dtype: str) -> Mapping[str, Any]:
-    """What a budget may limit of a layer."""
-    counts = layer.counts
-    flops, moved = counts["flops"], counts["memory_access_bytes"]
-    return {
-        **counts,
-        "params_bytes": (counts["params"] or 0) * ITEM_SIZES[dtype],
-        "arithmetic_intensity": flops / moved if flops is not None and moved else None,
-    }
+        yield from _exceeding(layer.path, layer.kind, layer.counts, model.rules_of(layer.path))
 
 
 def _exceeding(path: str, kind: str, totals: Mapping[str, Any], rules: Rules) -> Iterator[Change]:
@@ -167,9 +164,21 @@ def _exceeding(path: str, kind: str, totals: Mapping[str, Any], rules: Rules) ->
 
 
 def _unmatched(model: Model, after: Facts) -> str:
-    """Patterns that fit no layer, whose rules would hold for nothing."""
-    lost = [p for p, _ in model.layers if not any(fnmatchcase(layer.path, p) for layer in after.layers)]
-    return f"no layer fits {', '.join(map(repr, lost))}: change the pattern, or take it out" if lost else ""
+    """Patterns whose rules would hold for nothing, as they fit no layer that an earlier one does not."""
+    patterns = [pattern for pattern, _ in model.layers]
+    firsts = {next((p for p in patterns if fnmatchcase(layer.path, p)), None) for layer in after.layers}
+    lost = [repr(pattern) for pattern in patterns if pattern not in firsts]
+    return (
+        f"no layer is left for {', '.join(lost)}: change the pattern, its place, or take it out"
+        if lost
+        else ""
+    )
+
+
+def _unknown(model: Model, after: Facts) -> str:
+    """Totals that have a budget and are not known at all."""
+    unknown = [total for total in model.rules.budget if after.totals[total] is None]
+    return f"nothing is known of {', '.join(unknown)}, so that no budget of it can be held" if unknown else ""
 
 
 def _differing(before: Facts, after: Facts) -> str:
@@ -189,7 +198,7 @@ def _other_tool(lock: Lock, changes: Sequence[Change]) -> str:
 
 def _changes(model: Model, before: Facts, after: Facts) -> Iterator[Change]:
     """Every count that changed, of the whole and of each layer."""
-    yield from _changed("", TOTAL, before.totals, after.totals, model.rules, before)
+    yield from _changed("", TOTAL, before.totals, after.totals, model.rules, before, UNUSED)
     pairs = aligned([x.alignable for x in before.layers], [x.alignable for x in after.layers])
     order = sorted(pairs, key=lambda p: (p[1] if p[1] is not None else -1, p[0] if p[0] is not None else -1))
     for i, j in order:
@@ -208,28 +217,31 @@ def _layer_changes(model: Model, old: Layer | None, new: Layer | None, before: F
 
 
 def _changed(
-    path: str, kind: str, old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules, before: Facts
+    path: str, kind: str, old: Counts, new: Counts, rules: Rules, before: Facts, *more: str
 ) -> Iterator[Change]:
     """The counts that are not what they were; percentages are of the whole model `before`."""
-    for count in COUNTS:
-        a, b = old[count], new[count]
-        if a == b or (count == "memory_access_bytes" and _follows(old, new, ITEM_SIZES[before.dtype])):
-            continue
+    itemsize = ITEM_SIZES[before.dtype]
+    found: dict[str, Change] = {}
+    for count in (*COUNTS, *more):
         growth = rules.growth[count]
-        verdict, limit = _grown(a, b, growth, before.totals[count] or 0)
-        if growth.level != "off":
-            yield Change(path, kind, count, a, b, verdict, growth.level, limit)
+        if old[count] != new[count] and growth.level != "off":
+            allowed = growth.allowed(before.totals[count] or 0, itemsize)
+            found[count] = _change(path, kind, count, old[count], new[count], growth.level, allowed)
+    elements, of_bytes = found.get("memory_access"), found.get("memory_access_bytes")
+    if elements and of_bytes and _says_the_same(elements, of_bytes, itemsize):
+        del found["memory_access_bytes"]
+    yield from found.values()
 
 
-def _grown(a: Count, b: Count, growth: Growth, whole: int) -> tuple[Judgement, int | None]:
-    """The verdict on a count that changed, and the most that it may be."""
+def _change(path: str, kind: str, count: str, a: Count, b: Count, level: Level, allowed: int) -> Change:
+    """A count that changed, and may grow so much; one that is not known is worse than one that is, or was."""
     if a is None or b is None:
-        return "worse", None
-    limit = a + growth.allowed(whole)
-    return "worse" if b > limit else "ok" if b > a else "better", limit
+        return Change(path, kind, count, a, b, "worse", level)
+    verdict: Judgement = "worse" if b > a + allowed else "ok" if b > a else "better"
+    return Change(path, kind, count, a, b, verdict, level, a + allowed)
 
 
-def _follows(old: Mapping[str, Any], new: Mapping[str, Any], itemsize: int) -> bool:
-    """Whether bytes changed just as elements did, which says it all."""
-    elements = new["memory_access"] - old["memory_access"]
-    return bool(new["memory_access_bytes"] - old["memory_access_bytes"] == itemsize * elements)
+def _says_the_same(elements: Change, of_bytes: Change, itemsize: int) -> bool:
+    """Whether bytes changed just as elements did, and to the same end."""
+    alike = (elements.verdict, elements.level) == (of_bytes.verdict, of_bytes.level)
+    return alike and of_bytes.growth == itemsize * elements.growth

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_args
 
@@ -13,10 +13,12 @@ from mbanalyze.parsing import parse_count
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-TOTALS = tuple(Cost().as_dict())
+UNUSED = "unused_params"
+"""Learned scalars that the forward pass never reads; of a whole model only."""
+TOTALS = (*Cost().as_dict(), UNUSED)
 """What a budget may limit."""
 COUNTS = ("params", "macs", "flops", "activations", "memory_access", "memory_access_bytes")
-"""What may not grow."""
+"""What may not grow, of a layer and of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,19 @@ class Growth:
         percent: of what it was in the whole model; None where it is an amount.
         amount: in units of the count.
         level: what it means to grow more.
+        of_elements: whether the amount is in elements where the count is in bytes.
     """
 
     percent: Decimal | None
     amount: int
     level: Level
+    of_elements: bool = False
 
-    def allowed(self, before: int) -> int:
-        """By how much a count may grow that was `before` in the whole model."""
-        return self.amount if self.percent is None else int(before * self.percent / 100)
+    def allowed(self, before: int, itemsize: int) -> int:
+        """By how much a count may grow that was `before` in the whole model; elements have `itemsize` bytes."""
+        if self.percent is not None:
+            return int(before * self.percent / 100)
+        return self.amount * (itemsize if self.of_elements else 1)
 
 
 def budget(total: str, given: Any, level: Level) -> Budget:
@@ -64,17 +70,23 @@ def budget(total: str, given: Any, level: Level) -> Budget:
 
 
 def growths(given: Any, level: Level) -> dict[str, Growth]:
-    """How much each of `COUNTS` may grow by `"0"`, `"1%"`, `"+2 M"`, or a table of these by count.
+    """How much each of `COUNTS`, and `UNUSED`, may grow by `"0"`, `"1%"`, `"+2 M"`, or a table of these by count.
 
     Raises:
         OptionError: it is none of these.
     """
+    known = (*COUNTS, UNUSED)
     if not isinstance(given, Mapping) or "max" in given:
-        return {count: _growth(count, given, level) for count in COUNTS}
+        elements = _growth("", given, level)
+        of_bytes = replace(elements, of_elements=True)
+        return {count: of_bytes if count.endswith("_bytes") else elements for count in known}
     for count in given:
-        if count not in COUNTS:
-            raise OptionError(f"nothing called {count!r} may grow: choose from {', '.join(COUNTS)}")
-    return {count: _growth(count, tolerated, level) for count, tolerated in given.items()}
+        if count not in known:
+            raise OptionError(f"nothing called {count!r} may grow: choose from {', '.join(known)}")
+    found = {count: _growth(count, tolerated, level) for count, tolerated in given.items()}
+    if "memory_access" in found:  # which says how much bytes may grow, unless they have a word of their own
+        found.setdefault("memory_access_bytes", replace(found["memory_access"], of_elements=True))
+    return found
 
 
 def _growth(count: str, given: Any, level: Level) -> Growth:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tempfile
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from mbanalyze._version import __version__
 from mbanalyze.guard.facts import Facts, Layer, natural, totals_of
-from mbanalyze.guard.limits import COUNTS
+from mbanalyze.guard.limits import COUNTS, UNUSED
 from mbanalyze.output import write
 from mbanalyze.report import CONVENTION
 
@@ -22,11 +21,25 @@ UPDATE = "mbanalyze guard update"
 
 
 class LockError(ValueError):
-    """A lock that cannot be read, or not by this version."""
+    """A lock that cannot be read, or not by this version.
+
+    Attributes:
+        remedy: the command that mends it; "" where none does.
+    """
+
+    remedy = ""
+
+
+class DamagedLockError(LockError):
+    """A lock that a new one replaces."""
+
+    remedy = UPDATE
 
 
 class NewerLockError(LockError):
     """A lock of a schema that is not known yet."""
+
+    remedy = "pip install --upgrade mbanalyze"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +65,8 @@ def read(path: Path) -> Lock | None:
     """The lock in a file; None where there is no file.
 
     Raises:
-        NewerLockError: its schema is newer than this version of the tool.
-        LockError: it cannot be read; the message says why, and what to do.
+        LockError: it cannot be read, is damaged, or is newer than this version of the tool; the message says
+            what to do.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -68,10 +81,12 @@ def loads(text: str, name: str) -> Lock:
     """The lock in a text, which messages call `name`.
 
     Raises:
-        LockError, NewerLockError: as `read`.
+        LockError: as `read`.
     """
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
-        raise LockError(f"{name} has the marks of a merge conflict: run '{UPDATE}' and commit what it writes")
+        raise DamagedLockError(
+            f"{name} has the marks of a merge conflict: run '{UPDATE}' and commit what it writes"
+        )
     try:
         document = json.loads(text, object_pairs_hook=_once)
         schema, _, number = document["schema"].partition("/")
@@ -84,7 +99,9 @@ def loads(text: str, name: str) -> Lock:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else error
-        raise LockError(f"{name} is damaged ({why}): run '{UPDATE}' and look at the difference") from error
+        raise DamagedLockError(
+            f"{name} is damaged ({why}): run '{UPDATE}' and look at the difference"
+        ) from error
 
 
 def _lock(document: Mapping[str, Any]) -> Lock:
@@ -107,8 +124,8 @@ def _facts(name: str, given: Mapping[str, Any]) -> Facts:
         Layer(path, tuple(layer["kinds"].split(" + ")), str(layer["output"]), _counts(layer))
         for path, layer in given["layers"].items()
     )
-    totals = _counts(given["totals"])
-    if totals != totals_of(layers):
+    totals = _counts(given["totals"], (*COUNTS, UNUSED))
+    if totals_of(layers) != {name: totals[name] for name in COUNTS}:
         raise ValueError(f"the layers of {name!r} do not add up to its totals")
     input = tuple(map(str, given["input"]))
     return Facts(
@@ -116,8 +133,8 @@ def _facts(name: str, given: Mapping[str, Any]) -> Facts:
     )
 
 
-def _counts(given: Mapping[str, Any]) -> dict[str, int | None]:
-    counts = {name: given[name] for name in COUNTS}
+def _counts(given: Mapping[str, Any], names: Sequence[str] = COUNTS) -> dict[str, int | None]:
+    counts = {name: given[name] for name in names}
     for name, count in counts.items():
         if not (count is None or (type(count) is int and count >= 0)):
             raise ValueError(f"{name} is {count!r}")
@@ -140,7 +157,7 @@ def _model(facts: Facts) -> str:
         "method": facts.method,
         "input": list(facts.input),
         "dtype": facts.dtype,
-        "totals": {name: facts.totals[name] for name in COUNTS},
+        "totals": {name: facts.totals[name] for name in (*COUNTS, UNUSED)},
     }
     lines = [f"      {_json(key)}: {_json(value)},\n" for key, value in head.items()]
     layers = ",\n".join(f"        {_json(layer.path)}: {_json(_layer(layer))}" for layer in facts.layers)
@@ -148,7 +165,7 @@ def _model(facts: Facts) -> str:
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
-    return {"kinds": layer.kind, "output": layer.output, **layer.counts}
+    return {"kinds": layer.kind, "output": layer.output, **{name: layer.counts[name] for name in COUNTS}}
 
 
 def _json(value: Any) -> str:
@@ -166,9 +183,18 @@ def save(path: Path, lock: Lock) -> None:
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Inside the `with`, no other process of this machine that asks so too changes the lock."""
-    from filelock import FileLock
+    """Inside the `with`, nobody else on this machine who asks so too changes a lock in that folder.
 
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
-    with FileLock(Path(tempfile.gettempdir()) / f"mbanalyze-{name}.lock"):
+    Where the system has no such locks (Windows), of two that write at once the last one stays.
+    """
+    try:
+        import fcntl
+    except ImportError:
         yield
+        return
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
 
 from mbanalyze import sources
 from mbanalyze.guard.facts import Facts, facts
@@ -25,37 +27,71 @@ class Measured:
         facts: what it costs; None where that could not be found.
         reason: why not.
         subject: what was counted, to look at its modules.
+        modules: what was imported from the project for it, by name.
     """
 
     model: Model
     facts: Facts | None = None
     reason: str = ""
     subject: Subject | None = None
+    modules: Mapping[str, ModuleType] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def importable(self) -> Iterator[None]:
+        """Inside the `with`, the modules are where Python looks for them."""
+        before = {name: sys.modules[name] for name in self.modules if name in sys.modules}
+        sys.modules.update(self.modules)
+        try:
+            yield
+        finally:
+            for name in self.modules:
+                del sys.modules[name]
+            sys.modules.update(before)
 
 
 def measure(
     policy: Policy, names: Iterable[str], progress: Callable[[], None] = lambda: None
 ) -> list[Measured]:
-    """Each of these models, as if one had started beside the policy; `progress` is called after each."""
+    """Each of these models as if it were the only one; `progress` is called after each."""
     measured = []
-    with beside(policy):
-        for name in names:
-            measured.append(_measured(policy.models[name]))
-            progress()
+    for name in names:
+        with beside(policy, policy.models[name].source) as imported:
+            found = _measured(policy.models[name])
+        measured.append(replace(found, modules=dict(imported)))
+        progress()
     return measured
 
 
 @contextlib.contextmanager
-def beside(policy: Policy) -> Iterator[None]:
-    """Inside the `with`, files and imports are looked for in the policy's folder, and in those that it names."""
+def beside(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
+    """Inside the `with`, Python runs as if it had been started in the policy's folder.
+
+    Files and imports are looked for there, and in the folders that the policy names. Afterwards the working
+    directory, the search path and torch's default type are as they were, and what was imported from a folder
+    of the `source` alone is so no more: those modules are what is yielded.
+    """
     folder = policy.path.resolve().parent
-    before = list(sys.path)
-    sys.path[:0] = [str(folder), *map(str, policy.python_path)]
+    shared = [folder, *policy.python_path]
+    own = (folder / source.rpartition(":")[0]).parent if ".py:" in source else folder
+    path, before, imported = list(sys.path), dict(sys.modules), dict[str, ModuleType]()
+    dtype = sys.modules["torch"].get_default_dtype() if "torch" in sys.modules else None
+    sys.path[:0] = map(str, shared)
     try:
         with contextlib.chdir(folder):
-            yield
+            yield imported
     finally:
-        sys.path[:] = before
+        sys.path[:] = path
+        if "torch" in sys.modules:
+            torch = sys.modules["torch"]
+            torch.set_default_dtype(dtype or torch.float32)
+        for name, module in list(sys.modules.items()):
+            new = before.get(name) is not module
+            if (
+                new
+                and own not in shared
+                and Path(getattr(module, "__file__", None) or "/").is_relative_to(own)
+            ):
+                imported[name] = sys.modules.pop(name)
 
 
 def _measured(model: Model) -> Measured:
@@ -64,12 +100,22 @@ def _measured(model: Model) -> Measured:
         report = subject.report(**model.settings)
     except (ValueError, LookupError) as error:
         return Measured(model, reason=str(error))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Measured(model, reason=f"unexpected {said(error)}")
     uncounted = uncounted_in(report, model.allow_uncounted)
     if uncounted:
         return Measured(model, reason=uncounted, subject=subject)
-    return Measured(model, facts(model, report), subject=subject)
+    return Measured(model, facts(model, report, unused_in(report, subject)), subject=subject)
+
+
+def unused_in(report: Report, subject: Subject) -> int | None:
+    """How many learned scalars the forward never reads; None where a closed form only knows their names."""
+    if report.method == "closed-form":
+        return None if report.unused_params else 0
+    params = dict(subject.build().named_parameters())
+    return sum(params[name].numel() for name in report.unused_params)
 
 
 def uncounted_in(report: Report, allowed: frozenset[str]) -> str:

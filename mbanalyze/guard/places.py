@@ -51,14 +51,15 @@ def places_of(measured: Measured, policy: Policy, paths: Iterable[str]) -> dict[
     otherwise = definition(policy, measured.model.name)
     seen: dict[int, Place | None] = {}
     found = {}
-    for path in paths:
-        for candidate in (*_classes(modules, path), made):
-            if id(candidate) not in seen:
-                seen[id(candidate)] = _place(candidate, top)
-            place = seen[id(candidate)]
-            if place:
-                break
-        found[path] = place or otherwise
+    with measured.importable():  # as inspect asks where a class is from
+        for path in paths:
+            for candidate in (*_classes(modules, path), made):
+                if id(candidate) not in seen:
+                    seen[id(candidate)] = _place(candidate, top)
+                place = seen[id(candidate)]
+                if place:
+                    break
+            found[path] = place or otherwise
     return found
 
 
@@ -92,7 +93,8 @@ def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
 def factory(measured: Measured) -> Any:
     """What makes the model, if it is the user's; None else."""
     place, _, name = measured.model.source.rpartition(":")
-    module = sys.modules.get(loaded(Path(place)) if place.endswith(".py") else place)
+    name_of_module = loaded(Path(place)) if place.endswith(".py") else place
+    module = measured.modules.get(name_of_module) or sys.modules.get(name_of_module)
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)

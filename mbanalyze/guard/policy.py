@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cost import ITEM_SIZES
-from mbanalyze.guard.limits import TOTALS, Budget, Growth, Level, budget, checked_level, growths
+from mbanalyze.guard.limits import TOTALS, UNUSED, Budget, Growth, Level, budget, checked_level, growths
 from mbanalyze.parsing import InputError, Mode, parse_input
 
 LOCK = "mbanalyze.lock.json"
@@ -81,7 +81,7 @@ class Policy:
         path: of the file that says so.
         lock: where the facts are kept.
         models: by name.
-        python_path: folders in which imports look first.
+        python_path: folders in which imports look first; `src`, where there is one, unless others are named.
     """
 
     path: Path
@@ -153,11 +153,12 @@ def _policy(path: Path, table: Mapping[str, Any]) -> Policy:
         raise PolicyError(f"{path} guards no model: write {EXAMPLE}")
     folder = path.resolve().parent
     text = path.read_text(encoding="utf-8")
+    source = ["src"] if (folder / "src").is_dir() else []
     return Policy(
         path,
         folder / _text("lock", table.get("lock", LOCK)),
         {name: _model(name, _table(name, given), table, base, text) for name, given in models.items()},
-        tuple(folder / each for each in _texts("python_path", table.get("python_path", []))),
+        tuple((folder / each).resolve() for each in _texts("python_path", table.get("python_path", source))),
     )
 
 
@@ -198,7 +199,9 @@ def _layer(where: str, given: Any, rules: Rules, level: Level) -> Rules:
 def _rules(where: str, given: Mapping[str, Any], base: Rules, level: Level) -> Rules:
     """The rules of one table, which inherits by how much counts may grow."""
     budgets = _table(f"{where}.budget", given.get("budget", {}))
-    _check_keys(f"{where}.budget", budgets, TOTALS)
+    _check_keys(
+        f"{where}.budget", budgets, [total for total in TOTALS if total != UNUSED or ".layers." not in where]
+    )
     try:
         inherited = {
             count: _at(growth, level) if "level" in given else growth for count, growth in base.growth.items()

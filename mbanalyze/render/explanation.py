@@ -25,7 +25,8 @@ def _heading(cause: Cause) -> str:
     before = "" if cause.before is None else f" {count(cause.before, cause.metric, cause.after)} ->"
     most = "" if cause.limit is None else f", at most {count(cause.limit, cause.metric, cause.after)}"
     what = "the growth" if cause.grew else "all of it"
-    return f"{metric}{before} {count(cause.after, cause.metric, cause.before, cause.limit)}{most}; {what} by layer:"
+    layers = f"; {what} by layer:" if cause.shares else ""
+    return f"{metric}{before} {count(cause.after, cause.metric, cause.before, cause.limit)}{most}{layers}"
 
 
 def _columns(shares: Sequence[Share], metric: str) -> dict[str, list[str]]:

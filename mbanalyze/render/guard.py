@@ -11,7 +11,7 @@ from rich.console import Group as Stack
 from rich.text import Text
 
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.guard.judging import TOTAL, Change, Judged, gravest
 from mbanalyze.render.annotations import github
 from mbanalyze.render.junit import junit
 from mbanalyze.render.records import dump, one_line
@@ -45,10 +45,7 @@ def _totals(judged: Judged) -> Columns:
 
 def _verdict(changes: Sequence[Change]) -> str:
     """The gravest verdict of some changes, and whether it is a warning only."""
-    found = {change.verdict: change.level for change in changes}
-    grave = next(
-        verdict for verdict in ("over budget", "worse", "better", "ok", "renamed") if verdict in found
-    )
+    grave = gravest(changes)
     warning = grave in ("over budget", "worse") and not any(change.fails for change in changes)
     return f"{grave} (warning)" if warning else grave
 
@@ -107,7 +104,7 @@ def text(outcome: Outcome, width: int = 80) -> RenderableType:
 def told(judged: Judged, width: int = 80, longest: int = 0) -> Iterator[RenderableType]:
     """A model's verdict and changes for a terminal; `longest` are the cells that names take."""
     shown = label(judged.name)
-    name = Text(shown + " " * (longest - cell_len(shown) + 2), style="bold")
+    name = Text(shown + " " * (max(longest, cell_len(shown)) - cell_len(shown) + 2), style="bold")
     yield name + Text(headline(judged), style=_style(judged))
     yield from _tables(judged, width)
 
@@ -189,7 +186,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
             }
             for judged in outcome.models
         ],
-        "command": outcome.command or None,
+        "command": outcome.advice[1] or None,
     }
 
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from mbanalyze._version import __version__
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.findings import UNUSABLE, Finding, by_layer, findings, gravest
-from mbanalyze.guard.judging import TOTAL, Change
+from mbanalyze.guard.findings import UNUSABLE, Finding, by_layer, findings
+from mbanalyze.guard.judging import TOTAL, Change, gravest
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.wording import advice, brief, headline, name_of
 

@@ -101,18 +101,7 @@ def verdicts(outcome: Outcome) -> str:
 
 def advice(outcome: Outcome) -> list[str]:
     """What to do, the command last; nothing where all is fine."""
-    command = one_line(outcome.command)
-    if not command:
-        return []
-    if outcome.written:
-        what = f"{outcome.policy.lock.name} was written: review and commit it"
-    elif command.startswith("mbanalyze report"):
-        what = "to see why it cannot be measured"
-    elif " explain" in command:
-        what = "to see which layers, and what would fit"
-    else:
-        what = f"if that is meant: update {outcome.policy.lock.name}, review and commit it"
-    return [what, command]
+    return [one_line(line) for line in outcome.advice if line]
 
 
 def lines_of(changes: Sequence[Change], top: int) -> list[str]:
