@@ -3,6 +3,9 @@
 A formula returns only multiply-accumulates and flops. Parameters, reads and writes follow from the
 record, so that no formula can forget them. Sizes by letter: `n` batch,
 `c` channels in, `k` channels out, `g` groups, `h w` height and width, `m` the summed dimension.
+
+The docstring of a formula is its derivation, and names its source; the comment below it is the operator's
+shape signature. The documentation shows both, for every kind, as they stand here.
 """
 
 from __future__ import annotations
@@ -12,15 +15,18 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from mbanalyze.cost import PRODUCTS, Cost, Op, Value, anywhere, is_shape
-from mbanalyze.elementwise import ELEMENTWISE
+from mbanalyze.elementwise import ELEMENTWISE, STEPS
 
 Formula = Callable[[Op], tuple[int, int]]
 
 
 def conv(op: Op) -> tuple[int, int]:
-    """`g` groups of `c/g` channels under a kernel, at every output (transposed: every input) element.
+    """Each output element sums its window over the `c/g` channels of its group; one flop more for a bias.
 
-    One per bias add. Padding is multiplied like any other input.
+    Padding is multiplied like any other input. Transposed, each input element is spread over a window of `k/g`
+    channels, and what padding crops from the output was computed.
+
+    Source: MobileNets (arXiv:1704.04861) eq. 2; groups: ShuffleNet V2 (arXiv:1807.11164) section 2.
     """
     # [n, k, *out] = conv([n, c, *in], [k, c/g, *kernel], [k]?)
     # [n, k, *out] = transposed([n, c, *in], [c, k/g, *kernel], [k]?)
@@ -32,7 +38,7 @@ def conv(op: Op) -> tuple[int, int]:
 
 
 def linear(op: Op) -> tuple[int, int]:
-    """`m` multiply-accumulates for every output element, and one per bias add."""
+    """Each output element sums `m` features: as many multiply-accumulates, and one flop more for a bias."""
     # [*, k] = linear([*, m], [k, m], [k]?)
     _, weight, *bias = op.operands
     (out,) = op.output
@@ -41,7 +47,7 @@ def linear(op: Op) -> tuple[int, int]:
 
 
 def matmul(op: Op) -> tuple[int, int]:
-    """`m` multiply-accumulates for every output element; one flop more for an added matrix, and for each scale."""
+    """Each output element is an inner product of length `m`; one flop more for an added matrix, and for each scale."""
     # [*, n, k] = matmul([*, n, m], [*, m, k], [*, n, k]?)
     left, _, *added = op.operands
     (out,) = op.output
@@ -53,6 +59,7 @@ def matmul(op: Op) -> tuple[int, int]:
 
 def max_pool(op: Op) -> tuple[int, int]:
     """A window of `a` elements takes `a - 1` comparisons."""
+    # [n, c, *out] = max_pool([n, c, *in])
     window = op.attribute("kernel")
     assert isinstance(window, tuple)
     return 0, op.output[0].size * (prod(window) - 1)
@@ -60,6 +67,7 @@ def max_pool(op: Op) -> tuple[int, int]:
 
 def avg_pool(op: Op) -> tuple[int, int]:
     """A window of `a` elements takes `a - 1` additions and one division."""
+    # [n, c, *out] = avg_pool([n, c, *in])
     window = op.attribute("kernel")
     assert isinstance(window, tuple)
     return 0, op.output[0].size * prod(window)
@@ -71,11 +79,7 @@ def mean(op: Op) -> tuple[int, int]:
 
 
 def _windows(op: Op) -> int:
-    """Elements in all windows of an adaptive pooling, which may overlap.
-
-    Output `i` of `o` covers inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`.
-    """
-    # [*, *out] = adaptive([*, *in])
+    """Elements in all windows of an adaptive pooling."""
     dims = op.attribute("dims")
     assert isinstance(dims, int)
     image, out = op.operands[0].shape, op.output[0].shape
@@ -86,22 +90,33 @@ def _windows(op: Op) -> int:
 
 
 def adaptive_avg_pool(op: Op) -> tuple[int, int]:
-    """A window of `a` elements takes `a - 1` additions and one division."""
+    """A window of `a` elements takes `a - 1` additions and one division; windows may overlap.
+
+    Output `i` of `o` averages inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`.
+    """
+    # [*, *out] = adaptive([*, *in])
     return 0, _windows(op)
 
 
 def adaptive_max_pool(op: Op) -> tuple[int, int]:
-    """A window of `a` elements takes `a - 1` comparisons."""
+    """A window of `a` elements takes `a - 1` comparisons; the windows are those of `adaptive_avg_pool`."""
+    # [*, *out] = adaptive([*, *in])
     return 0, _windows(op) - op.output[0].size
 
 
-def per_element(flops: int) -> Formula:
-    """A formula of `flops` for every output element."""
+def _derived(formula: Formula, what: str, steps: str, source: str) -> Formula:
+    """A formula of so many flops of `what`, with its derivation as its docstring."""
+    formula.__doc__ = f"{what}: {steps}." + (f"\n\nSource: {source}." if source else "")
+    return formula
+
+
+def per_element(flops: int, steps: str, source: str = "") -> Formula:
+    """A formula of `flops` for every output element, which `steps` lists."""
 
     def formula(op: Op) -> tuple[int, int]:
         return 0, flops * op.output[0].size
 
-    return formula
+    return _derived(formula, f"{flops} an element", steps, source)
 
 
 def attention(op: Op) -> tuple[int, int]:
@@ -109,6 +124,8 @@ def attention(op: Op) -> tuple[int, int]:
 
     A causal mask saves nothing: the definition computes what it hides. One flop more a score where a mask
     is added, and two where scores are dropped. Keys and values that serve several heads are multiplied for each of them.
+
+    Source: Attention Is All You Need (arXiv:1706.03762) eq. 1.
     """
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v], [*, l, s]?)
     query, key, value, *mask = op.operands
@@ -149,17 +166,17 @@ def einsum(op: Op) -> tuple[int, int]:
 
 
 GATES = {"lstm": (4, 22), "gru": (3, 17), "rnn": (1, 2)}
-"""Recurrent kind -> its gates, and the element-wise flops of one hidden unit in one step.
-
-LSTM: add the two products at each gate (4), three sigmoids (12), two tanh, and four to update cell and output.
-GRU: add them (3), two sigmoids (8), tanh, reset (1), and four to mix. RNN: add them, tanh or ReLU.
-"""
+"""Recurrent kind -> its gates, and the element-wise flops of one hidden unit in one step."""
 
 
 def recurrent(op: Op) -> tuple[int, int]:
-    """Each step of each sequence meets every weight once; one flop a bias, and those of `GATES`.
+    """Each step of each sequence meets every weight once; one flop a bias, and those inside a unit.
 
-    What passes from layer to layer may be dropped.
+    `lstm`, 22 a unit: add the two products at each gate (4), three sigmoids (12), two tanh, four to update cell
+    and output. `gru`, 17: add them (3), two sigmoids (8), tanh, reset (1), four to mix. `rnn`, 2: add them, tanh or ReLU.
+    In training, what passes from layer to layer may be dropped.
+
+    Source: the equations in PyTorch's documentation of `nn.LSTM`, `nn.GRU` and `nn.RNN`.
     """
     # [t, n, d h] = lstm([t, n, c], states..., ([g h, c], [g h, h], [g h]?, [g h]?, [p, h]?) x layers d)
     gates, unit = GATES[op.kind]
@@ -177,7 +194,11 @@ def recurrent(op: Op) -> tuple[int, int]:
 
 
 def embedding_bag(op: Op) -> tuple[int, int]:
-    """A bag of `a` rows takes `a - 1` additions or comparisons an element; one more for a mean or a weight."""
+    """A bag of `a` rows takes `a - 1` additions or comparisons an element, 1 more for a mean, `a` for weights.
+
+    It reads the rows that it selects.
+    """
+    # [bags, k] = embedding_bag([m, k], [a], [a]?)
     _, indices, *weights = op.operands
     out = op.output[0]
     gathered = prod(indices.shape) * out.shape[-1]
@@ -185,19 +206,22 @@ def embedding_bag(op: Op) -> tuple[int, int]:
     return 0, gathered * (1 + len(weights)) - out.size + means
 
 
-def normalisation(flops: int) -> Formula:
-    """A formula of `flops` for every element, and one more for each of scale and shift."""
+def normalisation(flops: int, steps: str, source: str) -> Formula:
+    """A formula of `flops` for every element, and one more for each of scale and shift.
+
+    What is done once a group, such as the root of its variance, is not counted.
+    """
 
     def formula(op: Op) -> tuple[int, int]:
         affine = op.attribute("affine")
         assert isinstance(affine, int)
         return 0, (flops + affine) * op.output[0].size
 
-    return formula
+    return _derived(formula, f"{flops} an element, and 1 each for scale and shift", steps, source)
 
 
 def reduction(op: Op) -> tuple[int, int]:
-    """`a` elements become one by `a - 1` operations."""
+    """`a` elements become one by `a - 1` operations: sum, product, largest, smallest, any, all, and where they are."""
     return 0, prod(op.operands[0].shape) - op.output[0].size
 
 
@@ -206,13 +230,24 @@ def extremes(op: Op) -> tuple[int, int]:
     return 0, 2 * (prod(op.operands[0].shape) - op.output[0].size)
 
 
-def per_input(flops: int) -> Formula:
-    """A formula of `flops` for every element of the first operand."""
+def per_input(flops: int, steps: str, source: str = "") -> Formula:
+    """A formula of `flops` for every element of the first operand, which `steps` lists."""
 
     def formula(op: Op) -> tuple[int, int]:
         return 0, flops * prod(op.operands[0].shape)
 
-    return formula
+    return _derived(formula, f"{flops} an input element", steps, source)
+
+
+def movement(_: Op) -> tuple[int, int]:
+    """Nothing is computed: elements move."""
+    return 0, 0
+
+
+def selection(_: Op) -> tuple[int, int]:
+    """Nothing is computed. Only the elements that are selected are read; a learned table is owned whole."""
+    # [*, k] = embedding([m, k], [*])
+    return 0, 0
 
 
 def scatter_add(op: Op) -> tuple[int, int]:
@@ -223,14 +258,18 @@ def scatter_add(op: Op) -> tuple[int, int]:
 
 
 def interpolate(op: Op) -> tuple[int, int]:
-    """A weighted sum of `t` neighbours takes `t` multiplications and `t - 1` additions; copying one, nothing."""
+    """A weighted sum of `t` neighbours takes `t` multiplications and `t - 1` additions; copying the nearest, nothing.
+
+    Linear takes 2, bilinear 4, trilinear 8, bicubic 16; with antialiasing, as many times more as it shrinks each side.
+    `roi_align` takes 4 for each point that it samples.
+    """
     taps = op.attribute("taps")
     assert isinstance(taps, int)
     return 0, op.output[0].size * (2 * taps - 1 if taps > 1 else 0)
 
 
 def sort(op: Op) -> tuple[int, int]:
-    """Sorting `a` elements takes `a ceil(log2 a)` comparisons; so does finding the largest of them."""
+    """Sorting `a` elements takes `a ceil(log2 a)` comparisons; so does finding the largest few of them."""
     length = op.attribute("length")
     assert isinstance(length, int)
     return 0, prod(op.operands[0].shape) * max(length - 1, 0).bit_length()
@@ -252,7 +291,10 @@ def search(op: Op) -> tuple[int, int]:
 
 
 def fft(op: Op) -> tuple[int, int]:
-    """A transform of `a` complex values takes `5 a ceil(log2 a)` flops (Cooley and Tukey), of real ones half."""
+    """A transform of `a` complex values takes `5 a ceil(log2 a)` flops, of real ones half.
+
+    Source: Cooley and Tukey, An algorithm for the machine calculation of complex Fourier series, 1965.
+    """
     times, length, real = op.attribute("times"), op.attribute("length"), op.attribute("real")
     assert isinstance(times, int)
     assert isinstance(length, int)
@@ -270,16 +312,18 @@ def bilinear(op: Op) -> tuple[int, int]:
 
 
 SOFTMAX = 5
-"""Flops of softmax for an element: compare, subtract, exp, sum, divide."""
-
-MOVES = (
-    *("cat", "copy", "pad", "roll", "flip", "repeat", "where", "masked_fill", "triangle", "shuffle"),
-    *("embedding", "gather", "scatter", "unfold"),
-)
-"""Kinds that move elements and compute nothing."""
+"""Flops of softmax for an element."""
 
 GATHERS = frozenset({"embedding", "gather"})
 """Kinds that read of their first operand only the elements that they select, as many as they write."""
+
+MOVES = (
+    *("cat", "copy", "pad", "roll", "flip", "repeat", "where", "masked_fill", "triangle", "shuffle"),
+    *("scatter", "unfold"),
+)
+"""Kinds that move elements and compute nothing."""
+
+_STANDARDISE = "mean, subtract, square, mean, scale"
 
 ARITHMETIC: dict[str, Formula] = {
     "conv": conv,
@@ -290,23 +334,23 @@ ARITHMETIC: dict[str, Formula] = {
     "bilinear": bilinear,
     "embedding_bag": embedding_bag,
     **dict.fromkeys(GATES, recurrent),
-    "batch_norm": per_element(2),  # inference: one multiply, one add
-    "batch_norm_training": normalisation(5),  # mean, subtract, square, mean, scale
-    "layer_norm": normalisation(5),
-    "group_norm": normalisation(5),
-    "instance_norm": normalisation(5),
-    "rms_norm": normalisation(3),  # square, mean, scale
-    "weight_norm": per_element(4),  # square, add, scale by magnitude and norm
-    "norm": per_input(2),  # square, add
-    "var": per_input(4),  # mean, subtract, square, mean
-    "log_sum_exp": per_input(4),  # compare, subtract, exp, sum
-    "reduce": reduction,  # sum, product, largest, smallest, any, all, and where they are
+    "batch_norm": per_element(2, "multiply, add", "arXiv:1502.03167 Algorithm 2; at inference"),
+    "batch_norm_training": normalisation(5, _STANDARDISE, "arXiv:1502.03167 Algorithm 1"),
+    "layer_norm": normalisation(5, _STANDARDISE, "arXiv:1607.06450"),
+    "group_norm": normalisation(5, _STANDARDISE, "arXiv:1803.08494"),
+    "instance_norm": normalisation(5, _STANDARDISE, "arXiv:1607.08022"),
+    "rms_norm": normalisation(3, "square, mean, scale", "arXiv:1910.07467"),
+    "weight_norm": per_element(4, "square, add, multiply by magnitude, divide by norm", "arXiv:1602.07868"),
+    "norm": per_input(2, "square, add"),
+    "var": per_input(4, "mean, subtract, square, mean"),
+    "log_sum_exp": per_input(4, "compare, subtract, exp, sum"),
+    "reduce": reduction,
     "extremes": extremes,
-    "cumulate": per_input(1),
-    "nonzero": per_input(1),  # a comparison
-    "softmax": per_element(SOFTMAX),
-    "log_softmax": per_element(SOFTMAX),  # compare, subtract, exp, sum, subtract
-    "glu": per_element(5),  # sigmoid, multiply
+    "cumulate": per_input(1, "one step of a running sum or product"),
+    "nonzero": per_input(1, "one comparison"),
+    "softmax": per_element(SOFTMAX, "compare, subtract, exp, sum, divide"),
+    "log_softmax": per_element(SOFTMAX, "compare, subtract, exp, sum, subtract"),
+    "glu": per_element(5, "sigmoid, multiply", "arXiv:1612.08083"),
     "interpolate": interpolate,
     "grid_sample": interpolate,
     "roi_align": interpolate,
@@ -316,14 +360,15 @@ ARITHMETIC: dict[str, Formula] = {
     "fft": fft,
     "scatter_add": scatter_add,
     "adaptive_max_pool": adaptive_max_pool,
-    "random": per_element(1),
+    "random": per_element(1, "one draw"),
     "max_pool": max_pool,
     "avg_pool": avg_pool,
     "global_avg_pool": mean,
     "mean": mean,
     "adaptive_avg_pool": adaptive_avg_pool,
-    **{kind: per_element(0) for kind in MOVES},
-    **{kind: per_element(flops) for kind, flops in ELEMENTWISE.items()},
+    **dict.fromkeys(MOVES, movement),
+    **dict.fromkeys(sorted(GATHERS), selection),
+    **{kind: per_element(*each) for kind, each in STEPS.items()},
 }
 """Kind of operator -> its formula. What is not here is unknown, never zero."""
 

@@ -319,7 +319,7 @@ def _known(kind: str, inputs: int = 1) -> None:
 def elementwise(kind: str, size: Sizes, channels: Size, *, inputs: int = 1, batch: Size = 1) -> Cost:
     """An activation (`relu`, `hard_swish`, ...), or with `inputs=2` an `add`, `mul` and so on.
 
-    Every kind costs a fixed number of flops an element: `formulas.ELEMENTWISE` lists them.
+    Every kind costs a fixed number of flops an element: `elementwise.STEPS` lists them.
     """
     _known(kind, inputs)
     sketch = Sketch()

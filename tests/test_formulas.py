@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from witness import loops_conv, loops_conv_transpose
 
 from mbanalyze import layers
 from mbanalyze.cost import Op, Value
-from mbanalyze.elementwise import ELEMENTWISE
+from mbanalyze.elementwise import ELEMENTWISE, STEPS
 from mbanalyze.formulas import ARITHMETIC, FormulaError, cost, formula
 from mbanalyze.sketch import ShapeError
 
@@ -134,14 +133,30 @@ def test_matrix_products() -> None:
 
 
 def test_elementwise_kinds() -> None:
-    """Each costs what the convention's table says for every output element, and nothing else."""
-    table = (Path(__file__).parents[1] / "docs/convention.md").read_text()
-    rows = re.findall(r"^\| (`.*?`) \| 0 \| (\d+) an element\s*\|", table, re.MULTILINE)
-    said = {kind.strip("` "): int(flops) for kinds, flops in rows for kind in kinds.split(",")}
+    """Each costs what the table says for every output element, and nothing else."""
     x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
 
     assert {kind: cost(Op("", kind, (x,), (y,))).flops for kind in ELEMENTWISE} == {
-        kind: 6 * said[kind] for kind in ELEMENTWISE
+        kind: 6 * each.flops for kind, each in STEPS.items()
+    }
+
+
+DERIVED = {
+    kind: re.match(
+        r"(\d+) an (?:input )?element(?:, and 1 each for scale and shift)?: (.*)\.", formula.__doc__
+    )
+    for kind, formula in ARITHMETIC.items()
+    if formula.__doc__
+}
+
+
+def test_steps_are_counted() -> None:
+    """A formula of so many flops an element names as many steps; a kind among them stands for its own."""
+    said = {kind: found.groups() for kind, found in DERIVED.items() if found}
+
+    assert len(said) > 80
+    assert {kind: int(flops) for kind, (flops, _) in said.items()} == {
+        kind: sum(ELEMENTWISE.get(step, 1) for step in steps.split(", ")) for kind, (_, steps) in said.items()
     }
 
 
