@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks test test-fast benchmark check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,9 @@ guard: $(VENV)/installed ## Hold the known networks against reports/mbanalyze.lo
 notebooks: $(VENV)/installed-notebook ## Execute the notebooks; pages with their outputs go to build/notebooks
 	$(BIN)/jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
+docs: $(VENV)/installed-docs ## Build the documentation: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
 test: $(VENV)/installed-test ## Run every test
 	$(BIN)/python -m pytest -n 2
 
@@ -53,8 +56,8 @@ format: $(VENV)/installed-test ## Format the code and mend what ruff can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-clean: ## Remove what the other targets installed
-	rm -rf $(VENV)
+clean: ## Remove what the other targets installed and built
+	rm -rf $(VENV) site
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mbanalyze needs Python 3.11 or newer: make PYTHON=...")'
@@ -73,6 +76,11 @@ $(VENV)/installed-test: $(VENV)/installed tests/schemas.txt
 $(VENV)/installed-notebook: $(VENV)/installed
 	@echo "installing the notebook extra"
 	@$(INSTALL) --editable '.[notebook]'
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	@echo "installing the docs extra"
+	@$(INSTALL) --editable '.[docs]'
 	@touch $@
 
 $(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt

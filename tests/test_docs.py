@@ -6,20 +6,26 @@ import doctest
 import json
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+import yaml
 from commandline import process
 from guarded import write_project
 from torch import nn
 
-from mbanalyze import ablate, compare, count, guard, search
+from mbanalyze import ablate, compare, count, formulas, guard, search
 from mbanalyze.archs import ARCHS
-from mbanalyze.archs.options import describe
+from mbanalyze.cli import app
+from mbanalyze.cost import Op, Value
 from mbanalyze.experiments import records
-from mbanalyze.formulas import ARITHMETIC
 from mbanalyze.guard import limits, policy
 from mbanalyze.guard.judging import VERDICTS, Change
 from mbanalyze.guard.policy import load
@@ -29,12 +35,27 @@ from mbanalyze.render.report import DROPPED, FORMATS, document
 from mbanalyze.verdicts import verdicts
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-CONSOLE = re.findall(r"```console\n\$ mbanalyze (.*)\n((?:.*\n)*?)```", README)
+FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = {path.name: path.read_text() for path in FILES}
+README = PAGES["README.md"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+BLOCKS = [
+    (page, language, block)
+    for page, text in PAGES.items()
+    for language, block in re.findall(r"^```(.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
+]
+
+
+def blocks(language: str) -> list[str]:
+    """Every block of code in a language, of every page."""
+    return [block for _, known, block in BLOCKS if known == language]
+
+
+CONSOLE = [block.removeprefix("$ mbanalyze ").split("\n", 1) for block in blocks("console")]
 
 
 @pytest.mark.parametrize(("command", "printed"), CONSOLE, ids=[command for command, _ in CONSOLE])
-def test_commands_print_what_the_readme_shows(command: str, printed: str) -> None:
+def test_commands_print_what_the_documents_show(command: str, printed: str) -> None:
     """Letter by letter; `...` stands for what differs between machines."""
     ran = subprocess.run(
         [sys.executable, "-m", "mbanalyze", *command.split()],
@@ -47,23 +68,159 @@ def test_commands_print_what_the_readme_shows(command: str, printed: str) -> Non
     assert doctest.OutputChecker().check_output(printed, ran.stdout, doctest.ELLIPSIS), ran.stdout
 
 
-def test_the_readme_has_examples() -> None:
-    """The test above has something to run."""
-    assert len(CONSOLE) == README.count("```console") == 7
+def test_every_block_of_code_is_tested() -> None:
+    """The tests here have something to run, and there is no block that none of them reads."""
+    languages = {language for _, language, _ in BLOCKS}
+
+    assert len(CONSOLE) >= 7
+    assert all(block.startswith("$ mbanalyze ") for block in blocks("console"))
+    assert languages == {"console", "python", "sh", "toml", "yaml"}
+    assert sum(text.count("```") for text in PAGES.values()) == 2 * len(BLOCKS)
 
 
-def test_python_in_the_readme_runs() -> None:
-    """Its examples are doctests."""
-    test = doctest.DocTestParser().get_doctest(README, {}, "README", "README.md", 0)
+@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "\n>>> " in text])
+def test_python_in_the_documents_runs(page: str) -> None:
+    """Examples with their results are doctests, one after the other on a page."""
+    test = doctest.DocTestParser().get_doctest(PAGES[page], {}, page, page, 0)
 
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
-    assert len(test.examples) > 10
 
 
-@pytest.mark.parametrize("kind", ARITHMETIC)
-def test_every_formula_is_derived(kind: str) -> None:
-    """The convention's table has a row for each kind."""
-    assert f"`{kind}`" in (ROOT / "docs/convention.md").read_text()
+def test_other_python_is_run_below() -> None:
+    """A block without results is a formula, or a test file."""
+    assert {page for page, language, block in BLOCKS if language == "python" and ">>> " not in block} == {
+        "convention.md",
+        "guard.md",
+    }
+
+
+def test_the_conventions_formula_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of an operator of one's own registers what it says."""
+    monkeypatch.setattr(formulas, "ARITHMETIC", {**formulas.ARITHMETIC})
+    (example,) = (
+        block for page, language, block in BLOCKS if (page, language) == ("convention.md", "python")
+    )
+    exec(example, {})  # noqa: S102 (it is the documents' own)
+    op = Op("", "mylib::swish_add", (), (Value("activation", 0, (2, 3)),))
+
+    assert formulas.cost(op).flops == 6 * 6
+
+
+def does_nothing(command: Any) -> Any:
+    """A command, and those below it, that read their arguments and do no more."""
+    command.callback = lambda **_: None
+    for below in getattr(command, "commands", {}).values():
+        does_nothing(below)
+    return command
+
+
+def taken(line: str) -> bool:
+    """Whether the command line takes `mbanalyze ...` as it is written; the model may be left out."""
+    words = shlex.split(line, comments=True)[1:]
+    try:
+        does_nothing(typer.main.get_command(app)).main(words, "mbanalyze", standalone_mode=False)
+    except typer.TyperException as error:
+        return error.format_message().startswith("Missing argument")
+    return True
+
+
+HELP = runpy.run_path(str(ROOT / "docs/generate.py"))["commands"]()
+TYPED = {
+    *(line for block in blocks("sh") for line in block.splitlines() if line.startswith("mbanalyze ")),
+    *re.findall(r"`(mbanalyze [a-z][^`\n]*)`", "\n".join(PAGES.values())),
+    *re.findall(r"^  (mbanalyze .*)$", HELP, re.MULTILINE),
+}
+
+
+@pytest.mark.parametrize("line", sorted(TYPED))
+def test_commands_in_the_documents_exist(line: str) -> None:
+    """In blocks, in the text, and in the examples of `--help`: with every option that they name."""
+    assert taken(line)
+
+
+def test_a_command_can_be_wrong() -> None:
+    """The test above can fail."""
+    assert not taken("mbanalyze reprot mobilenet_v2")
+    assert not taken("mbanalyze report mobilenet_v2 --alhpa 0.5")
+    assert not taken("mbanalyze guard update --format yaml")
+
+
+def test_other_commands_in_the_documents_exist() -> None:
+    """What is made can be made, and extras that are installed are ours; the rest is of other programs."""
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line not in TYPED]
+    made = {line.split()[1] for line in lines if line.startswith("make ")}
+    extras = set(re.findall(r"mbanalyze\[(\w+)\]", "\n".join(PAGES.values())))
+
+    assert made <= set(re.findall(r"^([a-z-]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert extras <= set(PROJECT["optional-dependencies"])
+    assert {line.split()[0] for line in lines} <= {"make", "git", "jupyter", "pip"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(page: str) -> None:
+    """To files of this repository, and to headings there; mkdocs checks those from page to page."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", PAGES[page])
+
+    assert links
+    assert [file for file, _ in links if not (ROOT / file).exists()] == []
+    assert [
+        heading
+        for file, heading in links
+        if heading and heading.replace("-", " ") not in (ROOT / file).read_text().lower()
+    ] == []
+
+
+def test_yaml_in_the_documents_is_some() -> None:
+    """Every example can be read; `test_guard_ci.py` runs them."""
+    assert all(yaml.safe_load(block) for block in blocks("yaml"))
+
+
+def drawn(svg: str) -> tuple[list[str], list[tuple[float, float]]]:
+    """The words of a plot, and where its points are, to a tenth of a point."""
+    points = re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)
+    return re.findall("<!-- (.*?) -->", svg), [(round(float(x), 1), round(float(y), 1)) for x, y in points]
+
+
+def test_the_readmes_plot_is_what_its_command_draws(tmp_path: Path) -> None:
+    """The same words, and points in the same places."""
+    (line,) = [line for line in README.splitlines() if line.startswith("mbanalyze ") and " --plot " in line]
+    command, file = line.split(" --plot ")
+    (tmp_path / Path(file).name).touch()
+    ran = process(*command.split()[1:], "--plot", str(tmp_path / Path(file).name))
+    words, points = drawn((ROOT / file).read_text())
+
+    assert ran.returncode == 0
+    assert f"]({file})" in README
+    assert (words, points) == drawn((tmp_path / Path(file).name).read_text())
+    assert {"alpha", "resolution"} <= set(words)
+    assert len(points) > 16
+
+
+def test_the_readmes_times_were_measured() -> None:
+    """Its comparison names the newest benchmark, whose rows begin with its own."""
+    newest = max((ROOT / "benchmarks").glob("*-*-*.md"))
+    measured = newest.read_text().splitlines()
+    table = [line.removesuffix(" |") for line in README.splitlines() if re.match(r"\| (milli|.* px)", line)]
+
+    assert f"benchmarks/{newest.name}" in README
+    assert len(table) > 3
+    assert [line for line in table if not any(row.startswith(f"{line} |") for row in measured)] == []
+
+
+def test_the_account_of_the_code_names_every_file() -> None:
+    """CONTRIBUTING has each module and package, and the guard's; it and the picture name none that does not exist."""
+    package = ROOT / "mbanalyze"
+    files = {path.name for path in package.rglob("*.py")}
+    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    own = {path.name for path in (*package.glob("*.py"), *package.glob("guard/*.py"))}
+    said = set(re.findall(r"`(\w+(?:\.py|/))", PAGES["CONTRIBUTING.md"].split("## Where do I add")[0]))
+    pictured = re.findall(r'class="module.*?>(.*?)<', (ROOT / "docs/images/code.svg").read_text())
+
+    assert own - {"_version.py", "__main__.py"} | packages <= said <= files | packages
+    assert pictured
+    assert not [
+        name for names in pictured for name in names.split(", ") if not {f"{name}.py", f"{name}/"} & said
+    ]
 
 
 def test_output_is_documented() -> None:
@@ -111,7 +268,7 @@ def test_every_architecture_has_exact_counts(name: str) -> None:
     assert f'"{name}"' in (ROOT / "tests/test_family.py").read_text()
 
 
-@pytest.mark.parametrize("target", ["report", "reports", "notebooks", "test", "test-fast", "check"])
+@pytest.mark.parametrize("target", ["report", "reports", "notebooks", "docs", "test", "test-fast", "check"])
 def test_targets_exist(target: str) -> None:
     """What the documents tell people to make can be made."""
     assert f"\n{target}: " in (ROOT / "Makefile").read_text()
@@ -132,29 +289,15 @@ def test_the_changelog_counts_are_right() -> None:
         assert f"{value:,}" in text
 
 
-@pytest.mark.parametrize("name", ARCHS)
-def test_the_readme_lists_every_network_with_its_options(name: str) -> None:
-    """A row names it and each option of its own."""
-    (row,) = [
-        line for line in README.splitlines() if line.startswith("| `") and f"`{name}`" in line.split("|")[1]
-    ]
-    options = {option["name"] for option in describe(ARCHS[name])} - {"resolution", "num_classes"}
-
-    assert options == set(re.findall("`(\\w+)`", row.split("|")[2]))
+GUARD = PAGES["guard.md"]
 
 
-GUARD = (ROOT / "docs" / "guard.md").read_text()
-
-
-@pytest.mark.parametrize("text", [GUARD, README], ids=["guide", "readme"])
-def test_the_policies_of_the_documents_are_ones(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", blocks("toml"))
+def test_the_policies_of_the_documents_are_ones(example: str, tmp_path: Path) -> None:
     """Every example in TOML is read without complaint."""
-    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "pyproject.toml").write_text(example)
 
-    assert examples
-    for example in examples:
-        (tmp_path / "pyproject.toml").write_text(example)
-        assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}
+    assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}
 
 
 def test_the_guide_names_every_key_and_verdict() -> None:

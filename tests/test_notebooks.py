@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from test_docs import README
+from test_docs import PAGES
 
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 OTHERS = {"fractions", "itertools", "matplotlib", "numpy", "pandas", "torch"}
@@ -113,9 +113,9 @@ def test_a_notebook_imports_what_it_shows(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_opens_with_its_question(path: Path) -> None:
-    """In bold under its title; the README's table asks the same."""
+    """In bold under its title; the documentation's table asks the same."""
     title, _, question, *_ = read(path).cells[0].source.splitlines()
 
     assert title.startswith("# ")
     assert (question[:2], question[-3:]) == ("**", "?**")
-    assert f"| [{path.stem}](notebooks/{path.name}) | {question.strip('*')} |" in README
+    assert f"| `notebooks/{path.name}` | {question.strip('*')} |" in PAGES["notebooks.md"]

@@ -1,0 +1,177 @@
+"""What the pages take from the program and from the repository's other files: an mkdocs hook that fills in lines.
+
+`<!-- generated: NAME -->` becomes the part of that name, and `<!-- section: FILE, HEADING -->` what stands under a
+heading of a file beside `docs/`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Container, Iterable, Sequence
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+import mbanalyze
+from mbanalyze import count
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import Architecture, describe
+from mbanalyze.cli import app
+from mbanalyze.formulas import ARITHMETIC, Formula
+
+ROOT = Path(__file__).parent.parent
+GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+SECTION = re.compile(r"^<!-- section: (\S+), (.*) -->$", re.MULTILINE)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Called by mkdocs with a page before it is rendered: the page with its lines filled in."""
+    markdown = GENERATED.sub(lambda line: PARTS[line[1]](), markdown)
+    return SECTION.sub(lambda line: section(line[1], line[2]), markdown)
+
+
+def section(file: str, heading: str) -> str:
+    """What stands under a heading of the second level; links to files that are no pages become plain text.
+
+    Raises:
+        LookupError: the file has no such heading.
+    """
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", (ROOT / file).read_text(), re.DOTALL | re.MULTILINE
+    )
+    if found is None:
+        raise LookupError(f"{file} has no section {heading!r}")
+    text = re.sub(r"\[([^]]+)\]\((?!docs/|https?:|#)[^)]+\)", r"\1", found[1])
+    return text.replace("](docs/", "](").strip()
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Container[str] = ()) -> str:
+    """A Markdown table, with columns of `numbers` to the right."""
+    rule = ["---:" if name in numbers else "---" for name in header]
+    lines = [header, rule, *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def cited(text: str) -> str:
+    """`text` with its papers as links."""
+    return re.sub(r"arXiv:(\d+\.\d+)", r"[\g<0>](https://arxiv.org/abs/\1)", text)
+
+
+def code(names: Iterable[str]) -> str:
+    """Names in a row."""
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def formulas() -> str:
+    """Every formula with the kinds that it counts: those that are a function each, then those that count an element alone."""
+    kinds: dict[Formula, list[str]] = {}
+    for kind, formula in ARITHMETIC.items():
+        kinds.setdefault(formula, []).append(kind)
+    own = [
+        derived(formula, names) for formula, names in kinds.items() if "<locals>" not in formula.__qualname__
+    ]
+    return "\n".join([*own, "## So much an element\n", elements()])
+
+
+def derived(formula: Formula, kinds: list[str]) -> str:
+    """A formula that is a function: its operator's shapes, its derivation, and its code."""
+    source = inspect.getsource(formula)
+    shapes = re.findall(r"^    # (\[.*)\n", source, re.MULTILINE)
+    body = re.sub(r'^    (""".*?"""|# \[.*?)\n', "", source, flags=re.DOTALL | re.MULTILINE)
+    said = cited(inspect.getdoc(formula) or "")
+    lines = [f"### {code(kinds)}", "", said, ""]
+    if shapes:
+        lines += ["```text", *shapes, "```", ""]
+    return "\n".join([*lines, '??? note "The code"', "    ```python", *indented(body), "    ```", ""])
+
+
+def indented(text: str) -> list[str]:
+    """Lines as the content of a block."""
+    return [f"    {line}".rstrip() for line in text.rstrip().splitlines()]
+
+
+def elements() -> str:
+    """The formulas of so many flops for each element: kinds, flops, what they are, source."""
+    kinds: dict[str, list[str]] = {}
+    for kind, formula in ARITHMETIC.items():
+        if "<locals>" in formula.__qualname__:
+            kinds.setdefault(formula.__doc__ or "", []).append(kind)
+    rows = []
+    for said, names in kinds.items():
+        derivation, _, source = said.partition("\n\nSource: ")
+        flops, _, steps = derivation.partition(": ")
+        rows.append([code(names), flops, steps.removesuffix("."), cited(source.removesuffix("."))])
+    return table(["kind", "flops", "which are", "source"], rows)
+
+
+def networks() -> str:
+    """Every architecture: its counts as it is by default, then what it is and its options."""
+    rows = []
+    for name, arch in ARCHS.items():
+        totals = count(name).totals
+        link = f"[`{name}`](#{name})"
+        rows.append(
+            [link, f"{totals.params:,}", f"{totals.macs:,}", f"{totals.memory_access:,}", cited(arch.paper)]
+        )
+    counts = ["params", "macs", "memory access"]
+    overview = table(["network", *counts, "paper"], rows, counts)
+    return "\n".join([overview, *(network(name, arch) for name, arch in ARCHS.items())])
+
+
+def network(name: str, arch: type[Architecture]) -> str:
+    """What an architecture is, its options, and other names of its variants."""
+    options = table(
+        ["option", "default", "values", "what it is"],
+        [
+            [f"`{each['name']}`", f"`{each['default']}`", values(each["choices"], each["type"]), each["help"]]
+            for each in describe(arch)
+        ],
+    )
+    aliases = [
+        f"`{alias}` (" + ", ".join(f"`{key}={value}`" for key, value in given.items()) + ")"
+        for alias, (known, given) in ALIASES.items()
+        if known == name
+    ]
+    lines = [f"## {name}", "", inspect.getdoc(arch) or "", "", options]
+    return "\n".join([*lines, f"torchvision's names: {', '.join(aliases)}.\n"] if aliases else lines)
+
+
+def values(choices: Iterable[object] | None, type: str) -> str:
+    """What an option may be: one of its choices, or anything of its type."""
+    return code(map(str, choices)) if choices else type
+
+
+def commands() -> str:
+    """The help of every command, as it is printed on 80 columns."""
+    return "\n".join(
+        f"## {' '.join(['mbanalyze', *path])}\n\n```text\n{printed_help(path)}```\n"
+        for path in paths(typer.main.get_command(app))
+    )
+
+
+def paths(command: object, *above: str) -> list[list[str]]:
+    """A command and those below it, each by what is typed after `mbanalyze`."""
+    below = getattr(command, "commands", {})
+    return [[*above], *(path for name, each in below.items() for path in paths(each, *above, name))]
+
+
+def printed_help(path: list[str]) -> str:
+    """What `--help` prints for a command."""
+    return CliRunner().invoke(app, [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
+
+
+def api() -> str:
+    """What `mbanalyze` exports, for mkdocstrings to fill in."""
+    modules = ("archs", "layers", "__version__")
+    return "\n\n".join(f"::: mbanalyze.{name}" for name in mbanalyze.__all__ if name not in modules)
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "formulas": formulas,
+    "networks": networks,
+    "commands": commands,
+    "api": api,
+}
+"""Name of a part -> what makes it."""
