@@ -70,11 +70,13 @@ NAMES = {
 """Column -> what it is called and its unit, "" for what counts itself."""
 
 FORMATS: dict[str, dict[str, Any]] = {
-    ".png": {"dpi": 200},
+    ".png": {"dpi": 200, "metadata": {}},
     ".svg": {"metadata": {"Date": None}},
     ".pdf": {"metadata": {"CreationDate": None}},
 }
 """Suffix -> how such a file is written, the same bytes each time."""
+DESCRIPTION = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
+"""Suffix -> what such a file calls its description."""
 
 BELOW = ((0.0, -4.0),)
 AROUND = tuple(
@@ -89,8 +91,11 @@ class PlotError(ValueError):
     """A frame without what a picture shows, or a kind of file that no picture is saved as."""
 
 
-def save(drawn: Axes | Figure, path: Path) -> None:
+def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
     """Write the figure of `drawn` as .png, .svg or .pdf, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        description: text that the file carries and does not show.
 
     Raises:
         PlotError: the suffix is none of these.
@@ -99,8 +104,10 @@ def save(drawn: Axes | Figure, path: Path) -> None:
     suffix = check_format(path)
     require_writable(path)
     content = io.BytesIO()
+    about = {DESCRIPTION[suffix]: description} if description else {}
+    options = FORMATS[suffix] | {"metadata": FORMATS[suffix]["metadata"] | about}
     with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
-        _figure(drawn).savefig(content, format=suffix[1:], **FORMATS[suffix])
+        _figure(drawn).savefig(content, format=suffix[1:], **options)
     write(path, content.getvalue())
 
 

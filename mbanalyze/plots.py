@@ -415,7 +415,7 @@ def _levels(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.Series[float],
         values = rows[title].astype(float)
         return values, {value: f"{value:g}" for value in sorted(values.unique())}
     texts = [
-        ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in row)
+        ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in row if value != "")
         for row in rows[[*names]].itertuples(index=False)
     ]
     codes, known = pd.factorize(pd.Series(texts, dtype=object))

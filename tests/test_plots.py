@@ -420,6 +420,9 @@ def test_tradeoff_tells_every_option() -> None:
     legend = plots.tradeoff(words).get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["width_rule", "paper", "torchvision"]
+    some = ablate("mobilenet_v2", alpha=[0.5, 1], resolution=[96, 224]).assign(top1=range(60, 64))
+    some.insert(0, "options", ["", "a=1", "", "a=1"])
+    assert {"resolution, options-96", "resolution, options-224, a=1"} == set(scattered(plots.tradeoff(some)))
 
 
 @pytest.mark.parametrize("none", [0.0, -5.0, float("inf"), float("nan")])
@@ -685,6 +688,18 @@ def test_a_picture_saved_twice_is_the_same(suffix: str, tmp_path: Path) -> None:
     assert once.read_bytes() == again.read_bytes()
     assert not any(word in once.read_bytes() for word in (b"dc:date", b"CreationDate"))
     assert [again, once] == sorted(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_picture_carries_its_description(suffix: str, tmp_path: Path) -> None:
+    """As text in its metadata; without one there is none."""
+    told, silent = tmp_path / f"told{suffix}", tmp_path / f"silent{suffix}"
+    plots.save(plots.scaling(ablation()), told, 'macs {"a": 1} <b>')
+    plots.save(plots.scaling(ablation()), silent)
+    escaped = b'macs {"a": 1} &lt;b&gt;' if suffix == ".svg" else b'macs {"a": 1} <b>'
+
+    assert escaped in told.read_bytes()
+    assert not any(word in silent.read_bytes() for word in (b"Description", b"dc:description", b"/Subject"))
 
 
 def test_a_picture_can_be_traced_to_its_rows(tmp_path: Path) -> None:
