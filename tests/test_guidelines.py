@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from math import isclose
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,6 @@ from mbanalyze.measure import Measured, MeasureError, measure, network
 from mbanalyze.render.guidelines import experiments, experiments_markdown
 from mbanalyze.report import Row
 from mbanalyze.sketch import Sketch
-
-REPORTS = Path(__file__).parents[1] / "reports"
 
 
 def judge(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> Convolution:
@@ -276,8 +273,3 @@ def test_a_device_that_is_not_there() -> None:
     """One line says which."""
     with pytest.raises(MeasureError, match="cannot measure on 'nowhere'"):
         measure(0, "nowhere")
-
-
-def test_the_report_is_current() -> None:
-    """`make reports` would write what is committed."""
-    assert experiments_markdown() == (REPORTS / "guidelines.md").read_text()

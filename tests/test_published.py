@@ -7,7 +7,6 @@ import io
 import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +19,6 @@ from mbanalyze.render import published as render
 from mbanalyze.reproduced import reproductions
 from mbanalyze.verdicts import OUTCOMES, PublishedError, Verdict, Where
 
-REPORTS = Path(__file__).parents[1] / "reports"
-FAMILIES = sorted({entry.family for entry in entries()})
 V1, V2, V3 = "arXiv:1704.04861", "arXiv:1801.04381", "arXiv:1905.02244"
 SHUFFLE_V1, SHUFFLE_V2 = "arXiv:1707.01083", "arXiv:1807.11164"
 SLIM = "tensorflow/models@0ba83cf0"
@@ -282,14 +279,6 @@ def test_prose_that_the_papers_got_wrong() -> None:
     assert round(squeezenet / macs(archs.MobileNetV1(alpha=0.5, resolution=160))) == 11
     # MobileNetV2: "7 to 585 M": the smallest network of its grid has 11.9 M
     assert f"{macs(archs.MobileNetV2(alpha=0.35, resolution=96)) / 1e6:.1f}" == "11.9"
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_reports_are_current(family: str) -> None:
-    """`make reports` would write what is committed."""
-    committed = (REPORTS / f"published_{family}.md").read_text()
-
-    assert render.markdown(verdicts.verdicts(family)) == committed
 
 
 def test_formats_hold_the_same_figures() -> None:

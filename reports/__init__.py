@@ -1,0 +1,1 @@
+"""What `make reports` writes: tables and pictures of the known networks, and a page that shows them."""

@@ -1,0 +1,59 @@
+"""The tables: every variant that something is printed of, the verdicts on the figures, ShuffleNet V2's experiments."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mbanalyze.ablation import ablate
+from mbanalyze.archs.options import Architecture
+from mbanalyze.printed import preferred
+from mbanalyze.published import entries
+from mbanalyze.render import ablation, guidelines, published
+from mbanalyze.render.records import settings
+from mbanalyze.verdicts import verdicts
+
+FAMILIES = tuple(sorted({entry.family for entry in entries()}))
+"""Of each, figures are printed."""
+ORDER = {"model": True, "options": True, "alpha": False, "resolution": False}
+"""What variants are sorted by, and whether the smallest comes first."""
+
+
+@functools.cache
+def variants(family: str) -> pd.DataFrame:
+    """Every network of a family that something is printed of, with its costs and what is printed.
+
+    The columns are those of `ablate`, between `model` and, behind the sizes, all other `options` in one.
+    """
+    rows: dict[Architecture, pd.DataFrame] = {}
+    for entry in entries():
+        spec = entry.spec
+        if entry.family == family and spec is not None and spec not in rows:
+            rows[spec] = _row(entry.variant, spec, entry.options)
+    frame = pd.concat(rows.values(), ignore_index=True)
+    return frame.sort_values([*ORDER], ascending=[*ORDER.values()], ignore_index=True)
+
+
+def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFrame:
+    frame = ablate(spec, published=preferred(name))
+    frame.insert(0, "model", name)
+    if "alpha" not in frame:
+        frame.insert(1, "alpha", np.nan)
+    others = {option: value for option, value in options.items() if option not in ORDER}
+    frame.insert(3, "options", settings(others))
+    return frame
+
+
+def tables() -> dict[str, str]:
+    """The text of each file, by its name."""
+    made = {"guidelines.md": guidelines.experiments_markdown()}
+    for family in FAMILIES:
+        frame = variants(family)
+        made[f"variants_{family}.md"] = f"# Variants: {family}\n\n{ablation.markdown(frame)}"
+        made[f"variants_{family}.csv"] = ablation.csv(frame)
+        made[f"published_{family}.md"] = published.markdown(verdicts(family))
+    return made
