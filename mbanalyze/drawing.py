@@ -19,7 +19,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.path import Path as Outline
-from matplotlib.text import Annotation, Text
+from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator, StrMethodFormatter
 from matplotlib.transforms import Bbox
 
@@ -85,6 +85,8 @@ AROUND = tuple(
     for dx, dy in ((-1, 1), (1, -1), (-1.5, 0.5), (1.5, -0.5), (-2, 1.3), (-0.4, 1.3), (0.4, -1.3), (2, -2.2))
 )
 """Where a label may stand, in points from its point, the best first."""
+TIE = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+"""The line from a label that is far to its point."""
 
 
 class PlotError(ValueError):
@@ -269,16 +271,15 @@ def place(
     for point, text in zip(points.itertuples(index=False), texts, strict=True):
         x, y = at(tuple(point))
         for dx, dy in offsets:
-            note = _note(ax, text, tuple(point), dx, dy)
-            note.get_window_extent()  # which moves it to its place
-            box = Text.get_window_extent(note).padded(1)
+            trial = _note(ax, text, tuple(point), dx, dy, {})  # a line would make its extent slow to find
+            box = trial.get_window_extent().padded(1)
+            trial.remove()
             tie = Outline([(x, y), (x + dx * inch / 72, y + dy * inch / 72)])
             if _free(ax, box, tie, [other for other in taken if not other.contains(x, y)], lines):
                 taken.append(box)
                 lines.append(tie)
-                placed.append(note)
+                placed.append(_note(ax, text, tuple(point), dx, dy, TIE))
                 break
-            note.remove()
     complete = len(placed) == len(points)
     for note in placed if every and not complete else ():
         note.remove()
@@ -296,12 +297,14 @@ def _free(ax: Axes, box: Bbox, tie: Outline, taken: Sequence[Bbox], lines: Seque
     )
 
 
-def _note(ax: Axes, text: str, point: tuple[float, float], dx: float, dy: float) -> Annotation:
-    """A label so many points from its point, tied to it by a line where it is far."""
+def _note(
+    ax: Axes, text: str, point: tuple[float, float], dx: float, dy: float, tie: dict[str, Any]
+) -> Annotation:
+    """A label so many points from its point, tied to it by a line of this style where it is far."""
     side, level = (dx < 0) - (dx > 0), (dy < 0) - (dy > 0)
-    tie = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+    ends = {"relpos": ((side + 1) / 2, (level + 1) / 2)}
     return ax.annotate(
         text, point, (dx, dy), textcoords="offset points", fontsize=SMALL - 1,
         ha=("left", "center", "right")[side + 1], va=("bottom", "center", "top")[level + 1],
-        arrowprops=tie | {"relpos": ((side + 1) / 2, (level + 1) / 2)} if abs(dx) + abs(dy) > 10 else None,
+        arrowprops=tie | ends if tie and abs(dx) + abs(dy) > 10 else None,
     )  # fmt: skip
