@@ -23,6 +23,7 @@ from markdown_it import MarkdownIt
 from mbanalyze import guard
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.findings import findings
+from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.guard.places import places_of
 from mbanalyze.guard.policy import Policy, load
 from mbanalyze.render.guard import FORMATS
@@ -551,3 +552,14 @@ def test_places_at_once_are_those_one_by_one(outcomes: dict[str, Outcome]) -> No
     assert places_of(judged.measured, policy, paths) == {
         path: p for found in one_by_one for path, p in found.items()
     }
+
+
+def test_a_headline_tells_what_the_verdict_rests_on() -> None:
+    """The total that is over its budget, and not one that merely grew."""
+    over = Change("", TOTAL, "params", None, 4, "over budget", limit=3)
+    grown = Change("", TOTAL, "macs", 1, 2, "worse")
+
+    assert headline(Judged("a", "over budget", 1, (grown, over))) == (
+        "over budget: params 4, over the budget of 3"
+    )
+    assert headline(Judged("a", "worse", 1, (grown,))) == "worse: macs 1 -> 2, +1 (+100.0 %)"

@@ -77,8 +77,9 @@ def headline(judged: Judged) -> str:
 
 
 def _foremost(judged: Judged) -> Change | None:
-    """The change that says most: one that fails before one that does not, the total's before a layer's."""
-    for some in (judged.failing, judged.changes):
+    """The change that says most: one of the verdict, before one that fails and others; the total's before a layer's."""
+    decisive = [change for change in judged.failing if change.verdict == judged.verdict]
+    for some in (decisive, judged.failing, judged.changes):
         for metric in ("macs", "params", "memory_access", "flops", "activations", ""):
             for change in some:
                 if change.metric == metric or not metric:
