@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 from torch import nn
 
-from mbanalyze import compare, count, layers, search
+from mbanalyze import compare, count, guard, layers, search
 from mbanalyze.cost import Cost
 from mbanalyze.crosscheck import Agreement, Comparison
 from mbanalyze.experiments import TITLES, runs, series
+from mbanalyze.guard.explaining import Cause, Explanation, Share, explain
+from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.guard.places import Place
+from mbanalyze.guard.policy import Policy, load
 from mbanalyze.guidelines import guidelines
 from mbanalyze.measure import Measured
 from mbanalyze.render.pictures import pictures
@@ -91,6 +96,28 @@ def a_verdict(name: str) -> Verdicts:
     return Verdicts([replace(first, figure=replace(first.figure, entry=entry), arithmetic=name)])
 
 
+def judged(name: str) -> Judged:
+    """A model that grew, and its one layer, all called `name`."""
+    return Judged(
+        name,
+        "worse",
+        1,
+        tuple(Change(at, kind, "macs", 1, 2, "worse") for at, kind in (("", TOTAL), (name, name))),
+    )
+
+
+def an_outcome(name: str) -> guard.Outcome:
+    """What became of it, against a lock of that name which is damaged."""
+    policy = Policy(Path(__file__).parents[1] / "pyproject.toml", Path("mbanalyze.lock.json"))
+    return guard.Outcome(policy, name, (judged(name),), name)
+
+
+def an_explanation(name: str) -> Explanation:
+    """Why it grew: by that layer, and no option of that name would help."""
+    share = Share(name, name, 1, 1.0, Place(name, 1, name))
+    return Explanation(judged(name), (Cause("macs", 1, 2, None, grew=True, shares=(share,)),), (), (name,))
+
+
 RESULTS: dict[str, Any] = {
     "report": hostile,
     "groups": lambda: hostile().by("module"),
@@ -100,6 +127,8 @@ RESULTS: dict[str, Any] = {
     "agreement": lambda: Agreement((Comparison(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
     "reproduction": lambda: replace(reproductions()[0], title=HOSTILE, note=HOSTILE),
+    "outcome": lambda: an_outcome(HOSTILE),
+    "explanation": lambda: an_explanation(HOSTILE),
     "measured": lambda: Measured({(r.guideline, r.setting): 1.0 for r in runs()}, 5, HOSTILE),
 }
 
@@ -191,6 +220,29 @@ def test_a_search_shows_its_front() -> None:
     assert "best under 150 M multiply-accumulates" in page.text
     assert "[1] tensorflow/models" in page.text
     assert "table" not in shown(search("mobilenet_v1", max_macs=1)).tags
+
+
+def test_a_guard_shows_what_grew_and_why(tmp_path: Path) -> None:
+    """Verdict, totals and layers, and what would fit, in a notebook and at a prompt; little where all is fine."""
+    file = tmp_path / "mbanalyze.toml"
+    model = '[models.small]\nsource = "mobilenet_v2"\nbudget = { macs = "110 M" }\noptions = { alpha = %s }'
+    file.write_text(model % 0.5)
+    fine = guard.check(load(file)) and guard.check(load(file))
+    file.write_text(model % 0.75)
+    grown = guard.check(load(file))
+    why = explain(grown.models[0], load(file))
+
+    assert "table" not in shown(fine).tags
+    assert "1 ok, against mbanalyze.lock.json" in shown(fine).text
+    assert shown(grown).rows[0][:3] == ["what", "before", "after"]
+    # 97,131,840 and 209,069,792 macs
+    assert shown(grown).rows[1][:3] == ["macs", "", "209.1 M"]
+    assert shown(why).rows[0] == ["layer", "kind", "macs", "share", "from"]
+    for text in (shown(why).text, repr(why)):
+        assert "small" in text
+        assert "alpha=0.51 would fit, where it is 0.75" in text  # and has the channels of 0.5
+    assert "over budget" in repr(grown)
+    assert "small: ok" in shown(explain(fine.models[0], load(file))).text
 
 
 def test_pictures_name_kinds_and_draw_shares() -> None:

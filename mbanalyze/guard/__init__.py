@@ -71,6 +71,17 @@ class Outcome:
         whole = len(failing) == len(self.models) or found & {"gone", "not comparable"}
         return update, shlex.join([*guard, "update", *config, *([] if whole else _names(failing))])
 
+    def __repr__(self) -> str:
+        from mbanalyze.render.guard import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.guard import html
+
+        return html(self)
+
+
 
 def _names(models: Sequence[Judged]) -> list[str]:
     """The models as arguments of a command; none, which is all, where a name does not fit on its line."""

@@ -99,6 +99,16 @@ class Explanation:
     remedies: tuple[Remedy, ...] = ()
     tried: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        from mbanalyze.render.explanation import TOP, as_text
+
+        return as_text([self], TOP)
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.render.explanation import html
+
+        return html(self)
+
 
 def explain(judged: Judged, policy: Policy) -> Explanation:
     """Why a model fails, if it does."""

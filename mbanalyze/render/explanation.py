@@ -12,11 +12,13 @@ from rich.text import Text
 from mbanalyze.guard.explaining import Cause, Explanation, Remedy, Share
 from mbanalyze.render.guard import cell
 from mbanalyze.render.records import dump, one_line
-from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
+from mbanalyze.render.tables import Columns, fit, grid_of, html_notes, html_sections, markdown_table, plain
 from mbanalyze.render.wording import count, headline, label
 
 SCHEMA = "mbanalyze.explanation/1"
 DROPPED = ("kind", "from")
+TOP = 5
+"""So many layers of a cause are told where nobody asks for more."""
 
 
 def _heading(cause: Cause) -> str:
@@ -96,6 +98,21 @@ def markdown(explanations: Sequence[Explanation], top: int) -> str:
         parts += [f"\n- {cell(line)}" for line in _advice(explanation)]
         parts.append("\n")
     return "".join(parts)
+
+
+def html(explanation: Explanation) -> str:
+    """One explanation as HTML, for notebooks."""
+    judged = explanation.judged
+    sections: list[tuple[str, Columns]] = []
+    for cause in explanation.causes:
+        rest = len(cause.shares) - TOP
+        more = f" ({rest} more)" * (rest > 0)
+        sections.append(
+            (_heading(cause).removesuffix(":") + more, _columns(cause.shares[:TOP], cause.metric))
+        )
+    title: tuple[str, Columns] = (f"{label(judged.name)}: {headline(judged)}", {})
+    advice = _advice(explanation)
+    return html_sections([title, *sections]) + (html_notes(advice) if advice else "")
 
 
 def json(explanations: Sequence[Explanation], _: int) -> str:

@@ -16,7 +16,7 @@ from mbanalyze.render.annotations import github
 from mbanalyze.render.junit import junit
 from mbanalyze.render.records import dump, one_line
 from mbanalyze.render.sarif import sarif
-from mbanalyze.render.tables import fit, grid_of, markdown_table, plain
+from mbanalyze.render.tables import fit, grid_of, html_notes, html_sections, markdown_table, plain
 from mbanalyze.render.wording import advice, count, headline, label, name_of, sign, signed, verdicts
 
 SCHEMA = "mbanalyze.guard/1"
@@ -153,6 +153,18 @@ def markdown(outcome: Outcome) -> str:
         parts.append(f"\n{cell(outcome.problem)}\n")
     told = advice(outcome)
     return "".join([*parts, f"\n{told[0].capitalize()}:\n\n```sh\n{told[1]}\n```\n" if told else ""])
+
+
+def html(outcome: Outcome) -> str:
+    """The same as HTML, for notebooks."""
+    sections: list[tuple[str, Columns]] = []
+    for judged in outcome.models:
+        layers, rest = _layers(judged, TOP)
+        sections.append((f"{label(judged.name)}: {headline(judged)}", _totals(judged)))
+        more = f"; {rest} more" * bool(rest)
+        sections += [(f"layers of {label(judged.name)} that changed{more}", layers)] * bool(layers)
+    said = f"{verdicts(outcome)}, against {outcome.against}"
+    return html_sections(sections) + html_notes([said, *filter(None, [outcome.problem]), *advice(outcome)])
 
 
 def _why(judged: Judged) -> str:
