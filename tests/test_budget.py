@@ -195,7 +195,7 @@ def test_a_notebook_is_told_as_much() -> None:
 
     assert "[1] arXiv:1905.02244 Table 9, latest version" in found._repr_html_()
     assert "no accuracy is published of 9 that fit" in found._repr_html_()
-    assert "<td>[3]</td>" in found._repr_html_()
+    assert ">[3]</td>" in found._repr_html_()
 
 
 @pytest.mark.parametrize("width", [20, 80])

@@ -210,8 +210,10 @@ def test_the_readmes_times_were_measured() -> None:
 def test_the_account_of_the_code_names_every_file() -> None:
     """CONTRIBUTING has each module and package, and the guard's; it and the picture name none that does not exist."""
     package = ROOT / "mbanalyze"
-    files = {path.name for path in package.rglob("*.py")}
-    packages = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    files = {path.name for folder in (package, ROOT / "reports") for path in folder.rglob("*.py")}
+    packages = {
+        f"{path.parent.name}/" for path in (*package.glob("*/__init__.py"), ROOT / "reports" / "__init__.py")
+    }
     own = {path.name for path in (*package.glob("*.py"), *package.glob("guard/*.py"))}
     said = set(re.findall(r"`(\w+(?:\.py|/))", PAGES["CONTRIBUTING.md"].split("## Where do I add")[0]))
     pictured = re.findall(r'class="module.*?>(.*?)<', (ROOT / "docs/images/code.svg").read_text())

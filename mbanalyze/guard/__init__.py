@@ -82,7 +82,6 @@ class Outcome:
         return html(self)
 
 
-
 def _names(models: Sequence[Judged]) -> list[str]:
     """The models as arguments of a command; none, which is all, where a name does not fit on its line."""
     names = [judged.name for judged in models]
