@@ -11,8 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import ARCHS
@@ -226,9 +227,18 @@ def loaded(file: Path) -> str:
     return f"mbanalyze_source_{file.stem}"
 
 
+class _Uncached(SourceFileLoader):
+    """Compiles a file as it is: bytecode that Python keeps is told from it by whole seconds and size alone."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _load(file: Path) -> ModuleType:
     name = loaded(file)
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Uncached(name, str(file)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

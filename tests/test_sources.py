@@ -374,3 +374,14 @@ def test_what_depends_on_values() -> None:
     assert "--real runs on values" in stopped.stderr
     assert real.returncode == 0
     assert "note: run on real tensors" in real.stdout
+
+
+def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
+    """Also when it was changed within the second, to something as long; and nothing is left beside it."""
+    file = tmp_path / "net.py"
+    for width in (10, 11):
+        file.write_text(f"from torch import nn\n\ndef build():\n    return nn.Linear(3, {width})\n")
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+
+        assert count(f"{file}:build", (1, 3)).totals.params == 4 * width
+    assert list(tmp_path.iterdir()) == [file]
