@@ -927,6 +927,25 @@ def test_explaining_finds_what_would_fit(project: Path, run: Run) -> None:
     assert "no smaller resolution alone would fit" in out
 
 
+def test_explaining_finds_a_number_of_channels(project: Path, run: Run) -> None:
+    """Where a factory takes one, called width."""
+    edit(
+        project / "net.py",
+        ("def build(alpha=1.0):\n    return Net(alpha)", "def build(width=16):\n    return Net(width / 16)"),
+    )
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ params = "6 k" }'))
+    (remedy,) = explained(run)[1]["remedies"]
+    at = [
+        count(
+            (project / "net.py:build").as_posix(), (1, 3, 64, 64), width=remedy["value"] + more
+        ).totals.params
+        for more in (0, 1)
+    ]
+
+    assert (remedy["option"], remedy["now"]) == ("width", 16)
+    assert at[0] == remedy["totals"]["params"] <= 6000 < at[1]
+
+
 def test_explaining_a_network_in_closed_form(project: Path, run: Run) -> None:
     """Tries its width and its resolution; the source is the line of the policy."""
     policy = '[tool.mbanalyze.models.small]\nsource = "mobilenet_v2"\nbudget = { macs = "150 M" }\n'

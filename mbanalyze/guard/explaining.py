@@ -20,8 +20,8 @@ from mbanalyze.report import Report, rows
 from mbanalyze.sketch import ShapeError
 from mbanalyze.sources import count
 
-WIDTHS = ("alpha", "width_mult", "width_multiplier", "multiplier")
-"""What factories call the width multiplier."""
+WIDTHS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
+"""What factories call the width multiplier, or a number of channels that all others follow from."""
 FINEST = 0.01
 """The step in which a width multiplier is tried."""
 STEPS = (32, 8)
@@ -212,8 +212,9 @@ def _width(measured: Measured) -> tuple[str, float] | None:
 
 
 def _narrower(measured: Measured, option: str, now: float) -> Tries:
-    """The model with smaller widths."""
-    for value in _steps_down(now):
+    """The model with smaller widths; of channels, whole ones."""
+    channels = list(range(int(now) - 1, 0, -1))[:TRIES]
+    for value in channels if option == "width" and now > 1 else _steps_down(now):
         with suppress(ValueError, LookupError):
             model = replace(measured.model, options={**measured.model.options, option: value})
             yield value, subject_of(model).report(**model.settings)
