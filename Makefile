@@ -53,7 +53,7 @@ format: $(VENV)/installed-test ## Format the code and mend what ruff can
 	$(BIN)/ruff check --fix
 
 clean: ## Remove what the other targets installed and built
-	rm -rf $(VENV) site
+	rm -rf $(VENV) build site
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mbanalyze needs Python 3.11 or newer: make PYTHON=...")'
