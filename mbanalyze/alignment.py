@@ -31,9 +31,9 @@ def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]
     """The indices of each layer once, beside its counterpart's or None.
 
     Where there are more or fewer layers than before, and half of them are as they were, the others are first
-    looked for elsewhere: those behind a new one may have got other paths. Then layers of one path and the same kinds are one, where that is so of
-    half of them, and the others are aligned in order, by kind, variant and place. What is left under one path
-    is one.
+    looked for elsewhere: those behind a new one may have got other paths. Then layers of one path and the same
+    kinds are one, where that is so of half of them, and the others are aligned in order, by kind, variant and
+    place. What is left under one path is one, and so is what costs the same in another order.
     """
     pairing = _Pairing(left, right)
     pairing.take(_same(_unchanged, pairing))

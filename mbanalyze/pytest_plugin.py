@@ -147,16 +147,16 @@ class ModelCost:
 
         assert measured.facts is not None
         problem, known = "", lock.Lock()
-        self.snapshots.parent.mkdir(exist_ok=True) if write or write_new else None
+        if write or write_new:
+            self.snapshots.parent.mkdir(exist_ok=True)
         with lock.held(self.snapshots) if self.snapshots.parent.exists() else nullcontext():
             try:
                 known = lock.read(self.snapshots) or known
             except lock.LockError as error:
                 problem = str(error) if not (write and error.remedy == lock.UPDATE) else ""
             if not problem and (write or (write_new and measured.model.name not in known.models)):
-                kept = (
-                    known.models if known.is_ours else {}
-                )  # what another version counted is asked for again
+                # what another version counted is asked for again
+                kept = known.models if known.is_ours else {}
                 lock.save(self.snapshots, lock.Lock({**kept, measured.model.name: measured.facts}))
         if problem:
             _fail([problem.replace(f"'{lock.UPDATE}'", f"'pytest {UPDATE}'")])

@@ -431,6 +431,16 @@ def test_a_budget_of_what_nobody_knows(project: Path, run: Run) -> None:
 
     assert (said["exit"], model(said)["verdict"]) == (2, "could not measure")
     assert "nothing is known of macs" in model(said)["reason"]
+    rules = '[tool.mbanalyze.models.small.layers."*"]\nbudget = {{ flops = {} }}\n'
+    for budget, code in (('"1 G"', 2), ('{ max = "1 G", level = "off" }', 1)):
+        (project / "pyproject.toml").write_text(
+            POLICY + allowed.splitlines()[0] + "\n" + rules.format(budget)
+        )
+        said = document(run)
+        assert (said["exit"], "nothing is known of flops" in (model(said)["reason"] or "")) == (
+            code,
+            code == 2,
+        )
 
 
 def test_what_is_no_longer_known_is_worse(project: Path, run: Run) -> None:
@@ -731,6 +741,15 @@ def test_a_lock_is_a_line_a_layer(project: Path) -> None:
     assert lock.dumps(known) == text
     with pytest.raises(LockError):
         lock.loads(text.replace("mbanalyze.lock", "other"), "lock")
+
+
+def test_a_lock_in_a_folder_that_is_not_there(project: Path, run: Run) -> None:
+    """Is one line, and no folder is made."""
+    (project / "pyproject.toml").write_text('[tool.mbanalyze]\nlock = "no/such/lock.json"\n' + POLICY)
+    for command in ([], ["update"]):
+        ran = run("guard", *command)
+        assert (ran.code, ran.out, ran.err.count("\n"), "unexpected" in ran.err) == (2, "", 1, False)
+    assert not (project / "no").exists()
 
 
 def test_two_updates_at_once(project: Path) -> None:
@@ -1137,7 +1156,7 @@ def test_diff_of_an_installed_package(committed: Path, run: Run, monkeypatch: py
     env = {"PYTHONPATH": str(committed / "lib"), "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(command, cwd=committed, env=env, capture_output=True, text=True, check=False)
 
-    assert ran.returncode == 2
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert "nets was imported from" in ran.stderr
     installed = committed.parent / "site-packages"
     shutil.copytree(committed / "lib" / "nets", installed / "nets")

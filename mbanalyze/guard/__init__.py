@@ -94,7 +94,7 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
     """Hold every model against the lock; where there is none, write it, unless this is a CI.
 
     Raises:
-        OutputError: the lock cannot be written.
+        LockError, OutputError: the lock cannot be written.
     """
     name = policy.lock.name
     measured = measure(policy, policy.models, progress)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbanalyze.guard import lock, policy
-from mbanalyze.guard.lock import Lock, LockError
+from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.measuring import Measured, measure
 from mbanalyze.guard.policy import Model, Policy, PolicyError
 
@@ -61,10 +61,12 @@ def measure_at(now: Policy, ref: str) -> Base:
         try:
             found = json.loads(answer.read_text(encoding="utf-8"))
             base = Base(name, lock.loads(found["lock"], name), found["failed"])
-        except (OSError, ValueError, KeyError, LockError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise HistoryError(
                 f"the models of {name} could not be counted (exit code {ran.returncode})"
             ) from error
+    if found["astray"]:
+        raise HistoryError(found["astray"])
     return base if there else Base(name, base.lock, {n: why for n, why in base.failed.items() if why})
 
 
@@ -111,13 +113,13 @@ def main(arguments: list[str]) -> None:
     astray = _astray(
         checkout, {source.partition(".")[0].partition(":")[0] for source in _sources(known.models)}
     )
-    if astray:
-        raise SystemExit(f"mbanalyze: error: {astray}")
     failed = {
         each.model.name: "" if _is_absent(each) else each.reason for each in measured if each.facts is None
     }
     counted = Lock({each.model.name: each.facts for each in measured if each.facts is not None})
-    answer.write_text(json.dumps({"lock": lock.dumps(counted), "failed": failed}), encoding="utf-8")
+    answer.write_text(
+        json.dumps({"lock": lock.dumps(counted), "failed": failed, "astray": astray}), encoding="utf-8"
+    )
 
 
 def _moved(place: Path, top: Path, checkout: Path) -> Path:

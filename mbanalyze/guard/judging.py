@@ -176,8 +176,15 @@ def _unmatched(model: Model, after: Facts) -> str:
 
 
 def _unknown(model: Model, after: Facts) -> str:
-    """Totals that have a budget and are not known at all."""
-    unknown = [total for total in model.rules.budget if after.totals[total] is None]
+    """Totals of the whole, or of layers, that have a budget and are not known at all."""
+    scopes = [("", after.totals, model.rules)]
+    scopes += [(f" of {layer.path}", layer.counts, model.rules_of(layer.path)) for layer in after.layers]
+    unknown = [
+        f"{total}{where}"
+        for where, totals, rules in scopes
+        for total, budget in rules.budget.items()
+        if totals[total] is None and budget.level != "off"
+    ]
     return f"nothing is known of {', '.join(unknown)}, so that no budget of it can be held" if unknown else ""
 
 

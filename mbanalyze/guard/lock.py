@@ -186,13 +186,19 @@ def held(path: Path) -> Iterator[None]:
     """Inside the `with`, nobody else on this machine who asks so too changes a lock in that folder.
 
     Where the system has no such locks (Windows), of two that write at once the last one stays.
+
+    Raises:
+        LockError: there is no such folder.
     """
     try:
         import fcntl
     except ImportError:
         yield
         return
-    folder = os.open(path.resolve().parent, os.O_RDONLY)
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY)
+    except OSError as error:
+        raise LockError(f"cannot write {path}: {error.strerror}: {path.parent}") from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield

@@ -85,12 +85,8 @@ def beside(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
             torch = sys.modules["torch"]
             torch.set_default_dtype(dtype or torch.float32)
         for name, module in list(sys.modules.items()):
-            new = before.get(name) is not module
-            if (
-                new
-                and own not in shared
-                and Path(getattr(module, "__file__", None) or "/").is_relative_to(own)
-            ):
+            file = Path(getattr(module, "__file__", None) or "/")
+            if own not in shared and before.get(name) is not module and file.is_relative_to(own):
                 imported[name] = sys.modules.pop(name)
 
 
@@ -120,18 +116,12 @@ def unused_in(report: Report, subject: Subject) -> int | None:
 
 def uncounted_in(report: Report, allowed: frozenset[str]) -> str:
     """What nobody could count, but for the operators that are `allowed`; "" where there is nothing."""
-    found = [
-        f"{each.operator} in {each.path or 'the model'}"
-        for each in report.uncounted
-        if each.operator not in allowed
-    ]
-    names = dict.fromkeys(each.operator for each in report.uncounted if each.operator not in allowed)
-    allow = ", ".join(f'"{name}"' for name in names)
-    return (
-        f"not counted: {', '.join(found)}; register a formula, or allow_uncounted = [{allow}]"
-        if found
-        else ""
-    )
+    uncounted = [each for each in report.uncounted if each.operator not in allowed]
+    if not uncounted:
+        return ""
+    found = ", ".join(f"{each.operator} in {each.path or 'the model'}" for each in uncounted)
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys(each.operator for each in uncounted))
+    return f"not counted: {found}; register a formula, or allow_uncounted = [{names}]"
 
 
 def subject_of(model: Model) -> Subject:
