@@ -20,8 +20,8 @@ import mbanalyze
 from benchmarks import timing
 from benchmarks.peers import PEERS, ours, versions
 from mbanalyze import guard
+from mbanalyze.display.files import write
 from mbanalyze.guard.policy import load
-from mbanalyze.output import write
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
@@ -45,7 +45,7 @@ make = torchvision().models.VisionTransformer
 shape = dict(image_size=224, patch_size=14, num_layers=36, num_heads=20, hidden_dim=1600, mlp_dim=6400)
 if {how!r} == "count":
     import mbanalyze
-    from mbanalyze.sources import Building, Subject
+    from mbanalyze.sources.subject import Building, Subject
 start = time.perf_counter()
 if {how!r} == "count":
     subject = Subject("ViT", {{}}, ((1, 3, 224, 224),), Building("ViT", lambda: make(**shape)))
@@ -66,9 +66,10 @@ CONSTRUCT = "import torch; from mbanalyze import models; [getattr(models, name)(
 MILLION = """
 import statistics, time
 import numpy as np
-from mbanalyze import archs, grids
-from mbanalyze.cost import total
-from mbanalyze.formulas import cost
+from mbanalyze import archs
+from mbanalyze.sweep import closed_form as grids
+from mbanalyze.ops.cost import total
+from mbanalyze.ops.registry import cost
 alphas, sides = np.linspace(0.25, 1.5, 1000), np.arange(32, 1032)
 def peak():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))) / 1024

@@ -19,7 +19,7 @@ from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.cli import app
-from mbanalyze.formulas import ARITHMETIC, Formula
+from mbanalyze.ops.formulas import ARITHMETIC, Formula
 
 ROOT = Path(__file__).parent.parent
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)

@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING
 
 from mbanalyze import archs, layers
 from mbanalyze._version import __version__
-from mbanalyze.cost import Cost, Op, Value
-from mbanalyze.formulas import formula
-from mbanalyze.report import Report
-from mbanalyze.sources import count
+from mbanalyze.ops.cost import Cost
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import formula
+from mbanalyze.report.network import Report
+from mbanalyze.sources.subject import count
 
 if TYPE_CHECKING:
-    from mbanalyze.ablation import ablate
-    from mbanalyze.budget import search
-    from mbanalyze.comparison import compare
+    from mbanalyze.comparison.comparison import compare
     from mbanalyze.explorer import explore
+    from mbanalyze.sweep.ablation import ablate
+    from mbanalyze.sweep.budget import search
 
 __all__ = [
     "Cost",
@@ -32,7 +33,12 @@ __all__ = [
     "search",
 ]
 
-_HOMES = {"ablate": "ablation", "compare": "comparison", "explore": "explorer", "search": "budget"}
+_HOMES = {
+    "ablate": "sweep.ablation",
+    "compare": "comparison.comparison",
+    "explore": "explorer",
+    "search": "sweep.budget",
+}
 """What comes with NumPy or pandas, or is for notebooks, is imported when it is first asked for."""
 
 

@@ -7,13 +7,13 @@ from types import ModuleType
 from typing import Any
 
 from mbanalyze.archs import ARCHS
+from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import OptionError, describe
-from mbanalyze.render.pictures import pictures
-from mbanalyze.render.report import html
-from mbanalyze.render.tables import html_notes
-from mbanalyze.report import Report
-from mbanalyze.sketch import ShapeError
-from mbanalyze.sources import count
+from mbanalyze.display.tables import html_notes
+from mbanalyze.report.network import Report
+from mbanalyze.report.pictures import pictures
+from mbanalyze.report.view import html
+from mbanalyze.sources.subject import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
 """What alpha can be turned to where an architecture takes any."""

@@ -16,10 +16,12 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
-from mbanalyze.cost import Cost, Op, Value, anywhere, total
-from mbanalyze.elementwise import BINARY, ELEMENTWISE
-from mbanalyze.formulas import cost
-from mbanalyze.sketch import Pair, ShapeError, Sketch, pair
+from mbanalyze.archs.builder import Pair, ShapeError, Sketch, pair
+from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.elementwise import BINARY, ELEMENTWISE
+from mbanalyze.ops.numbers import anywhere
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import cost
 
 if TYPE_CHECKING:
     import numpy as np

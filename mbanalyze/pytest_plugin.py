@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mbanalyze.guard.judging import Judged
     from mbanalyze.guard.lock import Lock
     from mbanalyze.guard.measuring import Measured
-    from mbanalyze.report import Report
+    from mbanalyze.report.network import Report
 
 UPDATE = "--model-cost-update"
 FOLDER = "__model_costs__"
@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to write snapshots that nobody has reviewed."""
     if config.getoption(UPDATE):
-        from mbanalyze.guard import in_ci
+        from mbanalyze.guard.commands import in_ci
 
         if in_ci():
             raise pytest.UsageError(f"{UPDATE} is for people: a snapshot is reviewed before it is committed")
@@ -77,9 +77,9 @@ class ModelCost:
             OptionError: a limit that is none.
         """
         from mbanalyze.archs.options import OptionError
+        from mbanalyze.guard.formats.wording import phrase
         from mbanalyze.guard.judging import budgets_exceeded, budgets_unknown
         from mbanalyze.guard.limits import TOTALS, budget
-        from mbanalyze.render.wording import phrase
 
         wrong = [
             name for name in limits if name.removeprefix("max_") not in TOTALS or not name.startswith("max_")
@@ -122,7 +122,7 @@ class ModelCost:
         Returns:
             The report.
         """
-        from mbanalyze.guard import in_ci
+        from mbanalyze.guard.commands import in_ci
         from mbanalyze.guard.judging import judge
 
         name = name or self.test
@@ -182,17 +182,17 @@ def _counted(
     max_increase: str,
 ) -> tuple[Measured, Report]:
     """A model as the guard has it, and its report; the test fails where it cannot be measured."""
-    from mbanalyze import sources
     from mbanalyze.guard.facts import facts
     from mbanalyze.guard.limits import growths
     from mbanalyze.guard.measuring import Measured, uncounted_in, unused_in
     from mbanalyze.guard.policy import Model, Rules
+    from mbanalyze.sources.subject import subject as subject_of
 
     rules = Rules(budgets, growths(max_increase, "error"))
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     guarded = Model(name, source, {}, (), {}, rules)
     try:
-        subject = sources.subject(model, *_inputs(inputs), **(options or {}))
+        subject = subject_of(model, *_inputs(inputs), **(options or {}))
         report = subject.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
@@ -204,8 +204,8 @@ def _counted(
 
 def _inputs(inputs: Any) -> list[Any]:
     """What a forward takes, one by one."""
-    from mbanalyze.cost import is_shape
-    from mbanalyze.parsing import parse_shape
+    from mbanalyze.inputs.parsing import parse_shape
+    from mbanalyze.inputs.typed import is_shape
 
     many = (
         [inputs]
@@ -219,8 +219,8 @@ def _told(judged: Judged) -> list[str]:
     """A verdict and the changes behind it."""
     from rich.console import Group
 
-    from mbanalyze.render.guard import told
-    from mbanalyze.render.tables import plain
+    from mbanalyze.display.tables import plain
+    from mbanalyze.guard.formats.text import told
 
     return [plain(Group(*told(judged)), 80)]
 

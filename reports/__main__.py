@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 
 from mbanalyze import plots
-from mbanalyze.output import write
+from mbanalyze.display.files import write
 from reports import pictures
 from reports.index import index
 from reports.tables import tables

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.drawing import name as called
-from mbanalyze.verdicts import OUTCOMES, verdicts
+from mbanalyze.literature.verdicts import OUTCOMES, verdicts
+from mbanalyze.plots.drawing import name as called
 from reports.pictures import COSTS, NETWORKS, source_of
 from reports.tables import FAMILIES, variants
 

@@ -16,9 +16,9 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from mbanalyze import plots
-from mbanalyze.ablation import ablate
-from mbanalyze.printed import preferred
-from mbanalyze.sources import count
+from mbanalyze.sources.subject import count
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.published_rows import preferred
 from reports.tables import FAMILIES, variants
 
 NETWORKS = {

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mbanalyze.ablation import ablate
 from mbanalyze.archs.options import Architecture
-from mbanalyze.printed import preferred
-from mbanalyze.published import entries
-from mbanalyze.render import ablation, guidelines, published
-from mbanalyze.render.records import settings
-from mbanalyze.verdicts import verdicts
+from mbanalyze.display.records import settings
+from mbanalyze.literature import view as published
+from mbanalyze.literature.figures import entries
+from mbanalyze.literature.verdicts import verdicts
+from mbanalyze.memory_access import view as guidelines
+from mbanalyze.sweep import variants_view as ablation
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.published_rows import preferred
 
 FAMILIES = tuple(sorted({entry.family for entry in entries()}))
 """Of each, figures are printed."""

@@ -11,7 +11,8 @@ from commandline import Ran, Run
 from hypothesis import settings
 
 from mbanalyze import cli
-from mbanalyze.report import KEYS, Report
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import KEYS
 
 # no test depends on how fast the machine is, and in CI none on chance
 settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)

@@ -17,10 +17,10 @@ from torch import nn
 from witness import DATA
 
 from mbanalyze import archs, count
-from mbanalyze.ablation import GridError, ablate
 from mbanalyze.archs.options import OptionError
-from mbanalyze.factories import VariantError
-from mbanalyze.published import Entry, entries
+from mbanalyze.literature.figures import Entry, entries
+from mbanalyze.sweep.ablation import GridError, ablate
+from mbanalyze.sweep.traced import VariantError
 
 NETS = str(DATA / "nets.py")
 TOTALS = tuple(count("squeezenet1_0").totals.as_dict())

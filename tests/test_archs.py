@@ -13,8 +13,8 @@ from witness import table, variants
 from mbanalyze import count
 from mbanalyze.archs import ARCHS, MobileNetV1, MobileNetV2
 from mbanalyze.archs.options import OptionError
-from mbanalyze.cost import Cost
-from mbanalyze.report import Report
+from mbanalyze.ops.cost import Cost
+from mbanalyze.report.network import Report
 
 
 def counts(report: Report) -> tuple[int | None, int]:

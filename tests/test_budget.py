@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.budget import Objective, SearchError, families, search
-from mbanalyze.parsing import parse_option, split
-from mbanalyze.render.budget import name, table
-from mbanalyze.render.records import rows_of
-from mbanalyze.render.tables import plain
+from mbanalyze.display.records import rows_of
+from mbanalyze.display.tables import plain
+from mbanalyze.inputs.parsing import parse_option, split
+from mbanalyze.sweep.budget import Objective, SearchError, families, search
+from mbanalyze.sweep.view import name, table
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 

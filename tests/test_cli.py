@@ -12,11 +12,14 @@ import pytest
 from commandline import Run, process
 from witness import DATA
 
-from mbanalyze import count, guidelines, output, verdicts
+from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.experiments import TITLES, series
-from mbanalyze.render import guidelines as render_guidelines
-from mbanalyze.render import published
+from mbanalyze.display import files as output
+from mbanalyze.literature import verdicts
+from mbanalyze.literature import view as published
+from mbanalyze.memory_access import analysis as guidelines
+from mbanalyze.memory_access import view as render_guidelines
+from mbanalyze.memory_access.experiments import TITLES, series
 
 NETS = str(DATA / "nets.py")
 
@@ -318,7 +321,7 @@ def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("odd")
 
-    monkeypatch.setattr("mbanalyze.sources.subject", fail)
+    monkeypatch.setattr("mbanalyze.sources.subject.subject", fail)
     ran = run("report", "mobilenet_v1")
     monkeypatch.setenv("MBANALYZE_TRACEBACK", "1")
 
@@ -503,7 +506,7 @@ def test_guidelines_without_a_model(run: Run) -> None:
 @pytest.mark.slow
 def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting gets a time, the first of each experiment the speed 1; nothing else is printed."""
-    monkeypatch.setattr("mbanalyze.measure.LEAST_ROUNDS", 2)
+    monkeypatch.setattr("mbanalyze.memory_access.timing.LEAST_ROUNDS", 2)
     ran = run("guidelines", "--measure", "--seconds", "0", "--format", "json")
     measured = json.loads(ran.out)["measured"]
     speeds = {(s["guideline"], s["setting"]): s["relative_speed"] for s in measured["settings"]}

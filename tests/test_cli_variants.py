@@ -14,9 +14,8 @@ from commandline import Run, process
 from witness import DATA
 
 from mbanalyze import ablate, compare, count, search
-from mbanalyze.archs.options import OptionError
-from mbanalyze.parsing import parse_axis, parse_count
-from mbanalyze.render.records import rows_of
+from mbanalyze.display.records import rows_of
+from mbanalyze.inputs.parsing import ParseError, parse_axis, parse_count
 
 NETS = str(DATA / "nets.py")
 
@@ -410,5 +409,5 @@ def test_counts_have_units(text: str, expected: int) -> None:
 @pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
 def test_what_is_no_count(text: str) -> None:
     """Is refused."""
-    with pytest.raises(OptionError, match="malformed count"):
+    with pytest.raises(ParseError, match="malformed count"):
         parse_count(text)

@@ -21,12 +21,13 @@ from witness import DATA, Bessel, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.comparison import COUNTS, TOTALS, Comparison, ComparisonError, compare
-from mbanalyze.render.comparison import csv, html, markdown, table
-from mbanalyze.render.records import dump
-from mbanalyze.render.tables import plain
-from mbanalyze.report import Report, ReportError
-from mbanalyze.stages import stages
+from mbanalyze.comparison.comparison import COUNTS, TOTALS, Comparison, ComparisonError, compare
+from mbanalyze.comparison.stages import stages
+from mbanalyze.comparison.view import csv, html, markdown, table
+from mbanalyze.display.records import dump
+from mbanalyze.display.tables import plain
+from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.report.network import Report
 
 IMAGE = (1, 3, 32, 32)
 VARIANTS: list[dict[str, Any]] = [
@@ -365,7 +366,7 @@ def test_three_reports_have_no_layers() -> None:
     assert comparison.as_dict()["layers"] is None
     with pytest.raises(ComparisonError, match="aligned in two reports, not in 3"):
         comparison.frame("layers")
-    with pytest.raises(ReportError, match="unknown table 'rows': choose one of totals, kind, stage, layers"):
+    with pytest.raises(ChoiceError, match="unknown table 'rows': choose one of totals, kind, stage, layers"):
         comparison.frame("rows")
 
 
@@ -564,7 +565,7 @@ def test_closed_forms_are_compared_without_torch() -> None:
     code = (
         "import sys\n"
         "from mbanalyze import count\n"
-        "from mbanalyze.comparison import compare\n"
+        "from mbanalyze.comparison.comparison import compare\n"
         "repr(compare(count('mobilenet_v1'), count('mobilenet_v2')))\n"
         "print([name for name in ('torch', 'pandas', 'matplotlib') if name in sys.modules])"
     )

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mbanalyze.cost import Cost, Op, Value, si, total
-from mbanalyze.formulas import cost
+from mbanalyze.display.units import si
+from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import cost
 
 COUNTS = st.integers(0, 10**12)
 COSTS = st.builds(Cost, COUNTS, COUNTS | st.none(), COUNTS | st.none(), COUNTS, COUNTS, COUNTS)

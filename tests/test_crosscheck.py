@@ -13,8 +13,8 @@ from torch.nn import functional
 from witness import variants
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck import CheckError, Comparison, against_fvcore, all_params, check, same_ops
-from mbanalyze.sources import subject
+from mbanalyze.crosscheck.witnesses import CheckError, Comparison, against_fvcore, all_params, check, same_ops
+from mbanalyze.sources.subject import subject
 
 
 def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, Comparison]:

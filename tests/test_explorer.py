@@ -12,8 +12,8 @@ from mbanalyze import count, explore
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.explorer import ALPHAS, ExploreError, Explorer
-from mbanalyze.render.pictures import pictures
-from mbanalyze.render.report import html
+from mbanalyze.report.pictures import pictures
+from mbanalyze.report.view import html
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ import pytest
 from witness import loops_conv, loops_conv_transpose
 
 from mbanalyze import layers
-from mbanalyze.cost import Op, Value
-from mbanalyze.elementwise import ELEMENTWISE, STEPS
-from mbanalyze.formulas import ARITHMETIC, FormulaError, cost, formula
-from mbanalyze.sketch import ShapeError
+from mbanalyze.archs.builder import ShapeError
+from mbanalyze.ops.elementwise import ELEMENTWISE, STEPS
+from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import FormulaError, cost, formula
 
 SETTINGS = [
     pytest.param(

@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mbanalyze import archs, count, grids
-from mbanalyze.ablation import ablate
+from mbanalyze import archs, count
 from mbanalyze.archs import ARCHS
+from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, describe
-from mbanalyze.cost import Cost, at_least, total
-from mbanalyze.formulas import cost
-from mbanalyze.sizes import NETWORKS, RESOLUTIONS, Sizes, SplitError, TooLargeError, multiplied_out
-from mbanalyze.sketch import ShapeError
+from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.numbers import at_least
+from mbanalyze.ops.registry import cost
+from mbanalyze.sweep import closed_form as grids
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Sizes, SplitError, TooLargeError, multiplied_out
 
 COUNTS = tuple(Cost.__dataclass_fields__)
 CASES = 32

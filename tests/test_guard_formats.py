@@ -21,13 +21,13 @@ from lxml import etree
 from markdown_it import MarkdownIt
 
 from mbanalyze import guard
-from mbanalyze.guard import Outcome
 from mbanalyze.guard.findings import findings
+from mbanalyze.guard.formats.text import FORMATS
+from mbanalyze.guard.formats.wording import headline
 from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.places import places_of
 from mbanalyze.guard.policy import Policy, load
-from mbanalyze.render.guard import FORMATS
-from mbanalyze.render.wording import headline
 
 LAYER = "<script>|\n::error::x [bold](y)\x07]]>`*z*"
 COMMAND = "::error file=a::b"

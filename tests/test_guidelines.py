@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from mbanalyze import count, layers
 from mbanalyze.archs import ARCHS
-from mbanalyze.experiments import BLOCKS, TITLES, Run, records, runs, series
-from mbanalyze.formulas import cost
-from mbanalyze.guidelines import Convolution, _width, convolution, guidelines
-from mbanalyze.measure import Measured, MeasureError, measure, network
-from mbanalyze.render.guidelines import experiments, experiments_markdown
-from mbanalyze.report import Row
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.memory_access.analysis import Convolution, _width, convolution, guidelines
+from mbanalyze.memory_access.experiments import BLOCKS, TITLES, Run, records, runs, series
+from mbanalyze.memory_access.timing import Measured, MeasureError, measure, network
+from mbanalyze.memory_access.view import experiments, experiments_markdown
+from mbanalyze.ops.registry import cost
+from mbanalyze.report.rows import Row
 
 
 def judge(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> Convolution:

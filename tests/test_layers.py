@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from witness import table
 
 from mbanalyze import layers
-from mbanalyze.cost import Cost
-from mbanalyze.sketch import ShapeError
+from mbanalyze.archs.builder import ShapeError
+from mbanalyze.ops.cost import Cost
 
 SMALL = st.integers(1, 6)
 

@@ -10,7 +10,8 @@ from witness import table
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.models import MODELS, MobileNetV1, MobileNetV2
-from mbanalyze.report import Report, Row
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import Row
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from mbanalyze import illustrations
-from mbanalyze.drawing import PlotError
-from mbanalyze.experiments import TITLES, series
-from mbanalyze.nonlinearities import embedding, folded, hard_swish, kept, spiral, swish
+from mbanalyze.memory_access.experiments import TITLES, series
+from mbanalyze.plots import papers as illustrations
+from mbanalyze.plots.activations import embedding, folded, hard_swish, kept, spiral, swish
+from mbanalyze.plots.drawing import PlotError
 
 
 def test_activations_are_torchs() -> None:

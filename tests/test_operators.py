@@ -12,9 +12,9 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from mbanalyze import count
-from mbanalyze.elementwise import ELEMENTWISE
-from mbanalyze.formulas import ARITHMETIC
-from mbanalyze.trace import TraceError
+from mbanalyze.ops.elementwise import ELEMENTWISE
+from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.trace.tracer import TraceError
 
 
 class Run(nn.Module):

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from mbanalyze.calls import Call
-from mbanalyze.cost import canonical
-from mbanalyze.outputs import INSTEAD
+from mbanalyze.ops.record import canonical
+from mbanalyze.trace.schema import Call
+from mbanalyze.trace.shapes import INSTEAD
 
 
 def layouts(*shape: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:

@@ -20,12 +20,12 @@ from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck import Agreement, Comparison
-from mbanalyze.render import page
-from mbanalyze.render.page import PACKAGES, PageError
-from mbanalyze.render.page.charts import MEASURES, charts
-from mbanalyze.render.page.tree import tree
-from mbanalyze.report import Report
+from mbanalyze.crosscheck.witnesses import Agreement, Comparison
+from mbanalyze.report import page
+from mbanalyze.report.network import Report
+from mbanalyze.report.page import PACKAGES, PageError
+from mbanalyze.report.page.charts import MEASURES, charts
+from mbanalyze.report.page.tree import tree
 
 NOT_INSTALLED = "plotly not installed: pip install 'mbanalyze[html]'"
 

@@ -14,7 +14,7 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.report import Report
+from mbanalyze.report.network import Report
 
 pytestmark = pytest.mark.slow
 

@@ -21,13 +21,14 @@ from matplotlib.transforms import Bbox
 from torch import nn
 
 from mbanalyze import count, plots
-from mbanalyze.ablation import ablate
 from mbanalyze.archs import ARCHS
-from mbanalyze.budget import search
-from mbanalyze.output import OutputError
-from mbanalyze.plots import PlotError
-from mbanalyze.published import entries
-from mbanalyze.report import Report, block
+from mbanalyze.display.files import OutputError
+from mbanalyze.literature.figures import entries
+from mbanalyze.plots.drawing import PlotError
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import block
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.budget import search
 
 mpl.use("Agg")
 

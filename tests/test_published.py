@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from witness import table
 
-from mbanalyze import archs, formulas, rules, verdicts
+from mbanalyze import archs
 from mbanalyze.archs import ARCHS
-from mbanalyze.published import Figure, entries
-from mbanalyze.render import published as render
-from mbanalyze.reproduced import reproductions
-from mbanalyze.verdicts import OUTCOMES, PublishedError, Verdict, Where
+from mbanalyze.literature import conventions as rules
+from mbanalyze.literature import verdicts
+from mbanalyze.literature import view as render
+from mbanalyze.literature.figures import Figure, entries
+from mbanalyze.literature.paper_tables import reproductions
+from mbanalyze.literature.verdicts import OUTCOMES, PublishedError, Verdict, Where
+from mbanalyze.ops.registry import cost
 
 V1, V2, V3 = "arXiv:1704.04861", "arXiv:1801.04381", "arXiv:1905.02244"
 SHUFFLE_V1, SHUFFLE_V2 = "arXiv:1707.01083", "arXiv:1807.11164"
@@ -267,7 +270,7 @@ def test_prose_that_the_papers_got_wrong() -> None:
     """Figures outside tables, recomputed."""
 
     def macs(spec: Any) -> int:
-        return sum(formulas.cost(op).macs or 0 for op in spec.ops())
+        return sum(cost(op).macs or 0 for op in spec.ops())
 
     # MobileNetV1 section 4.4 prints 0.58 million for a body of 567.7 M and a classifier of 10 M: it is billion
     body = rules.NO_CLASSIFIER["macs"].of(archs.MobileNetV1())

@@ -13,10 +13,10 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.crosscheck import Agreement, Comparison
-from mbanalyze.render.checks import agreement_markdown, agreement_table
-from mbanalyze.render.report import DROPPED, table
-from mbanalyze.render.tables import plain
+from mbanalyze.crosscheck.view import agreement_markdown, agreement_table
+from mbanalyze.crosscheck.witnesses import Agreement, Comparison
+from mbanalyze.display.tables import plain
+from mbanalyze.report.view import DROPPED, table
 
 
 def lines(name: str, width: int, by: str | None = None) -> list[str]:

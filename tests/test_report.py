@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from mbanalyze import count
-from mbanalyze.report import ReportError, block
+from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.report.rows import block
 
 
 @pytest.mark.parametrize(
@@ -148,5 +149,5 @@ def test_bytes_follow_the_dtype() -> None:
 )
 def test_unknown_choices_list_the_known(attempt: object, problem: str) -> None:
     """One line that says what there is."""
-    with pytest.raises(ReportError, match=problem):
+    with pytest.raises(ChoiceError, match=problem):
         attempt(count("mobilenet_v1"))  # type: ignore[operator]

@@ -12,7 +12,7 @@ import pytest
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.published import entries
+from mbanalyze.literature.figures import entries
 from reports import pictures
 from reports.__main__ import MADE, main
 from reports.index import index

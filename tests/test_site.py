@@ -16,7 +16,7 @@ import typer
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli import app
-from mbanalyze.formulas import ARITHMETIC
+from mbanalyze.ops.formulas import ARITHMETIC
 
 ROOT = Path(__file__).parent.parent
 MADE = runpy.run_path(str(ROOT / "docs/generate.py"))

@@ -18,9 +18,10 @@ from witness import DATA, timm, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.parsing import InputError, Typed, parse_input
-from mbanalyze.references import SourceError
-from mbanalyze.sources import subject
+from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.inputs.typed import InputError, Typed
+from mbanalyze.sources.references import SourceError
+from mbanalyze.sources.subject import subject
 
 WITH_TORCHVISION = (str(Path(__file__).parent / "launch.py"),)
 NETS = str(DATA / "nets.py")
@@ -296,7 +297,7 @@ class TestStates:
 
     def test_a_script_module_is_refused(self) -> None:
         """It hides its operators."""
-        from mbanalyze.trace import TraceError
+        from mbanalyze.trace.tracer import TraceError
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -22,11 +22,11 @@ from witness import variants
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.cost import Op
+from mbanalyze.archs.builder import ShapeError, Sketch
 from mbanalyze.models import build
-from mbanalyze.report import Report
-from mbanalyze.sketch import ShapeError, Sketch
-from mbanalyze.trace import TraceError, trace
+from mbanalyze.ops.record import Op
+from mbanalyze.report.network import Report
+from mbanalyze.trace.tracer import TraceError, trace
 
 ALPHAS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 RESOLUTIONS = (96, 128, 160, 192, 224, 231)

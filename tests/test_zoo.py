@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from witness import detectors, other_counts, timm, torchvision
 
 from mbanalyze import count
-from mbanalyze.report import Row
-from mbanalyze.sources import subject
-from mbanalyze.trace import Trace, TraceError, as_inputs, trace
+from mbanalyze.report.rows import Row
+from mbanalyze.sources.subject import subject
+from mbanalyze.trace.tracer import Trace, TraceError, as_inputs, trace
 
 VIDEO_FRAMES = 16
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from mbanalyze.archs import options
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 
 class Layer(NamedTuple):

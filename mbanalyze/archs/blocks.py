@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from itertools import count
 from math import floor
 
-from mbanalyze.cost import Op, Value, at_least
-from mbanalyze.sketch import Pair, Sketch, pair
+from mbanalyze.archs.builder import Pair, Sketch, pair
+from mbanalyze.ops.numbers import at_least
+from mbanalyze.ops.record import Op, Value
 
 
 def round_width(channels: float, step: int = 8) -> int:

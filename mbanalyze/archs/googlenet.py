@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, parameter_names
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 # name: filters of the 1x1 branch, of the 3x3 branch (reduced, final), of the 5x5 branch (reduced, final), and
 # of the pooled one (the paper's Table 1)

@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, parameter_names
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Pair, Sketch, pair
+from mbanalyze.archs.builder import Pair, Sketch, pair
+from mbanalyze.ops.record import Op, Value
 
 
 class Unit(NamedTuple):

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit, round_width
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 STEM, FIRST, HEAD = 32, 16, 1280
 # t, c, n, s, k: expansion, output channels, repeats, stride of the first, kernel (the paper's Figure 7)

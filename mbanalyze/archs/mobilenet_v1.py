@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
-from mbanalyze.cost import Op, Value, at_least
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.numbers import at_least
+from mbanalyze.ops.record import Op, Value
 
 STEM = 32
 # c, s: output channels and stride of each separable layer (the paper's Table 1; the last stride is 1,

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
-from mbanalyze.cost import Op, at_least
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.numbers import at_least
+from mbanalyze.ops.record import Op
 
 STEM, HEAD = 32, 1280
 # t, c, n, s: expansion, output channels, repeats, stride of the first (the paper's Table 2)

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 STEM = 16
 # k, exp, c, se, hs, s: kernel, expanded and output channels, squeeze-and-excitation, hard swish, stride

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
-from mbanalyze.cost import Op
+from mbanalyze.ops.record import Op
 
 
 class OptionError(ValueError):

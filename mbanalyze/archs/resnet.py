@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 STEM = 64
 # channels of the 3x3 convolutions in each stage (the paper's Table 1)

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
+from mbanalyze.archs.builder import Sketch
 from mbanalyze.archs.options import OptionError
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.ops.record import Op, Value
 
 REPEATS = (4, 8, 4)
 # groups: output channels of the first stage at scale 1 (the paper's Table 1); they double from stage to stage

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 STEM = 24
 REPEATS = (4, 8, 4)

@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import fire
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 # s, e: squeezed channels, and filters of each expansion, of the Fire modules 2 to 9 (the paper's Table 1)
 FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbanalyze.archs import options
-from mbanalyze.cost import Op
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op
 
 # channels and number of 3x3 convolutions before each pooling (the paper's Table 1, configuration D)
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, separable_conv
-from mbanalyze.cost import Op, Value
-from mbanalyze.sketch import Sketch
+from mbanalyze.archs.builder import Sketch
+from mbanalyze.ops.record import Op, Value
 
 STEM = (32, 64)
 # output channels of the separable convolutions of each block, and the stride of its pooling (Figure 5)

@@ -12,10 +12,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mbanalyze import parsing, published, sources
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError
-from mbanalyze.sources import Subject
+from mbanalyze.inputs import parsing
+from mbanalyze.literature import figures as published
+from mbanalyze.sources import subject as sources
+from mbanalyze.sources.subject import Subject
 
 
 def models(incomplete: str) -> list[str]:

@@ -16,10 +16,11 @@ from rich.progress import Progress
 from mbanalyze import guard
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cli.arguments import working
-from mbanalyze.guard import Outcome
+from mbanalyze.cli.output import emit
+from mbanalyze.display.files import append, require_writable
+from mbanalyze.guard.formats import text as rendered
+from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError, find, load
-from mbanalyze.output import append, emit, require_writable
-from mbanalyze.render import guard as rendered
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -154,7 +155,7 @@ def explain(
     mbanalyze guard explain small --base origin/main
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.guard.explaining import explain
-    from mbanalyze.render import explanation
+    from mbanalyze.guard.formats import explanation
 
     policy = _policy(config)
     require_writable(output)

@@ -8,22 +8,25 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze import crosscheck, guidelines, verdicts
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Alpha, Batch, Input, Model, Output, Resolution, Set, described, working
-from mbanalyze.output import emit, require_no_terminal, require_writable
-from mbanalyze.render import guidelines as render_guidelines
-from mbanalyze.render import published as render_published
-from mbanalyze.render.checks import agreement_table
-from mbanalyze.render.models import models_table
-from mbanalyze.render.page import require_packages
-from mbanalyze.render.records import dump
-from mbanalyze.render.report import present
+from mbanalyze.cli.models_table import models_table
+from mbanalyze.cli.output import emit, require_no_terminal
+from mbanalyze.crosscheck import witnesses as crosscheck
+from mbanalyze.crosscheck.view import agreement_table
+from mbanalyze.display.files import require_writable
+from mbanalyze.display.records import dump
+from mbanalyze.literature import verdicts
+from mbanalyze.literature import view as render_published
+from mbanalyze.memory_access import analysis as guidelines
+from mbanalyze.memory_access import view as render_guidelines
+from mbanalyze.report.page import require_packages
+from mbanalyze.report.view import present
 
 if TYPE_CHECKING:
-    from mbanalyze.measure import Measured
+    from mbanalyze.memory_access.timing import Measured
 
 
 def report(
@@ -215,7 +218,7 @@ def follow_guidelines(
 
 def _measured(seconds: float, device: str) -> Measured:
     """The experiments on this machine, with a progress bar on a terminal."""
-    from mbanalyze.measure import measure
+    from mbanalyze.memory_access.timing import measure
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

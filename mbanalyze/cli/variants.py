@@ -17,18 +17,20 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze import parsing, sources
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Batch, Input, Model, Output, working
-from mbanalyze.output import OutputError, emit, require_writable
-from mbanalyze.render.records import dump
+from mbanalyze.cli.output import emit
+from mbanalyze.display.files import OutputError, require_writable
+from mbanalyze.display.records import dump
+from mbanalyze.inputs import parsing
+from mbanalyze.sources.subject import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.budget import Search
+    from mbanalyze.sweep.budget import Search
 
 READABLE = 1_000
 """So many rows are shown on a terminal at most."""
@@ -139,8 +141,8 @@ def ablate(
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
     mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    from mbanalyze import ablation
-    from mbanalyze.render import ablation as rendered
+    from mbanalyze.sweep import ablation
+    from mbanalyze.sweep import variants_view as rendered
 
     grid = _grid(ablation.ablate, set_, alpha=alpha, resolution=resolution, rho=rho, batch=batch)
     variants = math.prod(map(len, grid.values()))
@@ -256,8 +258,8 @@ def compare(
     mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    from mbanalyze import comparison
-    from mbanalyze.render import comparison as rendered
+    from mbanalyze.comparison import comparison
+    from mbanalyze.comparison import view as rendered
 
     require_writable(output)
     with working(True):
@@ -271,7 +273,7 @@ def compare(
         emit(rendered.csv(compared) if format == "csv" else rendered.markdown(compared, top), output)
 
 
-def _referred(reference: str, inputs: list[str] | None) -> sources.Subject:
+def _referred(reference: str, inputs: list[str] | None) -> Subject:
     """The model of a reference with its options behind an `@`."""
     model, at, settings = reference.partition("@")
     known = model in (*ARCHS, *ALIASES)
@@ -332,8 +334,8 @@ def search(
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    from mbanalyze import budget
-    from mbanalyze.render import budget as rendered
+    from mbanalyze.sweep import budget
+    from mbanalyze.sweep import view as rendered
 
     limits = {
         "max_macs": max_macs,

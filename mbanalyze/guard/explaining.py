@@ -8,17 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from mbanalyze import factories
+from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.judging import TOTAL, Judged
 from mbanalyze.guard.limits import UNUSED
 from mbanalyze.guard.measuring import Measured, beside, subject_of
 from mbanalyze.guard.places import Place, factory, places_of
 from mbanalyze.guard.policy import Policy
-from mbanalyze.parsing import parse_input
-from mbanalyze.report import Report, rows
-from mbanalyze.sketch import ShapeError
-from mbanalyze.sources import count
+from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import rows
+from mbanalyze.sources.subject import count
+from mbanalyze.sweep import traced as factories
 
 WIDTHS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
 """What factories call the width multiplier, or a number of channels that all others follow from."""
@@ -100,12 +101,12 @@ class Explanation:
     tried: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        from mbanalyze.render.explanation import TOP, as_text
+        from mbanalyze.guard.formats.explanation import TOP, as_text
 
         return as_text([self], TOP)
 
     def _repr_html_(self) -> str:
-        from mbanalyze.render.explanation import html
+        from mbanalyze.guard.formats.explanation import html
 
         return html(self)
 

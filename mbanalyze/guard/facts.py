@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mbanalyze.alignment import Layer as Alignable
-from mbanalyze.cost import Count
+from mbanalyze.comparison.alignment import Layer as Alignable
 from mbanalyze.guard.limits import COUNTS, UNUSED
 from mbanalyze.guard.policy import Model
-from mbanalyze.report import Group, Report
+from mbanalyze.ops.cost import Count
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import Group
 
 Counts = Mapping[str, Any]
 

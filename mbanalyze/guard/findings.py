@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mbanalyze.guard import Outcome
 from mbanalyze.guard.judging import TOTAL, Change, Judged, gravest
+from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.places import Place, definition, places_of, top_of
 from mbanalyze.guard.policy import Policy
 

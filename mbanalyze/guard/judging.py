@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal, get_args
 
 from mbanalyze._version import __version__
-from mbanalyze.alignment import aligned
-from mbanalyze.cost import ITEM_SIZES, Count
+from mbanalyze.comparison.alignment import aligned
 from mbanalyze.guard.facts import Counts, Facts, Layer
 from mbanalyze.guard.limits import COUNTS, UNUSED, Level
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.measuring import Measured
 from mbanalyze.guard.policy import Model, Rules
-from mbanalyze.report import CONVENTION
+from mbanalyze.ops.cost import ITEM_SIZES, Count
+from mbanalyze.report.network import CONVENTION
 
 Verdict = Literal[
     "ok",

@@ -8,8 +8,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_args
 
 from mbanalyze.archs.options import OptionError
-from mbanalyze.cost import Cost
-from mbanalyze.parsing import parse_count
+from mbanalyze.inputs.parsing import parse_count
+from mbanalyze.ops.cost import Cost
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)

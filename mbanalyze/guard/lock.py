@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mbanalyze._version import __version__
+from mbanalyze.display.files import write
 from mbanalyze.guard.facts import Facts, Layer, natural, totals_of
 from mbanalyze.guard.limits import COUNTS, UNUSED
-from mbanalyze.output import write
-from mbanalyze.report import CONVENTION
+from mbanalyze.report.network import CONVENTION
 
 NAME, NUMBER = "mbanalyze.lock", 1
 UPDATE = "mbanalyze guard update"

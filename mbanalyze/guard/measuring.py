@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from mbanalyze import sources
 from mbanalyze.guard.facts import Facts, facts
 from mbanalyze.guard.policy import Model, Policy
-from mbanalyze.parsing import Typed, parse_input
-from mbanalyze.references import said
-from mbanalyze.report import Report
-from mbanalyze.sources import Subject
+from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.inputs.typed import Typed
+from mbanalyze.report.network import Report
+from mbanalyze.sources import subject as sources
+from mbanalyze.sources.references import said
+from mbanalyze.sources.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)

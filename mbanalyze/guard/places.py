@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.measuring import Measured
 from mbanalyze.guard.policy import Policy
-from mbanalyze.references import loaded
+from mbanalyze.sources.references import loaded
 
 if TYPE_CHECKING:
     from torch import nn

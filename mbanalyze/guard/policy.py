@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mbanalyze.archs.options import OptionError
-from mbanalyze.cost import ITEM_SIZES
 from mbanalyze.guard.limits import TOTALS, UNUSED, Budget, Growth, Level, budget, checked_level, growths
-from mbanalyze.parsing import InputError, Mode, parse_input
+from mbanalyze.inputs.parsing import ParseError, parse_input
+from mbanalyze.inputs.typed import InputError, Mode
+from mbanalyze.ops.cost import ITEM_SIZES
 
 LOCK = "mbanalyze.lock.json"
 EXAMPLE = '[tool.mbanalyze.models.small] source = "net.py:build", inputs = ["1,3,64,64"]'
@@ -123,7 +124,7 @@ def load(path: Path) -> Policy:
         raise PolicyError(f"{path} has no [tool.mbanalyze]: write {EXAMPLE}")
     try:
         return _policy(path, table)
-    except (OptionError, InputError) as error:
+    except (OptionError, ParseError, InputError) as error:
         raise PolicyError(f"{path}: {error}") from error
 
 
@@ -210,7 +211,7 @@ def _rules(where: str, given: Mapping[str, Any], base: Rules, level: Level) -> R
             {total: budget(total, most, level) for total, most in budgets.items()},
             inherited | growths(given.get("max_increase", {}), level),
         )
-    except OptionError as error:
+    except (OptionError, ParseError) as error:
         raise OptionError(f"{where}: {error}") from error
 
 

@@ -1,0 +1,229 @@
+"""Our rows against witnesses that share no code with them: the trace, fvcore, and the module's own parameters."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import zip_longest
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from mbanalyze.ops.cost import PRODUCTS
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import Row
+from mbanalyze.sources.subject import Subject
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class CheckError(ValueError):
+    """A witness that could not be heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One thing counted twice.
+
+    Attributes:
+        what: the pair, such as `closed-form/trace` or `fvcore/conv`.
+        ours, theirs: the two counts; None where a side does not count it.
+        agree: whether they are equal, or differ for a known reason.
+        reason: why they differ, or are not comparable; None where they are equal.
+    """
+
+    what: str
+    ours: int | None
+    theirs: int | None
+    agree: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Every comparison made of one network."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def agree(self) -> bool:
+        """Whether all of them agree."""
+        return all(comparison.agree for comparison in self.comparisons)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The check as a JSON object."""
+        return {"agree": self.agree, "comparisons": [asdict(c) for c in self.comparisons]}
+
+    def __repr__(self) -> str:
+        from mbanalyze.crosscheck.view import agreement_table
+        from mbanalyze.display.tables import plain
+
+        return plain(agreement_table(self))
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.crosscheck.view import agreement_html
+
+        return agreement_html(self)
+
+
+def check(subject: Subject) -> Agreement:
+    """Closed form against trace, trace against fvcore, parameters against `sum(p.numel())`.
+
+    Raises:
+        CheckError: fvcore could not run the module.
+        ShapeError, TraceError, SourceError: the network could not be built or run.
+    """
+    module = subject.build()
+    traced = subject.report(trace=True)
+    comparisons: list[Comparison] = []
+    if subject.spec is not None:
+        comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))
+    comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs, subject.keywords))
+    comparisons.append(all_params(traced, module))
+    return Agreement(tuple(comparisons))
+
+
+def _ops(report: Report) -> list[Op]:
+    return [row.op for row in report.rows]
+
+
+def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> Comparison:
+    """Two lists of operators, which must be equal; the reason names the first difference."""
+    for i, (a, b) in enumerate(zip_longest(ours, theirs)):
+        if a != b:
+            reason = f"operator {i}, {_difference(a, b)}"
+            return Comparison("closed-form/trace", len(ours), len(theirs), False, reason)
+    return Comparison("closed-form/trace", len(ours), len(theirs), True)
+
+
+def _difference(a: Op | None, b: Op | None) -> str:
+    """Where two operators differ first, in words."""
+    if a is None or b is None:
+        present = a or b
+        assert present is not None
+        return f"{present.kind} in {present.path or '(model)'}, has no counterpart"
+    for field in fields(Op):
+        ours, theirs = getattr(a, field.name), getattr(b, field.name)
+        if field.compare and ours != theirs:
+            where = f"{a.kind} in {a.path or '(model)'}"
+            return f"{where}, {field.name}: {_shown(ours)} against {_shown(theirs)}"
+    raise AssertionError("equal operators do not differ")
+
+
+def _shown(value: object) -> str:
+    """A field of an operator, values as their shapes unless that would hide what differs."""
+    if isinstance(value, tuple) and all(isinstance(v, Value) for v in value):
+        return ", ".join(f"{v.role} {v.number} {list(v.shape)}" for v in value)
+    return repr(value)
+
+
+def all_params(report: Report, module: nn.Module) -> Comparison:
+    """Parameters read in the trace, and those listed as unused, against all that the module holds."""
+    named = dict(module.named_parameters())
+    ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
+    theirs = sum(param.numel() for param in module.parameters())
+    return Comparison("params/numel", ours, theirs, ours == theirs)
+
+
+# our kinds, and the operators under which fvcore counts them
+_COUNTED_AS = (
+    (("conv",), ("conv",)),
+    (("linear",), ("linear",)),
+    (("matmul",), ("matmul", "mm", "bmm", "addmm")),
+    (("interpolate",), ("upsample_nearest2d", "upsample_bilinear2d")),
+    (("batch_norm",), ("batch_norm",)),
+    (("global_avg_pool", "adaptive_avg_pool"), ("adaptive_avg_pool2d",)),
+)
+
+
+def _known(row: Row) -> tuple[int, str | None]:
+    """What fvcore counts for one row, where that is a choice of its own, and the choice; else our count."""
+    op, name = row.op, row.op.operator
+    if op.kind == "batch_norm" and not op.weights:
+        return prod(op.output[0].shape), "fvcore counts one flop an element where no scale is learned"
+    if op.kind in ("layer_norm", "group_norm", "instance_norm"):
+        elements, affine = prod(op.output[0].shape), op.attribute("affine")
+        return elements * (5 if affine else 4), "fvcore counts 4 flops an element, 5 with scale or shift"
+    if op.kind == "interpolate" and op.attribute("taps") == 4:
+        return 4 * prod(op.output[0].shape), "fvcore counts 4 flops an element"
+    if op.kind == "adaptive_avg_pool":
+        return prod(op.operands[0].shape), "fvcore counts each input element once, though windows overlap"
+    if (op.kind == "global_avg_pool" and name != "adaptive_avg_pool2d") or name == "baddbmm":
+        return 0, f"fvcore does not count {name}"
+    return _ours(row) or 0, None
+
+
+def _ours(row: Row) -> int | None:
+    """Macs of products, flops of the rest: what fvcore's one number stands for."""
+    return row.cost.macs if row.op.kind in PRODUCTS else row.cost.flops
+
+
+def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Comparison]:
+    """Kind by kind: macs of products, flops of the rest.
+
+    Args:
+        theirs: fvcore's counts by operator.
+    """
+    left, seen = dict(theirs), set[str]()
+    for kind in dict.fromkeys(row.op.kind for row in report.rows):
+        own = ((kind,), (kind.removeprefix("aten::"),))
+        kinds, names = next((pair for pair in _COUNTED_AS if kind in pair[0]), own)
+        if seen.isdisjoint(kinds):
+            counts = [left.pop(name) for name in names if name in left]
+            yield _compare(report.only(*kinds).rows, sum(counts) if counts else None)
+        seen.update(kinds)
+    for name, count in left.items():
+        yield Comparison(f"fvcore/{name}", None, count, False, "mbanalyze saw no such operator")
+
+
+def _compare(rows: Sequence[Row], theirs: int | None) -> Comparison:
+    what = "fvcore/" + "+".join(dict.fromkeys(row.op.kind for row in rows))
+    counts = [_ours(row) for row in rows]
+    ours = None if None in counts else sum(count or 0 for count in counts)
+    if theirs is None:
+        return Comparison(what, ours, None, True, "not counted")
+    if ours == theirs:
+        return Comparison(what, ours, theirs, True)
+    if ours is None:
+        return Comparison(what, None, theirs, False, "mbanalyze has no formula for it")
+    known = [_known(row) for row in rows]
+    if sum(count for count, _ in known) != theirs:
+        return Comparison(what, ours, theirs, False, "unexplained")
+    reasons = dict.fromkeys(reason for _, reason in known if reason)
+    return Comparison(what, ours, theirs, True, "; ".join(reasons))
+
+
+def fvcore_counts(
+    module: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
+) -> dict[str, int]:
+    """Counts by operator of fvcore, from running a copy of `module` in eval mode on CPU tensors.
+
+    Raises:
+        CheckError: it could not be run; it takes no argument by name.
+    """
+    if keywords:
+        raise CheckError(f"fvcore takes no arguments by name, such as {next(iter(keywords))}")
+    import torch
+    from torch.utils._pytree import tree_map_only
+
+    from mbanalyze.trace.tracer import as_inputs
+
+    def filled(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.ones(tensor.shape, dtype=tensor.dtype)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
+        from fvcore.nn import FlopCountAnalysis
+
+        try:
+            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs, {})[0])
+            model = copy.deepcopy(module).eval()
+            counter = FlopCountAnalysis(model, tuple(examples))
+            counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            return {name: int(count) for name, count in counter.by_operator().items()}
+        except Exception as error:
+            said = (str(error).strip() or "no message").splitlines()[0]
+            raise CheckError(f"fvcore could not run it: {type(error).__name__}: {said}") from error

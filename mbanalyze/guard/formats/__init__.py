@@ -1,0 +1,1 @@
+"""An outcome of the guard in every format."""

@@ -1,0 +1,126 @@
+"""A report as a page of its own: one HTML file with its style, its script and all that they need."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mbanalyze.crosscheck.view import agreement_columns
+from mbanalyze.ops.cost import Cost
+from mbanalyze.report.network import CONVENTION, Report
+from mbanalyze.report.page.charts import MEASURES, charts, exact, share, short
+from mbanalyze.report.rows import Group
+from mbanalyze.report.view import headline, kind_of, output_of, places, remarks, shape
+
+if TYPE_CHECKING:
+    from mbanalyze.crosscheck.witnesses import Agreement
+
+PACKAGES = ("jinja2", "plotly", "itables")
+"""What makes the page: its template, its charts, and the table that sorts (DataTables, which itables brings)."""
+
+
+class PageError(ValueError):
+    """A page cannot be made."""
+
+
+def require_packages() -> None:
+    """Raise `PageError`, before long work whose result could not be shown, where one of `PACKAGES` is missing."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise PageError(f"{' and '.join(missing)} not installed: pip install 'mbanalyze[html]'")
+
+
+def page(report: Report, by: str | None = None, agreement: Agreement | None = None) -> str:
+    """The report as an HTML document in ASCII, which asks for nothing from anywhere.
+
+    Args:
+        report: what to show.
+        by: the grouping of the table's rows, `module` unless given; the charts always have every operator.
+        agreement: a check to show with it.
+
+    Raises:
+        PageError: the packages of `mbanalyze[html]` are missing.
+    """
+    require_packages()
+    from jinja2 import Environment, StrictUndefined
+
+    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates.filters |= {"exact": exact, "short": short}
+    text = templates.from_string(_own("page.html")).render(_shown(report, by or "module", agreement))
+    return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _shown(report: Report, by: str, agreement: Agreement | None) -> dict[str, Any]:
+    """What the template fills in."""
+    script = _own("page.js")
+    checks = agreement_columns(agreement) if agreement else {}
+    return {
+        "report": report,
+        "title": report.model,
+        "inputs": [shape(sizes) for sizes in report.input],
+        "headline": headline(report),
+        "places": places(report),
+        "remarks": remarks(report),
+        "by": by,
+        "rows": [_row(group, report, by) for group in report.by(by)],
+        "total": _counts(report.totals, report.complete, report),
+        "measures": MEASURES,
+        "charts": charts(report),
+        "agreement": agreement,
+        "checks": {"headings": list(checks), "rows": list(zip(*checks.values(), strict=True))},
+        "convention": CONVENTION,
+        "style": _own("page.css"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "libraries": _libraries(),
+    }
+
+
+def _row(group: Group, report: Report, by: str) -> dict[str, Any]:
+    """A line of the table."""
+    return {
+        "name": group.key or "(model)",
+        "what": kind_of(group) if by in ("op", "module") else len(group.rows),
+        "output": "" if by == "kind" else output_of(group),
+        "counts": _counts(group.cost, group.complete, report),
+    }
+
+
+def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float | None, str]]:
+    """The numbers of a line by column: what to sort by, and what to read."""
+    part, intensity = share(cost.macs, report.totals.macs), cost.arithmetic_intensity(report.itemsize)
+    return {
+        "params": (cost.params, exact(cost.params)),
+        "macs": (cost.macs, exact(cost.macs, complete)),
+        "share of macs": (part, "?" if part is None else f"{part:.1f} %"),
+        "flops": (cost.flops, exact(cost.flops, complete)),
+        "activations": (cost.activations, exact(cost.activations, complete)),
+        "memory access": (cost.memory_access, exact(cost.memory_access)),
+        "flops a byte": (intensity, "?" if intensity is None else f"{intensity:.2f}"),
+    }
+
+
+def _own(name: str) -> str:
+    """A file beside this one."""
+    return (files(__name__) / name).read_text(encoding="utf-8")
+
+
+@cache
+def _libraries() -> dict[str, str]:
+    """The scripts of others, by name: compressed, and spelled in letters that mean nothing in HTML.
+
+    itables is found without importing it, which would import pandas.
+    """
+    from plotly.offline import get_plotlyjs
+
+    spec = find_spec("itables")
+    assert spec is not None and spec.origin is not None, "its absence was reported before"  # noqa: PT018
+    tables = Path(spec.origin).parent / "html" / "dt_bundle.js"
+    scripts = {"plotly": get_plotlyjs().encode(), "datatables": tables.read_bytes()}
+    return {name: base64.b64encode(gzip.compress(js, mtime=0)).decode() for name, js in scripts.items()}

@@ -1,0 +1,141 @@
+"""What the charts of a page draw: numbers for areas and heights, and escaped text for everything to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import accumulate, groupby
+from typing import Any
+
+from mbanalyze.display.units import si
+from mbanalyze.ops.cost import Cost, Count
+from mbanalyze.report.network import Report
+from mbanalyze.report.page.tree import Node, tree
+from mbanalyze.report.rows import Row, block
+
+MEASURES = {
+    "macs": "multiply-accumulates",
+    "flops": "FLOPs",
+    "params": "params",
+    "activations": "activations",
+    "memory_access": "memory access",
+}
+"""What areas and heights can stand for: an attribute of `Cost`, and what it is called."""
+
+COLORS = 7
+"""So many kinds of operators have a colour of their own; the others share one."""
+
+MODULE = -1
+"""In place of a kind's number: a module, which holds operators of several."""
+
+NAMED = 5
+"""So many blocks or operators are named in words."""
+
+
+def exact(count: Count, complete: bool = True) -> str:
+    """All digits of a count: '?' when unknown, a lower bound marked as one."""
+    return "?" if count is None else f"{'' if complete else '≥ '}{count:,}"
+
+
+def short(count: Count, complete: bool = True) -> str:
+    """A count to four significant digits, marked as `exact` does."""
+    return "?" if count is None else f"{'' if complete else '≥ '}{si(count)}"
+
+
+def share(part: Count, whole: Count) -> float | None:
+    """`part` of `whole` in per cent; None where either is unknown, or there is nothing to share."""
+    return None if part is None or not whole else 100 * part / whole
+
+
+def charts(report: Report) -> dict[str, Any]:
+    """Everything that the script of the page reads, ready for JSON."""
+    kinds = _kinds(report.rows)
+    return {
+        "measures": MEASURES,
+        "kinds": kinds if {*map(kind, report.rows)} <= {*kinds} else [*kinds, "other"],
+        "modules": _modules(tree(report), kinds),
+        "operators": _operators(report, kinds),
+        "captions": {
+            measure: {"modules": largest_blocks(report, measure), "operators": largest_rows(report, measure)}
+            for measure in MEASURES
+        },
+    }
+
+
+def kind(row: Row) -> str:
+    """What sort of operator: 'conv pointwise', 'batch_norm'."""
+    return f"{row.op.kind} {row.op.variant or ''}".strip()
+
+
+def _kinds(rows: Sequence[Row]) -> list[str]:
+    """The kinds with the most memory access, which every operator has, the largest first."""
+    found: dict[str, int] = {}
+    for row in rows:
+        found[kind(row)] = found.get(kind(row), 0) + row.cost.memory_access
+    return sorted(found, key=lambda name: -found[name])[:COLORS]
+
+
+def _color(row: Row, kinds: list[str]) -> int:
+    return kinds.index(kind(row)) if kind(row) in kinds else len(kinds)
+
+
+def _modules(nodes: Sequence[Node], kinds: list[str]) -> dict[str, Any]:
+    """The nodes of the icicle by column."""
+    return {
+        "labels": [escape(node.label) for node in nodes],
+        "parents": [node.parent for node in nodes],
+        "paths": [node.path or "(model)" for node in nodes],
+        "holders": sorted({node.parent for node in nodes if node.parent is not None}),
+        "kinds": [_color(node.rows[0], kinds) if len(node.rows) == 1 else MODULE for node in nodes],
+        "values": _values(node.cost for node in nodes),
+        "texts": [_text(node.path, node.rows, node.cost, node.complete) for node in nodes],
+    }
+
+
+def _operators(report: Report, kinds: list[str]) -> dict[str, Any]:
+    """The bars of the profile by column, and where each block begins."""
+    blocks = [(name, len(list(rows))) for name, rows in groupby(block(row.op.path) for row in report.rows)]
+    starts = accumulate((length for _, length in blocks), initial=0)
+    return {
+        "kinds": [_color(row, kinds) for row in report.rows],
+        "values": _values(row.cost for row in report.rows),
+        "texts": [_text(row.op.path, (row,), row.cost, True) for row in report.rows],
+        "blocks": [
+            [escape(name or "(model)"), start] for (name, _), start in zip(blocks, starts, strict=False)
+        ],
+    }
+
+
+def _values(costs: Iterable[Cost]) -> dict[str, list[int]]:
+    """Each measure's numbers; what is unknown takes no room."""
+    costs = list(costs)
+    return {measure: [getattr(cost, measure) or 0 for cost in costs] for measure in MEASURES}
+
+
+def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
+    """The lines beside a pointer, as the markup that charts take; no name in it is markup."""
+    what = kind(rows[0]) if len(rows) == 1 else f"{len(rows)} operators"
+    counts = [
+        f"{exact(getattr(cost, measure), complete or measure in ('params', 'memory_access'))} {name}"
+        for measure, name in MEASURES.items()
+    ]
+    return "<br>".join([f"<b>{escape(path or '(model)')}</b>", escape(what), *counts])
+
+
+def largest_blocks(report: Report, measure: str) -> str:
+    """In words: the blocks with the most of a measure."""
+    return _largest(((group.key or "(model)", group.cost) for group in report.by("block")), measure)
+
+
+def largest_rows(report: Report, measure: str) -> str:
+    """In words: the operators with the most of a measure."""
+    named = ((f"{row.op.path or '(model)'} ({kind(row)})", row.cost) for row in report.rows)
+    return _largest(named, measure)
+
+
+def _largest(named: Iterable[tuple[str, Cost]], measure: str) -> str:
+    counts = [(name, getattr(cost, measure) or 0) for name, cost in named]
+    whole = sum(count for _, count in counts)
+    first = sorted(counts, key=lambda pair: -pair[1])[:NAMED]
+    told = [f"{name} {share(count, whole):.1f} %" for name, count in first if count]
+    return f"Most {MEASURES[measure]}: {', '.join(told)}." if told else f"No {MEASURES[measure]} are known."

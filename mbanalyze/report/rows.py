@@ -1,0 +1,112 @@
+"""Rows of a report, and their groups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mbanalyze.inputs.typed import Shape
+from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.registry import cost
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operator and what it costs."""
+
+    op: Op
+    cost: Cost
+
+    @property
+    def sort(self) -> str:
+        """The kind of operator, with its variant: 'conv depthwise', 'linear'."""
+        return f"{self.op.kind} {self.op.variant or ''}".strip()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The columns of a row, by name; unknown counts are None."""
+        return {
+            "path": self.op.path,
+            "kind": self.op.kind,
+            "variant": self.op.variant,
+            "inputs": _shapes(self.op.inputs),
+            "weights": _shapes(self.op.weights),
+            "output": _shapes(self.op.output),
+            "params": self.cost.params,
+            "macs": self.cost.macs,
+            "flops": self.cost.flops,
+            "activations": self.cost.activations,
+            "reads": self.cost.reads,
+            "writes": self.cost.writes,
+        }
+
+
+def _shapes(values: tuple[Value, ...]) -> list[list[int]]:
+    return [list(value.shape) for value in values]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that share a key, and what they cost together."""
+
+    key: str
+    rows: tuple[Row, ...]
+    cost: Cost
+
+    @property
+    def complete(self) -> bool:
+        """Whether every operator was counted."""
+        return all(row.cost.flops is not None for row in self.rows)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of operators, each with its variant and once: ('conv depthwise', 'add')."""
+        return tuple(dict.fromkeys(row.sort for row in self.rows))
+
+    @property
+    def output(self) -> tuple[Shape, ...]:
+        """Shapes of what the last operator writes."""
+        return tuple(value.shape for value in self.rows[-1].op.output) if self.rows else ()
+
+
+def group(key: str, rows: Sequence[Row]) -> Group:
+    """Rows under a name, with what they cost together; none cost nothing."""
+    return Group(key, tuple(rows), total([row.cost for row in rows]))
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """An operator that no formula counts, where it ran and how often."""
+
+    operator: str
+    path: str
+    times: int
+
+
+def block(path: str) -> str:
+    """The block that a module is part of: its path up to the first number, else its first name.
+
+    >>> block("features.3.conv.0.0"), block("layer1.0.bn1"), block("classifier")
+    ('features.3', 'layer1.0', 'classifier')
+    """
+    numbered = re.match(r"(?:[^.]+\.)*?\d+(?=\.|$)", path)
+    return numbered.group() if numbered else path.split(".", 1)[0]
+
+
+KEYS: dict[str, Callable[[Row], str]] = {
+    "op": lambda row: row.op.path,
+    "module": lambda row: row.op.path,
+    "block": lambda row: block(row.op.path),
+    "kind": lambda row: row.op.kind,
+}
+"""What rows can be grouped by. `op` leaves each row on its own."""
+
+
+def rows(ops: list[Op] | tuple[Op, ...]) -> tuple[Row, ...]:
+    """Each operator with its cost."""
+    return tuple(Row(op, cost(op)) for op in ops)
