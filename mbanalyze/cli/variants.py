@@ -25,7 +25,6 @@ from mbanalyze.cli.output import emit, show
 from mbanalyze.display.files import OutputError, require_writable
 from mbanalyze.display.records import dump
 from mbanalyze.inputs import parsing
-from mbanalyze.sources.subject import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
