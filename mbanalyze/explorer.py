@@ -13,7 +13,7 @@ from mbanalyze.display.tables import html_notes
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
 from mbanalyze.report.view import html
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
 """What alpha can be turned to where an architecture takes any."""

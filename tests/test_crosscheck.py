@@ -14,12 +14,12 @@ from witness import variants
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.crosscheck.witnesses import CheckError, Comparison, against_fvcore, all_params, check, same_ops
-from mbanalyze.sources.subject import subject
+from mbanalyze.sources.resolve import resolve
 
 
 def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, Comparison]:
     """The comparisons of a check, by what they compare."""
-    return {c.what: c for c in check(subject(what, *inputs, **options)).comparisons}
+    return {c.what: c for c in check(resolve(what, *inputs, **options)).comparisons}
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_fvcore_agrees_on_every_variant(name: str) -> None:
     """Per kind, with every structural option, nothing unexplained."""
     side = 128 if name == "inception_v3" else 96
     for options in variants(name):
-        agreement = check(subject(name, resolution=side, **options))
+        agreement = check(resolve(name, resolution=side, **options))
         assert agreement.agree, (options, [c for c in agreement.comparisons if not c.agree])
 
 
@@ -55,7 +55,7 @@ def test_fvcore_agrees_on_a_grid(name: str) -> None:
 @pytest.mark.parametrize("options", [{"shallow": True}, {"separable": False}, {"batch": 3}])
 def test_fvcore_agrees_on_the_options(options: dict[str, Any]) -> None:
     """The structural ones, and a batch."""
-    assert check(subject("mobilenet_v1", alpha=0.25, resolution=64, **options)).agree
+    assert check(resolve("mobilenet_v1", alpha=0.25, resolution=64, **options)).agree
 
 
 def test_what_fvcore_skips_is_not_a_disagreement() -> None:
@@ -83,7 +83,7 @@ def test_known_differences_are_explained_exactly() -> None:
 
 def test_what_is_not_explained_disagrees() -> None:
     """A count that fits neither our rule nor fvcore's is not waved through."""
-    report = subject(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
+    report = resolve(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
     (compared,) = against_fvcore(report, {"batch_norm": 3 * 98})
 
     assert not compared.agree
@@ -98,7 +98,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
             bessel: Tensor = torch.special.bessel_j0(x)
             return bessel
 
-    report = subject(Net(), (2, 5)).report()
+    report = resolve(Net(), (2, 5)).report()
     (compared,) = against_fvcore(report, {"special_bessel_j0": 40})
 
     assert compared == Comparison(compared.what, None, 40, False, "mbanalyze has no formula for it")
@@ -106,7 +106,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
 
 def test_a_changed_operator_is_named() -> None:
     """The first operator that differs between closed form and trace, and the field that does."""
-    ops = [row.op for row in subject("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
+    ops = [row.op for row in resolve("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
     changed = [*ops[:3], replace(ops[3], params=1), *ops[4:]]
 
     assert same_ops(ops, ops).agree
@@ -117,7 +117,7 @@ def test_a_changed_operator_is_named() -> None:
 
 def test_operators_that_only_fvcore_saw_are_named() -> None:
     """What is left of fvcore's counts disagrees."""
-    report = subject(nn.ReLU(), (1, 2)).report()
+    report = resolve(nn.ReLU(), (1, 2)).report()
     relu, einsum = against_fvcore(report, {"einsum": 12})
 
     assert relu.agree
@@ -127,7 +127,7 @@ def test_operators_that_only_fvcore_saw_are_named() -> None:
 def test_a_missing_parameter_is_noticed() -> None:
     """Parameters that are neither read nor listed make the sums differ."""
     model = nn.Linear(2, 3)
-    report = replace(subject(model, (1, 2)).report(), rows=())
+    report = replace(resolve(model, (1, 2)).report(), rows=())
 
     assert all_params(report, model) == Comparison("params/numel", 0, 9, False)
 
@@ -187,7 +187,7 @@ def test_fvcore_leaves_the_model_alone() -> None:
 
     model = Net().train()
     with pytest.raises(CheckError, match="fvcore could not run it: RuntimeError: not on this machine"):
-        check(subject(model, (1, 3)))
+        check(resolve(model, (1, 3)))
 
     assert model.training
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

@@ -14,7 +14,7 @@ from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.subject import Subject
+from mbanalyze.sources.resolve import ResolvedModel
 
 if TYPE_CHECKING:
     from torch import nn
@@ -69,14 +69,14 @@ class Agreement:
         return agreement_html(self)
 
 
-def check(subject: Subject) -> Agreement:
+def check(subject: ResolvedModel) -> Agreement:
     """Closed form against trace, trace against fvcore, parameters against `sum(p.numel())`.
 
     Raises:
         CheckError: fvcore could not run the module.
         ShapeError, TraceError, SourceError: the network could not be built or run.
     """
-    module = subject.build()
+    module = subject.module
     traced = subject.report(trace=True)
     comparisons: list[Comparison] = []
     if subject.spec is not None:

@@ -1,4 +1,4 @@
-"""Lists of flat records as CSV, any document as JSON, and the words for options and names."""
+"""Flat records as CSV, documents as JSON, and names on one line."""
 
 from __future__ import annotations
 
@@ -30,14 +30,6 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
         for name, column in frame.items()
     }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def settings(options: Mapping[str, Any]) -> str:
-    """Options as the command line takes them: 'alpha=0.75 shallow=true'."""
-    return " ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in options.items()
-    )
 
 
 def one_line(text: str) -> str:
