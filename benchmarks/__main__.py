@@ -45,10 +45,11 @@ make = torchvision().models.VisionTransformer
 shape = dict(image_size=224, patch_size=14, num_layers=36, num_heads=20, hidden_dim=1600, mlp_dim=6400)
 if {how!r} == "count":
     import mbanalyze
-    from mbanalyze.sources.subject import Building, Subject
+    from mbanalyze.sources.resolve import ResolvedModel
+    from mbanalyze.sources.building import build_once
 start = time.perf_counter()
 if {how!r} == "count":
-    subject = Subject("ViT", {{}}, ((1, 3, 224, 224),), Building("ViT", lambda: make(**shape)))
+    subject = ResolvedModel("ViT", {{}}, ((1, 3, 224, 224),), build_once("ViT", lambda: make(**shape)))
     params = subject.report().totals.params
 else:
     params = sum(p.numel() for p in make(**shape).parameters())

@@ -16,7 +16,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from mbanalyze import plots
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.published_rows import preferred
 from reports.tables import FAMILIES, variants

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mbanalyze.archs.options import Architecture
-from mbanalyze.display.records import settings
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature import view as published
 from mbanalyze.literature.figures import entries
 from mbanalyze.literature.verdicts import verdicts
@@ -46,7 +46,7 @@ def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFr
     if "alpha" not in frame:
         frame.insert(1, "alpha", np.nan)
     others = {option: value for option, value in options.items() if option not in ORDER}
-    frame.insert(3, "options", settings(others))
+    frame.insert(3, "options", spell_options(others, " "))
     return frame
 
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
-from mbanalyze.display.records import settings
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep import closed_form as grids
@@ -26,7 +26,7 @@ from mbanalyze.sweep.traced import VariantError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.sources.subject import Countable
+    from mbanalyze.sources.resolve import Countable
 
 UNSHOWN = ("kwargs", "mode", "real", "keep", "shortcuts")
 """Options of `count` that say how to trace, and not what."""
@@ -205,7 +205,7 @@ def _closed(
     counted = grids.totals(arch, networks, sizes, **batches)
     for failure in () if drop and counted.valid.any() else counted.failed:
         named = {o: v for o, v in failure.options.items() if o in given or o in ("alpha", "resolution")}
-        raise VariantError(f"{name} with {settings(named)}: {failure.reason}")
+        raise VariantError(f"{name} with {spell_options(named, ' ')}: {failure.reason}")
     columns = _options({o: v for o, v in networks.items() if o in given or o == "alpha"}, sizes, rhos)
     kept = np.flatnonzero(counted.valid)
     columns = {option: values[kept] for option, values in columns.items()} | batches
