@@ -72,7 +72,7 @@ def formulas() -> str:
     own = [
         derived(formula, names) for formula, names in kinds.items() if "<locals>" not in formula.__qualname__
     ]
-    return "\n".join([*own, "## So much an element\n", elements()])
+    return "\n".join([*own, "## Kinds that compute each element alone\n", elements()])
 
 
 def derived(formula: Formula, kinds: list[str]) -> str:
@@ -103,7 +103,7 @@ def elements() -> str:
         derivation, _, source = said.partition("\n\nSource: ")
         flops, _, steps = derivation.partition(": ")
         rows.append([code(names), flops, steps.removesuffix("."), cited(source.removesuffix("."))])
-    return table(["kind", "flops", "which are", "source"], rows)
+    return table(["kind", "flops", "operations", "source"], rows)
 
 
 def networks() -> str:
