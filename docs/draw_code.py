@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import grimp
@@ -49,12 +50,15 @@ def imports(levels: Floors) -> dict[str, set[str]]:
     graph = grimp.build_graph("mbanalyze", cache_dir=None)
     found: dict[str, set[str]] = {name: set() for level in levels for name in level}
     for module in graph.modules:
-        importer = (module.split(".") + [""])[1]
-        for imported in graph.find_modules_directly_imported_by(module):
-            name = (imported.split(".") + [""])[1]
-            if importer in found and name in found and name != importer:
-                found[importer].add(name)
-    return found
+        importer = package(module)
+        if importer in found:
+            found[importer] |= {package(other) for other in graph.find_modules_directly_imported_by(module)}
+    return {name: others & found.keys() - {name} for name, others in found.items()}
+
+
+def package(module: str) -> str:
+    """Return the name of a module's package: `mbanalyze.ops.cost` -> "ops"."""
+    return module.partition(".")[2].partition(".")[0]
 
 
 def reduced(levels: Floors, known: Imports) -> dict[str, set[str]]:
@@ -96,7 +100,7 @@ class Layout:
 
     def _neighbours(self, item: str | Lane) -> list[str | Lane]:
         """The items that arrows connect with an item, on the floors above and below."""
-        pairs = [pair for chain in self.chains for pair in zip(chain, chain[1:], strict=False)]
+        pairs = [pair for chain in self.chains for pair in pairwise(chain)]
         return [b if a == item else a for a, b in pairs if item in (a, b)]
 
     def _align(self, row: list[str | Lane], *, reorder: bool) -> None:
@@ -165,7 +169,9 @@ def draw(levels: Floors, known: Imports) -> str:
         parts.append(f'<path class="head" d="M{x - 4:g} {y - 7:g} L{x + 4:g} {y - 7:g} L{x:g} {y:g} z"/>')
     for name, number in layout.floor.items():
         x, y, wide = layout.x[name], number * HEIGHT + HEIGHT / 2, width(name)
-        parts.append(f'<rect x="{x - wide / 2:g}" y="{y - BOX / 2:g}" width="{wide:g}" height="{BOX}" rx="6"/>')
+        parts.append(
+            f'<rect x="{x - wide / 2:g}" y="{y - BOX / 2:g}" width="{wide:g}" height="{BOX}" rx="6"/>'
+        )
         parts.append(f'<text x="{x:g}" y="{y + 4.5:g}">{name}</text>')
     return _page(right, len(levels) * HEIGHT, parts)
 
@@ -185,7 +191,11 @@ def _page(right: float, bottom: int, parts: Sequence[str]) -> str:
         "The packages stand on numbered floors. An arrow leads from a package to one that it imports. "
         "All arrows lead down. Imports that a chain of arrows implies are not drawn."
     )
-    lines = [f'  <desc id="story">{story}</desc>', f"  <style>{STYLE}\n  </style>", *(f"  {part}" for part in parts)]
+    lines = [
+        f'  <desc id="story">{story}</desc>',
+        f"  <style>{STYLE}\n  </style>",
+        *(f"  {part}" for part in parts),
+    ]
     return head + text + "\n".join(lines) + "\n</svg>\n"
 
 
