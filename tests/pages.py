@@ -38,7 +38,7 @@ def blocks(language: str | None = None) -> list[Block]:
 
 def section(page: str, heading: str) -> str:
     """Return the text between a heading and the next one, of any level."""
-    _, _, rest = pages()[page].partition(f"\n{heading}\n")
+    _, _, rest = f"\n{pages()[page]}".partition(f"\n{heading}\n")
     assert rest, f"{page} has no heading {heading!r}"
     return re.split(r"^#", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
