@@ -28,9 +28,8 @@ from mbanalyze.guard import limits, policy
 from mbanalyze.guard.formats import text as guarding
 from mbanalyze.guard.judging import VERDICTS, Change
 from mbanalyze.guard.policy import load
-from mbanalyze.literature.verdicts import verdicts
+from mbanalyze.literature.verdicts import published
 from mbanalyze.memory_access.analysis import guidelines
-from mbanalyze.memory_access.experiments import records
 from mbanalyze.ops import registry
 from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op, Value
@@ -224,9 +223,9 @@ def test_output_is_documented() -> None:
 def test_records_are_documented() -> None:
     """Every key of a verdict, of a network's guidelines and of the experiments."""
     text = (ROOT / "docs/output.md").read_text()
-    judged = guidelines(count("mobilenet_v1")).as_dict()
-    keys = {*verdicts("vgg16")[0].as_dict(), *judged, *judged["convolutions"][0], *judged["blocks"][0]}
-    keys |= set(records()[0])
+    analysis = guidelines("mobilenet_v1").as_dict()
+    keys = {*published("vgg16").columns(), *analysis, *analysis["convolutions"][0], *analysis["blocks"][0]}
+    keys |= set(guidelines().columns())
 
     assert {key for key in keys if f"`{key}`" not in text} == set()
 
