@@ -163,7 +163,7 @@ class Verdicts(tuple[Verdict, ...]):
 
 def _rows(name: str) -> Iterator[tuple[Where, dict[str, str]]]:
     """Rows of a package file, each with the figures that it is about."""
-    for row in data.table(name):
+    for row in data.read_table(name):
         yield Where(row["tables"], row["quantity"], _settings(row["where"])), row
 
 

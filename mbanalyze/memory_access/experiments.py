@@ -128,7 +128,7 @@ def runs() -> Runs:
             float(row["speed"]),
             row["source"],
         )
-        for row in data.table("guidelines.csv")
+        for row in data.read_table("guidelines.csv")
     )
 
 
