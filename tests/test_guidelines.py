@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mbanalyze import count, layers
 from mbanalyze.archs import ARCHS
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.memory_access.analysis import Convolution, _width, convolution, guidelines
 from mbanalyze.memory_access.experiments import BLOCKS, TITLES, Run, records, runs, series
 from mbanalyze.memory_access.timing import Measured, MeasureError, measure, network
@@ -23,9 +23,9 @@ from mbanalyze.report.rows import Row
 
 def judge(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> Convolution:
     """What the guidelines say of one convolution."""
-    sketch = Sketch()
-    sketch.conv(sketch.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
-    return convolution(Row(sketch.ops[0], cost(sketch.ops[0])))
+    builder = Builder()
+    builder.conv(builder.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
+    return convolution(Row(builder.ops[0], cost(builder.ops[0])))
 
 
 def test_equal_channels_meet_the_bound() -> None:

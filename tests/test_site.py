@@ -16,11 +16,11 @@ import typer
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent
 MADE = runpy.run_path(str(ROOT / "docs/generate.py"))
-KINDS = sorted(ARITHMETIC)
+KINDS = sorted(FORMULAS)
 
 
 def rows(text: str, heading: str = "") -> list[list[str]]:

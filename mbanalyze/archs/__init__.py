@@ -1,6 +1,10 @@
-"""Networks in closed form, one file per paper: the paper's table and the operators it makes. No torch.
+"""Networks in closed form, without torch: one file per paper, with the paper's table and the operators it implies.
 
-A new network is a file here, a file of the same name in `models/`, and its import and line in each one's dict.
+options.py   declaration and validation of hyper-parameters
+builder.py   a forward pass on shapes, which records operators
+blocks.py    building blocks that several papers share
+
+A network is a file here, a file of the same name in `models/`, and a line in `ARCHS` and in `MODELS`.
 """
 
 from typing import Any
@@ -45,7 +49,7 @@ ARCHS: dict[str, type[Architecture]] = {
     "resnet18": ResNet18,
     "resnet50": ResNet50,
 }
-"""Name -> architecture, as `mbanalyze models` lists them."""
+"""Name -> architecture, in the order of `mbanalyze models`."""
 
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "shufflenet_v2_x0_5": ("shufflenet_v2", {"alpha": 0.5}),
@@ -57,4 +61,4 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mnasnet1_0": ("mnasnet", {"alpha": 1.0}),
     "mnasnet1_3": ("mnasnet", {"alpha": 1.3}),
 }
-"""torchvision's other names -> the architecture and the options that they stand for."""
+"""torchvision's name of a variant -> the architecture and its options."""

@@ -13,8 +13,8 @@ from mbanalyze._version import __version__
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Report:
         Raises:
             ChoiceError: no formula and no row is of such a kind.
         """
-        present = dict.fromkeys([*ARITHMETIC, *(row.op.kind for row in self.rows)])
+        present = dict.fromkeys([*REGISTRY, *(row.op.kind for row in self.rows)])
         for kind in kinds:
             choose("kind", kind, present)
         rest = tuple(u for u in self.uncounted if u.operator not in kinds)

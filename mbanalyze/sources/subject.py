@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, unused_params
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, unused_params
 from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
@@ -241,8 +241,8 @@ def _keywords(options: dict[str, Any]) -> dict[str, Any]:
 def _batch(options: dict[str, Any]) -> int:
     """Take the batch size out of `options`."""
     batch = options.pop("batch", 1)
-    if not is_shape((batch,)) or not 1 <= batch <= LARGEST:
-        raise InputError(f"batch must be a whole number from 1 to {LARGEST}, not {batch!r}")
+    if not is_shape((batch,)) or not 1 <= batch <= MAX_VALUE:
+        raise InputError(f"batch must be a whole number from 1 to {MAX_VALUE}, not {batch!r}")
     return int(batch)
 
 
