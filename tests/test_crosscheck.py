@@ -32,7 +32,7 @@ def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, CheckedCount]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHS)
 def test_fvcore_agrees_on_every_variant(name: str) -> None:
-    """fvcore agrees on every known network with every structural option, kind by kind."""
+    """Fvcore agrees on every known network with every structural option, kind by kind."""
     side = 128 if name == "inception_v3" else 96
     for options in variants(name):
         agreement = check(name, resolution=side, **options)
@@ -42,7 +42,7 @@ def test_fvcore_agrees_on_every_variant(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
 def test_fvcore_agrees_on_a_grid(name: str) -> None:
-    """fvcore agrees on every kind at every alpha and resolution, with equal counts."""
+    """Fvcore agrees on every kind at every alpha and resolution, with equal counts."""
     for alpha, resolution in itertools.product((0.25, 0.75, 1.0, 1.4), (96, 224, 231)):
         compared = by_name(name, alpha=alpha, resolution=resolution)
 
@@ -61,7 +61,7 @@ def test_fvcore_agrees_on_a_grid(name: str) -> None:
 
 @pytest.mark.parametrize("options", [{"shallow": True}, {"separable": False}, {"batch": 3}])
 def test_fvcore_agrees_on_the_options(options: dict[str, Any]) -> None:
-    """fvcore agrees on structural options and on a batch."""
+    """Fvcore agrees on structural options and on a batch."""
     assert check("mobilenet_v1", alpha=0.25, resolution=64, **options).agree
 
 
@@ -140,7 +140,7 @@ def test_a_missing_parameter_is_noticed() -> None:
 
 
 def test_global_pooling_written_two_ways_is_explained() -> None:
-    """fvcore counts the adaptive pooling but not the mean."""
+    """Fvcore counts the adaptive pooling but not the mean."""
 
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def test_all_parameters_are_accounted_for() -> None:
 
 
 def test_fvcore_leaves_the_model_alone() -> None:
-    """fvcore runs a copy: mode and hooks of the module are unchanged, also after an exception."""
+    """Fvcore runs a copy: mode and hooks of the module are unchanged, also after an exception."""
 
     class Net(nn.Module):
         def __init__(self) -> None:
