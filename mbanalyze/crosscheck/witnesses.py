@@ -209,7 +209,7 @@ def fvcore_counts(
     import torch
     from torch.utils._pytree import tree_map_only
 
-    from mbanalyze.trace.tracer import as_inputs
+    from mbanalyze.trace.forward_args import as_inputs
 
     def filled(tensor: torch.Tensor) -> torch.Tensor:
         return torch.ones(tensor.shape, dtype=tensor.dtype)

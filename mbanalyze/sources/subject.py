@@ -61,12 +61,12 @@ class Building:
         return self._made[filled]
 
     def _weightless(self) -> nn.Module:
-        from mbanalyze.sources.skip_init import weightless
+        from mbanalyze.sources.skip_init import skip_init
 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # advice on how weights are filled is beside the point
-                return self._checked(weightless(self._make))
+                return self._checked(skip_init(self._make))
         except SourceError:
             raise
         except (Exception, SystemExit) as error:
@@ -144,12 +144,13 @@ class Subject:
         )
 
     def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
-        from mbanalyze.trace import tracer as trace
+        from mbanalyze.trace import tracer
+        from mbanalyze.trace.forward_args import as_inputs, floating_dtype, tensor_leaves
 
         module = self.build(filled=real)
-        inputs, keywords = trace.as_inputs(module, self.inputs, self.keywords, real=real)
-        own_dtype = str(trace.floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
-        seen = trace.trace(module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
+        inputs, keywords = as_inputs(module, self.inputs, self.keywords, real=real)
+        own_dtype = str(floating_dtype(module, (inputs, keywords))).removeprefix("torch.")
+        seen = tracer.trace(module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
         notes = [self.build.note] if self.build.note else []
         notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
         if seen.assumed:
@@ -157,7 +158,7 @@ class Subject:
         return Report(
             self.name,
             self.options,
-            tuple(tuple(tensor.shape) for tensor in trace.tensors((inputs, keywords))),
+            tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords))),
             "trace",
             rows(seen.ops),
             dtype or own_dtype,
