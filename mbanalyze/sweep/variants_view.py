@@ -11,7 +11,7 @@ from rich.text import Text
 from mbanalyze.display.records import dump, rows_of
 from mbanalyze.display.tables import fit, grid_of, markdown_table
 from mbanalyze.display.units import si, si_bytes
-from mbanalyze.sweep.published_rows import PRINTED
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def columns_of(frame: pd.DataFrame) -> dict[str, list[str]]:
     rows = rows_of(frame)
     columns: dict[str, list[str]] = {}
     for name in map(str, frame.columns):
-        if name in HIDDEN or (name in PRINTED and frame[name].isna().all()):
+        if name in HIDDEN or (name in PUBLISHED_COLUMNS and frame[name].isna().all()):
             continue
         heading, written = COUNTS.get(name, (name, str))
         columns[heading] = [_cell(row, name, written) for row in rows]

@@ -45,7 +45,7 @@ def verdict(found: Search) -> list[str]:
     """What is best and why not more, or that nothing fits and by how much."""
     limits = " and ".join(f"{_count(most)} {NAMES[quantity]}" for quantity, most in found.limits.items())
     under = f" under {limits}" if limits else ""
-    looked = f"{len(found.frame)} variants"
+    looked = f"{len(found.variants)} variants"
     best = found.best
     if best is None:
         least = [
@@ -58,17 +58,17 @@ def verdict(found: Search) -> list[str]:
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
     stand_in = ", as no accuracy is published of what fits" * (found.ranked_by != found.objective)
     what = NAMES[found.ranked_by] + stand_in
-    fits = int(found.frame["fits"].sum())
+    fits = int(found.variants["fits"].sum())
     lines = [f"best{under} by {what}: {name(best)} ({accuracy}; {costs}); {fits} of {looked} fit"]
-    for bound in found.binding:
+    for bound in found.blocking_limits:
         most = bound.variant[found.ranked_by]
         gain = f"{most} % top-1" if found.ranked_by == "top1" else f"{_count(most)} {NAMES[found.ranked_by]}"
         lines.append(
             f"{NAMES[bound.quantity]} bind: {_count(bound.needed)} would admit {name(bound.variant)} ({gain})"
         )
-    if not found.binding and len(found.better):
-        lines.append(f"no limit binds alone: {len(found.better)} better variants exceed several")
-    elif not found.binding:
+    if not found.blocking_limits and len(found._better):
+        lines.append(f"no limit binds alone: {len(found._better)} better variants exceed several")
+    elif not found.blocking_limits:
         lines.append("no limit binds: no variant is better")
     return lines
 
@@ -83,7 +83,7 @@ def _count(count: int) -> str:
 
 def notes(found: Search) -> list[str]:
     """The verdict, and what is said of variants without a published accuracy."""
-    missing, said = len(found.unpublished), verdict(found)
+    missing, said = len(found._unpublished), verdict(found)
     if not missing:
         return said
     which = f"the {SHOWN} largest in macs are" if missing > SHOWN else "they are"
@@ -120,7 +120,7 @@ def markdown(found: Search) -> str:
 
 def csv(found: Search) -> str:
     """Every variant that fits, the front's marked."""
-    return ablation.csv(found.frame[found.frame["fits"]])
+    return ablation.csv(found.variants[found.variants["fits"]])
 
 
 def html(found: Search) -> str:
@@ -137,5 +137,5 @@ def _shown(found: Search) -> pd.DataFrame:
     """The front, and some of what cannot be on it; `?` where no accuracy is published."""
     import pandas as pd
 
-    shown = pd.concat([found.front, found.unpublished.head(SHOWN)])
+    shown = pd.concat([found._front, found._unpublished.head(SHOWN)])
     return shown.assign(top1=shown["top1"].astype(object).where(shown["top1"].notna(), "?"))
