@@ -14,6 +14,7 @@ import numpy as np
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
 from mbanalyze.display.records import rows_of
+from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
@@ -45,8 +46,8 @@ TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
 """Options of `count` that control the trace, and are not columns of a frame."""
 
 
-@dataclass(frozen=True, eq=False)
-class Ablation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(Result):
     """The variants of a network.
 
     Attributes:
@@ -59,6 +60,10 @@ class Ablation:
 
     def __len__(self) -> int:
         return len(self.variants)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the variants under the key `variants`."""
+        return {"variants": self.records()}
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""

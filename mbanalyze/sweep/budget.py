@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mbanalyze.display.records import rows_of
+from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.sweep.candidates import SearchError, candidates
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console, ConsoleOptions, RenderResult
 
 LIMITS = {
     "macs": "multiply-accumulates",
@@ -49,7 +49,7 @@ class BlockingLimit:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Search:
+class Search(Result):
     """The variants that a search considered, and the best of them.
 
     Attributes:
@@ -75,34 +75,41 @@ class Search:
         """Return rows as a frame.
 
         Args:
-            which: `variants` for all; `front` for the Pareto front, best first; or `unpublished` for fitting
-                variants without a published accuracy, most macs first.
+            which: `variants` for all, `fitting` for those within the limits, `front` for the Pareto front, best
+                first, or `unpublished` for fitting variants without a published accuracy, most macs first.
 
         Raises:
             ChoiceError: `which` is unknown.
         """
-        frames = {"variants": self.variants, "front": self._front, "unpublished": self._unpublished}
+        frames = {
+            "variants": self.variants,
+            "fitting": self.variants[self.variants["fits"]],
+            "front": self._front,
+            "unpublished": self._unpublished,
+        }
         return frames[choose("rows", which, frames)].copy()
 
-    def records(self) -> list[dict[str, Any]]:
-        """Return one dict for each fitting variant; None is unknown."""
-        return rows_of(self.variants[self.variants["fits"]])
+    def records(self, which: str = "variants") -> list[dict[str, Any]]:
+        """Return `frame(which)` as one dict for each row; None is unknown."""
+        return rows_of(self.frame(which))
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return list(self.variants)
 
     @cached_property
     def _front(self) -> pd.DataFrame:
-        """The Pareto front, best first."""
         rows, ascending = self.variants[self.variants["front"]], [False] + [True] * len(self.costs)
         return rows.sort_values([self.ranked_by, *self.costs], ascending=ascending, kind="stable")
 
-    @cached_property
+    @property
     def _unpublished(self) -> pd.DataFrame:
-        """The fitting variants without a value of `ranked_by`, most macs first."""
         rows = self.variants[self.variants["fits"] & self.variants[self.ranked_by].isna()]
         return rows.sort_values(["macs", "params"], ascending=[False, True], kind="stable")
 
     @cached_property
-    def _better(self) -> pd.DataFrame:
-        """The variants that are better than the best, all of which exceed a limit; none if nothing fits."""
+    def better(self) -> pd.DataFrame:
+        """The variants that are better than the best and exceed a limit; no rows if nothing fits."""
         best = inf if self.best is None else self.best[self.ranked_by]
         rows: pd.DataFrame = self.variants[self.variants[self.ranked_by] > best]
         return rows
@@ -118,7 +125,7 @@ class Search:
         found = []
         for quantity, limit in self.limits.items():
             others = {name: other for name, other in self.limits.items() if name != quantity}
-            allowed = self._better[_within(self._better, others)]
+            allowed = self.better[_within(self.better, others)]
             if len(allowed):
                 nearest = _lowest(allowed, quantity)
                 found.append(BlockingLimit(quantity, limit, nearest[quantity], nearest))
@@ -140,24 +147,8 @@ class Search:
             "best": self.best,
             "binding": [asdict(blocking) for blocking in self.blocking_limits],
             "smallest": self.smallest,
-            "variants": self.records(),
+            "variants": self.records("fitting"),
         }
-
-    def __repr__(self) -> str:
-        from mbanalyze.display.tables import plain
-        from mbanalyze.sweep.view import table
-
-        return plain(table(self))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from mbanalyze.sweep.view import table
-
-        yield table(self, width=options.max_width)
-
-    def _repr_html_(self) -> str:
-        from mbanalyze.sweep.view import html
-
-        return html(self)
 
 
 def search(
