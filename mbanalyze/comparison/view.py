@@ -17,7 +17,7 @@ from mbanalyze.display.tables import LEFT, grid_of, html_notes, html_sections, m
 from mbanalyze.display.units import si
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, group
-from mbanalyze.report.view import provenance
+from mbanalyze.report.summary import provenance
 
 Columns = dict[str, list[str]]
 Digits = Callable[[int], str]

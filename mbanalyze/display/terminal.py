@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from textwrap import wrap
@@ -67,8 +68,8 @@ def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
 
 
 def _heading(column: Column) -> str:
-    """The heading; above numbers, one of several words takes two lines."""
-    return column.heading if column.align == "left" else "\n".join(column.heading.split(" ", 1))
+    """The heading; above numbers, each word takes a line, and so does each option of a reference."""
+    return column.heading if column.align == "left" else re.sub(r" |(?<=[@,])", "\n", column.heading)
 
 
 def _width(column: Column) -> int:

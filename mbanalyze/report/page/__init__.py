@@ -18,7 +18,7 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import CONVENTION, Groups, Report
 from mbanalyze.report.page.charts import MEASURES, charts, exact, share, short
 from mbanalyze.report.rows import Group
-from mbanalyze.report.view import headline, kind_of, output_of, places, remarks
+from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks
 
 PACKAGES = ("jinja2", "plotly", "itables")
 """What makes the page: its template, its charts, and the table that sorts (DataTables, which itables brings)."""
