@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mbanalyze import plots
 from mbanalyze.sources.subject import count
 from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.published_rows import preferred
+from mbanalyze.sweep.published_rows import ranked_sources
 from reports.tables import FAMILIES, variants
 
 NETWORKS = {
@@ -40,14 +40,14 @@ PANELS = (10.5, 7.0)
 
 def front(cost: str) -> Figure:
     """Every network of which an accuracy is printed, by one cost."""
-    figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
+    figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
     plots.pareto(pd.concat([variants(family) for family in FAMILIES], ignore_index=True), ax, cost=cost)
     return figure
 
 
 def source_of(name: str) -> str:
     """Which source the accuracy of a network without options is from."""
-    (source,) = ablate(name, published=preferred(name))["source"]
+    (source,) = ablate(name, source=ranked_sources(name)).variants["source"]
     return str(source)
 
 
@@ -55,7 +55,7 @@ def tradeoff(name: str) -> Figure:
     """Accuracy against cost of a network's variants, all from one source: others train otherwise."""
     frame = variants(NETWORKS[name])
     rows = frame[(frame["model"] == name) & (frame["source"] == source_of(name))]
-    figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
+    figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
     plots.tradeoff(rows.drop(columns="model"), ax)
     return figure
 
@@ -64,8 +64,8 @@ def scaling(name: str) -> Figure:
     """A network at every width that something is printed of, and at four resolutions."""
     family = variants(NETWORKS[name])
     alphas = sorted(set(family["alpha"][family["model"] == name]))
-    frame = ablate(name, alpha=alphas, rho=RHOS)
-    figure, (left, right) = plt.subplots(1, 2, figsize=plots.PAGE, layout="constrained")
+    frame = ablate(name, alpha=alphas, rho=RHOS).frame()
+    figure, (left, right) = plt.subplots(1, 2, figsize=plots.PAGE_SIZE, layout="constrained")
     _mark(plots.scaling(frame, left, against="alpha"), "alpha")
     _mark(plots.scaling(frame, right, against="rho"), "rho")
     return figure

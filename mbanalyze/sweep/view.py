@@ -114,7 +114,7 @@ def _verdict(search: Search) -> list[str]:
     best = search.best
     if best is None:
         lowest = [
-            f"lowest {LIMITS[total]} of {considered}: {_count(row[total])}, {_reference(row)}"
+            f"lowest {LIMITS[total]} of {considered}: {_count(row[total])}, {variant_reference(row)}"
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
@@ -123,7 +123,7 @@ def _verdict(search: Search) -> list[str]:
     ranking = f"{int(search.variants['fits'].sum())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
     if search.ranked_by != search.objective:
         ranking += ", because none has a published accuracy"
-    return [f"best{within}: {_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
+    return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
 
 
 def _advice(search: Search) -> list[str]:
@@ -131,11 +131,12 @@ def _advice(search: Search) -> list[str]:
     if search.blocking_limits:
         return [
             f"raising --max-{blocking.quantity.replace('_', '-')} to {_count(blocking.needed)} "
-            f"would allow {_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
+            f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
             for blocking in search.blocking_limits
         ]
     if better := len(search.better):
-        return [f"raising one limit is not enough: {better} better variants exceed several limits"]
+        exceeding = "1 better variant exceeds" if better == 1 else f"{better} better variants exceed"
+        return [f"raising one limit is not enough: {exceeding} several limits"]
     return ["no limit excludes a better variant"] if search.limits else []
 
 
@@ -145,8 +146,8 @@ def _gain(search: Search, variant: Row) -> str:
     return f"{value} % top-1" if search.ranked_by == "top1" else f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
 
 
-def _reference(row: Row) -> str:
-    """A variant as the reference that every command takes."""
+def variant_reference(row: Row) -> str:
+    """Return a variant as the reference that every command takes."""
     sizes = {name: row[name] for name in ("alpha", "resolution") if row[name] is not None}
     return spell_variant(row["model"], sizes | dict(option.split("=", 1) for option in row["options"].split()))
 
