@@ -43,9 +43,10 @@ benchmark: $(VENV)/installed-benchmark ## Time counting beside other counters (s
 
 check: lint test ## Lint, types, and every test
 
-lint: $(VENV)/installed-test ## ruff, ruff format --check, mypy --strict
+lint: $(VENV)/installed-test ## ruff, ruff format --check, import-linter, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 
 format: $(VENV)/installed-test ## Format the code and mend what ruff can

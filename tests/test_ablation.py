@@ -123,9 +123,7 @@ def test_mobilenet_v3_multipliers(size: str) -> None:
 
 def test_shufflenet_multipliers() -> None:
     """One call gives the published table of each ShuffleNet, with the groups of the first."""
-    first = ablate(
-        "shufflenet_v1", alpha=[1, 0.5, 0.25], groups=[1, 2, 3, 4, 8], skip_invalid=True
-    ).frame()
+    first = ablate("shufflenet_v1", alpha=[1, 0.5, 0.25], groups=[1, 2, 3, 4, 8], skip_invalid=True).frame()
     second = ablate(
         "shufflenet_v2", alpha=[0.5, 1, 1.5, 2], layout="paper", source="arXiv:1807.11164 Table 5"
     ).frame()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
-from mbanalyze.inputs.parsing import parse_option, split
+from mbanalyze.inputs.parsing import parse_options
 from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, BlockingLimit, Search, search
 from mbanalyze.sweep.candidates import SearchError, families
 from mbanalyze.sweep.grid import GridError
@@ -122,7 +122,9 @@ def test_rows_are_chosen_by_name() -> None:
     for which in ("variants", "fitting", "front", "unpublished"):
         assert len(found.frame(which)) == len(found.records(which))
     assert len(found.frame()) > len(found.frame("fitting")) > len(found.frame("front"))
-    with pytest.raises(ChoiceError, match="unknown rows 'best': choose one of variants, fitting, front, unpu"):
+    with pytest.raises(
+        ChoiceError, match="unknown rows 'best': choose one of variants, fitting, front, unpu"
+    ):
         found.frame("best")
 
 
@@ -146,7 +148,9 @@ def test_blocking_limits_are_those_that_allow_more() -> None:
     for blocking in found.blocking_limits:
         assert blocking.limit == limits[blocking.quantity]
         for raised, better in ((blocking.needed, True), (blocking.needed - 1, False)):
-            given_limits = {f"max_{name}": most for name, most in {**limits, blocking.quantity: raised}.items()}
+            given_limits = {
+                f"max_{name}": most for name, most in {**limits, blocking.quantity: raised}.items()
+            }
             best = search("all", **given_limits).best  # type: ignore[arg-type]
             assert (best["top1"] > found.best["top1"]) == better  # type: ignore[index]
 
@@ -220,7 +224,7 @@ def test_variants_are_spelled_as_references() -> None:
     found = search("mobilenet_v3_small", alpha=alphas, resolution=96)
     for row in found.records():
         model, _, options = variant_reference(row).partition("@")
-        report = count(model, **dict(map(parse_option, split(options))))
+        report = count(model, **parse_options(options))
         assert report.totals.macs == row["macs"]
         assert row["alpha"] in alphas
     assert found.best is not None

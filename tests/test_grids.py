@@ -66,7 +66,10 @@ def assert_equal_alone(arch: type[Architecture], networks: Grid, resolutions: li
             assert (expected is not None) == found.valid[i, j], (options, resolution)
             if expected is not None:
                 counted = tuple(int(found.counts[name][i, j]) for name in COST_FIELDS)
-                assert tuple(getattr(expected, name) for name in COST_FIELDS) == counted, (options, resolution)
+                assert tuple(getattr(expected, name) for name in COST_FIELDS) == counted, (
+                    options,
+                    resolution,
+                )
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -202,7 +205,7 @@ def test_equal_factors_share_a_term() -> None:
     assert isinstance(total, OuterSum)
     assert len(total.terms) == 1
     # 6 x 2 x 2, 6 x 2 x 3, 6 x 3 x 3
-    assert [[24, 36], [36, 54]] == to_grid(total).tolist()
+    assert to_grid(total).tolist() == [[24, 36], [36, 54]]
 
 
 def test_inexact_numbers_raise() -> None:

@@ -733,9 +733,7 @@ def test_unknown_suffixes_raise(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_write_keeps_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full disk the old file is unchanged, and no temporary file remains."""
 
     def full(_: Path, __: Path) -> None:

@@ -94,7 +94,9 @@ def _encodings(rows: pd.DataFrame) -> tuple[Levels, Levels]:
     return color, marker if marker.fit else _levels(rows, [])
 
 
-def _legend_entries(levels: Levels, colors: Mapping[float, Any], markers: Mapping[float, str]) -> list[Line2D]:
+def _legend_entries(
+    levels: Levels, colors: Mapping[float, Any], markers: Mapping[float, str]
+) -> list[Line2D]:
     """An entry for each level; without a colour it is grey, without a marker a dot."""
     return [
         drawing.legend_entry(text, color=colors.get(level, "0.5"), marker=markers.get(level, "o"))

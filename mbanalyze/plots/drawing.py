@@ -114,9 +114,7 @@ def set_ticks(ax: Axes, side: Side, values: pd.Series[float]) -> None:
     if axis.get_scale() == "log":
         values = values[values > 0]
         decade = axis_length(ax, side) / log10(max(values.max() / values.min(), 2))
-        fitting = (
-            steps for steps, least in TICK_STEPS.items() if decade * least >= MIN_TICK_DISTANCE[side]
-        )
+        fitting = (steps for steps, least in TICK_STEPS.items() if decade * least >= MIN_TICK_DISTANCE[side])
         axis.set_major_locator(LogLocator(subs=next(fitting, (1,))))
         axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(EngFormatter(sep=" ") if values.max() >= 1000 else StrMethodFormatter("{x:g}"))
@@ -188,7 +186,9 @@ def legend_above(ax: Axes, entries: Sequence[Artist] | None = None) -> None:
     _legend(ax, entries, max(1, int(1.1 * axis_length(ax, "x") / longest)), "lower left", (0, 1))
 
 
-def _legend(ax: Axes, entries: Sequence[Artist], columns: int, corner: Any, anchor: tuple[float, float]) -> None:
+def _legend(
+    ax: Axes, entries: Sequence[Artist], columns: int, corner: Any, anchor: tuple[float, float]
+) -> None:
     ax.legend(
         handles=entries, loc=corner, bbox_to_anchor=anchor, ncols=columns, fontsize=SMALL, frameon=False,
         handlelength=1.2, handletextpad=0.4, columnspacing=1, labelspacing=0.35, borderpad=0.2, borderaxespad=0.3,

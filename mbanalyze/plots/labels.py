@@ -59,7 +59,9 @@ def place_labels(
     for point, text in zip(points.itertuples(index=False), texts, strict=True):
         x, y = at(tuple(point))
         for dx, dy in offsets:
-            trial = _annotate(ax, text, tuple(point), (dx, dy), None)  # a leader line would slow the extent down
+            trial = _annotate(
+                ax, text, tuple(point), (dx, dy), None
+            )  # a leader line would slow the extent down
             box = trial.get_window_extent().padded(1)
             trial.remove()
             leader = Outline([(x, y), (x + dx * inch / 72, y + dy * inch / 72)])
@@ -74,9 +76,7 @@ def place_labels(
     return complete
 
 
-def _is_free(
-    ax: Axes, box: Bbox, leader: Outline, taken: Sequence[Bbox], lines: Sequence[Outline]
-) -> bool:
+def _is_free(ax: Axes, box: Bbox, leader: Outline, taken: Sequence[Bbox], lines: Sequence[Outline]) -> bool:
     """True if a label and its leader line fit inside the axes and between the other labels and lines."""
     frame = ax.bbox.padded(-ax.figure.dpi / 36)
     inside = all(frame.contains(*corner) for corner in (box.min, box.max))

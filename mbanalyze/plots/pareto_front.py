@@ -17,9 +17,7 @@ from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_column
 from mbanalyze.plots.labels import OFFSETS_AROUND, place_labels
 
 
-def pareto(
-    data: Data, ax: Axes | None = None, *, cost: str | None = None, objective: str = "top1"
-) -> Axes:
+def pareto(data: Data, ax: Axes | None = None, *, cost: str | None = None, objective: str = "top1") -> Axes:
     """Plot networks by cost and objective; the Pareto front is filled, joined by a line, and labelled.
 
     No other network has both a cost as low and an objective as high as one on the front.
@@ -107,14 +105,10 @@ def _legend_entries(styles: Styles, named: Sequence[str]) -> list[Any]:
     return [*entries, drawing.legend_entry("Pareto front", color="0.3", linestyle="-", linewidth=1)]
 
 
-def _label(
-    ax: Axes, rows: pd.DataFrame, order: Sequence[Any], columns: Sequence[str], line: Outline
-) -> None:
+def _label(ax: Axes, rows: pd.DataFrame, order: Sequence[Any], columns: Sequence[str], line: Outline) -> None:
     """Label the rows at `order` with models and options, or with options alone if not all labels fit."""
     points, options = rows.loc[order, [*columns]], _options(rows)[order]
-    names = [
-        f"{model} {option}".strip() for model, option in zip(rows["model"][order], options, strict=True)
-    ]
+    names = [f"{model} {option}".strip() for model, option in zip(rows["model"][order], options, strict=True)]
     clear: dict[str, Any] = {"obstacles": rows[[*columns]], "lines": [line]}
     if not place_labels(ax, points, names, OFFSETS_AROUND, all_or_none=True, **clear):
         place_labels(ax, points, list(options), OFFSETS_AROUND, **clear)

@@ -16,6 +16,7 @@ from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
@@ -25,7 +26,6 @@ from mbanalyze.sweep.grid import (
     combinations,
     input_sizes,
     parse_grid,
-    spell_variant,
     value_indices,
 )
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
@@ -207,7 +207,7 @@ def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
     """Raise `VariantError` for the first variant that makes no network."""
     for invalid in counted.invalid:
         shown = {o: v for o, v in invalid.options.items() if o in given or o in ("alpha", "resolution")}
-        raise VariantError(f"{spell_variant(name, shown)}: {invalid.reason}")
+        raise VariantError(f"{spell_reference(name, shown)}: {invalid.reason}")
 
 
 def _batch(values: list[Any]) -> int:
@@ -253,5 +253,7 @@ def _traced(
         if totals is not None
     ]
     frame = pd.DataFrame(rows)
-    nullable = [name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()]
+    nullable = [
+        name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()
+    ]
     return frame.astype(dict.fromkeys(nullable, "Int64"))

@@ -52,7 +52,7 @@ def _truth(axis: Axis, mask: Array) -> bool:
 
 
 class _Operators:
-    """The operators that follow from addition, negation, multiplication and `_compare` of a subclass."""
+    """The operators that follow from addition, negation, multiplication and `compare` of a subclass."""
 
     __slots__ = ()
     __hash__ = None  # type: ignore[assignment]  # equality depends on every variant
@@ -66,7 +66,7 @@ class _Operators:
     def __mul__(self, other: Any) -> Any:
         raise NotImplementedError
 
-    def _compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
         raise NotImplementedError
 
     def __radd__(self, other: Any) -> Any:
@@ -82,22 +82,22 @@ class _Operators:
         return self * other
 
     def __eq__(self, other: object) -> Any:
-        return self._compare(other, operator.eq)
+        return self.compare(other, operator.eq)
 
     def __ne__(self, other: object) -> Any:
-        return self._compare(other, operator.ne)
+        return self.compare(other, operator.ne)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compare(other, operator.lt)
+        return self.compare(other, operator.lt)
 
     def __le__(self, other: Any) -> Any:
-        return self._compare(other, operator.le)
+        return self.compare(other, operator.le)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compare(other, operator.gt)
+        return self.compare(other, operator.gt)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compare(other, operator.ge)
+        return self.compare(other, operator.ge)
 
 
 class AxisArray(_Operators):
@@ -182,9 +182,9 @@ class AxisArray(_Operators):
         """Return the larger of each number and `least`."""
         return self._apply(least, np.maximum, max(self.bound, _bound(least)))
 
-    def _compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
         if self._crosses(other):
-            return OuterSum.of(self)._compare(other, relation)
+            return OuterSum.of(self).compare(other, relation)
         return self._apply(other, lambda a, b: relation(a, b).astype(np.int64), 1)
 
     def __bool__(self) -> bool:
@@ -241,7 +241,9 @@ class OuterSum(_Operators):
         return total
 
     def __neg__(self) -> OuterSum:
-        return OuterSum({key: (-networks, resolutions) for key, (networks, resolutions) in self.terms.items()})
+        return OuterSum(
+            {key: (-networks, resolutions) for key, (networks, resolutions) in self.terms.items()}
+        )
 
     def __mul__(self, other: Any) -> OuterSum:
         total = OuterSum({})
@@ -254,7 +256,7 @@ class OuterSum(_Operators):
                     total._add_term(b"", (networks * resolutions, 1))
         return total
 
-    def _compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> bool:
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> bool:
         difference = self - other
         terms = {key: term for key, term in difference.terms.items() if not _is_zero(term[0])}
         if not terms:

@@ -11,11 +11,11 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, checked
-from mbanalyze.display.records import settings
 from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.grid import option_values, spell_variant
+from mbanalyze.sweep.grid import option_values
 from mbanalyze.sweep.published_rows import ranked_sources
 from mbanalyze.sweep.traced import VariantError
 
@@ -63,7 +63,7 @@ def candidates(
     arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
     frames = list(_frames(names, options, arguments))
     if not frames:
-        raise SearchError(f"no variant {spell_variant(family, options)}: give other values")
+        raise SearchError(f"no variant {spell_reference(family, options)}: give other values")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
     return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
 
@@ -83,7 +83,9 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
     known = {"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))}
     for option in options:
         if option not in known:
-            raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(sorted(known))}")
+            raise OptionError(
+                f"{family} has no option {option!r}: its options are {', '.join(sorted(known))}"
+            )
 
 
 def _frames(
@@ -125,7 +127,7 @@ def _published_grids(name: str) -> list[dict[str, Any]]:
     grids: dict[str, dict[str, Any]] = {}
     for row in [{}, *aliases, *rows]:
         others = {option: value for option, value in row.items() if option not in SIZE_OPTIONS}
-        grid = grids.setdefault(settings(others), others)
+        grid = grids.setdefault(spell_options(others), others)
         for option in SIZE_OPTIONS:
             value = row.get(option, default.get(option))
             if option in default and value not in grid.setdefault(option, []):
@@ -141,7 +143,7 @@ def _frame(name: str, grid: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
     frame = ablate(name, skip_invalid=True, source=ranked_sources(name), **grid, **arguments).variants
     others = [option for option in grid if option not in (*SIZE_OPTIONS, "rho")]
     rows = zip(*(frame[option] for option in others), strict=True)
-    spelled = [settings(dict(zip(others, row, strict=True))) for row in rows] or [""] * len(frame)
+    spelled = [spell_options(dict(zip(others, row, strict=True)), " ") for row in rows] or [""] * len(frame)
     frame = frame.drop(columns=others)
     frame.insert(0, "model", name)
     if "alpha" not in frame:

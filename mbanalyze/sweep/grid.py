@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from mbanalyze.archs.options import LARGEST
-from mbanalyze.display.records import settings
 from mbanalyze.sweep.arrays import Array
 
 Grid = Mapping[str, list[Any]]
@@ -113,13 +112,3 @@ def value_indices(grid: Grid) -> Array:
     """Return the index of each option's value in every combination: [options, combinations]."""
     lengths = [len(values) for values in grid.values()]
     return np.indices(lengths).reshape(len(grid), prod(lengths))
-
-
-def spell_variant(name: str, options: Mapping[str, Any]) -> str:
-    """Return a variant as the reference that every command takes.
-
-    >>> spell_variant("mobilenet_v2", {"alpha": 0.75, "resolution": 192})
-    'mobilenet_v2@alpha=0.75,resolution=192'
-    """
-    spelled = ",".join(settings({option: value}) for option, value in options.items())
-    return f"{name}@{spelled}" if spelled else name

@@ -7,9 +7,9 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from typing import Any
 
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError, Typed, is_shape
 from mbanalyze.sources.subject import count, subject
-from mbanalyze.sweep.grid import spell_variant
 
 
 class VariantError(ValueError):
@@ -103,7 +103,7 @@ def _totals(arguments: CountArguments) -> dict[str, Any] | VariantError:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
         name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        return VariantError(f"{spell_variant(name, options)}: {error}")
+        return VariantError(f"{spell_reference(name, options)}: {error}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
 
 

@@ -10,9 +10,10 @@ from mbanalyze.display.records import csv, json
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
+from mbanalyze.inputs.parsing import parse_options, spell_reference
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, Search
-from mbanalyze.sweep.grid import spell_variant
+from mbanalyze.sweep.candidates import SIZE_OPTIONS
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
 """Columns of counts, which a table always shows."""
@@ -120,7 +121,9 @@ def _verdict(search: Search) -> list[str]:
         return [f"nothing fits{within}", *lowest]
     accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    ranking = f"{int(search.variants['fits'].sum())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
+    ranking = (
+        f"{int(search.variants['fits'].sum())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
+    )
     if search.ranked_by != search.objective:
         ranking += ", because none has a published accuracy"
     return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
@@ -143,13 +146,18 @@ def _advice(search: Search) -> list[str]:
 def _gain(search: Search, variant: Row) -> str:
     """The objective of a better variant."""
     value = variant[search.ranked_by]
-    return f"{value} % top-1" if search.ranked_by == "top1" else f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
+    return (
+        f"{value} % top-1"
+        if search.ranked_by == "top1"
+        else f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
+    )
 
 
 def variant_reference(row: Row) -> str:
     """Return a variant as the reference that every command takes."""
-    sizes = {name: row[name] for name in ("alpha", "resolution") if row[name] is not None}
-    return spell_variant(row["model"], sizes | dict(option.split("=", 1) for option in row["options"].split()))
+    sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
+    others = parse_options(row["options"].replace(" ", ",")) if row["options"] else {}
+    return spell_reference(row["model"], sizes | others)
 
 
 def _count(count: int) -> str:
