@@ -90,7 +90,7 @@ def test_the_front_has_no_dominated_variant() -> None:
 )
 def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> None:
     """With any limits and objective, no fitting variant is as good as the best at lower costs."""
-    found = search("mobilenet", objective=objective, **limits)
+    found = search("mobilenet", objective=objective, **limits)  # type: ignore[arg-type]
     if (best := found.best) is None:
         assert found.records("fitting") == []
         return
@@ -109,7 +109,7 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> Non
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_best_is_the_first_of_the_front(family: str, limits: dict[str, int], objective: str) -> None:
     """The front is sorted, with the best variant first."""
-    found = search(family, objective=objective, **limits)
+    found = search(family, objective=objective, **limits)  # type: ignore[arg-type]
 
     assert found.records("front")[0] == found.best
     assert found.frame("front")["front"].all()
@@ -357,4 +357,4 @@ def test_a_search_has_every_format() -> None:
     assert "- best within 150 M multiply-accumulates and 3 M params: mobilenet" in found.to("markdown")
     assert "<table" in found._repr_html_()
     empty = search("mobilenet_v1", max_macs=1)
-    assert [",".join(empty.frame())] == empty.to("csv").splitlines()
+    assert [",".join(empty.columns())] == empty.to("csv").splitlines()

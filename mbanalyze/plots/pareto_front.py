@@ -107,7 +107,7 @@ def _legend_entries(styles: Styles, named: Sequence[str]) -> list[Any]:
 
 def _label(ax: Axes, rows: pd.DataFrame, order: Sequence[Any], columns: Sequence[str], line: Outline) -> None:
     """Label the rows at `order` with models and options, or with options alone if not all labels fit."""
-    points, options = rows.loc[order, [*columns]], _options(rows)[order]
+    points, options = rows.loc[order][[*columns]], _options(rows)[order]
     names = [f"{model} {option}".strip() for model, option in zip(rows["model"][order], options, strict=True)]
     clear: dict[str, Any] = {"obstacles": rows[[*columns]], "lines": [line]}
     if not place_labels(ax, points, names, OFFSETS_AROUND, all_or_none=True, **clear):

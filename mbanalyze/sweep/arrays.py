@@ -183,6 +183,7 @@ class AxisArray(_Operators):
         return self._apply(least, np.maximum, max(self.bound, _bound(least)))
 
     def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
+        """Return `relation` for each variant, as 0 or 1; across axes, its one answer for all variants."""
         if self._crosses(other):
             return OuterSum.of(self).compare(other, relation)
         return self._apply(other, lambda a, b: relation(a, b).astype(np.int64), 1)
@@ -257,6 +258,11 @@ class OuterSum(_Operators):
         return total
 
     def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> bool:
+        """Return the answer to `relation` that all variants share.
+
+        Raises:
+            SplitError: the answers differ.
+        """
         difference = self - other
         terms = {key: term for key, term in difference.terms.items() if not _is_zero(term[0])}
         if not terms:

@@ -95,7 +95,7 @@ class Search(Result):
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return list(self.variants)
+        return [str(name) for name in self.variants]
 
     @cached_property
     def _front(self) -> pd.DataFrame:
