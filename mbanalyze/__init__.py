@@ -9,7 +9,7 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import formula
 from mbanalyze.report.network import Report
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 
 if TYPE_CHECKING:
     from mbanalyze.comparison.comparison import compare

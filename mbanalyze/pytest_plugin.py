@@ -186,13 +186,13 @@ def _counted(
     from mbanalyze.guard.limits import growths
     from mbanalyze.guard.measuring import Measured, uncounted_in, unused_in
     from mbanalyze.guard.policy import Model, Rules
-    from mbanalyze.sources.subject import subject as subject_of
+    from mbanalyze.sources.resolve import resolve
 
     rules = Rules(budgets, growths(max_increase, "error"))
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     guarded = Model(name, source, {}, (), {}, rules)
     try:
-        subject = subject_of(model, *_inputs(inputs), **(options or {}))
+        subject = resolve(model, *_inputs(inputs), **(options or {}))
         report = subject.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])

@@ -173,8 +173,23 @@ def test_architectures_are_named_in_four_ways() -> None:
     assert [count(spec, alpha=1.0).totals.macs] == macs(ablate(spec, alpha=1))
     assert [count("mobilenet_v2").totals.macs] == macs(ablate(archs.MobileNetV2))
     assert [count("mnasnet0_5").totals.macs] == macs(ablate("mnasnet0_5"))
-    with pytest.raises(OptionError, match=r"mnasnet0_5 has alpha=0\.5: do not give alpha again"):
+    with pytest.raises(OptionError, match=r"mnasnet0_5 implies alpha=0\.5: leave alpha out"):
         ablate("mnasnet0_5", alpha=1)
+
+
+def test_references_have_options() -> None:
+    """Options behind an @ are options of every variant, for architectures and factories."""
+    (shallow,) = ablate("mobilenet_v1@shallow=true,alpha=0.5").records()
+    assert count("mobilenet_v1", shallow=True, alpha=0.5).totals.macs == shallow["macs"]
+    assert (shallow["shallow"], shallow["alpha"]) == (True, 0.5)
+
+    inputs = (1, 3, 8, 8)
+    grid = ablate(f"{NETS}:small@width=4", inputs, resolution=[8, 16]).records()
+    assert [(row["width"], row["resolution"]) for row in grid] == [(4, 8), (4, 16)]
+    (chain,) = ablate(f"{__file__}:build@widths=[8,16]", inputs).records()
+    assert chain["widths"] == [8, 16]
+    with pytest.raises(OptionError, match="alpha is given twice"):
+        ablate("mobilenet_v1@alpha=0.5", alpha=[1])
 
 
 def macs(ablation: Ablation) -> list[Any]:

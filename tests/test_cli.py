@@ -205,7 +205,7 @@ BAD = [
     ),
     (["report", "no_such_file.py:build", "--input", "1,3"], "there is no file no_such_file.py"),
     (["report", f"{NETS}:absent", "--input", "1,3"], "has no 'absent'"),
-    (["report", f"{NETS}:number", "--input", "1,3"], "is a int, not something to call"),
+    (["report", f"{NETS}:number", "--input", "1,3"], "is a int, not a function, class or module"),
     (["report", f"{NETS}:broken", "--input", "1,3"], "broken raised KeyError"),
     (["report", f"{NETS}:leave", "--input", "1,3"], "leave raised SystemExit: 3"),
     (["report", f"{NETS}:dictionary", "--input", "1,3"], "returned a dict, not a torch.nn.Module"),
@@ -225,7 +225,10 @@ BAD = [
     (["report", "alexnet", "--resolution", "32"], "features.12: a window of 3 does not fit its 1 x 1 input"),
     (["report", "vgg16", "--resolution", "16", "--trace"], "in module 'features.30'"),
     (["report", "shufflenet_v1", "--alpha", "0.5", "--set", "groups=4"], "groups=4 do not divide"),
-    (["report", "shufflenet_v2_x1_5", "--alpha", "1"], "do not give alpha again"),
+    (
+        ["report", "shufflenet_v2_x1_5", "--alpha", "1"],
+        "shufflenet_v2_x1_5 implies alpha=1.5: leave alpha out",
+    ),
     (["report", "mobilenet_v2", "--alpha", "1", "--set", "alpha=0.5"], "alpha is given twice"),
     (["report", "mobilenet_v2", "--set", "what=1"], "mobilenet_v2 has no option 'what'"),
     (
@@ -233,7 +236,7 @@ BAD = [
         "mobilenet_v2 raised RuntimeError",
     ),
     (["report", "mobilenet_v2", "--set", "alpha=[1,[2"], "alpha must be"),
-    (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed list"),
+    (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed value '[1,[2]': write it as JSON"),
     (["report", "mobilenet_v2", "--batch", "99999999999999999999"], "batch must be a whole number"),
     (["report", f"{NETS}:small", "--input", "1,3,99999999999999999999,8"], "no such input"),
     (["report", f"{NETS}:build", "--input", "1,3,8,8"], "3.weight has no shape yet"),
@@ -321,7 +324,7 @@ def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("odd")
 
-    monkeypatch.setattr("mbanalyze.sources.subject.subject", fail)
+    monkeypatch.setattr("mbanalyze.sources.resolve.resolve", fail)
     ran = run("report", "mobilenet_v1")
     monkeypatch.setenv("MBANALYZE_TRACEBACK", "1")
 

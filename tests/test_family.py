@@ -204,13 +204,14 @@ def test_default_resolutions(name: str) -> None:
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_aliases_are_torchvisions_names(alias: str) -> None:
-    """Each stands for an architecture with options, and takes the others."""
+    """An alias implies options; repeating one with another value raises OptionError."""
     name, options = ALIASES[alias]
 
     assert count(alias, resolution=96).totals == count(name, **options, resolution=96).totals
     assert hasattr(torchvision().models, alias)
-    with pytest.raises(OptionError, match="do not give alpha again"):
-        count(alias, alpha=1.0)
+    assert count(f"{alias}@alpha={options['alpha']}").totals == count(alias).totals
+    with pytest.raises(OptionError, match=f"{alias} implies alpha={options['alpha']}: leave alpha out"):
+        count(alias, alpha=options["alpha"] + 0.1)
 
 
 def randomise(module: nn.Module) -> None:

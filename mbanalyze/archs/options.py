@@ -1,18 +1,18 @@
-"""The hyper-parameters of an architecture: declared once as dataclass fields, checked and described from there."""
+"""The hyper-parameters of an architecture: dataclass fields that are declared once, checked and described."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
+from mbanalyze.inputs.choices import nearest
 from mbanalyze.ops.record import Op
 
 
 class OptionError(ValueError):
-    """An option that the architecture does not have, or a value that it cannot take."""
+    """An unknown or contradictory option of an architecture or factory, or a value outside its range."""
 
 
 class Architecture(Protocol):
@@ -101,7 +101,7 @@ _KINDS = {bool: "b", int: "i", float: "f"}
 
 
 def _wrong(declared: Field[Any], hint: Any, value: Any) -> str | None:
-    """What is wrong with a value of a field, if anything is."""
+    """The error message for a value of a field, or None if the value is valid."""
     kind = value.dtype.kind if hasattr(value, "dtype") else _KINDS.get(type(value))
     least, choices = declared.metadata["least"], _choices(declared, hint)
     if choices:
@@ -119,7 +119,7 @@ def _wrong(declared: Field[Any], hint: Any, value: Any) -> str | None:
 
 
 def is_numeric(arch: type[Architecture], name: str) -> bool:
-    """Whether an option of `arch` is a number that may be any in its range."""
+    """Return True if an option of `arch` takes every number in its range."""
     hint = _hints(arch)[name]
     return hint in (int, float) and not _choices(arch.__dataclass_fields__[name], hint)
 
@@ -127,13 +127,17 @@ def is_numeric(arch: type[Architecture], name: str) -> bool:
 def checked(
     name: str, arch: type[Architecture], option: str, values: Sequence[Any], *, drop: bool = False
 ) -> list[Any]:
-    """`values` of an option of `arch`, which the user calls `name`: numbers of its type.
+    """Return `values` of an option of `arch` in the option's type.
 
     Args:
-        drop: leave out values that are none of its, unless all are.
+        name: the user's name for `arch`, for error messages.
+        arch: the architecture.
+        option: the name of the option.
+        values: the values to check.
+        drop: leave out invalid values, unless all are invalid.
 
     Raises:
-        OptionError: there is no such option, or one of the values is none of its.
+        OptionError: the option is unknown, or a value is invalid.
     """
     declared, hint = _known(name, arch, [option])[option], _hints(arch)[option]
     wrong = [_wrong(declared, hint, value) for value in values]
@@ -143,19 +147,34 @@ def checked(
     return [float(value) if hint is float else value for value in kept]
 
 
+def merge(name: str, implied: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the alias `name`: those it implies and those the user gives.
+
+    Raises:
+        OptionError: the user gives another value for an implied option.
+    """
+    for option, value in implied.items():
+        if option in options and options[option] != value:
+            raise OptionError(f"{name} implies {option}={value}: leave {option} out")
+    return {**options, **implied}
+
+
 def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
-    """`arch` with these options; `name` is what the user calls it."""
+    """Instantiate `arch`; `name` is the user's name for it.
+
+    Raises:
+        OptionError: an option is unknown, or its value is invalid.
+    """
     _known(name, arch, options)
     return arch(**options)
 
 
 def _known(name: str, arch: type[Architecture], options: Iterable[str]) -> dict[str, Field[Any]]:
-    """The options of `arch` as it declares them, if `options` are among them."""
+    """The declared options of `arch`, after checking that `options` are among them."""
     known = {declared.name: declared for declared in fields(arch)}
     for given in options:
         if given not in known:
-            near = difflib.get_close_matches(given, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = "".join(f"did you mean {near}? " for near in nearest(given, known, most=1))
             raise OptionError(f"{name} has no option {given!r}: {hint}its options are {', '.join(known)}")
     return known
 

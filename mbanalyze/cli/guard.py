@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mbanalyze import guard
-from mbanalyze.archs.options import OptionError
-from mbanalyze.cli.arguments import working
+from mbanalyze.cli.arguments import UsageError, working
 from mbanalyze.cli.output import emit
 from mbanalyze.display.files import append, require_writable
 from mbanalyze.guard.formats import text as rendered
@@ -71,7 +70,7 @@ def check(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
         if config or outputs or format != "text":
-            raise OptionError(f"options of '{context.invoked_subcommand}' go behind it: see --help there")
+            raise UsageError(f"options of '{context.invoked_subcommand}' go behind it: see --help there")
         return 0
     policy, files = _policy(config), _files(outputs)
     with working(False), _counting(len(policy.models)) as progress:
@@ -98,7 +97,7 @@ def update(
     mbanalyze guard update small
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if guard.in_ci() and not allow_ci:
-        raise OptionError(
+        raise UsageError(
             "a lock is reviewed before it is committed, so CI does not write it: --allow-ci does"
         )
     policy = _policy(config)
@@ -181,17 +180,15 @@ def _files(outputs: list[str] | None) -> dict[str, Path]:
     """Format -> file, of those that can be written.
 
     Raises:
-        OptionError: one is malformed, or given twice.
+        UsageError: one is malformed, or given twice.
     """
     files: dict[str, Path] = {}
     for text in outputs or []:
         format, equals, file = text.partition("=")
         if not equals or not file or format not in rendered.FORMATS:
-            raise OptionError(
-                f"malformed output {text!r}: give FORMAT=FILE, of {', '.join(rendered.FORMATS)}"
-            )
+            raise UsageError(f"malformed output {text!r}: give FORMAT=FILE, of {', '.join(rendered.FORMATS)}")
         if format in files or Path(file) in files.values():
-            raise OptionError(f"output {text!r} is given twice")
+            raise UsageError(f"output {text!r} is given twice")
         files[format] = Path(file)
         require_writable(files[format])
     return files

@@ -8,10 +8,22 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError, describe
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import describe
 from mbanalyze.cli import arguments
-from mbanalyze.cli.arguments import Alpha, Batch, Input, Model, Output, Resolution, Set, described, working
+from mbanalyze.cli.arguments import (
+    Alpha,
+    Batch,
+    Input,
+    Model,
+    Output,
+    Resolution,
+    Set,
+    UsageError,
+    described,
+    is_closed_form,
+    working,
+)
 from mbanalyze.cli.models_table import models_table
 from mbanalyze.cli.output import emit, require_no_terminal, show
 from mbanalyze.crosscheck import witnesses as crosscheck
@@ -79,10 +91,10 @@ def report(
     if format == "html":
         require_packages()
         require_no_terminal(output)
-    with working(trace or check or model not in (*ARCHS, *ALIASES)):
+    with working(trace or check or not is_closed_form(model)):
         subject = described(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        agreement = crosscheck.check_subject(subject) if check else None
+        agreement = crosscheck.check_model(subject) if check else None
     shown = result.by(by) if by else result
     show(crosscheck.CheckedReport(shown, agreement) if agreement else shown, format, output)
     if agreement and format == "csv":
@@ -109,7 +121,7 @@ def check(
     mbanalyze check net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        agreement = crosscheck.check_subject(described(model, alpha, resolution, set_, batch, input_))
+        agreement = crosscheck.check_model(described(model, alpha, resolution, set_, batch, input_))
     show(agreement, format)
     return int(not agreement.agree)
 
@@ -190,7 +202,7 @@ def follow_guidelines(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if model is None:
         if any(given is not None for given in (alpha, resolution, set_, batch, input_)):
-            raise OptionError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
+            raise UsageError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
         require_writable(output)
         measured = _measured(seconds, device) if measure else None
         if format == "table":
@@ -201,8 +213,8 @@ def follow_guidelines(
             emit(dump(render_guidelines.experiments(measured)), output)
         return
     if measure:
-        raise OptionError("--measure runs the paper's experiments, not a model: leave the model out")
-    with working(model not in (*ARCHS, *ALIASES)):
+        raise UsageError("--measure runs the paper's experiments, not a model: leave the model out")
+    with working(not is_closed_form(model)):
         judged = guidelines.guidelines(described(model, alpha, resolution, set_, batch, input_).report())
     if format == "table":
         emit(render_guidelines.table(judged, top, Console().width), output)

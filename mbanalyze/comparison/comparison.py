@@ -26,7 +26,7 @@ from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.ops.cost import Cost, Count
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import group
-from mbanalyze.sources.subject import Countable, count
+from mbanalyze.sources.resolve import Countable, count
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,7 @@ from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.subject import Countable, Subject, subject
+from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,17 +105,17 @@ def check(what: Countable, /, *inputs: Any, real: bool = False, keep: bool = Fal
     >>> check("squeezenet1_1", resolution=64).agree
     True
     """
-    return check_subject(subject(what, *inputs, **options), real=real, keep=keep)
+    return check_model(resolve(what, *inputs, **options), real=real, keep=keep)
 
 
-def check_subject(subject: Subject, *, real: bool = False, keep: bool = False) -> Check:
-    """Check a subject; arguments and errors as for `check`."""
-    module = subject.build()
-    traced = subject.report(trace=True, real=real, keep=keep)
+def check_model(model: ResolvedModel, *, real: bool = False, keep: bool = False) -> Check:
+    """Check a resolved model; arguments and errors as for `check`."""
+    module = model.module
+    traced = model.report(trace=True, real=real, keep=keep)
     comparisons: list[CheckedCount] = []
-    if subject.spec is not None:
-        comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))
-    comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs, subject.keywords))
+    if model.spec is not None:
+        comparisons.append(same_ops(_ops(model.report()), _ops(traced)))
+    comparisons += against_fvcore(traced, fvcore_counts(module, model.inputs, model.keywords))
     comparisons.append(all_params(traced, module))
     return Check(tuple(comparisons))
 

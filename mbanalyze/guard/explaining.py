@@ -18,7 +18,7 @@ from mbanalyze.guard.policy import Policy
 from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.traced import count_arguments, default_resolution
 
 WIDTHS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
@@ -226,7 +226,7 @@ def _smaller_images(measured: Measured, shapes: tuple[Any, ...], side: int) -> T
     assert measured.subject is not None
     for value in _sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = count_arguments(measured.subject.build(), shapes, {"resolution": value})
+            what, inputs, _ = count_arguments(measured.subject.module, shapes, {"resolution": value})
             yield value, count(what, *inputs, **measured.model.settings)
 
 

@@ -14,9 +14,9 @@ from mbanalyze.guard.policy import Model, Policy
 from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.inputs.typed import Typed
 from mbanalyze.report.network import Report
-from mbanalyze.sources import subject as sources
-from mbanalyze.sources.references import said
-from mbanalyze.sources.subject import Subject
+from mbanalyze.sources import resolve as sources
+from mbanalyze.sources.references import summarize
+from mbanalyze.sources.resolve import ResolvedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Measured:
     model: Model
     facts: Facts | None = None
     reason: str = ""
-    subject: Subject | None = None
+    subject: ResolvedModel | None = None
     modules: Mapping[str, ModuleType] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -100,18 +100,18 @@ def _measured(model: Model) -> Measured:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Measured(model, reason=f"unexpected {said(error)}")
+        return Measured(model, reason=f"unexpected {summarize(error)}")
     uncounted = uncounted_in(report, model.allow_uncounted)
     if uncounted:
         return Measured(model, reason=uncounted, subject=subject)
     return Measured(model, facts(model, report, unused_in(report, subject)), subject=subject)
 
 
-def unused_in(report: Report, subject: Subject) -> int | None:
+def unused_in(report: Report, subject: ResolvedModel) -> int | None:
     """How many learned scalars the forward never reads; None where a closed form only knows their names."""
     if report.method == "closed-form":
         return None if report.unused_params else 0
-    params = dict(subject.build().named_parameters())
+    params = dict(subject.module.named_parameters())
     return sum(params[name].numel() for name in report.unused_params)
 
 
@@ -125,11 +125,11 @@ def uncounted_in(report: Report, allowed: frozenset[str]) -> str:
     return f"not counted: {found}; register a formula, or allow_uncounted = [{names}]"
 
 
-def subject_of(model: Model) -> Subject:
+def subject_of(model: Model) -> ResolvedModel:
     """What the policy names, to count."""
     options = dict(model.options)
     given = list(map(parse_input, model.inputs))
     named: dict[str, tuple[int, ...] | Typed] = {name: shape for name, shape in given if name is not None}
     if named:
         options["kwargs"] = named
-    return sources.subject(model.source, *(shape for name, shape in given if name is None), **options)
+    return sources.resolve(model.source, *(shape for name, shape in given if name is None), **options)

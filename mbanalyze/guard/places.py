@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.measuring import Measured
 from mbanalyze.guard.policy import Policy
-from mbanalyze.sources.references import loaded
+from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,7 +78,7 @@ def _modules(measured: Measured) -> dict[str, nn.Module]:
     subject = measured.subject
     if subject is None or (subject.spec is not None and not measured.model.settings.get("trace")):
         return {}
-    return dict(subject.build().named_modules(remove_duplicate=False))
+    return dict(subject.module.named_modules(remove_duplicate=False))
 
 
 def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
@@ -93,7 +93,7 @@ def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
 def factory(measured: Measured) -> Any:
     """What makes the model, if it is the user's; None else."""
     place, _, name = measured.model.source.rpartition(":")
-    name_of_module = loaded(Path(place)) if place.endswith(".py") else place
+    name_of_module = module_name(Path(place)) if place.endswith(".py") else place
     module = measured.modules.get(name_of_module) or sys.modules.get(name_of_module)
     found: Any = module
     for part in name.split("."):

@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mbanalyze.display.records import comma_separated, dump, settings
+from mbanalyze.display.records import comma_separated, dump
 from mbanalyze.display.tables import Columns, grid_of, html_notes, html_sections, markdown_table
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.paper_tables import Reproduction, reproductions
 from mbanalyze.literature.verdicts import OUTCOMES, Verdict, cuts_off
 
@@ -22,7 +23,7 @@ STYLES = {"exact": "green", "convention": "cyan", "erratum": "bold red", "unreso
 def network(verdict: Verdict) -> str:
     """The network that a figure is about: its variant, options, and what else its row says."""
     entry = verdict.figure.entry
-    words = (entry.variant, settings(entry.options), f"({entry.label})" if entry.label else "")
+    words = (entry.variant, spell_options(entry.options, " "), f"({entry.label})" if entry.label else "")
     return " ".join(word for word in words if word)
 
 
@@ -129,7 +130,7 @@ def records(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 def csv(verdicts: Sequence[Verdict]) -> str:
     """The records, their options as 'alpha=0.75 resolution=192'."""
-    rows = [record | {"options": settings(record["options"])} for record in records(verdicts)]
+    rows = [record | {"options": spell_options(record["options"], " ")} for record in records(verdicts)]
     return comma_separated(list(rows[0]), rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from mbanalyze.archs import ARCHS
+from mbanalyze.archs import name_of
 from mbanalyze.archs.options import Architecture
 from mbanalyze.models.alexnet import AlexNet as AlexNet
 from mbanalyze.models.googlenet import GoogLeNet as GoogLeNet
@@ -59,5 +59,4 @@ def build(spec: Architecture) -> nn.Module:
     """The module that `spec` describes, freshly initialised; `resolution` is the input's, not the module's."""
     options: dict[str, Any] = asdict(spec)
     del options["resolution"]
-    name = next(name for name, arch in ARCHS.items() if type(spec) is arch)
-    return MODELS[name](**options)
+    return MODELS[str(name_of(spec))](**options)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
+from mbanalyze.archs import ARCHS, find, name_of
+from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked, merge
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
@@ -40,7 +40,7 @@ from mbanalyze.sweep.traced import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.sources.subject import Countable
+    from mbanalyze.sources.resolve import Countable
 
 TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
 """Options of `count` that control the trace, and are not columns of a frame."""
@@ -105,7 +105,7 @@ def ablate(
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
-        OptionError, SourceError, InputError, ChoiceError: as for `count`.
+        OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
        alpha   params published_params
@@ -114,8 +114,11 @@ def ablate(
     """
     if bits is not None and not (is_shape((bits,)) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
-    grid = parse_grid(options)
-    known = _known(what)
+    what, spelled = split_reference(what) if isinstance(what, str) else (what, {})
+    for option in spelled.keys() & options.keys():
+        raise OptionError(f"{option} is given twice")
+    grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    known = _known(what, grid)
     if known is None:
         if source:
             raise GridError("source selects published figures, which only known architectures have")
@@ -131,34 +134,33 @@ def ablate(
     return Ablation(frame)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """An architecture in closed form.
 
     Attributes:
         name: the user's name for it.
         arch: its class.
-        fixed: options that `what` sets.
-        locked: True if the grid must not set these options again.
+        fixed: options that an alias or an instance sets.
     """
 
     name: str
     arch: type[Architecture]
-    fixed: dict[str, Any]
-    locked: bool = False
+    fixed: Mapping[str, Any]
 
 
-def _known(what: Any) -> _Known | None:
-    """The architecture that `what` names, or None for a factory."""
-    if isinstance(what, str) and what in ALIASES:
-        name, implied = ALIASES[what]
-        return _Known(what, ARCHS[name], dict(implied), locked=True)
-    for name, arch in ARCHS.items():
-        if what is arch or (isinstance(what, str) and what == name):
-            return _Known(name, arch, {})
-        if is_dataclass(what) and isinstance(what, arch):
-            return _Known(name, arch, asdict(what))
-    return None
+def _known(what: Any, grid: Grid) -> _Known | None:
+    """The architecture that `what` names, or None for a factory; `OptionError` if an alias contradicts the grid."""
+    if found := find(what):
+        arch, implied = found
+        merge(
+            what,
+            implied,
+            {option: values[0] if len(values) == 1 else values for option, values in grid.items()},
+        )
+        return _Known(what, arch, implied)
+    if name := name_of(what):
+        return _Known(name, type(what), asdict(what))
+    return next((_Known(name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
 
 
 def _in_closed_form(
@@ -170,8 +172,6 @@ def _in_closed_form(
     name, arch = known.name, known.arch
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
     _check_sources(prefixes)
-    for option in known.fixed.keys() & grid if known.locked else ():
-        raise OptionError(f"{name} has {option}={known.fixed[option]}: do not give {option} again")
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
     defaults: dict[str, Any] = {field.name: field.default for field in fields(arch)} | known.fixed
     default = defaults.pop("resolution")

@@ -9,7 +9,7 @@ from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError, Typed, is_shape
-from mbanalyze.sources.subject import count, subject
+from mbanalyze.sources.resolve import count, resolve
 
 
 class VariantError(ValueError):
@@ -28,7 +28,7 @@ def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str,
     """
     given = _all_inputs(inputs, options)
     if not given:
-        known = subject(what, **options)
+        known = resolve(what, **options)
         given = _all_inputs(known.inputs, {"kwargs": known.keywords})
     sides = {_image_shape(each)[-2:] for each in given if _image_shape(each)}
     if len(sides) != 1 or len(set(*sides)) != 1:
