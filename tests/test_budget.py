@@ -315,7 +315,10 @@ def test_given_values_replace_the_published_ones() -> None:
         ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),
-        ({"alpha": 0.6, "family": "shufflenet_v2"}, "no variant shufflenet_v2@alpha=0.6: give other values"),
+        (
+            {"alpha": 0.6, "family": "shufflenet_v2"},
+            "no variant of shufflenet_v2 has the given values of alpha",
+        ),
     ],
 )
 def test_invalid_searches_raise(arguments: dict[str, Any], message: str) -> None:

@@ -105,7 +105,7 @@ def _legend_entries(styles: Styles, named: Sequence[str]) -> list[Any]:
     return [*entries, drawing.legend_entry("Pareto front", color="0.3", linestyle="-", linewidth=1)]
 
 
-def _label(ax: Axes, rows: pd.DataFrame, order: Sequence[Any], columns: Sequence[str], line: Outline) -> None:
+def _label(ax: Axes, rows: pd.DataFrame, order: list[Any], columns: Sequence[str], line: Outline) -> None:
     """Label the rows at `order` with models and options, or with options alone if not all labels fit."""
     points, options = rows.loc[order][[*columns]], _options(rows)[order]
     names = [f"{model} {option}".strip() for model, option in zip(rows["model"][order], options, strict=True)]

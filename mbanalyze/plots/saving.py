@@ -27,7 +27,7 @@ def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
     """Write a figure as .png, .svg or .pdf, whole or not at all; the same figure gives the same bytes.
 
     Args:
-        drawn: the figure, or axes of it.
+        drawn: the figure, or its axes.
         path: the file.
         description: text for the metadata of the file.
 

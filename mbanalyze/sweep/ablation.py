@@ -173,7 +173,7 @@ def _in_closed_form(
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
     _check_sources(prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
-    defaults: dict[str, Any] = {field.name: field.default for field in fields(arch)} | known.fixed
+    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **known.fixed}
     default = defaults.pop("resolution")
     sizes, rhos = input_sizes(grid, lambda: default)
     sizes = checked(name, arch, "resolution", sizes or [default], drop=skip_invalid)
@@ -211,7 +211,7 @@ def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
 
 
 def _batch(values: list[Any]) -> int:
-    """The batch, of which a grid has one value."""
+    """The batch of a grid, which has one value."""
     if len(values) > 1 or not is_shape(values) or not 1 <= values[0] <= LARGEST:
         raise GridError(f"batch must be one whole number from 1 to {LARGEST}")
     return int(values[0])

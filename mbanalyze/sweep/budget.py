@@ -75,8 +75,8 @@ class Search(Result):
         """Return rows as a frame.
 
         Args:
-            which: `variants` for all, `fitting` for those within the limits, `front` for the Pareto front, best
-                first, or `unpublished` for fitting variants without a published accuracy, most macs first.
+            which: `variants` for all rows, `fitting` for those within the limits, or a part of these:
+                `front` is the Pareto front, best first. `unpublished` has no accuracy; most macs come first.
 
         Raises:
             ChoiceError: `which` is unknown.

@@ -12,7 +12,7 @@ import numpy as np
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, checked
 from mbanalyze.inputs.choices import nearest
-from mbanalyze.inputs.parsing import spell_options, spell_reference
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.grid import option_values
@@ -63,7 +63,7 @@ def candidates(
     arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
     frames = list(_frames(names, options, arguments))
     if not frames:
-        raise SearchError(f"no variant {spell_reference(family, options)}: give other values")
+        raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
     return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
 

@@ -77,7 +77,7 @@ def count_grid(
     """Count `arch` with every combination of options, at every resolution.
 
     The count of a layer is a product: one factor depends on its channels, the other on its output positions.
-    A network has few distinct numbers of positions, so few products remain.
+    A network has few distinct numbers of positions: few products remain.
 
     Args:
         arch: the architecture.

@@ -67,7 +67,7 @@ def input_sizes(grid: Grid, default: Callable[[], int]) -> tuple[list[Any] | Non
 
     Args:
         grid: the values of each option.
-        default: returns the resolution of which a rho is a fraction; called only if there are rhos.
+        default: returns the resolution that a rho is a fraction of; called only if there are rhos.
 
     Raises:
         GridError: both options are given, or a rho is invalid.

@@ -10,7 +10,7 @@ from mbanalyze.display.records import csv, json
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
-from mbanalyze.inputs.parsing import parse_options, spell_reference
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
@@ -156,8 +156,7 @@ def _gain(search: Search, variant: Row) -> str:
 def variant_reference(row: Row) -> str:
     """Return a variant as the reference that every command takes."""
     sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
-    others = parse_options(row["options"].replace(" ", ",")) if row["options"] else {}
-    return spell_reference(row["model"], sizes | others)
+    return ",".join([spell_reference(row["model"], sizes), *row["options"].split()])
 
 
 def _count(count: int) -> str:
