@@ -78,7 +78,7 @@ def network(name: str) -> Figure:
     figure, ((profile, shares), (bound, intensity)) = plt.subplots(2, 2, figsize=PANELS, layout="constrained")
     _mark(plots.profile(frame, profile), "profile")
     _mark(plots.shares(frame, shares), "shares")
-    _mark(plots.bound(plots.convolutions_frame(report), bound), "bound")
+    _mark(plots.bound(report, bound), "bound")
     _mark(plots.intensity(frame, intensity), "intensity")
     return figure
 

@@ -34,7 +34,7 @@ def test_the_largest_fitting_alpha_is_found(network: str, data: st.DataObject) -
         if (macs := count(network, alpha=alpha, resolution=192).totals.macs or 0) <= most
     ]
 
-    assert len(fits) == len(found.frame("fitting"))
+    assert len(fits) == len(found.frame())
     if not fits:
         assert found.best is None
         return
@@ -60,7 +60,7 @@ def _plain(network: str) -> dict[str, Any]:
 def test_the_front_has_no_dominated_variant() -> None:
     """A fitting variant is on the front if no other has an accuracy as high and costs as low."""
     found = search("all", max_macs=300_000_000, max_params=4_000_000)
-    rows = [row for row in found.records("fitting") if row["top1"] is not None]
+    rows = [row for row in found.records() if row["top1"] is not None]
 
     def dominates(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
         mine, other = (-a["top1"], a["macs"], a["params"]), (-b["top1"], b["macs"], b["params"])
@@ -91,10 +91,10 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> Non
     """With any limits and objective, no fitting variant is as good as the best at lower costs."""
     found = search("mobilenet", objective=objective, **limits)  # type: ignore[arg-type]
     if (best := found.best) is None:
-        assert found.records("fitting") == []
+        assert found.records() == []
         return
     costs = {"macs", "params", *(name.removeprefix("max_") for name in limits)} - {found.ranked_by}
-    for row in found.records("fitting"):
+    for row in found.records():
         assert row[found.ranked_by] is None or row[found.ranked_by] <= best[found.ranked_by]
         if row[found.ranked_by] == best[found.ranked_by]:
             assert any(row[cost] > best[cost] for cost in costs) or all(
@@ -118,11 +118,11 @@ def test_rows_are_chosen_by_name() -> None:
     """`frame` and `records` have the same rows, and an unknown name raises ChoiceError."""
     found = search("mobilenet_v2", max_macs=60_000_000)
 
-    for which in ("variants", "fitting", "front", "unpublished"):
+    for which in ("variants", "considered", "front", "unpublished"):
         assert len(found.frame(which)) == len(found.records(which))
-    assert len(found.frame()) > len(found.frame("fitting")) > len(found.frame("front"))
+    assert len(found.frame("considered")) > len(found.frame()) > len(found.frame("front"))
     with pytest.raises(
-        ChoiceError, match="unknown rows 'best': choose one of variants, fitting, front, unpu"
+        ChoiceError, match="unknown rows 'best': choose one of variants, considered, front, un"
     ):
         found.frame("best")
 
@@ -133,8 +133,8 @@ def test_every_limit_is_kept() -> None:
     found = search("mobilenet", **{f"max_{name}": most for name, most in limits.items()})  # type: ignore[arg-type]
 
     assert limits.keys() == LIMITS.keys()
-    assert {True, False} == set(found.frame()["fits"])
-    for row in found.records():
+    assert {True, False} == set(found.frame("considered")["fits"])
+    for row in found.records("considered"):
         assert all(row[name] <= most for name, most in limits.items()) == row["fits"]
 
 
@@ -161,7 +161,7 @@ def test_nothing_fits() -> None:
     assert found.best is None
     assert found.blocking_limits == ()
     assert {"macs", "params"} == set(found.smallest)
-    assert found.frame()["macs"].min() == found.smallest["macs"]["macs"]
+    assert found.frame("considered")["macs"].min() == found.smallest["macs"]["macs"]
     assert "nothing fits within 1 k multiply-accumulates and 1 k params" in text(found)
     assert "lowest params of 45 variants: " in text(found)
 
@@ -221,7 +221,7 @@ def test_variants_are_spelled_as_references() -> None:
     """A reference has all options of its variant, and alpha is not rounded."""
     alphas = [0.4999999, 0.1, 1e-5]
     found = search("mobilenet_v3_small", alpha=alphas, resolution=96)
-    for row in found.records():
+    for row in found.records("considered"):
         assert count(variant_reference(row)).totals.macs == row["macs"]
         assert row["alpha"] in alphas
     assert found.best is not None
@@ -233,13 +233,13 @@ def test_limits_are_for_the_whole_batch() -> None:
     one = search("mobilenet_v2", max_macs=100_000_000)
     eight = search("mobilenet_v2", max_macs=800_000_000, batch=8)
 
-    assert len(one.frame("fitting")) == len(eight.frame("fitting"))
-    assert {8} == set(eight.frame()["batch"])
-    assert "batch" not in one.frame()
+    assert len(one.frame()) == len(eight.frame())
+    assert {8} == set(eight.frame("considered")["batch"])
+    assert "batch" not in one.frame("considered")
     assert one.best is not None
     assert eight.best is not None
     assert (8 * one.best["macs"], one.best["top1"]) == (eight.best["macs"], eight.best["top1"])
-    assert eight.frame()["published_macs"].isna().all()
+    assert eight.frame("considered")["published_macs"].isna().all()
     note = "published macs and latency hold for one image, and are left out for a batch of 8"
     assert note in text(eight)
     assert "hold for one image" not in text(one)
@@ -247,7 +247,7 @@ def test_limits_are_for_the_whole_batch() -> None:
 
 def test_dtype_sets_the_bytes() -> None:
     """Half as many bytes for each element, and the same counts."""
-    full, half = (search("vgg16", dtype=dtype).records()[0] for dtype in ("float32", "float16"))
+    full, half = (search("vgg16", dtype=dtype).records("considered")[0] for dtype in ("float32", "float16"))
 
     assert full["params_bytes"] == 2 * half["params_bytes"]
     assert full["memory_access"] == half["memory_access"]
@@ -272,7 +272,7 @@ def test_options_stay_in_narrow_tables(width: int) -> None:
 
 def test_every_published_variant_is_considered() -> None:
     """Without options, each published combination is a variant, at each published alpha and resolution."""
-    frame = search("shufflenet").frame()
+    frame = search("shufflenet").frame("considered")
     pairs = set(zip(frame["model"], frame["options"], strict=True))
 
     assert {("shufflenet_v1", f"groups={g}") for g in (1, 2, 4, 8)} <= pairs
@@ -289,9 +289,9 @@ def test_every_published_variant_is_considered() -> None:
 def test_figures_do_not_depend_on_other_variants() -> None:
     """A published variant has the same figures and source in a small grid and in a large one."""
     shown = ["model", "alpha", "options", "top1", "published_macs", "latency_ms", "source"]
-    frame = search("mobilenet").frame()
+    frame = search("mobilenet").frame("considered")
     for resolution in (224, 160):
-        alone = search("mobilenet", resolution=resolution).frame().dropna(subset="top1")
+        alone = search("mobilenet", resolution=resolution).frame("considered").dropna(subset="top1")
         among = frame[frame["resolution"] == resolution].dropna(subset="top1")
 
         assert len(among) > 5
@@ -300,7 +300,7 @@ def test_figures_do_not_depend_on_other_variants() -> None:
 
 def test_given_values_replace_the_published_ones() -> None:
     """A network leaves out alphas that it does not have."""
-    frame = search("all", alpha=[0.5, 0.6], resolution=[160, 192]).frame()
+    frame = search("all", alpha=[0.5, 0.6], resolution=[160, 192]).frame("considered")
 
     assert {(0.5, 160), (0.5, 192), (0.6, 160), (0.6, 192)} == set(
         product(set(frame["alpha"].dropna()), set(frame["resolution"]))
@@ -347,12 +347,12 @@ def test_a_search_has_every_format() -> None:
     assert document == json.loads(found.to("json"))
     assert document["schema"] == "mbanalyze.search/1"
     assert found.best == document["best"]
-    assert len(found.frame("fitting")) == len(document["variants"])
+    assert len(found.frame()) == len(document["variants"])
     assert document["variants"][0]["latency_ms"] is None
     fields = set(BlockingLimit.__dataclass_fields__)
     assert [fields] * len(found.blocking_limits) == [set(blocking) for blocking in document["binding"]]
     lines = found.to("csv").splitlines()
-    assert list(found.frame()) == lines[0].split(",")
+    assert list(found.frame("considered")) == lines[0].split(",")
     assert len(lines) == 1 + len(document["variants"])
     assert "- best within 150 M multiply-accumulates and 3 M params: mobilenet" in found.to("markdown")
     assert "<table" in found._repr_html_()

@@ -97,7 +97,7 @@ def test_lines_of_speeds_have_the_published_values(guideline: str, platform: str
     lines = {str(line.get_gid()): line for line in ax.lines}
 
     for scale in (1, 2, 4):
-        found = [run.speed for run in series(guideline, platform, scale)]
+        found = [trial.speed for trial in series(guideline, platform, scale)]
         assert np.allclose(np.array(found) / found[0], np.asarray(lines[f"published-{scale}"].get_ydata()))
     plt.close("all")
 

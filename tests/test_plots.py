@@ -24,6 +24,7 @@ from mbanalyze import count, plots
 from mbanalyze.archs import ARCHS
 from mbanalyze.display.files import OutputError
 from mbanalyze.literature.figures import entries
+from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.plots.drawing import PlotError
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import block
@@ -89,7 +90,7 @@ def graded(alphas: tuple[float, ...], sizes: tuple[int, ...]) -> pd.DataFrame:
 @functools.cache
 def found(objective: str = "top1") -> pd.DataFrame:
     """The fitting variants of a search."""
-    return search("all", max_macs=600_000_000, objective=objective).frame("fitting")
+    return search("all", max_macs=600_000_000, objective=objective).frame()
 
 
 @functools.cache
@@ -153,8 +154,8 @@ PLOTS: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
         functools.partial(plots.shares, counts=("macs", "params", "memory_access")),
         lambda: network("mobilenet_v3_large").frame(),
     ),
-    "bound": (plots.bound, lambda: plots.convolutions_frame(network())),
-    "bound of ShuffleNetV2": (plots.bound, lambda: plots.convolutions_frame(network("shufflenet_v2"))),
+    "bound": (plots.bound, lambda: guidelines(network()).frame()),
+    "bound of ShuffleNetV2": (plots.bound, lambda: guidelines(network("shufflenet_v2")).frame()),
     "intensity": (plots.intensity, lambda: network().frame()),
     "intensity of MobileNetV3": (plots.intensity, lambda: network("mobilenet_v3_large").frame()),
 }
@@ -378,7 +379,7 @@ def test_pareto_of_every_network() -> None:
 def test_pareto_fills_the_front_of_a_search() -> None:
     """A search has several costs: all of its front is filled, and the line joins the front of the drawn cost."""
     result = search("mobilenet", max_macs=150_000_000, max_params=3_000_000)
-    rows = result.frame("fitting").dropna(subset="top1")
+    rows = result.frame().dropna(subset="top1")
     for cost in ("macs", "params"):
         ax = plots.pareto(result, cost=cost)
         filled = [point for gid, some in scattered(ax).items() if gid.endswith("-front") for point in some]
@@ -466,7 +467,7 @@ def test_results_are_plotted_like_their_frames() -> None:
 
     assert plotted(plots.scaling(variants)) == plotted(plots.scaling(variants.frame()))
     assert plotted(plots.profile(report)) == plotted(plots.profile(report.frame()))
-    assert plotted(plots.bound(report)) == plotted(plots.bound(plots.convolutions_frame(report)))
+    assert plotted(plots.bound(report)) == plotted(plots.bound(guidelines(report)))
 
 
 def test_pareto_leaves_out_rows_without_objective() -> None:
@@ -550,9 +551,9 @@ def test_small_shares_are_merged() -> None:
     assert [label.get_text() for label in ax.get_yticklabels()] == ["pointwise conv", "other"]
 
 
-def test_convolutions_frame_has_the_guidelines() -> None:
+def test_bound_reads_the_frame_of_the_guidelines() -> None:
     """Each convolution has a row, in order; its memory access is the sum of the bound and its excess."""
-    frame = plots.convolutions_frame(network())
+    frame = guidelines(network()).frame()
     parts = frame["bound"] + frame["imbalance"] + frame["grouping"] + frame["bias"]
 
     assert [row.op.path for row in network().rows if row.op.kind == "conv"] == list(frame["path"])
@@ -562,7 +563,7 @@ def test_convolutions_frame_has_the_guidelines() -> None:
 
 def test_bound_draws_memory_access_and_its_bound() -> None:
     """Each convolution has both in elements, and a label with their ratio from 1.05 on."""
-    frame = plots.convolutions_frame(network())
+    frame = guidelines(network()).frame()
     ax = plots.bound(frame)
 
     for name in ("memory_access", "bound"):

@@ -18,7 +18,6 @@ import typer
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,7 +43,7 @@ def test_every_formula_is_derived() -> None:
     table = rows(text, "## Kinds that compute each element alone")
     named = [kind for names in (*headings, *(row[0] for row in table)) for kind in names.split(", ")]
 
-    assert sorted(kind.strip("`") for kind in named) == sorted(ARITHMETIC)
+    assert sorted(kind.strip("`") for kind in named) == sorted(FORMULAS)
     assert all(flops and steps for _, flops, steps, _ in table)
     assert text.count('??? note "The code"') == len(headings)
     assert "[arXiv:1905.02244](https://arxiv.org/abs/1905.02244) section 5.2" in text
@@ -68,19 +67,27 @@ def test_networks_have_their_counts_and_names() -> None:
     assert all(f"`{alias}`" in text for alias in ALIASES)
 
 
+def own_options(command: object) -> set[str]:
+    """Return the options of a command."""
+    return {
+        name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")
+    }
+
+
 def options(command: object) -> set[str]:
-    """Return every option of a command and its subcommands."""
-    own = {name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")}
-    return own.union(*map(options, getattr(command, "commands", {}).values()))
+    """Return the options of a command and its subcommands."""
+    return own_options(command).union(*map(options, getattr(command, "commands", {}).values()))
 
 
 def test_every_command_has_its_help() -> None:
     """The page has the help of every command, with every option and without colours."""
     text = generate()["commands"]()
-    headings = re.findall("^## mbanalyze ?(.*)$", text, re.MULTILINE)
+    helps = dict(re.findall(r"^## mbanalyze ?(.*)\n\n```text\n((?:.*\n)*?)```$", text, re.MULTILINE))
+    command = typer.main.get_command(app)
 
-    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(headings)
-    assert {option for option in options(typer.main.get_command(app)) if f"{option} " not in text} == set()
+    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(helps)
+    for name, below in getattr(command, "commands", {}).items():
+        assert {option for option in own_options(below) if f"  {option} " not in helps[name]} == set()
     assert "\x1b" not in text
 
 
@@ -122,7 +129,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_the_site_has_everything(site: dict[str, str]) -> None:
     """The site has each kind, network, option, command and public name."""
     networks, commands, api = (site[f"{name}.html"] for name in ("networks", "commands", "api"))
-    kinds = {kind for kind in ARITHMETIC if f"<code>{kind}</code>" not in site["formulas.html"]}
+    kinds = {kind for kind in FORMULAS if f"<code>{kind}</code>" not in site["formulas.html"]}
     missing = {option for option in options(typer.main.get_command(app)) if option not in commands}
     said = html.unescape(networks)
 

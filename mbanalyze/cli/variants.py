@@ -326,7 +326,7 @@ def search(
     _check_files(output, plot)
     with working(True):
         found = budget.search(family, **{**grid, **counts}, objective=objective)
-    rows = found.frame("front" if format in ("table", "markdown") else "fitting")
+    rows = found.frame("front" if format in ("table", "markdown") else "variants")
     _check_readable(len(rows), format, output)
     show(found, format, output)
     if plot is not None:

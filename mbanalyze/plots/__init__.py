@@ -19,7 +19,7 @@ Their colours suit colour-blind readers, and their markers grey prints.
 
 from mbanalyze.plots.ablations import ablation, scaling, tradeoff
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
-from mbanalyze.plots.one_report import bound, convolutions_frame, intensity, profile, shares
+from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.pareto_front import pareto
 from mbanalyze.plots.saving import check_format, save
 
@@ -30,7 +30,6 @@ __all__ = [
     "ablation",
     "bound",
     "check_format",
-    "convolutions_frame",
     "intensity",
     "pareto",
     "profile",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mbanalyze.memory_access.analysis import Convolution, guidelines
+from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
@@ -88,27 +87,19 @@ def shares(
     return ax
 
 
-def convolutions_frame(report: Report) -> pd.DataFrame:
-    """Return the memory access of each convolution and its lower bound by G1 and G2, in elements."""
-    columns = [*(field.name for field in fields(Convolution)), "ratio"]
-    return pd.DataFrame(
-        [[getattr(c, name) for name in columns] for c in guidelines(report).convolutions], columns=columns
-    )
-
-
 def bound(data: Data, ax: Axes | None = None) -> Axes:
     """Plot the memory access of each convolution and its lower bound by ShuffleNet V2's G1 and G2.
 
     Numbers show memory access over its bound, from 1.05 on, as far as there is room. Bands separate blocks.
 
     Args:
-        data: a report, or a frame with the columns `path`, `memory_access` and `bound`.
+        data: a report, its `guidelines`, or a frame with the columns `path`, `memory_access` and `bound`.
         ax: the axes.
 
     Raises:
         PlotError: there is no convolution, or a column is missing.
     """
-    frame = convolutions_frame(data) if isinstance(data, Report) else as_frame(data)
+    frame = as_frame(guidelines(data) if isinstance(data, Report) else data)
     require_columns(frame, "path")
     rows = positive_rows(frame, "memory_access", "bound")
     access, least = rows["memory_access"], rows["bound"]

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mbanalyze.memory_access.experiments import TITLES, records, series
+from mbanalyze.memory_access.experiments import TITLES, Experiments, series
 from mbanalyze.plots import drawing
 from mbanalyze.plots.activations import (
     hard_swish,
@@ -72,12 +72,12 @@ def speeds(guideline: str, platform: str = "GPU", ax: Axes | None = None) -> Axe
     Raises:
         PlotError: the experiment is unknown.
     """
-    found = [r for r in records() if (r["guideline"], r["platform"]) == (guideline, platform)]
+    found = [r for r in Experiments().records() if (r["guideline"], r["platform"]) == (guideline, platform)]
     if not found:
         known = f"guidelines are {', '.join(TITLES)}, platforms are GPU, ARM"
         raise drawing.PlotError(f"no experiment {guideline!r} on {platform!r}: {known}")
     scales = sorted({record["scale"] for record in found})
-    settings = [run.setting.replace(" ", "\n", 1) for run in series(guideline, platform, scales[0])]
+    settings = [trial.setting.replace(" ", "\n", 1) for trial in series(guideline, platform, scales[0])]
     ax = drawing.get_axes(ax)
     predicted = [record["predicted"] for record in found if record["scale"] == scales[0]]
     ax.plot(settings, predicted, "--", color="0.4", linewidth=1.2, label="predicted", gid="predicted")

@@ -25,7 +25,7 @@ def pareto(data: Data, ax: Axes | None = None, *, cost: str | None = None, objec
     A label is the model with its alpha and resolution, and its `options` if these alone distinguish two points.
     If not all labels fit, they leave out the model, and those without room are omitted.
     With more models than colours, models without a point on the front are grey.
-    Rows that do not fit the limits of a search, or without a positive cost and objective, are left out.
+    Rows without a positive cost and objective are left out.
 
     Args:
         data: a frame or a search.
@@ -41,7 +41,7 @@ def pareto(data: Data, ax: Axes | None = None, *, cost: str | None = None, objec
         raise PlotError(f"cost and objective are both {cost}: choose two")
     frame = as_frame(data)
     require_columns(frame, "model")
-    rows = positive_rows(frame[frame["fits"]] if "fits" in frame else frame, cost, objective)
+    rows = positive_rows(frame, cost, objective)
     edge = _edge(rows, cost, objective)
     front = rows.index.isin(edge.index)
     if "front" in rows:

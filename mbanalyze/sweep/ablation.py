@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mbanalyze.archs import ARCHS, find, name_of
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked, merge
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, merge, validate_values
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
@@ -176,9 +176,9 @@ def _in_closed_form(
     defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **known.fixed}
     default = defaults.pop("resolution")
     sizes, rhos = input_sizes(grid, lambda: default)
-    sizes = checked(name, arch, "resolution", sizes or [default], drop=skip_invalid)
+    sizes = validate_values(name, arch, "resolution", sizes or [default], drop=skip_invalid)
     given = {
-        option: checked(name, arch, option, values, drop=skip_invalid)
+        option: validate_values(name, arch, option, values, drop=skip_invalid)
         for option, values in grid.items()
         if option not in ("rho", "resolution", "batch")
     }
@@ -212,8 +212,8 @@ def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
 
 def _batch(values: list[Any]) -> int:
     """The batch of a grid, which has one value."""
-    if len(values) > 1 or not is_shape(values) or not 1 <= values[0] <= LARGEST:
-        raise GridError(f"batch must be one whole number from 1 to {LARGEST}")
+    if len(values) > 1 or not is_shape(values) or not 1 <= values[0] <= MAX_VALUE:
+        raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
     return int(values[0])
 
 

@@ -58,8 +58,7 @@ class Search(Result):
             published accuracy.
         costs: the quantities to minimise: every limited total, plus macs and params, except `ranked_by`.
         limits: the limit of each limited total.
-        batch: images in the input.
-        variants: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
+        considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
             except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
             those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
     """
@@ -68,22 +67,21 @@ class Search(Result):
     ranked_by: str
     costs: tuple[str, ...]
     limits: Mapping[str, int]
-    batch: int
-    variants: pd.DataFrame
+    considered: pd.DataFrame
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
         """Return rows as a frame.
 
         Args:
-            which: `variants` for all rows, `fitting` for those within the limits, or a part of these:
-                `front` is the Pareto front, best first. `unpublished` has no accuracy; most macs come first.
+            which: `variants` for those within the limits, `considered` for all, `front` for the Pareto front
+                (best first), or `unpublished` for variants without accuracy (most macs first).
 
         Raises:
             ChoiceError: `which` is unknown.
         """
         frames = {
-            "variants": self.variants,
-            "fitting": self.variants[self.variants["fits"]],
+            "variants": self._fitting,
+            "considered": self.considered,
             "front": self._front,
             "unpublished": self._unpublished,
         }
@@ -95,23 +93,27 @@ class Search(Result):
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return [str(name) for name in self.variants]
+        return [str(name) for name in self.considered]
+
+    @property
+    def _fitting(self) -> pd.DataFrame:
+        return self.considered[self.considered["fits"]]
 
     @cached_property
     def _front(self) -> pd.DataFrame:
-        rows, ascending = self.variants[self.variants["front"]], [False] + [True] * len(self.costs)
+        rows, ascending = self.considered[self.considered["front"]], [False] + [True] * len(self.costs)
         return rows.sort_values([self.ranked_by, *self.costs], ascending=ascending, kind="stable")
 
     @property
     def _unpublished(self) -> pd.DataFrame:
-        rows = self.variants[self.variants["fits"] & self.variants[self.ranked_by].isna()]
+        rows = self._fitting[self._fitting[self.ranked_by].isna()]
         return rows.sort_values(["macs", "params"], ascending=[False, True], kind="stable")
 
     @cached_property
     def better(self) -> pd.DataFrame:
         """The variants that are better than the best and exceed a limit; no rows if nothing fits."""
         best = inf if self.best is None else self.best[self.ranked_by]
-        rows: pd.DataFrame = self.variants[self.variants[self.ranked_by] > best]
+        rows: pd.DataFrame = self.considered[self.considered[self.ranked_by] > best]
         return rows
 
     @cached_property
@@ -134,7 +136,7 @@ class Search(Result):
     @cached_property
     def smallest(self) -> dict[str, dict[str, Any]]:
         """The row of the variant with the lowest total, for each limited total."""
-        return {quantity: _lowest(self.variants, quantity) for quantity in self.limits}
+        return {quantity: _lowest(self.considered, quantity) for quantity in self.limits}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the search as a JSON document of schema `SEARCH_SCHEMA`."""
@@ -143,11 +145,11 @@ class Search(Result):
             "objective": self.objective,
             "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
-            "looked_at": len(self.variants),
+            "looked_at": len(self.considered),
             "best": self.best,
             "binding": [asdict(blocking) for blocking in self.blocking_limits],
             "smallest": self.smallest,
-            "variants": self.records("fitting"),
+            "variants": self.records(),
         }
 
 
@@ -192,7 +194,7 @@ def search(
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, batch, frame)
+    return Search(objective, ranked_by, costs, limits, frame)
 
 
 def _limits(*given: int | None) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError, checked
+from mbanalyze.archs.options import OptionError, validate_values
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
@@ -108,7 +108,7 @@ def _grids(name: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if not given["alpha"]:
             return
     for option in given.keys() - {"rho"}:
-        checked(name, arch, option, given[option])
+        validate_values(name, arch, option, given[option])
     replaced = {"resolution"} if "rho" in given else set()
     grids: list[dict[str, Any]] = []
     for published in _published_grids(name):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mbanalyze.archs.options import LARGEST
+from mbanalyze.archs.options import MAX_VALUE
 from mbanalyze.sweep.arrays import Array
 
 Grid = Mapping[str, list[Any]]
@@ -91,7 +91,7 @@ def resolutions(rhos: Sequence[float], default: int) -> list[int]:
     """
     found: dict[int, float] = {}
     for rho in rhos:
-        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= LARGEST:
+        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= MAX_VALUE:
             raise GridError(f"rho must be a number above 0, not {rho!r}")
         size = int((Decimal(str(rho)) * default).quantize(Decimal(1), ROUND_HALF_UP))
         if not size:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mbanalyze.display.records import csv, json
+from mbanalyze.display.records import json
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
@@ -111,7 +111,7 @@ def _batch_notes(rows: Sequence[Row]) -> tuple[str, ...]:
 def _verdict(search: Search) -> list[str]:
     """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
     limits = " and ".join(f"{_count(limit)} {LIMITS[total]}" for total, limit in search.limits.items())
-    within, considered = f" within {limits}" if limits else "", f"{len(search.variants)} variants"
+    within, considered = f" within {limits}" if limits else "", f"{len(search.considered)} variants"
     best = search.best
     if best is None:
         lowest = [
@@ -122,7 +122,7 @@ def _verdict(search: Search) -> list[str]:
     accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
     ranking = (
-        f"{int(search.variants['fits'].sum())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
+        f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
     )
     if search.ranked_by != search.objective:
         ranking += ", because none has a published accuracy"
@@ -190,14 +190,3 @@ def _ablation_json(ablation: Ablation, **_: Any) -> str:
 def ablation_formats(_: Ablation) -> Mapping[str, Renderer]:
     """The formats of an ablation; CSV is written from the frame, because grids can be large."""
     return {**FORMATS, "csv": _ablation_csv, "json": _ablation_json}
-
-
-def _search_csv(search: Search, **_: Any) -> str:
-    """The fitting variants."""
-    return csv(search.records("fitting"), search.columns())
-
-
-@formats.register
-def search_formats(_: Search) -> Mapping[str, Renderer]:
-    """The formats of a search."""
-    return {**FORMATS, "csv": _search_csv}
