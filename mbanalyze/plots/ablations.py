@@ -129,8 +129,8 @@ def scaling(data: Data, ax: Axes | None = None, *, against: str = "alpha") -> Ax
     ax.plot(ends, law, "--", color="0.4", linewidth=1, label=f"{against}²", gid="law")
     # a ring around a dot keeps both visible
     looks = {
-        "macs": ("s", 4, drawing.COLORS[1], drawing.COLORS[1]),
-        "params": ("o", 7.5, drawing.COLORS[0], "none"),
+        "macs": ("s", 4, drawing.PALETTE[1], drawing.PALETTE[1]),
+        "params": ("o", 7.5, drawing.PALETTE[0], "none"),
     }
     for count, (marker, size, color, face) in looks.items():
         ax.plot(

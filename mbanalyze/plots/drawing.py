@@ -36,7 +36,7 @@ MIN_TICK_DISTANCE: dict[Side, float] = {"x": 25, "y": 13}
 TICK_STEPS = {(1, 2, 3, 5, 7): log10(7 / 5), (1, 2, 5): log10(2), (1, 3): log10(3)}
 """Ticks within a decade, the densest first -> their smallest distance, as a fraction of the decade."""
 
-COLORS = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
+PALETTE = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """The colours of Okabe and Ito, 2008, without yellow, which white paper hides."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*", ">")
@@ -151,7 +151,7 @@ def styles(names: Iterable[Any]) -> dict[Any, tuple[str, str]]:
     if len(names) > MAX_STYLES:
         listed = ", ".join(map(str, names))
         raise PlotError(f"a plot can show {MAX_STYLES} different names, not {len(names)}: {listed}")
-    pairs = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
+    pairs = zip(itertools.cycle(PALETTE), itertools.cycle(MARKERS), strict=False)
     return dict(zip(names, pairs, strict=False))
 
 

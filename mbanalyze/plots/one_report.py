@@ -105,8 +105,8 @@ def bound(data: Data, ax: Axes | None = None) -> Axes:
     access, least = rows["memory_access"], rows["bound"]
     both = pd.concat([access, least])
     ax = drawing.get_axes(ax)
-    stems = ax.vlines(rows.index, least, access, color=drawing.COLORS[1], linewidth=1.5, zorder=1)
-    ax.plot(access, "o", color=drawing.COLORS[0], markersize=3, label="memory access", gid="memory_access")
+    stems = ax.vlines(rows.index, least, access, color=drawing.PALETTE[1], linewidth=1.5, zorder=1)
+    ax.plot(access, "o", color=drawing.PALETTE[0], markersize=3, label="memory access", gid="memory_access")
     ax.plot(least, "_", color="black", markersize=5, label="lower bound", gid="bound")
     ax.set_yscale("log")
     ax.margins(y=0.1)

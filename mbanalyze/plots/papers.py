@@ -29,7 +29,7 @@ def activations(ax: Axes | None = None) -> Axes:
     x = np.linspace(-6, 6, 481)
     curves = {"swish": swish(x), "hard-swish": hard_swish(x), "difference": hard_swish(x) - swish(x)}
     ax = drawing.get_axes(ax)
-    for (name, y), color, line in zip(curves.items(), drawing.COLORS, ("-", "--", ":"), strict=False):
+    for (name, y), color, line in zip(curves.items(), drawing.PALETTE, ("-", "--", ":"), strict=False):
         ax.plot(x, y, line, color=color, linewidth=1.4, label=name, gid=name)
     drawing.style_axes(ax, "input", "output")
     drawing.legend_above(ax)

@@ -79,7 +79,7 @@ Styles = dict[str, tuple[str, str]]
 def _styles(models: pd.Series[str], leading: pd.Series[str]) -> tuple[Styles, Sequence[str]]:
     """The style of each model, and the models with a colour: all, or those on the front if colours are too few."""
     known = list(models.unique())
-    named = known if len(known) <= len(drawing.COLORS) else list(leading.unique())
+    named = known if len(known) <= len(drawing.PALETTE) else list(leading.unique())
     grey = dict.fromkeys((model for model in known if model not in named), ("0.75", "o"))
     return grey | drawing.styles(named), named
 

@@ -38,7 +38,7 @@ DROP_ORDER = (
 MAX_UNPUBLISHED = 3
 """The largest number of unranked variants in the table of a search."""
 
-Row = Mapping[str, Any]
+Record = Mapping[str, Any]
 
 
 @view.register
@@ -58,7 +58,7 @@ def search_view(search: Search) -> View:
     return View((_variants(rows),) if rows else (), tuple(notes), _source_notes(rows))
 
 
-def _variants(rows: Sequence[Row]) -> Section:
+def _variants(rows: Sequence[Record]) -> Section:
     """The table of variants, without empty columns."""
     filled = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     shown = [name for name in rows[0] if name in COUNT_COLUMNS or (name in filled and name not in HIDDEN)]
@@ -69,12 +69,12 @@ def _variants(rows: Sequence[Row]) -> Section:
     return Section("", tuple(columns), DROP_ORDER)
 
 
-def _column(name: str, rows: Sequence[Row]) -> Column:
+def _column(name: str, rows: Sequence[Record]) -> Column:
     align = "left" if name in ("model", "options") else "right"
     return Column(HEADINGS.get(name, name), [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
 
 
-def _cell(name: str, row: Row) -> str | Cell:
+def _cell(name: str, row: Record) -> str | Cell:
     value = row[name]
     if name in COUNT_COLUMNS:
         return count_cell(value, complete=name not in ("macs", "flops") or row.get("complete") is not False)
@@ -85,13 +85,13 @@ def _cell(name: str, row: Row) -> str | Cell:
     return "" if value is None else str(value)
 
 
-def _source_numbers(rows: Sequence[Row]) -> dict[str, int]:
+def _source_numbers(rows: Sequence[Record]) -> dict[str, int]:
     """A number for each source, in order of appearance."""
     sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
     return {source: number for number, source in enumerate(sources, 1)}
 
 
-def _source_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+def _source_notes(rows: Sequence[Record]) -> tuple[str, ...]:
     """The sources by number, with the devices of their latencies."""
     devices = {row["source"]: row["device"] for row in rows if row.get("latency_ms") is not None}
     return tuple(
@@ -100,7 +100,7 @@ def _source_notes(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _batch_notes(rows: Sequence[Row]) -> tuple[str, ...]:
+def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
     """A note that published figures of one image are left out."""
     batch = next((row.get("batch", 1) for row in rows), 1)
     if batch == 1 or not _source_numbers(rows):
@@ -121,9 +121,7 @@ def _verdict(search: Search) -> list[str]:
         return [f"nothing fits{within}", *lowest]
     accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    ranking = (
-        f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
-    )
+    ranking = f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
     if search.ranked_by != search.objective:
         ranking += ", because none has a published accuracy"
     return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
@@ -143,7 +141,7 @@ def _advice(search: Search) -> list[str]:
     return ["no limit excludes a better variant"] if search.limits else []
 
 
-def _gain(search: Search, variant: Row) -> str:
+def _gain(search: Search, variant: Record) -> str:
     """The objective of a better variant."""
     value = variant[search.ranked_by]
     return (
@@ -153,7 +151,7 @@ def _gain(search: Search, variant: Row) -> str:
     )
 
 
-def variant_reference(row: Row) -> str:
+def variant_reference(row: Record) -> str:
     """Return a variant as the reference that every command takes."""
     sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
     return ",".join([spell_reference(row["model"], sizes), *row["options"].split()])
