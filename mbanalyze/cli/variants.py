@@ -19,11 +19,10 @@ from rich.progress import Progress
 
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Batch, Input, Model, Output, UsageError, is_closed_form, working
-from mbanalyze.cli.output import emit
+from mbanalyze.cli.output import emit, show
 from mbanalyze.display.files import OutputError, require_writable
 from mbanalyze.display.records import dump
 from mbanalyze.inputs import parsing
-from mbanalyze.sources.resolve import ResolvedModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,24 +256,12 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.comparison import comparison
-    from mbanalyze.comparison import view as rendered
 
     require_writable(output)
     with working(True):
-        reports = [_referred(reference, input_).report() for reference in models]
-        compared = comparison.compare(*reports)
-    if format == "table":
-        emit(rendered.table(compared, Console().width, top), output)
-    elif format == "json":
-        emit(dump(compared.as_dict()), output)
-    else:
-        emit(rendered.csv(compared) if format == "csv" else rendered.markdown(compared, top), output)
-
-
-def _referred(reference: str, inputs: list[str] | None) -> ResolvedModel:
-    """The model of a reference with its options behind an `@`."""
-    known = is_closed_form(reference)
-    return arguments.described(reference, None, None, None, None, None if known else inputs)
+        inputs, named = arguments.shapes_of(input_)
+        compared = comparison.compare(*models, inputs=inputs, **({"kwargs": named} if named else {}))
+    show(compared, format, output, **({} if format in ("csv", "json") else {"top": top}))
 
 
 def search(
