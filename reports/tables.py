@@ -1,4 +1,4 @@
-"""The tables: every variant that something is printed of, the verdicts on the figures, ShuffleNet V2's experiments."""
+"""The tables: variants with published figures, verdicts on the figures, and ShuffleNet V2's experiments."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from mbanalyze.sweep import variants_view as ablation
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.published_rows import preferred
 
-FAMILIES = tuple(sorted({entry.family for entry in entries()}))
-"""Of each, figures are printed."""
+FAMILIES = (
+    *("alexnet", "googlenet", "inception", "mobilenet", "resnet"),
+    *("shufflenet", "squeezenet", "vgg", "xception"),
+)
+"""The families with published figures."""
 ORDER = {"model": True, "options": True, "alpha": False, "resolution": False}
-"""What variants are sorted by, and whether the smallest comes first."""
+"""Columns by which variants are sorted -> True if the smallest comes first."""
 
 
 @functools.cache
 def variants(family: str) -> pd.DataFrame:
-    """Every network of a family that something is printed of, with its costs and what is printed.
+    """Return every network of a family with published figures, with its costs and these figures.
 
-    The columns are those of `ablate`, between `model` and, behind the sizes, all other `options` in one.
+    The columns are those of `ablate`, plus `model` in front and all other `options` as one text.
     """
     rows: dict[Architecture, pd.DataFrame] = {}
     for entry in entries():
@@ -51,7 +54,7 @@ def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFr
 
 
 def tables() -> dict[str, str]:
-    """The text of each file, by its name."""
+    """Return the text of each file by its name."""
     made = {"guidelines.md": guidelines.experiments_markdown()}
     for family in FAMILIES:
         frame = variants(family)

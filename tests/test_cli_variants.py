@@ -263,7 +263,7 @@ def test_compare_speaks_every_format(format: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("models", "problem"),
     [
-        (["mobilenet_v2"], "compare two reports or more, not 1"),
+        (["mobilenet_v2"], "compare two models or more, not 1"),
         (["mobilenet_v2", "mobilenet_v3"], "mobilenet_v3"),
         (
             ["mobilenet_v2", "mobilenet_v1@alpha"],

@@ -1,4 +1,4 @@
-"""Every result shows itself in a notebook: all of it, as text that is no markup, in the notebook's colours."""
+"""Every result displays itself in notebooks: completely, without markup from names, and in the notebook's colours."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from mbanalyze.report.rows import KEYS
 
 HOSTILE = "<script>alert('1')</script>|a\n&amp;"
 SHOWN = "<script>alert('1')</script>|a\\n&amp;"
-"""What a page shows of it: on one line, and letter by letter."""
+"""The text that a page shows for it, on one line."""
 
 
 class Page(HTMLParser):
-    """The tags of a page, the cells of its tables row by row, and all text."""
+    """The tags, styles, table cells and text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Page(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the tag and its style."""
+        """Record a tag and its style."""
         self.tags.append(tag)
         self._open.append(tag)
         self.styles.append(dict(attrs).get("style") or "")
@@ -56,23 +56,23 @@ class Page(HTMLParser):
             self.rows[-1].append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """The same for one that closes itself."""
+        """Record a tag that closes itself."""
         self.handle_starttag(tag, attrs)
         self._open.pop()
 
     def handle_endtag(self, tag: str) -> None:
-        """Every tag is closed in order."""
+        """Check that tags close in order."""
         assert tag == self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        """Text, and that of a cell."""
+        """Record text, also of the current cell."""
         self.text += data
         if self._open and self._open[-1] in ("td", "th"):
             self.rows[-1][-1] += data
 
 
 def hostile() -> Report:
-    """A report whose model, option, module and note are called so that they would do harm."""
+    """Return a report whose model, option, module and note have a hostile name."""
     model = nn.Sequential()
     model.add_module(HOSTILE.replace(".", ""), nn.Conv2d(3, 8, 3))
     made = count(model, (1, 3, 8, 8))
@@ -80,25 +80,25 @@ def hostile() -> Report:
 
 
 def shown(result: Any) -> Page:
-    """What a notebook makes of `result`."""
+    """Return the page that a notebook shows for a result."""
     return Page(result._repr_html_())
 
 
 def a_search(name: str) -> Any:
-    """A search whose models, options and sources are called `name`."""
+    """Return a search with the given name as model, options and source."""
     found = search("mobilenet_v1", max_macs=10**8)
     return replace(found, frame=found.frame.assign(model=name, options=name, source=name))
 
 
 def a_verdict(name: str) -> Verdicts:
-    """A verdict whose source, variant, label and arithmetic are called `name`."""
+    """Return a verdict with the given name as source, label, option and arithmetic."""
     first = verdicts("vgg16")[0]
     entry = replace(first.figure.entry, source=name, label=name, options={"a": name})
     return Verdicts([replace(first, figure=replace(first.figure, entry=entry), arithmetic=name)])
 
 
 def judged(name: str) -> Judged:
-    """A model that grew, and its one layer, all called `name`."""
+    """Return a model that grew, with one layer; both have the given name."""
     return Judged(
         name,
         "worse",
@@ -108,13 +108,13 @@ def judged(name: str) -> Judged:
 
 
 def an_outcome(name: str) -> guard.Outcome:
-    """What became of it, against a lock of that name which is damaged."""
+    """Return an outcome of that model with a damaged lock of the same name."""
     policy = Policy(Path(__file__).parents[1] / "pyproject.toml", Path("mbanalyze.lock.json"))
     return guard.Outcome(policy, name, (judged(name),), name)
 
 
 def an_explanation(name: str) -> Explanation:
-    """Why it grew: by that layer, and no option of that name would help."""
+    """Return an explanation of the growth: one layer, and no option that would help."""
     share = Share(name, name, 1, 1.0, Place(name, 1, name))
     return Explanation(judged(name), (Cause("macs", 1, 2, None, grew=True, shares=(share,)),), (), (name,))
 
@@ -136,7 +136,7 @@ RESULTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_hostile_name_is_only_a_name(name: str) -> None:
-    """Markup, pipes and line breaks in names are shown as they are, and no tag comes from them."""
+    """Markup, pipes and line breaks in names are shown as text and create no tag."""
     page = shown(RESULTS[name]())
 
     assert "script" not in page.tags
@@ -146,7 +146,7 @@ def test_a_hostile_name_is_only_a_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*RESULTS, "cost", "runs"])
 def test_results_have_the_colours_of_their_page(name: str) -> None:
-    """No style sets a colour or a background, so that light and dark pages are both legible."""
+    """No style sets a colour or a background, so that light and dark pages are legible."""
     others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3), "runs": runs}
     page = shown((RESULTS | others)[name]())
 
@@ -156,7 +156,7 @@ def test_results_have_the_colours_of_their_page(name: str) -> None:
 
 @pytest.mark.parametrize("by", KEYS)
 def test_groups_show_their_report(by: str) -> None:
-    """A row for each group between the headings and the total, and the exact totals below."""
+    """Groups have one row each between the headings and the total, and the exact totals below."""
     report = count("mobilenet_v1")
     page = shown(report.by(by))
 
@@ -166,7 +166,7 @@ def test_groups_show_their_report(by: str) -> None:
 
 
 def test_a_cost_shows_its_counts() -> None:
-    """Exactly; what is unknown is a question mark."""
+    """A cost shows exact counts, and a question mark for an unknown count."""
     # 3 x 3 x 512 x 512 weights at 14 x 14 places
     page = shown(layers.conv(14, 512, 512, 3, padding=1, bias=False))
 
@@ -176,7 +176,7 @@ def test_a_cost_shows_its_counts() -> None:
 
 
 def test_an_agreement_shows_each_comparison() -> None:
-    """A row for each, with its reason, in a notebook and at a prompt."""
+    """A check shows a row for each comparison, with its reason, in a notebook and at a prompt."""
     agreement = Check((CheckedCount("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
 
     assert shown(agreement).rows[1] == ["fvcore/relu", "1,000", "", "yes", "not counted"]
@@ -184,7 +184,7 @@ def test_an_agreement_shows_each_comparison() -> None:
 
 
 def test_verdicts_show_their_arithmetic() -> None:
-    """A row for each figure, a heading for each source and the summary, in a notebook and at a prompt."""
+    """Verdicts show a row for each figure, a heading for each source, and the summary."""
     judged = verdicts("squeezenet")
     page = shown(judged)
     sources = dict.fromkeys(verdict.figure.entry.source for verdict in judged)
@@ -197,7 +197,7 @@ def test_verdicts_show_their_arithmetic() -> None:
 
 
 def test_guidelines_show_all_four() -> None:
-    """The headings of G1 to G4 and the worst convolutions, in a notebook and at a prompt."""
+    """Guidelines show the headings G1 to G4 and the worst convolutions, in a notebook and at a prompt."""
     judged = guidelines(count("shufflenet_v2"))
 
     for text in (shown(judged).text, repr(judged)):
@@ -206,14 +206,14 @@ def test_guidelines_show_all_four() -> None:
 
 
 def test_printed_speeds_show_their_guideline() -> None:
-    """All measurements make the four tables; those of one guideline make its own."""
+    """All measurements give four tables, and the measurements of one guideline give one table."""
     assert shown(runs()).tags.count("table") == 4
     assert shown(series("G2", "GPU", 1)).tags.count("table") == 1
     assert "groups raise memory access" in shown(series("G2", "GPU", 1)).text
 
 
 def test_a_search_shows_its_front() -> None:
-    """A row for each variant on the front, its sources, and the verdict; that alone where nothing fits."""
+    """A search shows its front, sources and verdict; if nothing fits, it shows only the verdict."""
     found = search("mobilenet_v1", max_macs=150_000_000)
     page = shown(found)
 
@@ -224,7 +224,7 @@ def test_a_search_shows_its_front() -> None:
 
 
 def test_a_guard_shows_what_grew_and_why(tmp_path: Path) -> None:
-    """Verdict, totals and layers, and what would fit, in a notebook and at a prompt; little where all is fine."""
+    """A failed guard shows its verdict, totals, layers and a fitting option; a passed guard shows one line."""
     file = tmp_path / "mbanalyze.toml"
     model = '[models.small]\nsource = "mobilenet_v2"\nbudget = { macs = "110 M" }\noptions = { alpha = %s }'
     file.write_text(model % 0.5)
@@ -247,7 +247,7 @@ def test_a_guard_shows_what_grew_and_why(tmp_path: Path) -> None:
 
 
 def test_pictures_name_kinds_and_draw_shares() -> None:
-    """Bars for five kinds and the rest, a strip for each count; text has the page's colour."""
+    """The pictures show five kinds and the rest, a strip for each count, and text in the page's colour."""
     page = Page(pictures(count("mobilenet_v2")))
 
     assert page.tags.count("svg") == 2
@@ -258,7 +258,7 @@ def test_pictures_name_kinds_and_draw_shares() -> None:
 
 
 def test_pictures_of_hostile_and_empty_reports() -> None:
-    """A kind is no markup either, and a network without operators has empty pictures."""
+    """Markup in a kind is shown as text, and a network without operators has empty pictures."""
     odd = hostile()
     (row,) = odd.rows
     odd = replace(odd, rows=(replace(row, op=replace(row.op, kind=HOSTILE)),))

@@ -94,7 +94,7 @@ def report(
     with working(trace or check or not is_closed_form(model)):
         subject = described(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        agreement = crosscheck.check_resolved(subject) if check else None
+        agreement = crosscheck.check_model(subject) if check else None
     shown = result.by(by) if by else result
     show(crosscheck.CheckedReport(shown, agreement) if agreement else shown, format, output)
     if agreement and format == "csv":
@@ -121,7 +121,7 @@ def check(
     mbanalyze check net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        agreement = crosscheck.check_resolved(described(model, alpha, resolution, set_, batch, input_))
+        agreement = crosscheck.check_model(described(model, alpha, resolution, set_, batch, input_))
     show(agreement, format)
     return int(not agreement.agree)
 

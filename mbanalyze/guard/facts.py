@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mbanalyze.comparison.alignment import Layer as Alignable
+from mbanalyze.comparison.alignment import AlignableLayer
 from mbanalyze.guard.limits import COUNTS, UNUSED
 from mbanalyze.guard.policy import Model
 from mbanalyze.ops.cost import Count
@@ -39,10 +39,12 @@ class Layer:
         return " + ".join(self.kinds)
 
     @property
-    def alignable(self) -> Alignable:
+    def alignable(self) -> AlignableLayer:
         """Itself, as alignment takes it; its place is the size of the image that it writes."""
         image = tuple(self.output.split("x")[2:])
-        return Alignable(self.path, self.kinds, image, (self.output, *(self.counts[name] for name in COUNTS)))
+        return AlignableLayer(
+            self.path, self.kinds, image, (self.output, *(self.counts[name] for name in COUNTS))
+        )
 
 
 @dataclass(frozen=True, slots=True)
