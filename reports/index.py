@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.literature.verdicts import OUTCOMES, verdicts
+from mbanalyze.literature.verdicts import CATEGORIES, published
 from mbanalyze.plots.drawing import name as called
 from reports.pictures import COSTS, NETWORKS, source_of
 from reports.tables import FAMILIES, variants
@@ -80,8 +80,8 @@ def index() -> str:
 
 
 def _family(family: str) -> str:
-    """Return a row of the table: networks, files, and the number of figures with each verdict."""
-    frame, times = variants(family), Counter(verdict.outcome for verdict in verdicts(family))
+    """A row of the table: networks, files, and how many figures have which verdict."""
+    frame, times = variants(family), Counter(verdict.category for verdict in published(family))
     files = {
         "table": f"variants_{family}.md",
         "CSV": f"variants_{family}.csv",
@@ -92,7 +92,7 @@ def _family(family: str) -> str:
         ", ".join(dict.fromkeys(frame["model"])),
         ", ".join(f"[{what}]({file})" for what, file in files.items()),
         len(frame),
-        *(times[outcome] for outcome in OUTCOMES),
+        *(times[category] for category in CATEGORIES),
     ]
     return f"| {' | '.join(map(str, cells))} |"
 

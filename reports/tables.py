@@ -11,10 +11,9 @@ import pandas as pd
 
 from mbanalyze.archs.options import Architecture
 from mbanalyze.inputs.parsing import spell_options
-from mbanalyze.literature import view as published
 from mbanalyze.literature.figures import entries
-from mbanalyze.literature.verdicts import verdicts
-from mbanalyze.memory_access import view as guidelines
+from mbanalyze.literature.verdicts import published
+from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.sweep import variants_view as ablation
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.published_rows import preferred
@@ -54,11 +53,13 @@ def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFr
 
 
 def tables() -> dict[str, str]:
-    """Return the text of each file by its name."""
-    made = {"guidelines.md": guidelines.experiments_markdown()}
+    """The text of each file, by its name."""
+    made = {"guidelines.md": f"# ShuffleNet V2's experiments\n\n{Experiments().to('markdown')}"}
     for family in FAMILIES:
         frame = variants(family)
         made[f"variants_{family}.md"] = f"# Variants: {family}\n\n{ablation.markdown(frame)}"
         made[f"variants_{family}.csv"] = ablation.csv(frame)
-        made[f"published_{family}.md"] = published.markdown(verdicts(family))
+        made[f"published_{family}.md"] = (
+            f"# Published figures: {family}\n\n{published(family).to('markdown')}"
+        )
     return made

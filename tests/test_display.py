@@ -17,11 +17,10 @@ from mbanalyze.guard.explaining import Cause, Explanation, Share, explain
 from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.guard.places import Place
 from mbanalyze.guard.policy import Policy, load
-from mbanalyze.literature.paper_tables import reproductions
-from mbanalyze.literature.verdicts import Verdicts, verdicts
+from mbanalyze.literature.paper_tables import paper_tables
+from mbanalyze.literature.verdicts import Verdicts, published
 from mbanalyze.memory_access.analysis import guidelines
-from mbanalyze.memory_access.experiments import TITLES, runs, series
-from mbanalyze.memory_access.timing import Measured
+from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, trials
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
@@ -91,10 +90,10 @@ def a_search(name: str) -> Any:
 
 
 def a_verdict(name: str) -> Verdicts:
-    """Return a verdict with the given name as source, label, option and arithmetic."""
-    first = verdicts("vgg16")[0]
+    """A verdict whose source, variant, label and arithmetic are called `name`."""
+    first = published("vgg16")[0]
     entry = replace(first.figure.entry, source=name, label=name, options={"a": name})
-    return Verdicts([replace(first, figure=replace(first.figure, entry=entry), arithmetic=name)])
+    return Verdicts((replace(first, figure=replace(first.figure, entry=entry), arithmetic=name),))
 
 
 def judged(name: str) -> Judged:
@@ -119,6 +118,11 @@ def an_explanation(name: str) -> Explanation:
     return Explanation(judged(name), (Cause("macs", 1, 2, None, grew=True, shares=(share,)),), (), (name,))
 
 
+def timed(device: str) -> Experiments:
+    """The experiments, timed on a device of that name."""
+    return Experiments(timings=Timings({(t.guideline, t.setting): 1.0 for t in trials()}, 5, device))
+
+
 RESULTS: dict[str, Any] = {
     "report": hostile,
     "groups": lambda: hostile().by("module"),
@@ -127,10 +131,10 @@ RESULTS: dict[str, Any] = {
     "guidelines": lambda: guidelines(hostile()),
     "agreement": lambda: Check((CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
-    "reproduction": lambda: replace(reproductions()[0], title=HOSTILE, note=HOSTILE),
+    "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),
     "explanation": lambda: an_explanation(HOSTILE),
-    "measured": lambda: Measured({(r.guideline, r.setting): 1.0 for r in runs()}, 5, HOSTILE),
+    "experiments": lambda: timed(HOSTILE),
 }
 
 
@@ -144,10 +148,10 @@ def test_a_hostile_name_is_only_a_name(name: str) -> None:
     assert HOSTILE not in page.text
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "cost", "runs"])
+@pytest.mark.parametrize("name", [*RESULTS, "cost"])
 def test_results_have_the_colours_of_their_page(name: str) -> None:
-    """No style sets a colour or a background, so that light and dark pages are legible."""
-    others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3), "runs": runs}
+    """No style sets a colour or a background, so that light and dark pages are both legible."""
+    others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3)}
     page = shown((RESULTS | others)[name]())
 
     assert "table" in page.tags
@@ -184,32 +188,39 @@ def test_an_agreement_shows_each_comparison() -> None:
 
 
 def test_verdicts_show_their_arithmetic() -> None:
-    """Verdicts show a row for each figure, a heading for each source, and the summary."""
-    judged = verdicts("squeezenet")
-    page = shown(judged)
-    sources = dict.fromkeys(verdict.figure.entry.source for verdict in judged)
+    """Every format for people has a row for each figure, and a numbered note for each that is not exact."""
+    found = published("squeezenet")
+    page = shown(found)
+    sources = dict.fromkeys(verdict.figure.entry.source for verdict in found)
 
-    assert len(judged) + len(sources) == len(page.rows)
+    assert len(found) + len(sources) == len(page.rows)
     assert all(source in page.text for source in sources)
+    for text in (page.text, found.to("markdown"), " ".join(repr(found).split())):
+        plain = text.replace("\\", "")
+        for verdict in found:
+            if verdict.category != "exact":
+                assert f"{verdict.category} [" in plain
+                assert f"] {verdict.arithmetic}" in plain
     assert "10 figures: 7 exact, 2 convention, 0 erratum, 1 unresolved" in page.text
-    assert "10 figures: 7 exact" in repr(judged)
-    assert "0 figures" in shown(Verdicts()).text
+    assert "10 figures: 7 exact" in repr(found)
+    assert "0 figures" in shown(Verdicts(())).text
 
 
 def test_guidelines_show_all_four() -> None:
-    """Guidelines show the headings G1 to G4 and the worst convolutions, in a notebook and at a prompt."""
-    judged = guidelines(count("shufflenet_v2"))
+    """Notebooks and prompts show the headings of G1 to G4 and the costliest convolutions."""
+    analysis = guidelines("shufflenet_v2")
 
-    for text in (shown(judged).text, repr(judged)):
+    for text in (shown(analysis).text, repr(analysis)):
         assert all(f"{guideline}: " in text for guideline in TITLES)
         assert "stage2.0.branch2.3" in text
 
 
-def test_printed_speeds_show_their_guideline() -> None:
-    """All measurements give four tables, and the measurements of one guideline give one table."""
-    assert shown(runs()).tags.count("table") == 4
-    assert shown(series("G2", "GPU", 1)).tags.count("table") == 1
-    assert "groups raise memory access" in shown(series("G2", "GPU", 1)).text
+def test_experiments_show_a_table_for_each_guideline() -> None:
+    """All experiments have four tables; a selection has its own and no notes."""
+    assert shown(guidelines()).tags.count("table") == 4
+    assert "relative to the first setting" in shown(guidelines()).text
+    assert shown(Experiments(("G2",))).tags.count("table") == 1
+    assert "groups raise memory access" in shown(Experiments(("G2",))).text
 
 
 def test_a_search_shows_its_front() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -29,14 +29,10 @@ from mbanalyze.cli.output import emit, require_no_terminal, show
 from mbanalyze.crosscheck import witnesses as crosscheck
 from mbanalyze.display.files import require_writable
 from mbanalyze.display.records import dump
-from mbanalyze.literature import verdicts
-from mbanalyze.literature import view as render_published
-from mbanalyze.memory_access import analysis as guidelines
-from mbanalyze.memory_access import view as render_guidelines
+from mbanalyze.literature.verdicts import published
+from mbanalyze.memory_access.analysis import guidelines
+from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.report.page import require_packages
-
-if TYPE_CHECKING:
-    from mbanalyze.memory_access.timing import Measured
 
 
 def report(
@@ -162,11 +158,8 @@ def published_figures(
     mbanalyze published shufflenet --format markdown --output shufflenet.md
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        found = verdicts.verdicts(family)
-    if format == "table":
-        emit(render_published.table(found, Console().width), output)
-    else:
-        emit(render_published.FORMATS[format](found), output)
+        found = published(family)
+    show(found, format, output)
 
 
 def follow_guidelines(
@@ -189,7 +182,9 @@ def follow_guidelines(
     ] = False,
     seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 60,
     device: Annotated[str, typer.Option(help="Where to measure: cpu or cuda.")] = "cpu",
-    format: Annotated[Literal["table", "markdown", "json"], typer.Option(help="How to print it.")] = "table",
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
     output: Output = None,
 ) -> None:
     """Say how a model follows ShuffleNet V2's guidelines G1 to G4, and what breaks them most.
@@ -204,31 +199,23 @@ def follow_guidelines(
         if any(given is not None for given in (alpha, resolution, set_, batch, input_)):
             raise UsageError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
         require_writable(output)
-        measured = _measured(seconds, device) if measure else None
-        if format == "table":
-            emit(render_guidelines.experiments_table(measured, Console().width), output)
-        elif format == "markdown":
-            emit(render_guidelines.experiments_markdown(measured), output)
-        else:
-            emit(dump(render_guidelines.experiments(measured)), output)
+        show(_measured(seconds, device) if measure else guidelines(), format, output)
         return
     if measure:
         raise UsageError("--measure runs the paper's experiments, not a model: leave the model out")
     with working(not is_closed_form(model)):
-        judged = guidelines.guidelines(described(model, alpha, resolution, set_, batch, input_).report())
-    if format == "table":
-        emit(render_guidelines.table(judged, top, Console().width), output)
-    elif format == "markdown":
-        emit(render_guidelines.markdown(judged, top), output)
-    else:
-        emit(dump(judged.as_dict()), output)
+        analysis = guidelines(described(model, alpha, resolution, set_, batch, input_).report())
+    show(analysis, format, output, top=top)
 
 
-def _measured(seconds: float, device: str) -> Measured:
+def _measured(seconds: float, device: str) -> Experiments:
     """The experiments on this machine, with a progress bar on a terminal."""
-    from mbanalyze.memory_access.timing import measure
-
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=1.0)
-        return measure(seconds, device, lambda share: progress.update(task, completed=share))
+        return guidelines(
+            measure=True,
+            seconds=seconds,
+            device=device,
+            progress=lambda share: progress.update(task, completed=share),
+        )
