@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import UsageError, working
+from mbanalyze.cli.arguments import UsageError
+from mbanalyze.cli.progress import working
 from mbanalyze.cli.output import emit
 from mbanalyze.display.files import append, require_writable
 from mbanalyze.guard.formats import text as rendered
