@@ -417,6 +417,11 @@ def test_every_architecture_has_exact_counts() -> None:
     assert {name for name, *_ in EXACT} == set(ARCHS)
 
 
+def test_the_readme_counts_the_networks() -> None:
+    """It states the number of known networks."""
+    assert f"It knows {len(ARCHS)} networks" in pages()["README.md"]
+
+
 def test_ci_runs_the_readmes_command() -> None:
     """The last line of the CI script is the test command of the README."""
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"

@@ -68,19 +68,27 @@ def test_networks_have_their_counts_and_names() -> None:
     assert all(f"`{alias}`" in text for alias in ALIASES)
 
 
+def own_options(command: object) -> set[str]:
+    """Return the options of a command."""
+    return {
+        name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")
+    }
+
+
 def options(command: object) -> set[str]:
-    """Return every option of a command and its subcommands."""
-    own = {name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")}
-    return own.union(*map(options, getattr(command, "commands", {}).values()))
+    """Return the options of a command and its subcommands."""
+    return own_options(command).union(*map(options, getattr(command, "commands", {}).values()))
 
 
 def test_every_command_has_its_help() -> None:
     """The page has the help of every command, with every option and without colours."""
     text = generate()["commands"]()
-    headings = re.findall("^## mbanalyze ?(.*)$", text, re.MULTILINE)
+    helps = dict(re.findall(r"^## mbanalyze ?(.*)\n\n```text\n((?:.*\n)*?)```$", text, re.MULTILINE))
+    command = typer.main.get_command(app)
 
-    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(headings)
-    assert {option for option in options(typer.main.get_command(app)) if f"{option} " not in text} == set()
+    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(helps)
+    for name, below in getattr(command, "commands", {}).items():
+        assert {option for option in own_options(below) if f"  {option} " not in helps[name]} == set()
     assert "\x1b" not in text
 
 
