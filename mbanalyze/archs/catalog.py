@@ -24,7 +24,11 @@ class Catalog(Result):
     def records(self) -> list[dict[str, Any]]:
         """Return one record for each option of each architecture."""
         return [
-            {"model": name, "paper": arch.paper, **{f"option" if key == "name" else key: value for key, value in option.items()}}
+            {
+                "model": name,
+                "paper": arch.paper,
+                **{"option" if key == "name" else key: value for key, value in option.items()},
+            }
             for name, arch in ARCHS.items()
             for option in describe(arch)
         ]

@@ -31,7 +31,9 @@ from mbanalyze.cli.output import draw, require_files, require_readable, show
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.inputs.parsing import unique
 
-Bits = Annotated[int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")]
+Bits = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")
+]
 Source = Annotated[
     str,
     typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False),
@@ -57,9 +59,10 @@ def ablate(
     output: Output = None,
     plot: Plot = None,
 ) -> None:
-    """Count every variant of a model over a grid of options, with published accuracy and latency.
+    """Count every variant over a grid of options.
 
-    --plot shows cost against published accuracy, or against the width if no accuracy is published.
+    Published accuracy and latency are shown with the counts of known architectures.
+    --plot shows accuracy against cost, or cost against the width if no accuracy is published.
 
     \b
     mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128

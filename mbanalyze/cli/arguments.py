@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_axis, parse_input, parse_option, split_reference, unique
 from mbanalyze.ops.cost import ITEM_SIZES
+
+R = TypeVar("R")
 
 
 class UsageError(ValueError):
@@ -65,9 +67,12 @@ def choice(what: str, names: Collection[str], help: str) -> Any:
         help: the help text.
     """
 
+    def complete(incomplete: str) -> list[str]:
+        return matching(names, incomplete)
+
     return typer.Option(
         parser=checked(lambda given: choose(what, given, names)),
-        autocompletion=functools.partial(matching, names),
+        autocompletion=complete,
         metavar=f"[{'|'.join(names)}]",
         help=help,
     )
@@ -84,7 +89,9 @@ Model = Annotated[
 ]
 Format = Annotated[str, choice("format", FORMATS, "Output format.")]
 Output = Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
+]
 Dtype = Annotated[
     str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")
 ]
@@ -183,7 +190,9 @@ def _split_values(text: str, function: Callable[..., Any]) -> tuple[str, str]:
         raise UsageError(f"malformed option {text!r}: give key=values")
     own = inspect.signature(function).parameters.get(name.strip())
     if own and own.kind in (own.KEYWORD_ONLY, own.POSITIONAL_OR_KEYWORD):
-        raise UsageError(f"--set {name} is an argument of the command, not an option of the model: see --help")
+        raise UsageError(
+            f"--set {name} is an argument of the command, not an option of the model: see --help"
+        )
     return name.strip(), values
 
 
@@ -199,7 +208,7 @@ def inputs_of(texts: list[str] | None) -> tuple[list[Any], dict[str, dict[str, A
     return [shape for name, shape in parsed if name is None], {"kwargs": named} if named else {}
 
 
-def expand[R](command: Callable[..., R]) -> Callable[..., R]:
+def expand(command: Callable[..., R]) -> Callable[..., R]:
     """Replace each parameter of a command that takes a dataclass by the fields of the dataclass."""
     parameters = inspect.signature(command, eval_str=True).parameters.values()
     groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}

@@ -16,8 +16,9 @@ def check(
     format: Format = "table",
     output: Output = None,
 ) -> int:
-    """Check the closed form against a trace of the real model, and both against fvcore.
+    """Check the counts of a model with other tools.
 
+    The closed form is compared with a trace of the module, and the trace with fvcore and the module's parameters.
     The exit code is 1 if two counts disagree.
 
     \b

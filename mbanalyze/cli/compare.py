@@ -26,10 +26,11 @@ Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layer
 def compare(
     models: Models, input: Input = None, top: Top = 10, format: Format = "table", output: Output = None
 ) -> None:
-    """Compare models with the first: totals, ratios, and the changes by kind of operator and by stage.
+    """Compare two or more models.
 
-    For two models, the command also aligns their layers and lists the largest changes first.
-    --input applies to every model that has no input of its own.
+    The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
+    For two models, it also aligns their layers, and lists the largest changes first.
+    --input is the input of every model that has none of its own.
 
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192

@@ -33,8 +33,8 @@ Device = Annotated[str, typer.Option(help="Device for --measure: cpu or cuda.")]
 
 
 def guidelines(
-    model: OptionalModel,
     given: ModelOptions,
+    model: OptionalModel = None,
     measure: Measure = False,
     seconds: Seconds = 60.0,
     device: Device = "cpu",
@@ -42,9 +42,10 @@ def guidelines(
     format: Format = "table",
     output: Output = None,
 ) -> None:
-    """Apply ShuffleNet V2's guidelines G1 to G4 to a model, and list the layers that break them most.
+    """Apply ShuffleNet V2's guidelines to a model.
 
-    Without a model: the paper's experiments, and the speeds that memory access predicts.
+    For each guideline, G1 to G4, the command lists the layers or blocks that break it most.
+    Without a model, it shows the paper's experiments, and the speeds that memory access predicts.
 
     \b
     mbanalyze guidelines mobilenet_v2 --alpha 1.4 --top 5

@@ -8,7 +8,7 @@ from mbanalyze.cli.output import require_files, show
 
 
 def models(format: Format = "table", output: Output = None) -> None:
-    """List the architectures known in closed form, with their options.
+    """List the known architectures and their options.
 
     \b
     mbanalyze models

@@ -22,9 +22,9 @@ Family = Annotated[
 
 
 def published(family: Family = None, format: Format = "table", output: Output = None) -> None:
-    """Give a verdict on every published figure of these networks, with the arithmetic.
+    """Give a verdict on published figures.
 
-    A figure is exact, follows another convention, is an erratum, or is unresolved.
+    Each verdict comes with its arithmetic. A figure is exact, follows another convention, is an erratum, or is unresolved.
 
     \b
     mbanalyze published mobilenet_v2

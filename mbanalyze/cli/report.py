@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from mbanalyze.cli.arguments import Dtype, Keep, Model, ModelOptions, Output, Plot, Real, choice, is_closed_form
+from mbanalyze.cli.arguments import (
+    Dtype,
+    Keep,
+    Model,
+    ModelOptions,
+    Output,
+    Plot,
+    Real,
+    choice,
+    is_closed_form,
+)
 from mbanalyze.cli.output import draw, require_files, require_page, show
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.typed import Mode
@@ -42,6 +52,8 @@ def report(
     check: Check = False,
 ) -> int:
     """Report the cost of a model, layer by layer.
+
+    --plot shows the share of each operator in the totals, along the depth of the network.
 
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192

@@ -35,10 +35,11 @@ Family = Annotated[
         help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
     ),
 ]
-Objective = Annotated[str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")]
+Objective = Annotated[
+    str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")
+]
 ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
 Images = Annotated[int, typer.Option(help="Images in the input.")]
-
 
 
 def search(
@@ -55,10 +56,11 @@ def search(
     output: Output = None,
     plot: Plot = None,
 ) -> int:
-    """Find the best variants within limits, and say which limits exclude better ones.
+    """Find the best variants within limits.
 
+    The command shows the Pareto front, and the limits that exclude better variants.
     Without --alpha or --resolution, the command considers all values with published figures.
-    The exit code is 1 if no variant fits.
+    --plot shows the front. The exit code is 1 if no variant fits.
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
