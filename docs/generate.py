@@ -19,7 +19,7 @@ from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC, Formula
+from mbanalyze.ops.formulas import FORMULAS, Formula
 
 ROOT = Path(__file__).parent.parent
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -67,7 +67,7 @@ def code(names: Iterable[str]) -> str:
 def formulas() -> str:
     """Return every formula with its kinds: first those with a function, then those with a count for each element."""
     kinds: dict[Formula, list[str]] = {}
-    for kind, formula in ARITHMETIC.items():
+    for kind, formula in FORMULAS.items():
         kinds.setdefault(formula, []).append(kind)
     own = [
         derived(formula, names) for formula, names in kinds.items() if "<locals>" not in formula.__qualname__
@@ -95,7 +95,7 @@ def indented(text: str) -> list[str]:
 def elements() -> str:
     """Return the table of kinds with a count for each element: flops, operations and source."""
     kinds: dict[str, list[str]] = {}
-    for kind, formula in ARITHMETIC.items():
+    for kind, formula in FORMULAS.items():
         if "<locals>" in formula.__qualname__:
             kinds.setdefault(formula.__doc__ or "", []).append(kind)
     rows = []

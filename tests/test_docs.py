@@ -29,7 +29,6 @@ from mbanalyze.guard import limits, policy
 from mbanalyze.guard.judging import VERDICTS
 from mbanalyze.guard.policy import load
 from mbanalyze.ops import registry
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
@@ -88,7 +87,7 @@ def test_python_without_results_is_tested_below() -> None:
 
 def test_the_example_formula_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The formula of the convention's page counts six flops for each of six elements."""
-    monkeypatch.setattr(registry, "ARITHMETIC", {**ARITHMETIC})
+    monkeypatch.setattr(registry, "REGISTRY", {**registry.REGISTRY})
     (example,) = (block.text for block in blocks("python") if block.page == "convention.md")
     exec(example, {})  # noqa: S102 (an example of this repository)
     op = Op("", "mylib::swish_add", (), (Value("activation", 0, (2, 3)),))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mbanalyze import count, layers
 from mbanalyze.archs import ARCHS
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.memory_access.analysis import (
     ConvolutionAnalysis,
@@ -36,9 +36,9 @@ from mbanalyze.report.rows import Row
 
 def analysed(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> ConvolutionAnalysis:
     """Return the analysis of one convolution."""
-    sketch = Sketch()
-    sketch.conv(sketch.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
-    return convolution_analysis(Row(sketch.ops[0], cost(sketch.ops[0])))
+    builder = Builder()
+    builder.conv(builder.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
+    return convolution_analysis(Row(builder.ops[0], cost(builder.ops[0])))
 
 
 def test_equal_channels_meet_the_bound() -> None:

@@ -18,7 +18,7 @@ import typer
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,7 +44,7 @@ def test_every_formula_is_derived() -> None:
     table = rows(text, "## Kinds that compute each element alone")
     named = [kind for names in (*headings, *(row[0] for row in table)) for kind in names.split(", ")]
 
-    assert sorted(kind.strip("`") for kind in named) == sorted(ARITHMETIC)
+    assert sorted(kind.strip("`") for kind in named) == sorted(FORMULAS)
     assert all(flops and steps for _, flops, steps, _ in table)
     assert text.count('??? note "The code"') == len(headings)
     assert "[arXiv:1905.02244](https://arxiv.org/abs/1905.02244) section 5.2" in text
@@ -130,7 +130,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_the_site_has_everything(site: dict[str, str]) -> None:
     """The site has each kind, network, option, command and public name."""
     networks, commands, api = (site[f"{name}.html"] for name in ("networks", "commands", "api"))
-    kinds = {kind for kind in ARITHMETIC if f"<code>{kind}</code>" not in site["formulas.html"]}
+    kinds = {kind for kind in FORMULAS if f"<code>{kind}</code>" not in site["formulas.html"]}
     missing = {option for option in options(typer.main.get_command(app)) if option not in commands}
     said = html.unescape(networks)
 

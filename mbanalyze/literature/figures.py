@@ -136,7 +136,7 @@ class Figure:
 @functools.cache
 def entries() -> tuple[Entry, ...]:
     """Return every printed row, table by table."""
-    return tuple(map(_entry, data.table("published.csv")))
+    return tuple(map(_entry, data.read_table("published.csv")))
 
 
 def _entry(row: dict[str, str]) -> Entry:

@@ -95,7 +95,7 @@ def interpretations() -> tuple[Interpretation, ...]:
 
 def scoped_rows(name: str) -> Iterator[tuple[Scope, dict[str, str]]]:
     """Yield the rows of a data file, each with its scope."""
-    for row in data.table(name):
+    for row in data.read_table(name):
         yield Scope(row["tables"], row["quantity"], settings_of(row["where"])), row
 
 

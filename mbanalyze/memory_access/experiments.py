@@ -126,7 +126,7 @@ def trials() -> tuple[Trial, ...]:
             float(row["speed"]),
             row["source"],
         )
-        for row in data.table("guidelines.csv")
+        for row in data.read_table("guidelines.csv")
     )
 
 

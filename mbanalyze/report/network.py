@@ -16,8 +16,8 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Report(Result):
         Raises:
             ChoiceError: a kind without a formula and without a row.
         """
-        present = dict.fromkeys([*ARITHMETIC, *(row.op.kind for row in self.rows)])
+        present = dict.fromkeys([*REGISTRY, *(row.op.kind for row in self.rows)])
         for kind in kinds:
             choose("kind", kind, present)
         omitted = tuple(u for u in self.uncounted if u.operator not in kinds)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, make, merge, unused_params
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
 from mbanalyze.report.network import Report, versions
@@ -227,8 +227,8 @@ def _pop_keywords(options: dict[str, Any]) -> dict[str, Any]:
 def _pop_batch(options: dict[str, Any]) -> int:
     """Remove the batch size from `options` and return it."""
     batch = options.pop("batch", 1)
-    if not is_shape((batch,)) or not 1 <= batch <= LARGEST:
-        raise InputError(f"batch must be a whole number from 1 to {LARGEST}, not {batch!r}")
+    if not is_shape((batch,)) or not 1 <= batch <= MAX_VALUE:
+        raise InputError(f"batch must be a whole number from 1 to {MAX_VALUE}, not {batch!r}")
     return int(batch)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, validate_values
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import is_shape
@@ -141,7 +141,7 @@ def resolutions(rhos: Sequence[float], own: int) -> list[int]:
     """
     found: dict[int, float] = {}
     for rho in rhos:
-        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= LARGEST:
+        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= MAX_VALUE:
             raise GridError(f"rho must be a number above 0, not {rho!r}")
         size = int((Decimal(str(rho)) * own).quantize(Decimal(1), ROUND_HALF_UP))
         if not size:
@@ -199,8 +199,10 @@ def _closed(
     own: dict[str, Any] = {declared.name: declared.default for declared in fields(arch)} | known.fixed
     side = own.pop("resolution")
     sizes, rhos = _sizes(axes, lambda: side)
-    sizes = checked(name, arch, "resolution", sizes or [side], drop=drop)
-    given = {option: checked(name, arch, option, values, drop=drop) for option, values in axes.items()}
+    sizes = validate_values(name, arch, "resolution", sizes or [side], drop=drop)
+    given = {
+        option: validate_values(name, arch, option, values, drop=drop) for option, values in axes.items()
+    }
     networks = {option: given.get(option, [value]) for option, value in own.items()}
     counted = grids.totals(arch, networks, sizes, **batches)
     for failure in () if drop and counted.valid.any() else counted.failed:
@@ -220,8 +222,8 @@ def _closed(
 def _batch(axes: dict[str, list[Any]]) -> int:
     """Take the batch out of `axes`."""
     batch = axes.pop("batch")
-    if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= LARGEST:
-        raise GridError(f"batch must be one whole number from 1 to {LARGEST}")
+    if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= MAX_VALUE:
+        raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
     return int(batch[0])
 
 

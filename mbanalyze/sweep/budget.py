@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError, checked
+from mbanalyze.archs.options import OptionError, validate_values
 from mbanalyze.display.records import rows_of
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import is_shape
@@ -243,7 +243,7 @@ def _frames(name: str, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         if not chosen["alpha"]:
             return
     for option in chosen.keys() - {"rho"}:
-        checked(name, arch, option, chosen[option])
+        validate_values(name, arch, option, chosen[option])
     seen = []
     for rest, known in _published(name):
         if "rho" in chosen:
