@@ -1,10 +1,17 @@
 """The command line: results on stdout, messages on stderr, and exit codes for scripts.
 
-Each command has a file of its name.
-
-arguments.py  arguments that several commands share
-output.py     printing and writing results and plots
-progress.py   spinners and progress bars
+report.py      the cost of a model
+check.py       the counts of a model, compared with other tools
+ablate.py      every variant over a grid of options
+compare.py     two or more models
+search.py      the best variants within limits
+models.py      the known architectures
+published.py   verdicts on published figures
+guidelines.py  ShuffleNet V2's guidelines
+guard.py       budgets and locks: check, update, diff, explain
+arguments.py   arguments that several commands share
+output.py      printing and writing results and plots
+progress.py    spinners and progress bars
 """
 
 from __future__ import annotations
