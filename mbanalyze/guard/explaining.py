@@ -19,7 +19,7 @@ from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.resolve import count
-from mbanalyze.sweep import traced as factories
+from mbanalyze.sweep.traced import count_arguments, default_resolution
 
 WIDTHS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
 """What factories call the width multiplier, or a number of channels that all others follow from."""
@@ -174,7 +174,7 @@ def _options(measured: Measured) -> Iterator[tuple[str, float, Tries]]:
         given = [parse_input(text) for text in measured.model.inputs]
         if given and all(name is None for name, _ in given):
             shapes = tuple(shape for _, shape in given)
-            side = factories.own_resolution(measured.model.source, shapes, {})
+            side = default_resolution(measured.model.source, shapes, {})
             yield "resolution", side, _smaller_images(measured, shapes, side)
 
 
@@ -226,7 +226,7 @@ def _smaller_images(measured: Measured, shapes: tuple[Any, ...], side: int) -> T
     assert measured.subject is not None
     for value in _sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = factories.job(measured.subject.module, shapes, {"resolution": value})
+            what, inputs, _ = count_arguments(measured.subject.module, shapes, {"resolution": value})
             yield value, count(what, *inputs, **measured.model.settings)
 
 
