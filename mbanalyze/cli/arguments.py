@@ -211,7 +211,7 @@ def inputs_of(texts: list[str] | None) -> tuple[list[Any], dict[str, dict[str, A
 def expand(command: Callable[..., R]) -> Callable[..., R]:
     """Replace each parameter of a command that takes a dataclass by the fields of the dataclass."""
     parameters = inspect.signature(command, eval_str=True).parameters.values()
-    groups = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
+    groups: dict[str, Any] = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
 
     @functools.wraps(command)
     def run(**given: Any) -> R:

@@ -79,7 +79,7 @@ def search(
             batch=batch,
             **grid.options(mbanalyze.search),
         )
-    rows = found.frame("front" if format in ("table", "markdown") else "fitting")
+    rows = found.frame("front" if format in ("table", "markdown") else "variants")
     require_readable(len(rows), format, output)
     show(found, format, output)
     if plot is not None:

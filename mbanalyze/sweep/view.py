@@ -12,8 +12,9 @@ from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.sweep.ablation import Ablation
-from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, Search
+from mbanalyze.sweep.budget import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
 """Columns of counts, which a table always shows."""
@@ -121,9 +122,7 @@ def _verdict(search: Search) -> list[str]:
         return [f"nothing fits{within}", *lowest]
     accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    ranking = (
-        f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
-    )
+    ranking = f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
     if search.ranked_by != search.objective:
         ranking += ", because none has a published accuracy"
     return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
