@@ -1,4 +1,4 @@
-"""Running the command line in a test: in this process, or in one of its own."""
+"""Running the command line in a test, in this process or in its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Ran(NamedTuple):
-    """The exit code and output of a command."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -21,6 +21,6 @@ Run = Callable[..., Ran]
 
 
 def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
+    """Run the command line as a process of its own."""
     command = [sys.executable, "-m", "mbanalyze", *args]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
