@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import UsageError, working
+from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.output import emit
+from mbanalyze.cli.progress import working
 from mbanalyze.display.files import append, require_writable
 from mbanalyze.guard.formats import text as rendered
 from mbanalyze.guard.outcome import Outcome
