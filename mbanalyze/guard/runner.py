@@ -1,4 +1,4 @@
-"""What the models of a policy cost: each is made and counted on its own, so that one that fails hides no other."""
+"""The measurement of the models of a policy: each is built and counted in isolation from the others."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from mbanalyze.guard.facts import Facts, facts
-from mbanalyze.guard.policy import Model, Policy
+from mbanalyze.guard.measurement import Measurement
+from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.inputs.typed import Typed
 from mbanalyze.report.network import Report
@@ -20,26 +20,26 @@ from mbanalyze.sources.subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """A model as it is.
+class MeasuredModel:
+    """A guarded model with its measurement.
 
     Attributes:
-        model: what the policy says of it.
-        facts: what it costs; None where that could not be found.
-        reason: why not.
-        subject: what was counted, to look at its modules.
-        modules: what was imported from the project for it, by name.
+        model: Guarded model.
+        measurement: Cost of the model; None if it could not be measured.
+        reason: Why the model could not be measured.
+        subject: Counted subject, to look at its modules; None if it could not be built.
+        modules: Modules that were imported from the project for this model, by name.
     """
 
-    model: Model
-    facts: Facts | None = None
+    model: GuardedModel
+    measurement: Measurement | None = None
     reason: str = ""
     subject: Subject | None = None
     modules: Mapping[str, ModuleType] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def importable(self) -> Iterator[None]:
-        """Inside the `with`, the modules are where Python looks for them."""
+        """Put the modules of this model into `sys.modules` inside the `with` statement."""
         before = {name: sys.modules[name] for name in self.modules if name in sys.modules}
         sys.modules.update(self.modules)
         try:
@@ -52,24 +52,27 @@ class Measured:
 
 def measure(
     policy: Policy, names: Iterable[str], progress: Callable[[], None] = lambda: None
-) -> list[Measured]:
-    """Each of these models as if it were the only one; `progress` is called after each."""
+) -> list[MeasuredModel]:
+    """Measure the named models, each in isolation; call `progress` after each."""
     measured = []
     for name in names:
-        with beside(policy, policy.models[name].source) as imported:
-            found = _measured(policy.models[name])
+        with project_environment(policy, policy.models[name].source) as imported:
+            found = _measure(policy.models[name])
         measured.append(replace(found, modules=dict(imported)))
         progress()
     return measured
 
 
 @contextlib.contextmanager
-def beside(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
-    """Inside the `with`, Python runs as if it had been started in the policy's folder.
+def project_environment(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
+    """Run the `with` statement as if Python had been started in the folder of the policy.
 
-    Files and imports are looked for there, and in the folders that the policy names. Afterwards the working
-    directory, the search path and torch's default type are as they were, and what was imported from a folder
-    of the `source` alone is so no more: those modules are what is yielded.
+    Files are looked up in that folder; imports also search the `python_path` of the policy. Afterwards the
+    working directory, `sys.path` and torch's default dtype are restored. Modules that were imported from the
+    folder of `source` are removed from `sys.modules`, unless all models share that folder.
+
+    Yields:
+        The removed modules by name; filled at the end.
     """
     folder = policy.path.resolve().parent
     shared = [folder, *policy.python_path]
@@ -91,42 +94,46 @@ def beside(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
                 imported[name] = sys.modules.pop(name)
 
 
-def _measured(model: Model) -> Measured:
+def _measure(model: GuardedModel) -> MeasuredModel:
     try:
         subject = subject_of(model)
         report = subject.report(**model.settings)
     except (ValueError, LookupError) as error:
-        return Measured(model, reason=str(error))
+        return MeasuredModel(model, reason=str(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return Measured(model, reason=f"unexpected {said(error)}")
-    uncounted = uncounted_in(report, model.allow_uncounted)
+        return MeasuredModel(model, reason=f"unexpected {said(error)}")
+    uncounted = describe_uncounted(report, model.allow_uncounted)
     if uncounted:
-        return Measured(model, reason=uncounted, subject=subject)
-    return Measured(model, facts(model, report, unused_in(report, subject)), subject=subject)
+        return MeasuredModel(model, reason=uncounted, subject=subject)
+    measurement = Measurement.from_report(model, report, count_unused_params(report, subject))
+    return MeasuredModel(model, measurement, subject=subject)
 
 
-def unused_in(report: Report, subject: Subject) -> int | None:
-    """How many learned scalars the forward never reads; None where a closed form only knows their names."""
+def count_unused_params(report: Report, subject: Subject) -> int | None:
+    """Return the number of learned scalars that the forward pass never reads.
+
+    None is unknown: a closed form lists the names of such parameters without their sizes.
+    """
     if report.method == "closed-form":
         return None if report.unused_params else 0
     params = dict(subject.build().named_parameters())
     return sum(params[name].numel() for name in report.unused_params)
 
 
-def uncounted_in(report: Report, allowed: frozenset[str]) -> str:
-    """What nobody could count, but for the operators that are `allowed`; "" where there is nothing."""
+def describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
+    """Return a message about operators without a count that are not `allowed`; "" if there are none."""
     uncounted = [each for each in report.uncounted if each.operator not in allowed]
     if not uncounted:
         return ""
     found = ", ".join(f"{each.operator} in {each.path or 'the model'}" for each in uncounted)
     names = ", ".join(f'"{name}"' for name in dict.fromkeys(each.operator for each in uncounted))
-    return f"not counted: {found}; register a formula, or allow_uncounted = [{names}]"
+    return f"not counted: {found}; register a formula, or set allow_uncounted = [{names}]"
 
 
-def subject_of(model: Model) -> Subject:
-    """What the policy names, to count."""
+def subject_of(model: GuardedModel) -> Subject:
+    """Return the subject that a guarded model describes."""
     options = dict(model.options)
     given = list(map(parse_input, model.inputs))
     named: dict[str, tuple[int, ...] | Typed] = {name: shape for name, shape in given if name is not None}
