@@ -9,10 +9,9 @@ from typing import Any
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import OptionError, describe
-from mbanalyze.display.tables import html_notes
+from mbanalyze.display.html import notes
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
-from mbanalyze.report.view import html
 from mbanalyze.sources.subject import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
@@ -96,10 +95,10 @@ class Explorer:
             self.report = count(self.family.value, **self.options)
         except (OptionError, ShapeError) as error:
             self.report = None
-            self.table.value = html_notes([str(error)])
+            self.table.value = notes([str(error)])
             self.pictures.value = ""
             return
-        self.table.value = html(self.report, "kind")
+        self.table.value = self.report.by("kind")._repr_html_()
         self.pictures.value = pictures(self.report)
 
 

@@ -13,13 +13,20 @@ from torch.nn import functional
 from witness import variants
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck.witnesses import CheckError, Comparison, against_fvcore, all_params, check, same_ops
+from mbanalyze.crosscheck.witnesses import (
+    CheckedCount,
+    CheckError,
+    against_fvcore,
+    all_params,
+    check,
+    same_ops,
+)
 from mbanalyze.sources.subject import subject
 
 
-def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, Comparison]:
+def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, CheckedCount]:
     """The comparisons of a check, by what they compare."""
-    return {c.what: c for c in check(subject(what, *inputs, **options)).comparisons}
+    return {c.what: c for c in check(what, *inputs, **options).comparisons}
 
 
 @pytest.mark.slow
@@ -28,7 +35,7 @@ def test_fvcore_agrees_on_every_variant(name: str) -> None:
     """Per kind, with every structural option, nothing unexplained."""
     side = 128 if name == "inception_v3" else 96
     for options in variants(name):
-        agreement = check(subject(name, resolution=side, **options))
+        agreement = check(name, resolution=side, **options)
         assert agreement.agree, (options, [c for c in agreement.comparisons if not c.agree])
 
 
@@ -55,7 +62,7 @@ def test_fvcore_agrees_on_a_grid(name: str) -> None:
 @pytest.mark.parametrize("options", [{"shallow": True}, {"separable": False}, {"batch": 3}])
 def test_fvcore_agrees_on_the_options(options: dict[str, Any]) -> None:
     """The structural ones, and a batch."""
-    assert check(subject("mobilenet_v1", alpha=0.25, resolution=64, **options)).agree
+    assert check("mobilenet_v1", alpha=0.25, resolution=64, **options).agree
 
 
 def test_what_fvcore_skips_is_not_a_disagreement() -> None:
@@ -101,7 +108,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
     report = subject(Net(), (2, 5)).report()
     (compared,) = against_fvcore(report, {"special_bessel_j0": 40})
 
-    assert compared == Comparison(compared.what, None, 40, False, "mbanalyze has no formula for it")
+    assert compared == CheckedCount(compared.what, None, 40, False, "mbanalyze has no formula for it")
 
 
 def test_a_changed_operator_is_named() -> None:
@@ -129,7 +136,7 @@ def test_a_missing_parameter_is_noticed() -> None:
     model = nn.Linear(2, 3)
     report = replace(subject(model, (1, 2)).report(), rows=())
 
-    assert all_params(report, model) == Comparison("params/numel", 0, 9, False)
+    assert all_params(report, model) == CheckedCount("params/numel", 0, 9, False)
 
 
 def test_global_pooling_written_two_ways_is_explained() -> None:
@@ -169,7 +176,7 @@ def test_all_parameters_are_accounted_for() -> None:
     model = nn.ModuleDict({"used": nn.Linear(2, 2), "head": nn.Linear(2, 5)})
     model.forward = model["used"].forward
 
-    assert by_name(model, (1, 2))["params/numel"] == Comparison("params/numel", 21, 21, True)
+    assert by_name(model, (1, 2))["params/numel"] == CheckedCount("params/numel", 21, 21, True)
 
 
 def test_fvcore_leaves_the_model_alone() -> None:
@@ -187,7 +194,7 @@ def test_fvcore_leaves_the_model_alone() -> None:
 
     model = Net().train()
     with pytest.raises(CheckError, match="fvcore could not run it: RuntimeError: not on this machine"):
-        check(subject(model, (1, 3)))
+        check(model, (1, 3))
 
     assert model.training
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())

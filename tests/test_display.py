@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 
 from mbanalyze import compare, count, guard, layers, search
-from mbanalyze.crosscheck.witnesses import Agreement, Comparison
+from mbanalyze.crosscheck.witnesses import Check, CheckedCount
 from mbanalyze.guard.explaining import Cause, Explanation, Share, explain
 from mbanalyze.guard.judging import TOTAL, Change, Judged
 from mbanalyze.guard.places import Place
@@ -125,7 +125,7 @@ RESULTS: dict[str, Any] = {
     "comparison": lambda: compare(hostile(), replace(hostile(), model="b")),
     "search": lambda: a_search(HOSTILE),
     "guidelines": lambda: guidelines(hostile()),
-    "agreement": lambda: Agreement((Comparison(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
+    "agreement": lambda: Check((CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
     "reproduction": lambda: replace(reproductions()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),
@@ -160,8 +160,8 @@ def test_groups_show_their_report(by: str) -> None:
     report = count("mobilenet_v1")
     page = shown(report.by(by))
 
-    assert [group.key for group in report.by(by)] == [row[0] for row in page.rows[1:-1]]
-    assert page.rows[-1][0] == "total"
+    keys = [group.key for group in report.by(by)]
+    assert [*keys, "total"] == [row[0] for row in page.rows[1 : len(keys) + 2]]
     assert "568,740,352" in page.text
 
 
@@ -177,7 +177,7 @@ def test_a_cost_shows_its_counts() -> None:
 
 def test_an_agreement_shows_each_comparison() -> None:
     """A row for each, with its reason, in a notebook and at a prompt."""
-    agreement = Agreement((Comparison("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
+    agreement = Check((CheckedCount("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
 
     assert shown(agreement).rows[1] == ["fvcore/relu", "1,000", "", "yes", "not counted"]
     assert "fvcore/relu  1,000" in repr(agreement)

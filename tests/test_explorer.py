@@ -13,7 +13,6 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.explorer import ALPHAS, ExploreError, Explorer
 from mbanalyze.report.pictures import pictures
-from mbanalyze.report.view import html
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,10 @@ def shows(explorer: Explorer, name: str, **options: Any) -> bool:
     totals = report.totals
     exact = (totals.params, totals.macs, totals.flops, totals.activations, totals.memory_access)
     assert all(f"{total:,}" in explorer.table.value for total in exact)
-    return (explorer.table.value, explorer.pictures.value) == (html(report, "kind"), pictures(report))
+    return (explorer.table.value, explorer.pictures.value) == (
+        report.by("kind")._repr_html_(),
+        pictures(report),
+    )
 
 
 @pytest.mark.parametrize("name", ARCHS)

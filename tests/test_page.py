@@ -20,7 +20,7 @@ from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck.witnesses import Agreement, Comparison
+from mbanalyze.crosscheck.witnesses import Check, CheckedCount, CheckedReport
 from mbanalyze.report import page
 from mbanalyze.report.network import Report
 from mbanalyze.report.page import PACKAGES, PageError
@@ -72,7 +72,7 @@ def test_the_table_has_every_group_with_exact_counts(by: str) -> None:
 
     assert [group.key or "(model)" for group in report.by(by)] == [cells[0] for cells in body]
     assert [f"{group.cost.macs:,}" for group in report.by(by)] == [cells[-6] for cells in body]
-    # of MobileNetV2 at 224 px: macs, their share, flops, activations, memory access, flops a byte
+    # of MobileNetV2 at 224 px: macs, their share, flops, activations, memory access, flops per byte
     assert total[-6:] == ["300,774,272", "100.0 %", "621,290,664", "6,679,112", "43,266,256", "3.59"]
 
 
@@ -178,8 +178,8 @@ def test_an_empty_network_has_a_page() -> None:
 
 def test_a_check_has_its_place() -> None:
     """With a verdict, and a row for each comparison."""
-    agreement = Agreement((Comparison("fvcore/conv", 1000, 900, False, "unexplained"),))
-    text = page.page(partly_known(), None, agreement)
+    check = Check((CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
+    text = CheckedReport(partly_known(), check).to("html")
 
     assert Reader(text).rows[1] == ["fvcore/conv", "1,000", "900", "NO", "unexplained"]
     assert "Some comparisons disagree." in text

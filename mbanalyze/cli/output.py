@@ -1,14 +1,34 @@
-"""Results on stdout or in a file."""
+"""Results on stdout, or in a file."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console, RenderableType
 
 from mbanalyze.display.files import OutputError, write
+from mbanalyze.display.result import Result, view_of
 from mbanalyze.display.tables import plain
+from mbanalyze.display.terminal import renderable
+
+
+def show(result: Result, format: str, output: Path | None = None, **options: Any) -> None:
+    """Print a result in a format, or write it to a file.
+
+    Args:
+        result: the result.
+        format: one of its formats; a table has colours on a terminal.
+        output: the file; None or `-` for stdout.
+        options: settings of the view.
+    """
+    console = Console()
+    if format == "table" and console.is_terminal and (output is None or str(output) == "-"):
+        console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
+        return
+    text = result.to(format, **options)
+    emit(text if _unicode() or format != "table" else text.translate(_ASCII), output)
 
 
 def emit(result: RenderableType, output: Path | None = None) -> None:
@@ -20,7 +40,7 @@ def emit(result: RenderableType, output: Path | None = None) -> None:
         return
     text = result if isinstance(result, str) else plain(result, console.width)
     if output is None or to_stdout:
-        sys.stdout.write(text if _unicode() or isinstance(result, str) else text.translate(_ASCII))
+        sys.stdout.write(text)
     else:
         write(output, text)
 

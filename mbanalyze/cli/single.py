@@ -13,9 +13,8 @@ from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Alpha, Batch, Input, Model, Output, Resolution, Set, described, working
 from mbanalyze.cli.models_table import models_table
-from mbanalyze.cli.output import emit, require_no_terminal
+from mbanalyze.cli.output import emit, require_no_terminal, show
 from mbanalyze.crosscheck import witnesses as crosscheck
-from mbanalyze.crosscheck.view import agreement_table
 from mbanalyze.display.files import require_writable
 from mbanalyze.display.records import dump
 from mbanalyze.literature import verdicts
@@ -23,7 +22,6 @@ from mbanalyze.literature import view as render_published
 from mbanalyze.memory_access import analysis as guidelines
 from mbanalyze.memory_access import view as render_guidelines
 from mbanalyze.report.page import require_packages
-from mbanalyze.report.view import present
 
 if TYPE_CHECKING:
     from mbanalyze.memory_access.timing import Measured
@@ -84,10 +82,11 @@ def report(
     with working(trace or check or model not in (*ARCHS, *ALIASES)):
         subject = described(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        agreement = crosscheck.check(subject) if check else None
-    emit(present(result, format, by, agreement, Console().width), output)
+        agreement = crosscheck.check_subject(subject) if check else None
+    shown = result.by(by) if by else result
+    show(crosscheck.CheckedReport(shown, agreement) if agreement else shown, format, output)
     if agreement and format == "csv":
-        Console(stderr=True).print(agreement_table(agreement), soft_wrap=True)
+        Console(stderr=True).print(agreement, soft_wrap=True)
     disagrees = agreement is not None and not agreement.agree
     return int(disagrees or (strict and not result.complete))
 
@@ -110,11 +109,8 @@ def check(
     mbanalyze check net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        agreement = crosscheck.check(described(model, alpha, resolution, set_, batch, input_))
-    if format == "json":
-        emit(dump(agreement.as_dict()))
-    else:
-        emit(agreement_table(agreement, Console().width))
+        agreement = crosscheck.check_subject(described(model, alpha, resolution, set_, batch, input_))
+    show(agreement, format)
     return int(not agreement.agree)
 
 

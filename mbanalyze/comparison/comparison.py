@@ -145,7 +145,7 @@ class Comparison:
     @cached_property
     def by_kind(self) -> tuple[Part, ...]:
         """A part for each kind and variant, those that change most first."""
-        return self._parts([[row.sort for row in report.rows] for report in self.reports])
+        return self._parts([[row.type for row in report.rows] for report in self.reports])
 
     @cached_property
     def by_stage(self) -> tuple[Part, ...]:

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from mbanalyze.comparison.comparison import Comparison, Part
 from mbanalyze.comparison.stages import takes_images
-from mbanalyze.display.records import comma_separated, one_line
+from mbanalyze.display.records import comma_separated, one_line, shape
 from mbanalyze.display.tables import LEFT, grid_of, html_notes, html_sections, markdown_table, plain, width_of
 from mbanalyze.display.units import si
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, group
-from mbanalyze.report.view import provenance, shape
+from mbanalyze.report.summary import provenance
 
 Columns = dict[str, list[str]]
 Digits = Callable[[int], str]

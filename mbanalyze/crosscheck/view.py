@@ -1,45 +1,60 @@
-"""A cross-check as text."""
+"""The views of a check, and of a report with its check."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from rich.console import RenderableType
-
-from mbanalyze.display.tables import grid_of, html_table, markdown_table
-
-if TYPE_CHECKING:
-    from mbanalyze.crosscheck.witnesses import Agreement
-
-
-def agreement_table(agreement: Agreement, width: int = 80) -> RenderableType:
-    """A check for people: a line for each comparison."""
-    return grid_of(agreement_columns(agreement), width)
+from mbanalyze.crosscheck.witnesses import Check, CheckedReport
+from mbanalyze.display.result import Renderer, formats, view, view_of
+from mbanalyze.display.views import Cell, Column, Section, View, words
+from mbanalyze.report.network import Groups
+from mbanalyze.report.view import REPORT_FORMATS
 
 
-def agreement_markdown(agreement: Agreement) -> str:
-    """A check as a Markdown table."""
-    columns = agreement_columns(agreement)
-    return markdown_table(list(columns), list(zip(*columns.values(), strict=True)))
+@view.register
+def check_view(check: Check) -> View:
+    """Lay out a check: a row for each comparison."""
+    return View((check_section(check),))
 
 
-def agreement_html(agreement: Agreement) -> str:
-    """A check as an HTML table."""
-    return html_table(agreement_columns(agreement))
+def check_section(check: Check) -> Section:
+    """The table of a check."""
+    made = check.comparisons
+    return Section(
+        "",
+        (
+            words("what", [c.what for c in made]),
+            Column("ours", [_digits(c.ours) for c in made]),
+            Column("theirs", [_digits(c.theirs) for c in made]),
+            words("agree", ["yes" if c.agree else Cell("NO", "NO", "bold red") for c in made]),
+            words("reason", [c.reason or "" for c in made], wrap=True),
+        ),
+    )
 
 
-def agreement_columns(agreement: Agreement) -> dict[str, list[str]]:
-    """A check's columns by heading, a cell for each comparison."""
+def _digits(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
 
-    def counts(values: Iterable[int | None]) -> list[str]:
-        return ["" if value is None else f"{value:,}" for value in values]
 
-    made = agreement.comparisons
-    return {
-        "what": [c.what for c in made],
-        "ours": counts(c.ours for c in made),
-        "theirs": counts(c.theirs for c in made),
-        "agree": ["yes" if c.agree else "NO" for c in made],
-        "reason": [c.reason or "" for c in made],
-    }
+@view.register
+def checked_view(checked: CheckedReport) -> View:
+    """Lay out a report, and its check below the totals."""
+    shown = view_of(checked.shown)
+    return replace(shown, sections=(*shown.sections, check_section(checked.check)))
+
+
+def _page(checked: CheckedReport, **_: Any) -> str:
+    """The report as an HTML page, with the check."""
+    from mbanalyze.report.page import page
+
+    shown = checked.shown
+    groups = shown if isinstance(shown, Groups) else shown.by("module")
+    return page(groups, check_section(checked.check), agree=checked.check.agree)
+
+
+@formats.register
+def checked_formats(_: CheckedReport) -> Mapping[str, Renderer]:
+    """The formats of a report."""
+    return {**REPORT_FORMATS, "html": _page}

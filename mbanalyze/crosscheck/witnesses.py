@@ -10,11 +10,12 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.display.result import Result
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.subject import Subject
+from mbanalyze.sources.subject import Countable, Subject, subject
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +26,7 @@ class CheckError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class CheckedCount:
     """One thing counted twice.
 
     Attributes:
@@ -42,11 +43,11 @@ class Comparison:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement:
+@dataclass(frozen=True, slots=True, repr=False)
+class Check(Result):
     """Every comparison made of one network."""
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[CheckedCount, ...]
 
     @property
     def agree(self) -> bool:
@@ -54,49 +55,82 @@ class Agreement:
         return all(comparison.agree for comparison in self.comparisons)
 
     def as_dict(self) -> dict[str, Any]:
-        """The check as a JSON object."""
-        return {"agree": self.agree, "comparisons": [asdict(c) for c in self.comparisons]}
+        """Return the check as a JSON document."""
+        return {"agree": self.agree, "comparisons": self.records()}
 
-    def __repr__(self) -> str:
-        from mbanalyze.crosscheck.view import agreement_table
-        from mbanalyze.display.tables import plain
-
-        return plain(agreement_table(self))
-
-    def _repr_html_(self) -> str:
-        from mbanalyze.crosscheck.view import agreement_html
-
-        return agreement_html(self)
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each comparison."""
+        return [asdict(comparison) for comparison in self.comparisons]
 
 
-def check(subject: Subject) -> Agreement:
-    """Closed form against trace, trace against fvcore, parameters against `sum(p.numel())`.
+@dataclass(frozen=True, repr=False)
+class CheckedReport(Result):
+    """A report with its check.
+
+    Attributes:
+        shown: the report, or its groups.
+        check: the check of the same network.
+    """
+
+    shown: Report | Groups
+    check: Check
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report's document with the check under `check`."""
+        return {**self.shown.as_dict(), "check": self.check.as_dict()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records of the report."""
+        return self.shown.records()
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return self.shown.columns()
+
+
+def check(what: Countable, /, *inputs: Any, real: bool = False, keep: bool = False, **options: Any) -> Check:
+    """Compare a network's closed form with its trace, and the trace with fvcore and `sum(p.numel())`.
+
+    Args:
+        what: the network, as `mbanalyze.count` takes it.
+        inputs: the inputs of its forward pass, as for `count`.
+        real: trace on real tensors instead of shapes.
+        keep: assume that operators which select by value keep every candidate.
+        options: hyper-parameters of the network, as for `count`.
 
     Raises:
         CheckError: fvcore could not run the module.
-        ShapeError, TraceError, SourceError: the network could not be built or run.
+        ShapeError, TraceError, SourceError: the network could not be built or traced.
+
+    >>> check("squeezenet1_1", resolution=64).agree
+    True
     """
+    return check_subject(subject(what, *inputs, **options), real=real, keep=keep)
+
+
+def check_subject(subject: Subject, *, real: bool = False, keep: bool = False) -> Check:
+    """Check a subject; arguments and errors as for `check`."""
     module = subject.build()
-    traced = subject.report(trace=True)
-    comparisons: list[Comparison] = []
+    traced = subject.report(trace=True, real=real, keep=keep)
+    comparisons: list[CheckedCount] = []
     if subject.spec is not None:
         comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))
     comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs, subject.keywords))
     comparisons.append(all_params(traced, module))
-    return Agreement(tuple(comparisons))
+    return Check(tuple(comparisons))
 
 
 def _ops(report: Report) -> list[Op]:
     return [row.op for row in report.rows]
 
 
-def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> Comparison:
+def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> CheckedCount:
     """Two lists of operators, which must be equal; the reason names the first difference."""
     for i, (a, b) in enumerate(zip_longest(ours, theirs)):
         if a != b:
             reason = f"operator {i}, {_difference(a, b)}"
-            return Comparison("closed-form/trace", len(ours), len(theirs), False, reason)
-    return Comparison("closed-form/trace", len(ours), len(theirs), True)
+            return CheckedCount("closed-form/trace", len(ours), len(theirs), False, reason)
+    return CheckedCount("closed-form/trace", len(ours), len(theirs), True)
 
 
 def _difference(a: Op | None, b: Op | None) -> str:
@@ -120,12 +154,12 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def all_params(report: Report, module: nn.Module) -> Comparison:
+def all_params(report: Report, module: nn.Module) -> CheckedCount:
     """Parameters read in the trace, and those listed as unused, against all that the module holds."""
     named = dict(module.named_parameters())
     ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
     theirs = sum(param.numel() for param in module.parameters())
-    return Comparison("params/numel", ours, theirs, ours == theirs)
+    return CheckedCount("params/numel", ours, theirs, ours == theirs)
 
 
 # our kinds, and the operators under which fvcore counts them
@@ -161,7 +195,7 @@ def _ours(row: Row) -> int | None:
     return row.cost.macs if row.op.kind in PRODUCTS else row.cost.flops
 
 
-def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Comparison]:
+def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[CheckedCount]:
     """Kind by kind: macs of products, flops of the rest.
 
     Args:
@@ -176,24 +210,24 @@ def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Compar
             yield _compare(report.only(*kinds).rows, sum(counts) if counts else None)
         seen.update(kinds)
     for name, count in left.items():
-        yield Comparison(f"fvcore/{name}", None, count, False, "mbanalyze saw no such operator")
+        yield CheckedCount(f"fvcore/{name}", None, count, False, "mbanalyze saw no such operator")
 
 
-def _compare(rows: Sequence[Row], theirs: int | None) -> Comparison:
+def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
     what = "fvcore/" + "+".join(dict.fromkeys(row.op.kind for row in rows))
     counts = [_ours(row) for row in rows]
     ours = None if None in counts else sum(count or 0 for count in counts)
     if theirs is None:
-        return Comparison(what, ours, None, True, "not counted")
+        return CheckedCount(what, ours, None, True, "not counted")
     if ours == theirs:
-        return Comparison(what, ours, theirs, True)
+        return CheckedCount(what, ours, theirs, True)
     if ours is None:
-        return Comparison(what, None, theirs, False, "mbanalyze has no formula for it")
+        return CheckedCount(what, None, theirs, False, "mbanalyze has no formula for it")
     known = [_known(row) for row in rows]
     if sum(count for count, _ in known) != theirs:
-        return Comparison(what, ours, theirs, False, "unexplained")
+        return CheckedCount(what, ours, theirs, False, "unexplained")
     reasons = dict.fromkeys(reason for _, reason in known if reason)
-    return Comparison(what, ours, theirs, True, "; ".join(reasons))
+    return CheckedCount(what, ours, theirs, True, "; ".join(reasons))
 
 
 def fvcore_counts(

@@ -1,7 +1,11 @@
-"""Tables, records, units and files. Knows no result.
+"""Results as text in every format, and files. Knows no result.
 
-units.py    counts with SI prefixes
-tables.py   tables for terminals, Markdown and HTML
-records.py  records as CSV, documents as JSON
-files.py    files written whole or not at all
+result.py    `Result`: the protocol of every result, and the table of formats
+views.py     `View`, `Section`, `Column`, `Cell`: a result laid out
+terminal.py  a view as a table for terminals
+markdown.py  a view as Markdown
+html.py      a view as HTML for notebooks
+records.py   records as CSV and frames, documents as JSON
+units.py     counts with SI prefixes
+files.py     files written whole or not at all
 """

@@ -1,28 +1,64 @@
-"""Lists of flat records as CSV, any document as JSON, and the words for options and names."""
+"""Flat records as CSV and as frames, and documents as JSON."""
 
 from __future__ import annotations
 
-import csv
+import csv as csv_module
 import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import json as json_module
+import re
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
 
+NULLABLE = re.compile(r"(macs|flops|activations)(_before|_after|_change)?")
+"""Counts that may be unknown: nullable integers in a frame."""
 
-def comma_separated(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
-    """CSV with a header; unknown is an empty cell."""
+
+def csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """CSV with a header; unknown is an empty cell, a shape '1x3x224x224', options 'alpha=0.75 shallow=true'."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer = csv_module.writer(out, lineterminator="\n")
+    names = columns or (list(records[0]) if records else [])
+    writer.writerow(names)
+    writer.writerows([_cell(record[name]) for name in names] for record in records)
     return out.getvalue()
 
 
+def _cell(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return settings(value)
+    if isinstance(value, list | tuple):
+        return " ".join(
+            map(shape, value) if value and isinstance(value[0], list | tuple) else map(str, value)
+        )
+    return value
+
+
+def frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A pandas DataFrame of records; counts that may be unknown are nullable integers where 64 bits hold them."""
+    import pandas as pd
+
+    made = pd.DataFrame(records, columns=list(columns) if columns else None)
+    counts = [name for name in made if NULLABLE.fullmatch(str(name))]
+    fitting = [name for name in counts if not (made[name].dropna().abs() >= 2**63).any()]
+    return made.astype(dict.fromkeys(fitting, "Int64"))
+
+
+def json(document: Any) -> str:
+    """JSON text that ends in a newline; a value that JSON does not have is spelled as in Python."""
+    return json_module.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """`value`, or its spelling if it is an infinity or NaN, which JSON does not have."""
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
+
+
 def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame in Python's own types; what is not known is None."""
+    """The rows of a frame as Python values; missing values are None."""
     columns = {
         str(name): [
             None if unknown else value for value, unknown in zip(column.tolist(), column.isna(), strict=True)
@@ -30,6 +66,11 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
         for name, column in frame.items()
     }
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """`(1, 3, 224, 224)` -> '1x3x224x224'."""
+    return "x".join(map(str, sizes))
 
 
 def settings(options: Mapping[str, Any]) -> str:
@@ -41,10 +82,13 @@ def settings(options: Mapping[str, Any]) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` with what does not print, such as a line break, spelled out."""
+    """`text` with characters that do not print, such as line breaks, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def dump(document: Any) -> str:
-    """JSON text, ending in a newline; an option that JSON has no word for is spelled as Python does."""
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+dump = json
+
+
+def comma_separated(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str:
+    """CSV of some columns."""
+    return csv(records, columns)

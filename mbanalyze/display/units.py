@@ -1,6 +1,8 @@
-"""Counts with SI prefixes."""
+"""Counts as text: with SI prefixes, and as cells of a table."""
 
 from __future__ import annotations
+
+from mbanalyze.display.views import Cell
 
 
 def si(count: int) -> str:
@@ -21,3 +23,16 @@ def si_bytes(count: int) -> str:
     """`count` bytes to four significant digits: 10545696 -> '10.55 MB'."""
     text = si(count)
     return f"{text}B" if " " in text else f"{text} B"
+
+
+def count_cell(count: int | None, *, complete: bool = True) -> Cell:
+    """A count as a cell: '?' if unknown, marked '≥' if it is a lower bound; a short zero is empty."""
+    if count is None:
+        return Cell("?", "?")
+    bound = "" if complete else "≥ "
+    return Cell(f"{bound}{si(count)}" if count or bound else "", f"{bound}{count:,}")
+
+
+def ratio_cell(ratio: float | None) -> Cell:
+    """A ratio as a cell, to two digits in short and three exactly; '?' if unknown."""
+    return Cell("?", "?") if ratio is None else Cell(f"{ratio:.2f}", f"{ratio:.3f}")

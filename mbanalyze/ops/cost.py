@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
+from mbanalyze.display.result import Result
 from mbanalyze.ops.numbers import anywhere
 
 Count = int | None
@@ -30,8 +32,8 @@ def _plus(a: Count, b: Count) -> Count:
     return a + b
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+@dataclass(frozen=True, slots=True, repr=False)
+class Cost(Result):
     """What an operator, or any sum of them, costs. Every count is exact; None is unknown.
 
     A sum skips what is unknown, and is unknown where nothing is known: `Report.complete` says
@@ -87,11 +89,6 @@ class Cost:
         moved = self.memory_access_bytes(itemsize)
         return None if self.flops is None or not anywhere(moved) else self.flops / moved
 
-    def _repr_html_(self) -> str:
-        from mbanalyze.report.view import html_cost
-
-        return html_cost(self)
-
     def as_dict(self, itemsize: int = 4) -> dict[str, int | float | None]:
         """The columns of a total, by name, when an element takes `itemsize` bytes."""
         return {
@@ -106,6 +103,10 @@ class Cost:
             "arithmetic_intensity": self.arithmetic_intensity(itemsize),
             "params_bytes": self.params_bytes(itemsize),
         }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the totals as one record."""
+        return [self.as_dict()]
 
 
 def total(costs: list[Cost]) -> Cost:

@@ -1,8 +1,9 @@
-"""The report of one network: rows, totals, groups, and how they are shown.
+"""The report of one network: rows, totals and groups.
 
 rows.py      `Row`, `Group`, and the keys that group rows
-network.py   `Report`
-view.py      tables, Markdown, CSV and JSON
+network.py   `Report` and `Groups`
+summary.py   the lines that tables and the page share
+view.py      a report laid out, and its formats
 pictures.py  quick SVG pictures
 page/        the HTML page
 """

@@ -1,15 +1,17 @@
-"""What was analysed and what it costs: rows, totals, groupings and filters."""
+"""The report of one network: its rows, totals and groups."""
 
 from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mbanalyze._version import __version__
+from mbanalyze.display.records import finite
+from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
@@ -19,24 +21,12 @@ from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console, ConsoleOptions, RenderResult
 
+REPORT_SCHEMA = "mbanalyze.report/1"
 CONVENTION = "mbanalyze/1"
 """The meaning of every column; a change to any raises the number."""
 
 Method = Literal["closed-form", "trace"]
-
-
-class Groups(tuple[Group, ...]):  # noqa: SLOT001 (a tuple has no room for slots)
-    """The rows of a report by one key: a tuple that a notebook shows as the report's table."""
-
-    report: Report
-    key: str
-
-    def _repr_html_(self) -> str:
-        from mbanalyze.report.view import html
-
-        return html(self.report, self.key)
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -55,22 +45,60 @@ def _installed(package: str) -> str:
     return version(package)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What a network costs, operator by operator, and how that was found.
+@dataclass(frozen=True, repr=False)
+class Groups(Result, Sequence[Group]):
+    """The rows of a report by one key: a sequence of `Group`s, in order of first appearance.
 
     Attributes:
-        model: what the user called it.
+        report: the report.
+        key: the grouping, one of `KEYS`.
+        groups: the groups.
+    """
+
+    report: Report
+    key: str
+    groups: tuple[Group, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> Group: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Group, ...]: ...
+    def __getitem__(self, index: int | slice) -> Group | tuple[Group, ...]:
+        return self.groups[index]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report's document, with one row for each group."""
+        return {**self.report.as_dict(), "rows": self.records()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each group: its key, its number of operators and its totals."""
+        itemsize = self.report.itemsize
+        return [{"key": group.key, "ops": len(group.rows), **group.cost.as_dict(itemsize)} for group in self]
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return ["key", "ops", *Cost().as_dict()]
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Result):
+    """The cost of a network, operator by operator.
+
+    Attributes:
+        model: the reference or name that was counted.
         options: its hyper-parameters.
         input: shapes of the inputs.
         method: `closed-form` or `trace`.
         rows: every operator in order, with its cost.
-        dtype: what an element is taken to be where bytes are asked for: a key of `ITEM_SIZES`.
-        free: what ran at no cost, by name, with how often (a closed form lists none).
-        unused_params: names of the parameters that the forward never read.
-        omitted: operators that nobody could count, among those that `only` left out.
-        versions: of what produced the report.
-        notes: how it was produced, where that was not the usual way.
+        dtype: the element type assumed for byte counts, a key of `ITEM_SIZES`.
+        free: operators that cost nothing, and the number of calls of each; empty for a closed form.
+        unused_params: names of the parameters that the forward pass never reads.
+        omitted: uncounted operators among those that `only` left out.
+        versions: versions of the software that made the report.
+        notes: settings that differ from the usual ones.
     """
 
     model: str
@@ -110,89 +138,77 @@ class Report:
         return not self.uncounted
 
     def by(self, key: str) -> Groups:
-        """Rows grouped by `op`, `module`, `block` or `kind`, in order of first appearance.
+        """Return the rows grouped by `op`, `module`, `block` or `kind`, in order of first appearance.
 
         Raises:
-            ChoiceError: `key` is none of these.
+            ChoiceError: unknown grouping.
         """
-        found = Groups(self._grouped(choose("grouping", key, KEYS)))
-        found.report, found.key = self, key
-        return found
-
-    def _grouped(self, key: str) -> Iterator[Group]:
-        of = KEYS[key]
+        of = KEYS[choose("grouping", key, KEYS)]
         if key == "op":
-            yield from (Group(of(row), (row,), row.cost) for row in self.rows)
-            return
+            return Groups(self, key, tuple(Group(of(row), (row,), row.cost) for row in self.rows))
         groups: dict[str, list[Row]] = {}
         for row in self.rows:
             groups.setdefault(of(row), []).append(row)
-        yield from (group(name, rows) for name, rows in groups.items())
+        return Groups(self, key, tuple(group(name, rows) for name, rows in groups.items()))
 
     def only(self, *kinds: str) -> Report:
-        """The same report with rows of these kinds alone.
+        """Return the same report with the rows of some kinds alone.
 
-        `only("conv", "linear", "matmul")` is the convention of counters that see nothing else. What nobody
-        could count may be of any kind, so a report that was not complete does not become so.
+        `only("conv", "linear", "matmul")` is the convention of counters that see nothing else. An uncounted
+        operator may be of any kind, so an incomplete report stays incomplete.
 
         Raises:
-            ChoiceError: no formula and no row is of such a kind.
+            ChoiceError: a kind without a formula and without a row.
         """
         present = dict.fromkeys([*ARITHMETIC, *(row.op.kind for row in self.rows)])
         for kind in kinds:
             choose("kind", kind, present)
-        rest = tuple(u for u in self.uncounted if u.operator not in kinds)
+        omitted = tuple(u for u in self.uncounted if u.operator not in kinds)
         rows = tuple(row for row in self.rows if row.op.kind in kinds)
-        return replace(self, rows=rows, omitted=rest)
+        return replace(self, rows=rows, omitted=omitted)
 
-    def columns(self, by: str | None = None) -> list[str]:
-        """The names that each of `records(by)` has."""
-        if by is None:
-            return list(Row(Op("", "", (), ()), Cost()).as_dict())
-        return ["key", "ops", *Cost().as_dict()]
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the JSON document of schema `REPORT_SCHEMA`."""
+        return {
+            "schema": REPORT_SCHEMA,
+            "model": self.model,
+            "options": {name: finite(value) for name, value in self.options.items()},
+            "input": [list(sizes) for sizes in self.input],
+            "method": self.method,
+            "convention": CONVENTION,
+            "versions": dict(self.versions),
+            "dtype": self.dtype,
+            "complete": self.complete,
+            "totals": self.totals.as_dict(self.itemsize),
+            "rows": self.records(),
+            "uncounted": [asdict(uncounted) for uncounted in self.uncounted],
+            "free": dict(self.free),
+            "unused_params": list(self.unused_params),
+            "notes": list(self.notes),
+        }
 
     def records(self, by: str | None = None) -> list[dict[str, Any]]:
-        """Rows as dicts: one an operator, or one a group with its key, size and totals."""
-        if by is None:
-            return [row.as_dict() for row in self.rows]
-        return [
-            {"key": group.key, "ops": len(group.rows), **group.cost.as_dict(self.itemsize)}
-            for group in self.by(by)
-        ]
+        """Return one record for each operator, or for each group of `by`."""
+        return [row.as_dict() for row in self.rows] if by is None else self.by(by).records()
+
+    def columns(self, by: str | None = None) -> list[str]:
+        """Return the keys of each record."""
+        return list(Row(Op("", "", (), ()), Cost()).as_dict()) if by is None else self.by(by).columns()
 
     def frame(self, by: str | None = None) -> pd.DataFrame:
-        """`records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""
-        import pandas as pd
+        """Return `records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""
+        return super().frame() if by is None else self.by(by).frame()
 
-        frame = pd.DataFrame(self.records(by), columns=self.columns(by))
-        unknown = ("macs", "flops", "activations")
-        counts = [name for name in unknown if not (frame[name].dropna() >= 2**63).any()]
-        return frame.astype(dict.fromkeys(counts, "Int64"))
-
-    def to(self, format: str, by: str | None = None) -> str:
-        """The report as text: a `table`, `markdown`, `csv`, `json` or `html`, a page of its own.
+    def to(self, format: str = "table", by: str | None = None, **options: Any) -> str:
+        """Return the report as text.
 
         Args:
-            format: a key of `render.FORMATS`.
-            by: the grouping of its rows; by default modules where people read, operators elsewhere.
+            format: `table`, `markdown`, `csv`, `json`, or `html` for a page of its own.
+            by: the grouping of its rows; by default `module` in tables, and none in `csv` and `json`.
+            options: settings of the view, such as `width`.
 
         Raises:
             ChoiceError: unknown format or grouping.
             PageError: `html` without the packages of `mbanalyze[html]`.
         """
-        from mbanalyze.report.view import FORMATS
-
-        return FORMATS[choose("format", format, FORMATS)](self, by)
-
-    def __repr__(self) -> str:
-        return self.to("table")
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from mbanalyze.report.view import table
-
-        yield table(self, None, options.max_width)
-
-    def _repr_html_(self) -> str:
-        from mbanalyze.report.view import html
-
-        return html(self)
+        return super().to(format, **options) if by is None else self.by(by).to(format, **options)

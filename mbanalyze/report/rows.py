@@ -24,7 +24,7 @@ class Row:
     cost: Cost
 
     @property
-    def sort(self) -> str:
+    def type(self) -> str:
         """The kind of operator, with its variant: 'conv depthwise', 'linear'."""
         return f"{self.op.kind} {self.op.variant or ''}".strip()
 
@@ -66,7 +66,7 @@ class Group:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of operators, each with its variant and once: ('conv depthwise', 'add')."""
-        return tuple(dict.fromkeys(row.sort for row in self.rows))
+        return tuple(dict.fromkeys(row.type for row in self.rows))
 
     @property
     def output(self) -> tuple[Shape, ...]:

@@ -9,17 +9,16 @@ from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mbanalyze.crosscheck.view import agreement_columns
+from mbanalyze.display.records import shape
+from mbanalyze.display.views import Section
+from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
-from mbanalyze.report.network import CONVENTION, Report
+from mbanalyze.report.network import CONVENTION, Groups, Report
 from mbanalyze.report.page.charts import MEASURES, charts, exact, share, short
 from mbanalyze.report.rows import Group
-from mbanalyze.report.view import headline, kind_of, output_of, places, remarks, shape
-
-if TYPE_CHECKING:
-    from mbanalyze.crosscheck.witnesses import Agreement
+from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks
 
 PACKAGES = ("jinja2", "plotly", "itables")
 """What makes the page: its template, its charts, and the table that sorts (DataTables, which itables brings)."""
@@ -36,13 +35,13 @@ def require_packages() -> None:
         raise PageError(f"{' and '.join(missing)} not installed: pip install 'mbanalyze[html]'")
 
 
-def page(report: Report, by: str | None = None, agreement: Agreement | None = None) -> str:
-    """The report as an HTML document in ASCII, which asks for nothing from anywhere.
+def page(groups: Groups, check: Section | None = None, *, agree: bool = True) -> str:
+    """Return a report as an HTML document in ASCII that loads nothing from elsewhere.
 
     Args:
-        report: what to show.
-        by: the grouping of the table's rows, `module` unless given; the charts always have every operator.
-        agreement: a check to show with it.
+        groups: the report, and the grouping of the table's rows; the charts always show every operator.
+        check: a check to show with it.
+        agree: True if every comparison of the check agrees.
 
     Raises:
         PageError: the packages of `mbanalyze[html]` are missing.
@@ -52,14 +51,22 @@ def page(report: Report, by: str | None = None, agreement: Agreement | None = No
 
     templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     templates.filters |= {"exact": exact, "short": short}
-    text = templates.from_string(_own("page.html")).render(_shown(report, by or "module", agreement))
+    shown = _shown(groups) | {"check": _checked(check) if check else None, "agree": agree}
+    text = templates.from_string(_own("page.html")).render(shown)
     return text.encode("ascii", "xmlcharrefreplace").decode()
 
 
-def _shown(report: Report, by: str, agreement: Agreement | None) -> dict[str, Any]:
-    """What the template fills in."""
-    script = _own("page.js")
-    checks = agreement_columns(agreement) if agreement else {}
+def _checked(check: Section) -> dict[str, Any]:
+    """The table of a check: headings with their alignment, and rows."""
+    return {
+        "headings": [(column.heading, column.align) for column in check.columns],
+        "rows": list(zip(*(map(spelled, column.cells) for column in check.columns), strict=True)),
+    }
+
+
+def _shown(groups: Groups) -> dict[str, Any]:
+    """The values that the template fills in."""
+    report, by, script = groups.report, groups.key, _own("page.js")
     return {
         "report": report,
         "title": report.model,
@@ -68,12 +75,10 @@ def _shown(report: Report, by: str, agreement: Agreement | None) -> dict[str, An
         "places": places(report),
         "remarks": remarks(report),
         "by": by,
-        "rows": [_row(group, report, by) for group in report.by(by)],
+        "rows": [_row(group, report, by) for group in groups],
         "total": _counts(report.totals, report.complete, report),
         "measures": MEASURES,
         "charts": charts(report),
-        "agreement": agreement,
-        "checks": {"headings": list(checks), "rows": list(zip(*checks.values(), strict=True))},
         "convention": CONVENTION,
         "style": _own("page.css"),
         "script": script,
@@ -102,7 +107,7 @@ def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float
         "flops": (cost.flops, exact(cost.flops, complete)),
         "activations": (cost.activations, exact(cost.activations, complete)),
         "memory access": (cost.memory_access, exact(cost.memory_access)),
-        "flops a byte": (intensity, "?" if intensity is None else f"{intensity:.2f}"),
+        "flops per byte": (intensity, "?" if intensity is None else f"{intensity:.2f}"),
     }
 
 

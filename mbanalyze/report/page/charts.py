@@ -52,7 +52,7 @@ def charts(report: Report) -> dict[str, Any]:
     kinds = _kinds(report.rows)
     return {
         "measures": MEASURES,
-        "kinds": kinds if {*map(kind, report.rows)} <= {*kinds} else [*kinds, "other"],
+        "kinds": kinds if {row.type for row in report.rows} <= {*kinds} else [*kinds, "other"],
         "modules": _modules(tree(report), kinds),
         "operators": _operators(report, kinds),
         "captions": {
@@ -62,21 +62,16 @@ def charts(report: Report) -> dict[str, Any]:
     }
 
 
-def kind(row: Row) -> str:
-    """What sort of operator: 'conv pointwise', 'batch_norm'."""
-    return f"{row.op.kind} {row.op.variant or ''}".strip()
-
-
 def _kinds(rows: Sequence[Row]) -> list[str]:
     """The kinds with the most memory access, which every operator has, the largest first."""
     found: dict[str, int] = {}
     for row in rows:
-        found[kind(row)] = found.get(kind(row), 0) + row.cost.memory_access
+        found[row.type] = found.get(row.type, 0) + row.cost.memory_access
     return sorted(found, key=lambda name: -found[name])[:COLORS]
 
 
 def _color(row: Row, kinds: list[str]) -> int:
-    return kinds.index(kind(row)) if kind(row) in kinds else len(kinds)
+    return kinds.index(row.type) if row.type in kinds else len(kinds)
 
 
 def _modules(nodes: Sequence[Node], kinds: list[str]) -> dict[str, Any]:
@@ -114,7 +109,7 @@ def _values(costs: Iterable[Cost]) -> dict[str, list[int]]:
 
 def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
     """The lines beside a pointer, as the markup that charts take; no name in it is markup."""
-    what = kind(rows[0]) if len(rows) == 1 else f"{len(rows)} operators"
+    what = rows[0].type if len(rows) == 1 else f"{len(rows)} operators"
     counts = [
         f"{exact(getattr(cost, measure), complete or measure in ('params', 'memory_access'))} {name}"
         for measure, name in MEASURES.items()
@@ -129,7 +124,7 @@ def largest_blocks(report: Report, measure: str) -> str:
 
 def largest_rows(report: Report, measure: str) -> str:
     """In words: the operators with the most of a measure."""
-    named = ((f"{row.op.path or '(model)'} ({kind(row)})", row.cost) for row in report.rows)
+    named = ((f"{row.op.path or '(model)'} ({row.type})", row.cost) for row in report.rows)
     return _largest(named, measure)
 
 

@@ -1,0 +1,127 @@
+"""The protocol of every result: data, records, a frame, text in any format, and displays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import singledispatch
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mbanalyze.display import records
+from mbanalyze.display.views import View
+from mbanalyze.inputs.choices import choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+Renderer = Callable[..., str]
+"""A format: a function of a result, and of keywords for its view, that returns text."""
+
+
+class Result:
+    """A result that exports and displays itself.
+
+    A subclass defines `as_dict` and `records`. The module `view` of its package registers its view, and is
+    imported at the first display: results do not depend on how they are shown.
+    """
+
+    __slots__ = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as a JSON document."""
+        raise NotImplementedError
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return flat records with equal keys; unknown counts are None."""
+        raise NotImplementedError
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return list(next(iter(self.records()), {}))
+
+    def frame(self) -> pd.DataFrame:
+        """Return `records()` as a pandas DataFrame; counts that may be unknown are nullable integers."""
+        return records.frame(self.records(), self.columns())
+
+    def to(self, format: str = "table", **options: Any) -> str:
+        """Return the result as text.
+
+        Args:
+            format: `table`, `markdown`, `csv` or `json`; some results have more.
+            options: settings of the view, such as `width`, the cells that a table may take.
+
+        Raises:
+            ChoiceError: the result does not have the format.
+        """
+        load_view(self)
+        known = formats(self)
+        return known[choose("format", format, known)](self, **options)
+
+    def __repr__(self) -> str:
+        return self.to("table")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from mbanalyze.display.terminal import renderable
+
+        yield renderable(view_of(self), options.max_width)
+
+    def _repr_html_(self) -> str:
+        from mbanalyze.display.html import html
+
+        return html(view_of(self))
+
+
+@singledispatch
+def view(result: Any, **options: Any) -> View:
+    """Lay out a result; the module `view` of its package registers the function for it."""
+    raise NotImplementedError(f"{type(result).__name__} has no view")
+
+
+def table(result: Result, width: int | None = None, **options: Any) -> str:
+    """A table without colour, `width` cells wide, or as wide as the terminal."""
+    from mbanalyze.display.terminal import plain
+
+    return plain(view_of(result, **options), width)
+
+
+def markdown(result: Result, **options: Any) -> str:
+    """Markdown tables of exact counts, with the notes below."""
+    from mbanalyze.display.markdown import markdown
+
+    return markdown(view_of(result, **options))
+
+
+def csv(result: Result, **_: Any) -> str:
+    """The records and nothing else; unknown is an empty cell."""
+    return records.csv(result.records(), result.columns())
+
+
+def json(result: Result, **_: Any) -> str:
+    """The document of `as_dict`; unknown is null."""
+    return records.json(result.as_dict())
+
+
+FORMATS: Mapping[str, Renderer] = {"table": table, "markdown": markdown, "csv": csv, "json": json}
+"""The formats of every result, by name."""
+
+
+@singledispatch
+def formats(result: Any) -> Mapping[str, Renderer]:
+    """The formats of a result by name; a package's `view` registers more for its own results."""
+    return FORMATS
+
+
+def view_of(result: Result, **options: Any) -> View:
+    """Lay out a result, importing its package's `view` first."""
+    load_view(result)
+    return view(result, **options)
+
+
+def load_view(result: Result) -> None:
+    """Import the module `view` of the package that defines the result's class."""
+    for kind in type(result).__mro__:
+        package = kind.__module__.rpartition(".")[0]
+        if package.startswith("mbanalyze."):
+            import_module(f"{package}.view")
+            return
