@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import CountChange
 from mbanalyze.guard.limits import UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
@@ -16,6 +17,7 @@ from mbanalyze.guard.source_location import SourceLocation, layer_locations
 from mbanalyze.guard.suggestions import Suggestion, candidates_of, suggest
 
 SCHEMA = "mbanalyze.explanation/1"
+CONTRIBUTION_KEYS = ("path", "kind", "amount", "share", "file", "line", "what")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ class Explanation:
     tried: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Explanations:
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanations(Result):
     """The explanations of several models.
 
     Attributes:
@@ -105,6 +107,10 @@ class Explanations:
             for contribution in cause.contributions
         ]
 
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return ["model", "metric", *CONTRIBUTION_KEYS]
+
 
 def _model_record(explanation: Explanation) -> dict[str, Any]:
     return {
@@ -132,16 +138,9 @@ def _cause_record(cause: Cause) -> dict[str, Any]:
 
 
 def _contribution_record(contribution: Contribution) -> dict[str, Any]:
-    location = contribution.location
-    return {
-        "path": contribution.path,
-        "kind": contribution.kind,
-        "amount": contribution.amount,
-        "share": contribution.share,
-        "file": location.file,
-        "line": location.line,
-        "what": location.name,
-    }
+    part, location = contribution, contribution.location
+    values = (part.path, part.kind, part.amount, part.share, location.file, location.line, location.name)
+    return dict(zip(CONTRIBUTION_KEYS, values, strict=True))
 
 
 def explain_result(result: ModelResult, policy: Policy) -> Explanation:

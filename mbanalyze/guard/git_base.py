@@ -60,7 +60,10 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
         answer = checkout.parent / "answer.json"
         arguments = map(str, (file or path, folder, top, checkout, answer))
         ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-c", CHILD, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=False
+            [sys.executable, "-P", "-c", CHILD, *arguments],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=False,
         )
         try:
             found = json.loads(answer.read_text(encoding="utf-8"))
@@ -152,9 +155,7 @@ def _misplaced_package(checkout: Path, packages: set[str]) -> str:
         file = Path(sys.modules[name].__file__ or checkout).resolve()
         in_checkout = any((*checkout.rglob(f"{name}/__init__.py"), *checkout.rglob(f"{name}.py")))
         if in_checkout and not file.is_relative_to(checkout):
-            return (
-                f"{name} was imported from {file.parent}, not from the ref: add its folder to python_path"
-            )
+            return f"{name} was imported from {file.parent}, not from the ref: add its folder to python_path"
     return ""
 
 

@@ -83,9 +83,7 @@ def missing_from_policy(name: str, before: Measurement, base: str = "the lock") 
     return ModelResult(name, "gone", 1, (), f"{base} has this model, the policy does not", None, before)
 
 
-def _from_changes(
-    measured: MeasuredModel, before: Measurement, changes: tuple[Change, ...]
-) -> ModelResult:
+def _from_changes(measured: MeasuredModel, before: Measurement, changes: tuple[Change, ...]) -> ModelResult:
     severest = most_severe(changes)
     verdict: ModelVerdict = "ok" if severest == "renamed" else severest
     fails = any(change.fails for change in changes)
@@ -107,7 +105,9 @@ def _unmatched_patterns(model: GuardedModel, measured: Measurement) -> str:
 def _differing_conditions(before: Measurement, after: Measurement) -> str:
     """A message about conditions that differ; "" if all are the same."""
     pairs = [(name, old, after.conditions[name]) for name, old in before.conditions.items()]
-    return "; ".join(f"{name} was {old or 'none'}, is {new or 'none'}" for name, old, new in pairs if old != new)
+    return "; ".join(
+        f"{name} was {old or 'none'}, is {new or 'none'}" for name, old, new in pairs if old != new
+    )
 
 
 def _other_counter(lock: Lock, changes: Sequence[Change]) -> str:

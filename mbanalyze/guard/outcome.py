@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
 
 SCHEMA = "mbanalyze.guard/1"
+CHANGE_KEYS = ("path", "kind", "metric", "before", "after", "limit", "verdict", "level")
 
 
 class Advice(NamedTuple):
@@ -25,8 +27,8 @@ class Advice(NamedTuple):
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(Result):
     """The results of all models of a policy.
 
     Attributes:
@@ -106,6 +108,10 @@ class Outcome:
             for change in result.changes
         ]
 
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return ["model", *CHANGE_KEYS]
+
 
 def _model_record(result: ModelResult) -> dict[str, Any]:
     measurement = result.measured.measurement if result.measured else None
@@ -122,17 +128,12 @@ def _model_record(result: ModelResult) -> dict[str, Any]:
 
 def change_record(change: Change) -> dict[str, Any]:
     """Return a change as the schema encodes it: the whole model has kind "total", a rename has metric "path"."""
-    layer = {"path": change.layer.path, "kind": change.layer.kind} if change.layer else None
-    renamed = isinstance(change, Rename)
-    return {
-        **(layer or {"path": "", "kind": "total"}),
-        "metric": "path" if renamed else change.metric,
-        "before": change.before,
-        "after": change.layer.path if renamed else change.after,
-        "limit": None if renamed else change.limit,
-        "verdict": change.verdict,
-        "level": change.level,
-    }
+    layer = ("", "total") if change.layer is None else (change.layer.path, change.layer.kind)
+    if isinstance(change, Rename):
+        count = ("path", change.before, change.layer.path, None)
+    else:
+        count = (change.metric, change.before, change.after, change.limit)
+    return dict(zip(CHANGE_KEYS, (*layer, *count, change.verdict, change.level), strict=True))
 
 
 def _as_arguments(models: Sequence[ModelResult]) -> list[str]:

@@ -52,11 +52,13 @@ def _percent(growth: int, before: int) -> str:
 def describe(change: Change) -> str:
     """Return a change in words: 'macs 1.234 M -> 1.334 M, +100.0 k (+8.1 %)'."""
     if isinstance(change, Rename):
-        return f"{one_line(change.before)} was renamed to {one_line(change.layer.path)}"
+        return f"{label(change.before)} was renamed to {label(change.layer.path)}"
     metric = metric_label(change.metric)
     after = format_count(change.after, change.metric, change.before, change.limit)
     if change.verdict == "over budget":
-        return f"{metric} {after}, over the budget of {format_count(change.limit, change.metric, change.after)}"
+        return (
+            f"{metric} {after}, over the budget of {format_count(change.limit, change.metric, change.after)}"
+        )
     before = format_count(change.before, change.metric, change.after, change.limit)
     return f"{metric} {before} -> {after}, {format_growth_and_percent(change)}".rstrip(", ")
 
@@ -94,13 +96,17 @@ def label(name: str) -> str:
 
 def headline(result: ModelResult) -> str:
     """Return a result in one line without the name: 'worse: macs 1.2 M -> 1.3 M, +100 k (+8.1 %)'."""
+    return ": ".join(filter(None, [result.verdict, details(result)]))
+
+
+def details(result: ModelResult) -> str:
+    """Return the reason for a verdict, or the most relevant change; "" if there is neither."""
     if result.reason:
-        return f"{result.verdict}: {one_line(result.reason)}"
+        return one_line(result.reason)
     change = _main_change(result)
-    about = f": {describe(change)}" if change else ""
     where = f" in {layer_label(change)}" if isinstance(change, CountChange) and change.layer else ""
-    stale = "; the lock is outdated" if result.stale else ""
-    return f"{result.verdict}{about}{where}{stale}"
+    stale = "the lock is outdated" if result.stale else ""
+    return "; ".join(filter(None, [f"{describe(change)}{where}" if change else "", stale]))
 
 
 def _main_change(result: ModelResult) -> Change | None:
