@@ -13,6 +13,7 @@ from mbanalyze.sources.subject import count
 
 if TYPE_CHECKING:
     from mbanalyze.comparison.comparison import compare
+    from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.budget import search
@@ -25,6 +26,7 @@ __all__ = [
     "__version__",
     "ablate",
     "archs",
+    "check",
     "compare",
     "count",
     "explore",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "ablate": "sweep.ablation",
+    "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "explore": "explorer",
     "search": "sweep.budget",

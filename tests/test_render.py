@@ -72,7 +72,7 @@ def test_a_table_ends_with_exact_totals_and_provenance() -> None:
         assert exact in text
     last = " ".join(text.split("\n\n")[-1].split())
     for part in (
-        "mobilenet_v2 alpha=0.75 resolution=192 num_classes=1000 round_nearest=8",
+        "mobilenet_v2@alpha=0.75,resolution=192,num_classes=1000,round_nearest=8",
         "input 1x3x192x192",
         "closed-form",
         "convention mbanalyze/1",

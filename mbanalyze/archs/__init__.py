@@ -1,8 +1,13 @@
-"""Networks in closed form, one file per paper: the paper's table and the operators it makes. No torch.
+"""Networks in closed form, one file per paper: the paper's table as a list of operators. No torch.
 
-A new network is a file here, a file of the same name in `models/`, and its import and line in each one's dict.
+To add a network, write a file here and a file with the same name in `models/`, and list the class in both.
+
+options.py  declaring and checking hyper-parameters
+builder.py  recording the operators of a network
+blocks.py   blocks that several networks share
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from mbanalyze.archs.alexnet import AlexNet as AlexNet
@@ -45,7 +50,7 @@ ARCHS: dict[str, type[Architecture]] = {
     "resnet18": ResNet18,
     "resnet50": ResNet50,
 }
-"""Name -> architecture, as `mbanalyze models` lists them."""
+"""Name -> architecture, in the order of `mbanalyze models`."""
 
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "shufflenet_v2_x0_5": ("shufflenet_v2", {"alpha": 0.5}),
@@ -57,4 +62,24 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "mnasnet1_0": ("mnasnet", {"alpha": 1.0}),
     "mnasnet1_3": ("mnasnet", {"alpha": 1.3}),
 }
-"""torchvision's other names -> the architecture and the options that they stand for."""
+"""torchvision's name of a variant -> architecture and implied options."""
+
+NAMES = (*ARCHS, *ALIASES)
+"""Every name that `find` knows."""
+
+
+def find(name: object) -> tuple[type[Architecture], Mapping[str, Any]] | None:
+    """Look up an architecture by name or alias.
+
+    Returns:
+        The class and the options that an alias implies, or None if the name is unknown.
+    """
+    if not isinstance(name, str) or name not in NAMES:
+        return None
+    known, implied = ALIASES.get(name, (name, {}))
+    return ARCHS[known], implied
+
+
+def name_of(spec: object) -> str | None:
+    """Return the name of an instance's architecture, or None if `spec` is something else."""
+    return next((name for name, arch in ARCHS.items() if isinstance(spec, arch)), None)

@@ -21,7 +21,7 @@ from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Batch, Input, Model, Output, working
-from mbanalyze.cli.output import emit
+from mbanalyze.cli.output import emit, show
 from mbanalyze.display.files import OutputError, require_writable
 from mbanalyze.display.records import dump
 from mbanalyze.inputs import parsing
@@ -259,27 +259,12 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.comparison import comparison
-    from mbanalyze.comparison import view as rendered
 
     require_writable(output)
     with working(True):
-        reports = [_referred(reference, input_).report() for reference in models]
-        compared = comparison.compare(*reports)
-    if format == "table":
-        emit(rendered.table(compared, Console().width, top), output)
-    elif format == "json":
-        emit(dump(compared.as_dict()), output)
-    else:
-        emit(rendered.csv(compared) if format == "csv" else rendered.markdown(compared, top), output)
-
-
-def _referred(reference: str, inputs: list[str] | None) -> Subject:
-    """The model of a reference with its options behind an `@`."""
-    model, at, settings = reference.partition("@")
-    known = model in (*ARCHS, *ALIASES)
-    return arguments.described(
-        model, None, None, parsing.split(settings) if at else None, None, None if known else inputs
-    )
+        inputs, named = arguments.shapes_of(input_)
+        compared = comparison.compare(*models, inputs=inputs, **({"kwargs": named} if named else {}))
+    show(compared, format, output, **({} if format in ("csv", "json") else {"top": top}))
 
 
 def search(

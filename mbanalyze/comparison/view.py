@@ -1,87 +1,92 @@
-"""Comparisons as text: totals first, then where the difference lies, the largest change on top."""
+"""The view of a comparison: totals, then the parts that change, the largest change first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from html import escape
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
-from rich.console import Group as Stack
-from rich.text import Text
-
-from mbanalyze.comparison.comparison import Comparison, Part
-from mbanalyze.comparison.stages import takes_images
-from mbanalyze.display.records import comma_separated, one_line, shape
-from mbanalyze.display.tables import LEFT, grid_of, html_notes, html_sections, markdown_table, plain, width_of
-from mbanalyze.display.units import si
+from mbanalyze.comparison.comparison import Comparison
+from mbanalyze.comparison.parts import Part
+from mbanalyze.display.records import one_line, shape
+from mbanalyze.display.result import view
+from mbanalyze.display.units import count_cell, si
+from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance
 
-Columns = dict[str, list[str]]
-Digits = Callable[[int], str]
-
-SHOWN = {
+TOTAL_NAMES = {
     **{name: name for name in ("params", "macs", "flops", "activations", "reads", "writes")},
     "memory_access": "memory access",
-    "arithmetic_intensity": "flops a byte",
+    "arithmetic_intensity": "flops per byte",
 }
-"""The totals that people read, and what they read."""
+"""The totals that are shown, and their names."""
 CHANGES = ("macs", "memory_access", "params")
-"""The changes that a table of two reports has room for."""
-FIXED = 2
-"""So many columns stand again in each of the tables that a wide one is cut into."""
-DROPPED = ("status", "output", "kind", "params change", "memory access change", "was")
-"""Columns of the layers that give way, in this order, when their table is too wide."""
+"""The changes that a table of two reports shows."""
+DROP_ORDER = ("status", "output", "kind", "params change", "memory access change", "was")
+"""Columns of the layers to leave out, in this order, while their table is too wide."""
 
 
-def _exact(count: float) -> str:
-    return f"{count:,}" if isinstance(count, int) else f"{count:,.2f}"
+@view.register
+def comparison_view(comparison: Comparison, top: int = 10) -> View:
+    """Lay out a comparison.
+
+    Args:
+        comparison: the comparison.
+        top: the number of kinds, stages and layers with a row of their own.
+    """
+    stage = "stage" if comparison.takes_images else "block"
+    sections = [
+        _totals(comparison),
+        _parts(comparison, "kind", comparison.by_kind, top),
+        _parts(comparison, stage, comparison.by_stage, top),
+    ]
+    if comparison.layers is not None:
+        sections.append(_layers(comparison, comparison.layers, top))
+    return View(tuple(sections), _uncounted(comparison), tuple(map(provenance, comparison.reports)))
 
 
-def _count(count: Any, complete: bool, digits: Digits = _exact) -> str:
-    """A count: '?' when unknown, a lower bound marked as one, nothing for nothing."""
-    if count is None:
-        return "?"
-    return f"{'' if complete else '≥ '}{digits(count)}" if count or not complete else ""
-
-
-def _change(change: Count, digits: Digits) -> str:
-    """A change with its sign: '?' when unknown, nothing for none."""
-    if change is None:
-        return "?"
-    return f"{'+' if change > 0 else ''}{digits(change)}" if change else ""
-
-
-def _beside(left: Sequence[str], right: Sequence[str]) -> list[str]:
-    """Two columns in one, each aligned on the right."""
-    a, b = max(map(len, left)), max(map(len, right))
-    return [f"{x:>{a}}  {y:>{b}}" for x, y in zip(left, right, strict=True)]
-
-
-def _headings(comparison: Comparison) -> list[str]:
-    """The labels, so that none is the heading of another column."""
-    return [f"({label})" if label in LEFT else label for label in comparison.labels]
-
-
-def _totals(comparison: Comparison) -> Columns:
-    """Exact totals of each report, and beside each but the first's its ratio to that."""
-    columns = {"what": list(SHOWN.values())}
-    for i, label in enumerate(_headings(comparison)):
+def _totals(comparison: Comparison) -> Section:
+    """Exact totals of each report, each followed by its ratio to the first report's."""
+    columns = [words("total", list(TOTAL_NAMES.values()))]
+    for i, label in enumerate(comparison.labels):
         totals, ratios = comparison.totals[i], comparison.ratios[i]
-        counts = [_count(totals[name], comparison.known(name, i)) for name in SHOWN]
-        shares = ["?" if ratios[name] is None else f"x {ratios[name]:.3f}" for name in SHOWN]
-        columns[label] = _beside(counts, shares) if i else counts
-    return columns
+        counts = [_exact(totals[name], comparison.known(name, i)) for name in TOTAL_NAMES]
+        columns.append(
+            Column(label, _paired(counts, [_ratio(ratios[name]) for name in TOTAL_NAMES]) if i else counts)
+        )
+    return Section("Totals, and their ratios to the first", tuple(columns), fixed=2)
 
 
-def _shortened(parts: Sequence[Part], top: int) -> tuple[list[Part], list[Part]]:
-    """The `top` parts that change most; then all others that change as one, and those that do not as one."""
+def _exact(count: Any, complete: bool) -> Cell:
+    """A total with all its digits; a rounded quotient with two decimals."""
+    if isinstance(count, float):
+        quotient = f"{'' if complete else '≥ '}{count:,.2f}"
+        return Cell(quotient, quotient)
+    digits = count_cell(count, complete=complete).exact
+    return Cell(digits if count or not complete else "", digits)
+
+
+def _ratio(ratio: float | None) -> Cell:
+    shown = "?" if ratio is None else f"x {ratio:.3f}"
+    return Cell(shown, shown)
+
+
+def _paired(left: Sequence[Cell], right: Sequence[Cell]) -> list[Cell]:
+    """Two columns of cells as one, each aligned on the right."""
+    a, b = (max((len(cell.short) for cell in cells), default=0) for cells in (left, right))
+    return [
+        Cell(f"{x.short:>{a}}  {y.short:>{b}}", f"{x.exact} {y.exact}")
+        for x, y in zip(left, right, strict=True)
+    ]
+
+
+def _split(parts: Sequence[Part], top: int) -> tuple[list[Part], list[Part]]:
+    """The `top` parts that change most; then the other changed ones as one part, and the unchanged ones as one."""
     changed = [part for part in parts if not part.unchanged]
     same = [part for part in parts if part.unchanged]
     rest = {"more": changed[top:], "unchanged": same}
-    return changed[:top], [_merged(f"({len(some)} {what})", some) for what, some in rest.items() if some]
+    return changed[:top], [_merged(f"({len(some)} {name})", some) for name, some in rest.items() if some]
 
 
 def _merged(key: str, parts: Sequence[Part]) -> Part:
@@ -89,156 +94,77 @@ def _merged(key: str, parts: Sequence[Part]) -> Part:
     return Part(key, tuple(group(key, [row for some in side for row in some.rows]) for side in sides))
 
 
-def _macs(comparison: Comparison, parts: Sequence[Part], i: int, digits: Digits) -> list[str]:
+def _macs(comparison: Comparison, parts: Sequence[Part], i: int) -> list[Cell]:
     """The macs of each part in report `i`, and the total."""
-    counts = [_count(part.counts("macs")[i], part.groups[i].complete, digits) for part in parts]
-    return [*counts, _count(comparison.totals[i]["macs"], comparison.known("macs", i), digits)]
+    counts = [count_cell(part.counts("macs")[i], complete=part.groups[i].complete) for part in parts]
+    return [*counts, count_cell(comparison.reports[i].totals.macs, complete=comparison.known("macs", i))]
 
 
-def _changes(comparison: Comparison, parts: Sequence[Part], name: str, i: int, digits: Digits) -> list[str]:
+def _changes(comparison: Comparison, parts: Sequence[Part], name: str, i: int) -> list[Cell]:
     """The change of each part in report `i`, and that of the total."""
-    changes = [*(part.changes(name)[i] for part in parts), comparison.changes(name)[i]]
-    return [_change(change, digits) for change in changes]
+    return [_change(change) for change in [*(p.changes(name)[i] for p in parts), comparison.changes(name)[i]]]
 
 
-def _two(comparison: Comparison, parts: Sequence[Part], digits: Digits) -> Columns:
-    return {f"{SHOWN[name]} change": _changes(comparison, parts, name, 1, digits) for name in CHANGES}
+def _change(change: Count) -> Cell:
+    """A change with its sign; '?' if unknown, a short zero is empty."""
+    if not change:
+        return Cell("?", "?") if change is None else Cell("", "0")
+    sign = "+" if change > 0 else ""
+    return Cell(f"{sign}{si(change)}", f"{sign}{change:,}")
 
 
-def _parts(comparison: Comparison, what: str, parts: Sequence[Part], top: int, digits: Digits) -> Columns:
-    """Macs in each report and their change, and of two reports other changes."""
-    if len(comparison.labels) > 2:
+def _change_columns(comparison: Comparison, parts: Sequence[Part]) -> list[Column]:
+    return [Column(f"{TOTAL_NAMES[name]} change", _changes(comparison, parts, name, 1)) for name in CHANGES]
+
+
+def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) -> Section:
+    """Macs in each report with their change; for two reports also the change of other counts."""
+    two = len(comparison.reports) == 2
+    if not two:
         top = min(top, sum(any(count != 0 for count in part.counts("macs")) for part in parts))
-    shown = [part for some in _shortened(parts, top) for part in some]
-    columns = {what: [*(one_line(part.key) for part in shown), "total"]}
-    for i, label in enumerate(_headings(comparison)):
-        columns[label] = _macs(comparison, shown, i, digits)
-        if i and len(comparison.labels) > 2:
-            changes = _changes(comparison, shown, "macs", i, digits)
-            columns[label] = _beside(columns[label], changes)
-    return {**columns, **_two(comparison, shown, digits)} if len(comparison.labels) == 2 else columns
+    shown = [part for some in _split(parts, top) for part in some]
+    columns = [words(key, [*(one_line(part.key) for part in shown), "total"])]
+    for i, label in enumerate(comparison.labels):
+        macs = _macs(comparison, shown, i)
+        paired = i and not two
+        columns.append(
+            Column(label, _paired(macs, _changes(comparison, shown, "macs", i)) if paired else macs)
+        )
+    columns += _change_columns(comparison, shown) if two else []
+    return Section(f"Macs by {key}", tuple(columns), fixed=2, total=True)
 
 
-def _layers(comparison: Comparison, layers: Sequence[Part], top: int, digits: Digits) -> Columns:
-    """The layers of two reports; `was` is the path of one that was renamed."""
-    shown, rest = _shortened(layers, top)
+def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section:
+    """The layers of two reports that change most; `was` is the former path of a renamed layer."""
+    shown, rest = _split(layers, top)
     every, blank = [*shown, *rest], [""] * (len(rest) + 1)
 
-    def turned(of: Callable[[Group], str]) -> list[str]:
-        return [" → ".join(dict.fromkeys(of(g) for g in part.groups if g.rows)) for part in shown] + blank
+    def each(text: Callable[[Group], str]) -> list[str]:
+        """Text of the layers before and after, written once if equal."""
+        return [" → ".join(dict.fromkeys(text(g) for g in part.groups if g.rows)) for part in shown] + blank
 
-    return {
-        "layer": [*(_path(part.key) for part in shown), *(part.key for part in rest), "total"],
-        "was": [_path(p.groups[0].key) if p.status == "renamed" else "" for p in shown] + blank,
-        "kind": turned(lambda group: " + ".join(group.kinds)),
-        "output": turned(lambda group: " ".join(map(shape, group.output))),
-        "macs before": _macs(comparison, every, 0, digits),
-        "macs after": _macs(comparison, every, 1, digits),
-        **_two(comparison, every, digits),
-        "status": [part.status for part in shown] + blank,
-    }
+    columns = [
+        words("layer", [*(_path(part.key) for part in shown), *(part.key for part in rest), "total"]),
+        words("was", [_path(p.groups[0].key) if p.status == "renamed" else "" for p in shown] + blank),
+        words("kind", each(lambda group: " + ".join(group.kinds))),
+        words("output", each(lambda group: " ".join(map(shape, group.output)))),
+        Column("macs before", _macs(comparison, every, 0)),
+        Column("macs after", _macs(comparison, every, 1)),
+        *_change_columns(comparison, every),
+        words("status", [*(part.status for part in shown), *blank]),
+    ]
+    return Section("Layers that change most", filled(columns), DROP_ORDER, total=True)
 
 
 def _path(path: str) -> str:
     return one_line(path) or "(model)"
 
 
-def _sections(comparison: Comparison, top: int, digits: Digits) -> dict[str, Columns]:
-    """A table for each heading."""
-    stage = "stage" if all(map(takes_images, comparison.reports)) else "block"
-    sections = {
-        "Totals, and their ratios to the first": _totals(comparison),
-        "Macs by kind": _parts(comparison, "kind", comparison.by_kind, top, digits),
-        f"Macs by {stage}": _parts(comparison, stage, comparison.by_stage, top, digits),
-    }
-    if comparison.layers is not None:
-        sections["Layers that change most"] = _layers(comparison, comparison.layers, top, digits)
-    return sections
-
-
-def _notes(comparison: Comparison) -> list[str]:
-    """What was not counted, and where each report comes from."""
-    lines = []
-    for label, report in zip(comparison.labels, comparison.reports, strict=True):
-        if report.uncounted:
-            missing = ", ".join(dict.fromkeys(u.operator for u in report.uncounted))
-            lines.append(f"not counted in {label}, so that its macs and flops are lower bounds: {missing}")
-    return [one_line(line) for line in [*lines, *map(provenance, comparison.reports)]]
-
-
-def _headed(columns: Columns) -> Columns:
-    """The columns with each word of a heading on a line of its own."""
-    return {name.replace(" ", "\n"): cells for name, cells in columns.items()}
-
-
-def _pages(columns: Columns, width: int) -> Iterator[Columns]:
-    """A table as several no wider than `width`, each with the fixed columns and at least one more."""
-    names = list(columns)
-    page = names[: FIXED + 1]
-    for name in names[FIXED + 1 :]:
-        if width_of(_headed({shown: columns[shown] for shown in [*page, name]})) > width:
-            yield {shown: columns[shown] for shown in page}
-            page = names[:FIXED]
-        page.append(name)
-    yield {shown: columns[shown] for shown in page}
-
-
-def _fitting(columns: Columns, width: int) -> Iterator[Columns]:
-    """The table of layers with fewer columns, other tables cut."""
-    if "layer" not in columns:
-        yield from _pages(columns, width)
-        return
-    columns = {name: cells for name, cells in columns.items() if any(cells)}
-    for heading in DROPPED:
-        if width_of(_headed(columns)) > width:
-            columns = {name: cells for name, cells in columns.items() if name != heading}
-    yield columns
-
-
-def table(comparison: Comparison, width: int = 80, top: int = 10) -> RenderableType:
-    """The comparison for people, `width` cells wide or less unless even the fewest columns need more.
-
-    Args:
-        top: so many kinds, stages and layers are told one by one.
-    """
-    parts: list[RenderableType] = []
-    for heading, columns in _sections(comparison, top, si).items():
-        parts.append(Text(heading, style="bold"))
-        for page in _fitting(columns, width):
-            grid = grid_of(_headed(page), width, total=not heading.startswith("Totals"))
-            for column in grid.columns:
-                column.header = Text(str(column.header))  # a model's name is no markup
-            parts += [grid, Text()]
-    return Stack(*parts, *(Text(line, style="dim") for line in _notes(comparison)))
-
-
-def as_table(comparison: Comparison) -> str:
-    """`table` as text without colour, as wide as the terminal."""
-    width = Console().width
-    return plain(table(comparison, width), width)
-
-
-def markdown(comparison: Comparison, top: int = 10) -> str:
-    """The same as Markdown, with exact counts."""
-    sections = []
-    for heading, columns in _sections(comparison, top, _exact).items():
-        headings = [_unpadded(name) for name in columns]
-        body = [[_unpadded(cell) for cell in line] for line in zip(*columns.values(), strict=True)]
-        sections.append(f"## {heading}\n\n{markdown_table(headings, body)}\n")
-    return "".join(sections) + "```text\n" + "\n".join(_notes(comparison)) + "\n```\n"
-
-
-def _unpadded(cell: str) -> str:
-    """A cell of a Markdown table: no HTML, and no more spaces than show."""
-    return escape(" ".join(cell.split()), quote=False)
-
-
-def csv(comparison: Comparison) -> str:
-    """A line for each report: its label, its totals, and their ratios to the first report's."""
-    records = comparison.records("totals")
-    return comma_separated(list(records[0]), records)
-
-
-def html(comparison: Comparison, top: int = 10) -> str:
-    """HTML tables for notebooks, in the notebook's own colours."""
-    return html_sections(_sections(comparison, top, si).items()) + html_notes(_notes(comparison))
+def _uncounted(comparison: Comparison) -> tuple[str, ...]:
+    """A line for each report with uncounted operators."""
+    return tuple(
+        f"not counted in {label}, so its macs and flops are lower bounds: "
+        + ", ".join(dict.fromkeys(uncounted.operator for uncounted in report.uncounted))
+        for label, report in zip(comparison.labels, comparison.reports, strict=True)
+        if report.uncounted
+    )

@@ -1,9 +1,10 @@
-"""What people type: shapes of inputs, and values of options."""
+"""Text that users type: input shapes, options, model references, ranges and counts."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from math import isfinite
@@ -13,33 +14,36 @@ from mbanalyze.inputs.typed import DTYPES, InputError, Shape, Typed
 
 
 class ParseError(ValueError):
-    """Text that is no option, list of values, range or count."""
+    """Malformed text for an option, a list of values, a range or a count."""
 
 
 def parse_input(text: str) -> tuple[str | None, Shape | Typed]:
-    """'1,3,224,224', 'ids=1,128:int64' -> the name that the forward has for it, or None, and the shape.
+    """Parse an input as `[NAME=]N,C,H,W[:DTYPE]`.
+
+    Returns:
+        The name of the forward's argument, or None for an input by position; and the shape.
 
     >>> parse_input("ids=1,128:int64")
     ('ids', Typed(shape=(1, 128), dtype='int64'))
 
     Raises:
-        InputError: the shape is not whole numbers above 0 with commas between, or the type is unknown.
+        InputError: the name, a size or the type is malformed.
     """
     name, equals, rest = text.rpartition("=")
     sizes, colon, dtype = rest.partition(":")
     if equals and not name.strip().isidentifier():
-        raise InputError(f"malformed input {text!r}: {name.strip()!r} is no argument's name")
+        raise InputError(f"malformed input {text!r}: {name.strip()!r} is not the name of an argument")
     if colon and dtype not in DTYPES:
-        raise InputError(f"malformed input {text!r}: a type is one of {', '.join(DTYPES)}")
+        raise InputError(f"malformed input {text!r}: the type must be one of {', '.join(DTYPES)}")
     shape = parse_shape(sizes)
     return name.strip() or None, Typed(shape, dtype) if colon else shape
 
 
 def parse_shape(text: str) -> Shape:
-    """'1,3,224,224' -> (1, 3, 224, 224).
+    """Parse a shape: '1,3,224,224' is (1, 3, 224, 224).
 
     Raises:
-        InputError: it is not whole numbers above 0 with commas between.
+        InputError: the text is not a list of whole numbers above 0 with commas between them.
     """
     try:
         shape = tuple(int(size) for size in text.split(","))
@@ -50,16 +54,64 @@ def parse_shape(text: str) -> Shape:
     return shape
 
 
-def parse_option(text: str) -> tuple[str, Any]:
-    """'key=value' -> the key and the value it spells: an integer, number, boolean, null, list or string.
+def split_reference(text: str) -> tuple[str, dict[str, Any]]:
+    """Split a model reference into a name and the options behind its last `@`.
 
-    In quotes it is a string whatever it spells.
+    The `@` must be followed by `key=`; otherwise it belongs to the name, as in `dir@v1/net.py:build`.
+    An `@` inside double quotes never separates.
+
+    >>> split_reference("net.py:build@widths=[8,16],act=relu")
+    ('net.py:build', {'widths': [8, 16], 'act': 'relu'})
+
+    Raises:
+        ParseError: an option is malformed or given twice.
+    """
+    *names, options = _split(text, "@")
+    if not names or not re.match(r"\s*[^\W\d]\w*\s*=", options):
+        return text, {}
+    return "@".join(names), parse_options(options)
+
+
+def spell_reference(name: str, options: Mapping[str, Any]) -> str:
+    """Write a name and options as the model reference that `split_reference` reads.
+
+    >>> spell_reference("mobilenet_v2", {"alpha": 0.75, "resolution": 192})
+    'mobilenet_v2@alpha=0.75,resolution=192'
+    """
+    return f"{name}@{spell_options(options)}" if options else name
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """Parse options with commas between them.
+
+    >>> parse_options("alpha=0.75,widths=[8,16]")
+    {'alpha': 0.75, 'widths': [8, 16]}
+
+    Raises:
+        ParseError: an option is malformed or given twice.
+    """
+    return unique(map(parse_option, _split(text)))
+
+
+def spell_options(options: Mapping[str, Any], separator: str = ",") -> str:
+    """Write options as the text that `parse_options` reads.
+
+    >>> spell_options({"widths": [8, 16], "shallow": True, "label": "1"})
+    'widths=[8,16],shallow=true,label="1"'
+    """
+    return separator.join(f"{name}={_spell_value(value)}" for name, value in options.items())
+
+
+def parse_option(text: str) -> tuple[str, Any]:
+    """Parse key=value; the value is an integer, number, boolean, null, list or string.
+
+    A value in double quotes is a JSON string.
 
     >>> parse_option("widths=[8,16]"), parse_option("shallow=true"), parse_option("stem=3x3")
     (('widths', [8, 16]), ('shallow', True), ('stem', '3x3'))
 
     Raises:
-        ParseError: there is no key, or no `=`.
+        ParseError: the key or `=` is missing, or the value is malformed.
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
@@ -67,45 +119,58 @@ def parse_option(text: str) -> tuple[str, Any]:
     return key.strip(), _parse_value(value.strip())
 
 
+def unique(options: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Collect options into a dict.
+
+    Raises:
+        ParseError: an option is given twice.
+    """
+    collected: dict[str, Any] = {}
+    for name, value in options:
+        if name in collected:
+            raise ParseError(f"{name} is given twice")
+        collected[name] = value
+    return collected
+
+
 LONGEST = 10**6
-"""A range has so many values at most."""
+"""The largest number of values in a range."""
 
 
 def parse_axis(text: str) -> list[Any]:
-    """'1,0.75,0.5' or '0.25:1.5:0.05' -> the values of an option; a value that is a list is written `[1,2]`.
+    """Parse the values of an option: '1,0.75,0.5' or '0.25:1.5:0.05'.
 
-    A range is start:stop:step, computed in decimals; the stop is part of it when a step lands on it.
+    A range is start:stop:step in decimal arithmetic. It includes the stop if a step lands on it.
 
     >>> parse_axis("0.5:0.7:0.1,1"), parse_axis("[8,16],[16,32]"), parse_axis("3x3,5x5")
     ([0.5, 0.6, 0.7, 1], [[8, 16], [16, 32]], ['3x3', '5x5'])
 
     Raises:
-        ParseError: there is no value, or a range without one.
+        ParseError: a value is missing, or a range is empty or too long.
     """
-    parts = [part.strip() for part in split(text)]
+    parts = [part.strip() for part in _split(text)]
     if not all(parts):
-        raise ParseError(f"malformed values {text!r}: give some with commas between, such as 1,0.75,0.5")
+        raise ParseError(f"malformed values {text!r}: give values with commas between, such as 1,0.75,0.5")
     return [value for part in parts for value in _range(part) or [_parse_value(part)]]
 
 
-def split(text: str) -> list[str]:
-    """`text` at the commas that are in no brackets.
-
-    >>> split("alpha=0.75,widths=[8,16]")
-    ['alpha=0.75', 'widths=[8,16]']
-    """
+def _split(text: str, separator: str = ",") -> list[str]:
+    """The parts of `text` between separators outside brackets and double quotes."""
     parts, depth = [""], 0
-    for letter in text:
-        depth += (letter == "[") - (letter == "]")
-        if letter == "," and not depth:
+    for piece in _PIECE.findall(text):
+        depth = max(0, depth + (piece == "[") - (piece == "]"))
+        if piece == separator and not depth:
             parts.append("")
         else:
-            parts[-1] += letter
+            parts[-1] += piece
     return parts
 
 
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
+
+
 def _range(text: str) -> list[int] | list[float]:
-    """The values of a range; none where `text` is something else."""
+    """The values of a range, or an empty list if `text` is not a range."""
     try:
         start, stop, step = map(Decimal, text.split(":"))
     except (ArithmeticError, ValueError):
@@ -114,7 +179,7 @@ def _range(text: str) -> list[int] | list[float]:
         raise ParseError(f"malformed range {text!r}: give start:stop:step, such as 0.25:1.5:0.05")
     steps = (stop - start) / step
     if steps < 0:
-        raise ParseError(f"malformed range {text!r}: no step of {step} leads from {start} to {stop}")
+        raise ParseError(f"malformed range {text!r}: a step of {step} does not lead from {start} to {stop}")
     if steps >= LONGEST:
         raise ParseError(f"malformed range {text!r}: it has more than {LONGEST:,} values")
     values = [start + i * step for i in range(int(steps) + 1)]
@@ -123,13 +188,17 @@ def _range(text: str) -> list[int] | list[float]:
 
 
 def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
-    """'150M', '3.4 M', '5,000' -> a count; of bytes '120 MB' and '12 MiB' too.
+    """Parse a count with an optional prefix k, M, G or T.
+
+    Args:
+        of_bytes: accept a unit too: '120 MB' or '12 MiB'.
+        least: the smallest count accepted.
 
     >>> parse_count("3.4 M"), parse_count("300,774,272"), parse_count("1.5 MiB", of_bytes=True)
     (3400000, 300774272, 1572864)
 
     Raises:
-        ParseError: it is no whole number of at least `least`, with k, M, G or T behind it or not.
+        ParseError: the text is not a whole number of at least `least`.
     """
     found = _COUNT.fullmatch(text.strip())
     count = Decimal(-1)
@@ -153,15 +222,23 @@ def _parse_value(text: str) -> Any:
         return _WORDS[text.lower()]
     for number in (int, float):
         with suppress(ValueError):
-            return number(text) if isfinite(float(text)) else text
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return text[1:-1]
-    if not (text.startswith("[") and text.endswith("]")):
+            return number(text) if number is int or isfinite(float(text)) else text
+    if text[:1] + text[1:][-1:] not in ("[]", '""'):
         return text
-    try:
+    with suppress(ValueError):
         return json.loads(text)
-    except ValueError:
-        words = text[1:-1].rstrip(", ")
-        if "[" in words or '"' in words:
-            raise ParseError(f"malformed list {text!r}: write it as JSON, such as [1,[2,3]]") from None
-        return [_parse_value(word.strip()) for word in words.split(",")]
+    words = text[1:-1].rstrip(", ")
+    if "[" in words or '"' in text:
+        raise ParseError(f'malformed value {text!r}: write it as JSON, such as [1,[2,3]] or "text"')
+    return [_parse_value(word.strip()) for word in words.split(",")]
+
+
+def _spell_value(value: Any) -> str:
+    """The text that `_parse_value` reads as `value`: in double quotes only if it needs them."""
+    if value is None or isinstance(value, bool | list | tuple):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    text = str(value)
+    plain = not re.search(r'[\s,@"\[\]]|^$', text) and (
+        not isinstance(value, str) or _parse_value(text) == text
+    )
+    return text if plain else json.dumps(text, ensure_ascii=False)

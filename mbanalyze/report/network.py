@@ -13,6 +13,7 @@ from mbanalyze._version import __version__
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
 from mbanalyze.ops.formulas import ARITHMETIC
@@ -115,6 +116,11 @@ class Report(Result):
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
+
+    @property
+    def reference(self) -> str:
+        """The model and its options as every command takes them: 'mobilenet_v2@alpha=0.75,resolution=192'."""
+        return spell_reference(self.model, self.options)
 
     @property
     def itemsize(self) -> int:

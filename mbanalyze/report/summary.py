@@ -1,0 +1,69 @@
+"""The lines of a report that tables and the HTML page share."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mbanalyze.display.records import shape
+from mbanalyze.display.units import si_bytes
+from mbanalyze.ops.cost import Count
+from mbanalyze.report.network import CONVENTION, Report
+from mbanalyze.report.rows import Group, Uncounted
+
+
+def kind_of(group: Group) -> str:
+    """The kind and variant of a group's operators if they share it, else their number."""
+    kinds = {row.type for row in group.rows}
+    if len(kinds) > 1:
+        return f"{len(group.rows)} ops"
+    (kind,) = kinds
+    return kind + (f" x {len(group.rows)}" if len(group.rows) > 1 else "")
+
+
+def output_of(group: Group) -> str:
+    """The shapes that the last operator of a group writes."""
+    return " ".join(map(shape, group.output))
+
+
+def headline(report: Report) -> dict[str, tuple[Count, str]]:
+    """Each total by its name, with a remark."""
+    cost, size = report.totals, report.itemsize
+    intensity = cost.arithmetic_intensity(size)
+    moved = f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}"
+    return {
+        "params": (cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
+        "macs": (cost.macs, ""),
+        "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
+        "activations": (cost.activations, ""),
+        "memory access": (cost.memory_access, moved),
+    }
+
+
+def places(report: Report) -> dict[str, str]:
+    """Each operator that is not counted, with its number of calls and the first module that called it."""
+    by_operator: dict[str, list[Uncounted]] = {}
+    for uncounted in report.uncounted:
+        by_operator.setdefault(uncounted.operator, []).append(uncounted)
+    return {
+        operator: f"{sum(u.times for u in found)} x, in {found[0].path or '(model)'}"
+        + (f" and {len(found) - 1} more" if len(found) > 1 else "")
+        for operator, found in by_operator.items()
+    }
+
+
+def remarks(report: Report) -> list[str]:
+    """Free operators, unused parameters and notes, one a line."""
+    lines = []
+    if report.free:
+        lines.append("free: " + ", ".join(f"{name} x {n}" for name, n in report.free.items()))
+    if report.unused_params:
+        tops = Counter(name.split(".")[0] for name in report.unused_params)
+        lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in tops.items()))
+    return lines + [f"note: {note}" for note in report.notes]
+
+
+def provenance(report: Report) -> str:
+    """One line: the model and its options, the input, the method, the convention and the versions."""
+    inputs = " ".join(map(shape, report.input))
+    made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return f"{report.reference} | input {inputs} | {report.method} | convention {CONVENTION} | {made_by}"
