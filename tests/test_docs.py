@@ -24,10 +24,11 @@ from torch import nn
 from mbanalyze import ablate, compare, count, guard, search
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli import app
-from mbanalyze.guard import limits, policy
-from mbanalyze.guard.formats import text as guarding
-from mbanalyze.guard.judging import VERDICTS, Change
-from mbanalyze.guard.policy import load
+from mbanalyze.guard import limits, load, policy_file
+from mbanalyze.guard.changes import CountChange
+from mbanalyze.guard.model_result import MODEL_VERDICTS
+from mbanalyze.guard.outcome import change_record
+from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.literature.verdicts import verdicts
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.memory_access.experiments import records
@@ -289,10 +290,11 @@ def test_the_policies_of_the_documents_are_ones(example: str, tmp_path: Path) ->
 
 def test_the_guide_names_every_key_and_verdict() -> None:
     """Of the policy, of its budgets, and of what becomes of a model."""
-    words = {*policy.ROOT, *policy.MODEL, *policy.LAYER, *limits.TOTALS, *limits.COUNTS, *limits.LEVELS}
+    words = {*policy_file.ROOT_KEYS, *policy_file.MODEL_KEYS, *policy_file.LAYER_KEYS}
+    words |= {*limits.BUDGET_METRICS, *limits.LOCKED_METRICS, *limits.LEVELS, *OUTCOME_FORMATS}
 
     assert not [word for word in words if not re.search(rf"\b{word}\b", GUARD)]
-    assert [*VERDICTS] == re.findall(r"^\| `([a-z ]+)` \| \d", GUARD, re.MULTILINE)
+    assert [*MODEL_VERDICTS] == re.findall(r"^\| `([a-z ]+)` \| \d", GUARD, re.MULTILINE)
 
 
 def test_the_guides_tests_run(tmp_path: Path) -> None:
@@ -326,8 +328,8 @@ def test_json_of_the_guard_is_documented() -> None:
     policy_ = load(ROOT / "pyproject.toml")
     outcome = guard.check(policy_, ci=True)
     lock = json.loads(policy_.lock.read_text())
-    said = guarding.document(outcome)
-    change = Change("", "total", "macs", 1, 2, "worse")
-    keys = {*said, *said["models"][0], *guarding.change_document(change), *lock, *lock["models"]["alexnet"]}
+    said = outcome.as_dict()
+    change = change_record(CountChange("macs", 1, 2, "worse"))
+    keys = {*said, *said["models"][0], *change, *lock, *lock["models"]["alexnet"]}
 
     assert not [key for key in keys if f"`{key}`" not in output]

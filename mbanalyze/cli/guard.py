@@ -54,10 +54,9 @@ Outputs = Annotated[
         help="Also write this format to a file, such as junit=guard.xml; repeatable.",
     ),
 ]
-Base = Annotated[
-    str,
-    typer.Option(metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False),
-]
+BASE = typer.Option(
+    metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
+)
 Top = Annotated[int, typer.Option(min=1, help="Number of layers to show for each metric.")]
 AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock although CI is set.")]
 
@@ -118,7 +117,12 @@ def update(
 
 
 @app.command()
-def diff(base: Base, config: Config = None, format: CheckFormat = "table", outputs: Outputs = None) -> int:
+def diff(
+    base: Annotated[str, BASE],
+    config: Config = None,
+    format: CheckFormat = "table",
+    outputs: Outputs = None,
+) -> int:
     """Compare every model with its cost at the commit where the current branch left a git ref.
 
     The files of that commit are checked out in a temporary folder. No lock is needed.
@@ -137,7 +141,7 @@ def diff(base: Base, config: Config = None, format: CheckFormat = "table", outpu
 def explain(
     models: Annotated[list[str] | None, _models("Models to explain; by default those that fail.")] = None,
     config: Config = None,
-    base: Base | None = None,
+    base: Annotated[str | None, BASE] = None,
     top: Top = 10,
     format: Format = "table",
     output: Output = None,

@@ -138,8 +138,8 @@ def _layer_changes(
     if old and new and old.path != new.path:
         yield Rename(layer, old.path)
     zero = dict.fromkeys(LOCKED_METRICS, 0)
-    counts = [side.counts if side else zero for side in (old, new)]
-    yield from _count_changes(layer, *counts, model.rules_of(layer.path), before, LOCKED_METRICS)
+    was, is_ = (side.counts if side else zero for side in (old, new))
+    yield from _count_changes(layer, was, is_, model.rules_of(layer.path), before, LOCKED_METRICS)
 
 
 def _count_changes(

@@ -89,7 +89,8 @@ def _policy_in(checkout: Path, usual: Path, policy: Policy) -> Path | None:
         except MissingPolicyError:
             pass
         except PolicyError as error:
-            raise GitError(str(error).replace(f"{checkout}{os.sep}", "at the ref, ")) from error
+            problems = "; ".join(error.problems)
+            raise GitError(problems.replace(f"{checkout}{os.sep}", "at the ref, ")) from error
         else:
             return usual
     found = []

@@ -117,7 +117,7 @@ def with_bytes(growth: Mapping[str, Growth]) -> dict[str, Growth]:
     """Return `growth`, with the limit of `memory_access` as the default for `memory_access_bytes`."""
     elements = growth.get("memory_access")
     default = {"memory_access_bytes": replace(elements, of_elements=True)} if elements else {}
-    return default | growth
+    return {**default, **growth}
 
 
 def _parse_number(text: str) -> Decimal:

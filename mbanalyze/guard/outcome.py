@@ -129,6 +129,7 @@ def _model_record(result: ModelResult) -> dict[str, Any]:
 def change_record(change: Change) -> dict[str, Any]:
     """Return a change as the schema encodes it: the whole model has kind "total", a rename has metric "path"."""
     layer = ("", "total") if change.layer is None else (change.layer.path, change.layer.kind)
+    count: tuple[object, ...]
     if isinstance(change, Rename):
         count = ("path", change.before, change.layer.path, None)
     else:

@@ -25,7 +25,7 @@ from mbanalyze.guard.limits import (
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import parse_input, parse_option, split
+from mbanalyze.inputs.parsing import parse_input, split_reference
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
@@ -104,7 +104,7 @@ class _Defaults:
 def _read_policy(path: Path, root: TomlTable) -> Policy:
     root.check_keys(ROOT_KEYS)
     models = root.table("models")
-    if not models.values:
+    if not models.values and not root.problems:
         root.report(f"no guarded model: write {EXAMPLE}")
     folder = path.resolve().parent
     text = path.read_text(encoding="utf-8")
@@ -122,7 +122,8 @@ def _read_policy(path: Path, root: TomlTable) -> Policy:
 
 
 def _read_defaults(root: TomlTable) -> _Defaults:
-    level = root.get("level", parse_level, "error")
+    default: Level = "error"
+    level = root.get("level", parse_level, default)
     return _Defaults(
         Rules({}, parse_uniform_growth("0", level) | _read_growth(root, level)),
         level,
@@ -135,9 +136,9 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
     table.check_keys(MODEL_KEYS)
     if "source" not in table.values:
         table.report('no source: write such as source = "net.py:build"')
+    source, options = _read_reference(table)
     level = table.get("level", parse_level, defaults.level)
     rules = _read_rules(table, defaults.rules, level, BUDGET_METRICS)
-    source, options = _read_reference(table)
     return GuardedModel(
         name,
         source,
@@ -157,10 +158,11 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
 
 def _read_reference(table: TomlTable) -> tuple[str, dict[str, Any]]:
     """The source of a model without options, and its options from `source` and `options`."""
-    source, options = table.get("source", _parse_source, ("", {}))
+    nothing: tuple[str, dict[str, Any]] = "", {}
+    source, options = table.get("source", lambda given: split_reference(parse_text(given)), nothing)
     given = table.table("options")
     for option in options.keys() & given.values:
-        given.report("source has this option too: give it once", option)
+        given.report("this option is in source too: give it once", option)
     return source, {**options, **given.values}
 
 
@@ -185,7 +187,7 @@ def _read_rules(table: TomlTable, inherited: Rules, level: Level, metrics: Colle
     if "level" in table.values:
         growth = {metric: replace(each, level=level) for metric, each in growth.items()}
     budget = table.table("budget").get_each(metrics, partial(parse_budget, level=level))
-    return Rules(budget, growth | _read_growth(table, level))
+    return Rules(budget, {**growth, **_read_growth(table, level)})
 
 
 def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
@@ -195,12 +197,6 @@ def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
         each = table.table("max_increase").get_each(GROWTH_METRICS, partial(parse_growth, level=level))
         return with_bytes(each)
     return table.get("max_increase", partial(parse_uniform_growth, level=level), {})
-
-
-def _parse_source(given: Any) -> tuple[str, dict[str, Any]]:
-    """A reference and its options: 'mobilenet_v2@alpha=0.75' -> ('mobilenet_v2', {'alpha': 0.75})."""
-    source, at, options = parse_text(given).partition("@")
-    return source, dict(map(parse_option, split(options))) if at else {}
 
 
 def _parse_input(given: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -42,7 +42,7 @@ class TomlTable:
         self, key: str, parse: Callable[[Any], str], default: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
         """Return the parsed elements of a list that are right; `default` if the key is absent."""
-        given = self.get(key, _parse_list, default)
+        given: Sequence[Any] = self.get(key, _parse_list, default)
         return tuple(filter(None, (self._parse(key, each, parse, "") for each in given)))
 
     def get_each(self, known: Collection[str], parse: Callable[[str, Any], T]) -> dict[str, T]:
@@ -84,7 +84,10 @@ def parse_text(given: Any) -> str:
     Raises:
         PolicyError: It is something else.
     """
-    return _expect(isinstance(given, str) and given != "", "a text", given)
+    text = _expect(str, "a text", given)
+    if not text:
+        raise PolicyError("expected a text that is not empty")
+    return text
 
 
 def parse_flag(given: Any) -> bool:
@@ -93,18 +96,18 @@ def parse_flag(given: Any) -> bool:
     Raises:
         PolicyError: It is something else.
     """
-    return _expect(isinstance(given, bool), "true or false", given)
+    return _expect(bool, "true or false", given)
 
 
 def _parse_table(given: Any) -> Mapping[str, Any]:
-    return _expect(isinstance(given, Mapping), "a table", given)
+    return _expect(dict, "a table", given)
 
 
-def _parse_list(given: Any) -> list[Any]:
-    return _expect(isinstance(given, list), "a list of texts in brackets", given)
+def _parse_list(given: Any) -> Sequence[Any]:
+    return _expect(list, "a list of texts in brackets", given)
 
 
-def _expect(fulfilled: bool, expected: str, given: Any) -> Any:
-    if not fulfilled:
+def _expect(kind: type[T], expected: str, given: Any) -> T:
+    if not isinstance(given, kind):
         raise PolicyError(f"expected {expected}, not {given!r}")
     return given

@@ -69,14 +69,14 @@ def change_sections(result: ModelResult) -> Iterator[Section]:
     """Yield the changes of a model in total and by layer, as far as there are any."""
     of_model = [change for change in result.changes if isinstance(change, CountChange) and not change.layer]
     if of_model:
-        yield Section(f"total of {label(result.name)}", _total_columns(of_model))
+        yield Section(f"Total of {label(result.name)}", _total_columns(of_model))
     layers: dict[str, list[Change]] = {}
     for change in result.changes:
         if change.layer:
             layers.setdefault(change.layer.path, []).append(change)
     if layers:
         order = sorted(layers.values(), key=_importance)
-        heading = f"layers of {label(result.name)}"
+        heading = f"Layers of {label(result.name)}"
         columns = _layer_columns(order[:LAYERS_SHOWN], order)
         yield Section(heading, columns, LAYER_DROP_ORDER, notes=_more_layers(len(order) - LAYERS_SHOWN))
 
