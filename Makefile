@@ -1,6 +1,6 @@
-# `make report` and `make test` need Python 3.11 or newer, pip and make; everything else they install.
-# TORCH_INDEX: a package index to look for torch in besides PyPI. On Linux,
-# TORCH_INDEX=https://download.pytorch.org/whl/cpu spares you the CUDA build.
+# `make report` and `make test` need Python 3.11 or newer, pip and make. They install everything else.
+# TORCH_INDEX: an additional package index for torch. On Linux,
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the CPU build instead of the CUDA build.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -10,49 +10,56 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
+
 .DEFAULT_GOAL := help
 .PHONY: help report reports guard notebooks docs test test-fast benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-report: $(VENV)/installed ## Report MobileNetV2 at alpha 0.75 and 192 px, checked against fvcore
-	@$(BIN)/mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192 --check
+report: $(VENV)/installed ## Report MobileNetV2 (alpha 0.75, 192 px) by block, with a check against fvcore
+	@$(BIN)/mbanalyze report $(EXAMPLE) --by block --check
+	@echo
+	@echo "every layer: $(BIN)/mbanalyze report $(EXAMPLE)"
 
-reports: $(VENV)/installed ## Write the files in reports/ again
+reports: $(VENV)/installed-test ## Write the files in reports/ and docs/images/
 	@$(BIN)/python -m reports
+	@$(BIN)/python docs/draw_code.py
+	@$(BIN)/python docs/draw_report.py
 	@$(BIN)/mbanalyze guard update --allow-ci
 
-guard: $(VENV)/installed ## Hold the known networks against reports/mbanalyze.lock.json
+guard: $(VENV)/installed ## Compare the known networks with reports/mbanalyze.lock.json
 	@$(BIN)/mbanalyze guard
 
-notebooks: $(VENV)/installed-notebook ## Execute the notebooks; pages with their outputs go to build/notebooks
+notebooks: $(VENV)/installed-notebook ## Execute the notebooks and write them as HTML to build/notebooks
 	$(BIN)/jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
 
-docs: $(VENV)/installed-docs ## Build the documentation: site/index.html
+docs: $(VENV)/installed-docs ## Build the documentation into site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 test: $(VENV)/installed-test ## Run every test
 	$(BIN)/python -m pytest -n 2
 
-test-fast: $(VENV)/installed-test ## Run the tests for a working day
+test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-benchmark: $(VENV)/installed-benchmark ## Time counting beside other counters (some minutes); writes benchmarks/DATE.md
+benchmark: $(VENV)/installed-benchmark ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks
 
-check: lint test ## Lint, types, and every test
+check: lint test ## Run lint and test
 
-lint: $(VENV)/installed-test ## ruff, ruff format --check, mypy --strict
+lint: $(VENV)/installed-test ## Run ruff, ruff format --check, mypy --strict and lint-imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
-format: $(VENV)/installed-test ## Format the code and mend what ruff can
+format: $(VENV)/installed-test ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-clean: ## Remove what the other targets installed and built
+clean: ## Remove everything that the other targets installed and built
 	rm -rf $(VENV) build site
 
 $(VENV)/installed: pyproject.toml constraints.txt

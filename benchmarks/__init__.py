@@ -1,1 +1,1 @@
-"""How long counting takes, beside other counters: `make benchmark`, which writes a dated table here."""
+"""The benchmark of `make benchmark`: it times mbanalyze against other counters and writes a dated table here."""

@@ -1,4 +1,4 @@
-"""Measures, and writes `benchmarks/DATE.md`."""
+"""Run every measurement and write `benchmarks/DATE.md`."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from benchmarks import timing
 from benchmarks.peers import PEERS, ours, versions
 from mbanalyze import guard
 from mbanalyze.display.files import write
-from mbanalyze.guard.policy import load
+from mbanalyze.guard import load
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 
-from witness import timm, torchvision  # noqa: E402 (the tests' way to import them beside a torch that is not theirs)
+from witness import timm, torchvision  # noqa: E402 (the tests' import of packages built for another torch)
 
 MODELS = (
     *("mobilenet_v2", "mobilenet_v3_large", "shufflenet_v2_x1_0", "squeezenet1_0"),
@@ -45,10 +45,11 @@ make = torchvision().models.VisionTransformer
 shape = dict(image_size=224, patch_size=14, num_layers=36, num_heads=20, hidden_dim=1600, mlp_dim=6400)
 if {how!r} == "count":
     import mbanalyze
-    from mbanalyze.sources.subject import Building, Subject
+    from mbanalyze.sources.resolve import ResolvedModel
+    from mbanalyze.sources.building import build_once
 start = time.perf_counter()
 if {how!r} == "count":
-    subject = Subject("ViT", {{}}, ((1, 3, 224, 224),), Building("ViT", lambda: make(**shape)))
+    subject = ResolvedModel("ViT", {{}}, ((1, 3, 224, 224),), build_once("ViT", lambda: make(**shape)))
     params = subject.report().totals.params
 else:
     params = sum(p.numel() for p in make(**shape).parameters())
@@ -91,20 +92,20 @@ print(first, statistics.median(times), statistics.quantiles(times, n=4)[2] - sta
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, the first column to the left."""
+    """Return a Markdown table with its first column aligned to the left."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
 def network(name: str, side: int) -> nn.Module:
-    """One of torchvision's, for images of `side` pixels each way."""
+    """Return a network of torchvision for images of `side` x `side` pixels."""
     options = {"image_size": side} if name.startswith("vit") else {}
     made: nn.Module = torchvision().models.get_model(name, weights=None, **options)
     return made.eval()
 
 
 def against_peers() -> str:
-    """Every model at every size, with each counter."""
+    """Time each counter on every model at every size."""
     rows, errors = [], dict[str, str]()
     for side in SIDES:
         for name in track(MODELS, f"{side} px", transient=True):
@@ -124,7 +125,7 @@ def against_peers() -> str:
 
 
 def starting() -> str:
-    """A closed form as a whole process, beside importing torch."""
+    """Time a closed form as a process, and the import of torch for comparison."""
     commands = {
         "`mbanalyze report mobilenet_v2`": ["-m", "mbanalyze", "report", "mobilenet_v2"],
         '`python -c "import torch"`': ["-c", "import torch"],
@@ -132,12 +133,12 @@ def starting() -> str:
     timed = timing.processes(commands, ROUNDS)
     report, torch_alone = timed.values()
     rows = [[name, f"{t.median:.3f}", f"{100 * t.noise:.0f} %"] for name, t in timed.items()]
-    share = f"The report takes {report.median / torch_alone.median:.2f} of the import."
+    share = f"The report takes {report.median / torch_alone.median:.2f} times as long as the import."
     return f"{table(['process', 'seconds', 'noise'], rows)}\n\n{share}"
 
 
 def growing() -> str:
-    """With resolution and batch: counting should not notice."""
+    """Time counting at larger resolutions and batches; both should make no difference."""
     module = network("mobilenet_v2", 224)
     shapes = [(1, 3, 224, 224), (1, 3, 1024, 1024), (256, 3, 224, 224)]
     work = {"x".join(map(str, s)): lambda s=s: mbanalyze.count(module, s).totals.macs for s in shapes}
@@ -147,7 +148,7 @@ def growing() -> str:
 
 
 def billion() -> str:
-    """A vision transformer of a billion parameters, from its factory to its totals, and made with its weights."""
+    """Time a vision transformer of a billion parameters: counted from its factory, and constructed with its weights."""
     rows = []
     for how, what in (("count", "factory to totals"), ("construct", "constructed with its weights")):
         code = BILLION.format(tests=str(HERE.parent / "tests"), how=how)
@@ -158,22 +159,22 @@ def billion() -> str:
 
 
 def million() -> str:
-    """Every total of a million variants in a process of its own, beside a thousand variants one by one."""
+    """Time all totals of a million variants at once, and of a thousand variants one by one."""
     code = MILLION.format(rounds=ROUNDS)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
     first, median, spread, thousand, before, after = map(float, ran.stdout.split())
     rows = [
         ["1,000 alphas x 1,000 resolutions", f"{median:.3f} ± {50 * spread / median:.0f} %", f"{after:.0f}"],
-        ["the same, the first time", f"{first:.3f}", f"{after:.0f}"],
-        ["1,000 of them one by one", f"{thousand:.3f}", "-"],
-        ["nothing but the imports", "-", f"{before:.0f}"],
+        ["the same, first call", f"{first:.3f}", f"{after:.0f}"],
+        ["1,000 of them, one by one", f"{thousand:.3f}", "-"],
+        ["the imports alone", "-", f"{before:.0f}"],
     ]
-    share = f"A million at once take {median / thousand:.2f} of the time of a thousand one by one."
+    share = f"A million variants at once take {median / thousand:.2f} times as long as a thousand one by one."
     return f"{table(['mobilenet_v2, all totals', 'seconds', 'peak MiB of the process'], rows)}\n\n{share}"
 
 
 def guarding() -> str:
-    """Ten modules held against their lock by one process, beside a process that imports torch and makes them."""
+    """Time the guard on ten modules, and a process that imports torch and constructs them."""
     policy = "".join(
         f'[models.{name}]\nsource = "mbanalyze.models:{name}"\ninputs = ["1,3,224,224"]\n' for name in GUARDED
     )
@@ -183,17 +184,17 @@ def guarding() -> str:
         guard.update(load(file))
         commands = {
             "`mbanalyze guard`, ten models": ["-m", "mbanalyze", "guard", "--config", str(file)],
-            "import torch and make the ten": ["-c", CONSTRUCT.format(names=GUARDED)],
+            "import torch and construct the ten": ["-c", CONSTRUCT.format(names=GUARDED)],
         }
         timed = timing.processes(commands, ROUNDS)
     ours, construct = timed.values()
     rows = [[name, f"{t.median:.3f}", f"{100 * t.noise:.0f} %"] for name, t in timed.items()]
-    share = f"The guard takes {ours.median / construct.median:.2f} of the time of making them."
+    share = f"The guard takes {ours.median / construct.median:.2f} times as long as their construction."
     return f"{table(['process', 'seconds', 'noise'], rows)}\n\n{share}"
 
 
 def hundred() -> str:
-    """A hundred of timm's models, made and counted."""
+    """Time the construction and counting of a hundred timm models."""
     known = timm().list_models()
     chosen = known[:: len(known) // HUNDRED][:HUNDRED]
     start, incomplete = time.perf_counter(), []
@@ -207,7 +208,7 @@ def hundred() -> str:
 
 
 def main() -> None:
-    """Measure everything, one thing at a time."""
+    """Run all measurements in turn and write the table."""
     torchvision()
     date = dt.datetime.now(tz=dt.UTC).date().isoformat()
     machine = f"{os.cpu_count()} CPUs, {platform.machine()}, {platform.system()}"
@@ -220,8 +221,8 @@ def main() -> None:
         "A hundred timm models": hundred(),
     }
     packages = ", ".join(f"{name} {version}" for name, version in versions().items())
-    text = f"# Benchmark, {date}\n\n`make benchmark` wrote this on {machine}, {torch.get_num_threads()} threads; {packages}.\n"
-    text += f"Medians of {ROUNDS} alternating rounds in one process; noise is half the distance between the quartiles.\n"
+    text = f"# Benchmark, {date}\n\n`make benchmark` wrote this file on {machine}, {torch.get_num_threads()} threads.\n\nVersions: {packages}.\n\n"
+    text += f"Times are medians of {ROUNDS} alternating rounds in one process. Noise is half the interquartile range.\n"
     text += "".join(f"\n## {title}\n\n{body}\n" for title, body in sections.items())
     write(HERE / f"{date}.md", text)
     sys.stderr.write(f"wrote {HERE.name}/{date}.md\n")

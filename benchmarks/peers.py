@@ -1,4 +1,4 @@
-"""Other counters, each from a module and an input to its total, as its documentation calls it."""
+"""Other counters: each takes a module and an image, and returns its total, called as its documentation shows."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Counter = Callable[[nn.Module, Tensor], int]
 
 
 def ours(module: nn.Module, image: Tensor) -> int:
-    """The complete report, and its macs."""
+    """Make a complete report and return its macs."""
     macs = mbanalyze.count(module, tuple(image.shape)).totals.macs
     assert macs is not None
     return macs
 
 
 def fvcore(module: nn.Module, image: Tensor) -> int:
-    """It traces with `torch.jit`."""
+    """Count with fvcore, by tracing with `torch.jit`."""
     from fvcore.nn import FlopCountAnalysis
 
     counter = FlopCountAnalysis(module, image)
@@ -35,7 +35,7 @@ def fvcore(module: nn.Module, image: Tensor) -> int:
 
 
 def flop_counter_mode(module: nn.Module, image: Tensor) -> int:
-    """PyTorch's own, which runs the module."""
+    """Count with PyTorch's FlopCounterMode, which runs the module."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -44,14 +44,14 @@ def flop_counter_mode(module: nn.Module, image: Tensor) -> int:
 
 
 def torchinfo(module: nn.Module, image: Tensor) -> int:
-    """It runs the module with hooks."""
+    """Count with torchinfo, which runs the module with hooks."""
     import torchinfo
 
     return int(torchinfo.summary(module, input_data=image, verbose=0).total_mult_adds)
 
 
 def ptflops(module: nn.Module, image: Tensor, backend: str = "pytorch") -> int:
-    """It runs the module with hooks, or with its operators patched."""
+    """Count with ptflops, which runs the module with hooks or with patched operators."""
     import ptflops
 
     macs, _ = ptflops.get_model_complexity_info(
@@ -61,12 +61,12 @@ def ptflops(module: nn.Module, image: Tensor, backend: str = "pytorch") -> int:
 
 
 def ptflops_aten(module: nn.Module, image: Tensor) -> int:
-    """Its other back end, a dispatch mode."""
+    """Count with the other backend of ptflops, a dispatch mode."""
     return ptflops(module, image, "aten")
 
 
 def torchprofile(module: nn.Module, image: Tensor) -> int:
-    """It traces with `torch.jit`."""
+    """Count with torchprofile, by tracing with `torch.jit`."""
     import torchprofile
 
     macs: Any = torchprofile.profile_macs(module, image)
@@ -74,7 +74,7 @@ def torchprofile(module: nn.Module, image: Tensor) -> int:
 
 
 def calflops(module: nn.Module, image: Tensor) -> int:
-    """It runs the module with `torch.nn.functional` patched."""
+    """Count with calflops, which runs the module with a patched `torch.nn.functional`."""
     import calflops
 
     _, macs, _ = calflops.calculate_flops(
@@ -84,7 +84,7 @@ def calflops(module: nn.Module, image: Tensor) -> int:
 
 
 def thop(module: nn.Module, image: Tensor) -> int:
-    """The original, MIT-licensed; it runs the module with hooks."""
+    """Count with thop, which runs the module with hooks."""
     import thop
 
     macs, _ = thop.profile(module, (image,), verbose=False)
@@ -101,12 +101,12 @@ PEERS: dict[str, Counter] = {
     "calflops": calflops,
     "thop": thop,
 }
-"""Name -> how it counts."""
+"""Name of a counter -> the function that counts with it."""
 
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
-    """Nothing is printed, nothing warned of, and what a counter patches is put back, so that the next is not slowed."""
+    """Suppress output and warnings, and restore names that a counter patched, so that the next one is not slower."""
     places: tuple[Any, ...] = (torch, functional, Tensor)
     before = [dict(vars(place)) for place in places]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -121,7 +121,7 @@ def quietly() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Of every counter that is a package, and of what they rest on."""
+    """Return the versions of Python, torch and every counter."""
     from importlib.metadata import version
 
     packages = (

@@ -1,4 +1,4 @@
-"""Medians of alternating measurements, and how far they scatter."""
+"""Medians of alternating measurements, and their noise."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from benchmarks.peers import Counter, quietly
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """Seconds of repeated measurements; none where it failed, and why."""
+    """Seconds of repeated measurements; if it failed, no seconds and the error."""
 
     seconds: tuple[float, ...] = ()
     error: str = ""
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median of the seconds."""
         return statistics.median(self.seconds)
 
     @property
     def noise(self) -> float:
-        """Half the distance between the quartiles, as a share of the median."""
+        """Half the interquartile range, as a share of the median."""
         low, _, high = statistics.quantiles(self.seconds, n=4)
         return (high - low) / 2 / self.median
 
 
 def alternating(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timed]:
-    """Each piece of work once a round, after a round that does not count.
+    """Time each piece of work once a round, after a round that is not measured.
 
     Returns:
-        By name, in the order of `work`; one that raises is not tried again.
+        The times by name, in the order of `work`. Work that raises is not repeated.
     """
     seconds: dict[str, list[float]] = {name: [] for name in work}
     errors: dict[str, str] = {}
@@ -61,7 +61,7 @@ def alternating(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
 
 
 def counters(module: nn.Module, side: int, known: Mapping[str, Counter], rounds: int) -> dict[str, Timed]:
-    """Counters on copies of one module in eval mode, an image of `side` pixels each way."""
+    """Time counters on copies of one module in eval mode, with an image of `side` x `side` pixels."""
     image = torch.rand(1, 3, side, side)
 
     def counting(counter: Counter) -> Callable[[], object]:
@@ -72,9 +72,9 @@ def counters(module: nn.Module, side: int, known: Mapping[str, Counter], rounds:
 
 
 def processes(commands: Mapping[str, list[str]], rounds: int) -> dict[str, Timed]:
-    """Whole processes of this Python, from start to end."""
+    """Time processes of this Python from start to end."""
 
     def running(arguments: list[str]) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)  # noqa: S603 (our own)
+        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)  # noqa: S603 (commands of this benchmark)
 
     return alternating({name: running(arguments) for name, arguments in commands.items()}, rounds)

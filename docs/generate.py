@@ -1,7 +1,7 @@
-"""What the pages take from the program and from the repository's other files: an mkdocs hook that fills in lines.
+"""An mkdocs hook that fills in pages from the program and from other files of the repository.
 
-`<!-- generated: NAME -->` becomes the part of that name, and `<!-- section: FILE, HEADING -->` what stands under a
-heading of a file beside `docs/`.
+`<!-- generated: NAME -->` becomes the part of that name. `<!-- section: FILE, HEADING -->` becomes the text under
+that heading of a file in the root folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC, Formula
+from mbanalyze.ops.formulas import FORMULAS, Formula
 
 ROOT = Path(__file__).parent.parent
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
@@ -27,16 +27,16 @@ SECTION = re.compile(r"^<!-- section: (\S+), (.*) -->$", re.MULTILINE)
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Called by mkdocs with a page before it is rendered: the page with its lines filled in."""
+    """Return a page with its generated lines filled in; mkdocs calls this before it renders a page."""
     markdown = GENERATED.sub(lambda line: PARTS[line[1]](), markdown)
     return SECTION.sub(lambda line: section(line[1], line[2]), markdown)
 
 
 def section(file: str, heading: str) -> str:
-    """What stands under a heading of the second level; links to files that are no pages become plain text.
+    """Return the text under a second-level heading; links to files that are not pages become plain text.
 
     Raises:
-        LookupError: the file has no such heading.
+        LookupError: The file has no such heading.
     """
     found = re.search(
         rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", (ROOT / file).read_text(), re.DOTALL | re.MULTILINE
@@ -48,35 +48,35 @@ def section(file: str, heading: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers: Container[str] = ()) -> str:
-    """A Markdown table, with columns of `numbers` to the right."""
+    """Return a Markdown table; the columns of `numbers` are aligned to the right."""
     rule = ["---:" if name in numbers else "---" for name in header]
     lines = [header, rule, *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def cited(text: str) -> str:
-    """`text` with its papers as links."""
+    """Return a text with its arXiv numbers as links."""
     return re.sub(r"arXiv:(\d+\.\d+)", r"[\g<0>](https://arxiv.org/abs/\1)", text)
 
 
 def code(names: Iterable[str]) -> str:
-    """Names in a row."""
+    """Return names as code, separated by commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
 def formulas() -> str:
-    """Every formula with the kinds that it counts: those that are a function each, then those that count an element alone."""
+    """Return every formula with its kinds: first those with a function, then those with a count for each element."""
     kinds: dict[Formula, list[str]] = {}
-    for kind, formula in ARITHMETIC.items():
+    for kind, formula in FORMULAS.items():
         kinds.setdefault(formula, []).append(kind)
     own = [
         derived(formula, names) for formula, names in kinds.items() if "<locals>" not in formula.__qualname__
     ]
-    return "\n".join([*own, "## So much an element\n", elements()])
+    return "\n".join([*own, "## Kinds that compute each element alone\n", elements()])
 
 
 def derived(formula: Formula, kinds: list[str]) -> str:
-    """A formula that is a function: its operator's shapes, its derivation, and its code."""
+    """Return a formula with its shapes, its derivation and its code."""
     source = inspect.getsource(formula)
     shapes = re.findall(r"^    # (\[.*)\n", source, re.MULTILINE)
     body = re.sub(r'^    (""".*?"""|# \[.*?)\n', "", source, flags=re.DOTALL | re.MULTILINE)
@@ -88,14 +88,14 @@ def derived(formula: Formula, kinds: list[str]) -> str:
 
 
 def indented(text: str) -> list[str]:
-    """Lines as the content of a block."""
+    """Return the lines of a text, indented as the content of a block."""
     return [f"    {line}".rstrip() for line in text.rstrip().splitlines()]
 
 
 def elements() -> str:
-    """The formulas of so many flops for each element: kinds, flops, what they are, source."""
+    """Return the table of kinds with a count for each element: flops, operations and source."""
     kinds: dict[str, list[str]] = {}
-    for kind, formula in ARITHMETIC.items():
+    for kind, formula in FORMULAS.items():
         if "<locals>" in formula.__qualname__:
             kinds.setdefault(formula.__doc__ or "", []).append(kind)
     rows = []
@@ -103,11 +103,11 @@ def elements() -> str:
         derivation, _, source = said.partition("\n\nSource: ")
         flops, _, steps = derivation.partition(": ")
         rows.append([code(names), flops, steps.removesuffix("."), cited(source.removesuffix("."))])
-    return table(["kind", "flops", "which are", "source"], rows)
+    return table(["kind", "flops", "operations", "source"], rows)
 
 
 def networks() -> str:
-    """Every architecture: its counts as it is by default, then what it is and its options."""
+    """Return a table of all architectures with their default counts, then a section for each."""
     rows = []
     for name, arch in ARCHS.items():
         totals = count(name).totals
@@ -121,9 +121,9 @@ def networks() -> str:
 
 
 def network(name: str, arch: type[Architecture]) -> str:
-    """What an architecture is, its options, and other names of its variants."""
+    """Return the section of an architecture: its description, its options and other names of its variants."""
     options = table(
-        ["option", "default", "values", "what it is"],
+        ["option", "default", "values", "meaning"],
         [
             [f"`{each['name']}`", f"`{each['default']}`", values(each["choices"], each["type"]), each["help"]]
             for each in describe(arch)
@@ -139,12 +139,12 @@ def network(name: str, arch: type[Architecture]) -> str:
 
 
 def values(choices: Iterable[object] | None, type: str) -> str:
-    """What an option may be: one of its choices, or anything of its type."""
+    """Return the choices of an option, or else its type."""
     return code(map(str, choices)) if choices else type
 
 
 def commands() -> str:
-    """The help of every command, as it is printed on 80 columns."""
+    """Return the help of every command at a width of 80 columns."""
     return "\n".join(
         f"## {' '.join(['mbanalyze', *path])}\n\n```text\n{printed_help(path)}```\n"
         for path in paths(typer.main.get_command(app))
@@ -152,18 +152,18 @@ def commands() -> str:
 
 
 def paths(command: object, *above: str) -> list[list[str]]:
-    """A command and those below it, each by what is typed after `mbanalyze`."""
+    """Return a command and its subcommands, each as the words after `mbanalyze`."""
     below = getattr(command, "commands", {})
     return [[*above], *(path for name, each in below.items() for path in paths(each, *above, name))]
 
 
 def printed_help(path: list[str]) -> str:
-    """What `--help` prints for a command."""
+    """Return the output of `--help` for a command."""
     return CliRunner().invoke(app, [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
 
 
 def api() -> str:
-    """What `mbanalyze` exports, for mkdocstrings to fill in."""
+    """Return a marker for each exported name; mkdocstrings fills it in."""
     modules = ("archs", "layers", "__version__")
     return "\n\n".join(f"::: mbanalyze.{name}" for name in mbanalyze.__all__ if name not in modules)
 
@@ -174,4 +174,4 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "api": api,
 }
-"""Name of a part -> what makes it."""
+"""Name of a part -> the function that returns it."""

@@ -1,4 +1,4 @@
-"""What a vision network costs, and why: parameters, multiply-accumulates, FLOPs and memory access."""
+"""The cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -9,12 +9,15 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import formula
 from mbanalyze.report.network import Report
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 
 if TYPE_CHECKING:
+    from mbanalyze import guard
     from mbanalyze.comparison.comparison import compare
     from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
+    from mbanalyze.literature.verdicts import published
+    from mbanalyze.memory_access.analysis import guidelines
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.budget import search
 
@@ -31,7 +34,10 @@ __all__ = [
     "count",
     "explore",
     "formula",
+    "guard",
+    "guidelines",
     "layers",
+    "published",
     "search",
 ]
 
@@ -40,12 +46,16 @@ _HOMES = {
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "explore": "explorer",
+    "guidelines": "memory_access.analysis",
+    "published": "literature.verdicts",
     "search": "sweep.budget",
 }
-"""What comes with NumPy or pandas, or is for notebooks, is imported when it is first asked for."""
+"""The modules of public functions that are imported at first use, since they import NumPy or more modules."""
 
 
 def __getattr__(name: str) -> object:
+    if name == "guard":
+        return import_module(f"{__name__}.guard")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

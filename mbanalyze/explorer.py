@@ -12,7 +12,7 @@ from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.display.html import notes
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
 """What alpha can be turned to where an architecture takes any."""

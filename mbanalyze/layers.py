@@ -1,8 +1,9 @@
 """Closed-form cost of one layer, from its hyper-parameters.
 
-Every size may be an integer or a NumPy integer array; arrays broadcast, and so do the counts in the
-`Cost` that comes back. A `size` or `kernel` is one integer for both sides, or (height, width).
-Memory access counts each element read and written once, in elements.
+Every size may be an integer or a NumPy integer array.
+Arrays broadcast, and the counts of the returned `Cost` are then arrays.
+A `size` or `kernel` is one integer for both sides, or (height, width).
+Memory access counts each element once per read and once per write.
 
 >>> conv((14, 14), 512, 512, 3, padding=1, bias=False).macs
 462422016
@@ -16,10 +17,11 @@ import operator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
-from mbanalyze.archs.builder import Pair, ShapeError, Sketch, pair
+from mbanalyze.archs.builder import Builder, Pair, ShapeError, pair
+from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.elementwise import BINARY, ELEMENTWISE
-from mbanalyze.ops.numbers import anywhere
+from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 
@@ -28,340 +30,358 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Size = int | NDArray[np.integer]
-    Sizes = Size | tuple[Size, Size]
+    SizePair = Size | tuple[Size, Size]
 
 
-def _whole(name: str, size: Size, least: int = 1) -> int:
-    """`size` as an exact integer, or an int64 array that the same arithmetic runs on."""
+def _integer(name: str, size: Size, minimum: int = 1) -> int:
+    """The size as a Python integer, or as an int64 array that supports the same arithmetic."""
     if getattr(size, "ndim", 0):
         array = cast("NDArray[np.integer]", size)
         if array.dtype.kind not in "iu" or array.size == 0:
             raise ShapeError(f"{name} must hold integers, not {array.size} of {array.dtype}")
-        whole = cast("int", array.astype("int64"))
+        integer = cast("int", array.astype("int64"))
     else:
         try:
-            whole = operator.index(cast("int", size if not isinstance(size, bool) else None))
+            integer = operator.index(cast("int", size if not isinstance(size, bool) else None))
         except TypeError:
             raise ShapeError(f"{name} must be an integer, not {size!r}") from None
-    if anywhere(whole < least):
-        raise ShapeError(f"{name} must be at least {least}, not {size}")
-    return whole
+    if any_true(integer < minimum):
+        raise ShapeError(f"{name} must be at least {minimum}, not {size}")
+    return integer
 
 
-def _both(name: str, sizes: Sizes, least: int = 1) -> tuple[int, int]:
-    """`sizes` for height and width."""
+def _integers(name: str, sizes: SizePair, minimum: int = 1) -> tuple[int, int]:
+    """The sizes as (height, width)."""
     if isinstance(sizes, tuple) and len(sizes) != 2:
         raise ShapeError(f"{name} must be one size or (height, width), not {sizes!r}")
     h, w = pair(cast("Pair", sizes))
-    return _whole(name, h, least), _whole(name, w, least)
+    return _integer(name, h, minimum), _integer(name, w, minimum)
 
 
-def _image(sketch: Sketch, size: Sizes, channels: Size, batch: Size) -> Value:
-    return sketch.input(_whole("batch", batch), _whole("channels", channels), *_both("size", size))
+def _image(builder: Builder, size: SizePair, channels: Size, batch: Size) -> Value:
+    return builder.input(_integer("batch", batch), _integer("channels", channels), *_integers("size", size))
 
 
-def _windows(**sizes: Sizes) -> dict[str, Any]:
-    """Kernel, stride and so on for height and width; paddings may be 0."""
-    return {name: _both(name, given, least=0 if "padding" in name else 1) for name, given in sizes.items()}
+def _window_settings(**sizes: SizePair) -> dict[str, Any]:
+    """The settings of a window (kernel, stride, ...) as (height, width); only paddings may be 0."""
+    return {
+        name: _integers(name, given, minimum=0 if "padding" in name else 1) for name, given in sizes.items()
+    }
 
 
-def _largest(sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """The largest element of each size that is an array, and the sizes that are integers."""
+def _maxima(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes, with each array replaced by its largest element."""
     return tuple(int(n.max()) if hasattr(n, "max") else n for n in sizes)
 
 
-def _bound(op: Op) -> Cost:
-    """What `op` costs at most, in Python's integers, which do not overflow."""
+def _upper_bound(op: Op) -> Cost:
+    """The cost of `op` at its largest sizes, in Python integers, which do not overflow."""
 
     def largest(values: tuple[Value, ...]) -> tuple[Value, ...]:
-        return tuple(Value(value.role, value.number, _largest(value.shape)) for value in values)
+        return tuple(Value(value.role, value.number, _maxima(value.shape)) for value in values)
 
-    settings = tuple((name, _largest(v) if isinstance(v, tuple) else v) for name, v in op.attributes)
-    return cost(replace(op, operands=largest(op.operands), output=largest(op.output), attributes=settings))
+    attributes = tuple((name, _maxima(v) if isinstance(v, tuple) else v) for name, v in op.attributes)
+    return cost(replace(op, operands=largest(op.operands), output=largest(op.output), attributes=attributes))
 
 
-def _cost(sketch: Sketch) -> Cost:
-    if any(hasattr(n, "dtype") for op in sketch.ops for n in op.output[0].shape):
-        bound = total([_bound(op) for op in sketch.ops])
+def _cost(builder: Builder) -> Cost:
+    """The cost of all recorded operators; arrays must fit 64 bits."""
+    if any(hasattr(n, "dtype") for op in builder.ops for n in op.output[0].shape):
+        bound = total([_upper_bound(op) for op in builder.ops])
         if max(bound.flops or 0, bound.memory_access) >= 2**63:
-            raise ShapeError("these counts may not fit 64 bits: give integers instead of arrays")
-    return total([cost(op) for op in sketch.ops])
+            raise ShapeError("the counts may not fit 64 bits: give integers instead of arrays")
+    return total([cost(op) for op in builder.ops])
 
 
 def conv(
-    size: Sizes,
+    size: SizePair,
     in_channels: Size,
     out_channels: Size,
-    kernel: Sizes,
+    kernel: SizePair,
     *,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
+    stride: SizePair = 1,
+    padding: SizePair = 0,
+    dilation: SizePair = 1,
     groups: Size = 1,
     bias: bool = True,
     batch: Size = 1,
 ) -> Cost:
-    """Standard convolution, `groups=1`, or grouped: `h' w' k^2 c1 c2 / g` multiply-accumulates.
+    """Count a convolution, standard or grouped: `h' w' k^2 c1 c2 / g` multiply-accumulates.
 
     Args:
         size: height and width of the input, in pixels.
-        in_channels, out_channels: `c1` and `c2`; both divisible by `groups`.
+        in_channels, out_channels: `c1` and `c2`, both divisible by `groups`.
         kernel, stride, padding, dilation: as in `torch.nn.Conv2d`.
+        groups: `g`, 1 for a standard convolution.
 
     Raises:
-        ShapeError: a size is not a whole number in range, groups do not divide the channels, or the
-            window does not fit the input.
+        ShapeError: a size is not an integer in range, the groups do not divide the channels, or the window does
+            not fit the input.
 
     Source: MobileNets (arXiv:1704.04861) eq. 2; grouped: ShuffleNet V2 (arXiv:1807.11164) section 2.
     """
-    sketch = Sketch()
-    sketch.conv(
-        _image(sketch, size, in_channels, batch),
-        _whole("out_channels", out_channels),
-        **_windows(kernel=kernel, stride=stride, padding=padding, dilation=dilation),
-        groups=_whole("groups", groups),
+    builder = Builder()
+    builder.conv(
+        _image(builder, size, in_channels, batch),
+        _integer("out_channels", out_channels),
+        **_window_settings(kernel=kernel, stride=stride, padding=padding, dilation=dilation),
+        groups=_integer("groups", groups),
         bias=bias,
     )
-    return _cost(sketch)
+    return _cost(builder)
 
 
-class Window(TypedDict, total=False):
-    """The settings of `conv` that its special cases hand on."""
+class ConvOptions(TypedDict, total=False):
+    """Keyword arguments that the special cases of a convolution pass on to `conv`."""
 
-    stride: Sizes
-    padding: Sizes
-    dilation: Sizes
+    stride: SizePair
+    padding: SizePair
+    dilation: SizePair
     bias: bool
     batch: Size
 
 
 def grouped_conv(
-    size: Sizes,
+    size: SizePair,
     in_channels: Size,
     out_channels: Size,
-    kernel: Sizes,
+    kernel: SizePair,
     groups: Size,
-    **window: Unpack[Window],
+    **options: Unpack[ConvOptions],
 ) -> Cost:
-    """Convolution in `groups` groups that do not see each other; the rest as in `conv`."""
-    return conv(size, in_channels, out_channels, kernel, groups=groups, **window)
+    """Count a grouped convolution; other arguments as in `conv`."""
+    return conv(size, in_channels, out_channels, kernel, groups=groups, **options)
 
 
 def depthwise_conv(
-    size: Sizes, channels: Size, kernel: Sizes, *, multiplier: Size = 1, **window: Unpack[Window]
+    size: SizePair, channels: Size, kernel: SizePair, *, multiplier: Size = 1, **options: Unpack[ConvOptions]
 ) -> Cost:
-    """`multiplier` filters for each channel: `h' w' k^2 c m` multiply-accumulates; the rest as in `conv`.
+    """Count a depthwise convolution with `m = multiplier` filters per channel: `h' w' k^2 c m` multiply-accumulates.
+
+    Other arguments as in `conv`.
 
     Source: MobileNets (arXiv:1704.04861) eq. 4.
     """
-    filters = _whole("channels", channels) * _whole("multiplier", multiplier)
-    return conv(size, channels, filters, kernel, groups=channels, **window)
+    filters = _integer("channels", channels) * _integer("multiplier", multiplier)
+    return conv(size, channels, filters, kernel, groups=channels, **options)
 
 
-def pointwise_conv(size: Sizes, in_channels: Size, out_channels: Size, **window: Unpack[Window]) -> Cost:
-    """1x1 convolution: `h w c1 c2` multiply-accumulates; the rest as in `conv`.
+def pointwise_conv(
+    size: SizePair, in_channels: Size, out_channels: Size, **options: Unpack[ConvOptions]
+) -> Cost:
+    """Count a 1x1 convolution: `h w c1 c2` multiply-accumulates. Other arguments as in `conv`.
 
-    Without bias its memory access is `hw(c1 + c2) + c1 c2`: ShuffleNet V2 (arXiv:1807.11164) section 2, G1.
+    Without bias the memory access is `hw(c1 + c2) + c1 c2`.
+
+    Source: ShuffleNet V2 (arXiv:1807.11164) section 2, G1.
     """
-    return conv(size, in_channels, out_channels, 1, **window)
+    return conv(size, in_channels, out_channels, 1, **options)
 
 
 def conv_transpose(
-    size: Sizes,
+    size: SizePair,
     in_channels: Size,
     out_channels: Size,
-    kernel: Sizes,
+    kernel: SizePair,
     *,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    output_padding: Sizes = 0,
-    dilation: Sizes = 1,
+    stride: SizePair = 1,
+    padding: SizePair = 0,
+    output_padding: SizePair = 0,
+    dilation: SizePair = 1,
     groups: Size = 1,
     bias: bool = True,
     batch: Size = 1,
 ) -> Cost:
-    """Transposed convolution: every input element meets the kernel, `h w k^2 c1 c2 / g` in all.
+    """Count a transposed convolution: `h w k^2 c1 c2 / g` multiply-accumulates.
 
-    Products that `padding` crops from the output are counted: they are the ones the definition makes.
-    Arguments as in `torch.nn.ConvTranspose2d`; errors as in `conv`.
+    The count includes the outputs that `padding` crops, because the definition computes them.
+    Arguments are those of `torch.nn.ConvTranspose2d`; errors as in `conv`.
     """
-    sketch = Sketch()
-    sketch.conv_transpose(
-        _image(sketch, size, in_channels, batch),
-        _whole("out_channels", out_channels),
-        **_windows(
+    builder = Builder()
+    builder.conv_transpose(
+        _image(builder, size, in_channels, batch),
+        _integer("out_channels", out_channels),
+        **_window_settings(
             kernel=kernel,
             stride=stride,
             padding=padding,
             output_padding=output_padding,
             dilation=dilation,
         ),
-        groups=_whole("groups", groups),
+        groups=_integer("groups", groups),
         bias=bias,
     )
-    return _cost(sketch)
+    return _cost(builder)
 
 
 def depthwise_separable(
-    size: Sizes,
+    size: SizePair,
     in_channels: Size,
     out_channels: Size,
-    kernel: Sizes,
+    kernel: SizePair,
     *,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
+    stride: SizePair = 1,
+    padding: SizePair = 0,
     normalised: bool = True,
     batch: Size = 1,
 ) -> Cost:
-    """A depthwise convolution, then a pointwise one: `h' w' (k^2 c1 + c1 c2)` multiply-accumulates.
+    """Count a depthwise and a pointwise convolution without bias: `h' w' (k^2 c1 + c1 c2)` multiply-accumulates.
+
+    Other arguments and errors as in `conv`.
 
     Args:
-        normalised: each of the two is followed by batch norm and ReLU, and has no bias, as in MobileNets.
-            False: the two convolutions alone, also without bias.
+        normalised: True if each convolution is followed by a batch norm and a ReLU, as in MobileNets.
 
-    Source: MobileNets (arXiv:1704.04861) eq. 5. Errors as in `conv`.
+    Source: MobileNets (arXiv:1704.04861) eq. 5.
     """
-    sketch = Sketch()
-    x = _image(sketch, size, in_channels, batch)
+    builder = Builder()
+    x = _image(builder, size, in_channels, batch)
     channels = x.shape[1]
-    depthwise = _windows(kernel=kernel, stride=stride, padding=padding)
-    pointwise = _windows(kernel=1, stride=1, padding=0)
+    depthwise = _window_settings(kernel=kernel, stride=stride, padding=padding)
+    pointwise = _window_settings(kernel=1, stride=1, padding=0)
     for filters, groups, window in (
         (channels, channels, depthwise),
-        (_whole("out_channels", out_channels), 1, pointwise),
+        (_integer("out_channels", out_channels), 1, pointwise),
     ):
-        x = sketch.conv(x, filters, groups=groups, **window)
+        x = builder.conv(x, filters, groups=groups, **window)
         if normalised:
-            x = sketch.elementwise("relu", sketch.batch_norm(x))
-    return _cost(sketch)
+            x = builder.elementwise("relu", builder.batch_norm(x))
+    return _cost(builder)
 
 
 def separable_reduction(out_channels: Size, kernel: Size) -> float:
-    """Work of a depthwise separable convolution over that of the standard one: `1/N + 1/D_K^2`.
+    """Return the multiply-accumulates of a depthwise separable convolution, relative to the standard one.
 
-    `N` output channels, a square kernel of side `D_K`. Source: MobileNets (arXiv:1704.04861), end of
-    section 3.1.
+    The ratio is `1/N + 1/D_K^2` for `N` output channels and a square kernel of side `D_K`.
+
+    Source: MobileNets (arXiv:1704.04861), end of section 3.1.
 
     >>> round(1 / separable_reduction(512, 3), 2)
     8.84
     """
-    n, side = _whole("out_channels", out_channels), _whole("kernel", kernel)
+    n, side = _integer("out_channels", out_channels), _integer("kernel", kernel)
     return 1 / n + 1 / side**2
 
 
-def memory_access_bound(size: Sizes, macs: Size) -> float:
-    """The least memory access of a 1x1 convolution of `macs` = B: `2 sqrt(hwB) + B / hw` elements.
+def memory_access_bound(size: SizePair, macs: Size) -> float:
+    """Return the minimum memory access of a 1x1 convolution of `B = macs`: `2 sqrt(hwB) + B / hw` elements.
 
-    Met with equality where input and output channels agree. Source: ShuffleNet V2 (arXiv:1807.11164)
-    eq. 1, G1; `size` is that of the feature map.
+    A convolution with equal input and output channels reaches the minimum.
+    `size` is the height and width of the feature map.
+
+    Source: ShuffleNet V2 (arXiv:1807.11164) eq. 1, G1.
 
     >>> memory_access_bound(56, pointwise_conv(56, 128, 128, bias=False).macs)
     819200.0
     """
-    h, w = _both("size", size)
-    b = _whole("macs", macs, least=0)
+    h, w = _integers("size", size)
+    b = _integer("macs", macs, minimum=0)
     return cast("float", 2 * (1.0 * h * w * b) ** 0.5 + b / (1.0 * h * w))
 
 
 def linear(in_features: Size, out_features: Size, *, bias: bool = True, batch: Size = 1) -> Cost:
-    """Fully connected layer: `batch c1 c2` multiply-accumulates."""
-    sketch = Sketch()
-    x = sketch.input(_whole("batch", batch), _whole("in_features", in_features))
-    sketch.linear(x, _whole("out_features", out_features), bias=bias)
-    return _cost(sketch)
+    """Count a fully connected layer: `batch c1 c2` multiply-accumulates."""
+    builder = Builder()
+    x = builder.input(_integer("batch", batch), _integer("in_features", in_features))
+    builder.linear(x, _integer("out_features", out_features), bias=bias)
+    return _cost(builder)
 
 
-def batch_norm(size: Sizes, channels: Size, *, batch: Size = 1) -> Cost:
-    """Batch normalisation at inference: two flops an element, two scalars learned for each channel."""
-    sketch = Sketch()
-    sketch.batch_norm(_image(sketch, size, channels, batch))
-    return _cost(sketch)
+def batch_norm(size: SizePair, channels: Size, *, batch: Size = 1) -> Cost:
+    """Count a batch norm at inference: two flops per element, two learned scalars per channel."""
+    builder = Builder()
+    builder.batch_norm(_image(builder, size, channels, batch))
+    return _cost(builder)
 
 
 def pool(
-    which: Literal["max", "avg"],
-    size: Sizes,
+    kind: Literal["max", "avg"],
+    size: SizePair,
     channels: Size,
-    kernel: Sizes,
+    kernel: SizePair,
     *,
-    stride: Sizes | None = None,
-    padding: Sizes = 0,
+    stride: SizePair | None = None,
+    padding: SizePair = 0,
     batch: Size = 1,
 ) -> Cost:
-    """Pooling over windows; the stride is the kernel unless given.
+    """Count a max or average pooling; the stride defaults to the kernel.
 
-    A window of `a` elements costs `a` flops to average and `a - 1` to take the largest of. Errors as in
-    `conv`.
+    A window of `a` elements takes `a - 1` flops for its maximum and `a` for its average.
+
+    Raises:
+        ChoiceError: the kind is neither `max` nor `avg`.
+        ShapeError: as in `conv`.
     """
-    if which not in ("max", "avg"):
-        raise ShapeError(f"pooling is 'max' or 'avg', not {which!r}")
-    sketch = Sketch()
-    sketch.pool(
-        which,
-        _image(sketch, size, channels, batch),
-        **_windows(kernel=kernel, stride=kernel if stride is None else stride, padding=padding),
+    choose("pooling", kind, ("max", "avg"))
+    builder = Builder()
+    builder.pool(
+        kind,
+        _image(builder, size, channels, batch),
+        **_window_settings(kernel=kernel, stride=kernel if stride is None else stride, padding=padding),
     )
-    return _cost(sketch)
+    return _cost(builder)
 
 
-def global_avg_pool(size: Sizes, channels: Size, *, batch: Size = 1) -> Cost:
-    """The mean of each channel: one flop for every element read."""
-    sketch = Sketch()
-    sketch.global_avg_pool(_image(sketch, size, channels, batch))
-    return _cost(sketch)
+def global_avg_pool(size: SizePair, channels: Size, *, batch: Size = 1) -> Cost:
+    """Count a global average pooling: one flop per element read."""
+    builder = Builder()
+    builder.global_avg_pool(_image(builder, size, channels, batch))
+    return _cost(builder)
 
 
-def _known(kind: str, inputs: int = 1) -> None:
-    if kind not in ELEMENTWISE:
-        raise ShapeError(f"no element-wise kind {kind!r}; there are {', '.join(ELEMENTWISE)}")
+def elementwise(kind: str, size: SizePair, channels: Size, *, inputs: int = 1, batch: Size = 1) -> Cost:
+    """Count an activation (`relu`, `hard_swish`, ...), or with `inputs=2` a binary operator (`add`, `mul`, ...).
+
+    `mbanalyze.ops.elementwise.ELEMENTWISE` lists the kinds and the flops per element of each.
+
+    Raises:
+        ChoiceError: the kind is not elementwise.
+        ShapeError: a size is not an integer in range, or the kind has one input and `inputs` is larger.
+    """
+    choose("elementwise kind", kind, ELEMENTWISE)
     if inputs > 1 and kind not in BINARY:
         raise ShapeError(f"{kind} has one input, not {inputs}")
+    builder = Builder()
+    images = [_image(builder, size, channels, batch) for _ in range(_integer("inputs", inputs))]
+    builder.elementwise(kind, *images)
+    return _cost(builder)
 
 
-def elementwise(kind: str, size: Sizes, channels: Size, *, inputs: int = 1, batch: Size = 1) -> Cost:
-    """An activation (`relu`, `hard_swish`, ...), or with `inputs=2` an `add`, `mul` and so on.
-
-    Every kind costs a fixed number of flops an element: `elementwise.STEPS` lists them.
-    """
-    _known(kind, inputs)
-    sketch = Sketch()
-    sketch.elementwise(
-        kind, *(_image(sketch, size, channels, batch) for _ in range(_whole("inputs", inputs)))
-    )
-    return _cost(sketch)
-
-
-def concatenation(size: Sizes, *channels: Size, batch: Size = 1) -> Cost:
-    """Feature maps of one size laid one after the other: no arithmetic, every element read and written."""
-    _whole("the number of inputs", len(channels))
-    sketch = Sketch()
-    sketch.cat(*(_image(sketch, size, c, batch) for c in channels))
-    return _cost(sketch)
+def concatenation(size: SizePair, *channels: Size, batch: Size = 1) -> Cost:
+    """Count a concatenation of feature maps along the channels: no arithmetic, every element read and written."""
+    _integer("number of inputs", len(channels))
+    builder = Builder()
+    builder.cat(*(_image(builder, size, c, batch) for c in channels))
+    return _cost(builder)
 
 
 def squeeze_excitation(
-    size: Sizes,
+    size: SizePair,
     channels: Size,
     squeezed: Size,
     *,
     gate: str = "sigmoid",
     batch: Size = 1,
 ) -> Cost:
-    """Squeeze-and-excitation: pool, reduce, ReLU, expand, gate, scale; both 1x1 convolutions have a bias.
+    """Count a squeeze-and-excitation: pool, reduce, ReLU, expand, gate, scale.
+
+    The 1x1 convolutions that reduce and expand have a bias.
 
     Args:
         squeezed: channels between the two convolutions.
-        gate: the element-wise kind that turns expanded values into factors; MobileNetV3's is `hard_sigmoid`.
+        gate: elementwise kind that maps expanded values to factors; `hard_sigmoid` in MobileNetV3.
 
-    Source: Squeeze-and-Excitation Networks (arXiv:1709.01507) section 3. Errors as in `conv`.
+    Raises:
+        ChoiceError: the gate is not an elementwise kind of one input.
+        ShapeError: a size is not an integer in range.
+
+    Source: Squeeze-and-Excitation Networks (arXiv:1709.01507) section 3.
     """
-    _known(gate)
-    if gate in BINARY:
-        raise ShapeError(f"a gate has one input, which {gate} does not")
-    sketch = Sketch()
-    x = _image(sketch, size, channels, batch)
-    pooled = sketch.global_avg_pool(x)
-    reduced = sketch.elementwise("relu", sketch.conv(pooled, _whole("squeezed", squeezed), 1, bias=True))
-    factors = sketch.elementwise(gate, sketch.conv(reduced, x.shape[1], 1, bias=True))
-    sketch.elementwise("mul", factors, x)
-    return _cost(sketch)
+    choose("gate", gate, [kind for kind in ELEMENTWISE if kind not in BINARY])
+    builder = Builder()
+    x = _image(builder, size, channels, batch)
+    pooled = builder.global_avg_pool(x)
+    reduced = builder.elementwise("relu", builder.conv(pooled, _integer("squeezed", squeezed), 1, bias=True))
+    factors = builder.elementwise(gate, builder.conv(reduced, x.shape[1], 1, bias=True))
+    builder.elementwise("mul", factors, x)
+    return _cost(builder)

@@ -41,10 +41,10 @@ class ModelCost:
     """The fixture `model_cost`: a test's checks of models against limits and snapshots.
 
     Attributes:
-        test: Name of the test, with its parameters.
-        snapshots: File with the accepted costs.
+        test: name of the test, with its parameters.
+        snapshots: file with the accepted costs.
         update: True to write snapshots instead of comparing them.
-        taken: Names of the snapshots that the test has used.
+        taken: names of the snapshots that the test has used.
     """
 
     test: str
@@ -64,18 +64,18 @@ class ModelCost:
         """Fail the test if a total of a model exceeds its limit.
 
         Args:
-            model: Module, function that makes one, or model reference, as `mbanalyze.count` takes it.
-            inputs: Input shape, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list of these.
-            allow_uncounted: Operators that are allowed to have no count.
-            options: Options for `mbanalyze.count`.
-            limits: Limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
+            model: module, function that makes one, or model reference, as `mbanalyze.count` takes it.
+            inputs: input shape, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list of these.
+            allow_uncounted: operators that are allowed to have no count.
+            options: options for `mbanalyze.count`.
+            limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
 
         Returns:
-            Report of the model.
+            report of the model.
 
         Raises:
-            LimitError: A limit is unknown or malformed, or there are no limits.
-            ParseError: The number of a limit is malformed.
+            LimitError: a limit is unknown or malformed, or there are no limits.
+            ParseError: the number of a limit is malformed.
         """
         from mbanalyze.guard.changes import over_budget, unknown_budgets
         from mbanalyze.guard.formats.wording import describe
@@ -106,15 +106,15 @@ class ModelCost:
         The first run writes the snapshot and fails, so that a person reviews it. In CI, nothing is written.
 
         Args:
-            model: Model, as for `check`.
-            inputs: Inputs, as for `check`.
-            name: Name of the snapshot; by default that of the test.
-            max_increase: Allowed growth of each count: "0", "1%" or "+2 M".
-            allow_uncounted: Operators that are allowed to have no count.
-            options: Options for `mbanalyze.count`.
+            model: model, as for `check`.
+            inputs: inputs, as for `check`.
+            name: name of the snapshot; by default that of the test.
+            max_increase: allowed growth of each count: "0", "1%" or "+2 M".
+            allow_uncounted: operators that are allowed to have no count.
+            options: options for `mbanalyze.count`.
 
         Returns:
-            Report of the model.
+            report of the model.
         """
         from mbanalyze.guard import in_ci
         from mbanalyze.guard.model_result import evaluate
@@ -171,7 +171,7 @@ def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> 
     """The rules of a check with `limits`, or of a snapshot.
 
     Raises:
-        LimitError, ParseError: A limit is unknown or malformed, or there are no limits.
+        LimitError, ParseError: a limit is unknown or malformed, or there are no limits.
     """
     from mbanalyze.guard.limits import BUDGET_METRICS, LimitError, parse_budget, parse_uniform_growth
     from mbanalyze.guard.policy import Rules
@@ -199,20 +199,20 @@ def _measure(
     from mbanalyze.guard.measurement import Measurement
     from mbanalyze.guard.policy import GuardedModel
     from mbanalyze.guard.runner import MeasuredModel, count_unused_params, describe_uncounted
-    from mbanalyze.sources.subject import subject as subject_of
+    from mbanalyze.sources.resolve import resolve
 
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     guarded = GuardedModel(name, source, {}, (), {}, rules)
     try:
-        subject = subject_of(model, *_inputs(inputs), **(options or {}))
-        report = subject.report()
+        resolved = resolve(model, *_inputs(inputs), **(options or {}))
+        report = resolved.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
     uncounted = describe_uncounted(report, frozenset(allowed))
     if uncounted:
         _fail([f"could not measure {name}: {uncounted}"])
-    measurement = Measurement.from_report(guarded, report, count_unused_params(report, subject))
-    return MeasuredModel(guarded, measurement, subject=subject), report
+    measurement = Measurement.from_report(guarded, report, count_unused_params(report, resolved))
+    return MeasuredModel(guarded, measurement, resolved=resolved), report
 
 
 def _inputs(inputs: Any) -> list[Any]:

@@ -1,1 +1,1 @@
-"""What `make reports` writes: tables and pictures of the known networks, and a page that shows them."""
+"""The reports that `make reports` writes: tables and pictures of the known networks, and a page that shows them."""

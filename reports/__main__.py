@@ -1,4 +1,4 @@
-"""Writes the files of this folder, and removes those that are no longer made."""
+"""Write the files of this folder, and remove files that are no longer generated."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from reports.tables import tables
 
 HERE = Path(__file__).parent
 MADE = (".csv", ".md", ".svg")
-"""What files here end in."""
+"""The suffixes of generated files."""
 
 
 def main(folder: Path = HERE) -> None:
-    """Write the tables, the page that shows them, and the pictures."""
+    """Write the tables, the pictures, and the page that shows them."""
     mpl.use("agg")
     (folder / "plots").mkdir(exist_ok=True)
     texts = {folder / name: text for name, text in (tables() | {"README.md": index()}).items()}

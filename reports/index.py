@@ -5,61 +5,68 @@ from __future__ import annotations
 from collections import Counter
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.literature.verdicts import OUTCOMES, verdicts
+from mbanalyze.literature.verdicts import CATEGORIES, published
 from mbanalyze.plots.drawing import name as called
 from reports.pictures import COSTS, NETWORKS, source_of
 from reports.tables import FAMILIES, variants
 
 PAGE = """# Reports
 
-`make reports` writes this folder from the pinned versions of `constraints.txt`, and the tests fail where it is out of date.
-Every number here is counted in closed form; what others print stands beside it, with its source.
+`make reports` writes this folder with the versions pinned in `constraints.txt`. The tests fail if it is out of date.
+All counts are in closed form. Published figures are listed with their sources.
 
 ## Families
 
-A table has a row for each network that something is printed of: the params, multiply-accumulates, FLOPs, activations and memory access that we count, and the figures, accuracy and latency that are printed.
-The verdicts say of each printed figure whether it is our count, follows another convention, is wrong, or remains unresolved.
+Each table of variants has one row for each network with a published figure.
+It lists our params, multiply-accumulates, FLOPs, activations and memory access, and the published figures, accuracy and latency.
+The verdicts compare each published figure with our count: it is exact, follows another convention, is an erratum, or is unresolved.
 
 | family | networks | files | variants | exact | convention | erratum | unresolved |
 | --- | --- | --- | ---: | ---: | ---: | ---: | ---: |
 {families}
 
-Nothing is printed of {others} in `mbanalyze/data/published.csv`.
+`mbanalyze/data/published.csv` has no figures for {others}.
 
-## The Pareto fronts
+## Pareto fronts
 
-Every network here of which an accuracy is printed, by one cost at a time.
-On a front are those of which no other is as cheap and as accurate; labels are alpha and resolution.
-The accuracies are of several sources, and so of several ways to train.
+The pictures show every network with a published accuracy, by one cost at a time.
+For a network on a front, no other is both cheaper and more accurate. Labels are alpha and resolution.
+The accuracies come from several sources, which train in different ways.
 
 {fronts}
 
 ## Width and resolution
 
-For each network, the accuracy that one source prints of its variants, and below it what alpha and rho do to params and multiply-accumulates.
-The dashed lines are the quadratic laws.
+For each network, the first picture shows the accuracy of its variants, all from one source.
+The second shows the effect of alpha and rho on params and multiply-accumulates. Dashed lines are the quadratic laws.
 
 {scales}
 
-## Where the costs are
+## Costs within a network
 
-For each network at its own resolution: each operator's share of the totals along the depth; the shares by kind; each convolution's memory access above the least that its work allows; and FLOPs for a byte read or written, of each operator.
-`mbanalyze report NAME --format html --output NAME.html` makes a page about any other.
+Each figure has four pictures of a network at its own resolution:
+
+- the share of each operator in the totals, along the depth;
+- the shares by kind of operator;
+- the memory access of each convolution, and its lower bound;
+- the FLOPs of each operator for a byte read or written.
+
+`mbanalyze report NAME --format html --output NAME.html` makes a page about any network.
 
 {networks}
 
-## Besides
+## Other files
 
-- [guidelines.md](guidelines.md): ShuffleNet V2's experiments on memory access, printed speeds beside what is counted.
-- [mbanalyze.lock.json](mbanalyze.lock.json): what the known networks cost, layer by layer; `mbanalyze guard` holds them to it.
+- [guidelines.md](guidelines.md): ShuffleNet V2's experiments on memory access, with printed and predicted speeds.
+- [mbanalyze.lock.json](mbanalyze.lock.json): the costs of the known networks, layer by layer. `mbanalyze guard` compares them.
 
-Each picture carries the numbers that it shows, as JSON in its description.
-Benchmarks are not here, as they differ from run to run: `make benchmark` writes [benchmarks/](../benchmarks/).
+Each picture carries its data as JSON in its description.
+Benchmarks differ between runs and are in another folder: `make benchmark` writes [benchmarks/](../benchmarks/).
 """
 
 
 def index() -> str:
-    """The page, in Markdown."""
+    """Return the page in Markdown."""
     known = {name for family in FAMILIES for name in variants(family)["model"]}
     return PAGE.format(
         families="\n".join(map(_family, FAMILIES)),
@@ -74,7 +81,7 @@ def index() -> str:
 
 def _family(family: str) -> str:
     """A row of the table: networks, files, and how many figures have which verdict."""
-    frame, times = variants(family), Counter(verdict.outcome for verdict in verdicts(family))
+    frame, times = variants(family), Counter(verdict.category for verdict in published(family))
     files = {
         "table": f"variants_{family}.md",
         "CSV": f"variants_{family}.csv",
@@ -85,13 +92,13 @@ def _family(family: str) -> str:
         ", ".join(dict.fromkeys(frame["model"])),
         ", ".join(f"[{what}]({file})" for what, file in files.items()),
         len(frame),
-        *(times[outcome] for outcome in OUTCOMES),
+        *(times[category] for category in CATEGORIES),
     ]
     return f"| {' | '.join(map(str, cells))} |"
 
 
 def _scales(name: str) -> str:
-    """Both pictures of a network's variants, and where the accuracy is from."""
+    """Return the two pictures of a network's variants, and the source of the accuracy."""
     accuracy = _image(f"tradeoff_{name}", f"Top-1 accuracy of {name} by multiply-accumulates")
     both = _image(f"scaling_{name}", f"{name} by alpha and by rho")
     return f"### {name}\n\nAccuracy from {source_of(name)}.\n\n{accuracy}\n\n{both}"

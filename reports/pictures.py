@@ -1,4 +1,4 @@
-"""The pictures: accuracy against cost, what width and resolution do, and where in a network its costs are."""
+"""The pictures: accuracy against cost, laws of width and resolution, and costs within a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from mbanalyze import plots
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.published_rows import preferred
 from reports.tables import FAMILIES, variants
@@ -29,30 +29,30 @@ NETWORKS = {
     "shufflenet_v1": "shufflenet",
     "shufflenet_v2": "shufflenet",
 }
-"""Those whose accuracy one source prints at several widths, and their family."""
+"""Networks for which one source prints the accuracy at several widths -> their family."""
 COSTS = ("macs", "params", "memory_access")
-"""Of each there is a Pareto front."""
+"""The costs that have a Pareto front each."""
 RHOS = (1, 0.857, 0.714, 0.571)
-"""224, 192, 160 and 128 of 224 pixels."""
+"""Resolution multipliers of 224, 192, 160 and 128 pixels, relative to 224."""
 PANELS = (10.5, 7.0)
-"""Width and height, in inches, of a figure with four pictures."""
+"""Width and height in inches of a figure with four pictures."""
 
 
 def front(cost: str) -> Figure:
-    """Every network of which an accuracy is printed, by one cost."""
+    """Draw every network with a published accuracy, by one cost."""
     figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
     plots.pareto(pd.concat([variants(family) for family in FAMILIES], ignore_index=True), ax, cost=cost)
     return figure
 
 
 def source_of(name: str) -> str:
-    """Which source the accuracy of a network without options is from."""
+    """Return the source of the accuracy of a network with default options."""
     (source,) = ablate(name, published=preferred(name))["source"]
     return str(source)
 
 
 def tradeoff(name: str) -> Figure:
-    """Accuracy against cost of a network's variants, all from one source: others train otherwise."""
+    """Draw accuracy against cost for a network's variants, all from one source, because others train differently."""
     frame = variants(NETWORKS[name])
     rows = frame[(frame["model"] == name) & (frame["source"] == source_of(name))]
     figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
@@ -61,7 +61,7 @@ def tradeoff(name: str) -> Figure:
 
 
 def scaling(name: str) -> Figure:
-    """A network at every width that something is printed of, and at four resolutions."""
+    """Draw the costs of a network at every width with a published figure, and at four resolutions."""
     family = variants(NETWORKS[name])
     alphas = sorted(set(family["alpha"][family["model"] == name]))
     frame = ablate(name, alpha=alphas, rho=RHOS)
@@ -72,7 +72,7 @@ def scaling(name: str) -> Figure:
 
 
 def network(name: str) -> Figure:
-    """Where a network's costs are: along its depth, by kind, above the lower bound, and a byte accessed."""
+    """Draw the costs of a network: along its depth, by kind, against the lower bound, and per byte accessed."""
     report = count(name)
     frame = report.frame()
     figure, ((profile, shares), (bound, intensity)) = plt.subplots(2, 2, figsize=PANELS, layout="constrained")
@@ -84,7 +84,7 @@ def network(name: str) -> Figure:
 
 
 def _mark(ax: Axes, name: str) -> None:
-    """Begin the identifiers on `ax` with `name`, so that no other picture in the figure has the same."""
+    """Prefix the identifiers on `ax` with `name`, so that they are unique in the figure."""
     for artist in (*ax.lines, *ax.collections):
         if artist.get_gid():
             artist.set_gid(f"{name}-{artist.get_gid()}")
@@ -96,12 +96,12 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     **{f"scaling_{name}": partial(scaling, name) for name in NETWORKS},
     **{f"network_{name}": partial(network, name) for name in NETWORKS},
 }
-"""Name of a file -> what draws it."""
+"""Name of a file -> the function that draws it."""
 
 
 @contextlib.contextmanager
 def picture(name: str) -> Iterator[Figure]:
-    """A picture, drawn with matplotlib's own settings and font, whatever those of the user are."""
+    """Draw a picture with matplotlib's default settings, independent of the user's, and close it afterwards."""
     with style.context("default", after_reset=True):
         figure = PICTURES[name]()
         try:
@@ -111,7 +111,7 @@ def picture(name: str) -> Iterator[Figure]:
 
 
 def data(figure: Figure) -> dict[str, list[list[float]]]:
-    """What a figure shows, to six digits: the points of each part with an identifier, and each bar's length."""
+    """Return the data of a figure to six digits: the points of each part with an identifier, and the length of each bar."""
     found: dict[str, list[list[float]]] = {}
     for ax in figure.axes:
         lines = {line.get_gid(): np.asarray(line.get_xydata()) for line in ax.lines}
@@ -130,5 +130,5 @@ def _short(points: Iterable[Iterable[float]]) -> list[list[float]]:
 
 
 def described(figure: Figure) -> str:
-    """That as JSON, which a picture's file carries as its description."""
+    """Return the data of a figure as JSON, for the description in its file."""
     return json.dumps(data(figure), separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""The tables: every variant that something is printed of, the verdicts on the figures, ShuffleNet V2's experiments."""
+"""The tables: variants with published figures, verdicts on the figures, and ShuffleNet V2's experiments."""
 
 from __future__ import annotations
 
@@ -10,26 +10,28 @@ import numpy as np
 import pandas as pd
 
 from mbanalyze.archs.options import Architecture
-from mbanalyze.display.records import settings
-from mbanalyze.literature import view as published
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
-from mbanalyze.literature.verdicts import verdicts
-from mbanalyze.memory_access import view as guidelines
+from mbanalyze.literature.verdicts import published
+from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.sweep import variants_view as ablation
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.published_rows import preferred
 
-FAMILIES = tuple(sorted({entry.family for entry in entries()}))
-"""Of each, figures are printed."""
+FAMILIES = (
+    *("alexnet", "googlenet", "inception", "mobilenet", "resnet"),
+    *("shufflenet", "squeezenet", "vgg", "xception"),
+)
+"""The families with published figures."""
 ORDER = {"model": True, "options": True, "alpha": False, "resolution": False}
-"""What variants are sorted by, and whether the smallest comes first."""
+"""Columns by which variants are sorted -> True if the smallest comes first."""
 
 
 @functools.cache
 def variants(family: str) -> pd.DataFrame:
-    """Every network of a family that something is printed of, with its costs and what is printed.
+    """Return every network of a family with published figures, with its costs and these figures.
 
-    The columns are those of `ablate`, between `model` and, behind the sizes, all other `options` in one.
+    The columns are those of `ablate`, plus `model` in front and all other `options` as one text.
     """
     rows: dict[Architecture, pd.DataFrame] = {}
     for entry in entries():
@@ -46,16 +48,18 @@ def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFr
     if "alpha" not in frame:
         frame.insert(1, "alpha", np.nan)
     others = {option: value for option, value in options.items() if option not in ORDER}
-    frame.insert(3, "options", settings(others))
+    frame.insert(3, "options", spell_options(others, " "))
     return frame
 
 
 def tables() -> dict[str, str]:
     """The text of each file, by its name."""
-    made = {"guidelines.md": guidelines.experiments_markdown()}
+    made = {"guidelines.md": f"# ShuffleNet V2's experiments\n\n{Experiments().to('markdown')}"}
     for family in FAMILIES:
         frame = variants(family)
         made[f"variants_{family}.md"] = f"# Variants: {family}\n\n{ablation.markdown(frame)}"
         made[f"variants_{family}.csv"] = ablation.csv(frame)
-        made[f"published_{family}.md"] = published.markdown(verdicts(family))
+        made[f"published_{family}.md"] = (
+            f"# Published figures: {family}\n\n{published(family).to('markdown')}"
+        )
     return made

@@ -62,8 +62,8 @@ class Project:
         """Write and load a policy.
 
         Args:
-            models: Lines of TOML by the name of the model; without a source, the model is a small network.
-            head: Lines before the models.
+            models: lines of TOML by the name of the model; without a source, the model is a small network.
+            head: lines before the models.
         """
         lines = [head]
         for name, body in models.items():

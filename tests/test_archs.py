@@ -1,4 +1,4 @@
-"""The networks in closed form."""
+"""Networks in closed form: their counts, their options, and how both scale."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import Report
 
 
-def counts(report: Report) -> tuple[int | None, int]:
-    """Macs and params."""
+def counts(report: Report) -> tuple[int, int]:
+    """The macs and params of a report."""
+    assert report.totals.macs is not None
     return report.totals.macs, report.totals.params
 
 
@@ -33,12 +34,12 @@ def counts(report: Report) -> tuple[int | None, int]:
     ],
 )
 def test_mobilenet_v1(options: dict[str, float], macs: int, params: int) -> None:
-    """The exact figures behind the paper's tables."""
+    """MobileNetV1 has the exact counts that the paper's tables round."""
     assert counts(count("mobilenet_v1", **options)) == (macs, params)
 
 
 def test_mobilenet_v1_of_full_convolutions() -> None:
-    """The paper's Table 4: 4866 million without the classifier, and 29.3 million weights."""
+    """The paper's Table 4 prints 4866 million macs without the classifier, and 29.3 million weights."""
     report = count("mobilenet_v1", separable=False)
     products = report.only("conv", "linear")
     weights = products.totals.params - 1000  # the classifier's bias
@@ -49,7 +50,7 @@ def test_mobilenet_v1_of_full_convolutions() -> None:
 
 
 def test_mobilenet_v2() -> None:
-    """Every column of the reference network."""
+    """MobileNetV2 has these counts in every column."""
     ours = count("mobilenet_v2").totals
 
     assert ours == Cost(
@@ -63,17 +64,17 @@ def test_mobilenet_v2() -> None:
 
 
 def test_mobilenet_v2_wide() -> None:
-    """Above alpha 1 the head grows too."""
+    """Above alpha 1 the head has more than 1280 channels."""
     assert counts(count("mobilenet_v2", alpha=1.4)) == (582_195_824, 6_108_776)
 
 
 def residuals(alpha: float) -> int:
-    """How many blocks of MobileNetV2 add their input."""
+    """The number of blocks of MobileNetV2 that add their input."""
     return Counter(op.kind for op in MobileNetV2(alpha=alpha).ops())["add"]
 
 
-def test_mobilenet_v2_at_a_quarter_gains_an_eleventh_residual() -> None:
-    """At alpha 0.25 stem and first block are both rounded to 8 channels, so the first block adds its input."""
+def test_mobilenet_v2_has_an_eleventh_residual_at_a_quarter() -> None:
+    """At alpha 0.25 the stem and the first block both have 8 channels, so the first block adds its input."""
     adds = [op.path for op in MobileNetV2(alpha=0.25).ops() if op.kind == "add"]
 
     assert residuals(1.0) == 10
@@ -82,7 +83,7 @@ def test_mobilenet_v2_at_a_quarter_gains_an_eleventh_residual() -> None:
 
 
 def test_shares_by_layer_type() -> None:
-    """MobileNetV1's Table 2, with the 1.19 that must be 1.91: the column then sums to 100."""
+    """MobileNetV1's Table 2 is exact except for one misprint: 1.19 for 1.91, with which the column sums to 100."""
     report = count("mobilenet_v1")
     rows = {
         "Conv 1x1": [row for row in report.rows if row.op.variant == "pointwise"],
@@ -93,7 +94,7 @@ def test_shares_by_layer_type() -> None:
     macs = {name: sum(row.cost.macs or 0 for row in group) for name, group in rows.items()}
     # the paper's share of parameters is of weights, without batch norm and biases
     weights = {name: sum(row.op.weights[0].size for row in group) for name, group in rows.items()}
-    misprinted = {"Conv 3x3": ("1.19", "1.91")}
+    corrections = {"Conv 3x3": ("1.19", "1.91")}
     published = [row for row in table("mobilenet_v1_layer_types.csv") if row["table"] == "2"]
 
     assert {row["row"] for row in published} == set(rows)
@@ -102,9 +103,9 @@ def test_shares_by_layer_type() -> None:
         name = row["row"]
         share = 100 * macs[name] / sum(macs.values())
         assert (int(row["computed_mult_adds"]), int(row["computed_params"])) == (macs[name], weights[name])
-        printed, right = misprinted.get(name, (row["mult_adds_percent"],) * 2)
+        printed, correct = corrections.get(name, (row["mult_adds_percent"],) * 2)
         assert row["mult_adds_percent"] == printed
-        assert f"{share:.2f}" == right
+        assert f"{share:.2f}" == correct
         assert f"{100 * weights[name] / sum(weights.values()):.2f}" == row["params_percent"]
     printed_sum = sum(float(row["mult_adds_percent"]) for row in published)
     assert f"{printed_sum:.2f}" == "99.29"
@@ -112,8 +113,8 @@ def test_shares_by_layer_type() -> None:
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_a_batch_costs_its_images(name: str) -> None:
-    """A batch costs its images, except in params and in the weights and buffers read."""
+def test_a_batch_multiplies_the_counts(name: str) -> None:
+    """A batch of three triples every count except params and the weights and buffers read."""
     for options in variants(name):
         one, three = (count(name, **options, batch=n).totals for n in (1, 3))
 
@@ -128,15 +129,15 @@ def test_a_batch_costs_its_images(name: str) -> None:
 )
 @given(alpha=st.floats(0.01, 4), wider=st.floats(0.01, 1), resolution=st.integers(1, 300))
 def test_wider_costs_more(name: str, alpha: float, wider: float, resolution: int) -> None:
-    """A wider network never costs less, and each of a network's reports adds up."""
-    narrow, wide = (count(name, alpha=a, resolution=resolution).totals for a in (alpha, alpha + wider))
+    """A wider network never has fewer macs or params."""
+    narrow, wide = (counts(count(name, alpha=a, resolution=resolution)) for a in (alpha, alpha + wider))
 
-    assert (narrow.macs or 0) <= (wide.macs or 0)
-    assert narrow.params <= wide.params
+    assert 0 < narrow[0] <= wide[0]
+    assert narrow[1] <= wide[1]
 
 
-def test_the_last_blocks_see_a_seventh() -> None:
-    """224 px shrink five times to 7, 231 px round up to 8."""
+def test_strides_round_up() -> None:
+    """Five strides of 2 reduce 224 px to 7, and 231 px to 8."""
     assert count("mobilenet_v1").rows[-3].op.output[0].shape == (1, 1024, 7, 7)
     assert count("mobilenet_v1", resolution=231).rows[-3].op.output[0].shape == (1, 1024, 8, 8)
 
@@ -166,14 +167,14 @@ def test_the_last_blocks_see_a_seventh() -> None:
         ("mobilenet_v2", {"depth": 3}, "its options are alpha, resolution, num_classes, round_nearest"),
     ],
 )
-def test_impossible_options(name: str, options: dict[str, object], problem: str) -> None:
-    """An option out of range, of the wrong type, or unknown, is named with what it may be."""
+def test_invalid_options(name: str, options: dict[str, object], problem: str) -> None:
+    """An unknown option, or a value of the wrong type or out of range, raises OptionError with the valid ones."""
     with pytest.raises(OptionError, match=problem):
         count(name, **options)
 
 
-def test_an_architecture_is_a_value() -> None:
-    """Equal options make equal architectures, and none can be changed in place."""
+def test_an_architecture_is_a_frozen_value() -> None:
+    """Architectures with equal options are equal, and their options cannot be assigned."""
     assert MobileNetV1(alpha=0.5) == MobileNetV1(alpha=0.5) != MobileNetV1()
     assert count(MobileNetV1(alpha=0.5)).totals == count("mobilenet_v1", alpha=0.5).totals
     assert count(MobileNetV1(alpha=0.5), resolution=96).options["resolution"] == 96

@@ -15,10 +15,9 @@ from witness import DATA
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.display import files as output
-from mbanalyze.literature import verdicts
-from mbanalyze.literature import view as published
-from mbanalyze.memory_access import analysis as guidelines
-from mbanalyze.memory_access import view as render_guidelines
+from mbanalyze.literature.verdicts import published
+from mbanalyze.literature.view import summary
+from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.memory_access.experiments import TITLES, series
 
 NETS = str(DATA / "nets.py")
@@ -205,7 +204,7 @@ BAD = [
     ),
     (["report", "no_such_file.py:build", "--input", "1,3"], "there is no file no_such_file.py"),
     (["report", f"{NETS}:absent", "--input", "1,3"], "has no 'absent'"),
-    (["report", f"{NETS}:number", "--input", "1,3"], "is a int, not something to call"),
+    (["report", f"{NETS}:number", "--input", "1,3"], "is a int, not a function, class or module"),
     (["report", f"{NETS}:broken", "--input", "1,3"], "broken raised KeyError"),
     (["report", f"{NETS}:leave", "--input", "1,3"], "leave raised SystemExit: 3"),
     (["report", f"{NETS}:dictionary", "--input", "1,3"], "returned a dict, not a torch.nn.Module"),
@@ -225,7 +224,10 @@ BAD = [
     (["report", "alexnet", "--resolution", "32"], "features.12: a window of 3 does not fit its 1 x 1 input"),
     (["report", "vgg16", "--resolution", "16", "--trace"], "in module 'features.30'"),
     (["report", "shufflenet_v1", "--alpha", "0.5", "--set", "groups=4"], "groups=4 do not divide"),
-    (["report", "shufflenet_v2_x1_5", "--alpha", "1"], "do not give alpha again"),
+    (
+        ["report", "shufflenet_v2_x1_5", "--alpha", "1"],
+        "shufflenet_v2_x1_5 implies alpha=1.5: leave alpha out",
+    ),
     (["report", "mobilenet_v2", "--alpha", "1", "--set", "alpha=0.5"], "alpha is given twice"),
     (["report", "mobilenet_v2", "--set", "what=1"], "mobilenet_v2 has no option 'what'"),
     (
@@ -233,7 +235,7 @@ BAD = [
         "mobilenet_v2 raised RuntimeError",
     ),
     (["report", "mobilenet_v2", "--set", "alpha=[1,[2"], "alpha must be"),
-    (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed list"),
+    (["report", "mobilenet_v2", "--set", "alpha=[1,[2]"], "malformed value '[1,[2]': write it as JSON"),
     (["report", "mobilenet_v2", "--batch", "99999999999999999999"], "batch must be a whole number"),
     (["report", f"{NETS}:small", "--input", "1,3,99999999999999999999,8"], "no such input"),
     (["report", f"{NETS}:build", "--input", "1,3,8,8"], "3.weight has no shape yet"),
@@ -321,7 +323,7 @@ def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.Monke
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("odd")
 
-    monkeypatch.setattr("mbanalyze.sources.subject.subject", fail)
+    monkeypatch.setattr("mbanalyze.sources.resolve.resolve", fail)
     ran = run("report", "mobilenet_v1")
     monkeypatch.setenv("MBANALYZE_TRACEBACK", "1")
 
@@ -461,13 +463,12 @@ def test_width_and_colour_follow_the_environment() -> None:
 
 
 def test_verdicts_of_a_family(run: Run) -> None:
-    """Every format is the library's text; the last line of the table sums up."""
-    judged = verdicts.verdicts("vgg16")
+    """Every format is the text of the library; the last line of the table is the summary."""
+    found = published("vgg16")
 
-    assert run("published", "vgg16", "--format", "json") == (0, published.json(judged), "")
-    assert run("published", "vgg16", "--format", "csv") == (0, published.csv(judged), "")
-    assert run("published", "vgg16", "--format", "markdown") == (0, published.markdown(judged), "")
-    assert run("published", "vgg").out.endswith(f"{published.summary(judged)}\n")
+    for format in ("json", "csv", "markdown", "table"):
+        assert run("published", "vgg16", "--format", format) == (0, found.to(format), "")
+    assert run("published", "vgg").out.endswith(f"{summary(found)}\n")
 
 
 def test_verdicts_of_an_unknown_family(run: Run) -> None:
@@ -479,15 +480,15 @@ def test_verdicts_of_an_unknown_family(run: Run) -> None:
 
 
 def test_guidelines_of_a_model(run: Run, tmp_path: Path) -> None:
-    """A known architecture, or a factory's model; the worst first, as many as asked for."""
-    judged = guidelines.guidelines(count("mobilenet_v2", alpha=1.4))
+    """A known architecture, or the model of a factory; `--top` limits the convolutions and blocks."""
+    analysis = guidelines("mobilenet_v2", alpha=1.4)
     ran = run("guidelines", "mobilenet_v2", "--alpha", "1.4", "--format", "json")
     traced = run("guidelines", f"{NETS}:small", "--input", "1,3,32,32", "--format", "json")
 
-    assert json.loads(ran.out) == judged.as_dict()
+    assert json.loads(ran.out) == analysis.as_dict()
     assert json.loads(traced.out)["convolutions"]
     table = run("guidelines", "mobilenet_v2", "--top", "1").out
-    assert "G4: element-wise operators have 29.7 % of all memory access" in table
+    assert "G4: element-wise operators cause 29.7 % of memory access" in table
     assert table.count("depthwise") == 1
     out = tmp_path / "guidelines.md"
     assert run("guidelines", "mobilenet_v2", "--format", "markdown", "--output", str(out)).out == ""
@@ -495,9 +496,9 @@ def test_guidelines_of_a_model(run: Run, tmp_path: Path) -> None:
 
 
 def test_guidelines_without_a_model(run: Run) -> None:
-    """The experiments of the paper."""
-    assert run("guidelines", "--format", "markdown").out == render_guidelines.experiments_markdown()
-    assert json.loads(run("guidelines", "--format", "json").out) == render_guidelines.experiments()
+    """The experiments of the paper, in every format of the library."""
+    for format in ("json", "csv", "markdown", "table"):
+        assert run("guidelines", "--format", format) == (0, guidelines().to(format), "")
     assert [line.split()[1] for line in run("guidelines").out.splitlines() if line.startswith("1:12")] == [
         "-5.1"
     ]
@@ -506,13 +507,13 @@ def test_guidelines_without_a_model(run: Run) -> None:
 @pytest.mark.slow
 def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting gets a time, the first of each experiment the speed 1; nothing else is printed."""
-    monkeypatch.setattr("mbanalyze.memory_access.timing.LEAST_ROUNDS", 2)
+    monkeypatch.setattr("mbanalyze.memory_access.timing.MIN_ROUNDS", 2)
     ran = run("guidelines", "--measure", "--seconds", "0", "--format", "json")
     measured = json.loads(ran.out)["measured"]
     speeds = {(s["guideline"], s["setting"]): s["relative_speed"] for s in measured["settings"]}
 
     assert (ran.code, ran.err, measured["rounds"]) == (0, "", 2)
-    assert set(speeds) == {(g, run_.setting) for g in TITLES for run_ in series(g, "GPU", 1)}
+    assert set(speeds) == {(g, trial.setting) for g in TITLES for trial in series(g, "GPU", 1)}
     assert all(s["seconds"] > 0 for s in measured["settings"])
     assert all(speeds[g, series(g, "GPU", 1)[0].setting] == 1.0 for g in TITLES)
 

@@ -60,9 +60,9 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["mobilenet_v2", "--alpha", ""], "malformed values '': give some with commas between"),
+        (["mobilenet_v2", "--alpha", ""], "malformed values '': give values with commas between"),
         (["mobilenet_v2", "--alpha", "1,,2"], "malformed values '1,,2'"),
-        (["mobilenet_v2", "--alpha", "1.5:0.25:0.05"], "no step of 0.05 leads from 1.5 to 0.25"),
+        (["mobilenet_v2", "--alpha", "1.5:0.25:0.05"], "a step of 0.05 does not lead from 1.5 to 0.25"),
         (["mobilenet_v2", "--alpha", "0.25:1.5:0"], "give start:stop:step"),
         (["mobilenet_v2", "--alpha", "0:1:1e-9"], "it has more than 1,000,000 values"),
         (["mobilenet_v2", "--alpha", "1,0.5,1"], "alpha has 1 twice"),
@@ -79,7 +79,7 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1 with alpha=0.31 resolution=224: "),
         (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is about the command"),
         (["mobilenet_v2", "--batch", "2", "--set", "batch=3"], "batch is given twice"),
-        ([f"{NETS}:small", "--input", "x=1,3,8,8", "--input", "x=1,3,4,4"], "input x is given twice"),
+        ([f"{NETS}:small", "--input", "x=1,3,8,8", "--input", "x=1,3,4,4"], "x is given twice"),
         ([f"{NETS}:small", "--set", "width=[4],[4]", "--input", "1,3,8,8"], "width has [4] twice"),
         (
             [f"{NETS}:small", "--input", "1,3,8,8", "--source", "arXiv"],
@@ -263,10 +263,13 @@ def test_compare_speaks_every_format(format: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("models", "problem"),
     [
-        (["mobilenet_v2"], "compare two reports or more, not 1"),
+        (["mobilenet_v2"], "compare two models or more, not 1"),
         (["mobilenet_v2", "mobilenet_v3"], "mobilenet_v3"),
-        (["mobilenet_v2", "mobilenet_v1@alpha"], "malformed option 'alpha'"),
-        (["mobilenet_v2", "mobilenet_v1@"], "malformed option ''"),
+        (
+            ["mobilenet_v2", "mobilenet_v1@alpha"],
+            "malformed reference 'mobilenet_v1@alpha': write options as mobilenet_v1@key=value",
+        ),
+        (["mobilenet_v2", "mobilenet_v1@"], "malformed reference 'mobilenet_v1@'"),
     ],
 )
 def test_bad_comparisons_get_one_line(models: list[str], problem: str, run: Run) -> None:

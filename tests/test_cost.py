@@ -1,6 +1,8 @@
-"""Values, costs and units."""
+"""Values, costs and SI prefixes."""
 
 from __future__ import annotations
+
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,8 @@ from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 
 COUNTS = st.integers(0, 10**12)
-COSTS = st.builds(Cost, COUNTS, COUNTS | st.none(), COUNTS | st.none(), COUNTS, COUNTS, COUNTS)
+UNKNOWN = COUNTS | st.none()
+COSTS = st.builds(Cost, COUNTS, UNKNOWN, UNKNOWN, UNKNOWN, COUNTS, COUNTS, COUNTS, COUNTS)
 
 
 @pytest.mark.parametrize(
@@ -30,20 +33,20 @@ COSTS = st.builds(Cost, COUNTS, COUNTS | st.none(), COUNTS | st.none(), COUNTS, 
         (10**21, "1000 E"),
     ],
 )
-def test_si_rounds_before_it_picks_the_prefix(count: int, text: str) -> None:
-    """A count never shows as a thousand of one prefix when it is one of the next."""
+def test_si_rounds_before_it_chooses_the_prefix(count: int, text: str) -> None:
+    """A count that rounds to 1000 of one prefix is 1.000 of the next prefix."""
     assert text == si(count)
 
 
 @given(st.integers(0, 10**20))
 def test_si_is_within_half_a_unit_of_its_last_digit(count: int) -> None:
-    """Four significant digits are right to one part in two thousand."""
+    """Four significant digits are exact to one part in two thousand."""
     digits, _, prefix = si(count).partition(" ")
     assert abs(float(digits) * 1000 ** " kMGTPE".index(prefix or " ") - count) <= count / 1999
 
 
 def test_broadcast_dimensions_hold_one_element() -> None:
-    """A stride of zero reads the same element again."""
+    """A dimension of stride 0 adds no distinct elements."""
     # 4 x 1 distinct elements under a 4 x 5 shape
     assert Value("weight", 0, (4, 5), strides=(1, 0)).size == 4
     assert Value("weight", 0, (4, 5)).size == 20
@@ -51,14 +54,17 @@ def test_broadcast_dimensions_hold_one_element() -> None:
 
 @given(COSTS, COSTS, COSTS)
 def test_cost_is_additive(a: Cost, b: Cost, c: Cost) -> None:
-    """Addition is associative and commutative, also where counts are unknown."""
+    """The sum of costs is associative and commutative, with unknown counts too."""
     assert (a + b) + c == a + (b + c)
     assert a + b == b + a
     assert total([a, b, c]) == a + b + c
+    for name in (field.name for field in fields(Cost)):
+        known = [n for n in (getattr(a, name), getattr(b, name)) if n is not None]
+        assert (sum(known) if known else None) == getattr(a + b, name)
 
 
 def test_unknown_is_never_zero() -> None:
-    """A sum of unknowns is unknown; a sum with something known is what is known."""
+    """A sum of unknown counts is unknown; a sum skips unknown counts if any count is known."""
     unknown = Cost(macs=None, flops=None, activations=None)
 
     assert (unknown + unknown).macs is None
@@ -67,14 +73,14 @@ def test_unknown_is_never_zero() -> None:
     assert unknown.arithmetic_intensity() is None
 
 
-def test_no_bytes_no_intensity() -> None:
-    """Flops per byte are undefined where no byte moves."""
+def test_arithmetic_intensity_needs_bytes() -> None:
+    """Arithmetic intensity is None if no byte moves."""
     assert Cost(flops=3).arithmetic_intensity() is None
     assert Cost(flops=12, reads=2, writes=1).arithmetic_intensity(2) == 2.0
 
 
 def test_each_distinct_value_is_read_once() -> None:
-    """Adding a tensor to itself reads it once; two views of it are two reads."""
+    """The sum of a tensor with itself reads it once; two different views are two reads."""
     x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
     half = Value("activation", 0, (2, 3), offset=6)
 
@@ -83,7 +89,7 @@ def test_each_distinct_value_is_read_once() -> None:
 
 
 def test_an_index_keeps_its_item_size() -> None:
-    """Values with an item size of their own take those bytes whatever the report's precision."""
+    """A value with a fixed item size takes the same bytes in every precision."""
     index, out = Value("activation", 0, (10,), itemsize=8), Value("activation", 1, (10,))
     moved = cost(Op("", "copy", (index,), (out,)))
 

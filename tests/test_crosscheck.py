@@ -21,7 +21,7 @@ from mbanalyze.crosscheck.witnesses import (
     check,
     same_ops,
 )
-from mbanalyze.sources.subject import subject
+from mbanalyze.sources.resolve import resolve
 
 
 def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, CheckedCount]:
@@ -90,7 +90,7 @@ def test_known_differences_are_explained_exactly() -> None:
 
 def test_what_is_not_explained_disagrees() -> None:
     """A count that fits neither our rule nor fvcore's is not waved through."""
-    report = subject(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
+    report = resolve(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
     (compared,) = against_fvcore(report, {"batch_norm": 3 * 98})
 
     assert not compared.agree
@@ -105,7 +105,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
             bessel: Tensor = torch.special.bessel_j0(x)
             return bessel
 
-    report = subject(Net(), (2, 5)).report()
+    report = resolve(Net(), (2, 5)).report()
     (compared,) = against_fvcore(report, {"special_bessel_j0": 40})
 
     assert compared == CheckedCount(compared.what, None, 40, False, "mbanalyze has no formula for it")
@@ -113,7 +113,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
 
 def test_a_changed_operator_is_named() -> None:
     """The first operator that differs between closed form and trace, and the field that does."""
-    ops = [row.op for row in subject("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
+    ops = [row.op for row in resolve("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
     changed = [*ops[:3], replace(ops[3], params=1), *ops[4:]]
 
     assert same_ops(ops, ops).agree
@@ -124,7 +124,7 @@ def test_a_changed_operator_is_named() -> None:
 
 def test_operators_that_only_fvcore_saw_are_named() -> None:
     """What is left of fvcore's counts disagrees."""
-    report = subject(nn.ReLU(), (1, 2)).report()
+    report = resolve(nn.ReLU(), (1, 2)).report()
     relu, einsum = against_fvcore(report, {"einsum": 12})
 
     assert relu.agree
@@ -134,7 +134,7 @@ def test_operators_that_only_fvcore_saw_are_named() -> None:
 def test_a_missing_parameter_is_noticed() -> None:
     """Parameters that are neither read nor listed make the sums differ."""
     model = nn.Linear(2, 3)
-    report = replace(subject(model, (1, 2)).report(), rows=())
+    report = replace(resolve(model, (1, 2)).report(), rows=())
 
     assert all_params(report, model) == CheckedCount("params/numel", 0, 9, False)
 

@@ -1,4 +1,4 @@
-"""Every result shows itself in a notebook: all of it, as text that is no markup, in the notebook's colours."""
+"""Every result displays itself in notebooks: completely, without markup from names, and in the notebook's colours."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from mbanalyze.guard.changes import CountChange, LayerId
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.source_location import SourceLocation
-from mbanalyze.literature.paper_tables import reproductions
-from mbanalyze.literature.verdicts import Verdicts, verdicts
+from mbanalyze.literature.paper_tables import paper_tables
+from mbanalyze.literature.verdicts import Verdicts, published
 from mbanalyze.memory_access.analysis import guidelines
-from mbanalyze.memory_access.experiments import TITLES, runs, series
-from mbanalyze.memory_access.timing import Measured
+from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, trials
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
@@ -30,11 +29,11 @@ from mbanalyze.report.rows import KEYS
 
 HOSTILE = "<script>alert('1')</script>|a\n&amp;"
 SHOWN = "<script>alert('1')</script>|a\\n&amp;"
-"""What a page shows of it: on one line, and letter by letter."""
+"""The text that a page shows for it, on one line."""
 
 
 class Page(HTMLParser):
-    """The tags of a page, the cells of its tables row by row, and all text."""
+    """The tags, styles, table cells and text of a page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ class Page(HTMLParser):
         assert self._open == []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the tag and its style."""
+        """Record a tag and its style."""
         self.tags.append(tag)
         self._open.append(tag)
         self.styles.append(dict(attrs).get("style") or "")
@@ -57,23 +56,23 @@ class Page(HTMLParser):
             self.rows[-1].append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """The same for one that closes itself."""
+        """Record a tag that closes itself."""
         self.handle_starttag(tag, attrs)
         self._open.pop()
 
     def handle_endtag(self, tag: str) -> None:
-        """Every tag is closed in order."""
+        """Check that tags close in order."""
         assert tag == self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        """Text, and that of a cell."""
+        """Record text, also of the current cell."""
         self.text += data
         if self._open and self._open[-1] in ("td", "th"):
             self.rows[-1][-1] += data
 
 
 def hostile() -> Report:
-    """A report whose model, option, module and note are called so that they would do harm."""
+    """Return a report whose model, option, module and note have a hostile name."""
     model = nn.Sequential()
     model.add_module(HOSTILE.replace(".", ""), nn.Conv2d(3, 8, 3))
     made = count(model, (1, 3, 8, 8))
@@ -81,25 +80,25 @@ def hostile() -> Report:
 
 
 def shown(result: Any) -> Page:
-    """What a notebook makes of `result`."""
+    """Return the page that a notebook shows for a result."""
     return Page(result._repr_html_())
 
 
 def a_search(name: str) -> Any:
-    """A search whose models, options and sources are called `name`."""
+    """Return a search with the given name as model, options and source."""
     found = search("mobilenet_v1", max_macs=10**8)
     return replace(found, frame=found.frame.assign(model=name, options=name, source=name))
 
 
 def a_verdict(name: str) -> Verdicts:
     """A verdict whose source, variant, label and arithmetic are called `name`."""
-    first = verdicts("vgg16")[0]
+    first = published("vgg16")[0]
     entry = replace(first.figure.entry, source=name, label=name, options={"a": name})
-    return Verdicts([replace(first, figure=replace(first.figure, entry=entry), arithmetic=name)])
+    return Verdicts((replace(first, figure=replace(first.figure, entry=entry), arithmetic=name),))
 
 
 def a_model_result(name: str) -> ModelResult:
-    """The result of a model that grew in one layer, all of them with the same name."""
+    """Return the result of a model that grew, with one layer; both have the given name."""
     layers = (None, LayerId(name, name))
     return ModelResult(
         name, "worse", 1, tuple(CountChange("macs", 1, 2, "worse", layer=layer) for layer in layers)
@@ -107,16 +106,21 @@ def a_model_result(name: str) -> ModelResult:
 
 
 def an_outcome(name: str) -> Outcome:
-    """The outcome of that model against a damaged lock of that name."""
+    """Return an outcome of that model with a damaged lock of the same name."""
     policy = Policy(Path(__file__).parents[1] / "pyproject.toml", Path("mbanalyze.lock.json"))
     return Outcome(policy, name, (a_model_result(name),), name)
 
 
 def explanations(name: str) -> Explanations:
-    """The explanation of that model by its layer; an option of that name does not help."""
+    """Return an explanation of the growth: one layer, and no option that would help."""
     part = Contribution(name, name, 1, 1.0, SourceLocation(name, 1, name))
     cause = Cause("macs", 1, 2, None, grew=True, contributions=(part,))
     return Explanations(an_outcome(name), (Explanation(a_model_result(name), (cause,), (), (name,)),))
+
+
+def timed(device: str) -> Experiments:
+    """The experiments, timed on a device of that name."""
+    return Experiments(timings=Timings({(t.guideline, t.setting): 1.0 for t in trials()}, 5, device))
 
 
 RESULTS: dict[str, Any] = {
@@ -127,16 +131,16 @@ RESULTS: dict[str, Any] = {
     "guidelines": lambda: guidelines(hostile()),
     "agreement": lambda: Check((CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
-    "reproduction": lambda: replace(reproductions()[0], title=HOSTILE, note=HOSTILE),
+    "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),
     "explanations": lambda: explanations(HOSTILE),
-    "measured": lambda: Measured({(r.guideline, r.setting): 1.0 for r in runs()}, 5, HOSTILE),
+    "experiments": lambda: timed(HOSTILE),
 }
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_hostile_name_is_only_a_name(name: str) -> None:
-    """Markup, pipes and line breaks in names are shown as they are, and no tag comes from them."""
+    """Markup, pipes and line breaks in names are shown as text and create no tag."""
     page = shown(RESULTS[name]())
 
     assert "script" not in page.tags
@@ -144,10 +148,10 @@ def test_a_hostile_name_is_only_a_name(name: str) -> None:
     assert HOSTILE not in page.text
 
 
-@pytest.mark.parametrize("name", [*RESULTS, "cost", "runs"])
+@pytest.mark.parametrize("name", [*RESULTS, "cost"])
 def test_results_have_the_colours_of_their_page(name: str) -> None:
     """No style sets a colour or a background, so that light and dark pages are both legible."""
-    others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3), "runs": runs}
+    others: dict[str, Any] = {"cost": lambda: layers.conv(14, 8, 8, 3)}
     page = shown((RESULTS | others)[name]())
 
     assert "table" in page.tags
@@ -156,7 +160,7 @@ def test_results_have_the_colours_of_their_page(name: str) -> None:
 
 @pytest.mark.parametrize("by", KEYS)
 def test_groups_show_their_report(by: str) -> None:
-    """A row for each group between the headings and the total, and the exact totals below."""
+    """Groups have one row each between the headings and the total, and the exact totals below."""
     report = count("mobilenet_v1")
     page = shown(report.by(by))
 
@@ -166,7 +170,7 @@ def test_groups_show_their_report(by: str) -> None:
 
 
 def test_a_cost_shows_its_counts() -> None:
-    """Exactly; what is unknown is a question mark."""
+    """A cost shows exact counts, and a question mark for an unknown count."""
     # 3 x 3 x 512 x 512 weights at 14 x 14 places
     page = shown(layers.conv(14, 512, 512, 3, padding=1, bias=False))
 
@@ -176,7 +180,7 @@ def test_a_cost_shows_its_counts() -> None:
 
 
 def test_an_agreement_shows_each_comparison() -> None:
-    """A row for each, with its reason, in a notebook and at a prompt."""
+    """A check shows a row for each comparison, with its reason, in a notebook and at a prompt."""
     agreement = Check((CheckedCount("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
 
     assert shown(agreement).rows[1] == ["fvcore/relu", "1,000", "", "yes", "not counted"]
@@ -184,36 +188,43 @@ def test_an_agreement_shows_each_comparison() -> None:
 
 
 def test_verdicts_show_their_arithmetic() -> None:
-    """A row for each figure, a heading for each source and the summary, in a notebook and at a prompt."""
-    judged = verdicts("squeezenet")
-    page = shown(judged)
-    sources = dict.fromkeys(verdict.figure.entry.source for verdict in judged)
+    """Every format for people has a row for each figure, and a numbered note for each that is not exact."""
+    found = published("squeezenet")
+    page = shown(found)
+    sources = dict.fromkeys(verdict.figure.entry.source for verdict in found)
 
-    assert len(judged) + len(sources) == len(page.rows)
+    assert len(found) + len(sources) == len(page.rows)
     assert all(source in page.text for source in sources)
+    for text in (page.text, found.to("markdown"), " ".join(repr(found).split())):
+        plain = text.replace("\\", "")
+        for verdict in found:
+            if verdict.category != "exact":
+                assert f"{verdict.category} [" in plain
+                assert f"] {verdict.arithmetic}" in plain
     assert "10 figures: 7 exact, 2 convention, 0 erratum, 1 unresolved" in page.text
-    assert "10 figures: 7 exact" in repr(judged)
-    assert "0 figures" in shown(Verdicts()).text
+    assert "10 figures: 7 exact" in repr(found)
+    assert "0 figures" in shown(Verdicts(())).text
 
 
 def test_guidelines_show_all_four() -> None:
-    """The headings of G1 to G4 and the worst convolutions, in a notebook and at a prompt."""
-    judged = guidelines(count("shufflenet_v2"))
+    """Notebooks and prompts show the headings of G1 to G4 and the costliest convolutions."""
+    analysis = guidelines("shufflenet_v2")
 
-    for text in (shown(judged).text, repr(judged)):
+    for text in (shown(analysis).text, repr(analysis)):
         assert all(f"{guideline}: " in text for guideline in TITLES)
         assert "stage2.0.branch2.3" in text
 
 
-def test_printed_speeds_show_their_guideline() -> None:
-    """All measurements make the four tables; those of one guideline make its own."""
-    assert shown(runs()).tags.count("table") == 4
-    assert shown(series("G2", "GPU", 1)).tags.count("table") == 1
-    assert "groups raise memory access" in shown(series("G2", "GPU", 1)).text
+def test_experiments_show_a_table_for_each_guideline() -> None:
+    """All experiments have four tables; a selection has its own and no notes."""
+    assert shown(guidelines()).tags.count("table") == 4
+    assert "relative to the first setting" in shown(guidelines()).text
+    assert shown(Experiments(("G2",))).tags.count("table") == 1
+    assert "groups raise memory access" in shown(Experiments(("G2",))).text
 
 
 def test_a_search_shows_its_front() -> None:
-    """A row for each variant on the front, its sources, and the verdict; that alone where nothing fits."""
+    """A search shows its front, sources and verdict; if nothing fits, it shows only the verdict."""
     found = search("mobilenet_v1", max_macs=150_000_000)
     page = shown(found)
 
@@ -224,7 +235,7 @@ def test_a_search_shows_its_front() -> None:
 
 
 def test_a_guard_shows_growth_and_its_reason(tmp_path: Path) -> None:
-    """An outcome shows verdicts, totals and layers, and explanations show suggestions, also in a terminal."""
+    """A failed guard shows its verdict, totals, layers and a fitting option; a passed guard shows one row."""
     file = tmp_path / "mbanalyze.toml"
     model = '[models.small]\nsource = "mobilenet_v2"\nbudget = { macs = "110 M" }\noptions = { alpha = %s }'
     file.write_text(model % 0.5)
@@ -249,7 +260,7 @@ def test_a_guard_shows_growth_and_its_reason(tmp_path: Path) -> None:
 
 
 def test_pictures_name_kinds_and_draw_shares() -> None:
-    """Bars for five kinds and the rest, a strip for each count; text has the page's colour."""
+    """The pictures show five kinds and the rest, a strip for each count, and text in the page's colour."""
     page = Page(pictures(count("mobilenet_v2")))
 
     assert page.tags.count("svg") == 2
@@ -260,7 +271,7 @@ def test_pictures_name_kinds_and_draw_shares() -> None:
 
 
 def test_pictures_of_hostile_and_empty_reports() -> None:
-    """A kind is no markup either, and a network without operators has empty pictures."""
+    """Markup in a kind is shown as text, and a network without operators has empty pictures."""
     odd = hostile()
     (row,) = odd.rows
     odd = replace(odd, rows=(replace(row, op=replace(row.op, kind=HOSTILE)),))

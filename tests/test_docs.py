@@ -1,4 +1,4 @@
-"""The documents say what the program does."""
+"""The documentation matches the program."""
 
 from __future__ import annotations
 
@@ -11,115 +11,100 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 import yaml
-from commandline import process
-from guarded import write_project
-from torch import nn
+from commandline import Run, process
+from guarded import edit, write_project
+from pages import ROOT, blocks, keys, pages, section, table
 
-from mbanalyze import ablate, compare, count, guard, search
+from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli import app
 from mbanalyze.guard import limits, load, policy_file
-from mbanalyze.guard.changes import CountChange
 from mbanalyze.guard.model_result import MODEL_VERDICTS
-from mbanalyze.guard.outcome import change_record
 from mbanalyze.guard.view import OUTCOME_FORMATS
-from mbanalyze.literature.verdicts import verdicts
-from mbanalyze.memory_access.analysis import guidelines
-from mbanalyze.memory_access.experiments import records
 from mbanalyze.ops import registry
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
-from mbanalyze.report.view import DROP_ORDER, REPORT_FORMATS
+from mbanalyze.report.view import DROP_ORDER
 
-ROOT = Path(__file__).parent.parent
-FILES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
-PAGES = {path.name: path.read_text() for path in FILES}
-README = PAGES["README.md"]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-BLOCKS = [
-    (page, language, block)
-    for page, text in PAGES.items()
-    for language, block in re.findall(r"^```(.*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
-]
+CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
+DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
+LANGUAGES = {"console", "python", "sh", "toml", "yaml"}
 
 
-def blocks(language: str) -> list[str]:
-    """Every block of code in a language, of every page."""
-    return [block for _, known, block in BLOCKS if known == language]
-
-
-CONSOLE = [block.removeprefix("$ mbanalyze ").split("\n", 1) for block in blocks("console")]
-
-
-@pytest.mark.parametrize(("command", "printed"), CONSOLE, ids=[command for command, _ in CONSOLE])
-def test_commands_print_what_the_documents_show(command: str, printed: str) -> None:
-    """Letter by letter; `...` stands for what differs between machines."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "mbanalyze", *command.split()],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"COLUMNS": "80", "PATH": ""},
-    )
-
-    assert doctest.OutputChecker().check_output(printed, ran.stdout, doctest.ELLIPSIS), ran.stdout
+def draw_code() -> dict[str, Any]:
+    """Return the functions of the script that draws the packages."""
+    return runpy.run_path(str(ROOT / "docs/draw_code.py"))
 
 
 def test_every_block_of_code_is_tested() -> None:
-    """The tests here have something to run, and there is no block that none of them reads."""
-    languages = {language for _, language, _ in BLOCKS}
+    """The pages and languages below are all those that have blocks."""
+    console = [block.text for block in blocks("console")]
 
-    assert len(CONSOLE) >= 7
-    assert all(block.startswith("$ mbanalyze ") for block in blocks("console"))
-    assert languages == {"console", "python", "sh", "toml", "yaml"}
-    assert sum(text.count("```") for text in PAGES.values()) == 2 * len(BLOCKS)
+    assert set(CONSOLE_PAGES) == {block.page for block in blocks("console")}
+    assert set(DOCTEST_PAGES) == {page for page, text in pages().items() if "\n>>> " in text}
+    assert {block.language for block in blocks()} == LANGUAGES
+    assert all(text.startswith("$ mbanalyze ") for text in console)
+    assert sum(text.count("```") for text in pages().values()) == 2 * len(blocks())
 
 
-@pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "\n>>> " in text])
-def test_python_in_the_documents_runs(page: str) -> None:
-    """Examples with their results are doctests, one after the other on a page."""
-    test = doctest.DocTestParser().get_doctest(PAGES[page], {}, page, page, 0)
+@pytest.mark.parametrize("page", CONSOLE_PAGES)
+def test_commands_print_the_documented_output(page: str) -> None:
+    """The output is equal to the last letter; `...` stands for the versions."""
+    for block in blocks("console"):
+        if block.page == page:
+            command, printed = block.text.removeprefix("$ mbanalyze ").split("\n", 1)
+            ran = subprocess.run(
+                [sys.executable, "-m", "mbanalyze", *command.split()],
+                capture_output=True,
+                text=True,
+                check=True,
+                env={"COLUMNS": "80", "PATH": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+            )
+            assert doctest.OutputChecker().check_output(printed, ran.stdout, doctest.ELLIPSIS), ran.stdout
+
+
+@pytest.mark.parametrize("page", DOCTEST_PAGES)
+def test_python_examples_run(page: str) -> None:
+    """Examples with results are doctests, and share the names of their page."""
+    test = doctest.DocTestParser().get_doctest(pages()[page], {}, page, page, 0)
 
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
 
 
-def test_other_python_is_run_below() -> None:
-    """A block without results is a formula, or a test file."""
-    assert {page for page, language, block in BLOCKS if language == "python" and ">>> " not in block} == {
-        "convention.md",
-        "guard.md",
-    }
+def test_python_without_results_is_tested_below() -> None:
+    """Two pages have Python blocks that are no doctests: a formula and a test file."""
+    others = {block.page for block in blocks("python") if ">>> " not in block.text}
+
+    assert others == {"convention.md", "guard.md"}
 
 
-def test_the_conventions_formula_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The example of an operator of one's own registers what it says."""
-    monkeypatch.setattr(registry, "ARITHMETIC", {**ARITHMETIC})
-    (example,) = (
-        block for page, language, block in BLOCKS if (page, language) == ("convention.md", "python")
-    )
-    exec(example, {})  # noqa: S102 (it is the documents' own)
+def test_the_example_formula_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The formula of the convention's page counts six flops for each of six elements."""
+    monkeypatch.setattr(registry, "REGISTRY", {**registry.REGISTRY})
+    (example,) = (block.text for block in blocks("python") if block.page == "convention.md")
+    exec(example, {})  # noqa: S102 (an example of this repository)
     op = Op("", "mylib::swish_add", (), (Value("activation", 0, (2, 3)),))
 
     assert cost(op).flops == 6 * 6
 
 
 def does_nothing(command: Any) -> Any:
-    """A command, and those below it, that read their arguments and do no more."""
+    """Replace the callbacks of a command and its subcommands, so that they only parse their arguments."""
     command.callback = lambda **_: None
     for below in getattr(command, "commands", {}).values():
         does_nothing(below)
     return command
 
 
-def taken(line: str) -> bool:
-    """Whether the command line takes `mbanalyze ...` as it is written; the model may be left out."""
+def accepts(line: str) -> bool:
+    """Return True if the command line parses `mbanalyze ...`; the model may be missing."""
     words = shlex.split(line, comments=True)[1:]
     try:
         does_nothing(typer.main.get_command(app)).main(words, "mbanalyze", standalone_mode=False)
@@ -128,178 +113,371 @@ def taken(line: str) -> bool:
     return True
 
 
-HELP = runpy.run_path(str(ROOT / "docs/generate.py"))["commands"]()
-TYPED = {
-    *(line for block in blocks("sh") for line in block.splitlines() if line.startswith("mbanalyze ")),
-    *re.findall(r"`(mbanalyze [a-z][^`\n]*)`", "\n".join(PAGES.values())),
-    *re.findall(r"^  (mbanalyze .*)$", HELP, re.MULTILINE),
-}
+def typed() -> set[str]:
+    """Return every `mbanalyze ...` command of the documentation and of `--help`."""
+    helps = runpy.run_path(str(ROOT / "docs/generate.py"))["commands"]()
+    lines = [line for block in blocks("sh") for line in block.text.splitlines()]
+    return {
+        *(line for line in lines if line.startswith("mbanalyze ")),
+        *re.findall(r"`(mbanalyze [a-z][^`\n]*)`", "\n".join(pages().values())),
+        *re.findall(r"^  (mbanalyze .*)$", helps, re.MULTILINE),
+    }
 
 
-@pytest.mark.parametrize("line", sorted(TYPED))
-def test_commands_in_the_documents_exist(line: str) -> None:
-    """In blocks, in the text, and in the examples of `--help`: with every option that they name."""
-    assert taken(line)
+def test_documented_commands_exist() -> None:
+    """The command line parses every command in a block, in the text and in the examples of `--help`."""
+    assert len(typed()) > 40
+    assert [line for line in sorted(typed()) if not accepts(line)] == []
 
 
-def test_a_command_can_be_wrong() -> None:
-    """The test above can fail."""
-    assert not taken("mbanalyze reprot mobilenet_v2")
-    assert not taken("mbanalyze report mobilenet_v2 --alhpa 0.5")
-    assert not taken("mbanalyze guard update --format yaml")
+def test_a_wrong_command_is_found() -> None:
+    """A wrong command, option or choice does not parse."""
+    assert not accepts("mbanalyze reprot mobilenet_v2")
+    assert not accepts("mbanalyze report mobilenet_v2 --alhpa 0.5")
+    assert not accepts("mbanalyze guard update --format yaml")
 
 
-def test_other_commands_in_the_documents_exist() -> None:
-    """What is made can be made, and extras that are installed are ours; the rest is of other programs."""
-    lines = [line for block in blocks("sh") for line in block.splitlines() if line not in TYPED]
-    made = {line.split()[1] for line in lines if line.startswith("make ")}
-    extras = set(re.findall(r"mbanalyze\[(\w+)\]", "\n".join(PAGES.values())))
+def targets() -> set[str]:
+    """Return the targets of the Makefile that have a help text."""
+    return set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
-    assert made <= set(re.findall(r"^([a-z-]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert extras <= set(PROJECT["optional-dependencies"])
-    assert {line.split()[0] for line in lines} <= {"make", "git", "jupyter", "pip"}
+
+def test_other_documented_commands_exist() -> None:
+    """Targets of make and extras of pip exist; the other programs are git and Jupyter."""
+    whole = "\n".join(pages().values())
+    lines = [line for block in blocks("sh") for line in block.text.splitlines()]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", whole, re.MULTILINE)) != set()
+    assert {
+        a or b for a, b in re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", whole, re.MULTILINE)
+    } <= targets()
+    assert set(re.findall(r"mbanalyze\[(\w+)\]", whole)) <= set(project["optional-dependencies"])
+    assert {line.split()[0] for line in lines} <= {"mbanalyze", "make", "git", "jupyter", "pip"}
+
+
+@pytest.mark.parametrize("target", ["report", "reports", "notebooks", "docs", "test", "test-fast", "check"])
+def test_targets_are_documented(target: str) -> None:
+    """The README or CONTRIBUTING names the target as a whole word."""
+    text = pages()["README.md"] + pages()["CONTRIBUTING.md"]
+
+    assert target in targets()
+    assert re.search(rf"\bmake {target}(?![\w-])", text)
+
+
+def dead_links(page: str) -> list[str]:
+    """Return the links of a page in the root folder that lead to no file or no heading."""
+    found = []
+    for file, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", pages()[page]):
+        target = ROOT / (file or page)
+        headings = (
+            re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE) if target.suffix == ".md" else []
+        )
+        anchors = {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}
+        if not target.exists() or (heading and heading not in anchors):
+            found.append(f"{file}#{heading}")
+    return found
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
-def test_links_lead_somewhere(page: str) -> None:
-    """To files of this repository, and to headings there; mkdocs checks those from page to page."""
-    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", PAGES[page])
-
-    assert links
-    assert [file for file, _ in links if not (ROOT / file).exists()] == []
-    assert [
-        heading
-        for file, heading in links
-        if heading and heading.replace("-", " ") not in (ROOT / file).read_text().lower()
-    ] == []
+def test_links_lead_to_files_and_headings(page: str) -> None:
+    """Each link has a target; mkdocs checks the links between the pages of docs/."""
+    assert "](docs/" in pages()[page]
+    assert dead_links(page) == []
 
 
-def test_yaml_in_the_documents_is_some() -> None:
-    """Every example can be read; `test_guard_ci.py` runs them."""
-    assert all(yaml.safe_load(block) for block in blocks("yaml"))
+def test_yaml_examples_parse() -> None:
+    """Every example in YAML is valid; `test_guard_ci.py` runs them."""
+    assert len(blocks("yaml")) == 3
+    assert all(yaml.safe_load(block.text) for block in blocks("yaml"))
 
 
 def drawn(svg: str) -> tuple[list[str], list[tuple[float, float]]]:
-    """The words of a plot, and where its points are, to a tenth of a point."""
+    """Return the words of a plot, and the places of its points to a tenth of a point."""
     points = re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)
     return re.findall("<!-- (.*?) -->", svg), [(round(float(x), 1), round(float(y), 1)) for x, y in points]
 
 
-def test_the_readmes_plot_is_what_its_command_draws(tmp_path: Path) -> None:
-    """The same words, and points in the same places."""
-    (line,) = [line for line in README.splitlines() if line.startswith("mbanalyze ") and " --plot " in line]
+def test_the_plot_of_the_guide_is_current(tmp_path: Path) -> None:
+    """Its command draws the same words, and points in the same places."""
+    (line,) = [line for block in blocks("sh") for line in block.text.splitlines() if " --plot docs/" in line]
     command, file = line.split(" --plot ")
-    (tmp_path / Path(file).name).touch()
-    ran = process(*command.split()[1:], "--plot", str(tmp_path / Path(file).name))
+    ran = process(*command.split()[1:], "--plot", str(tmp_path / "plot.svg"))
     words, points = drawn((ROOT / file).read_text())
 
     assert ran.returncode == 0
-    assert f"]({file})" in README
-    assert (words, points) == drawn((tmp_path / Path(file).name).read_text())
+    assert f"]({file.removeprefix('docs/')})" in pages()["variants.md"]
+    assert (words, points) == drawn((tmp_path / "plot.svg").read_text())
     assert {"alpha", "resolution"} <= set(words)
     assert len(points) > 16
 
 
+def test_the_picture_of_a_report_is_current() -> None:
+    """It shows the output of the command that stands below it in the README."""
+    script = runpy.run_path(str(ROOT / "docs/draw_report.py"))
+    picture = script["draw"]()
+
+    assert script["FILE"].read_text(encoding="utf-8") == picture
+    assert f"`{script['COMMAND']}`" in pages()["README.md"]
+    assert "(docs/images/report.svg)" in pages()["README.md"]
+    assert "153,941,888" in picture
+    assert "url(" not in picture.replace("url(#", "")
+
+
+def test_the_picture_of_the_packages_is_current() -> None:
+    """It shows the imports that grimp finds, on the floors of the contract."""
+    script = draw_code()
+    floors = script["floors"]()
+
+    assert script["FILE"].read_text() == script["draw"](floors, script["imports"](floors))
+
+
+def test_another_import_changes_the_picture() -> None:
+    """An import that is added or removed, and two floors that change places, give other pictures."""
+    script = draw_code()
+    floors = script["floors"]()
+    found = script["imports"](floors)
+    picture = script["draw"](floors, found)
+
+    assert script["draw"](floors, found | {"cli": set()}) != picture
+    assert script["draw"](floors, found | {"inputs": {"_version"}}) != picture
+    assert script["draw"]([floors[1], floors[0], *floors[2:]], found) != picture
+
+
+def test_only_implied_imports_are_left_out() -> None:
+    """A chain of two imports implies a third, which is not drawn; imports that lead up are not drawn either."""
+    reduced = draw_code()["reduced"]
+
+    assert reduced([["a"], ["b"], ["c"]], {"a": {"b", "c"}, "b": {"c"}, "c": {"a"}}) == {
+        "a": {"b"},
+        "b": {"c"},
+        "c": set(),
+    }
+
+
+def test_contributing_lists_every_package() -> None:
+    """The table has each package of mbanalyze/, on its floor of the import contract, and no other."""
+    levels = draw_code()["floors"]()
+    floors = {name: len(levels) - number for number, level in enumerate(levels) for name in level}
+    listed = {
+        name.strip("`"): int(floor) for floor, name, _ in table(section("CONTRIBUTING.md", "## The packages"))
+    }
+    modules = {
+        path
+        for path in (ROOT / "mbanalyze").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+
+    assert floors == listed
+    assert {path.stem for path in modules} - {"__init__", "__main__"} == set(listed)
+
+
+def test_contributing_names_files_that_exist() -> None:
+    """Every path in CONTRIBUTING is one of the repository."""
+    paths = re.findall(r"`([\w.]+/[\w./]*)`", pages()["CONTRIBUTING.md"])
+
+    assert len(paths) > 15
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_glossary_names_files_that_exist() -> None:
+    """Every term has a source, and every source in this repository exists."""
+    terms = re.split(r"^- (?=\*\*)", pages()["glossary.md"], flags=re.MULTILINE)[1:]
+    paths = re.findall(r"`(mbanalyze/[a-z][\w./]*)`", pages()["glossary.md"])
+
+    assert len(terms) > 25
+    assert [term for term in terms if "Source: " not in term] == []
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_the_readmes_times_were_measured() -> None:
-    """Its comparison names the newest benchmark, whose rows begin with its own."""
+    """The rows of its table begin the rows of the newest benchmark."""
     newest = max((ROOT / "benchmarks").glob("*-*-*.md"))
     measured = newest.read_text().splitlines()
-    table = [line.removesuffix(" |") for line in README.splitlines() if re.match(r"\| (milli|.* px)", line)]
+    rows = [line for line in pages()["README.md"].splitlines() if re.match(r"\| (milli|.* px)", line)]
 
-    assert f"benchmarks/{newest.name}" in README
-    assert len(table) > 3
-    assert [line for line in table if not any(row.startswith(f"{line} |") for row in measured)] == []
-
-
-def test_output_is_documented() -> None:
-    """Every key of a report, a row, a group and a total; the order in which columns give way; the formats."""
-    text = (ROOT / "docs/output.md").read_text()
-    report = count("mobilenet_v1").as_dict()
-    keys = {*report, *report["totals"], *report["rows"][0], *count("mobilenet_v1").columns("kind")}
-
-    assert {key for key in keys if f"`{key}`" not in text} == set()
-    assert ", ".join(DROP_ORDER).replace("kind, ops", "kind or ops") in text
-    assert {name for name in REPORT_FORMATS if f"--format {name}" not in text} == set()
+    assert f"benchmarks/{newest.name}" in pages()["README.md"]
+    assert len(rows) > 3
+    assert [row for row in rows if not any(line.startswith(row) for line in measured)] == []
 
 
-def test_records_are_documented() -> None:
-    """Every key of a verdict, of a network's guidelines and of the experiments."""
-    text = (ROOT / "docs/output.md").read_text()
-    judged = guidelines(count("mobilenet_v1")).as_dict()
-    keys = {*verdicts("vgg16")[0].as_dict(), *judged, *judged["convolutions"][0], *judged["blocks"][0]}
-    keys |= set(records()[0])
-
-    assert {key for key in keys if f"`{key}`" not in text} == set()
+def document(run: Run, *arguments: str, code: int = 0) -> Any:
+    """Run a command and return its JSON."""
+    ran = run(*arguments, "--format", "json")
+    assert ran.code == code, ran.err
+    return json.loads(ran.out)
 
 
-def test_variants_are_documented() -> None:
-    """Every key of a grid's rows, of a comparison and of a search."""
-    text = (ROOT / "docs/output.md").read_text()
-    compared = compare(count("mobilenet_v1"), count("mobilenet_v2")).as_dict()
-    found = search("mobilenet_v1", max_macs=10**8).as_dict()
-    keys = {
-        *compared,
-        *compared["models"][0],
-        *compared["by_kind"][0],
-        *compared["by_stage"][0],
-        *compared["layers"][0],
-    }
-    keys |= {*found, *found["binding"][0], *found["best"], *ablate("mobilenet_v1", rho=[1])}
-    keys |= set(ablate(nn.Identity, (1, 3, 8, 8)))
-
-    assert {key for key in keys if f"`{key}`" not in text} == set()
+def merged(records: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the keys of all records."""
+    return {key for record in records for key in record}
 
 
-@pytest.mark.parametrize("name", ARCHS)
-def test_every_architecture_has_exact_counts(name: str) -> None:
-    """Each is named in the tests of the networks."""
-    assert f'"{name}"' in (ROOT / "tests/test_family.py").read_text()
+def test_a_reports_keys_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a report, its totals, rows and groups."""
+    report = document(run, "report", "mobilenet_v1", "--check")
+    groups = document(run, "report", "mobilenet_v1", "--by", "kind")["rows"]
+
+    assert set(report) == keys("output.md", "## `mbanalyze report --format json`")
+    assert set(report["totals"]) == keys("output.md", "### Totals")
+    assert merged(report["rows"]) == keys("output.md", "### Rows")
+    assert merged(groups) == keys("output.md", "### Groups")
+    assert set(report["check"]) == {"agree", "comparisons"}
+    assert merged(report["check"]["comparisons"]) == keys("output.md", "## `mbanalyze check --format json`")
 
 
-@pytest.mark.parametrize("target", ["report", "reports", "notebooks", "docs", "test", "test-fast", "check"])
-def test_targets_exist(target: str) -> None:
-    """What the documents tell people to make can be made."""
-    assert f"\n{target}: " in (ROOT / "Makefile").read_text()
-    assert f"make {target}" in README + (ROOT / "CONTRIBUTING.md").read_text()
+def test_the_formats_of_a_report_are_documented() -> None:
+    """The page names each format, and the order in which columns are hidden."""
+    text = section("output.md", "## Formats of a report")
+
+    assert f"hidden in this order: {', '.join(DROP_ORDER)}." in text
+    assert re.findall("`--format ([a-z]+)`", text) == ["csv", "table", "markdown", "html"]
+
+
+def test_the_keys_of_networks_and_figures_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of `models` and `published`."""
+    models = document(run, "models")
+
+    assert merged(models) == keys("output.md", "## `mbanalyze models --format json`")
+    assert merged(each["options"][0] for each in models) == {"name", "type", "default", "choices", "help"}
+    assert merged(document(run, "published", "vgg")) == keys(
+        "output.md", "## `mbanalyze published --format json`"
+    )
+
+
+def test_the_keys_of_guidelines_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a network's guidelines and of the experiments."""
+    found = document(run, "guidelines", "mobilenet_v1")
+    experiments = document(run, "guidelines")
+
+    assert set(found) == keys("output.md", "## `mbanalyze guidelines MODEL --format json`")
+    assert merged(found["convolutions"]) == keys("output.md", "### Convolutions")
+    assert merged(found["blocks"]) == keys("output.md", "### Blocks")
+    assert set(experiments) == {"records", "measured"}
+    assert merged(experiments["records"]) == keys("output.md", "## `mbanalyze guidelines --format json`")
+
+
+def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
+    """The tables have exactly the keys of a grid, of a known network or a factory, and of a search."""
+    factory = f"{write_project(tmp_path) / 'net.py'}:build"
+    known = document(run, "ablate", "mobilenet_v1", "--rho", "1", "--batch", "2")
+    traced = document(run, "ablate", factory, "--input", "1,3,64,64", "--workers", "1")
+    columns = keys("output.md", "## `mbanalyze ablate --format json`")
+    found = document(run, "search", "mobilenet_v1", "--max-macs", "100M")
+
+    assert merged(known) | merged(traced) == columns
+    assert set(found) == keys("output.md", "## `mbanalyze search --format json`")
+    assert merged(found["variants"]) == columns - {"rho", "batch", "complete"} | keys(
+        "output.md", "### Variants"
+    )
+    assert merged(found["binding"]) == {"quantity", "limit", "needed", "variant"}
+
+
+def test_the_keys_of_a_comparison_are_documented(run: Run) -> None:
+    """The table has exactly the keys of a comparison, and the text of each names its keys."""
+    found = document(run, "compare", "mobilenet_v1", "mobilenet_v2")
+    rows = dict(table(section("output.md", "## `mbanalyze compare --format json`")))
+    said = {first: set(re.findall("`(.*?)`", value)) for first, value in rows.items()}
+
+    assert set(found) == keys("output.md", "## `mbanalyze compare --format json`")
+    assert merged(found["models"]) == said["`models`"]
+    assert merged(found["layers"]) == said["`layers`"] - {"null"}
+    assert merged(found["by_kind"] + found["by_stage"]) == said["`by_kind`, `by_stage`"]
+
+
+def test_the_keys_of_the_guard_are_documented(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables have exactly the keys of an outcome, an explanation and a lock."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    assert run("guard").code == 1
+    edit(tmp_path / "net.py", ("alpha=1.0", "alpha=1.25"))
+    outcome = document(run, "guard", code=1)
+    explained = document(run, "guard", "explain", code=1)
+    lock = json.loads((tmp_path / "mbanalyze.lock.json").read_text())
+    layer = next(value for key, value in table(section("output.md", "### Causes")) if key == "`layers`")
+
+    assert set(outcome) == keys("output.md", "## `mbanalyze guard --format json`")
+    assert merged(outcome["models"]) == keys("output.md", "### Guarded models")
+    assert merged(outcome["models"][0]["changes"]) == keys("output.md", "### Changes")
+    assert merged(explained["models"]) == keys("output.md", "## `mbanalyze guard explain --format json`")
+    assert merged(explained["models"][0]["causes"]) == keys("output.md", "### Causes")
+    assert merged(explained["models"][0]["causes"][0]["layers"]) == set(re.findall("`(.*?)`", layer))
+    assert set(lock) == keys("output.md", "## `mbanalyze.lock.json`")
+    assert set(lock["models"]["small"]) == keys("output.md", "### Locked models")
+
+
+def test_every_architecture_has_exact_counts() -> None:
+    """The table of exact counts has each known network."""
+    from test_family import EXACT
+
+    assert {name for name, *_ in EXACT} == set(ARCHS)
+
+
+def test_the_readme_counts_the_networks() -> None:
+    """It states the number of known networks."""
+    assert f"It knows {len(ARCHS)} networks" in pages()["README.md"]
 
 
 def test_ci_runs_the_readmes_command() -> None:
-    """What lands has passed what the README names."""
+    """The last line of the CI script is the test command of the README."""
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
+    assert re.search("^make test ", pages()["README.md"], re.MULTILINE)
 
 
-def test_the_changelog_counts_are_right() -> None:
-    """Its figures are the program's."""
+def test_the_counts_of_the_changelog_are_right() -> None:
+    """It states the totals of MobileNetV2."""
     total = count("mobilenet_v2").totals
-    text = (ROOT / "CHANGELOG.md").read_text()
+    (line,) = [
+        line
+        for line in (ROOT / "CHANGELOG.md").read_text().splitlines()
+        if "The convention `mbanalyze/1`" in line
+    ]
 
-    for value in (total.params, total.macs, total.flops, total.memory_access):
-        assert f"{value:,}" in text
-
-
-GUARD = PAGES["guard.md"]
-
-
-@pytest.mark.parametrize("example", blocks("toml"))
-def test_the_policies_of_the_documents_are_ones(example: str, tmp_path: Path) -> None:
-    """Every example in TOML is read without complaint."""
-    (tmp_path / "pyproject.toml").write_text(example)
-
-    assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}
+    assert [
+        f"{total.params:,}",
+        f"{total.macs:,}",
+        f"{total.flops:,}",
+        f"{total.memory_access:,}",
+    ] == re.findall(r"\d[\d,]{4,}\d", line)
 
 
-def test_the_guide_names_every_key_and_verdict() -> None:
-    """Of the policy, of its budgets, and of what becomes of a model."""
-    words = {*policy_file.ROOT_KEYS, *policy_file.MODEL_KEYS, *policy_file.LAYER_KEYS}
-    words |= {*limits.BUDGET_METRICS, *limits.LOCKED_METRICS, *limits.LEVELS, *OUTCOME_FORMATS}
+def test_the_policies_of_the_documentation_load(tmp_path: Path) -> None:
+    """Every example in TOML is a valid policy of one model."""
+    assert len(blocks("toml")) == 2
+    for block in blocks("toml"):
+        (tmp_path / "pyproject.toml").write_text(block.text)
+        assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}
 
-    assert not [word for word in words if not re.search(rf"\b{word}\b", GUARD)]
-    assert [*MODEL_VERDICTS] == re.findall(r"^\| `([a-z ]+)` \| \d", GUARD, re.MULTILINE)
+
+def test_the_guide_has_every_key_and_verdict() -> None:
+    """The tables have exactly the keys of the policy, the totals of a budget, and the verdicts."""
+    text = section("guard.md", "### Limits")
+
+    assert set(policy_file.ROOT_KEYS) == keys("guard.md", "### Keys of the project")
+    assert set(policy_file.MODEL_KEYS) == keys("guard.md", "### Keys of a model")
+    assert set(policy_file.LAYER_KEYS) == keys("guard.md", "### Keys of layers")
+    assert set(limits.BUDGET_METRICS) == {
+        name for names, _ in table(text) for name in re.findall("`(.*?)`", names)
+    }
+    assert set(limits.LOCKED_METRICS) == set(
+        re.findall("`(.*?)`", text.split("limits the growth of")[1].split(".")[0])
+    )
+    assert set(limits.LEVELS) == set(
+        re.findall("`(.*?)`", dict(table(section("guard.md", "### Keys of the project")))["`level`"])
+    )
+    assert [f"`{verdict}`" for verdict in MODEL_VERDICTS] == [
+        row[0] for row in table(section("guard.md", "## Verdicts"))
+    ]
+    (formats,) = re.findall("^`--format` takes (.*)$", section("guard.md", "## Formats"), re.MULTILINE)
+    assert [*OUTCOME_FORMATS] == re.findall("`(.*?)`", formats)
 
 
-def test_the_guides_tests_run(tmp_path: Path) -> None:
-    """The fixture does what the guide says: the first run writes and fails, the second passes."""
-    (example,) = re.findall(r"```python\n(.*?)```", GUARD, re.DOTALL)
+def test_the_tests_of_the_guide_run(tmp_path: Path) -> None:
+    """The first run writes a snapshot and fails, and the second passes."""
+    (example,) = (block.text for block in blocks("python") if block.page == "guard.md")
     write_project(tmp_path)
     (tmp_path / "test_net.py").write_text(f"from net import build\n\n{example}")
     env = {**os.environ, "CI": "", "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
@@ -315,21 +493,8 @@ def test_the_guides_tests_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["update", "diff", "explain"])
 def test_the_guards_commands_have_examples(command: str) -> None:
-    """In their help, and in the guide."""
-    said = process("guard", command, "--help", COLUMNS="100").stdout
+    """Each command has an example in its help and in the guide."""
+    printed = process("guard", command, "--help", COLUMNS="100").stdout
 
-    assert f"mbanalyze guard {command} " in said.replace("\n", " ") + " "
-    assert f"guard {command}" in GUARD
-
-
-def test_json_of_the_guard_is_documented() -> None:
-    """Every key of its documents, and of the lock, is in a table."""
-    output = (ROOT / "docs" / "output.md").read_text()
-    policy_ = load(ROOT / "pyproject.toml")
-    outcome = guard.check(policy_, ci=True)
-    lock = json.loads(policy_.lock.read_text())
-    said = outcome.as_dict()
-    change = change_record(CountChange("macs", 1, 2, "worse"))
-    keys = {*said, *said["models"][0], *change, *lock, *lock["models"]["alexnet"]}
-
-    assert not [key for key in keys if f"`{key}`" not in output]
+    assert re.search(rf"^  mbanalyze guard {command}\b", printed, re.MULTILINE)
+    assert f"mbanalyze guard {command}" in pages()["guard.md"]

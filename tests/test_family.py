@@ -1,4 +1,4 @@
-"""Every network of the family: its exact counts, and its identity with torchvision's or timm's."""
+"""Every built-in network: its exact counts, and its equality with the network of torchvision or timm."""
 
 from __future__ import annotations
 
@@ -55,10 +55,15 @@ EXACT: list[tuple[str, dict[str, Any], int, int]] = [
 
 @pytest.mark.parametrize(("name", "options", "macs", "params"), EXACT)
 def test_exact_counts(name: str, options: dict[str, Any], macs: int, params: int) -> None:
-    """Multiply-accumulates and parameters, to the last digit."""
+    """The network has exactly these macs and params."""
     totals = count(name, **options).totals
 
-    assert (totals.macs, totals.params) == (macs, params)
+    assert (macs, params) == (totals.macs, totals.params)
+
+
+def test_every_architecture_has_exact_counts() -> None:
+    """The table of exact counts names every architecture, and no other."""
+    assert {name for name, *_ in EXACT} == set(ARCHS)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +76,7 @@ def test_exact_counts(name: str, options: dict[str, Any], macs: int, params: int
     ],
 )
 def test_shufflenet_v2_in_the_authors_layout(alpha: float, millions: str, params: int) -> None:
-    """Their first unit of each stage, and a classifier without a bias."""
+    """The authors' layout has these macs and params."""
     totals = count("shufflenet_v2", alpha=alpha, layout="paper").totals
 
     assert f"{(totals.macs or 0) / 1e6:.3f}" == millions
@@ -90,7 +95,7 @@ def test_shufflenet_v2_in_the_authors_layout(alpha: float, millions: str, params
     ],
 )
 def test_mobilenet_v3_by_the_papers_width_rule(name: str, alpha: float, millions: str) -> None:
-    """The figures that the paper's Table 9 rounds: 40, 69, 155, 356, 21, 91."""
+    """The paper's width rule gives the counts that its Table 9 rounds to 40, 69, 155, 356, 21 and 91 M."""
     assert f"{(count(name, alpha=alpha, width_rule='paper').totals.macs or 0) / 1e6:.2f}" == millions
 
 
@@ -99,7 +104,7 @@ def test_mobilenet_v3_by_the_papers_width_rule(name: str, alpha: float, millions
     [("mobilenet_v3_large", "209.14", 3_924_288), ("mobilenet_v3_small", "52.29", 2_044_736)],
 )
 def test_minimalistic_mobilenet_v3(name: str, millions: str, params: int) -> None:
-    """No squeeze-and-excitation, hard swish or 5x5 kernel."""
+    """A minimalistic network has no squeeze-and-excitation, hard swish or 5x5 kernel."""
     report = count(name, minimalistic=True)
 
     assert f"{(report.totals.macs or 0) / 1e6:.2f}" == millions
@@ -116,15 +121,15 @@ def test_minimalistic_mobilenet_v3(name: str, millions: str, params: int) -> Non
 
 
 @pytest.mark.parametrize("size", ["large", "small"])
-def test_any_head_is_traced_alike(size: str) -> None:
-    """The module has the outputs before the classifier that the closed form has."""
-    closed, traced = (count(f"mobilenet_v3_{size}", head=200, trace=way) for way in (False, True))
+def test_the_head_reaches_closed_form_and_module(size: str) -> None:
+    """The closed form and the module have the same number of features before the classifier."""
+    closed, traced = (count(f"mobilenet_v3_{size}", head=200, trace=trace) for trace in (False, True))
 
     assert [row.op for row in closed.rows] == [row.op for row in traced.rows]
 
 
 def test_the_efficient_last_stage_saves_thirty_million() -> None:
-    """The paper's Figure 5: section 5.1 says 30 million multiply-adds, which it rounds."""
+    """The efficient last stage saves 34.3 M macs, which the paper's section 5.1 rounds to 30 million."""
     efficient, original = (
         count("mobilenet_v3_large", tail=tail).totals.macs or 0 for tail in ("efficient", "original")
     )
@@ -134,13 +139,13 @@ def test_the_efficient_last_stage_saves_thirty_million() -> None:
     assert original - efficient == 49 * (9 * 960 + 960 * 320 + 320 * 1280) - 960 * 1280 == 34_317_760
 
 
-def test_googlenet_with_real_5x5_branches() -> None:
-    """The paper's windows; its network has biases where this one has batch norm."""
+def test_googlenet_with_5x5_branches() -> None:
+    """With 5x5 windows, and a bias instead of each batch norm, GoogLeNet has the paper's parameters."""
     report = count("googlenet", branch="5x5")
     channels = sum(row.op.output[0].shape[1] for row in report.only("conv").rows)
 
     assert f"{(report.totals.macs or 0) / 1e6:.2f}" == "1582.67"
-    # two scalars of batch norm a channel, against one bias
+    # two scalars of batch norm per channel, instead of one bias
     assert report.totals.params - 2 * channels + channels == 6_998_552
 
 
@@ -148,8 +153,8 @@ def test_googlenet_with_real_5x5_branches() -> None:
     ("name", "macs", "all_params"),
     [("googlenet", 1_498_376_192, 13_004_888), ("inception_v3", 5_713_216_096, 27_161_264)],
 )
-def test_auxiliary_classifiers_cost_parameters_alone(name: str, macs: int, all_params: int) -> None:
-    """They run in training; inference names their parameters as unused."""
+def test_auxiliary_classifiers_add_only_parameters(name: str, macs: int, all_params: int) -> None:
+    """An auxiliary classifier adds parameters that inference does not read, and no other count."""
     report, without = count(name), count(name, aux=False)
     module = dict(MODELS[name]().named_parameters())
 
@@ -160,8 +165,8 @@ def test_auxiliary_classifiers_cost_parameters_alone(name: str, macs: int, all_p
 
 
 @pytest.mark.parametrize(("groups", "alpha"), [(2, 0.5), (4, 0.5), (2, 0.25), (4, 0.25)])
-def test_shufflenets_that_cannot_be_built(groups: int, alpha: float) -> None:
-    """The paper's table has them, but their bottlenecks cannot be divided."""
+def test_shufflenets_with_indivisible_bottlenecks(groups: int, alpha: float) -> None:
+    """The paper lists these variants, but their groups do not divide the bottlenecks."""
     with pytest.raises(OptionError, match=f"groups={groups} do not divide the bottlenecks"):
         count("shufflenet_v1", groups=groups, alpha=alpha)
 
@@ -179,13 +184,15 @@ def test_shufflenets_that_cannot_be_built(groups: int, alpha: float) -> None:
     ],
 )
 def test_the_stem_of_shufflenet_v1(alpha: float, groups: int, printed: str) -> None:
-    """12, 24 or 48 channels give the complexities that the paper and its authors' repository print."""
+    """A stem of 12, 24 or 48 channels gives the macs that the paper and its authors' repository print."""
     assert f"{(count('shufflenet_v1', alpha=alpha, groups=groups).totals.macs or 0) / 1e6:.0f}" == printed
 
 
 def test_squeezenet_bypasses() -> None:
-    """Simple ones add four inputs; complex ones also convolve the other four."""
-    plain, simple, complex_ = (count("squeezenet1_0", bypass=how) for how in ("none", "simple", "complex"))
+    """Simple bypasses add four inputs; complex ones also add the other four through a convolution."""
+    plain, simple, complex_ = (
+        count("squeezenet1_0", bypass=bypass) for bypass in ("none", "simple", "complex")
+    )
 
     assert [len(report.only("add").rows) for report in (plain, simple, complex_)] == [0, 4, 8]
     assert plain.totals.params == simple.totals.params
@@ -196,7 +203,7 @@ def test_squeezenet_bypasses() -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_default_resolutions(name: str) -> None:
-    """299 pixels for Xception and Inception V3, 224 for the others."""
+    """The default input has 299 pixels in Xception and Inception V3, and 224 in the others."""
     side = 299 if name in ("xception", "inception_v3") else 224
 
     assert count(name).input == ((1, 3, side, side),)
@@ -204,17 +211,18 @@ def test_default_resolutions(name: str) -> None:
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_aliases_are_torchvisions_names(alias: str) -> None:
-    """Each stands for an architecture with options, and takes the others."""
+    """An alias implies options; repeating one with another value raises OptionError."""
     name, options = ALIASES[alias]
 
     assert count(alias, resolution=96).totals == count(name, **options, resolution=96).totals
     assert hasattr(torchvision().models, alias)
-    with pytest.raises(OptionError, match="do not give alpha again"):
-        count(alias, alpha=1.0)
+    assert count(f"{alias}@alpha={options['alpha']}").totals == count(alias).totals
+    with pytest.raises(OptionError, match=f"{alias} implies alpha={options['alpha']}: leave alpha out"):
+        count(alias, alpha=options["alpha"] + 0.1)
 
 
 def randomise(module: nn.Module) -> None:
-    """Random scales, shifts and running statistics, so that no batch norm is the identity."""
+    """Randomise scales, shifts and running statistics, so that no batch norm is the identity."""
     generator = torch.Generator().manual_seed(0)
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -225,14 +233,14 @@ def randomise(module: nn.Module) -> None:
 
 
 def same_outputs(ours: nn.Module, theirs: nn.Module, side: int) -> bool:
-    """Whether two modules in eval mode give equal bits for an image."""
+    """Return True if two modules in eval mode give equal bits for an image."""
     image = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         return torch.equal(theirs.eval()(image), ours.eval()(image))
 
 
 def pairs() -> Iterator[tuple[str, dict[str, Any], str, dict[str, Any]]]:
-    """Our name and options, torchvision's."""
+    """Yield the name and options of a network here, and those of the same network in torchvision."""
     for alpha in (0.5, 1.0, 1.4):
         yield "mobilenet_v2", {"alpha": alpha}, "mobilenet_v2", {"width_mult": alpha}
     for size in ("large", "small"):
@@ -250,10 +258,10 @@ def pairs() -> Iterator[tuple[str, dict[str, Any], str, dict[str, Any]]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "options", "theirs", "their_options"), list(pairs()))
-def test_our_module_is_torchvisions(
+def test_modules_equal_torchvisions(
     name: str, options: dict[str, Any], theirs: str, their_options: dict[str, Any]
 ) -> None:
-    """State dicts load strictly in both directions, and equal weights give equal bits."""
+    """State dicts load strictly in both directions, and equal weights give equal outputs."""
     original = getattr(torchvision().models, theirs)(**their_options)
     ours = MODELS[name](**options)
     randomise(original)
@@ -263,22 +271,19 @@ def test_our_module_is_torchvisions(
     assert same_outputs(ours, original, 128 if name == "inception_v3" else 96)
 
 
-PUBLISHED = sorted({theirs for _, _, theirs, _ in pairs()})
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", sorted({theirs for _, _, theirs, _ in pairs()}))
 def test_published_figures_of_torchvision(name: str) -> None:
-    """Its weights' metadata: multiply-accumulates to three decimals, and parameters."""
+    """The macs and parameters are those in the metadata of torchvision's weights."""
     meta = next(iter(torchvision().models.get_model_weights(name))).meta
     report = count(name)
-    heads = {"inception_v3": 27_161_264 - 23_834_568}  # published with the auxiliary classifier
+    auxiliary = {"inception_v3": 27_161_264 - 23_834_568}  # published with the auxiliary classifier
 
     assert f"{(report.totals.macs or 0) / 1e9:.3f}" == f"{meta['_ops']:.3f}"
-    assert report.totals.params + heads.get(name, 0) == meta["num_params"]
+    assert report.totals.params + auxiliary.get(name, 0) == meta["num_params"]
 
 
 def from_timm(key: str) -> str:
-    """What a parameter of timm's `mobilenetv1_100` is called in ours."""
+    """Return the name here of a parameter of timm's `mobilenetv1_100`."""
     module, _, parameter = key.rpartition(".")
     if module in ("conv_stem", "bn1"):
         return f"features.0.{int(module == 'bn1')}.{parameter}"
@@ -286,13 +291,18 @@ def from_timm(key: str) -> str:
         return key
     _, stage, block, layer = module.split(".")
     position = 1 + sum((1, 2, 2, 6)[: int(stage)]) + int(block)
-    where = {"conv_dw": "depthwise.0", "bn1": "depthwise.1", "conv_pw": "pointwise.0", "bn2": "pointwise.1"}
-    return f"features.{position}.{where[layer]}.{parameter}"
+    submodules = {
+        "conv_dw": "depthwise.0",
+        "bn1": "depthwise.1",
+        "conv_pw": "pointwise.0",
+        "bn2": "pointwise.1",
+    }
+    return f"features.{position}.{submodules[layer]}.{parameter}"
 
 
 @pytest.mark.slow
-def test_mobilenet_v1_is_timms() -> None:
-    """With ReLU for its ReLU6, and its parameters renamed."""
+def test_mobilenet_v1_equals_timms() -> None:
+    """The network of timm, with ReLU and renamed parameters, gives equal outputs."""
     original = timm().create_model("mobilenetv1_100", act_layer=nn.ReLU)
     randomise(original)
     ours = MODELS["mobilenet_v1"]()
@@ -302,8 +312,8 @@ def test_mobilenet_v1_is_timms() -> None:
 
 
 @pytest.mark.slow
-def test_xception_is_timms() -> None:
-    """Its parameters have the same names."""
+def test_xception_equals_timms() -> None:
+    """The network of timm has the same parameter names and gives equal outputs."""
     original = timm().create_model("legacy_xception")
     randomise(original)
     ours = MODELS["xception"]()
@@ -315,8 +325,8 @@ def test_xception_is_timms() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.75, 1.0])
 @pytest.mark.parametrize("size", ["large", "small"])
-def test_the_papers_width_rule_is_timms(size: str, alpha: float) -> None:
-    """Every width: timm has a parameter of each of our shapes, its linear layers as 1x1 convolutions."""
+def test_the_papers_width_rule_equals_timms(size: str, alpha: float) -> None:
+    """The parameters have the shapes of timm's, whose linear layers are 1x1 convolutions."""
 
     def shapes(module: nn.Module) -> list[tuple[int, ...]]:
         return sorted(tuple(n for n in param.shape if n != 1) for param in module.parameters())
@@ -327,8 +337,8 @@ def test_the_papers_width_rule_is_timms(size: str, alpha: float) -> None:
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_a_classifier_of_ten(name: str) -> None:
-    """The number of classes reaches the last layer of closed form and module alike."""
+def test_num_classes_reaches_closed_form_and_module(name: str) -> None:
+    """With 10 classes the last layer has 10 outputs, and closed form and module have equal parameters."""
     module = MODELS[name](num_classes=10)
     report = count(name, num_classes=10)
     *_, last = [row for row in report.rows if row.op.kind in ("conv", "linear")]
@@ -338,8 +348,8 @@ def test_a_classifier_of_ten(name: str) -> None:
     assert report.totals.params + unused == sum(param.numel() for param in module.parameters())
 
 
-def test_conventions_of_mobilenet_v1s_parameters() -> None:
-    """Weights alone, and with the moving statistics of batch norm."""
+def test_other_conventions_of_mobilenet_v1s_parameters() -> None:
+    """The parameters are 4,209,088 as weights alone, and 4,253,864 with the moving statistics of batch norm."""
     report = count("mobilenet_v1")
     weights = sum(row.op.weights[0].size for row in report.only("conv", "linear").rows)
     moving = sum(value.size for row in report.only("batch_norm").rows for value in row.op.buffers)
@@ -348,13 +358,13 @@ def test_conventions_of_mobilenet_v1s_parameters() -> None:
     assert report.totals.params + moving == 4_253_864
 
 
-def test_multiplications_that_another_counter_prints() -> None:
-    """hey-yahei/OpSummary.MXNet: multiply-accumulates and one a batch-norm output, without the bias of 1000."""
+def test_the_multiplications_of_opsummary() -> None:
+    """hey-yahei/OpSummary.MXNet prints macs plus batch-norm outputs, minus the 1000 biases."""
     report = count("mobilenet_v1")
 
     assert (report.totals.macs or 0) + report.only("batch_norm").totals.writes - 1000 == 573_782_040
 
 
 def test_the_convolutions_of_vgg16() -> None:
-    """What other papers cite as the network's 15.3 billion."""
+    """The convolutions of VGG-16 have the 15.3 billion macs that other papers cite."""
     assert f"{(count('vgg16').only('conv').totals.macs or 0) / 1e6:.1f}" == "15346.6"

@@ -1,4 +1,4 @@
-"""Formulas against loops that count, and against each other."""
+"""Formulas against counting loops, against arithmetic by hand, and against each other."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from witness import loops_conv, loops_conv_transpose
 
 from mbanalyze import layers
 from mbanalyze.archs.builder import ShapeError
-from mbanalyze.ops.elementwise import ELEMENTWISE, STEPS
-from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops import registry
+from mbanalyze.ops.elementwise import ELEMENTWISE
+from mbanalyze.ops.formulas import FORMULAS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import FormulaError, cost, formula
+
+
+@pytest.fixture
+def own_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered formulas last until the end of the test."""
+    monkeypatch.setattr(registry, "REGISTRY", {**registry.REGISTRY})
+
 
 SETTINGS = [
     pytest.param(
@@ -34,10 +42,10 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize(("c", "k", "kernel", "stride", "padding", "dilation", "groups"), SETTINGS)
-def test_convolution_is_what_six_loops_count(
+def test_a_convolution_equals_six_counting_loops(
     c: int, k: int, kernel: int, stride: int, padding: int, dilation: int, groups: int
 ) -> None:
-    """The formula counts the multiplications that the definition makes, and knows the output's size."""
+    """The formula and the output size of a convolution equal those of loops over its definition."""
     size = (6, 5)
     count, (h, w) = loops_conv(c, k, size, kernel, stride, padding, dilation, groups)
     ours = layers.conv(
@@ -53,10 +61,10 @@ def test_convolution_is_what_six_loops_count(
 
 
 @pytest.mark.parametrize(("c", "k", "kernel", "stride", "padding", "dilation", "groups"), SETTINGS)
-def test_transposed_convolution_is_what_six_loops_count(
+def test_a_transposed_convolution_equals_six_counting_loops(
     c: int, k: int, kernel: int, stride: int, padding: int, dilation: int, groups: int
 ) -> None:
-    """The formula counts the multiplications that the definition makes, cropped ones included."""
+    """The formula of a transposed convolution includes the multiplications that padding crops."""
     size = (4, 3)
     settings = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups, "bias": False}
     count, (h, w) = loops_conv_transpose(c, k, size, kernel, stride, padding, dilation, groups)
@@ -79,6 +87,9 @@ def test_transposed_convolution_is_what_six_loops_count(
         ("mul", 1),
         ("div", 1),
         ("pow", 1),
+        ("leaky_relu", 2),
+        ("elu", 3),
+        ("gelu", 5),
         ("batch_norm", 2),
         ("hard_sigmoid", 3),
         ("hard_swish", 4),
@@ -89,8 +100,8 @@ def test_transposed_convolution_is_what_six_loops_count(
         ("pad", 0),
     ],
 )
-def test_flops_of_an_element(kind: str, flops: int) -> None:
-    """The convention, element by element."""
+def test_flops_per_element(kind: str, flops: int) -> None:
+    """Each kind takes its number of flops per output element, and no multiply-accumulates."""
     x, y = Value("activation", 0, (2, 3, 4, 4)), Value("activation", 1, (2, 3, 4, 4))
     ours = cost(Op("", kind, (x,), (y,)))
 
@@ -100,7 +111,7 @@ def test_flops_of_an_element(kind: str, flops: int) -> None:
 
 
 def test_pooling() -> None:
-    """A window of a elements takes a flops to average and a - 1 to take the largest of."""
+    """A window of a elements takes a flops for its average and a - 1 for its maximum."""
     # 3 x 3 windows at 4 x 4 places of 2 channels
     assert layers.pool("avg", 8, 2, 3, stride=2, padding=1).flops == 9 * 32
     assert layers.pool("max", 8, 2, 3, stride=2, padding=1).flops == 8 * 32
@@ -108,14 +119,14 @@ def test_pooling() -> None:
 
 
 def test_adaptive_pooling_counts_the_elements_of_its_windows() -> None:
-    """7 rows to 3: windows 0-3, 2-5, 4-7 hold 3 + 3 + 3 rows."""
+    """Pooling 7 rows to 3 reads 9: the windows 0-3, 2-5 and 4-7 have 3 rows each."""
     x, y = Value("activation", 0, (1, 2, 7, 7)), Value("activation", 1, (1, 2, 3, 3))
 
     assert cost(Op("", "adaptive_avg_pool", (x,), (y,), attributes=(("dims", 2),))).flops == 2 * 9 * 9
 
 
-def test_an_unknown_kind_is_unknown() -> None:
-    """What no formula counts has no macs, flops or activations, but it is known what it reads and writes."""
+def test_a_kind_without_a_formula_has_unknown_counts() -> None:
+    """Without a formula macs, flops and activations are None; reads and writes are known."""
     x, y = Value("activation", 0, (5,)), Value("activation", 1, (7,))
     ours = cost(Op("", "aten::mystery", (x,), (y,)))
 
@@ -124,7 +135,7 @@ def test_an_unknown_kind_is_unknown() -> None:
 
 
 def test_matrix_products() -> None:
-    """Every output element is a sum of m products."""
+    """Each output element of a matrix product takes m multiply-accumulates, and one flop for an added matrix."""
     a, b = Value("activation", 0, (2, 3, 4)), Value("activation", 1, (2, 4, 5))
     out, bias = Value("activation", 2, (2, 3, 5)), Value("activation", 3, (2, 3, 5))
 
@@ -133,88 +144,85 @@ def test_matrix_products() -> None:
     assert cost(Op("", "matmul", (a, b, bias), (out,))).flops == 2 * 120 + 30
 
 
-def test_elementwise_kinds() -> None:
-    """Each costs what the table says for every output element, and nothing else."""
+def test_every_elementwise_kind_has_a_formula() -> None:
+    """An elementwise kind takes the flops of its derivation for each output element."""
     x, y = Value("activation", 0, (2, 3)), Value("activation", 1, (2, 3))
+    flops = {kind: cost(Op("", kind, (x,), (y,))).flops for kind in ELEMENTWISE}
 
-    assert {kind: cost(Op("", kind, (x,), (y,))).flops for kind in ELEMENTWISE} == {
-        kind: 6 * each.flops for kind, each in STEPS.items()
+    assert len(flops) > 60
+    assert {kind: 6 * derivation.flops for kind, derivation in ELEMENTWISE.items()} == flops
+
+
+STEPS = re.compile(r"(\d+) per (?:input )?element(?:, plus 1 each for scale and shift)?: (.*)\.")
+
+
+def test_flops_equal_the_number_of_steps() -> None:
+    """A derivation lists as many steps as flops; a kind in the list stands for its own steps."""
+    derived = {kind: STEPS.match(function.__doc__ or "") for kind, function in FORMULAS.items()}
+    steps = {kind: found[2].split(", ") for kind, found in derived.items() if found}
+
+    assert len(steps) > 80
+    assert {kind: int(found[1]) for kind, found in derived.items() if found} == {
+        kind: sum(ELEMENTWISE[step].flops if step in ELEMENTWISE else 1 for step in each)
+        for kind, each in steps.items()
     }
 
 
-DERIVED = {
-    kind: re.match(
-        r"(\d+) an (?:input )?element(?:, and 1 each for scale and shift)?: (.*)\.", formula.__doc__
-    )
-    for kind, formula in ARITHMETIC.items()
-    if formula.__doc__
-}
+def test_every_formula_states_its_derivation() -> None:
+    """Each built-in formula has a docstring, which the documentation shows."""
+    assert {kind for kind, function in FORMULAS.items() if not function.__doc__} == set()
 
 
-def test_steps_are_counted() -> None:
-    """A formula of so many flops an element names as many steps; a kind among them stands for its own."""
-    said = {kind: found.groups() for kind, found in DERIVED.items() if found}
-
-    assert len(said) > 80
-    assert {kind: int(flops) for kind, (flops, _) in said.items()} == {
-        kind: sum(ELEMENTWISE.get(step, 1) for step in steps.split(", ")) for kind, (_, steps) in said.items()
-    }
-
-
+@pytest.mark.usefixtures("own_formulas")
 @pytest.mark.parametrize(
-    ("mistaken", "said"),
+    ("function", "problem"),
     [
         (lambda op: op.nothing, "the formula for mylib::wrong raised AttributeError: "),
         (lambda op: 3, "the formula for mylib::wrong raised TypeError: "),
-        (lambda op: (0, "x"), "the formula for mylib::wrong gave 0 and 'x', not two whole numbers"),
+        (lambda op: (0, "x"), "the formula for mylib::wrong must return two integers, not 0 and 'x'"),
     ],
 )
-def test_a_formula_that_gives_no_counts(mistaken: Callable[[Op], tuple[int, int]], said: str) -> None:
-    """The error says whose it is."""
-    formula("mylib::wrong")(mistaken)
-    try:
-        with pytest.raises(FormulaError, match=said):
-            cost(Op("", "mylib::wrong", (), (Value("activation", 0, (7,)),)))
-    finally:
-        del ARITHMETIC["mylib::wrong"]
+def test_an_invalid_formula_is_named(function: Callable[[Op], tuple[int, int]], problem: str) -> None:
+    """A formula that fails or returns anything but two integers raises FormulaError with its kind."""
+    formula("mylib::wrong")(function)
+
+    with pytest.raises(FormulaError, match=problem):
+        cost(Op("", "mylib::wrong", (), (Value("activation", 0, (7,)),)))
 
 
-def test_a_formula_of_products() -> None:
-    """What multiplies and accumulates has activations, as a matrix product has."""
+@pytest.mark.usefixtures("own_formulas")
+def test_a_formula_with_macs_has_activations() -> None:
+    """An operator whose formula returns multiply-accumulates counts its output as activations."""
     formula("mylib::product")(lambda op: (30, 60))
-    try:
-        counted = cost(Op("", "mylib::product", (), (Value("activation", 0, (7,)),)))
-    finally:
-        del ARITHMETIC["mylib::product"]
+    counted = cost(Op("", "mylib::product", (), (Value("activation", 0, (7,)),)))
 
     assert (counted.macs, counted.activations) == (30, 7)
 
 
+@pytest.mark.usefixtures("own_formulas")
 def test_registering_a_formula() -> None:
-    """An unknown operator becomes a counted one; a second formula is refused."""
+    """A registered formula makes an unknown operator known; a second formula for a kind raises FormulaError."""
     x, y = Value("activation", 0, (5,)), Value("activation", 1, (7,))
     op = Op("", "mylib::mystery", (x,), (y,))
     assert cost(op).flops is None
-    try:
-        formula("mylib::mystery")(lambda op: (0, 3 * op.output[0].size))
 
-        assert cost(op).flops == 21
-        with pytest.raises(FormulaError, match="mylib::mystery is counted already, by <lambda>"):
-            formula("mylib::mystery")(lambda op: (0, 0))
-        with pytest.raises(FormulaError, match="conv is counted already, by conv"):
-            formula("conv")(lambda op: (0, 0))
-    finally:
-        del ARITHMETIC["mylib::mystery"]
+    formula("mylib::mystery")(lambda op: (0, 3 * op.output[0].size))
+
+    assert cost(op).flops == 21
+    with pytest.raises(FormulaError, match="mylib::mystery already has a formula: <lambda>"):
+        formula("mylib::mystery")(lambda op: (0, 0))
+    with pytest.raises(FormulaError, match="conv already has a formula: conv"):
+        formula("conv")(lambda op: (0, 0))
 
 
-def test_mean_costs_an_element_read() -> None:
-    """Ten elements to one: nine additions and a division."""
+def test_a_mean_takes_one_flop_per_element_read() -> None:
+    """The mean of ten elements takes nine additions and a division."""
     x, y = Value("activation", 0, (3, 10)), Value("activation", 1, (3,))
 
     assert cost(Op("", "mean", (x,), (y,))).flops == 30
 
 
-def test_no_window_no_output() -> None:
-    """A window larger than its padded input is an error, not an output of nothing."""
+def test_a_window_larger_than_its_input_is_an_error() -> None:
+    """A window larger than its padded input raises ShapeError."""
     with pytest.raises(ShapeError, match="does not fit"):
         layers.conv(2, 3, 8, 5)

@@ -81,7 +81,7 @@ def test_a_whole_model_is_annotated_at_the_policy(
 
 
 def test_levels(outcomes: dict[str, Outcome]) -> None:
-    """A limit of level `warn` is a warning, a budget of a layer is annotated at its class, and a model that passes has no annotation."""
+    """A limit of level `warn` gives a warning, the budget of a layer is annotated at its class, and a passing model has no annotation."""
     [warning] = commands(outcomes["warning"].to("github"))
     [budget] = commands(outcomes["layer over budget"].to("github"))
     assert ("warning", str(BLOCK)) == (warning.level, warning.properties["line"])
@@ -137,7 +137,7 @@ def test_at_most_ten_annotations(outcomes: dict[str, Outcome]) -> None:
 
 
 def test_hostile_names_in_annotations(outcomes: dict[str, Outcome]) -> None:
-    """A workflow command stays on one line, and GitHub reads back the names as they are shown."""
+    """A workflow command stays on one line, and GitHub reads back the displayed names."""
     [found] = commands(outcomes["hostile"].to("github"))
     assert {
         "file": "my net.py",

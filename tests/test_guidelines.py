@@ -1,4 +1,4 @@
-"""ShuffleNet V2's guidelines, and the experiments behind them."""
+"""ShuffleNet V2's guidelines and the experiments behind them."""
 
 from __future__ import annotations
 
@@ -12,37 +12,50 @@ from hypothesis import strategies as st
 
 from mbanalyze import count, layers
 from mbanalyze.archs import ARCHS
-from mbanalyze.archs.builder import Sketch
-from mbanalyze.memory_access.analysis import Convolution, _width, convolution, guidelines
-from mbanalyze.memory_access.experiments import BLOCKS, TITLES, Run, records, runs, series
-from mbanalyze.memory_access.timing import Measured, MeasureError, measure, network
-from mbanalyze.memory_access.view import experiments, experiments_markdown
+from mbanalyze.archs.builder import Builder
+from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.memory_access.analysis import (
+    ConvolutionAnalysis,
+    GuidelinesError,
+    convolution_analysis,
+    guidelines,
+)
+from mbanalyze.memory_access.branches import branches
+from mbanalyze.memory_access.experiments import (
+    BLOCKS_PER_NETWORK,
+    TITLES,
+    Experiments,
+    Timings,
+    series,
+    trials,
+)
+from mbanalyze.memory_access.timing import DeviceError, trial_network
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.rows import Row
 
 
-def judge(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> Convolution:
-    """What the guidelines say of one convolution."""
-    sketch = Sketch()
-    sketch.conv(sketch.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
-    return convolution(Row(sketch.ops[0], cost(sketch.ops[0])))
+def analysed(size: int, c1: int, c2: int, kernel: int = 1, **settings: Any) -> ConvolutionAnalysis:
+    """Return the analysis of one convolution."""
+    builder = Builder()
+    builder.conv(builder.input(1, c1, size, size), c2, kernel, padding=kernel // 2, **settings)
+    return convolution_analysis(Row(builder.ops[0], cost(builder.ops[0])))
 
 
 def test_equal_channels_meet_the_bound() -> None:
-    """The paper's first row: 2 x 56 x 56 x 128 + 128 x 128 elements, as few as its work allows."""
-    judged = judge(56, 128, 128)
+    """The paper's first row accesses its lower bound, 2 x 56 x 56 x 128 + 128 x 128 elements."""
+    analysis = analysed(56, 128, 128)
 
-    assert judged.memory_access == 2 * 56 * 56 * 128 + 128 * 128 == 819_200
-    assert judged.bound == 819_200
-    assert (judged.imbalance, judged.grouping, judged.bias, judged.excess) == (0, 0, 0, 0)
+    assert analysis.memory_access == 2 * 56 * 56 * 128 + 128 * 128 == 819_200
+    assert analysis.bound == 819_200
+    assert (analysis.imbalance, analysis.grouping, analysis.bias, analysis.excess) == (0, 0, 0, 0)
 
 
 @given(st.integers(1, 64), st.integers(1, 300), st.integers(1, 300))
 def test_the_bound_is_the_papers(size: int, c1: int, c2: int) -> None:
-    """Equation 1 for 1x1 convolutions: 2 sqrt(hwB) + B / hw."""
-    judged = judge(size, c1, c2)
+    """The lower bound of a 1x1 convolution is that of Equation 1: 2 sqrt(hwB) + B / hw."""
+    analysis = analysed(size, c1, c2)
 
-    assert isclose(layers.memory_access_bound(size, judged.macs), judged.bound, rel_tol=1e-12)
+    assert isclose(layers.memory_access_bound(size, analysis.macs), analysis.bound, rel_tol=1e-12)
 
 
 @given(
@@ -52,68 +65,67 @@ def test_the_bound_is_the_papers(size: int, c1: int, c2: int) -> None:
 def test_the_parts_sum_to_memory_access(
     size: int, a: int, b: int, kernel: int, groups: int, stride: int, bias: bool
 ) -> None:
-    """Bound, imbalance, groups and bias are all there is; nothing accesses less than its bound."""
-    judged = judge(size, a * groups, b * groups, kernel, groups=groups, stride=stride, bias=bias)
-    parts = judged.bound + judged.imbalance + judged.grouping + judged.bias
+    """Bound, imbalance, grouping and bias add up to memory access, and none is negative."""
+    analysis = analysed(size, a * groups, b * groups, kernel, groups=groups, stride=stride, bias=bias)
+    parts = analysis.bound + analysis.imbalance + analysis.grouping + analysis.bias
 
-    assert isclose(judged.memory_access, parts, rel_tol=1e-12)
-    assert min(judged.imbalance, judged.grouping) >= 0
-    assert judged.bias == b * groups * bias
+    assert isclose(analysis.memory_access, parts, rel_tol=1e-12)
+    assert min(analysis.imbalance, analysis.grouping) >= 0
+    assert analysis.bias == b * groups * bias
 
 
 @given(st.integers(2, 30), st.integers(1, 400))
 def test_no_other_channels_do_better(size: int, product: int) -> None:
-    """G1: of all 1x1 convolutions with the same work, none accesses less than the bound."""
+    """G1: no 1x1 convolution with the same work accesses less than the bound."""
     pairs = [(c, product // c) for c in range(1, product + 1) if product % c == 0]
-    judged = [judge(size, *pair) for pair in pairs]
+    analysis = [analysed(size, *pair) for pair in pairs]
 
-    assert len({c.macs for c in judged}) == 1
-    assert min(c.memory_access for c in judged) >= judged[0].bound * (1 - 1e-12)
+    assert len({c.macs for c in analysis}) == 1
+    assert min(c.memory_access for c in analysis) >= analysis[0].bound * (1 - 1e-12)
 
 
 def test_depthwise_convolutions_pay_for_their_groups() -> None:
-    """G2: of 2hwc + 9c elements, all but 2hw sqrt(c) + 9c are the price of c groups."""
-    judged = judge(14, 64, 64, 3, groups=64)
+    """G2: the c groups cause all of the 2hwc + 9c elements except 2hw sqrt(c) + 9c."""
+    analysis = analysed(14, 64, 64, 3, groups=64)
 
-    assert judged.memory_access == 2 * 14 * 14 * 64 + 9 * 64
-    assert judged.grouping == 2 * 14 * 14 * 64 * (1 - 1 / 8)
-    assert judged.imbalance == 0
+    assert analysis.memory_access == 2 * 14 * 14 * 64 + 9 * 64
+    assert analysis.grouping == 2 * 14 * 14 * 64 * (1 - 1 / 8)
+    assert analysis.imbalance == 0
 
 
 def test_a_convolution_traced_without_a_batch() -> None:
-    """Channels are found from the back."""
+    """An input without a batch has the same channels."""
     from torch import nn
 
-    (judged,) = guidelines(count(nn.Conv2d(8, 16, 1, bias=False), (8, 5, 5))).convolutions
+    (analysis,) = guidelines(count(nn.Conv2d(8, 16, 1, bias=False), (8, 5, 5))).convolutions
 
-    assert judged.channels == (8, 16)
-    assert isclose(judged.bound + judged.imbalance, judged.memory_access)
+    assert analysis.channels == (8, 16)
+    assert isclose(analysis.bound + analysis.imbalance, analysis.memory_access)
 
 
-def widest(waits: list[set[int]]) -> int:
-    """The largest set of which none waits for another, by trying all sets."""
-    everything = range(len(waits))
-    for size in range(len(waits), 0, -1):
-        for chosen in itertools.combinations(everything, size):
-            if not any(a in waits[b] for a in chosen for b in chosen):
+def largest_antichain(before: list[set[int]]) -> int:
+    """Return the size of the largest set whose members do not depend on each other, by trying all sets."""
+    for size in range(len(before), 0, -1):
+        for chosen in itertools.combinations(range(len(before)), size):
+            if not any(a in before[b] for a in chosen for b in chosen):
                 return size
     return 0
 
 
 @given(st.lists(st.sets(st.integers(0, 6)), max_size=7))
-def test_branches_are_the_largest_set_that_runs_side_by_side(parents: list[set[int]]) -> None:
-    """G3, against all sets of fragments."""
-    waits: list[set[int]] = []
+def test_branches_are_the_largest_set_of_independent_operators(parents: list[set[int]]) -> None:
+    """G3: the number of branches equals that of an exhaustive search."""
+    before: list[set[int]] = []
     for i, direct in enumerate(parents):
-        before = {parent for parent in direct if parent < i}
-        waits.append(before.union(*(waits[parent] for parent in before)))
-    bits = [(1 << i, sum(1 << j for j in some)) for i, some in enumerate(waits)]
+        earlier = {parent for parent in direct if parent < i}
+        before.append(earlier.union(*(before[parent] for parent in earlier)))
+    bits = [(1 << i, sum(1 << j for j in some)) for i, some in enumerate(before)]
 
-    assert widest(waits) == _width(bits)
+    assert largest_antichain(before) == branches(bits)
 
 
 @pytest.mark.parametrize(
-    ("name", "block", "fragments", "branches"),
+    ("name", "block", "fragments", "parallel"),
     [
         ("mobilenet_v2", "features.3", 3, 1),
         ("shufflenet_v2", "stage2.0", 5, 2),
@@ -128,27 +140,27 @@ def test_branches_are_the_largest_set_that_runs_side_by_side(parents: list[set[i
         ("mobilenet_v3_large", "features.4", 6, 1),
     ],
 )
-def test_fragments_and_branches_of_known_blocks(name: str, block: str, fragments: int, branches: int) -> None:
-    """G3, from the papers' drawings."""
-    (found,) = (b for b in guidelines(count(name)).blocks if b.path == block)
+def test_fragments_and_branches_of_known_blocks(name: str, block: str, fragments: int, parallel: int) -> None:
+    """G3: fragments and branches are those in the figures of the papers."""
+    (found,) = (b for b in guidelines(name).blocks if b.path == block)
 
-    assert (fragments, branches) == (found.fragments, found.branches)
+    assert (fragments, parallel) == (found.fragments, found.branches)
 
 
 @pytest.mark.parametrize("name", ARCHS)
-def test_everything_is_somewhere(name: str) -> None:
-    """Blocks and classes of operators each hold all memory access; blocks all fragments."""
+def test_parts_add_up(name: str) -> None:
+    """The memory access of all blocks, and of all classes of operators, is that of the report."""
     report = count(name)
-    judged = guidelines(report)
+    analysis = guidelines(report)
 
-    assert sum(b.memory_access for b in judged.blocks) == report.totals.memory_access
-    assert sum(judged.shares.values()) == report.totals.memory_access
-    assert len(judged.convolutions) == len(report.only("conv").rows)
-    assert sum(b.elementwise for b in judged.blocks) == judged.shares.get("element-wise", 0)
+    assert sum(b.memory_access for b in analysis.blocks) == report.totals.memory_access
+    assert sum(analysis.shares.values()) == report.totals.memory_access
+    assert len(analysis.convolutions) == len(report.only("conv").rows)
+    assert sum(b.elementwise for b in analysis.blocks) == analysis.shares.get("element-wise", 0)
 
 
-def test_a_value_that_stays_alive_does_not_join_blocks() -> None:
-    """Blocks that are scaled by a shared value, or whose outputs are read much later, stay apart."""
+def test_a_live_value_does_not_join_blocks() -> None:
+    """Blocks that share an input, or whose outputs are read much later, stay separate."""
     import torch
     from torch import nn
 
@@ -167,28 +179,30 @@ def test_a_value_that_stays_alive_does_not_join_blocks() -> None:
             joined: torch.Tensor = self.decoder(torch.cat([first, y], 1))
             return joined
 
-    judged = guidelines(count(Scaled(), (1, 4, 8, 8)))
-    paths = [b.path for b in judged.blocks if b.fragments]
+    analysis = guidelines(count(Scaled(), (1, 4, 8, 8)))
+    paths = [b.path for b in analysis.blocks if b.fragments]
 
     assert paths == ["shared", "blocks.0", "blocks.1", "blocks.2", "decoder"]
-    assert {b.branches for b in judged.blocks if b.fragments} == {1}
+    assert {b.branches for b in analysis.blocks if b.fragments} == {1}
 
 
 def test_a_block_of_a_thousand_fragments() -> None:
-    """Two chains that cross have two branches, however long they are, and no recursion ends them."""
+    """Two long chains have two branches; the search does not recurse."""
     bits = [(1 << i, sum(1 << j for j in range(i - 2, -1, -2))) for i in range(1200)]
 
-    assert _width(bits) == 2
+    assert branches(bits) == 2
 
 
 def test_a_model_without_convolutions() -> None:
-    """Nothing to say is said without dividing by zero."""
+    """A model without convolutions has an empty analysis, in every format."""
     from torch import nn
 
-    judged = guidelines(count(nn.Linear(3, 2), (1, 3)))
+    analysis = guidelines(count(nn.Linear(3, 2), (1, 3)))
 
-    assert (judged.convolutions, judged.fragmentation, judged.elementwise_share) == ((), 1.0, 0.0)
-    assert judged.as_dict()["g3"] == {"fragmentation": 1.0, "most_branches": 0}
+    assert (analysis.convolutions, analysis.fragmentation, analysis.elementwise_share) == ((), 1.0, 0.0)
+    assert analysis.as_dict()["g3"] == {"fragmentation": 1.0, "most_branches": 0}
+    assert analysis.to("csv").startswith("path,variant,channels,")
+    assert "none" in analysis.to("table")
 
 
 # macs and memory access of one layer of the constant-FLOPs series, from the paper's formulas:
@@ -207,18 +221,19 @@ def test_a_model_without_convolutions() -> None:
 def test_series_of_constant_work(
     guideline: str, setting: str, platform: str, scale: int, macs: int, memory_access: int
 ) -> None:
-    """Tables 1 and 2."""
-    (run,) = (run for run in series(guideline, platform, scale) if run.setting == setting)
-    layers_ = 2 if guideline == "G1" else 1
+    """The blocks of Tables 1 and 2 have the costs of the paper's formulas."""
+    (trial,) = (trial for trial in series(guideline, platform, scale) if trial.setting == setting)
+    convolutions = 2 if guideline == "G1" else 1
+    cost = trial.block_cost
 
-    assert (layers_ * macs, layers_ * memory_access) == (run.block.macs, run.block.memory_access)
+    assert (convolutions * macs, convolutions * memory_access) == (cost.macs, cost.memory_access)
 
 
-def test_where_constant_is_not() -> None:
-    """Table 1 at 1:12 does 5.1 % less, on ARM at 1:2 5.5 %; Table 2 1.1 % for 2 and 8 groups."""
+def test_multiply_accumulates_are_not_quite_constant() -> None:
+    """They fall by up to 5.5 % in Table 1, and by 1.1 % in Table 2 for 2 and 8 groups."""
     changes = {
         (r["guideline"], r["setting"], r["platform"]): f"{100 * r['macs_change']:.1f}"
-        for r in records()
+        for r in guidelines().records()
         if r["scale"] == 1 and r["guideline"] in ("G1", "G2")
     }
 
@@ -235,31 +250,32 @@ def test_where_constant_is_not() -> None:
 
 
 def test_one_printed_width_cannot_be_built() -> None:
-    """180 channels do not go into 8 groups."""
-    assert {(r.setting, r.platform, r.channels) for r in runs() if not r.buildable} == {
+    """8 groups do not divide 180 channels."""
+    assert {(t.setting, t.platform, t.channels) for t in trials() if not t.buildable} == {
         ("g=8", "ARM", (180, 180))
     }
 
 
-@pytest.mark.parametrize(
-    "run",
-    [run for run in runs() if run.scale == 1 and run.buildable],
-    ids=lambda run: f"{run.guideline} {run.setting} {run.platform}",
-)
-def test_what_is_timed_is_what_is_counted(run: Run) -> None:
-    """The module of an experiment, traced, does ten times the work of the block in closed form."""
-    module, image = network(run)
-    traced = count(module, image).totals
+@pytest.mark.parametrize("guideline", TITLES)
+@pytest.mark.parametrize("platform", ["GPU", "ARM"])
+def test_timed_modules_have_the_counted_costs(guideline: str, platform: str) -> None:
+    """The trace of a timed module has ten times the cost of the block in closed form."""
+    buildable = [trial for trial in series(guideline, platform, 1) if trial.buildable]
 
-    assert BLOCKS * (run.block.macs or 0) == traced.macs
-    assert BLOCKS * run.block.memory_access == traced.memory_access
+    assert buildable
+    for trial in buildable:
+        module, image = trial_network(trial)
+        traced = count(module, image).totals
+        assert BLOCKS_PER_NETWORK * (trial.block_cost.macs or 0) == traced.macs
+        assert BLOCKS_PER_NETWORK * trial.block_cost.memory_access == traced.memory_access
 
 
-def test_a_measurement_beside_the_papers() -> None:
-    """A column more, a line on where it was taken, and the same numbers in JSON."""
-    settings = [(g, run.setting) for g in TITLES for run in series(g, "GPU", 1)]
-    measured = Measured({key: 1.0 + i for i, key in enumerate(settings)}, 7, "an abacus")
-    text, document = experiments_markdown(measured), experiments(measured)
+def test_timings_are_displayed_with_the_paper_speeds() -> None:
+    """Timed experiments have a column of measured speeds, a note about the device, and the numbers in JSON."""
+    settings = [(g, trial.setting) for g in TITLES for trial in series(g, "GPU", 1)]
+    timings = Timings({key: 1.0 + i for i, key in enumerate(settings)}, 7, "an abacus")
+    timed = Experiments(timings=timings)
+    text, document = timed.to("markdown"), timed.as_dict()
 
     assert "measured here" in text
     assert "Measured on an abacus: medians of 7 rounds." in text
@@ -269,7 +285,35 @@ def test_a_measurement_beside_the_papers() -> None:
     }  # fmt: skip
 
 
-def test_a_device_that_is_not_there() -> None:
-    """One line says which."""
-    with pytest.raises(MeasureError, match="cannot measure on 'nowhere'"):
-        measure(0, "nowhere")
+def test_records_have_parts() -> None:
+    """Guidelines have records of convolutions and of blocks, in CSV those of convolutions."""
+    analysis = guidelines("mobilenet_v1")
+
+    assert len(analysis.convolutions) == len(analysis.records()) == len(analysis.frame())
+    assert len(analysis.blocks) == len(analysis.frame("blocks"))
+    assert len(analysis.convolutions) + 1 == len(analysis.to("csv").splitlines())
+    with pytest.raises(ChoiceError, match="unknown part 'layers': choose one of convolutions, blocks"):
+        analysis.records("layers")
+
+
+def test_an_unknown_experiment() -> None:
+    """An unknown guideline raises ChoiceError and lists the known ones."""
+    with pytest.raises(ChoiceError, match="unknown guideline 'G5': choose one of G1, G2, G3, G4"):
+        Experiments(("G5",))
+
+
+def test_contradictory_arguments() -> None:
+    """Arguments that belong to another kind of result raise GuidelinesError."""
+    report = count("vgg16")
+    with pytest.raises(GuidelinesError, match="leave the network out"):
+        guidelines("vgg16", measure=True)
+    with pytest.raises(GuidelinesError, match="inputs and options describe a network"):
+        guidelines(alpha=0.5)  # type: ignore[call-overload]
+    with pytest.raises(GuidelinesError, match="inputs and options describe a network"):
+        guidelines(report, (1, 3, 8, 8))
+
+
+def test_an_unknown_device() -> None:
+    """A device that torch does not have raises DeviceError with its name."""
+    with pytest.raises(DeviceError, match=r"cannot measure on 'nowhere': .*cpu is always available"):
+        guidelines(measure=True, seconds=0, device="nowhere")

@@ -86,7 +86,7 @@ def test_the_picture_of_speeds_is_what_is_printed(guideline: str, platform: str)
     lines = {str(line.get_gid()): line for line in ax.lines}
 
     for scale in (1, 2, 4):
-        found = [run.speed for run in series(guideline, platform, scale)]
+        found = [trial.speed for trial in series(guideline, platform, scale)]
         assert np.allclose(np.array(found) / found[0], np.asarray(lines[f"printed-{scale}"].get_ydata()))
     plt.close("all")
 

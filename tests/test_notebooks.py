@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, and are committed without what that leaves."""
+"""The notebooks run from top to bottom and are committed without outputs."""
 
 from __future__ import annotations
 
@@ -10,53 +10,51 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
-from test_docs import PAGES
+from pages import keys, pages
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NAMES = (
+    *("01_one_layer", "02_a_network", "03_alpha_and_rho"),
+    *("04_memory_access", "05_checking_ourselves", "06_choosing_a_model"),
+)
 OTHERS = {"fractions", "itertools", "matplotlib", "numpy", "os", "pandas", "pathlib", "tempfile", "torch"}
-"""What notebooks import besides `mbanalyze`."""
+"""The packages that notebooks may import besides `mbanalyze`."""
 LONGEST = 12
-"""Lines of a function that a notebook may define."""
+"""The most lines of a function in a notebook."""
 
 
-def read(path: Path) -> Any:
-    """A notebook as nbformat has it, once it is valid."""
-    notebook = nbformat.read(path, as_version=4)
+def read(name: str) -> Any:
+    """Return a valid notebook."""
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     nbformat.validate(notebook)
     return notebook
 
 
 def execute(notebook: Any, folder: Path) -> list[Any]:
-    """Run a notebook in `folder`, in a kernel of its own; its code cells, with their outputs."""
+    """Run a notebook in a folder and return its code cells with their outputs."""
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def code(path: Path) -> ast.Module:
-    """The code of a notebook, without its magics."""
-    cells = [cell.source for cell in read(path).cells if cell.cell_type == "code"]
+def code(name: str) -> ast.Module:
+    """Return the parsed code of a notebook, without its magics."""
+    cells = [cell.source for cell in read(name).cells if cell.cell_type == "code"]
     lines = "\n".join(cells).splitlines()
     return ast.parse("\n".join(line for line in lines if not line.startswith("%")))
 
 
 def test_there_are_notebooks() -> None:
-    """The tests below have something to run, in the order in which they are read."""
-    assert [path.stem for path in NOTEBOOKS] == [
-        "01_one_layer",
-        "02_a_network",
-        "03_alpha_and_rho",
-        "04_memory_access",
-        "05_checking_ourselves",
-        "06_choosing_a_model",
-    ]
+    """The tests below read every notebook of the folder, and the documentation lists each."""
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == list(NAMES)
+    assert {f"notebooks/{name}.ipynb" for name in NAMES} == keys("notebooks.md", "# In notebooks")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
-    """No cell raises or warns, something is shown, and no file is left."""
-    cells = execute(read(path), tmp_path)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs(name: str, tmp_path: Path) -> None:
+    """No cell raises or warns, at least one shows HTML, and no file remains."""
+    cells = execute(read(name), tmp_path)
     outputs = [output for cell in cells for output in cell.outputs]
 
     assert [output for output in outputs if output.get("name") == "stderr"] == []
@@ -67,17 +65,17 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_cell_that_raises_fails(tmp_path: Path) -> None:
-    """The test above can fail."""
+    """A failing assertion in a cell raises CellExecutionError."""
     wrong = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 + 1 == 3")])
 
     with pytest.raises(CellExecutionError, match="AssertionError"):
         execute(wrong, tmp_path)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
-    """Nor with counts of executions, the state of widgets, or settings of whoever ran it."""
-    notebook = read(path)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_is_committed_without_outputs(name: str) -> None:
+    """A notebook has no outputs, execution counts, widget states or cell metadata."""
+    notebook = read(name)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
 
     assert [cell.outputs for cell in cells] == [[]] * len(cells)
@@ -86,10 +84,10 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_imports_what_it_shows(path: Path) -> None:
-    """From mbanalyze, and from a few packages besides; its functions are short."""
-    tree = code(path)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_imports_what_it_shows(name: str) -> None:
+    """A notebook imports mbanalyze and a few known packages, and its functions are short."""
+    tree = code(name)
     roots = {
         name.split(".")[0]
         for node in ast.walk(tree)
@@ -112,11 +110,11 @@ def test_a_notebook_imports_what_it_shows(path: Path) -> None:
     assert all(length <= LONGEST for length in lengths)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_opens_with_its_question(path: Path) -> None:
-    """In bold under its title; the documentation's table asks the same."""
-    title, _, question, *_ = read(path).cells[0].source.splitlines()
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_opens_with_its_question(name: str) -> None:
+    """The question is in bold below the title, and equals the one in the documentation."""
+    title, _, question, *_ = read(name).cells[0].source.splitlines()
 
     assert title.startswith("# ")
     assert (question[:2], question[-3:]) == ("**", "?**")
-    assert f"| `notebooks/{path.name}` | {question.strip('*')} |" in PAGES["notebooks.md"]
+    assert f"| `notebooks/{name}.ipynb` | {question.strip('*')} |" in pages()["notebooks.md"]

@@ -1,4 +1,4 @@
-"""A page: what it says, and of what it is made."""
+"""The HTML page of a report: its content and its parts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_INSTALLED = "plotly not installed: pip install 'mbanalyze[html]'"
 
 
 class Reader(HTMLParser):
-    """The cells of each table's rows, and the tags, of a page as a browser takes it apart."""
+    """The tags of a page, and the cells of its tables row by row."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Reader(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Begin a row or a cell."""
+        """Start a row or a cell."""
         self.tags.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -54,19 +54,19 @@ class Reader(HTMLParser):
         self._cell = self._cell and tag not in ("th", "td")
 
     def handle_data(self, data: str) -> None:
-        """Add to a cell."""
+        """Add text to a cell."""
         if self._cell:
             self.rows[-1][-1] += data
 
 
 def partly_known() -> Report:
-    """A network with an operator that nobody can count."""
+    """Return the report of a network with an uncounted operator."""
     return count(nn.Sequential(nn.Sequential(nn.Linear(4, 4), Bessel()), nn.Linear(4, 4)), (1, 4))
 
 
 @pytest.mark.parametrize("by", ["op", "module", "block", "kind"])
 def test_the_table_has_every_group_with_exact_counts(by: str) -> None:
-    """All digits, by thousands; the total below."""
+    """The table has all digits of each group, in thousands, and the total below."""
     report = count("mobilenet_v2")
     _, *body, total = Reader(report.to("html", by)).rows
 
@@ -77,7 +77,7 @@ def test_the_table_has_every_group_with_exact_counts(by: str) -> None:
 
 
 def test_unknown_counts_and_lower_bounds_are_marked() -> None:
-    """As in the other formats; an unknown count has no share, and sorts below zero."""
+    """The page marks unknown counts and lower bounds, and an unknown count has no share."""
     text = partly_known().to("html", "block")
     _, first, second, total = Reader(text).rows
     _, _, unknown, *_ = Reader(partly_known().to("html", "op")).rows
@@ -91,25 +91,25 @@ def test_unknown_counts_and_lower_bounds_are_marked() -> None:
 
 
 def test_a_page_is_ascii() -> None:
-    """Whatever the encoding of stdout, its bytes are the same."""
+    """A page and its template files are ASCII, so that the encoding of stdout does not matter."""
     assert partly_known().to("html").isascii()
     for name in ("page.html", "page.css", "page.js"):
         assert (files(page) / name).read_text(encoding="utf-8").isascii()
 
 
 def test_a_page_is_the_same_each_time() -> None:
-    """No time, no chance: a page can be compared with another."""
+    """Two pages of equal reports are equal."""
     assert count("squeezenet1_0").to("html") == count("squeezenet1_0").to("html")
 
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_a_page_of_each_network_is_small(name: str) -> None:
-    """Less than half of the six megabytes that it may have."""
+    """The page of each known network has less than three megabytes."""
     assert len(count(name).to("html", "op")) < 3_000_000
 
 
 def test_a_name_is_no_markup() -> None:
-    """Neither in the document nor in the numbers that its script reads."""
+    """A hostile module name creates no tag, in the document and in the data of its script."""
     model = nn.Sequential()
     model.add_module("</script><script>alert(1)</script><img src=x onerror=alert(1)>", nn.ReLU())
     hostile, tame = count(model, (1, 2)).to("html"), count(nn.Sequential(nn.ReLU()), (1, 2)).to("html")
@@ -120,7 +120,7 @@ def test_a_name_is_no_markup() -> None:
 
 
 def test_charts_hold_escaped_text() -> None:
-    """Charts take some markup, so that no name may hold any."""
+    """Charts interpret some markup, so names in them are escaped."""
     model = nn.Sequential()
     model.add_module("<a href='x'>&lt;", nn.Sequential(nn.ReLU(), nn.ReLU()))
     drawn = json.dumps(charts(count(model, (1, 2)))["modules"]["texts"])
@@ -131,7 +131,7 @@ def test_charts_hold_escaped_text() -> None:
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "googlenet", "shufflenet_v2"])
 def test_what_is_below_a_module_adds_up_to_it(name: str) -> None:
-    """In each of the measures, and in operators; leaves are the operators, each once."""
+    """The costs of a module's children sum to its own, and each operator is one leaf."""
     nodes = tree(count(name))
     for at, node in enumerate(nodes):
         below = [other for other in nodes if other.parent == at]
@@ -142,7 +142,7 @@ def test_what_is_below_a_module_adds_up_to_it(name: str) -> None:
 
 
 def test_a_chain_of_modules_is_one_node() -> None:
-    """A module that holds nothing but another shares its place; its own operators are called by their kind."""
+    """A module with a single child shares its node, and operators of the root are named by kind."""
     model = nn.Sequential(nn.Sequential(nn.Sequential(nn.ReLU(), nn.Tanh())), Bessel())
     labels = [(node.parent, node.label, node.path) for node in tree(count(model, (1, 2)))]
 
@@ -160,7 +160,7 @@ def test_a_chain_of_modules_is_one_node() -> None:
 
 
 def test_the_largest_are_named_in_words() -> None:
-    """What the charts show can be read, for each measure."""
+    """The captions of the charts name the largest parts, for each measure."""
     said = charts(count("mobilenet_v2"))["captions"]
 
     # 19,267,584 of 300,774,272; 1,281,000 of 3,504,872
@@ -169,7 +169,7 @@ def test_the_largest_are_named_in_words() -> None:
 
 
 def test_an_empty_network_has_a_page() -> None:
-    """No operator, no bar, no row."""
+    """A network without operators gives a page without rows and bars."""
     report = count(nn.Identity(), (1, 2))
 
     assert [cells[0] for cells in Reader(report.to("html")).rows] == ["module", "total"]
@@ -177,7 +177,7 @@ def test_an_empty_network_has_a_page() -> None:
 
 
 def test_a_check_has_its_place() -> None:
-    """With a verdict, and a row for each comparison."""
+    """A page with a check shows its verdict and a row for each comparison."""
     check = Check((CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
     text = CheckedReport(partly_known(), check).to("html")
 
@@ -186,7 +186,7 @@ def test_a_check_has_its_place() -> None:
 
 
 def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
-    """To a file or to stdout, in the library's words; with --check, its table too."""
+    """The command writes the library's page to a file or stdout, and with --check its table too."""
     out = tmp_path / "report.html"
     assert run("report", "alexnet", "--format", "html", "--output", str(out)) == (0, "", "")
     assert count("alexnet").to("html") == out.read_text() == run("report", "alexnet", "--format", "html").out
@@ -198,7 +198,7 @@ def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_terminal_is_no_place_for_a_page() -> None:
-    """One line that says what to do, exit code 2; stdout that is no terminal takes it."""
+    """On a terminal, the command exits with 2 and one line that suggests --output."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mbanalyze", "report", "alexnet", "--format", "html"]
     ran = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
@@ -212,7 +212,7 @@ def test_a_terminal_is_no_place_for_a_page() -> None:
 def test_without_the_extra_one_line_says_so(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Exit code 2, and nothing is written."""
+    """Without Plotly, the command exits with 2, names the extra and writes nothing."""
     monkeypatch.setitem(sys.modules, "plotly", None)
     out = tmp_path / "report.html"
     ran = run("report", "alexnet", "--format", "html", "--output", str(out))
@@ -224,7 +224,7 @@ def test_without_the_extra_one_line_says_so(
 
 
 def test_the_extra_has_what_a_page_needs() -> None:
-    """Each package in pyproject.toml, for the page and for its tests."""
+    """Each package of the page is in the extras `html` and `test`."""
     project = (Path(__file__).parent.parent / "pyproject.toml").read_text()
 
     for package in PACKAGES:
@@ -232,14 +232,14 @@ def test_the_extra_has_what_a_page_needs() -> None:
 
 
 def luminance(color: str) -> float:
-    """Relative luminance of `#rrggbb`, WCAG 2.2."""
+    """Return the relative luminance of `#rrggbb`, as WCAG 2.2 defines it."""
     parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def contrast(one: str, other: str) -> float:
-    """Their contrast ratio, WCAG 2.2."""
+    """Return the contrast ratio of two colours, as WCAG 2.2 defines it."""
     darker, lighter = sorted([luminance(one), luminance(other)])
     return (lighter + 0.05) / (darker + 0.05)
 
@@ -256,7 +256,7 @@ SHAPES = [*itertools.product(KINDS, ("paper", "band")), ("accent", "band"), ("fa
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_colors_have_contrast(theme: str) -> None:
-    """4.5 for text and 3 for shapes, as WCAG 2.2 asks for in criteria 1.4.3 and 1.4.11."""
+    """Contrast is at least 4.5 for text and 3 for shapes (WCAG 2.2, criteria 1.4.3 and 1.4.11)."""
     light, dark = (files(page) / "page.css").read_text(encoding="utf-8").split("@media", 1)
     colors = dict(re.findall(r"--([\w-]+): (#\w{6});", light if theme == "light" else dark))
 

@@ -1,4 +1,4 @@
-"""A page as its reader meets it: in Chromium, by mouse and by keyboard, in light and dark, and offline."""
+"""The HTML page in Chromium: with mouse and keyboard, in light and dark, and offline."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Show = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or another on PATH; in CI there has to be one."""
+    """Start a Chromium on PATH; without one, skip the test, or fail in CI."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None and "CI" not in os.environ:
         pytest.skip(f"none of {', '.join(NAMES)} on PATH")
@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
-    """Open a report's page; after the test, it has asked for nothing and complained about nothing."""
+    """Open a report's page, and check after the test that it made no request and logged no message."""
     asked: list[str] = []
     said: list[str] = []
 
@@ -69,7 +69,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
 
 
 def partly_known() -> Report:
-    """A network with an operator that nobody can count, called as an attacker would."""
+    """Return the report of a network with an uncounted operator and hostile module names."""
     model = nn.Sequential(nn.Conv2d(3, 4, 3))
     for name, module in zip(
         HOSTILE, (nn.Conv2d(4, 8, 1), Bessel(), nn.ReLU(), nn.BatchNorm2d(8)), strict=True
@@ -79,12 +79,12 @@ def partly_known() -> Report:
 
 
 def column(page: Page, number: int) -> list[str]:
-    """The cells of a column of the table, as they stand."""
+    """Return the cells of a column of the table, in their current order."""
     return page.locator(f"#costs tbody tr > :nth-child({number})").all_inner_texts()
 
 
 def test_the_table_sorts_and_filters(show: Show) -> None:
-    """By mouse and by keyboard; numbers as numbers, and back in their order."""
+    """Mouse and keyboard sort the table numerically and restore its order, and the filter hides rows."""
     page = show(count("alexnet"))
     rows = [group.cost.macs or 0 for group in count("alexnet").by("module")]
     in_order, falling = ([f"{n:,}" for n in numbers] for numbers in (rows, sorted(rows, reverse=True)))
@@ -109,7 +109,7 @@ def test_the_table_sorts_and_filters(show: Show) -> None:
 
 
 def test_charts_answer_the_mouse(show: Show) -> None:
-    """Pointing at a module or an operator shows what it costs; a click enters a module."""
+    """The pointer on a module or operator shows its cost, and a click enters a module."""
     page = show(count("alexnet"))
     page.locator("#icicle .slice").nth(1).hover()
     expect(page.locator("#icicle .hovertext")).to_contain_text("655,566,528 multiply-accumulates")
@@ -120,7 +120,7 @@ def test_charts_answer_the_mouse(show: Show) -> None:
 
 
 def test_charts_answer_the_keyboard(show: Show) -> None:
-    """The list enters a module, the arrow keys go through the operators, the choice changes both charts."""
+    """The list enters a module, arrow keys move through operators, and the measure changes both charts."""
     page = show(count("alexnet"))
     slices = page.locator("#icicle .slice")
     all_of_it = slices.count()
@@ -140,7 +140,7 @@ def test_charts_answer_the_keyboard(show: Show) -> None:
 
 
 def test_names_do_nothing(show: Show) -> None:
-    """A name that would be a script, an image, a link or a template is only shown."""
+    """Names that look like scripts, images, links or templates are shown as text."""
     page = show(partly_known())
 
     assert list(HOSTILE) == column(page, 1)[1:]
@@ -160,10 +160,7 @@ def test_names_do_nothing(show: Show) -> None:
 
 
 def test_everybody_can_read_it(show: Show) -> None:
-    """A checker, axe, finds nothing that keeps anyone out, contrast among it, and nothing is wider than a phone.
-
-    In both themes, also when they change while the page is open.
-    """
+    """The accessibility checker axe finds no violation in either theme, and the page fits a phone's width."""
     page = show(partly_known(), width=400)
     bar = page.locator("#profile .point path").first
     light = bar.evaluate("bar => getComputedStyle(bar).fill")
@@ -177,7 +174,7 @@ def test_everybody_can_read_it(show: Show) -> None:
 
 
 def test_without_scripts_every_number_is_there(browser: Browser) -> None:
-    """The table and the summary are the document's own."""
+    """Without JavaScript, the page shows the table and the totals."""
     page = browser.new_page(java_script_enabled=False)
     page.set_content(count("alexnet").to("html"))
 

@@ -24,12 +24,12 @@ from mbanalyze.report.rows import block
     ],
 )
 def test_blocks(path: str, name: str) -> None:
-    """The path up to its first number, else its first name."""
+    """A block is the path up to its first number, or else its first name."""
     assert name == block(path)
 
 
 def test_groups_of_mobilenet_v2() -> None:
-    """19 numbered features, the root's pooling and the classifier; six kinds."""
+    """MobileNetV2 has 21 blocks (19 features, the pooling and the classifier), and six kinds."""
     report = count("mobilenet_v2")
 
     assert [group.key for group in report.by("block")] == [
@@ -49,7 +49,7 @@ def test_groups_of_mobilenet_v2() -> None:
 
 
 def test_a_module_that_runs_twice_is_one_group() -> None:
-    """Rows of one path are together, whatever ran in between."""
+    """A module that runs twice is one group with the rows of both calls."""
     twice = nn.ReLU()
     report = count(nn.Sequential(twice, nn.Linear(2, 2), twice), (1, 2))
 
@@ -57,7 +57,7 @@ def test_a_module_that_runs_twice_is_one_group() -> None:
 
 
 def test_filters() -> None:
-    """The narrow convention is a filter over kinds, and the rest of the report stays."""
+    """`only` keeps the rows of some kinds, and the rest of the report is unchanged."""
     report = count("mobilenet_v2")
     narrow = report.only("conv", "linear", "matmul")
 
@@ -67,7 +67,7 @@ def test_filters() -> None:
 
 
 def test_a_filter_does_not_complete_a_report() -> None:
-    """What nobody could count may be of the kind asked for."""
+    """A filtered report stays incomplete, because an uncounted operator might be of the kind."""
 
     class Net(nn.Module):
         def forward(self, x: object) -> object:
@@ -81,14 +81,14 @@ def test_a_filter_does_not_complete_a_report() -> None:
 
 
 def test_huge_counts_in_frames() -> None:
-    """What does not fit 64 bits stays an integer."""
+    """A count above 64 bits stays an integer in a frame."""
     frame = count("mobilenet_v2", resolution=10**9).frame()
 
     assert frame["macs"].sum() == count("mobilenet_v2", resolution=10**9).totals.macs
 
 
 def test_frames() -> None:
-    """A column for each name, nullable integers for what may be unknown."""
+    """A frame has the columns of the rows or groups, and sums to the totals."""
     frame = count("mobilenet_v2").frame()
     kinds = count("mobilenet_v2").frame(by="kind").set_index("key")
 
@@ -113,7 +113,7 @@ def test_frames() -> None:
 
 
 def test_unknown_counts_in_frames() -> None:
-    """Unknown is missing, not zero."""
+    """An unknown count is missing in a frame, in a column of nullable integers."""
 
     class Net(nn.Module):
         def forward(self, x: object) -> object:
@@ -126,7 +126,7 @@ def test_unknown_counts_in_frames() -> None:
 
 
 def test_bytes_follow_the_dtype() -> None:
-    """Elements stay, bytes are a multiplication."""
+    """The dtype changes bytes and leaves elements unchanged."""
     single, eighth = count("mobilenet_v2"), count("mobilenet_v2", dtype="int8")
 
     assert single.totals == eighth.totals
@@ -148,6 +148,6 @@ def test_bytes_follow_the_dtype() -> None:
     ],
 )
 def test_unknown_choices_list_the_known(attempt: object, problem: str) -> None:
-    """One line that says what there is."""
+    """An unknown grouping, kind, format or dtype raises ChoiceError and lists the known ones."""
     with pytest.raises(ChoiceError, match=problem):
         attempt(count("mobilenet_v1"))  # type: ignore[operator]

@@ -1,8 +1,9 @@
-"""What is in reports/ is what `make reports` would write."""
+"""The files in reports/ are those that `make reports` writes."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -25,14 +26,14 @@ REPORTS = Path(__file__).parents[1] / "reports"
 DESCRIPTION = ".//{http://purl.org/dc/elements/1.1/}description"
 GROUP, MARK, OUTLINE = ("{http://www.w3.org/2000/svg}" + tag for tag in ("g", "use", "path"))
 LINES = {"front", "alpha-law", "rho-law"}
-"""Parts that join their points."""
+"""Parts of a picture that are lines."""
 
 
 Data = dict[str, list[list[float]]]
 
 
 def carried(file: Path) -> Data:
-    """The data that a picture's file says it shows."""
+    """Return the data in the description of a picture's file."""
     text = ET.parse(file).findtext(DESCRIPTION)  # noqa: S314 (files of this repository)
     assert text is not None
     found: Data = json.loads(text)
@@ -40,7 +41,7 @@ def carried(file: Path) -> Data:
 
 
 def assert_same(first: Data, second: Data) -> None:
-    """The same parts in the same order, with the same points to five digits."""
+    """Compare the parts, their order and their points to five digits."""
     assert [*first] == [*second]
     for part, points in first.items():
         assert len(points) == len(second[part]), part
@@ -49,7 +50,7 @@ def assert_same(first: Data, second: Data) -> None:
 
 
 def test_tables_are_current() -> None:
-    """Letter by letter, and the page that shows them."""
+    """Each table and the page are equal to their files, to the last letter."""
     for name, text in (tables() | {"README.md": index()}).items():
         assert text == (REPORTS / name).read_text(), name
 
@@ -57,7 +58,7 @@ def test_tables_are_current() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_are_current(name: str) -> None:
-    """Each carries the points that would be drawn, and has a mark for each."""
+    """Each picture's file has the data of the drawing, and a mark for each point."""
     file = REPORTS / "plots" / f"{name}.svg"
     groups = {group.get("id"): group for group in ET.parse(file).iter(GROUP)}  # noqa: S314 (as above)
     with picture(name) as figure:
@@ -72,26 +73,31 @@ def test_pictures_are_current(name: str) -> None:
 
 
 def test_nothing_else_is_there() -> None:
-    """No table or picture is left of what was made before."""
+    """The folder has no table or picture that `make reports` does not write."""
     found = {file.relative_to(REPORTS).as_posix() for file in REPORTS.rglob("*") if file.suffix in MADE}
 
     assert {"README.md", *tables(), *(f"plots/{name}.svg" for name in PICTURES)} == found
 
 
 def test_the_page_shows_everything() -> None:
-    """Every file is linked, and every picture shown."""
+    """The page links every table, shows every picture and names every network."""
     page = index()
 
     assert {f"]({name})" for name in tables()} <= {
         f"]({part.split(')')[0]})" for part in page.split("](")[1:]
     }
     assert [name for name in PICTURES if f"](plots/{name}.svg)" not in page] == []
-    assert [name for name in ARCHS if name not in page] == []
+    assert [name for name in ARCHS if not re.search(rf"\b{name}\b", page)] == []
+
+
+def test_the_families_are_those_with_published_figures() -> None:
+    """Each family of the published figures has its tables, and there is no other."""
+    assert {entry.family for entry in entries()} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_published_variant_has_a_row(family: str) -> None:
-    """One, with the totals of its own report."""
+    """Each published network has exactly one row, with the totals of its own report."""
     frame = variants(family)
     specs = {entry.spec: entry for entry in entries() if entry.family == family and entry.spec}
 
@@ -105,7 +111,7 @@ def test_every_published_variant_has_a_row(family: str) -> None:
 
 
 def test_a_point_that_moves_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A count that is another, a point more, and a part more are each other data."""
+    """A changed count, an additional point and an additional part each change the data."""
     frame = variants("shufflenet")
     more = pd.concat([frame, frame[frame["options"] == ""].head(1).assign(macs=10**9)], ignore_index=True)
     with picture("tradeoff_shufflenet_v2") as figure:
@@ -117,7 +123,7 @@ def test_a_point_that_moves_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_writes_the_same_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the user's settings of matplotlib are; and removes what it no longer makes."""
+    """A second run with other matplotlib settings writes equal bytes and removes an old picture."""
     name = "scaling_shufflenet_v2"
     monkeypatch.setattr(pictures, "PICTURES", {name: PICTURES[name]})
     main(tmp_path)

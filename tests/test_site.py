@@ -1,7 +1,8 @@
-"""The documentation's site has what the program has."""
+"""The documentation site contains everything that the program has."""
 
 from __future__ import annotations
 
+import functools
 import html
 import os
 import re
@@ -9,6 +10,7 @@ import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -16,15 +18,19 @@ import typer
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import ARITHMETIC
+from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent
-MADE = runpy.run_path(str(ROOT / "docs/generate.py"))
-KINDS = sorted(ARITHMETIC)
+
+
+@functools.cache
+def generate() -> dict[str, Any]:
+    """Return the names of `docs/generate.py`."""
+    return runpy.run_path(str(ROOT / "docs/generate.py"))
 
 
 def rows(text: str, heading: str = "") -> list[list[str]]:
-    """The cells of the first table below a heading."""
+    """Return the cells of the first table below a heading, without its header."""
     lines = text[text.index(heading) :].splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("| "))
     last = next((i for i, line in enumerate(lines) if i > first and not line.startswith("| ")), len(lines))
@@ -32,13 +38,13 @@ def rows(text: str, heading: str = "") -> list[list[str]]:
 
 
 def test_every_formula_is_derived() -> None:
-    """Each kind stands once, above its derivation and code or in a row with its flops and steps."""
-    text = MADE["formulas"]()
+    """Each kind appears once: above its derivation and code, or in a row with its flops and operations."""
+    text = generate()["formulas"]()
     headings = re.findall(r"^### (.*)\n\n\S", text, re.MULTILINE)
-    table = rows(text, "## So much an element")
+    table = rows(text, "## Kinds that compute each element alone")
     named = [kind for names in (*headings, *(row[0] for row in table)) for kind in names.split(", ")]
 
-    assert sorted(kind.strip("`") for kind in named) == KINDS
+    assert sorted(kind.strip("`") for kind in named) == sorted(FORMULAS)
     assert all(flops and steps for _, flops, steps, _ in table)
     assert text.count('??? note "The code"') == len(headings)
     assert "[arXiv:1905.02244](https://arxiv.org/abs/1905.02244) section 5.2" in text
@@ -46,64 +52,72 @@ def test_every_formula_is_derived() -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_network_has_its_options(name: str) -> None:
-    """Each with its default, and what it is."""
-    text = MADE["networks"]()
+    """The table of a network has each option with its default and its meaning."""
+    text = generate()["networks"]()
     said = [(option, default, help) for option, default, _, help in rows(text, f"## {name}\n")]
 
     assert said == [(f"`{o['name']}`", f"`{o['default']}`", o["help"]) for o in describe(ARCHS[name])]
 
 
 def test_networks_have_their_counts_and_names() -> None:
-    """MobileNetV2's are torchvision's; each of torchvision's other names is listed."""
-    text = MADE["networks"]()
+    """MobileNetV2 has the counts of torchvision, and each alias of torchvision is listed."""
+    text = generate()["networks"]()
 
     assert ["[`mobilenet_v2`](#mobilenet_v2)", "3,504,872", "300,774,272"] in [row[:3] for row in rows(text)]
     assert len(rows(text)) == len(ARCHS)
     assert all(f"`{alias}`" in text for alias in ALIASES)
 
 
+def own_options(command: object) -> set[str]:
+    """Return the options of a command."""
+    return {
+        name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")
+    }
+
+
 def options(command: object) -> set[str]:
-    """Every option of a command, and of those below it."""
-    own = {name for option in getattr(command, "params", ()) for name in option.opts if name.startswith("--")}
-    return own.union(*map(options, getattr(command, "commands", {}).values()))
+    """Return the options of a command and its subcommands."""
+    return own_options(command).union(*map(options, getattr(command, "commands", {}).values()))
 
 
 def test_every_command_has_its_help() -> None:
-    """Also the guard's own, and every option."""
-    text = MADE["commands"]()
-    headings = re.findall("^## mbanalyze ?(.*)$", text, re.MULTILINE)
+    """The page has the help of every command, with every option and without colours."""
+    text = generate()["commands"]()
+    helps = dict(re.findall(r"^## mbanalyze ?(.*)\n\n```text\n((?:.*\n)*?)```$", text, re.MULTILINE))
+    command = typer.main.get_command(app)
 
-    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(headings)
-    assert {option for option in options(typer.main.get_command(app)) if f"{option} " not in text} == set()
+    assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(helps)
+    for name, below in getattr(command, "commands", {}).items():
+        assert {option for option in own_options(below) if f"  {option} " not in helps[name]} == set()
     assert "\x1b" not in text
 
 
 def test_sections_come_from_other_files(tmp_path: Path) -> None:
-    """Up to the next heading; links to pages lead there, and other files are no links."""
+    """A section ends at the next heading; links to pages stay, and links to other files become text."""
     (tmp_path / "a.md").write_text("# A\n## B\n[c](docs/c.md#d) [e](f/g.md)\n\n[h](#i)\n## J\nk\n")
-    MADE["section"].__globals__["ROOT"] = tmp_path
+    generate()["section"].__globals__["ROOT"] = tmp_path
     try:
-        assert MADE["section"]("a.md", "B") == "[c](c.md#d) e\n\n[h](#i)"
-        assert MADE["on_page_markdown"]("x\n<!-- section: a.md, J -->\ny") == "x\nk\ny"
+        assert generate()["section"]("a.md", "B") == "[c](c.md#d) e\n\n[h](#i)"
+        assert generate()["on_page_markdown"]("x\n<!-- section: a.md, J -->\ny") == "x\nk\ny"
         with pytest.raises(LookupError, match="has no section 'K'"):
-            MADE["section"]("a.md", "K")
+            generate()["section"]("a.md", "K")
     finally:
-        MADE["section"].__globals__["ROOT"] = ROOT
+        generate()["section"].__globals__["ROOT"] = ROOT
 
 
 def test_every_page_is_in_the_menu() -> None:
-    """And every line that is to be filled in can be."""
+    """The menu lists each page once, and every marker in a page is filled in."""
     config = (ROOT / "mkdocs.yml").read_text()
     pages = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
 
     assert sorted(pages) == sorted(re.findall(r"\S+\.md$", config, re.MULTILINE))
     for text in pages.values():
-        assert "<!--" not in MADE["on_page_markdown"](text)
+        assert "<!--" not in generate()["on_page_markdown"](text)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The site as `make docs` builds it: page -> its HTML."""
+    """Return the HTML and CSS of the site by file name, built as `make docs` does."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
@@ -114,9 +128,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_the_site_has_everything(site: dict[str, str]) -> None:
-    """Each kind, network, option and command, and each public name."""
+    """The site has each kind, network, option, command and public name."""
     networks, commands, api = (site[f"{name}.html"] for name in ("networks", "commands", "api"))
-    kinds = {kind for kind in KINDS if f"<code>{kind}</code>" not in site["formulas.html"]}
+    kinds = {kind for kind in FORMULAS if f"<code>{kind}</code>" not in site["formulas.html"]}
     missing = {option for option in options(typer.main.get_command(app)) if option not in commands}
     said = html.unescape(networks)
 
@@ -131,7 +145,7 @@ def test_the_site_has_everything(site: dict[str, str]) -> None:
 
 @pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(site: dict[str, str]) -> None:
-    """No script, style, font or picture has an address outside; no diagram asks for a renderer."""
+    """No script, style, font or picture comes from another server, and no diagram needs a renderer."""
     loaded = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=.?(?:https?:)?//")
 
     assert len(site) > 16

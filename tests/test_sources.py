@@ -1,4 +1,4 @@
-"""What a reference names, how it is built, and what its forward is given."""
+"""Model references, building modules, and the inputs of a forward."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from witness import DATA, timm, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.inputs.parsing import ParseError, parse_input, spell_reference, split_reference
 from mbanalyze.inputs.typed import InputError, Typed
 from mbanalyze.sources.references import SourceError
-from mbanalyze.sources.subject import subject
+from mbanalyze.sources.resolve import resolve
 
 WITH_TORCHVISION = (str(Path(__file__).parent / "launch.py"),)
 NETS = str(DATA / "nets.py")
@@ -30,7 +32,7 @@ NETS = str(DATA / "nets.py")
 def launch(
     *arguments: str, how: tuple[str, ...] = ("-m", "mbanalyze"), **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command line as a process."""
+    """Run the command line in a process."""
     command = [sys.executable, *how, *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
@@ -46,27 +48,142 @@ def launch(
     ],
 )
 def test_inputs_are_parsed(text: str, parsed: object) -> None:
-    """A shape, with a name and a type or without."""
+    """An input is a shape with an optional name and type."""
     assert parsed == parse_input(text)
 
 
 @pytest.mark.parametrize("text", ["", "1,x", "1,-3", "a b=1,2", "1,2:int", "=1,2", "1,2:"])
 def test_malformed_inputs(text: str) -> None:
-    """Each ends in a line that says what is wrong."""
+    """Malformed text raises InputError."""
     with pytest.raises(InputError, match="malformed input"):
         parse_input(text)
 
 
+NAMES = ["mobilenet_v2", "timm:hf-hub:owner/name@main", "dir@v1/net.py:build", "dir@x=1/net.py:f"]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values, max_size=3),
+    max_leaves=5,
+)
+TRICKY = [
+    "",
+    " ",
+    "1",
+    "1e3",
+    "true",
+    "NULL",
+    "nan",
+    "a,b=1",
+    "a@b=1",
+    '"',
+    '"@x=\\"y',
+    "[",
+    "[1]",
+    "x y",
+    "\\",
+    "\n",
+]
+
+
+@given(
+    name=st.sampled_from(NAMES),
+    options=st.dictionaries(
+        st.from_regex(r"[^\W\d]\w*", fullmatch=True), VALUES | st.sampled_from(TRICKY), min_size=1
+    ),
+)
+def test_a_spelled_reference_reads_back(name: str, options: dict[str, Any]) -> None:
+    """split_reference is the inverse of spell_reference for every name and every type of option."""
+    # repr, because 1 == 1.0 == True
+    assert repr((name, options)) == repr(split_reference(spell_reference(name, options)))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mobilenet_v2", ("mobilenet_v2", {})),
+        ("mobilenet_v2@alpha=0.75,resolution=192", ("mobilenet_v2", {"alpha": 0.75, "resolution": 192})),
+        ("a@b/net.py:f", ("a@b/net.py:f", {})),
+        ("a@b/net.py:f@x=[1,2]", ("a@b/net.py:f", {"x": [1, 2]})),
+        ("a@x=1@y=2", ("a@x=1", {"y": 2})),
+        ('f@x="a@y=1"', ("f", {"x": "a@y=1"})),
+        ("timm:hf-hub:owner/name@main", ("timm:hf-hub:owner/name@main", {})),
+        ("net.py:f@", ("net.py:f@", {})),
+    ],
+)
+def test_options_stand_behind_the_last_at_sign(text: str, expected: object) -> None:
+    """Only text of the form key=... behind the last @ outside quotes is read as options."""
+    assert expected == split_reference(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("mobilenet_v2@alpha=1,alpha=2", "alpha is given twice"),
+        ("mobilenet_v2@alpha=1,resolution", "malformed option 'resolution': give key=value"),
+        ('mobilenet_v2@alpha="a"b"', 'malformed value \'"a"b"\': write it as JSON'),
+    ],
+)
+def test_malformed_options_of_a_reference(text: str, message: str) -> None:
+    """A repeated or malformed option raises ParseError."""
+    with pytest.raises(ParseError, match=message):
+        split_reference(text)
+
+
+@pytest.mark.parametrize(
+    ("reference", "inputs", "options"),
+    [
+        ("mobilenet_v2@alpha=0.75", (), {"resolution": 96}),
+        ("mnasnet0_5", (), {"resolution": 96}),
+        (f"{NETS}:small@width=4", ((1, 3, 8, 8),), {}),
+        (f'{NETS}:anything@a=[x,1],b="1,2"', ((1, 2),), {"c": None}),
+    ],
+)
+def test_a_report_is_counted_again_from_its_reference(
+    reference: str, inputs: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    """The name and options of a report make a reference to the same network."""
+    report = count(reference, *inputs, **options)
+    again = count(spell_reference(report.model, report.options), *inputs)
+
+    assert (report.model, report.options, report.rows) == (again.model, again.options, again.rows)
+
+
+@pytest.mark.parametrize(
+    ("reference", "inputs", "option"),
+    [("mobilenet_v2@alpha=1", (), "alpha"), (f"{NETS}:small@width=4", ((1, 3, 8, 8),), "width")],
+)
+def test_an_option_in_the_reference_and_as_an_argument(
+    reference: str, inputs: tuple[Any, ...], option: str
+) -> None:
+    """An option behind the @ that is an argument too raises OptionError, even with the same value."""
+    with pytest.raises(OptionError, match=f"{option} is given twice"):
+        count(reference, *inputs, **{option: 4})
+
+
+def test_an_alias_accepts_only_its_own_options() -> None:
+    """An implied option may be repeated with the equal value only."""
+    assert count("mnasnet0_5@alpha=0.5").totals == count("mnasnet", alpha=0.5).totals
+    with pytest.raises(OptionError, match=r"mnasnet0_5 implies alpha=0\.5: leave alpha out"):
+        count("mnasnet0_5@alpha=1")
+
+
+@pytest.mark.parametrize("text", ["mobilenet_v2@", "mobilenet_v2@0.75", "mobilenet_v2@alpha:1"])
+def test_options_without_an_equals_sign(text: str) -> None:
+    """An architecture's name with other text behind the @ raises SourceError."""
+    with pytest.raises(SourceError, match=f"malformed reference '{text}': write options as mobilenet_v2@key"):
+        count(text)
+
+
 class Nested(nn.Module):
-    """Takes a pair, a dict and a keyword."""
+    """A forward with a pair, a dict and a keyword argument."""
 
     def forward(self, pair: tuple[Tensor, Tensor], named: dict[str, Tensor], *, scale: Tensor) -> Tensor:
-        """Adds them up."""
+        """Add the arguments."""
         return pair[0] + pair[1] + named["x"] * scale
 
 
 def test_nested_inputs_and_keywords() -> None:
-    """Shapes may be anywhere in containers, beside tensors."""
+    """Containers may mix shapes and tensors."""
     report = count(Nested(), ((2, 3), torch.zeros(2, 3)), {"x": (2, 3)}, kwargs={"scale": (3,)})
 
     assert report.input == ((2, 3), (2, 3), (2, 3), (3,))
@@ -74,7 +191,7 @@ def test_nested_inputs_and_keywords() -> None:
 
 
 def test_typed_shapes() -> None:
-    """An index has a type of its own."""
+    """A typed shape sets the element size of its operand."""
     report = count(nn.Embedding(10, 4), Typed((2, 5), "int64"))
 
     assert report.rows[0].op.operands[1].itemsize == 8
@@ -93,17 +210,17 @@ def test_typed_shapes() -> None:
         ("torchvision:resnet18", {"depth": 3}, SourceError, "torchvision:resnet18 raised TypeError"),
     ],
 )
-def test_references_that_lead_nowhere(
+def test_references_without_a_model(
     reference: str, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
-    """One line each."""
+    """An unknown model, a forbidden option and a missing input raise the error of their subject."""
     timm()
     with pytest.raises(error, match=message):
         count(reference, **options)
 
 
 def test_a_package_that_is_missing() -> None:
-    """The line says how to get it."""
+    """The error for a missing package says how to install it."""
     code = (
         "import sys; sys.modules['timm'] = None; from mbanalyze.cli import main; "
         "sys.argv = ['mbanalyze', 'report', 'timm:resnet18']; main()"
@@ -115,14 +232,14 @@ def test_a_package_that_is_missing() -> None:
 
 
 def test_no_backbone_is_downloaded() -> None:
-    """Segmentation networks are built without their backbone's weights too."""
+    """Segmentation networks are built without downloading their backbone's weights."""
     torchvision()
 
     assert count("torchvision:fcn_resnet50", (1, 3, 64, 64)).complete
 
 
 def test_building_draws_no_weights() -> None:
-    """A billion parameters from a factory to totals take no memory to speak of."""
+    """Counting a billion parameters takes less than 300 MiB."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = count(f"{NETS}:billion", (1, 4096))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -132,8 +249,8 @@ def test_building_draws_no_weights() -> None:
     assert grown < 300 * 1024
 
 
-def test_what_is_computed_from_weights_is_not_filled_either() -> None:
-    """Weights drawn, scaled and halved; they would take 2 GiB and 1."""
+def test_tensors_computed_from_weights_are_not_filled() -> None:
+    """Weights that are drawn, scaled and halved stay unfilled; they would take 2 GiB and 1 GiB."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = count(f"{NETS}:scaled", (1, 4096))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -142,8 +259,8 @@ def test_what_is_computed_from_weights_is_not_filled_either() -> None:
     assert grown < 300 * 1024
 
 
-def test_drawing_until_all_is_well_ends() -> None:
-    """Memory that nobody wrote to holds anything: here what never is well."""
+def test_drawing_until_weights_are_acceptable_ends() -> None:
+    """A factory that redraws weights until they are acceptable terminates for any memory content."""
     ran = launch("report", f"{NETS}:truncated", "--input", "1,300", MALLOC_PERTURB_="129")
 
     assert ran.returncode == 0
@@ -151,7 +268,7 @@ def test_drawing_until_all_is_well_ends() -> None:
 
 
 def test_building_leaves_the_random_state() -> None:
-    """With weights or without."""
+    """Building with or without weights leaves torch's random state unchanged."""
     torchvision()
     state = torch.get_rng_state()
     count("torchvision:squeezenet1_0")
@@ -160,25 +277,25 @@ def test_building_leaves_the_random_state() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_constants_keep_their_values_in_a_module_without_weights() -> None:
-    """Buffers and small tensors are what the maker made them."""
-    module = subject(f"{NETS}:constants", (1, 3)).build()
+def test_constants_keep_their_values_without_weights() -> None:
+    """Buffers and small tensors hold the values that the factory gives them."""
+    module = resolve(f"{NETS}:constants", (1, 3)).module
 
     assert torch.equal(module.get_buffer("steps"), torch.arange(5))
     assert torch.equal(module.get_parameter("ones"), torch.ones(7))
 
 
-def test_a_maker_that_needs_its_weights_is_given_them() -> None:
-    """Ordinary construction is the fallback, and the report says so."""
+def test_a_factory_that_reads_its_weights_gets_them() -> None:
+    """If building without weights fails, the weights are filled and a note says why."""
     report = count(f"{NETS}:looks_at_weights", (1, 300))
 
     assert report.notes == (
-        "built with its weights filled, as it could not be without: ValueError: these are no weights",
+        "built with weights, because building without them failed: ValueError: these are no weights",
     )
 
 
-def test_weights_that_are_turned_in_place_are() -> None:
-    """What changes a shape is done also where nothing is filled."""
+def test_weights_transposed_in_place() -> None:
+    """In-place changes of shape apply to unfilled tensors."""
     report = count(f"{NETS}:turned", (1, 512))
 
     assert (report.totals.macs, report.notes) == (512 * 256, ())
@@ -186,10 +303,10 @@ def test_weights_that_are_turned_in_place_are() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "vit_b_32"])
 def test_a_module_without_weights_is_the_same_network(name: str) -> None:
-    """The same parameters and buffers by name and shape, and the same operators."""
+    """A module without weights has the parameters, buffers and operators of the ordinary one."""
     models = torchvision().models
     ordinary = models.get_model(name, weights=None)
-    built = subject(f"torchvision:{name}").build()
+    built = resolve(f"torchvision:{name}").module
 
     shapes = [{k: v.shape for k, v in module.state_dict().items()} for module in (ordinary, built)]
     assert shapes[0] == shapes[1]
@@ -200,7 +317,7 @@ def test_a_module_without_weights_is_the_same_network(name: str) -> None:
 
 @pytest.mark.slow
 def test_other_packages_at_the_command_line() -> None:
-    """By name, with inputs by name, and with the exit codes of scripts."""
+    """The command line reports models of other packages."""
     by_name, typed, batch = (
         launch("report", *arguments.split(), how=WITH_TORCHVISION)
         for arguments in (
@@ -218,11 +335,11 @@ def test_other_packages_at_the_command_line() -> None:
 
 
 class TestStates:
-    """One list of operators, whatever state the model and the caller are in."""
+    """The operators do not depend on the state of the model or the caller."""
 
     @staticmethod
     def network() -> nn.Module:
-        """Convolution, batch norm, dropout, attention."""
+        """A network with convolution, batch norm, dropout and attention."""
         return nn.Sequential(
             nn.Conv2d(3, 8, 3),
             nn.BatchNorm2d(8),
@@ -233,7 +350,7 @@ class TestStates:
         )
 
     def test_modes_of_the_caller(self) -> None:
-        """Under no_grad, inference_mode, and with gradients; in training and in evaluation."""
+        """Gradient mode, autocast and training mode of the caller change no operator."""
         net = self.network()
         expected = [row.op for row in count(net, (2, 3, 8, 8)).rows]
         for context in (torch.no_grad(), torch.inference_mode(), torch.enable_grad(), torch.autocast("cpu")):
@@ -242,7 +359,7 @@ class TestStates:
                 assert expected == [row.op for row in count(net.eval(), (2, 3, 8, 8)).rows]
 
     def test_parameters_on_meta_and_in_half_precision(self) -> None:
-        """Where the weights are, and how wide, changes no operator."""
+        """The device and element type of the weights change no operator."""
         expected = [row.op for row in count(self.network(), (2, 3, 8, 8)).rows]
 
         assert expected == [row.op for row in count(self.network().to("meta"), (2, 3, 8, 8)).rows]
@@ -251,7 +368,7 @@ class TestStates:
         assert half.dtype == "float16"
 
     def test_compiled_modules(self) -> None:
-        """Compiled from outside or in place: what was compiled is counted."""
+        """A compiled module has the operators of the original."""
         net = self.network()
         expected = [row.op for row in count(net, (2, 3, 8, 8)).rows]
         with warnings.catch_warnings():
@@ -265,7 +382,7 @@ class TestStates:
         assert net._compiled_call_impl is not None
 
     def test_spectral_norm_and_weight_norm(self) -> None:
-        """The weight is computed, and both of its parts are owned."""
+        """Parametrised weights count the parameters of both parts."""
         from torch.nn.utils import parametrizations
 
         weight = count(parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), (1, 3, 8, 8))
@@ -278,7 +395,7 @@ class TestStates:
         assert spectral.complete
 
     def test_subclasses_and_children_called_by_forward(self) -> None:
-        """A subclassed layer is its operator; a child's forward is where it runs."""
+        """A subclass of a layer counts as that layer, at the path of the child whose forward runs."""
 
         class Mine(nn.Linear):
             pass
@@ -296,7 +413,7 @@ class TestStates:
         assert (row.op.path, row.op.kind, row.cost.params) == ("child", "linear", 16)
 
     def test_a_script_module_is_refused(self) -> None:
-        """It hides its operators."""
+        """A TorchScript module raises TraceError."""
         from mbanalyze.trace.tracer import TraceError
 
         with warnings.catch_warnings():
@@ -306,8 +423,8 @@ class TestStates:
             count(script, (1, 2))
 
 
-def test_what_a_forward_keeps_elsewhere_works_afterwards() -> None:
-    """A constant in a cache of its own can be used where gradients are wanted."""
+def test_tensors_that_a_forward_caches_work_afterwards() -> None:
+    """A constant that the forward caches during the count works with gradients afterwards."""
 
     @functools.cache
     def steps(n: int) -> Tensor:
@@ -333,31 +450,31 @@ def test_what_a_forward_keeps_elsewhere_works_afterwards() -> None:
 @pytest.mark.parametrize(
     ("inputs", "options", "message"),
     [
-        ((1, 3, 8, 8), {}, r"an input is a shape in parentheses, such as \(1, 3, 8, 8\)"),
-        ((), {"kwargs": 3}, "kwargs is a dict of what the forward takes by name, not 3"),
-        ((), {"kwargs": {"input": (1, -3)}}, r"an input shape is whole numbers above 0, not \(1, -3\)"),
+        ((1, 3, 8, 8), {}, r"write an input as a shape in parentheses, such as \(1, 3, 8, 8\)"),
+        ((), {"kwargs": 3}, "kwargs must be a dict of the forward's keyword arguments, not 3"),
+        ((), {"kwargs": {"input": (1, -3)}}, r"an input shape must be whole numbers above 0, not \(1, -3\)"),
     ],
 )
-def test_inputs_that_are_none(inputs: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
-    """One line that says what an input is."""
+def test_invalid_inputs(inputs: tuple[Any, ...], options: dict[str, Any], message: str) -> None:
+    """An input that is not a shape or tensor raises InputError."""
     with pytest.raises(InputError, match=message):
         count(nn.ReLU(), *inputs, **options)
 
 
 def test_a_published_input_follows_the_options() -> None:
-    """Of channels and image size; there is no resolution of 0."""
+    """A published input follows the options for channels and image size."""
     timm()
 
-    assert subject("timm:resnet18", in_chans=1).inputs == ((1, 1, 224, 224),)
-    assert subject("timm:vit_tiny_patch16_224", img_size=384).inputs == ((1, 3, 384, 384),)
+    assert resolve("timm:resnet18", in_chans=1).inputs == ((1, 1, 224, 224),)
+    assert resolve("timm:vit_tiny_patch16_224", img_size=384).inputs == ((1, 3, 384, 384),)
     with pytest.raises(InputError, match="resolution must be a whole number above 0, not 0"):
-        subject("timm:resnet18", resolution=0)
+        resolve("timm:resnet18", resolution=0)
     with pytest.raises(SourceError, match=r"^timm:resnet18\.bogus: Invalid pretrained tag"):
-        subject("timm:resnet18.bogus")
+        resolve("timm:resnet18.bogus")
 
 
-def test_strict_fails_on_what_is_not_counted() -> None:
-    """Exit code 1, and the report as ever."""
+def test_strict_fails_on_uncounted_operators() -> None:
+    """--strict exits with 1 for an uncounted operator."""
     strict = launch("report", f"{NETS}:strange", "--input", "2,3", "--strict")
     complete = launch("report", f"{NETS}:small", "--input", "1,3,8,8", "--strict")
 
@@ -365,8 +482,8 @@ def test_strict_fails_on_what_is_not_counted() -> None:
     assert "aten::special_bessel_j0" in strict.stdout
 
 
-def test_what_depends_on_values() -> None:
-    """On shapes it stops, and says where and what to do; on values it runs, and says so."""
+def test_control_flow_on_values() -> None:
+    """Control flow that depends on values fails with a hint, and succeeds with --real."""
     stopped = launch("report", f"{NETS}:picky", "--input", "2,3")
     real = launch("report", f"{NETS}:picky", "--input", "2,3", "--real")
 
@@ -377,8 +494,8 @@ def test_what_depends_on_values() -> None:
     assert "note: run on real tensors" in real.stdout
 
 
-def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
-    """Also when it was changed within the second, to something as long; and nothing is left beside it."""
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """A file that changes within a second to the same size is read again, and no bytecode is written."""
     file = tmp_path / "net.py"
     for width in (10, 11):
         file.write_text(f"from torch import nn\n\ndef build():\n    return nn.Linear(3, {width})\n")

@@ -22,7 +22,7 @@ from witness import variants
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.archs.builder import ShapeError, Sketch
+from mbanalyze.archs.builder import Builder, ShapeError
 from mbanalyze.models import build
 from mbanalyze.ops.record import Op
 from mbanalyze.report.network import Report
@@ -56,7 +56,7 @@ def test_closed_form_equals_trace_with_every_structural_option(name: str) -> Non
     """
     default = count(name).input[0][-1]
     images = list(itertools.product((default, default - 32, default + 7), (1, 2)))
-    every = list(variants(name))
+    every = variants(name)
     for i, options in enumerate(every):
         module = build(ARCHS[name](**options))
         for resolution, batch in images[i % len(images) :: len(every)]:
@@ -881,13 +881,13 @@ def test_places_of_a_pooling_window_are_pytorchs() -> None:
         if 2 * padding > kernel:
             continue
         layer = nn.MaxPool2d(kernel, stride, padding, ceil_mode=ceil)
-        sketch = Sketch()
-        image = sketch.input(1, 2, size, size)
+        builder = Builder()
+        image = builder.input(1, 2, size, size)
         try:
             theirs = layer(torch.rand(1, 2, size, size)).shape
         except RuntimeError:
             with pytest.raises(ShapeError):
-                sketch.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
+                builder.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
             continue
-        ours = sketch.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
+        ours = builder.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
         assert ours.shape == theirs, (size, kernel, stride, padding, ceil)

@@ -13,7 +13,7 @@ from witness import detectors, other_counts, timm, torchvision
 
 from mbanalyze import count
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.subject import subject
+from mbanalyze.sources.resolve import resolve
 from mbanalyze.trace.tracer import Trace, TraceError, as_inputs, trace
 
 VIDEO_FRAMES = 16
@@ -66,9 +66,9 @@ SIZES = sizes()
 def test_classification_networks_cost_what_torchvision_publishes(name: str, size: tuple[int, int]) -> None:
     """Macs to three decimals of a billion, every parameter, and nothing uncounted."""
     options = {"image_size": size[0]} if name.startswith("vit") else {}
-    subject_ = subject(f"torchvision:{name}", (1, 3, *size), **options)
+    subject_ = resolve(f"torchvision:{name}", (1, 3, *size), **options)
     report = subject_.report()
-    named = dict(subject_.build().named_parameters())
+    named = dict(subject_.module.named_parameters())
     unused = sum(named[path].numel() for path in report.unused_params)
     # GoogLeNet's weights are published without the auxiliary heads that the class has
     auxiliary = {"googlenet": 13_004_888 - 6_624_904}.get(name, 0)
@@ -213,8 +213,8 @@ TIMM = [
 def test_timm_networks_agree_with_another_counter(name: str) -> None:
     """Parameters with `sum(p.numel())`; macs and activations with torch's and a hook's account of products."""
     timm()
-    subject_ = subject(f"timm:{name}")
-    report, module = subject_.report(), subject_.build()
+    subject_ = resolve(f"timm:{name}")
+    report, module = subject_.report(), subject_.module
     named = dict(module.named_parameters())
     unused = sum(named[path].numel() for path in report.unused_params)
     macs, activations = other_counts(module, *subject_.inputs)
@@ -252,8 +252,8 @@ def test_transformers_agree_with_another_counter(
     """Built from a config, with inputs by name; attention and matrix products alike."""
     torchvision()
     kwargs = {name: torch.zeros(shape, dtype=torch.int64, device="meta") for name, shape in inputs.items()}
-    subject_ = subject(f"transformers:{config}", kwargs=kwargs, **options)
-    report, module = subject_.report(), subject_.build()
+    subject_ = resolve(f"transformers:{config}", kwargs=kwargs, **options)
+    report, module = subject_.report(), subject_.module
     given = kwargs or {name: torch.empty(shape, device="meta") for name, shape in subject_.keywords.items()}
     macs, _ = other_counts(module, **given)
 
@@ -272,8 +272,8 @@ def seen(row: Row) -> tuple[Any, ...]:
 
 def traced_both_ways(reference: str, **options: Any) -> tuple[Trace, Trace]:
     """With shortcuts and without."""
-    chosen = subject(reference, **options)
-    module = chosen.build()
+    chosen = resolve(reference, **options)
+    module = chosen.module
     inputs, keywords = as_inputs(module, chosen.inputs, chosen.keywords)
     fast, slow = (trace(module, *inputs, keywords=keywords, shortcuts=on) for on in (True, False))
     return fast, slow

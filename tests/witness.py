@@ -1,4 +1,4 @@
-"""What the tests hold our counts against: torchvision's own networks, and loops that count."""
+"""Independent sources of counts for the tests: torchvision's networks, counting loops, and torch's counter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import functools
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -29,9 +28,9 @@ DATA = Path(__file__).parent / "data"
 
 @functools.cache
 def torchvision() -> ModuleType:
-    """torchvision, also where its compiled part does not load beside this torch.
+    """Import torchvision, even if its compiled extension does not load with this torch.
 
-    It then asks for two operators at import. They are defined, without a body, only in that case.
+    torchvision needs two operators at import; they are defined here, without a body, if the extension is missing.
     """
     tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
     if tried.returncode != 0:
@@ -44,7 +43,7 @@ def torchvision() -> ModuleType:
 
 @functools.cache
 def detectors() -> ModuleType:
-    """torchvision, whose detectors run: where its compiled part is missing, the operators' shapes stand in."""
+    """Import torchvision with detectors that run; without its compiled extension, `roi_align` only gives shapes."""
     package = torchvision()
     from torchvision import extension
 
@@ -62,7 +61,7 @@ def detectors() -> ModuleType:
 
 @functools.cache
 def timm() -> ModuleType:
-    """timm, which imports torchvision."""
+    """Import timm, which imports torchvision."""
     torchvision()
     import timm
 
@@ -70,16 +69,16 @@ def timm() -> ModuleType:
 
 
 class Bessel(nn.Module):
-    """An operator that nobody counts."""
+    """A module whose operator has no formula."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Element by element."""
+        """Map a tensor to its Bessel function, element by element."""
         bessel: Tensor = torch.special.bessel_j0(x)
         return bessel
 
 
-def variants(name: str) -> Iterator[dict[str, Any]]:
-    """Every combination of the options that change a network's structure, at a few widths; possible ones."""
+def variants(name: str) -> list[dict[str, Any]]:
+    """Return every valid combination of the options that change a network's structure, at a few widths."""
     arch = ARCHS[name]
     axes: dict[str, tuple[Any, ...]] = {}
     for option in describe(arch):
@@ -89,15 +88,18 @@ def variants(name: str) -> Iterator[dict[str, Any]]:
             axes[option["name"]] = (False, True)
         elif option["name"] == "alpha":
             axes["alpha"] = (0.25, 0.5, 1.0, 1.4)
+    valid = []
     for values in itertools.product(*axes.values()):
         options = dict(zip(axes, values, strict=True))
         with suppress(OptionError):
             arch(**options)
-            yield options
+            valid.append(options)
+    assert valid
+    return valid
 
 
 def table(name: str) -> list[dict[str, str]]:
-    """The rows of `data/name`."""
+    """Return the rows of `data/name` as dicts by column."""
     with (DATA / name).open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -105,10 +107,10 @@ def table(name: str) -> list[dict[str, str]]:
 def loops_conv(
     c: int, k: int, size: tuple[int, int], kernel: int, stride: int, padding: int, dilation: int, groups: int
 ) -> tuple[int, tuple[int, int]]:
-    """Multiply-accumulates of a convolution, one by one, and the size of its output.
+    """Count the multiply-accumulates of a convolution one by one, and measure its output.
 
-    Channels out, channels in, output rows, columns, window rows, columns; a step is taken wherever the
-    window lies wholly on the padded image.
+    The loops run over output channels, input channels, output rows and columns, and window rows and columns.
+    They visit every window that lies inside the padded image.
     """
     count, rows, columns = 0, set(), set()
     reach = dilation * (kernel - 1)
@@ -127,9 +129,9 @@ def loops_conv(
 def loops_conv_transpose(
     c: int, k: int, size: tuple[int, int], kernel: int, stride: int, padding: int, dilation: int, groups: int
 ) -> tuple[int, tuple[int, int]]:
-    """The same for a transposed convolution: every input element is spread over a window of the output.
+    """Count the multiply-accumulates of a transposed convolution one by one, and measure its output.
 
-    What falls on the padding is computed and then cropped.
+    Each input element is spread over a window of the output; padding then crops the output.
     """
     count, rows, columns = 0, set(), set()
     for filter_, channel, y, x in itertools.product(range(k), range(c), *map(range, size)):
@@ -143,9 +145,9 @@ def loops_conv_transpose(
 
 
 class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the elements that matrix products and convolutions give, as ATen names them under `no_grad`.
+    """A sum of the output elements of matrix products and convolutions, by their ATen names under `no_grad`.
 
-    What attention multiplies inside is not looked at: its output counts.
+    Fused attention counts its output instead of the products inside.
     """
 
     NAMES = frozenset({"convolution", "mm", "addmm", "bmm", "baddbmm", "addmv", "mv", "dot"})
@@ -163,7 +165,7 @@ class Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Attention(TorchFunctionMode):
-    """Knows when fused attention runs."""
+    """A flag that is set while fused attention runs."""
 
     def __init__(self, products: Products) -> None:
         super().__init__()
@@ -181,9 +183,9 @@ class Attention(TorchFunctionMode):
 
 
 def other_counts(module: nn.Module, *inputs: Any, **keywords: Any) -> tuple[int, int]:
-    """Multiply-accumulates by torch's own counter, and the elements that products give.
+    """Return the multiply-accumulates that torch's counter finds, and the output elements of all products.
 
-    Run on the meta device in eval mode; torch's counter counts two flops for each.
+    The module runs on the meta device in eval mode. torch's counter counts two flops per multiply-accumulate.
     """
     blank = copy.deepcopy(module).to("meta").eval().requires_grad_(requires_grad=False)
     shapes = [torch.empty(size, device="meta") if isinstance(size, tuple) else size for size in inputs]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 from mbanalyze.archs import options
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.record import Op, Value
 
 
-class Layer(NamedTuple):
-    """A convolution with ReLU, and what follows it."""
+class ConvLayer(NamedTuple):
+    """A convolution and a ReLU, optionally followed by local response normalisation and max pooling."""
 
     channels: int
     kernel: int
@@ -22,60 +22,62 @@ class Layer(NamedTuple):
     pooled: bool
 
 
-# one tower, arXiv:1404.5997, as torchvision has it
+# one tower: arXiv:1404.5997 and torchvision
 ONE_TOWER = (
-    Layer(64, 11, 4, 2, 1, False, True),
-    Layer(192, 5, 1, 2, 1, False, True),
-    Layer(384, 3, 1, 1, 1, False, False),
-    Layer(256, 3, 1, 1, 1, False, False),
-    Layer(256, 3, 1, 1, 1, False, True),
+    ConvLayer(64, 11, 4, 2, 1, False, True),
+    ConvLayer(192, 5, 1, 2, 1, False, True),
+    ConvLayer(384, 3, 1, 1, 1, False, False),
+    ConvLayer(256, 3, 1, 1, 1, False, False),
+    ConvLayer(256, 3, 1, 1, 1, False, True),
 )
-# two towers that meet in the third layer: the paper of 2012, which needs 227 px for its 55 x 55 outputs
+# two towers, joined in the third layer: the paper of 2012, whose 55 x 55 outputs need an input of 227 px
 TWO_TOWERS = (
-    Layer(96, 11, 4, 0, 1, True, True),
-    Layer(256, 5, 1, 2, 2, True, True),
-    Layer(384, 3, 1, 1, 1, False, False),
-    Layer(384, 3, 1, 1, 2, False, False),
-    Layer(256, 3, 1, 1, 2, False, True),
+    ConvLayer(96, 11, 4, 0, 1, True, True),
+    ConvLayer(256, 5, 1, 2, 2, True, True),
+    ConvLayer(384, 3, 1, 1, 1, False, False),
+    ConvLayer(384, 3, 1, 1, 2, False, False),
+    ConvLayer(256, 3, 1, 1, 2, False, True),
 )
-POOLED, HIDDEN = 6, 4096
+POOLED_SIZE, HIDDEN_FEATURES = 6, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlexNet:
     """Five convolutions and three fully connected layers.
 
-    `grouped` is the network of 2012, with its two towers as groups and its local response normalisation.
+    `grouped` selects the network of 2012, with two towers (as groups) and local response normalisation.
     """
 
     paper: ClassVar[str] = "AlexNet, arXiv:1404.5997"
 
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
-    grouped: bool = options.option(False, "the original of 2012, with two towers; meant for 227 px")
+    grouped: bool = options.option(
+        False, "the original network of 2012, with two towers; designed for 227 px"
+    )
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
-        with sketch.at("features"):
+        """Return the operators of a forward pass on `batch` images, in order."""
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
+        with builder.scope("features"):
             position = 0
             for layer in TWO_TOWERS if self.grouped else ONE_TOWER:
-                x, position = _layer(sketch, x, layer, position)
-        x = sketch.flatten(sketch.adaptive_avg_pool(x, POOLED, name="avgpool"))
-        with sketch.at("classifier"):
+                x, position = _layer(builder, x, layer, position)
+        x = builder.flatten(builder.adaptive_avg_pool(x, POOLED_SIZE, name="avgpool"))
+        with builder.scope("classifier"):
             for position in (1, 4):
-                x = sketch.linear(x, HIDDEN, name=position)
-                x = sketch.elementwise("relu", x, name=position + 1)
-            sketch.linear(x, self.num_classes, name=6)
-        return sketch.ops
+                x = builder.linear(x, HIDDEN_FEATURES, name=position)
+                x = builder.elementwise("relu", x, name=position + 1)
+            builder.linear(x, self.num_classes, name=6)
+        return builder.ops
 
 
-def _layer(sketch: Sketch, x: Value, layer: Layer, position: int) -> tuple[Value, int]:
-    x = sketch.conv(
+def _layer(builder: Builder, x: Value, layer: ConvLayer, position: int) -> tuple[Value, int]:
+    x = builder.conv(
         x,
         layer.channels,
         layer.kernel,
@@ -85,12 +87,12 @@ def _layer(sketch: Sketch, x: Value, layer: Layer, position: int) -> tuple[Value
         bias=True,
         name=position,
     )
-    x = sketch.elementwise("relu", x, name=position + 1)
+    x = builder.elementwise("relu", x, name=position + 1)
     position += 2
     if layer.normalised:
-        x = sketch.local_response_norm(x, name=position)
+        x = builder.local_response_norm(x, name=position)
         position += 1
     if layer.pooled:
-        x = sketch.pool("max", x, 3, stride=2, name=position)
+        x = builder.pool("max", x, 3, stride=2, name=position)
         position += 1
     return x, position

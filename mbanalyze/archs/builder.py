@@ -1,6 +1,6 @@
-"""A forward pass on shapes: each method takes and returns values, and notes the operator it stands for.
+"""A forward pass on shapes: each method of `Builder` takes and returns values, and records an operator.
 
-Sizes may be integers or NumPy integer arrays, which broadcast; only arithmetic is done on them.
+Sizes may be integers or NumPy integer arrays, which broadcast; the methods use only arithmetic on them.
 Convolution and pooling follow PyTorch: `out = (in + 2 padding - dilation (kernel - 1) - 1) // stride + 1`.
 """
 
@@ -13,32 +13,32 @@ from math import prod
 from typing import Literal
 
 from mbanalyze.inputs.typed import Shape
-from mbanalyze.ops.numbers import anywhere
-from mbanalyze.ops.record import Attribute, Op, Role, Value, canonical, contiguous
+from mbanalyze.ops.numbers import any_true
+from mbanalyze.ops.record import Attribute, Op, Role, Value, canonical_strides, contiguous_strides
 
 Pair = int | tuple[int, int]
 
 
 class ShapeError(ValueError):
-    """An operator does not fit what it is applied to."""
+    """An operator that does not fit its operands."""
 
 
 def pair(size: Pair) -> tuple[int, int]:
-    """`size` for height and width: one integer stands for both."""
+    """Return `size` as (height, width); an integer stands for both."""
     return size if isinstance(size, tuple) else (size, size)
 
 
-def _windows(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
-    """Places of a window along one dimension; with `ceil`, one more that begins on the input and hangs over."""
-    room = n + 2 * p - d * (k - 1) - 1
+def _output_size(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
+    """The number of windows along a dimension; `ceil` adds one that starts inside and ends outside."""
+    span = n + 2 * p - d * (k - 1) - 1
     if not ceil:
-        return room // s + 1
-    out = -(-room // s) + 1
+        return span // s + 1
+    out = -(-span // s) + 1
     return out - ((out - 1) * s >= n + p)
 
 
-class Sketch:
-    """A network being written down: `ops` is the list so far, in order."""
+class Builder:
+    """A builder of an operator list: `ops` holds the operators recorded so far, in order."""
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
@@ -46,23 +46,23 @@ class Sketch:
         self._numbers: Counter[Role] = Counter()
 
     @contextmanager
-    def at(self, *names: object) -> Iterator[None]:
-        """Inside the `with`, operators belong to the submodule `names` of the current one."""
+    def scope(self, *names: object) -> Iterator[None]:
+        """Enter the submodule `names` of the current one: operators recorded in the `with` block belong to it."""
         depth = len(self._path)
         self._path += map(str, names)
         yield
         del self._path[depth:]
 
-    def _new(self, role: Role, shape: Shape) -> Value:
+    def _new_value(self, role: Role, shape: Shape) -> Value:
         number = self._numbers[role]
         self._numbers[role] += 1
         return Value(role, number, shape)
 
     def input(self, *shape: int) -> Value:
-        """An input of the network, with this shape."""
-        return self._new("activation", shape)
+        """Return a network input of this shape."""
+        return self._new_value("activation", shape)
 
-    def _note(
+    def _record(
         self,
         name: object,
         kind: str,
@@ -73,26 +73,26 @@ class Sketch:
         buffers: tuple[Shape, ...] = (),
         **attributes: Attribute,
     ) -> Value:
-        output = self._new("activation", shape)
-        learned = tuple(self._new("weight", weight) for weight in weights)
-        stored = tuple(self._new("buffer", buffer) for buffer in buffers)
+        output = self._new_value("activation", shape)
+        learned = tuple(self._new_value("weight", weight) for weight in weights)
+        stored = tuple(self._new_value("buffer", buffer) for buffer in buffers)
         params = sum(weight.size for weight in learned)
         operands = (*inputs, *learned, *stored)
         settings = tuple(sorted(attributes.items()))
-        self.ops.append(Op(self._where(name), kind, operands, (output,), params, settings))
+        self.ops.append(Op(self._qualified(name), kind, operands, (output,), params, settings))
         return output
 
-    def _where(self, name: object) -> str:
+    def _qualified(self, name: object) -> str:
         return ".".join(self._path if name == "" else [*self._path, str(name)])
 
-    def _fail(self, name: object, problem: str) -> ShapeError:
-        return ShapeError(f"{self._where(name) or 'the network'}: {problem}")
+    def _shape_error(self, name: object, problem: str) -> ShapeError:
+        return ShapeError(f"{self._qualified(name) or 'the network'}: {problem}")
 
     def _check_groups(self, name: object, c: int, k: int, groups: int) -> None:
-        if anywhere(c % groups) or anywhere(k % groups):
-            raise self._fail(name, f"{groups} groups do not divide {c} -> {k} channels")
+        if any_true(c % groups) or any_true(k % groups):
+            raise self._shape_error(name, f"{groups} groups do not divide {c} -> {k} channels")
 
-    def _window(
+    def _output_sizes(
         self,
         name: object,
         x: Value,
@@ -104,12 +104,11 @@ class Sketch:
         ceil: bool = False,
     ) -> Shape:
         settings = zip(x.shape[-2:], *map(pair, (kernel, stride, padding, dilation)), strict=True)
-        out = tuple(_windows(n, k, s, p, d, ceil) for n, k, s, p, d in settings)
-        if any(anywhere(n < 1) for n in out):
+        out = tuple(_output_size(n, k, s, p, d, ceil) for n, k, s, p, d in settings)
+        if any(any_true(n < 1) for n in out):
             h, w = x.shape[-2:]
-            raise self._fail(
-                name, f"a window of {kernel} does not fit its {h} x {w} input; use a larger resolution"
-            )
+            problem = f"a window of {kernel} does not fit its {h} x {w} input; use a larger resolution"
+            raise self._shape_error(name, problem)
         return out
 
     def conv(
@@ -125,12 +124,12 @@ class Sketch:
         bias: bool = False,
         name: object = "",
     ) -> Value:
-        """[n, c, h, w] -> [n, channels, h', w'], weight [channels, c / groups, *kernel]."""
+        """Record a convolution: [n, c, h, w] -> [n, channels, h', w'], weight [channels, c / groups, *kernel]."""
         n, c, *_ = x.shape
         self._check_groups(name, c, channels, groups)
-        size = self._window(name, x, kernel, stride, padding, dilation)
+        size = self._output_sizes(name, x, kernel, stride, padding, dilation)
         weights = ((channels, c // groups, *pair(kernel)),) + ((channels,),) * bias
-        return self._note(name, "conv", (x,), (n, channels, *size), weights=weights)
+        return self._record(name, "conv", (x,), (n, channels, *size), weights=weights)
 
     def conv_transpose(
         self,
@@ -146,52 +145,55 @@ class Sketch:
         bias: bool = False,
         name: object = "",
     ) -> Value:
-        """[n, c, h, w] -> [n, channels, h', w'], weight [c, channels / groups, *kernel].
+        """Record a transposed convolution: [n, c, h, w] -> [n, channels, h', w'].
 
+        The weight is [c, channels / groups, *kernel].
         `h' = (h - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1`.
         """
         n, c, *image = x.shape
         self._check_groups(name, c, channels, groups)
         for extra, s, d in zip(*map(pair, (output_padding, stride, dilation)), strict=True):
-            if anywhere((extra >= s) & (extra >= d)):
-                raise self._fail(name, f"output padding {extra} must be below the stride or the dilation")
+            if any_true((extra >= s) & (extra >= d)):
+                raise self._shape_error(
+                    name, f"output padding {extra} must be less than the stride or the dilation"
+                )
         settings = zip(image, *map(pair, (kernel, stride, padding, output_padding, dilation)), strict=True)
         size = tuple((i - 1) * s - 2 * p + d * (k - 1) + extra + 1 for i, k, s, p, extra, d in settings)
-        if any(anywhere(i < 1) for i in size):
-            raise self._fail(name, f"padding {padding} leaves nothing of the output")
+        if any(any_true(i < 1) for i in size):
+            raise self._shape_error(name, f"padding {padding} leaves no output; use a smaller padding")
         weights = ((c, channels // groups, *pair(kernel)),) + ((channels,),) * bias
-        return self._note(name, "conv", (x,), (n, channels, *size), weights=weights, transposed=True)
+        return self._record(name, "conv", (x,), (n, channels, *size), weights=weights, transposed=True)
 
     def linear(self, x: Value, features: int, *, bias: bool = True, name: object = "") -> Value:
-        """[*, c] -> [*, features], weight [features, c]."""
+        """Record a linear layer: [*, c] -> [*, features], weight [features, c]."""
         weights = ((features, x.shape[-1]),) + ((features,),) * bias
-        return self._note(name, "linear", (x,), (*x.shape[:-1], features), weights=weights)
+        return self._record(name, "linear", (x,), (*x.shape[:-1], features), weights=weights)
 
     def batch_norm(self, x: Value, *, name: object = "") -> Value:
-        """Same shape; a scale and a shift are learned, a mean and a variance stored, for each channel."""
+        """Record a batch norm: a learned scale and shift, and a stored mean and variance, per channel."""
         c = (x.shape[1],)
-        return self._note(name, "batch_norm", (x,), x.shape, weights=(c, c), buffers=(c, c))
+        return self._record(name, "batch_norm", (x,), x.shape, weights=(c, c), buffers=(c, c))
 
     def elementwise(self, kind: str, *inputs: Value, name: object = "") -> Value:
-        """One output element for each of the broadcast inputs: activations, `add`, `mul` and so on."""
+        """Record an elementwise operator (an activation, `add`, `mul`, ...) on inputs that broadcast."""
         rank = max(len(x.shape) for x in inputs)
         padded = [(1,) * (rank - len(x.shape)) + x.shape for x in inputs]
         shape = tuple(self._broadcast(name, sizes) for sizes in zip(*padded, strict=True))
-        return self._note(name, kind, inputs, shape)
+        return self._record(name, kind, inputs, shape)
 
     def _broadcast(self, name: object, sizes: tuple[int, ...]) -> int:
         size = sizes[0]
         for other in sizes[1:]:
-            if not anywhere(size != other) or not anywhere(other != 1):
+            if not any_true(size != other) or not any_true(other != 1):
                 continue
-            if anywhere(size != 1):
-                raise self._fail(name, f"sizes {size} and {other} do not broadcast")
+            if any_true(size != 1):
+                raise self._shape_error(name, f"sizes {size} and {other} do not broadcast")
             size = other
         return size
 
     def pool(
         self,
-        which: Literal["max", "avg"],
+        kind: Literal["max", "avg"],
         x: Value,
         kernel: Pair,
         *,
@@ -200,61 +202,61 @@ class Sketch:
         ceil: bool = False,
         name: object = "",
     ) -> Value:
-        """[n, c, h, w] -> [n, c, h', w']; the stride is the kernel unless given."""
-        if any(anywhere(2 * p > k) for p, k in zip(pair(padding), pair(kernel), strict=True)):
-            raise self._fail(name, f"padding {padding} is more than half of the window {kernel}")
-        step = kernel if stride is None else stride
-        size = self._window(name, x, kernel, step, padding, 1, ceil=ceil)
+        """Record a pooling: [n, c, h, w] -> [n, c, h', w']; the stride defaults to the kernel."""
+        if any(any_true(2 * p > k) for p, k in zip(pair(padding), pair(kernel), strict=True)):
+            raise self._shape_error(name, f"padding {padding} is more than half of the window {kernel}")
+        stride = kernel if stride is None else stride
+        size = self._output_sizes(name, x, kernel, stride, padding, 1, ceil=ceil)
         shape = (*x.shape[:-2], *size)
-        return self._note(name, f"{which}_pool", (x,), shape, kernel=pair(kernel))
+        return self._record(name, f"{kind}_pool", (x,), shape, kernel=pair(kernel))
 
     def global_avg_pool(self, x: Value, *, keepdim: bool = True, name: object = "") -> Value:
-        """[n, c, h, w] -> [n, c, 1, 1], or [n, c] without `keepdim`."""
-        return self._note(name, "global_avg_pool", (x,), (*x.shape[:2], 1, 1)[: 4 if keepdim else 2])
+        """Record a global average pooling: [n, c, h, w] -> [n, c, 1, 1], or [n, c] if `keepdim` is False."""
+        return self._record(name, "global_avg_pool", (x,), (*x.shape[:2], 1, 1)[: 4 if keepdim else 2])
 
     def adaptive_avg_pool(self, x: Value, size: Pair, *, name: object = "") -> Value:
-        """[n, c, h, w] -> [n, c, *size]."""
-        return self._note(name, "adaptive_avg_pool", (x,), (*x.shape[:2], *pair(size)), dims=2)
+        """Record an adaptive average pooling: [n, c, h, w] -> [n, c, *size]."""
+        return self._record(name, "adaptive_avg_pool", (x,), (*x.shape[:2], *pair(size)), dims=2)
 
     def cat(self, *inputs: Value, name: object = "") -> Value:
-        """Concatenation along the channels, [n, c_i, h, w] -> [n, sum c_i, h, w]."""
+        """Record a concatenation along the channels: [n, c_i, h, w] -> [n, sum c_i, h, w]."""
         n, _, *image = inputs[0].shape
-        if any(anywhere(a != b) for x in inputs for a, b in zip(image, x.shape[2:], strict=True)):
+        if any(any_true(a != b) for x in inputs for a, b in zip(image, x.shape[2:], strict=True)):
             sizes = ", ".join("x".join(map(str, x.shape)) for x in inputs)
-            raise self._fail(name, f"cannot concatenate {sizes} along the channels")
-        return self._note(name, "cat", inputs, (n, sum(x.shape[1] for x in inputs), *image))
+            raise self._shape_error(name, f"cannot concatenate {sizes} along the channels")
+        return self._record(name, "cat", inputs, (n, sum(x.shape[1] for x in inputs), *image))
 
     def local_response_norm(self, x: Value, size: int = 5, *, name: object = "") -> Value:
-        """Same shape: `x / (k + alpha mean of squares over size channels) ** beta`, as PyTorch writes it."""
+        """Record `x / (k + alpha mean of squares over size channels) ** beta`, in PyTorch's sequence of operators."""
         n, c, h, w = x.shape
         square = self.elementwise("mul", x, x, name=name)
         square = Value(square.role, square.number, (n, 1, c, h, w))
-        padded = self._note(name, "pad", (square,), (n, 1, c + size - 1, h, w))
-        mean = self._note(name, "avg_pool", (padded,), (n, 1, c, h, w), kernel=(size, 1, 1))
+        padded = self._record(name, "pad", (square,), (n, 1, c + size - 1, h, w))
+        mean = self._record(name, "avg_pool", (padded,), (n, 1, c, h, w), kernel=(size, 1, 1))
         scale = Value(mean.role, mean.number, x.shape)
         for kind in ("mul", "add", "pow"):
             scale = self.elementwise(kind, scale, name=name)
         return self.elementwise("div", x, scale, name=name)
 
-    def halves(self, x: Value) -> tuple[Value, Value]:
-        """[n, c, h, w] -> the first and the second half of the channels: views, so no operator."""
+    def split_channels(self, x: Value) -> tuple[Value, Value]:
+        """Return two views of [n, c, h, w], each half of the channels; a view is no operator."""
         n, c, h, w = x.shape
         shape = (n, c // 2, h, w)
-        strides = canonical(shape, contiguous(x.shape))
+        strides = canonical_strides(shape, contiguous_strides(x.shape))
         first, second = (Value(x.role, x.number, shape, i * (c // 2) * h * w, strides) for i in (0, 1))
         return first, second
 
-    def shuffle(self, x: Value, groups: int, *, name: object = "") -> Value:
-        """[n, c, h, w] -> the same, with the channels of all groups interleaved: a copy."""
+    def channel_shuffle(self, x: Value, groups: int, *, name: object = "") -> Value:
+        """Record the copy that interleaves the channels of all groups: [n, c, h, w] -> the same; one group needs none."""
         n, c, h, w = x.shape
-        if not anywhere(groups != 1):
+        if not any_true(groups != 1):
             return x
         shape = (n, c // groups, groups, h, w)
-        by_group = contiguous((n, groups, c // groups, h, w))
-        strides = canonical(shape, [by_group[i] for i in (0, 2, 1, 3, 4)])
+        by_group = contiguous_strides((n, groups, c // groups, h, w))
+        strides = canonical_strides(shape, [by_group[i] for i in (0, 2, 1, 3, 4)])
         interleaved = Value(x.role, x.number, shape, x.offset, strides)
-        return self._note(name, "copy", (interleaved,), x.shape)
+        return self._record(name, "copy", (interleaved,), x.shape)
 
     def flatten(self, x: Value) -> Value:
-        """[n, c, h, w] -> [n, c h w]: a view, so no operator."""
+        """Return a view [n, c h w] of [n, c, h, w]; a view is no operator."""
         return Value(x.role, x.number, (x.shape[0], prod(x.shape[1:])))

@@ -8,12 +8,12 @@ from typing import ClassVar, NamedTuple
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, parameter_names
-from mbanalyze.archs.builder import Pair, Sketch, pair
+from mbanalyze.archs.builder import Builder, Pair, pair
 from mbanalyze.ops.record import Op, Value
 
 
 class Unit(NamedTuple):
-    """Convolution, batch norm and ReLU under one name; without padding it shrinks the image."""
+    """A convolution with batch norm and ReLU; without padding it shrinks the image."""
 
     name: str
     channels: int
@@ -23,25 +23,28 @@ class Unit(NamedTuple):
 
     @property
     def padding(self) -> Pair:
-        """What keeps the size of an image at stride 1, or nothing."""
+        """The padding that keeps the image size at stride 1, or 0."""
         h, w = pair(self.kernel)
         return (h // 2, w // 2) if self.padded else 0
 
 
-# a branch is units one after the other; a tuple of units in it is run side by side and concatenated
+# a sequence of units; a tuple inside it holds parallel units, whose outputs are concatenated
 Branch = Sequence[Unit | tuple[Unit, ...]]
 
 
 class Mixed(NamedTuple):
-    """A module of parallel branches, and one that pools: by average, then a unit, or by maximum at stride 2."""
+    """A module of parallel branches, one of which pools.
+
+    The pooling branch is an average pooling and the unit `pool`; if `pool` is None, a max pooling at stride 2.
+    """
 
     name: str
     branches: Sequence[Branch]
     pool: Unit | None
 
 
-def a(name: str, pooled: int) -> Mixed:
-    """The paper's Figure 5."""
+def inception_a(name: str, pooled: int) -> Mixed:
+    """Return a module of the paper's Figure 5."""
     branches = (
         (Unit("branch1x1", 64, 1),),
         (Unit("branch5x5_1", 48, 1), Unit("branch5x5_2", 64, 5)),
@@ -50,8 +53,8 @@ def a(name: str, pooled: int) -> Mixed:
     return Mixed(name, branches, Unit("branch_pool", pooled, 1))
 
 
-def b(name: str) -> Mixed:
-    """The paper's Figure 10, from 35 to 17."""
+def inception_b(name: str) -> Mixed:
+    """Return the module of the paper's Figure 10, which reduces 35 px to 17 px."""
     branches = (
         (Unit("branch3x3", 384, 3, 2, False),),
         (
@@ -63,8 +66,8 @@ def b(name: str) -> Mixed:
     return Mixed(name, branches, None)
 
 
-def c(name: str, c7: int) -> Mixed:
-    """The paper's Figure 6 with n = 7."""
+def inception_c(name: str, c7: int) -> Mixed:
+    """Return a module of the paper's Figure 6 with n = 7; the 7x7 branches have `c7` channels inside."""
     branches = (
         (Unit("branch1x1", 192, 1),),
         (
@@ -83,8 +86,8 @@ def c(name: str, c7: int) -> Mixed:
     return Mixed(name, branches, Unit("branch_pool", 192, 1))
 
 
-def d(name: str) -> Mixed:
-    """From 17 to 8."""
+def inception_d(name: str) -> Mixed:
+    """Return the module that reduces 17 px to 8 px."""
     branches = (
         (Unit("branch3x3_1", 192, 1), Unit("branch3x3_2", 320, 3, 2, False)),
         (
@@ -97,8 +100,8 @@ def d(name: str) -> Mixed:
     return Mixed(name, branches, None)
 
 
-def e(name: str) -> Mixed:
-    """The paper's Figure 7."""
+def inception_e(name: str) -> Mixed:
+    """Return a module of the paper's Figure 7."""
     branches = (
         (Unit("branch1x1", 320, 1),),
         (
@@ -124,72 +127,72 @@ STEM = (
     "maxpool2",
 )
 MODULES = (
-    a("Mixed_5b", 32),
-    a("Mixed_5c", 64),
-    a("Mixed_5d", 64),
-    b("Mixed_6a"),
-    c("Mixed_6b", 128),
-    c("Mixed_6c", 160),
-    c("Mixed_6d", 160),
-    c("Mixed_6e", 192),
-    d("Mixed_7a"),
-    e("Mixed_7b"),
-    e("Mixed_7c"),
+    inception_a("Mixed_5b", 32),
+    inception_a("Mixed_5c", 64),
+    inception_a("Mixed_5d", 64),
+    inception_b("Mixed_6a"),
+    inception_c("Mixed_6b", 128),
+    inception_c("Mixed_6c", 160),
+    inception_c("Mixed_6d", 160),
+    inception_c("Mixed_6e", 192),
+    inception_d("Mixed_7a"),
+    inception_e("Mixed_7b"),
+    inception_e("Mixed_7c"),
 )
-# the auxiliary classifier sees the 768 channels of Mixed_6e in training
-AUX_INPUT, AUX = 768, (Unit("conv0", 128, 1), Unit("conv1", 768, 5, 1, False))
+# the auxiliary classifier reads the 768 channels of Mixed_6e, and runs only in training
+AUX_INPUT, AUX_UNITS = 768, (Unit("conv0", 128, 1), Unit("conv1", 768, 5, 1, False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InceptionV3:
-    """Factorised convolutions in parallel branches: the paper's Table 1, as torchvision has it.
+    """Factorised convolutions in parallel branches: the paper's Table 1, as implemented in torchvision.
 
-    The auxiliary classifier runs in training alone: `aux` adds parameters that a forward pass does not read.
+    `aux` adds the auxiliary classifier; it runs only in training, so inference does not read its parameters.
     """
 
     paper: ClassVar[str] = "Inception V3, arXiv:1512.00567"
 
     resolution: int = options.resolution(299)
     num_classes: int = options.num_classes()
-    aux: bool = options.option(True, "have the auxiliary classifier, which only training runs")
+    aux: bool = options.option(True, "add the auxiliary classifier, which runs only in training")
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
+        """Return the operators of a forward pass on `batch` images, in order."""
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
         for part in STEM:
             x = (
-                sketch.pool("max", x, 3, stride=2, name=part)
+                builder.pool("max", x, 3, stride=2, name=part)
                 if isinstance(part, str)
-                else _unit(sketch, x, part)
+                else _unit(builder, x, part)
             )
         for mixed in MODULES:
-            with sketch.at(mixed.name):
-                x = _mixed(sketch, x, mixed)
-        x = sketch.flatten(sketch.global_avg_pool(x, name="avgpool"))
-        sketch.linear(x, self.num_classes, name="fc")
-        return sketch.ops
+            with builder.scope(mixed.name):
+                x = _mixed(builder, x, mixed)
+        x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
+        builder.linear(x, self.num_classes, name="fc")
+        return builder.ops
 
     def unused_params(self) -> tuple[str, ...]:
-        """Names of the parameters that inference does not read: those of the auxiliary classifier."""
+        """Return the names of the auxiliary classifier's parameters, which inference does not read."""
         if not self.aux:
             return ()
-        sketch = Sketch()
-        with sketch.at("AuxLogits"):
-            x = sketch.input(1, AUX_INPUT, 5, 5)
-            for unit in AUX:
-                x = _unit(sketch, x, unit)
-            sketch.linear(sketch.flatten(sketch.global_avg_pool(x)), self.num_classes, name="fc")
-        return tuple(parameter_names(sketch.ops))
+        builder = Builder()
+        with builder.scope("AuxLogits"):
+            x = builder.input(1, AUX_INPUT, 5, 5)
+            for unit in AUX_UNITS:
+                x = _unit(builder, x, unit)
+            builder.linear(builder.flatten(builder.global_avg_pool(x)), self.num_classes, name="fc")
+        return tuple(parameter_names(builder.ops))
 
 
-def _unit(sketch: Sketch, x: Value, unit: Unit) -> Value:
-    with sketch.at(unit.name):
+def _unit(builder: Builder, x: Value, unit: Unit) -> Value:
+    with builder.scope(unit.name):
         return conv_unit(
-            sketch,
+            builder,
             x,
             unit.channels,
             unit.kernel,
@@ -200,20 +203,20 @@ def _unit(sketch: Sketch, x: Value, unit: Unit) -> Value:
         )
 
 
-def _mixed(sketch: Sketch, x: Value, mixed: Mixed) -> Value:
-    outs = [_branch(sketch, x, branch) for branch in mixed.branches]
+def _mixed(builder: Builder, x: Value, mixed: Mixed) -> Value:
+    outs = [_branch(builder, x, branch) for branch in mixed.branches]
     if mixed.pool is None:
-        outs.append(sketch.pool("max", x, 3, stride=2))
+        outs.append(builder.pool("max", x, 3, stride=2))
     else:
-        pooled = sketch.pool("avg", x, 3, stride=1, padding=1)
-        outs.append(_unit(sketch, pooled, mixed.pool))
-    return sketch.cat(*outs)
+        pooled = builder.pool("avg", x, 3, stride=1, padding=1)
+        outs.append(_unit(builder, pooled, mixed.pool))
+    return builder.cat(*outs)
 
 
-def _branch(sketch: Sketch, x: Value, branch: Branch) -> Value:
+def _branch(builder: Builder, x: Value, branch: Branch) -> Value:
     for part in branch:
         if isinstance(part, Unit):
-            x = _unit(sketch, x, part)
+            x = _unit(builder, x, part)
         else:
-            x = sketch.cat(*(_unit(sketch, x, unit) for unit in part))
+            x = builder.cat(*(_unit(builder, x, unit) for unit in part))
     return x

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit, round_width
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.record import Op, Value
 
-STEM, FIRST, HEAD = 32, 16, 1280
-# t, c, n, s, k: expansion, output channels, repeats, stride of the first, kernel (the paper's Figure 7)
+STEM, SEPARABLE, HEAD = 32, 16, 1280
+# t, c, n, s, k: expansion, output channels, repeats, stride of the first block, kernel (the paper's Figure 7)
 BLOCKS = (
     (3, 24, 3, 2, 3),
     (3, 40, 3, 2, 5),
@@ -24,7 +24,7 @@ BLOCKS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MnasNet:
-    """Inverted residuals found by search for latency: the paper's Figure 7, with torchvision's rounding."""
+    """Inverted residuals found by a latency-aware search: the paper's Figure 7, with torchvision's rounding."""
 
     paper: ClassVar[str] = "MnasNet, arXiv:1807.11626"
 
@@ -33,33 +33,33 @@ class MnasNet:
     num_classes: int = options.num_classes()
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
-        with sketch.at("layers"):
-            x = conv_unit(sketch, x, self._width(STEM), 3, "relu", stride=2)
-            x = depthwise_unit(sketch, x, 3, "relu", names=(3, 4, 5))
-            x = conv_unit(sketch, x, self._width(FIRST), 1, None, names=(6, 7, ""))
+        """Return the operators of a forward pass on `batch` images, in order."""
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
+        with builder.scope("layers"):
+            x = conv_unit(builder, x, self._width(STEM), 3, "relu", stride=2)
+            x = depthwise_unit(builder, x, 3, "relu", names=(3, 4, 5))
+            x = conv_unit(builder, x, self._width(SEPARABLE), 1, None, names=(6, 7, ""))
             for stage, (t, c, n, s, k) in enumerate(BLOCKS, 8):
                 for i in range(n):
-                    with sketch.at(stage, i):
-                        x = _block(sketch, x, t, self._width(c), s if i == 0 else 1, k)
+                    with builder.scope(stage, i):
+                        x = _block(builder, x, t, self._width(c), s if i == 0 else 1, k)
             last = 8 + len(BLOCKS)
-            x = conv_unit(sketch, x, HEAD, 1, "relu", names=(last, last + 1, last + 2))
-        x = sketch.global_avg_pool(x, keepdim=False)
-        sketch.linear(x, self.num_classes, name="classifier.1")
-        return sketch.ops
+            x = conv_unit(builder, x, HEAD, 1, "relu", names=(last, last + 1, last + 2))
+        x = builder.global_avg_pool(x, keepdim=False)
+        builder.linear(x, self.num_classes, name="classifier.1")
+        return builder.ops
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha)
 
 
-def _block(sketch: Sketch, x: Value, expansion: int, channels: int, stride: int, kernel: int) -> Value:
-    with sketch.at("layers"):
-        y = conv_unit(sketch, x, expansion * x.shape[1], 1, "relu")
-        y = depthwise_unit(sketch, y, kernel, "relu", stride=stride, names=(3, 4, 5))
-        y = conv_unit(sketch, y, channels, 1, None, names=(6, 7, ""))
-    return sketch.elementwise("add", y, x) if stride == 1 and x.shape[1] == channels else y
+def _block(builder: Builder, x: Value, expansion: int, channels: int, stride: int, kernel: int) -> Value:
+    with builder.scope("layers"):
+        y = conv_unit(builder, x, expansion * x.shape[1], 1, "relu")
+        y = depthwise_unit(builder, y, kernel, "relu", stride=stride, names=(3, 4, 5))
+        y = conv_unit(builder, y, channels, 1, None, names=(6, 7, ""))
+    return builder.elementwise("add", y, x) if stride == 1 and x.shape[1] == channels else y

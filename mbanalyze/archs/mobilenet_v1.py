@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.numbers import at_least
 from mbanalyze.ops.record import Op, Value
 
 STEM = 32
-# c, s: output channels and stride of each separable layer (the paper's Table 1; the last stride is 1,
-# where the paper prints 2, because the row after it still sees a 7 x 7 image)
-LAYERS = (
+# c, s: output channels and stride of each separable layer (the paper's Table 1). The paper prints 2 for the last
+# stride; it is 1, because the next row of the table has a 7 x 7 input
+SEPARABLE_LAYERS = (
     (64, 1),
     (128, 2),
     (128, 1),
@@ -26,15 +26,15 @@ LAYERS = (
     (1024, 2),
     (1024, 1),
 )
-# the five layers at 14 x 14 x 512 that the paper's Table 5 leaves out
-DEEP = slice(6, 11)
+# the five layers at 14 x 14 x 512 that the shallow network of the paper's Table 5 leaves out
+SHALLOW_OMITS = slice(6, 11)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV1:
-    """A plain stack of depthwise separable layers: the paper's Table 1.
+    """A stack of depthwise separable layers: the paper's Table 1.
 
-    Channels are `max(8, int(c alpha))`.
+    A layer has `max(8, int(c alpha))` channels.
     """
 
     paper: ClassVar[str] = "MobileNets, arXiv:1704.04861"
@@ -42,34 +42,38 @@ class MobileNetV1:
     alpha: float = options.alpha()
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
-    shallow: bool = options.option(False, "leave out the five 14x14x512 layers (Table 5)")
-    separable: bool = options.option(True, "false: full 3x3 convolutions throughout (Table 4)")
+    shallow: bool = options.option(False, "leave out the five 14x14x512 layers (the paper's Table 5)")
+    separable: bool = options.option(
+        True, "false: every layer is a full 3x3 convolution (the paper's Table 4)"
+    )
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
-        with sketch.at("features"):
-            with sketch.at(0):
-                x = conv_unit(sketch, x, self._width(STEM), 3, "relu", stride=2)
-            layers = [*LAYERS[: DEEP.start], *LAYERS[DEEP.stop :]] if self.shallow else LAYERS
+        """Return the operators of a forward pass on `batch` images, in order."""
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
+        with builder.scope("features"):
+            with builder.scope(0):
+                x = conv_unit(builder, x, self._width(STEM), 3, "relu", stride=2)
+            layers = list(SEPARABLE_LAYERS)
+            if self.shallow:
+                del layers[SHALLOW_OMITS]
             for i, (c, s) in enumerate(layers, 1):
-                with sketch.at(i):
-                    x = self._layer(sketch, x, self._width(c), s)
-        x = sketch.flatten(sketch.global_avg_pool(x, name="pool"))
-        sketch.linear(x, self.num_classes, name="classifier")
-        return sketch.ops
+                with builder.scope(i):
+                    x = self._layer(builder, x, self._width(c), s)
+        x = builder.flatten(builder.global_avg_pool(x, name="pool"))
+        builder.linear(x, self.num_classes, name="classifier")
+        return builder.ops
 
     def _width(self, channels: int) -> int:
         return at_least(8, floor(channels * self.alpha))
 
-    def _layer(self, sketch: Sketch, x: Value, channels: int, stride: int) -> Value:
+    def _layer(self, builder: Builder, x: Value, channels: int, stride: int) -> Value:
         if not self.separable:
-            return conv_unit(sketch, x, channels, 3, "relu", stride=stride)
-        with sketch.at("depthwise"):
-            x = depthwise_unit(sketch, x, 3, "relu", stride=stride)
-        with sketch.at("pointwise"):
-            return conv_unit(sketch, x, channels, 1, "relu")
+            return conv_unit(builder, x, channels, 3, "relu", stride=stride)
+        with builder.scope("depthwise"):
+            x = depthwise_unit(builder, x, 3, "relu", stride=stride)
+        with builder.scope("pointwise"):
+            return conv_unit(builder, x, channels, 1, "relu")

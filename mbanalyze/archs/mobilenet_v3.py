@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.record import Op, Value
 
 STEM = 16
-# k, exp, c, se, hs, s: kernel, expanded and output channels, squeeze-and-excitation, hard swish, stride
-# (the latest version's Tables 1 and 2)
-LARGE = (
+# k, exp, c, se, hs, s: kernel, expanded channels, output channels, squeeze-and-excitation, hard swish, stride
+# (Tables 1 and 2 of the paper's latest version)
+LARGE_BLOCKS = (
     (3, 16, 16, False, False, 1),
     (3, 64, 24, False, False, 2),
     (3, 72, 24, False, False, 1),
@@ -30,7 +31,7 @@ LARGE = (
     (5, 960, 160, True, True, 1),
     (5, 960, 160, True, True, 1),
 )
-SMALL = (
+SMALL_BLOCKS = (
     (3, 16, 16, True, False, 2),
     (3, 72, 24, False, False, 2),
     (3, 88, 24, False, False, 1),
@@ -43,18 +44,20 @@ SMALL = (
     (5, 576, 96, True, True, 1),
     (5, 576, 96, True, True, 1),
 )
-# the last convolution is this many times as wide as the last block
-TAIL = 6
+# channels of the last convolution per channel of the last block
+TAIL_EXPANSION = 6
+
+_block = partial(inverted_residual, submodule="block", wrap_projection=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV3:
-    """What the two sizes share; widths are rounded to multiples of 8 as in MobileNetV2.
+    """The network of both sizes; widths are rounded to multiples of 8 as in MobileNetV2.
 
-    `width_rule`: torchvision scales every width in the table. The paper's figures fit another rule: an
-    expansion is a multiple of the block's scaled input, and the outputs before the classifier (`head`)
-    stay. `tail`: the paper's Figure 5, where the efficient last stage pools before its last
-    widening, and the original one first filters, projects and widens as MobileNetV2 does.
+    `width_rule`: torchvision scales every width of the table.
+    The paper's figures follow another rule: a block expands in proportion to its scaled input, and `head` stays fixed.
+    `tail` selects one of the last stages of the paper's Figure 5.
+    The efficient one pools before its last expansion; the original one ends like MobileNetV2.
     """
 
     paper: ClassVar[str] = "MobileNetV3, arXiv:1905.02244"
@@ -64,31 +67,31 @@ class MobileNetV3:
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
     width_rule: Literal["torchvision", "paper"] = options.option(
-        "torchvision", "how alpha scales; the paper's rule keeps the outputs before the classifier"
+        "torchvision", "rule by which alpha scales widths; the paper's rule does not scale the head"
     )
-    minimalistic: bool = options.option(False, "no squeeze-and-excitation, hard swish or 5x5 kernel")
+    minimalistic: bool = options.option(False, "leave out squeeze-and-excitation, hard swish and 5x5 kernels")
     tail: Literal["efficient", "original"] = options.option(
-        "efficient", "original: the last stage before Figure 5 made it cheaper"
+        "efficient", "last stage of the paper's Figure 5: the efficient one or the original"
     )
-    head: int = options.option(1280, "outputs before the classifier")
+    head: int = options.option(1280, "features before the classifier")
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
+        """Return the operators of a forward pass on `batch` images, in order."""
         swish = "relu" if self.minimalistic else "hard_swish"
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
-        with sketch.at("features"):
-            with sketch.at(0):
-                x = conv_unit(sketch, x, self._width(STEM), 3, swish, stride=2)
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
+        with builder.scope("features"):
+            with builder.scope(0):
+                x = conv_unit(builder, x, self._width(STEM), 3, swish, stride=2)
             inputs = (STEM, *(block[2] for block in self.blocks))
             for i, (c, (k, expanded, out, se, hs, s)) in enumerate(zip(inputs, self.blocks, strict=False), 1):
                 hidden = self._hidden(x, c, expanded)
-                with sketch.at(i):
-                    x = inverted_residual(
-                        sketch,
+                with builder.scope(i):
+                    x = _block(
+                        builder,
                         x,
                         hidden,
                         self._width(out),
@@ -96,55 +99,54 @@ class MobileNetV3:
                         kernel=3 if self.minimalistic else k,
                         stride=s,
                         squeezed=round_width(hidden // 4) if se and not self.minimalistic else None,
-                        names=("block", True),
                     )
             last = len(self.blocks) + 1
             if self.tail == "efficient":
-                with sketch.at(last):
-                    x = conv_unit(sketch, x, self._last(x), 1, swish)
+                with builder.scope(last):
+                    x = conv_unit(builder, x, self._last(x), 1, swish)
             else:
                 c = x.shape[1]
-                with sketch.at(last):
-                    x = inverted_residual(sketch, x, TAIL * c, 2 * c, swish, names=("block", True))
-                with sketch.at(last + 1):
-                    x = conv_unit(sketch, x, self._head(), 1, swish)
-        x = sketch.flatten(sketch.global_avg_pool(x, name="avgpool"))
+                with builder.scope(last):
+                    x = _block(builder, x, TAIL_EXPANSION * c, 2 * c, swish)
+                with builder.scope(last + 1):
+                    x = conv_unit(builder, x, self._head(), 1, swish)
+        x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
         if self.tail == "efficient":
-            x = sketch.linear(x, self._head(), name="classifier.0")
-            x = sketch.elementwise(swish, x, name="classifier.1")
-        sketch.linear(x, self.num_classes, name="classifier.3")
-        return sketch.ops
+            x = builder.linear(x, self._head(), name="classifier.0")
+            x = builder.elementwise(swish, x, name="classifier.1")
+        builder.linear(x, self.num_classes, name="classifier.3")
+        return builder.ops
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha)
 
     def _hidden(self, x: Value, c: int, expanded: int) -> int:
-        """Expanded channels of a block whose input has `c` channels in the table, and those of `x` here."""
+        """The expanded channels of a block with input `x`, whose input has `c` channels in the table."""
         if self.width_rule == "torchvision":
             return self._width(expanded)
         return round_width(expanded / c * x.shape[1])
 
     def _last(self, x: Value) -> int:
-        """Channels of the last convolution."""
-        return (
-            TAIL * x.shape[1] if self.width_rule == "torchvision" else self._width(TAIL * self.blocks[-1][2])
-        )
+        """The channels of the last convolution."""
+        if self.width_rule == "torchvision":
+            return TAIL_EXPANSION * x.shape[1]
+        return self._width(TAIL_EXPANSION * self.blocks[-1][2])
 
     def _head(self) -> int:
-        """Outputs before the classifier."""
+        """The features before the classifier."""
         return self.head if self.width_rule == "paper" else self._width(self.head)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV3Large(MobileNetV3):
-    """The paper's Table 1."""
+    """MobileNetV3-Large: the paper's Table 1."""
 
-    blocks = LARGE
+    blocks = LARGE_BLOCKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MobileNetV3Small(MobileNetV3):
-    """The paper's Table 2 in its latest version; the versions before it print a `head` of 1280."""
+    """MobileNetV3-Small: the paper's Table 2 in its latest version; earlier versions print a `head` of 1280."""
 
-    blocks = SMALL
-    head: int = options.option(1024, "outputs before the classifier; 1280 in the paper's first versions")
+    blocks = SMALL_BLOCKS
+    head: int = options.option(1024, "features before the classifier; 1280 in the paper's first versions")

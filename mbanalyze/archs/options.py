@@ -1,22 +1,22 @@
-"""The hyper-parameters of an architecture: declared once as dataclass fields, checked and described from there."""
+"""The options of an architecture: declared as dataclass fields, validated and described from the declarations."""
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
+from mbanalyze.inputs.choices import nearest
 from mbanalyze.ops.record import Op
 
 
 class OptionError(ValueError):
-    """An option that the architecture does not have, or a value that it cannot take."""
+    """An unknown or contradictory option of an architecture or factory, or a value outside its range."""
 
 
 class Architecture(Protocol):
-    """A network in closed form: a frozen dataclass of its hyper-parameters."""
+    """A network in closed form: a frozen dataclass of its options."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     paper: ClassVar[str]
@@ -27,15 +27,15 @@ class Architecture(Protocol):
         ...
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
+        """Return the operators of a forward pass on `batch` images, in order."""
         ...
 
 
-A = TypeVar("A", bound=Architecture)
+ArchitectureT = TypeVar("ArchitectureT", bound=Architecture)
 
 
 def unused_params(spec: Architecture) -> tuple[str, ...]:
-    """Names of the parameters that a network has and inference does not read, if it says it has any."""
+    """Return the names of the parameters that inference does not read: `spec.unused_params()` if it exists."""
     names: tuple[str, ...] = getattr(spec, "unused_params", tuple)()
     return names
 
@@ -44,46 +44,49 @@ def option(
     default: float | bool | str,
     help: str,
     *,
-    least: int = 1,
+    minimum: int = 1,
     choices: tuple[float, ...] | None = None,
 ) -> Any:
-    """A hyper-parameter: its default, one line about it, and what values it takes.
+    """Declare an option of an architecture as a dataclass field.
 
-    An integer is at least `least`, a float above zero, and a number one of `choices` where there are any. A
-    word is one of those in its `Literal` annotation.
+    Args:
+        default: the value of the standard network.
+        help: a one-line description.
+        minimum: the smallest value of an integer; a float only has to be positive.
+        choices: the allowed numbers; allowed strings come from the field's `Literal` annotation.
     """
-    return field(default=default, metadata={"help": help, "least": least, "choices": choices})
+    return field(default=default, metadata={"help": help, "minimum": minimum, "choices": choices})
 
 
 def alpha(choices: tuple[float, ...] | None = None) -> Any:
-    """The width multiplier."""
+    """Declare the width multiplier."""
     return option(1.0, "width multiplier: scales the channels of every layer", choices=choices)
 
 
 def resolution(default: int = 224) -> Any:
-    """The input size."""
+    """Declare the size of the input."""
     return option(default, "height and width of the input, in pixels")
 
 
 def num_classes() -> Any:
-    """The classifier's size."""
+    """Declare the size of the classifier."""
     return option(1000, "outputs of the classifier")
 
 
-LARGEST = 10**9
-"""No option goes beyond this: float arithmetic on channels is exact well past it."""
+MAX_VALUE = 10**9
+"""The upper limit of every numeric option; float arithmetic on channels is exact well beyond it."""
 
 
-def check(spec: Architecture) -> None:
-    """Raise `OptionError` unless every field holds a value of its type, in range."""
+def validate(spec: Architecture) -> None:
+    """Raise `OptionError` unless every field holds a value of its type, in its range."""
     hints = _hints(type(spec))
     for declared in fields(spec):
         value = getattr(spec, declared.name)
-        if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy number is as good as Python's
+        if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy scalar
             value = value.item()
             object.__setattr__(spec, declared.name, value)
-        if wrong := _wrong(declared, hints[declared.name], value):
-            raise OptionError(wrong)
+        if problem := _problem(declared, hints[declared.name], value):
+            raise OptionError(problem)
 
 
 @functools.cache
@@ -92,76 +95,92 @@ def _hints(arch: type[Architecture]) -> dict[str, Any]:
 
 
 def _choices(declared: Field[Any], hint: Any) -> tuple[Any, ...] | None:
-    """The values that a field is limited to, or None."""
+    """The allowed values of a field, or None if any value of its type in range is allowed."""
     return get_args(hint) or declared.metadata["choices"]
 
 
-_KINDS = {bool: "b", int: "i", float: "f"}
-"""What NumPy calls these types; a value may be one of many variants."""
+_DTYPE_KINDS = {bool: "b", int: "i", float: "f"}
+"""Python type -> NumPy's `dtype.kind`; the value of an option may be an array of variants."""
 
 
-def _wrong(declared: Field[Any], hint: Any, value: Any) -> str | None:
-    """What is wrong with a value of a field, if anything is."""
-    kind = value.dtype.kind if hasattr(value, "dtype") else _KINDS.get(type(value))
-    least, choices = declared.metadata["least"], _choices(declared, hint)
+def _problem(declared: Field[Any], hint: Any, value: Any) -> str | None:
+    """The error message for a value of a field, or None if the value is valid."""
+    kind = value.dtype.kind if hasattr(value, "dtype") else _DTYPE_KINDS.get(type(value))
+    minimum, choices = declared.metadata["minimum"], _choices(declared, hint)
     if choices:
-        good = value in choices and kind != "b"
-        wanted = f"one of {', '.join(map(str, choices))}"
+        valid = value in choices and kind != "b"
+        expected = f"one of {', '.join(map(str, choices))}"
     elif hint is bool:
-        good, wanted = kind == "b", "true or false"
+        valid, expected = kind == "b", "true or false"
     elif hint is int:
-        good = kind == "i" and least <= value <= LARGEST
-        wanted = f"a whole number from {least} to {LARGEST}"
+        valid = kind == "i" and minimum <= value <= MAX_VALUE
+        expected = f"a whole number from {minimum} to {MAX_VALUE}"
     else:
-        good = kind in ("i", "f") and 0 < value <= LARGEST  # which nan and inf are not
-        wanted = f"a number above 0, at most {LARGEST}"
-    return None if good else f"{declared.name} must be {wanted}, not {value!r}"
+        valid = kind in ("i", "f") and 0 < value <= MAX_VALUE  # rejects nan and inf too
+        expected = f"a number above 0, at most {MAX_VALUE}"
+    return None if valid else f"{declared.name} must be {expected}, not {value!r}"
 
 
 def is_numeric(arch: type[Architecture], name: str) -> bool:
-    """Whether an option of `arch` is a number that may be any in its range."""
+    """Return True if an option of `arch` is a number without a list of choices."""
     hint = _hints(arch)[name]
     return hint in (int, float) and not _choices(arch.__dataclass_fields__[name], hint)
 
 
-def checked(
+def validate_values(
     name: str, arch: type[Architecture], option: str, values: Sequence[Any], *, drop: bool = False
 ) -> list[Any]:
-    """`values` of an option of `arch`, which the user calls `name`: numbers of its type.
+    """Return `values` of an option of `arch`, with numbers converted to the option's type.
 
     Args:
-        drop: leave out values that are none of its, unless all are.
+        name: the architecture's name in error messages.
+        arch: the architecture.
+        option: the option's name.
+        values: the values to validate.
+        drop: leave out invalid values, unless all values are invalid.
 
     Raises:
-        OptionError: there is no such option, or one of the values is none of its.
+        OptionError: the option does not exist, or one of the values is invalid.
     """
-    declared, hint = _known(name, arch, [option])[option], _hints(arch)[option]
-    wrong = [_wrong(declared, hint, value) for value in values]
-    kept = [value for value, problem in zip(values, wrong, strict=True) if problem is None]
-    if len(kept) < len(values) and not (drop and kept):
-        raise OptionError(next(filter(None, wrong)))
-    return [float(value) if hint is float else value for value in kept]
+    declared, hint = _fields_by_name(name, arch, [option])[option], _hints(arch)[option]
+    problems = [_problem(declared, hint, value) for value in values]
+    valid = [value for value, problem in zip(values, problems, strict=True) if problem is None]
+    if len(valid) < len(values) and not (drop and valid):
+        raise OptionError(next(filter(None, problems)))
+    return [float(value) if hint is float else value for value in valid]
 
 
-def make(name: str, arch: type[A], options: Mapping[str, Any]) -> A:
-    """`arch` with these options; `name` is what the user calls it."""
-    _known(name, arch, options)
+def merge(name: str, implied: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the alias `name`: those it implies and those the user gives.
+
+    Raises:
+        OptionError: the user gives another value for an implied option.
+    """
+    for option, value in implied.items():
+        if option in options and options[option] != value:
+            raise OptionError(f"{name} implies {option}={value}: leave {option} out")
+    return {**options, **implied}
+
+
+def make(name: str, arch: type[ArchitectureT], options: Mapping[str, Any]) -> ArchitectureT:
+    """Return `arch` with these options; `name` is the architecture's name in error messages."""
+    _fields_by_name(name, arch, options)
     return arch(**options)
 
 
-def _known(name: str, arch: type[Architecture], options: Iterable[str]) -> dict[str, Field[Any]]:
-    """The options of `arch` as it declares them, if `options` are among them."""
+def _fields_by_name(name: str, arch: type[Architecture], options: Iterable[str]) -> dict[str, Field[Any]]:
+    """The fields of `arch` by name; an unknown option raises OptionError."""
     known = {declared.name: declared for declared in fields(arch)}
     for given in options:
         if given not in known:
-            near = difflib.get_close_matches(given, known, n=1)
+            near = nearest(given, known, most=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise OptionError(f"{name} has no option {given!r}: {hint}its options are {', '.join(known)}")
     return known
 
 
 def describe(arch: type[Architecture]) -> list[dict[str, Any]]:
-    """The options of `arch`, one dict each: name, type, default, choices (or None) and help."""
+    """Return one dict per option of `arch`: name, type, default, choices (or None) and help."""
     hints = _hints(arch)
     return [
         {

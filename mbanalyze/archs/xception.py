@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, separable_conv
-from mbanalyze.archs.builder import Sketch
+from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.record import Op, Value
 
 STEM = (32, 64)
-# output channels of the separable convolutions of each block, and the stride of its pooling (Figure 5)
+# output channels of the separable convolutions of each block, and the stride of its pooling (the paper's Figure 5)
 BLOCKS = (
     ((128, 128), 2),
     ((256, 256), 2),
@@ -19,7 +19,7 @@ BLOCKS = (
     *(((728, 728, 728), 1),) * 8,
     ((728, 1024), 2),
 )
-EXIT = (1536, 2048)
+EXIT_FLOW = (1536, 2048)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,41 +32,43 @@ class Xception:
     num_classes: int = options.num_classes()
 
     def __post_init__(self) -> None:
-        options.check(self)
+        options.validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
-        """Every operator of a forward pass on `batch` images, in order."""
-        sketch = Sketch()
-        x = sketch.input(batch, 3, self.resolution, self.resolution)
+        """Return the operators of a forward pass on `batch` images, in order."""
+        builder = Builder()
+        x = builder.input(batch, 3, self.resolution, self.resolution)
         for i, channels in enumerate(STEM, 1):
             names = (f"conv{i}", f"bn{i}", f"act{i}")
-            x = conv_unit(sketch, x, channels, 3, "relu", stride=3 - i, padding=0, names=names)
+            x = conv_unit(builder, x, channels, 3, "relu", stride=3 - i, padding=0, names=names)
         for i, (widths, stride) in enumerate(BLOCKS, 1):
-            with sketch.at(f"block{i}"):
-                x = _block(sketch, x, widths, stride, activated=i > 1)
-        for i, c in enumerate(EXIT, 3):
-            with sketch.at(f"conv{i}"):
-                x = separable_conv(sketch, x, c, 3)
-            x = sketch.elementwise("relu", sketch.batch_norm(x, name=f"bn{i}"), name=f"act{i}")
-        x = sketch.flatten(sketch.global_avg_pool(x, name="global_pool"))
-        sketch.linear(x, self.num_classes, name="fc")
-        return sketch.ops
+            with builder.scope(f"block{i}"):
+                x = _block(builder, x, widths, stride, leading_relu=i > 1)
+        for i, c in enumerate(EXIT_FLOW, 3):
+            with builder.scope(f"conv{i}"):
+                x = separable_conv(builder, x, c, 3)
+            x = builder.elementwise("relu", builder.batch_norm(x, name=f"bn{i}"), name=f"act{i}")
+        x = builder.flatten(builder.global_avg_pool(x, name="global_pool"))
+        builder.linear(x, self.num_classes, name="fc")
+        return builder.ops
 
 
-def _block(sketch: Sketch, x: Value, channels: tuple[int, ...], stride: int, *, activated: bool) -> Value:
-    """ReLU, separable convolution, batch norm for each of `channels`; `activated`: before the first too."""
+def _block(
+    builder: Builder, x: Value, channels: tuple[int, ...], stride: int, *, leading_relu: bool
+) -> Value:
+    """ReLU, separable convolution and batch norm for each of `channels`; `leading_relu` is False to skip the first ReLU."""
     y, position = x, 0
-    with sketch.at("rep"):
+    with builder.scope("rep"):
         for i, c in enumerate(channels):
-            if i > 0 or activated:
-                y = sketch.elementwise("relu", y, name=position)
+            if i > 0 or leading_relu:
+                y = builder.elementwise("relu", y, name=position)
                 position += 1
-            with sketch.at(position):
-                y = separable_conv(sketch, y, c, 3)
-            y = sketch.batch_norm(y, name=position + 1)
+            with builder.scope(position):
+                y = separable_conv(builder, y, c, 3)
+            y = builder.batch_norm(y, name=position + 1)
             position += 2
         if stride > 1:
-            y = sketch.pool("max", y, 3, stride=stride, padding=1, name=position)
+            y = builder.pool("max", y, 3, stride=stride, padding=1, name=position)
     if stride > 1:
-        x = conv_unit(sketch, x, channels[-1], 1, None, stride=stride, names=("skip", "skipbn", ""))
-    return sketch.elementwise("add", y, x)
+        x = conv_unit(builder, x, channels[-1], 1, None, stride=stride, names=("skip", "skipbn", ""))
+    return builder.elementwise("add", y, x)

@@ -12,17 +12,25 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError
+from mbanalyze.archs import NAMES, find
 from mbanalyze.inputs import parsing
 from mbanalyze.literature import figures as published
-from mbanalyze.sources import subject as sources
-from mbanalyze.sources.subject import Subject
+from mbanalyze.sources import resolve as sources
+from mbanalyze.sources.resolve import ResolvedModel
+
+
+class UsageError(ValueError):
+    """Arguments of a command that contradict each other."""
+
+
+def is_closed_form(model: str) -> bool:
+    """Return True if a model reference names an architecture."""
+    return find(parsing.split_reference(model)[0]) is not None
 
 
 def models(incomplete: str) -> list[str]:
     """Known architectures, for completion."""
-    return [name for name in (*ARCHS, *ALIASES) if name.startswith(incomplete)]
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 Model = Annotated[
@@ -73,18 +81,15 @@ def described(
     settings: list[str] | None,
     batch: int | None,
     inputs: list[str] | None,
-) -> Subject:
+) -> ResolvedModel:
     """What the arguments shared by `report` and `check` describe."""
     given = {"alpha": alpha, "resolution": resolution, "batch": batch}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    for name, value in map(parsing.parse_option, settings or []):
-        if name in options:
-            raise OptionError(f"{name} is given twice")
-        options[name] = value
-    shapes, named = shapes_of(inputs)
-    if named:
-        options["kwargs"] = named
-    return sources.subject(model, *shapes, **options)
+    named = ((name, value) for name, value in given.items() if value is not None)
+    options = parsing.unique([*named, *map(parsing.parse_option, settings or [])])
+    shapes, keywords = shapes_of(inputs)
+    if keywords:
+        options["kwargs"] = keywords
+    return sources.resolve(model, *shapes, **options)
 
 
 def shapes_of(inputs: list[str] | None) -> tuple[list[Any], dict[str, Any]]:
@@ -92,18 +97,11 @@ def shapes_of(inputs: list[str] | None) -> tuple[list[Any], dict[str, Any]]:
 
     Raises:
         InputError: one is malformed.
-        OptionError: a name is given twice.
+        ParseError: a name is given twice.
     """
-    shapes: list[Any] = []
-    named: dict[str, Any] = {}
-    for name, shape in map(parsing.parse_input, inputs or []):
-        if name is None:
-            shapes.append(shape)
-        elif name in named:
-            raise OptionError(f"input {name} is given twice")
-        else:
-            named[name] = shape
-    return shapes, named
+    parsed = list(map(parsing.parse_input, inputs or []))
+    named = parsing.unique((name, shape) for name, shape in parsed if name is not None)
+    return [shape for name, shape in parsed if name is None], named
 
 
 @contextlib.contextmanager

@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mbanalyze import guard
-from mbanalyze.archs.options import OptionError
-from mbanalyze.cli.arguments import Output, working
+from mbanalyze.cli.arguments import Output, UsageError, working
 from mbanalyze.cli.output import emit, show
 from mbanalyze.display.files import append, require_writable
 from mbanalyze.guard import Outcome, Policy, PolicyError
@@ -85,7 +84,7 @@ def check(
     if context.invoked_subcommand is not None:
         if config or outputs or format != "table":
             command = context.invoked_subcommand
-            raise OptionError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
+            raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
     with working(False), _progress_bar(len(policy.models)) as progress:
@@ -109,7 +108,7 @@ def update(
     mbanalyze guard update small
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if guard.in_ci() and not allow_ci:
-        raise OptionError("CI does not write the lock, because a person reviews it first: use --allow-ci")
+        raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy = _load(config)
     with working(False), _progress_bar(len(models or policy.models)) as progress:
         outcome = guard.update(policy, models or (), progress)
@@ -173,18 +172,18 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     """Writable files by format.
 
     Raises:
-        OptionError: An output is malformed, or given twice.
-        OutputError: A file cannot be written.
+        UsageError: an output is malformed, or given twice.
+        OutputError: a file cannot be written.
     """
     files: dict[str, Path] = {}
     for text in outputs or []:
         format, equals, file = text.partition("=")
         if not equals or not file or format not in OUTCOME_FORMATS:
-            raise OptionError(
+            raise UsageError(
                 f"malformed output {text!r}: give FORMAT=FILE with one of {', '.join(OUTCOME_FORMATS)}"
             )
         if format in files or Path(file) in files.values():
-            raise OptionError(f"duplicate output {text!r}: give each format and each file once")
+            raise UsageError(f"duplicate output {text!r}: give each format and each file once")
         files[format] = Path(file)
         require_writable(files[format])
     return files

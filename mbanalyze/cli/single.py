@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError, describe
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import describe
 from mbanalyze.cli import arguments
-from mbanalyze.cli.arguments import Alpha, Batch, Input, Model, Output, Resolution, Set, described, working
+from mbanalyze.cli.arguments import (
+    Alpha,
+    Batch,
+    Input,
+    Model,
+    Output,
+    Resolution,
+    Set,
+    UsageError,
+    described,
+    is_closed_form,
+    working,
+)
 from mbanalyze.cli.models_table import models_table
 from mbanalyze.cli.output import emit, require_no_terminal, show
 from mbanalyze.crosscheck import witnesses as crosscheck
 from mbanalyze.display.files import require_writable
 from mbanalyze.display.records import dump
-from mbanalyze.literature import verdicts
-from mbanalyze.literature import view as render_published
-from mbanalyze.memory_access import analysis as guidelines
-from mbanalyze.memory_access import view as render_guidelines
+from mbanalyze.literature.verdicts import published
+from mbanalyze.memory_access.analysis import guidelines
+from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.report.page import require_packages
-
-if TYPE_CHECKING:
-    from mbanalyze.memory_access.timing import Measured
 
 
 def report(
@@ -79,10 +87,10 @@ def report(
     if format == "html":
         require_packages()
         require_no_terminal(output)
-    with working(trace or check or model not in (*ARCHS, *ALIASES)):
+    with working(trace or check or not is_closed_form(model)):
         subject = described(model, alpha, resolution, set_, batch, input_)
         result = subject.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        agreement = crosscheck.check_subject(subject) if check else None
+        agreement = crosscheck.check_model(subject) if check else None
     shown = result.by(by) if by else result
     show(crosscheck.CheckedReport(shown, agreement) if agreement else shown, format, output)
     if agreement and format == "csv":
@@ -109,7 +117,7 @@ def check(
     mbanalyze check net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        agreement = crosscheck.check_subject(described(model, alpha, resolution, set_, batch, input_))
+        agreement = crosscheck.check_model(described(model, alpha, resolution, set_, batch, input_))
     show(agreement, format)
     return int(not agreement.agree)
 
@@ -150,11 +158,8 @@ def published_figures(
     mbanalyze published shufflenet --format markdown --output shufflenet.md
     """  # noqa: D301 (the character keeps typer from joining the lines)
     with working(True):
-        found = verdicts.verdicts(family)
-    if format == "table":
-        emit(render_published.table(found, Console().width), output)
-    else:
-        emit(render_published.FORMATS[format](found), output)
+        found = published(family)
+    show(found, format, output)
 
 
 def follow_guidelines(
@@ -177,7 +182,9 @@ def follow_guidelines(
     ] = False,
     seconds: Annotated[float, typer.Option(min=0, help="How long to measure.")] = 60,
     device: Annotated[str, typer.Option(help="Where to measure: cpu or cuda.")] = "cpu",
-    format: Annotated[Literal["table", "markdown", "json"], typer.Option(help="How to print it.")] = "table",
+    format: Annotated[
+        Literal["table", "markdown", "csv", "json"], typer.Option(help="How to print it.")
+    ] = "table",
     output: Output = None,
 ) -> None:
     """Say how a model follows ShuffleNet V2's guidelines G1 to G4, and what breaks them most.
@@ -190,33 +197,25 @@ def follow_guidelines(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if model is None:
         if any(given is not None for given in (alpha, resolution, set_, batch, input_)):
-            raise OptionError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
+            raise UsageError("--alpha, --resolution, --set, --batch and --input are about a model: name one")
         require_writable(output)
-        measured = _measured(seconds, device) if measure else None
-        if format == "table":
-            emit(render_guidelines.experiments_table(measured, Console().width), output)
-        elif format == "markdown":
-            emit(render_guidelines.experiments_markdown(measured), output)
-        else:
-            emit(dump(render_guidelines.experiments(measured)), output)
+        show(_measured(seconds, device) if measure else guidelines(), format, output)
         return
     if measure:
-        raise OptionError("--measure runs the paper's experiments, not a model: leave the model out")
-    with working(model not in (*ARCHS, *ALIASES)):
-        judged = guidelines.guidelines(described(model, alpha, resolution, set_, batch, input_).report())
-    if format == "table":
-        emit(render_guidelines.table(judged, top, Console().width), output)
-    elif format == "markdown":
-        emit(render_guidelines.markdown(judged, top), output)
-    else:
-        emit(dump(judged.as_dict()), output)
+        raise UsageError("--measure runs the paper's experiments, not a model: leave the model out")
+    with working(not is_closed_form(model)):
+        analysis = guidelines(described(model, alpha, resolution, set_, batch, input_).report())
+    show(analysis, format, output, top=top)
 
 
-def _measured(seconds: float, device: str) -> Measured:
+def _measured(seconds: float, device: str) -> Experiments:
     """The experiments on this machine, with a progress bar on a terminal."""
-    from mbanalyze.memory_access.timing import measure
-
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=1.0)
-        return measure(seconds, device, lambda share: progress.update(task, completed=share))
+        return guidelines(
+            measure=True,
+            seconds=seconds,
+            device=device,
+            progress=lambda share: progress.update(task, completed=share),
+        )

@@ -17,15 +17,12 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError
 from mbanalyze.cli import arguments
-from mbanalyze.cli.arguments import Batch, Input, Model, Output, working
+from mbanalyze.cli.arguments import Batch, Input, Model, Output, UsageError, is_closed_form, working
 from mbanalyze.cli.output import emit, show
 from mbanalyze.display.files import OutputError, require_writable
 from mbanalyze.display.records import dump
 from mbanalyze.inputs import parsing
-from mbanalyze.sources.subject import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,20 +65,20 @@ def _grid(
 ) -> dict[str, list[Any]]:
     """The values of each option that was given, which are for `function`."""
     if given["rho"] is not None and given["resolution"] is not None:
-        raise OptionError("--rho and --resolution both say how large the input is: give one of them")
+        raise UsageError("--rho and --resolution both say how large the input is: give one of them")
     pairs = [(name, str(values)) for name, values in given.items() if values is not None]
     for text in settings or []:
         name, equals, values = text.partition("=")
         if not equals or not name.strip():
-            raise OptionError(f"malformed option {text!r}: give key=values")
+            raise UsageError(f"malformed option {text!r}: give key=values")
         pairs.append((name.strip(), values))
     own = inspect.signature(function).parameters.values()
     taken = {each.name for each in own if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD)}
     for i, (name, _) in enumerate(pairs):
         if name in dict(pairs[:i]):
-            raise OptionError(f"{name} is given twice")
+            raise UsageError(f"{name} is given twice")
         if name in taken:
-            raise OptionError(f"--set {name} is about the command, not the network: see --help")
+            raise UsageError(f"--set {name} is about the command, not the network: see --help")
     return {name: parsing.parse_axis(values) for name, values in pairs}
 
 
@@ -146,9 +143,9 @@ def ablate(
 
     grid = _grid(ablation.ablate, set_, alpha=alpha, resolution=resolution, rho=rho, batch=batch)
     variants = math.prod(map(len, grid.values()))
-    known = model in (*ARCHS, *ALIASES)
+    known = is_closed_form(model)
     if known and workers is not None:
-        raise OptionError(f"--workers trace a factory's variants: {model} is counted in closed form")
+        raise UsageError(f"--workers trace a factory's variants: {model} is counted in closed form")
     _check_readable(variants, format, output)
     _check_files(output, plot)
     inputs, named = arguments.shapes_of(input_)
@@ -174,12 +171,12 @@ def ablate(
 
 
 def _check_readable(variants: int, format: str, output: Path | None) -> None:
-    """Raise `OptionError` where nobody could read, or even wait for, what is asked for."""
+    """Raise `UsageError` where nobody could read, or even wait for, what is asked for."""
     on_terminal = (output is None or str(output) == "-") and sys.stdout.isatty()
     if variants > READABLE and (
         on_terminal or (format in ("table", "markdown") and variants > 10 * READABLE)
     ):
-        raise OptionError(
+        raise UsageError(
             f"{variants:,} variants are too many to read: give fewer, or --format csv with --output FILE"
         )
 

@@ -1,4 +1,4 @@
-"""The layers of two networks side by side, each with its counterpart in the other, if it has one."""
+"""Alignment: the layers of two networks, each with its counterpart in the other network."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import NamedTuple
 
-Match = tuple[int, int]
+Pair = tuple[int, int]
 Counterparts = tuple[int | None, int | None]
 
 
-class Layer(NamedTuple):
-    """What tells a layer from others: a module's own operators together.
+class AlignableLayer(NamedTuple):
+    """The features that identify a layer, which is a module's own operators.
 
     Attributes:
-        path: of the module.
-        kinds: of its operators, each with its variant behind it ('conv depthwise').
-        place: where in the network it stands, such as its stage; None where that is not known.
-        cost: all that it costs.
+        path: the path of the module.
+        kinds: the kinds of its operators, each with its variant ('conv depthwise').
+        place: its position in the network, such as its stage; None if unknown.
+        cost: its output shapes and counts.
     """
 
     path: str
@@ -27,13 +27,19 @@ class Layer(NamedTuple):
     cost: Hashable
 
 
-def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]:
-    """The indices of each layer once, beside its counterpart's or None.
+def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> list[Counterparts]:
+    """Align the layers of two networks.
 
-    Where there are more or fewer layers than before, and half of them are as they were, the others are first
-    looked for elsewhere: those behind a new one may have got other paths. Then layers of one path and the same
-    kinds are one, where that is so of half of them, and the others are aligned in order, by kind, variant and
-    place. What is left under one path is one, and so is what costs the same in another order.
+    Layers that are equal in everything are counterparts. The others are matched in rounds:
+
+    1. If the networks differ in length and at least half of the layers match by content in order, keep
+       those matches first: an inserted layer shifts the paths of later layers.
+    2. If at least half of the layers share path and kinds, match by these. Then match in order by kind,
+       variant and place, then by path alone. Otherwise match in order only.
+    3. Match the rest by content, in another order.
+
+    Returns:
+        Pairs of indices, each layer once; None in place of a missing counterpart.
     """
     pairing = _Pairing(left, right)
     pairing.take(_same(_unchanged, pairing))
@@ -42,7 +48,7 @@ def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]
         pairing.take(moved if pairing.are_half(len(pairing.found) + len(moved)) else ())
     in_order = partial(_in_order, _sort)
     if pairing.are_half(len(pairing.found) + len(_same(_own_place, pairing))):
-        rounds: list[Callable[[_Pairing], list[Match]]] = [
+        rounds: list[Callable[[_Pairing], list[Pair]]] = [
             partial(_same, _own_place),
             in_order,
             partial(_same, _path),
@@ -58,56 +64,56 @@ def aligned(left: Sequence[Layer], right: Sequence[Layer]) -> list[Counterparts]
 
 
 class _Pairing:
-    """Two networks' layers, as far as they have no counterpart yet, by index; and the matches."""
+    """The layers of two networks that have no counterpart yet, by index; and the pairs found."""
 
-    def __init__(self, left: Sequence[Layer], right: Sequence[Layer]) -> None:
+    def __init__(self, left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> None:
         self._layers = left, right
         self.reset()
 
     def reset(self) -> None:
-        """Begin again."""
+        """Forget all pairs."""
         self.left, self.right = (dict(enumerate(layers)) for layers in self._layers)
-        self.found: list[Match] = []
+        self.found: list[Pair] = []
 
-    def take(self, matches: Iterable[Match]) -> None:
-        """Keep these matches."""
-        for i, j in matches:
+    def take(self, pairs: Iterable[Pair]) -> None:
+        """Keep these pairs."""
+        for i, j in pairs:
             del self.left[i], self.right[j]
             self.found.append((i, j))
 
     def are_half(self, matched: int) -> bool:
-        """Whether so many matches are half of the shorter network or more."""
+        """Return True if `matched` layers are at least half of the shorter network."""
         return 2 * matched >= min(map(len, self._layers))
 
 
-def _path(layer: Layer) -> Hashable:
+def _path(layer: AlignableLayer) -> Hashable:
     return layer.path
 
 
-def _own_place(layer: Layer) -> Hashable:
+def _own_place(layer: AlignableLayer) -> Hashable:
     return layer.path, tuple(kind.split()[0] for kind in layer.kinds)
 
 
-def _sort(layer: Layer) -> Hashable:
+def _sort(layer: AlignableLayer) -> Hashable:
     return tuple(dict.fromkeys(layer.kinds)), layer.place
 
 
-def _content(layer: Layer) -> Hashable:
+def _content(layer: AlignableLayer) -> Hashable:
     return layer.kinds, layer.place, layer.cost
 
 
-def _unchanged(layer: Layer) -> Hashable:
+def _unchanged(layer: AlignableLayer) -> Hashable:
     return layer
 
 
-def _same(of: Callable[[Layer], Hashable], pairing: _Pairing) -> list[Match]:
-    """Layers that are equal in `of`, which no two layers of one network are."""
+def _same(of: Callable[[AlignableLayer], Hashable], pairing: _Pairing) -> list[Pair]:
+    """Pairs of layers with equal keys; `of` gives each layer of one network its own key."""
     where = {of(layer): j for j, layer in pairing.right.items()}
     return [(i, where[of(layer)]) for i, layer in pairing.left.items() if of(layer) in where]
 
 
-def _in_order(of: Callable[[Layer], Hashable], pairing: _Pairing) -> list[Match]:
-    """Layers that are equal in `of` and follow one another in both."""
+def _in_order(of: Callable[[AlignableLayer], Hashable], pairing: _Pairing) -> list[Pair]:
+    """Pairs of layers with equal keys, in the same order in both networks."""
     (i, before), (j, after) = (
         (list(layers), list(map(of, layers.values()))) for layers in (pairing.left, pairing.right)
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
-from mbanalyze.comparison.alignment import Layer, aligned
+from mbanalyze.comparison.alignment import AlignableLayer, aligned
 from mbanalyze.comparison.parts import (
     UNCERTAIN,
     Part,
@@ -26,7 +26,7 @@ from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.ops.cost import Cost, Count
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import group
-from mbanalyze.sources.subject import Countable, count
+from mbanalyze.sources.resolve import Countable, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,14 +128,16 @@ class Comparison(Result):
         ]
         return largest_first(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs)
 
-    def _alignable(self) -> Iterator[list[Layer]]:
+    def _alignable(self) -> Iterator[list[AlignableLayer]]:
         """The layers of each report, placed by the stage of their first operator if all take images."""
         for report in self.reports:
             names = stages(report) if self.takes_images else [""] * len(report.rows)
             stage = dict(
                 reversed([(row.op.path, name) for row, name in zip(report.rows, names, strict=True)])
             )
-            yield [Layer(g.key, g.kinds, stage[g.key], (g.output, g.cost)) for g in report.by("module")]
+            yield [
+                AlignableLayer(g.key, g.kinds, stage[g.key], (g.output, g.cost)) for g in report.by("module")
+            ]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as the JSON document of schema `COMPARISON_SCHEMA`."""

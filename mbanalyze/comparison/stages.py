@@ -1,4 +1,4 @@
-"""The stage of each operator: how much smaller than the network's input the images are at that depth."""
+"""The stage of each operator: the factor by which images are smaller than the network's input there."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from mbanalyze.report.network import Report
 from mbanalyze.report.rows import block
 
 IMAGES = frozenset({"conv", "max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "interpolate"})
-"""The kinds that write images of a size of their own, with height and width last."""
+"""The kinds that determine the size of the image they write, with height and width last."""
 
 
 def takes_images(report: Report) -> bool:
-    """Whether the network's first input has the shape of images, `n c h w`."""
+    """Return True if the network's first input has the shape of images, `n c h w`."""
     return bool(report.input) and len(report.input[0]) == 4
 
 
 def stages(report: Report) -> list[str]:
-    """The stage of each row: how much smaller than the network's input the image is that it writes.
+    """Return the stage of each row.
 
-    '/16' where a position (a pixel, or a token) stands for about 16 x 16 pixels of the input, in powers of
-    two; 'x2' where the image grew. Convolutions, poolings and linear layers set the size; every other operator
-    has that of the largest value it reads. What has no image left, or a single position, belongs to the stage
-    before it, as squeeze-and-excitation does, and to the 'head' once no image follows. Where the first input
-    is no image, the stage is the block.
+    '/16' means that a pixel or token stands for about 16 x 16 pixels of the input, rounded to a power of two.
+    'x2' means that the image grew. Convolutions, poolings and linear layers set the size. Every other operator
+    has the size of the largest value that it reads. An operator without an image, or with a single position,
+    belongs to the stage before it, as in squeeze-and-excitation. After the last image, it belongs to the
+    'head'. If the first input is not an image, the stage is the block.
     """
     if not takes_images(report):
         return blocks(report)
@@ -38,7 +38,7 @@ def stages(report: Report) -> list[str]:
 
 
 def blocks(report: Report) -> list[str]:
-    """The block of each row."""
+    """Return the block of each row."""
     return [block(row.op.path) or "(model)" for row in report.rows]
 
 
@@ -48,7 +48,7 @@ def _stage(pixels: int, positions: float) -> str:
 
 
 def _positions(report: Report) -> list[float]:
-    """Pixels or tokens of what each row writes."""
+    """The number of pixels or tokens that each row writes."""
     batch, _, *image = report.input[0]
     written: dict[int, float] = {}
     found = []

@@ -1,4 +1,4 @@
-"""Our rows against witnesses that share no code with them: the trace, fvcore, and the module's own parameters."""
+"""A network counted by independent witnesses: its trace, fvcore, and its own parameters."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.subject import Countable, Subject, subject
+from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class CheckError(ValueError):
-    """A witness that could not be heard."""
+    """A module that fvcore cannot run."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedCount:
-    """One thing counted twice.
+    """One quantity, counted by us and by a witness.
 
     Attributes:
-        what: the pair, such as `closed-form/trace` or `fvcore/conv`.
-        ours, theirs: the two counts; None where a side does not count it.
-        agree: whether they are equal, or differ for a known reason.
-        reason: why they differ, or are not comparable; None where they are equal.
+        what: the two sides and the quantity, such as `closed-form/trace` or `fvcore/conv`.
+        ours, theirs: the two counts; None if a side does not count it.
+        agree: True if they are equal, or differ for a known reason.
+        reason: the reason for a difference; None if they are equal.
     """
 
     what: str
@@ -45,13 +45,13 @@ class CheckedCount:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Check(Result):
-    """Every comparison made of one network."""
+    """Every comparison of one network with its witnesses."""
 
     comparisons: tuple[CheckedCount, ...]
 
     @property
     def agree(self) -> bool:
-        """Whether all of them agree."""
+        """True if all comparisons agree."""
         return all(comparison.agree for comparison in self.comparisons)
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,17 +105,17 @@ def check(what: Countable, /, *inputs: Any, real: bool = False, keep: bool = Fal
     >>> check("squeezenet1_1", resolution=64).agree
     True
     """
-    return check_subject(subject(what, *inputs, **options), real=real, keep=keep)
+    return check_model(resolve(what, *inputs, **options), real=real, keep=keep)
 
 
-def check_subject(subject: Subject, *, real: bool = False, keep: bool = False) -> Check:
-    """Check a subject; arguments and errors as for `check`."""
-    module = subject.build()
-    traced = subject.report(trace=True, real=real, keep=keep)
+def check_model(model: ResolvedModel, *, real: bool = False, keep: bool = False) -> Check:
+    """Check a resolved model; arguments and errors as for `check`."""
+    module = model.module
+    traced = model.report(trace=True, real=real, keep=keep)
     comparisons: list[CheckedCount] = []
-    if subject.spec is not None:
-        comparisons.append(same_ops(_ops(subject.report()), _ops(traced)))
-    comparisons += against_fvcore(traced, fvcore_counts(module, subject.inputs, subject.keywords))
+    if model.spec is not None:
+        comparisons.append(same_ops(_ops(model.report()), _ops(traced)))
+    comparisons += against_fvcore(traced, fvcore_counts(module, model.inputs, model.keywords))
     comparisons.append(all_params(traced, module))
     return Check(tuple(comparisons))
 
@@ -125,7 +125,7 @@ def _ops(report: Report) -> list[Op]:
 
 
 def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> CheckedCount:
-    """Two lists of operators, which must be equal; the reason names the first difference."""
+    """Compare two lists of operators, which must be equal; the reason names the first difference."""
     for i, (a, b) in enumerate(zip_longest(ours, theirs)):
         if a != b:
             reason = f"operator {i}, {_difference(a, b)}"
@@ -134,7 +134,7 @@ def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> CheckedCount:
 
 
 def _difference(a: Op | None, b: Op | None) -> str:
-    """Where two operators differ first, in words."""
+    """The first field in which two operators differ."""
     if a is None or b is None:
         present = a or b
         assert present is not None
@@ -148,21 +148,21 @@ def _difference(a: Op | None, b: Op | None) -> str:
 
 
 def _shown(value: object) -> str:
-    """A field of an operator, values as their shapes unless that would hide what differs."""
+    """A field of an operator as text; values are shown as role, number and shape."""
     if isinstance(value, tuple) and all(isinstance(v, Value) for v in value):
         return ", ".join(f"{v.role} {v.number} {list(v.shape)}" for v in value)
     return repr(value)
 
 
 def all_params(report: Report, module: nn.Module) -> CheckedCount:
-    """Parameters read in the trace, and those listed as unused, against all that the module holds."""
+    """Compare the parameters that the trace reads or lists as unused with those of the module."""
     named = dict(module.named_parameters())
     ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
     theirs = sum(param.numel() for param in module.parameters())
     return CheckedCount("params/numel", ours, theirs, ours == theirs)
 
 
-# our kinds, and the operators under which fvcore counts them
+# our kinds, and fvcore's operators for them
 _COUNTED_AS = (
     (("conv",), ("conv",)),
     (("linear",), ("linear",)),
@@ -174,7 +174,7 @@ _COUNTED_AS = (
 
 
 def _known(row: Row) -> tuple[int, str | None]:
-    """What fvcore counts for one row, where that is a choice of its own, and the choice; else our count."""
+    """The count of fvcore's convention for a row, and the convention; our count and None if they are the same."""
     op, name = row.op, row.op.operator
     if op.kind == "batch_norm" and not op.weights:
         return prod(op.output[0].shape), "fvcore counts one flop an element where no scale is learned"
@@ -191,14 +191,15 @@ def _known(row: Row) -> tuple[int, str | None]:
 
 
 def _ours(row: Row) -> int | None:
-    """Macs of products, flops of the rest: what fvcore's one number stands for."""
+    """Our count of the quantity that fvcore counts: macs of products, flops of other kinds."""
     return row.cost.macs if row.op.kind in PRODUCTS else row.cost.flops
 
 
 def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[CheckedCount]:
-    """Kind by kind: macs of products, flops of the rest.
+    """Compare our counts with fvcore's, kind by kind.
 
     Args:
+        report: a traced report.
         theirs: fvcore's counts by operator.
     """
     left, seen = dict(theirs), set[str]()
@@ -210,7 +211,7 @@ def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[Checke
             yield _compare(report.only(*kinds).rows, sum(counts) if counts else None)
         seen.update(kinds)
     for name, count in left.items():
-        yield CheckedCount(f"fvcore/{name}", None, count, False, "mbanalyze saw no such operator")
+        yield CheckedCount(f"fvcore/{name}", None, count, False, "mbanalyze recorded no such operator")
 
 
 def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
@@ -233,10 +234,10 @@ def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
 def fvcore_counts(
     module: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
-    """Counts by operator of fvcore, from running a copy of `module` in eval mode on CPU tensors.
+    """Return fvcore's counts by operator, from a copy of `module` in eval mode on CPU tensors.
 
     Raises:
-        CheckError: it could not be run; it takes no argument by name.
+        CheckError: the module raised an exception, or takes arguments by name, which fvcore does not support.
     """
     if keywords:
         raise CheckError(f"fvcore takes no arguments by name, such as {next(iter(keywords))}")

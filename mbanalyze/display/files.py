@@ -1,4 +1,4 @@
-"""Where results go: stdout, or a file that is written whole or not at all."""
+"""Files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class OutputError(ValueError):
 
 
 def require_writable(path: Path | None) -> None:
-    """Raise `OutputError` before long work whose result could not be written to `path`."""
+    """Raise `OutputError` if `path` cannot be written; call it before long work."""
     if path is None or str(path) == "-":
         return
     place = path if path.exists() else path.resolve().parent
@@ -23,10 +23,10 @@ def require_writable(path: Path | None) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; something that is no regular file, such as a pipe, is written to.
+    """Write a file whole or not at all; a pipe or device is written to directly.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     content = content.encode() if isinstance(content, str) else content
     try:
@@ -39,10 +39,10 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Add to a file that others add to as well.
+    """Append to a file that other programs append to as well.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     try:
         with path.open("a", encoding="utf-8") as file:
@@ -52,7 +52,7 @@ def append(path: Path, text: str) -> None:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    """Put a file with `content` in the place of `target`, with its permissions or a new file's usual ones."""
+    """Replace `target` by a file with `content`, with the permissions of `target` or the default ones."""
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

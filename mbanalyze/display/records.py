@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.inputs.parsing import spell_options
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -29,7 +31,7 @@ def csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> st
 
 def _cell(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return settings(value)
+        return spell_options(value, " ")
     if isinstance(value, list | tuple):
         return " ".join(
             map(shape, value) if value and isinstance(value[0], list | tuple) else map(str, value)
@@ -71,14 +73,6 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def shape(sizes: Sequence[int]) -> str:
     """`(1, 3, 224, 224)` -> '1x3x224x224'."""
     return "x".join(map(str, sizes))
-
-
-def settings(options: Mapping[str, Any]) -> str:
-    """Options as the command line takes them: 'alpha=0.75 shallow=true'."""
-    return " ".join(
-        f"{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in options.items()
-    )
 
 
 def one_line(text: str) -> str:

@@ -107,7 +107,7 @@ FORMATS: Mapping[str, Renderer] = {"table": table, "markdown": markdown, "csv": 
 
 
 @singledispatch
-def formats(result: Any) -> Mapping[str, Renderer]:
+def formats(_: Any) -> Mapping[str, Renderer]:
     """The formats of a result by name; a package's `view` registers more for its own results."""
     return FORMATS
 

@@ -6,13 +6,13 @@ from mbanalyze.display.views import Cell
 
 
 def si(count: int) -> str:
-    """`count` to four significant digits with its SI prefix: 300774272 -> '300.8 M'.
+    """Format a count with four significant digits and an SI prefix: 300774272 -> '300.8 M'.
 
-    Rounds before choosing the prefix, so 999999 is '1.000 M'. Below 1000 the count is exact.
+    Rounding precedes the choice of the prefix: 999999 -> '1.000 M'. A count below 1000 is exact.
     """
     if abs(count) < 1000:
         return str(count)
-    for power, prefix in enumerate("kMGTPE", 1):  # noqa: B007 (the last one is the answer)
+    for power, prefix in enumerate("kMGTPE", 1):  # noqa: B007 (the last prefix is returned)
         text = f"{count / 1000**power:#.4g}"
         if abs(float(text)) < 1000:
             break
@@ -20,7 +20,7 @@ def si(count: int) -> str:
 
 
 def si_bytes(count: int) -> str:
-    """`count` bytes to four significant digits: 10545696 -> '10.55 MB'."""
+    """Format a number of bytes with four significant digits: 10545696 -> '10.55 MB'."""
     text = si(count)
     return f"{text}B" if " " in text else f"{text} B"
 

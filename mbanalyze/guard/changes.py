@@ -19,11 +19,11 @@ CHANGE_VERDICTS: tuple[ChangeVerdict, ...] = get_args(ChangeVerdict)
 
 @dataclass(frozen=True, slots=True)
 class LayerId:
-    """A layer as it is named in the measured model, or in the accepted one if it was removed.
+    """A layer with its path in the measured model, or in the accepted one if it was removed.
 
     Attributes:
-        path: Path of the module, "" for the root.
-        kind: Kinds of its operators.
+        path: path of the module, "" for the root.
+        kind: kinds of its operators.
     """
 
     path: str
@@ -35,13 +35,13 @@ class CountChange:
     """A count that changed, or that is above its budget.
 
     Attributes:
-        metric: Metric of the count.
-        before: Accepted count; None if it is unknown or was not compared.
-        after: Measured count; None is unknown.
-        verdict: Verdict; `ok` is a tolerated growth.
-        level: Level of the rule that applies.
-        limit: Largest allowed value of `after`; None if no rule limits it.
-        layer: Layer that the count belongs to; None for the whole model.
+        metric: metric of the count.
+        before: accepted count; None if it is unknown or was not compared.
+        after: measured count; None is unknown.
+        verdict: verdict; `ok` is a tolerated growth.
+        level: level of the rule that applies.
+        limit: largest allowed value of `after`; None if no rule limits it.
+        layer: layer that the count belongs to; None for the whole model.
     """
 
     metric: str
@@ -68,8 +68,8 @@ class Rename:
     """A layer that has another path than in the accepted measurement.
 
     Attributes:
-        layer: Layer as it is named in the measured model.
-        before: Path in the accepted measurement.
+        layer: layer of the measured model.
+        before: path in the accepted measurement.
     """
 
     layer: LayerId

@@ -24,12 +24,12 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
     If there is no lock, the function writes it, unless `ci` is true or a model could not be measured.
 
     Args:
-        policy: Policy of the project.
+        policy: policy of the project.
         ci: True to write nothing.
-        progress: Function to call after each model.
+        progress: function to call after each model.
 
     Raises:
-        OutputError: The lock cannot be written.
+        OutputError: the lock cannot be written.
     """
     name = policy.lock.name
     measured = measure(policy, policy.models, progress)
@@ -57,14 +57,14 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambd
     The outcome lists the changes. They are accepted, so its exit code is 0 if the lock was written.
 
     Args:
-        policy: Policy of the project.
-        names: Models to update; all by default.
-        progress: Function to call after each model.
+        policy: policy of the project.
+        names: models to update; all by default.
+        progress: function to call after each model.
 
     Raises:
-        PolicyError: The policy has no model of that name.
-        LockError: The lock is newer than this version, or a partial update cannot read the rest of it.
-        OutputError: The lock cannot be written.
+        PolicyError: the policy has no model of that name.
+        LockError: the lock is newer than this version, or unreadable in a partial update.
+        OutputError: the lock cannot be written.
     """
     _require_models(policy, names)
     measured = measure(policy, names or policy.models, progress)
@@ -83,12 +83,12 @@ def diff(policy: Policy, base: str, progress: Progress = lambda: None) -> Outcom
     """Compare every model with its cost at the commit where the current branch left a git ref.
 
     Args:
-        policy: Policy of the project.
-        base: Git ref: a branch, tag or commit.
-        progress: Function to call after each model.
+        policy: policy of the project.
+        base: git ref: a branch, tag or commit.
+        progress: function to call after each model.
 
     Raises:
-        GitError: The ref does not exist, or its models cannot be measured.
+        GitError: the ref does not exist, or its models cannot be measured.
     """
     then = git_base.measure_at(policy, base)
     renamed = _renamed_models(policy, then)
@@ -106,13 +106,13 @@ def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None)
     """Explain the cost of models: layers, source lines, and options that would fit the limits.
 
     Args:
-        policy: Policy of the project.
-        models: Models to explain; by default those that fail.
-        base: Git ref to compare with instead of the lock.
+        policy: policy of the project.
+        models: models to explain; by default those that fail.
+        base: git ref to compare with instead of the lock.
 
     Raises:
-        PolicyError: The policy has no model of that name.
-        GitError: The ref does not exist, or its models cannot be measured.
+        PolicyError: the policy has no model of that name.
+        GitError: the ref does not exist, or its models cannot be measured.
     """
     _require_models(policy, models)
     outcome = check(policy, ci=True) if base is None else diff(policy, base)

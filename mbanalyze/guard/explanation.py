@@ -25,11 +25,11 @@ class Contribution:
     """The part of a layer in a total.
 
     Attributes:
-        path: Path of the layer.
-        kind: Kinds of its operators.
-        amount: Growth of its count; the count itself if no layer grew.
-        share: Fraction of the sum of all amounts, from 0 to 1.
-        location: Source line of the layer.
+        path: path of the layer.
+        kind: kinds of its operators.
+        amount: growth of its count; the count itself if no layer grew.
+        share: fraction of the sum of all amounts, from 0 to 1.
+        location: source line of the layer.
     """
 
     path: str
@@ -44,12 +44,12 @@ class Cause:
     """A total above its limit, and the layers that contribute to it.
 
     Attributes:
-        metric: Metric of the total.
-        before: Accepted total; None if it is unknown.
-        after: Measured total; None if it is unknown.
-        limit: Largest allowed value; None if no limit applies to the total.
+        metric: metric of the total.
+        before: accepted total; None if it is unknown.
+        after: measured total; None if it is unknown.
+        limit: largest allowed value; None if no limit applies to the total.
         grew: True if the contributions are shares of the growth; False if they are shares of the whole total.
-        contributions: Contributions of the layers, the largest first.
+        contributions: contributions of the layers, the largest first.
     """
 
     metric: str
@@ -65,10 +65,10 @@ class Explanation:
     """The explanation of the result of one model.
 
     Attributes:
-        result: Result of the model.
-        causes: Failing totals; if only counts of layers fail, the metrics of those.
-        suggestions: Options that would fit the limits.
-        tried: Names of the options that were tried.
+        result: result of the model.
+        causes: failing totals; if only counts of layers fail, the metrics of those.
+        suggestions: options that would fit the limits.
+        tried: names of the options that were tried.
     """
 
     result: ModelResult
@@ -82,8 +82,8 @@ class Explanations(Result):
     """The explanations of several models.
 
     Attributes:
-        outcome: Outcome with the results of these models.
-        models: Explanations in the same order.
+        outcome: outcome with the results of these models.
+        models: explanations in the same order.
     """
 
     outcome: Outcome

@@ -31,10 +31,10 @@ class Finding:
 
     Attributes:
         level: `error` fails the check, `warning` exceeds a limit of level `warn`, `note` informs.
-        rule: Most severe verdict of the changes, or `UNUSABLE_LOCK`.
-        location: Class of the changed layers, or line of the policy that defines the model.
-        result: Result of the model; None if the finding is about the lock.
-        changes: Changes of the layers from that line, or of the whole model; empty if the verdict rests on none.
+        rule: most severe verdict of the changes, or `UNUSABLE_LOCK`.
+        location: class of the changed layers, or line of the policy that defines the model.
+        result: result of the model; None if the finding is about the lock.
+        changes: changes of the layers from that line, or of the whole model; empty if the verdict rests on none.
     """
 
     level: FindingLevel

@@ -30,9 +30,9 @@ class GitBase:
     """The costs of models at a commit.
 
     Attributes:
-        name: Ref and commit.
-        lock: Measurements of the models.
-        failed: Reasons why the other models could not be measured, by name. Models that did not exist at the
+        name: ref and commit.
+        lock: measurements of the models.
+        failed: reasons why the other models could not be measured, by name. Models that did not exist at the
             commit are in neither.
     """
 
@@ -47,7 +47,7 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
     If that commit has no policy, `policy` applies.
 
     Raises:
-        GitError: The ref does not exist, its policy is invalid, or its models could not be measured.
+        GitError: the ref does not exist, its policy is invalid, or its models could not be measured.
     """
     path = policy.path.resolve()
     top = Path(_git(path.parent, "rev-parse", "--show-toplevel"))
@@ -81,7 +81,7 @@ def _policy_in(checkout: Path, usual: Path, policy: Policy) -> Path | None:
     """The policy file of a checkout: at its usual path, or else the only one that shares a model with `policy`.
 
     Raises:
-        GitError: The policy at the usual path is invalid.
+        GitError: the policy at the usual path is invalid.
     """
     if usual.is_file():
         try:
@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> None:
     """Measure the models of a policy in another folder and write the result as JSON, in the child process.
 
     Args:
-        arguments: Policy file, folder to measure in, top of the working tree, top of the checkout, and file
+        arguments: policy file, folder to measure in, top of the working tree, top of the checkout, and file
             to write.
     """
     file, folder, top, checkout, answer = map(Path, arguments)
@@ -187,9 +187,9 @@ def _git(folder: Path, *arguments: str, missing: str = "") -> str:
     """The output of a git command.
 
     Args:
-        folder: Folder to run git in.
-        arguments: Command and its arguments.
-        missing: Ref that does not exist if the command fails.
+        folder: folder to run git in.
+        arguments: command and its arguments.
+        missing: ref that does not exist if the command fails.
 
     Raises:
         GitError: git is not installed, or the command fails.

@@ -32,8 +32,8 @@ class Budget:
     """The largest allowed value of a total.
 
     Attributes:
-        maximum: In units of the total.
-        level: Consequence of exceeding it.
+        maximum: in units of the total.
+        level: consequence of exceeding it.
     """
 
     maximum: int | float
@@ -45,9 +45,9 @@ class Growth:
     """The allowed growth of a count.
 
     Attributes:
-        percent: Allowed growth relative to the whole model; None if `amount` is the limit.
-        amount: Allowed growth in units of the count.
-        level: Consequence of exceeding it.
+        percent: allowed growth relative to the whole model; None if `amount` is the limit.
+        amount: allowed growth in units of the count.
+        level: consequence of exceeding it.
         of_elements: True if `amount` is in elements although the count is in bytes.
     """
 
@@ -60,8 +60,8 @@ class Growth:
         """Return the allowed growth of a count.
 
         Args:
-            before: Previous count of the whole model.
-            itemsize: Bytes of one element.
+            before: previous count of the whole model.
+            itemsize: bytes of one element.
         """
         if self.percent is not None:
             return int(before * self.percent / 100)

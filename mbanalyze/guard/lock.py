@@ -26,7 +26,7 @@ class LockError(ValueError):
     """A lock that this version cannot read.
 
     Attributes:
-        fix: Command that repairs the lock; "" if no command does.
+        fix: command that repairs the lock; "" if no command does.
     """
 
     fix = ""
@@ -49,9 +49,9 @@ class Lock:
     """The accepted measurements of a project.
 
     Attributes:
-        models: Measurements by the name of the model.
-        convention: Counting convention of the mbanalyze that wrote the lock.
-        version: Version of the mbanalyze that wrote the lock.
+        models: measurements by the name of the model.
+        convention: counting convention of the mbanalyze that wrote the lock.
+        version: version of the mbanalyze that wrote the lock.
     """
 
     models: Mapping[str, Measurement] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def read(path: Path) -> Lock | None:
     """Return the lock in a file; None if the file does not exist.
 
     Raises:
-        LockError: The file cannot be read, or is damaged or newer than this version. The message says how to
+        LockError: the file cannot be read, or is damaged or newer than this version. The message says how to
             fix it.
     """
     try:
@@ -84,7 +84,7 @@ def loads(text: str, name: str) -> Lock:
     """Parse the text of a lock, which error messages call `name`.
 
     Raises:
-        LockError: The text is damaged or newer than this version.
+        LockError: the text is damaged or newer than this version.
     """
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise DamagedLockError(
@@ -188,7 +188,7 @@ def save(path: Path, lock: Lock) -> None:
     """Write a lock completely or not at all.
 
     Raises:
-        OutputError: The file cannot be written.
+        OutputError: the file cannot be written.
     """
     write(path, dumps(lock))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mbanalyze.comparison.alignment import Layer as AlignableLayer
+from mbanalyze.comparison.alignment import AlignableLayer
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.policy import GuardedModel
 from mbanalyze.ops.cost import Count
@@ -22,10 +22,10 @@ class LayerCost:
     """The operators of one module, without those of its submodules.
 
     Attributes:
-        path: Path of the module.
-        kinds: Kinds of its operators, each once and with its variant.
-        output: Shape of the last output: '1x32x56x56'.
-        counts: Counts by metric; only `LOCKED_METRICS` if they come from a lock. None is unknown.
+        path: path of the module.
+        kinds: kinds of its operators, each once and with its variant.
+        output: shape of the last output: '1x32x56x56'.
+        counts: counts by metric; only `LOCKED_METRICS` if they come from a lock. None is unknown.
     """
 
     path: str
@@ -51,13 +51,13 @@ class Measurement:
     """The cost of a model, and the conditions of the count.
 
     Attributes:
-        source: Model reference.
-        options: Options of the architecture, or arguments of the factory.
+        source: model reference.
+        options: options of the architecture, or arguments of the factory.
         method: `closed-form` or `trace`, followed by settings that differ from the defaults.
-        input: Input shapes: '1x3x224x224'.
-        dtype: Element type assumed for byte counts.
-        totals: Totals by metric; only `LOCKED_METRICS` and `UNUSED_PARAMS` if they come from a lock.
-        layers: Layers in the natural order of their paths.
+        input: input shapes: '1x3x224x224'.
+        dtype: element type assumed for byte counts.
+        totals: totals by metric; only `LOCKED_METRICS` and `UNUSED_PARAMS` if they come from a lock.
+        layers: layers in the natural order of their paths.
     """
 
     source: str
@@ -78,9 +78,9 @@ class Measurement:
         """Return the measurement that a report of a model states.
 
         Args:
-            model: Guarded model.
-            report: Report of the model.
-            unused_params: Number of learned scalars that the forward pass never reads; None is unknown.
+            model: guarded model.
+            report: report of the model.
+            unused_params: number of learned scalars that the forward pass never reads; None is unknown.
         """
         extra = [name for name in ("real", "keep") if model.settings.get(name)]
         extra += ["train"] * (model.settings.get("mode") == "train")

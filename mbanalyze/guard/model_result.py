@@ -34,13 +34,13 @@ class ModelResult:
     """The result of the check of one model.
 
     Attributes:
-        name: Name of the model.
-        verdict: Most severe verdict.
+        name: name of the model.
+        verdict: most severe verdict.
         exit_code: 0, 1 or 2.
-        changes: Changes of the whole model, then of each layer.
-        reason: Reason for the verdict if it does not rest on changes.
-        measured: Measured model; None if the policy does not name it.
-        before: Accepted measurement; None if there is none.
+        changes: changes of the whole model, then of each layer.
+        reason: reason for the verdict if it does not rest on changes.
+        measured: measured model; None if the policy does not name it.
+        before: accepted measurement; None if there is none.
         stale: True if the lock is outdated although no count grew.
     """
 

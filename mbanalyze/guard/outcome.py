@@ -32,13 +32,13 @@ class Outcome(Result):
     """The results of all models of a policy.
 
     Attributes:
-        policy: Policy of the project.
-        against: Name of the base: the lock, or a commit.
-        models: Results in the order of the policy, then those of models that the policy does not name.
-        problem: Problem with the lock itself; "" if there is none.
-        fix: Command that fixes the problem; "" if no command does.
+        policy: policy of the project.
+        against: name of the base: the lock, or a commit.
+        models: results in the order of the policy, then those of models that the policy does not name.
+        problem: problem with the lock itself; "" if there is none.
+        fix: command that fixes the problem; "" if no command does.
         written: True if the lock was written.
-        base: Git ref that the models are compared with; None for the lock.
+        base: git ref that the models are compared with; None for the lock.
     """
 
     policy: Policy

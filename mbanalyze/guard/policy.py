@@ -15,7 +15,7 @@ class PolicyError(ValueError):
     """A policy that is missing or invalid, or that lacks a requested model.
 
     Attributes:
-        problems: One line for each mistake.
+        problems: one line for each mistake.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -28,8 +28,8 @@ class Rules:
     """The limits of a model, or of some of its layers.
 
     Attributes:
-        budget: Budgets by metric.
-        growth: Allowed growth by metric.
+        budget: budgets by metric.
+        growth: allowed growth by metric.
     """
 
     budget: Mapping[str, Budget]
@@ -41,16 +41,16 @@ class GuardedModel:
     """A model that the policy names.
 
     Attributes:
-        name: Name in the policy.
-        source: Model reference without options, as `mbanalyze report` takes it.
-        options: Options of the architecture, or arguments of the factory.
-        inputs: Input shapes as text.
-        settings: Settings of the count: `dtype`, `mode`, `trace`, `real` and `keep`.
-        rules: Limits of the whole model.
-        layers: Limits of the layers that match a glob pattern; the first match applies.
+        name: name in the policy.
+        source: model reference without options, as `mbanalyze report` takes it.
+        options: options of the architecture, or arguments of the factory.
+        inputs: input shapes as text.
+        settings: settings of the count: `dtype`, `mode`, `trace`, `real` and `keep`.
+        rules: limits of the whole model.
+        layers: limits of the layers that match a glob pattern; the first match applies.
         strict: True if an outdated lock fails even though no count grew.
-        allow_uncounted: Operators that are allowed to have no count.
-        line: Line of the policy file that defines the model, counted from 1.
+        allow_uncounted: operators that are allowed to have no count.
+        line: line of the policy file that defines the model, counted from 1.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Policy:
     """The guarded models of a project.
 
     Attributes:
-        path: Policy file.
-        lock: Lock file.
-        models: Guarded models by name.
-        python_path: Folders that imports search first; by default `src` if it exists.
+        path: policy file.
+        lock: lock file.
+        models: guarded models by name.
+        python_path: folders that imports search first; by default `src` if it exists.
     """
 
     path: Path

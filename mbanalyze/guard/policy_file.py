@@ -46,7 +46,7 @@ def find(start: Path) -> Path:
     """Return the policy file in `start`, or in the nearest parent folder that has one.
 
     Raises:
-        PolicyError: There is no policy file, or a folder has two.
+        PolicyError: there is no policy file, or a folder has two.
     """
     for folder in (start.resolve(), *start.resolve().parents):
         found = [file for file in (folder / "mbanalyze.toml", folder / "pyproject.toml") if _has_policy(file)]
@@ -69,7 +69,7 @@ def load(path: Path) -> Policy:
     """Read the policy from a file.
 
     Raises:
-        PolicyError: The file cannot be read, or has mistakes; the error lists all of them.
+        PolicyError: the file cannot be read, or has mistakes; the error lists all of them.
     """
     document = _parse_toml(path)
     values = document if "tool" not in document else document["tool"].get("mbanalyze")

@@ -14,9 +14,8 @@ from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.inputs.typed import Typed
 from mbanalyze.report.network import Report
-from mbanalyze.sources import subject as sources
-from mbanalyze.sources.references import said
-from mbanalyze.sources.subject import Subject
+from mbanalyze.sources.references import summarize
+from mbanalyze.sources.resolve import ResolvedModel, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +23,17 @@ class MeasuredModel:
     """A guarded model with its measurement.
 
     Attributes:
-        model: Guarded model.
-        measurement: Cost of the model; None if it could not be measured.
-        reason: Why the model could not be measured.
-        subject: Counted subject, to look at its modules; None if it could not be built.
-        modules: Modules that were imported from the project for this model, by name.
+        model: guarded model.
+        measurement: cost of the model; None if it could not be measured.
+        reason: the problem if the model could not be measured.
+        resolved: resolved model, to look at its modules; None if it could not be resolved or counted.
+        modules: modules that were imported from the project for this model, by name.
     """
 
     model: GuardedModel
     measurement: Measurement | None = None
     reason: str = ""
-    subject: Subject | None = None
+    resolved: ResolvedModel | None = None
     modules: Mapping[str, ModuleType] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -72,7 +71,7 @@ def project_environment(policy: Policy, source: str = "") -> Iterator[dict[str, 
     folder of `source` are removed from `sys.modules`, unless all models share that folder.
 
     Yields:
-        The removed modules by name; filled at the end.
+        the removed modules by name; filled at the end.
     """
     folder = policy.path.resolve().parent
     shared = [folder, *policy.python_path]
@@ -96,29 +95,29 @@ def project_environment(policy: Policy, source: str = "") -> Iterator[dict[str, 
 
 def _measure(model: GuardedModel) -> MeasuredModel:
     try:
-        subject = subject_of(model)
-        report = subject.report(**model.settings)
+        resolved = resolve_model(model)
+        report = resolved.report(**model.settings)
     except (ValueError, LookupError) as error:
         return MeasuredModel(model, reason=str(error))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return MeasuredModel(model, reason=f"unexpected {said(error)}")
+        return MeasuredModel(model, reason=f"unexpected {summarize(error)}")
     uncounted = describe_uncounted(report, model.allow_uncounted)
     if uncounted:
-        return MeasuredModel(model, reason=uncounted, subject=subject)
-    measurement = Measurement.from_report(model, report, count_unused_params(report, subject))
-    return MeasuredModel(model, measurement, subject=subject)
+        return MeasuredModel(model, reason=uncounted, resolved=resolved)
+    measurement = Measurement.from_report(model, report, count_unused_params(report, resolved))
+    return MeasuredModel(model, measurement, resolved=resolved)
 
 
-def count_unused_params(report: Report, subject: Subject) -> int | None:
+def count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
     """Return the number of learned scalars that the forward pass never reads.
 
     None is unknown: a closed form lists the names of such parameters without their sizes.
     """
     if report.method == "closed-form":
         return None if report.unused_params else 0
-    params = dict(subject.build().named_parameters())
+    params = dict(resolved.module.named_parameters())
     return sum(params[name].numel() for name in report.unused_params)
 
 
@@ -132,11 +131,11 @@ def describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
     return f"not counted: {found}; register a formula, or set allow_uncounted = [{names}]"
 
 
-def subject_of(model: GuardedModel) -> Subject:
-    """Return the subject that a guarded model describes."""
+def resolve_model(model: GuardedModel) -> ResolvedModel:
+    """Resolve the source, options and inputs of a guarded model."""
     options = dict(model.options)
     given = list(map(parse_input, model.inputs))
     named: dict[str, tuple[int, ...] | Typed] = {name: shape for name, shape in given if name is not None}
     if named:
         options["kwargs"] = named
-    return sources.subject(model.source, *(shape for name, shape in given if name is None), **options)
+    return resolve(model.source, *(shape for name, shape in given if name is None), **options)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.policy import Policy
 from mbanalyze.guard.runner import MeasuredModel
-from mbanalyze.sources.references import loaded
+from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,9 +23,9 @@ class SourceLocation:
     """A line of the user's project.
 
     Attributes:
-        file: Path relative to the top of the repository, with forward slashes.
-        line: Line, counted from 1.
-        name: Class or function that begins there, or name of the model in the policy.
+        file: path relative to the top of the repository, with forward slashes.
+        line: line, counted from 1.
+        name: class or function that begins there, or name of the model in the policy.
     """
 
     file: str
@@ -77,10 +77,10 @@ def _location(candidate: Any, root: Path) -> SourceLocation | None:
 
 def _modules(measured: MeasuredModel) -> dict[str, nn.Module]:
     """The modules of a model by path; empty if it was counted in closed form."""
-    subject = measured.subject
-    if subject is None or (subject.spec is not None and not measured.model.settings.get("trace")):
+    resolved = measured.resolved
+    if resolved is None or (resolved.spec is not None and not measured.model.settings.get("trace")):
         return {}
-    return dict(subject.build().named_modules(remove_duplicate=False))
+    return dict(resolved.module.named_modules(remove_duplicate=False))
 
 
 def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
@@ -95,8 +95,8 @@ def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
 def find_factory(measured: MeasuredModel) -> Any:
     """Return the function or class of the user's project that makes a model; None if there is none."""
     place, _, name = measured.model.source.rpartition(":")
-    module_name = loaded(Path(place)) if place.endswith(".py") else place
-    found: Any = measured.modules.get(module_name) or sys.modules.get(module_name)
+    imported_name = module_name(Path(place)) if place.endswith(".py") else place
+    found: Any = measured.modules.get(imported_name) or sys.modules.get(imported_name)
     for part in name.split("."):
         found = getattr(found, part, None)
     return inspect.unwrap(found) if callable(found) else found

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
-from mbanalyze.guard.runner import MeasuredModel, subject_of
+from mbanalyze.guard.runner import MeasuredModel, resolve_model
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
-from mbanalyze.sources.subject import count
+from mbanalyze.sources.resolve import count
 from mbanalyze.sweep import traced
 
 WIDTH_OPTIONS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
@@ -34,9 +34,9 @@ class Suggestion:
 
     Attributes:
         option: `alpha` or `resolution`, or the name that the factory has for it.
-        current: Current value.
-        value: Suggested value.
-        totals: Totals of the model with that value.
+        current: current value.
+        value: suggested value.
+        totals: totals of the model with that value.
     """
 
     option: str
@@ -49,9 +49,9 @@ class Candidates(NamedTuple):
     """Smaller values of one option.
 
     Attributes:
-        option: Name of the option.
-        current: Current value.
-        reports: Smaller values with the report of the model, the largest first; computed on demand.
+        option: name of the option.
+        current: current value.
+        reports: smaller values with the report of the model, the largest first; computed on demand.
     """
 
     option: str
@@ -74,10 +74,10 @@ def _fits(total: float | None, limit: float) -> bool:
 
 def candidates_of(measured: MeasuredModel) -> Iterator[Candidates]:
     """Yield the options of a model that make it smaller."""
-    subject = measured.subject
-    if subject is not None and subject.spec is not None:
+    resolved = measured.resolved
+    if resolved is not None and resolved.spec is not None:
         dtype = str(measured.model.settings.get("dtype", "float32"))
-        yield from _closed_form_candidates(subject.spec, subject.inputs[0][0], dtype)
+        yield from _closed_form_candidates(resolved.spec, resolved.inputs[0][0], dtype)
         return
     width = _width_option(measured)
     if width:
@@ -126,17 +126,17 @@ def _narrower_models(measured: MeasuredModel, option: str, current: float) -> It
     for value in channels if option == "width" and current > 1 else _smaller_widths(current):
         with suppress(ValueError, LookupError):
             model = replace(measured.model, options={**measured.model.options, option: value})
-            yield value, subject_of(model).report(**model.settings)
+            yield value, resolve_model(model).report(**model.settings)
 
 
 def _smaller_images(
     measured: MeasuredModel, shapes: tuple[Any, ...], side: int
 ) -> Iterator[tuple[float, Report]]:
     """The model on smaller images."""
-    assert measured.subject is not None
+    assert measured.resolved is not None
     for value in _smaller_sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = traced.job(measured.subject.build(), shapes, {"resolution": value})
+            what, inputs, _ = traced.job(measured.resolved.module, shapes, {"resolution": value})
             yield value, count(what, *inputs, **measured.model.settings)
 
 

@@ -21,9 +21,9 @@ class TomlTable:
     """A TOML table that collects the mistakes in its values, so that one run reports all of them.
 
     Attributes:
-        where: Dotted path of the table, "" for the root.
-        values: Values by key.
-        problems: Mistakes found so far, in the whole file.
+        where: dotted path of the table, "" for the root.
+        values: values by key.
+        problems: mistakes found so far, in the whole file.
     """
 
     where: str
@@ -82,7 +82,7 @@ def parse_text(given: Any) -> str:
     """Return `given` if it is a text that is not empty.
 
     Raises:
-        PolicyError: It is something else.
+        PolicyError: it is something else.
     """
     text = _expect(str, "a text", given)
     if not text:
@@ -94,7 +94,7 @@ def parse_flag(given: Any) -> bool:
     """Return `given` if it is a boolean.
 
     Raises:
-        PolicyError: It is something else.
+        PolicyError: it is something else.
     """
     return _expect(bool, "true or false", given)
 

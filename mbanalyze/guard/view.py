@@ -165,8 +165,8 @@ def explanations_view(explanations: Explanations, *, top: int = CONTRIBUTIONS_SH
     """Lay out explanations: the verdicts, the layers behind each cause, and suggestions.
 
     Args:
-        explanations: Explanations to lay out.
-        top: Number of layers of each cause to list.
+        explanations: explanations to lay out.
+        top: number of layers of each cause to list.
     """
     if not explanations.models:
         return View((), ("nothing fails",))

@@ -1,6 +1,6 @@
-"""Values that users give: choices, shapes, and text to parse.
+"""Values that users give: names, input shapes, and text to parse.
 
-choices.py  one of several known names
-typed.py    shapes and types of inputs
-parsing.py  text from the command line and from policies
+choices.py  a name out of the known ones
+typed.py    shapes and element types of inputs
+parsing.py  text from the command line and from policies, and its inverse
 """

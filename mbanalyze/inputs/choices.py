@@ -1,4 +1,4 @@
-"""A name that the user chose, against those that are known."""
+"""A name that the user gives, checked against the known names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Collection
 
 
 class ChoiceError(ValueError):
-    """A name that is none of the known ones: of a format, a grouping, a dtype or the like."""
+    """An unknown name of a format, grouping, dtype or another choice."""
 
 
 def choose(what: str, given: str, known: Collection[str]) -> str:
-    """Return `given` if it is one of `known`.
+    """Return `given` if it is a known name.
 
     Raises:
-        ChoiceError: it is not; the message lists the known names.
+        ChoiceError: `given` is unknown. The message lists the known names.
     """
     if not isinstance(given, str) or given not in known:
         raise ChoiceError(f"unknown {what} {given!r}: choose one of {', '.join(known)}")
@@ -22,5 +22,5 @@ def choose(what: str, given: str, known: Collection[str]) -> str:
 
 
 def nearest(given: object, known: Collection[str], *, most: int = 3) -> list[str]:
-    """Return the names among `known` that are spelled most like `given`, the nearest first."""
+    """Return up to `most` known names with a similar spelling, the most similar first."""
     return difflib.get_close_matches(str(given), known, n=most, cutoff=0.4)

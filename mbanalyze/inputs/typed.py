@@ -1,4 +1,4 @@
-"""Shapes of inputs, and their types."""
+"""Shapes and element types of inputs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ Shape = tuple[int, ...]
 
 
 def is_shape(given: object) -> TypeGuard[Shape]:
-    """Whether `given` is a tuple or list of integers, Python's or NumPy's."""
+    """Return True for a tuple or list of integers, including NumPy integers."""
     return isinstance(given, tuple | list) and all(
         isinstance(size, Integral) and not isinstance(size, bool) for size in given
     )
 
 
 class InputError(ValueError):
-    """An input that is missing, malformed, or given where none is taken."""
+    """An input that is missing, malformed or not accepted by the model."""
 
 
 Mode = Literal["eval", "train"]
-"""What a module is run in."""
+"""The mode in which a module runs."""
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
-"""The names of the types that an input may have."""
+"""The element types that an input may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A shape with a type other than the model's own, one of `DTYPES`."""
+    """A shape with an element type from `DTYPES`, for an input that differs from the model's own type."""
 
     shape: Shape
     dtype: str

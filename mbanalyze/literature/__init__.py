@@ -1,8 +1,10 @@
-"""Published figures, judged.
+"""Published figures and the verdict on each.
 
-figures.py       printed rows
-conventions.py   ways of counting that sources use
-verdicts.py      the verdict on each figure
-paper_tables.py  small tables of the papers, cell by cell
-view.py          verdicts as text
+figures.py          the printed rows, from data/published.csv
+conventions.py      ways of counting that sources use
+interpretations.py  the convention and the rounding behind a figure, from data/interpretations.csv
+errata.py           wrong figures and the proof for each, from data/errata.csv
+verdicts.py         the verdict on each figure, with its arithmetic
+paper_tables.py     small tables of the papers, cell by cell
+view.py             how verdicts and tables are displayed
 """

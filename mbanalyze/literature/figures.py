@@ -1,4 +1,4 @@
-"""What papers and repositories print about these networks: figures, accuracy and speed, as data."""
+"""The rows that papers and repositories print about these networks: figures, accuracy and speed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,25 @@ from mbanalyze.archs.options import Architecture, make
 from mbanalyze.inputs.parsing import parse_option
 
 Quantity = Literal["macs", "params"]
-Way = Literal["rounded", "cut off", "rounded up"]
-WAYS: dict[Way, str] = {"rounded": ROUND_HALF_UP, "cut off": ROUND_DOWN, "rounded up": ROUND_UP}
-"""How a count becomes a printed figure."""
+Rounding = Literal["rounded", "truncated", "rounded up"]
+ROUNDINGS: dict[Rounding, str] = {
+    "rounded": ROUND_HALF_UP,
+    "truncated": ROUND_DOWN,
+    "rounded up": ROUND_UP,
+}
+"""Rounding modes of `decimal`, by name."""
 UNITS = {"K": 3, "M": 6, "G": 9}
-"""Units of printed figures -> their power of ten."""
-MEASURED = ("top1", "top5", "latency_ms", "pixel2_ms", "pixel3_ms", "gpu_batches_per_s", "arm_images_per_s")
-"""What is printed beside the figures."""
+"""Powers of ten, by the unit of a figure."""
+MEASUREMENTS = (
+    "top1",
+    "top5",
+    "latency_ms",
+    "pixel2_ms",
+    "pixel3_ms",
+    "gpu_batches_per_s",
+    "arm_images_per_s",
+)
+"""Columns of numbers that are measured, not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,19 +40,19 @@ class Entry:
     """One printed row.
 
     Attributes:
-        family, variant: `mobilenet`, `mobilenet_v2`; a variant that `archs.ARCHS` does not know has no `spec`.
-        options: the hyper-parameters of the network that the row is about.
-        label: what else tells it from other rows of its table ("8 bit").
-        macs, params: the figures with their unit, as printed ("569 M"); "" where there is none.
+        family, variant: such as `mobilenet` and `mobilenet_v2`; `spec` is None if `archs.ARCHS` has no such variant.
+        options: hyper-parameters of the network that the row is about.
+        label: text that distinguishes the row from others about the same network ("8 bit").
+        macs, params: the figures with their unit, as printed ("569 M"); "" if not printed.
         top1, top5: ImageNet accuracies, in per cent.
-        latency_ms, device: milliseconds for an image, and on what.
-        pixel2_ms, pixel3_ms: the same on those phones.
+        latency_ms, device: milliseconds per image, and the device.
+        pixel2_ms, pixel3_ms: milliseconds per image on these phones.
         gpu_batches_per_s, arm_images_per_s: speeds in ShuffleNet V2's Table 8, on a GTX 1080 Ti (batch 8)
             and a Snapdragon 810.
         source: paper and table, or repository, commit and path.
         note: another accuracy that the row prints.
-        remark: what the source says of its figures.
-        undefined: why no network can be built from what the source says; "" where one can.
+        remark: a statement of the source about its figures.
+        undefined: the reason that the source defines no network to count; "" if it defines one.
     """
 
     family: str
@@ -64,7 +76,7 @@ class Entry:
 
     @property
     def spec(self) -> Architecture | None:
-        """The network in closed form, or None where the source does not define one."""
+        """The network in closed form, or None if the source does not define one."""
         return None if self.undefined else _spec(self)
 
     @property
@@ -84,8 +96,9 @@ class Figure:
     """A printed count.
 
     Attributes:
+        entry: the row that prints it.
         quantity: `macs` or `params`.
-        printed: its digits, as printed.
+        printed: the digits, as printed.
         unit: `K`, `M` or `G`.
     """
 
@@ -94,35 +107,39 @@ class Figure:
     printed: str
     unit: str
 
+    def __str__(self) -> str:
+        return f"{self.printed} {self.unit}"
+
     @property
     def table(self) -> tuple[str, Quantity]:
-        """What this figure should be consistent with: the same quantity in the same table."""
+        """The table and quantity; figures that share them are rounded alike."""
         return self.entry.source, self.quantity
 
-    def fits(self, count: int, way: Way = "rounded", digits: int | None = None) -> bool:
-        """Whether `count` is printed so; arguments as in `of`."""
-        return Decimal(self.printed) == self.of(count, way, digits)
+    def matches(self, count: int, rounding: Rounding = "rounded", digits: int | None = None) -> bool:
+        """Return True if `count` is printed as this figure; arguments as for `round`."""
+        return Decimal(self.printed) == self.round(count, rounding, digits)
 
-    def of(self, count: int, way: Way = "rounded", digits: int | None = None) -> Decimal:
-        """`count` in this figure's unit and at its precision.
+    def round(self, count: int, rounding: Rounding = "rounded", digits: int | None = None) -> Decimal:
+        """Return `count` in this figure's unit and at its precision.
 
         Args:
-            way: to the nearest, down or up.
-            digits: significant digits, where the printed zeros after them say nothing.
+            count: the exact count.
+            rounding: to nearest, down or up.
+            digits: significant digits, if printed trailing zeros are not significant.
         """
         printed = Decimal(self.printed)
         step = printed.as_tuple().exponent if digits is None else printed.adjusted() + 1 - digits
         value = Decimal(count).scaleb(-UNITS[self.unit])
-        return value.quantize(Decimal(1).scaleb(int(step)), WAYS[way])
+        return value.quantize(Decimal(1).scaleb(int(step)), ROUNDINGS[rounding])
 
 
 @functools.cache
 def entries() -> tuple[Entry, ...]:
-    """Every printed row, table by table."""
-    return tuple(map(_entry, data.table("published.csv")))
+    """Return every printed row, table by table."""
+    return tuple(map(_entry, data.read_table("published.csv")))
 
 
 def _entry(row: dict[str, str]) -> Entry:
     values: dict[str, Any] = dict(row)
-    values |= {name: float(row[name]) if row[name] else None for name in MEASURED}
+    values |= {name: float(row[name]) if row[name] else None for name in MEASUREMENTS}
     return Entry(**values | {"options": dict(map(parse_option, row["options"].split()))})

@@ -1,72 +1,76 @@
-"""Small tables of the MobileNet papers, their printed cells beside what we compute."""
+"""Small tables of the MobileNet papers, each printed cell with the computed one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mbanalyze import layers
 from mbanalyze.archs import MobileNetV1, MobileNetV2, MobileNetV3Large, ShuffleNetV1
 from mbanalyze.archs.options import Architecture
+from mbanalyze.display.result import Result
 from mbanalyze.report.rows import Row, block, rows
 
 Cells = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reproduction:
+@dataclass(frozen=True, repr=False)
+class PaperTable(Result):
     """A printed table, cell by cell.
 
     Attributes:
-        title, source: what it shows, and where it is printed.
-        variants: networks that it is about.
-        records: its rows; columns of what is printed begin with "printed".
-        note: what disagrees, and why.
+        title, source: the subject, and the paper and table.
+        variants: the networks that it describes.
+        rows: cells by heading; headings of printed cells begin with "printed".
+        note: the disagreements and their causes.
     """
 
     title: str
     source: str
     variants: tuple[str, ...]
-    records: tuple[Cells, ...]
+    rows: tuple[Cells, ...]
     note: str
 
-    def _repr_html_(self) -> str:
-        from mbanalyze.literature.view import html_reproduction
+    def as_dict(self) -> dict[str, Any]:
+        """Return the table as a JSON document."""
+        return {"title": self.title, "source": self.source, "rows": self.records(), "note": self.note}
 
-        return html_reproduction(self)
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each row."""
+        return [dict(row) for row in self.rows]
 
 
-def reproductions() -> tuple[Reproduction, ...]:
-    """All of them."""
+def paper_tables() -> tuple[PaperTable, ...]:
+    """Return the small tables of the papers."""
     return (
-        Reproduction(
-            "MobileNetV1: where its multiply-accumulates and weights are",
+        PaperTable(
+            "MobileNetV1: shares of multiply-accumulates and weights by layer type",
             "arXiv:1704.04861 Table 2",
             ("mobilenet_v1",),
             tuple(_layer_types()),
-            "The 1.19 % of the 3x3 convolution is a slip for 1.91 %: "
+            "The 1.19 % of the 3x3 convolution is a transposition of 1.91 %: "
             "the printed column adds up to 99.29 %. Parameters are weights without biases and batch norm.",
         ),
-        Reproduction(
-            "MobileNetV1: one layer of 3x3x512x512 at 14x14, made smaller step by step",
+        PaperTable(
+            "MobileNetV1: one layer of 3x3x512x512 at 14x14, reduced step by step",
             "arXiv:1704.04861 Table 3",
             ("mobilenet_v1",),
             tuple(_one_layer()),
             "Every cell agrees.",
         ),
-        Reproduction(
-            "The widest tensor between blocks at each resolution, 16 bits an element",
+        PaperTable(
+            "Widest tensor between blocks at each resolution, with 16 bits per element",
             "arXiv:1801.04381 Table 3",
             ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1"),
-            tuple(_widest()),
+            tuple(_widest_tensors()),
             "MobileNetV1 at 7x7 needs 100 kB, not 199. MobileNetV2's printed channels at 56, 28 and 14 px are "
-            "those of the stage that reads this resolution, not of one that writes it. "
-            "The ShuffleNet column is not the g=3 of its heading but g=2, whose stages are 400, 800 and 1600 wide; "
-            "its first convolution has 48 channels at 2x, not 32.",
+            "those of the stage that reads this resolution, not of the stage that writes it. "
+            "The heading of the ShuffleNet column says g=3, but its cells are those of g=2, "
+            "with stages of 400, 800 and 1600 channels; the first convolution has 48 channels at 2x, not 32.",
         ),
-        Reproduction(
-            "MobileNetV3-Large: what an efficient last stage saves",
+        PaperTable(
+            "MobileNetV3-Large: savings of the efficient last stage",
             "arXiv:1905.02244 Figure 5",
             ("mobilenet_v3_large",),
             tuple(_last_stage()),
@@ -77,31 +81,25 @@ def reproductions() -> tuple[Reproduction, ...]:
 
 def _layer_types() -> Iterator[Cells]:
     found = [row for row in rows(MobileNetV1().ops()) if row.op.kind in ("conv", "linear")]
-
-    def share(cells: list[Row]) -> tuple[float, float]:
-        macs, weights = (
-            [
-                sum(row.cost.macs or 0 for row in some),
-                sum(row.op.weights[0].size for row in some),
-            ]
-            for some in (cells, found)
-        )
-        return 100 * macs[0] / weights[0], 100 * macs[1] / weights[1]
-
-    for name, variant, macs, weights in (
-        ("Conv 1x1", "pointwise", 94.86, 74.59),
-        ("Conv DW 3x3", "depthwise", 3.06, 1.06),
-        ("Conv 3x3", "standard", 1.19, 0.02),
-        ("Fully connected", None, 0.18, 24.33),
+    all_macs, all_weights = _macs_and_weights(found)
+    for name, variant, printed_macs, printed_params in (
+        ("Conv 1x1", "pointwise", "94.86", "74.59"),
+        ("Conv DW 3x3", "depthwise", "3.06", "1.06"),
+        ("Conv 3x3", "standard", "1.19", "0.02"),
+        ("Fully connected", None, "0.18", "24.33"),
     ):
-        computed = share([row for row in found if row.op.variant == variant])
+        macs, weights = _macs_and_weights([row for row in found if row.op.variant == variant])
         yield {
             "layer": name,
-            "printed macs %": f"{macs:.2f}",
-            "macs %": f"{computed[0]:.2f}",
-            "printed params %": f"{weights:.2f}",
-            "params %": f"{computed[1]:.2f}",
+            "printed macs %": printed_macs,
+            "macs %": f"{100 * macs / all_macs:.2f}",
+            "printed params %": printed_params,
+            "params %": f"{100 * weights / all_weights:.2f}",
         }
+
+
+def _macs_and_weights(found: Sequence[Row]) -> tuple[int, int]:
+    return sum(row.cost.macs or 0 for row in found), sum(row.op.weights[0].size for row in found)
 
 
 def _one_layer() -> Iterator[Cells]:
@@ -123,17 +121,17 @@ def _one_layer() -> Iterator[Cells]:
         }
 
 
-# side: printed channels and kB of MobileNetV1, MobileNetV2 and ShuffleNet 2x
-WIDEST = {
+PRINTED_WIDEST = {
     112: ("64/1600", "16/400", "32/800"),
     56: ("128/800", "32/200", "48/300"),
     28: ("256/400", "64/100", "400/600"),
     14: ("512/200", "160/62", "800/310"),
     7: ("1024/199", "320/32", "1600/156"),
 }
+"""Printed channels and kB of MobileNetV1, MobileNetV2 and ShuffleNet 2x, by height and width."""
 
 
-def _widest() -> Iterator[Cells]:
+def _widest_tensors() -> Iterator[Cells]:
     networks: dict[str, tuple[Architecture, str]] = {
         "MobileNetV1": (MobileNetV1(), "features."),
         "MobileNetV2": (MobileNetV2(), "features."),
@@ -141,7 +139,7 @@ def _widest() -> Iterator[Cells]:
         "ShuffleNet 2x g=2": (ShuffleNetV1(alpha=2.0, groups=2), ""),
     }
     channels = {name: _outputs(*network) for name, network in networks.items()}
-    for side, printed in WIDEST.items():
+    for side, printed in PRINTED_WIDEST.items():
         cells: dict[str, Any] = {"size": f"{side}x{side}"}
         for name, text in zip(channels, (*printed, ""), strict=True):
             if text:
@@ -152,10 +150,10 @@ def _widest() -> Iterator[Cells]:
 
 
 def _outputs(spec: Architecture, prefix: str) -> dict[int, int]:
-    """Channels of the widest output of a block, by the side of its image.
+    """The largest number of output channels of a block, by height and width.
 
-    A convolution at either end of MobileNetV2 is computed together with the bottleneck beside it: those
-    alone are what is kept between blocks.
+    MobileNetV2 computes its first and last convolution together with the adjacent bottleneck, so neither
+    output is stored between blocks.
     """
     ends: dict[str, Row] = {}
     for row in rows(spec.ops()):

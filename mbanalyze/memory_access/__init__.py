@@ -1,7 +1,8 @@
-"""Memory access in ShuffleNet V2's sense.
+"""Memory access by the guidelines of ShuffleNet V2.
 
-analysis.py     the guidelines G1 to G4, applied to a report
-experiments.py  the experiments that they rest on
-timing.py       those experiments, timed on this machine
-view.py         both as text
+analysis.py     guidelines G1 to G4 applied to a report
+branches.py     blocks of a network and their parallel branches, for G3
+experiments.py  the experiments of the paper
+timing.py       times the experiments on this machine, with torch
+view.py         how both are displayed
 """

@@ -1,49 +1,74 @@
-"""What ShuffleNet V2's four guidelines say of a network: Ma et al., 2018, arXiv:1807.11164, section 2.
+"""ShuffleNet V2's four guidelines applied to a network: Ma et al., 2018, arXiv:1807.11164, section 2.
 
-- G1: a convolution accesses least memory when its input and its output are equally large.
-- G2: groups raise memory access at the same multiply-accumulates.
-- G3: parallel branches in a block keep the processor from working on one thing.
-- G4: element-wise operators access much memory for little arithmetic.
+- G1: a convolution has the lowest memory access if its input and its output have equal size.
+- G2: groups raise memory access at equal multiply-accumulates.
+- G3: parallel branches in a block split the work into small operators.
+- G4: element-wise operators have much memory access for little arithmetic.
 
-A convolution that reads `S` values of each of `c1` channels, writes `T` of each of `c2` and does `B`
-multiply-accumulates in `g` groups accesses `S c1 + T c2 + w` elements, `w` its weights. At these `B` and `g`
-the two terms have a constant product, so that
+A convolution reads `S` values of each of `c1` channels and writes `T` values of each of `c2` channels.
+With `w` weights it accesses `S c1 + T c2 + w` elements. Let `B` be its multiply-accumulates, in `g` groups.
+`B` and `g` fix the product of the first two terms, so that their sum
 
     S c1 + T c2 = 2 sqrt(S T c1 c2) + (sqrt(S c1) - sqrt(T c2))^2
 
-is least where the square vanishes: that square is what G1 is about. Without groups the same work takes
-`c1 c2 / g` pairs of channels in place of `c1 c2`, and `2 sqrt(S T c1 c2) (1 - 1 / sqrt(g))` less: G2. What is
-left, `2 sqrt(S T c1 c2 / g) + w`, is the bound; for 1x1 convolutions it is the paper's, `2 sqrt(hwB) + B / hw`.
+is smallest where the square is zero: the square is the imbalance of G1. Without groups, the same work takes
+`c1 c2 / g` pairs of channels instead of `c1 c2`, which saves `2 sqrt(S T c1 c2) (1 - 1 / sqrt(g))`: G2.
+The rest, `2 sqrt(S T c1 c2 / g) + w`, is the lower bound. For 1x1 convolutions it equals the bound of the
+paper, `2 sqrt(hwB) + B / hw`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
+from mbanalyze.display import records
+from mbanalyze.display.result import Result
+from mbanalyze.inputs.choices import choose
+from mbanalyze.memory_access.branches import branches, common_prefix, dependencies, segments
+from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row, block
+from mbanalyze.sources.resolve import Countable, count
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FRAGMENTS = ("conv", "max_pool", "avg_pool", "global_avg_pool", "adaptive_avg_pool")
-"""The kinds that G3 counts: a block's convolutions and poolings."""
+"""The kinds that G3 counts: convolutions and poolings."""
+COLUMNS = {
+    "convolutions": (
+        *("path", "variant", "channels", "groups", "macs", "memory_access", "bound", "excess", "ratio"),
+        *("imbalance", "grouping", "bias"),
+    ),
+    "blocks": ("path", "fragments", "branches", "memory_access", "elementwise", "elementwise_share"),
+}
+"""The keys of the records of each part."""
+
+
+class GuidelinesError(ValueError):
+    """Arguments that contradict each other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Convolution:
-    """What G1 and G2 say of one convolution; all in elements.
+class ConvolutionAnalysis:
+    """G1 and G2 applied to one convolution; all sizes in elements.
 
     Attributes:
-        channels: in and out.
-        macs, memory_access: its counts; `memory_access` is the sum of what follows.
-        bound: the least memory access that its multiply-accumulates allow.
-        imbalance: what unequal sizes of input and output add to that (G1).
-        grouping: what groups add (G2).
-        bias: what reading a bias adds.
+        path: the module.
+        variant: `standard`, `grouped`, `depthwise` or `pointwise`.
+        channels: input and output channels.
+        groups: groups.
+        macs: multiply-accumulates.
+        memory_access: the sum of `bound`, `imbalance`, `grouping` and `bias`.
+        bound: the lower bound of memory access at these multiply-accumulates.
+        imbalance: the cost of unequal input and output sizes (G1).
+        grouping: the cost of groups (G2).
+        bias: elements of the bias.
     """
 
     path: str
@@ -59,47 +84,46 @@ class Convolution:
 
     @property
     def excess(self) -> float:
-        """What it accesses above the bound."""
+        """Memory access above the bound."""
         return self.memory_access - self.bound
 
     @property
     def ratio(self) -> float:
-        """Its memory access over the bound."""
+        """Memory access relative to the bound."""
         return self.memory_access / self.bound
 
 
-def convolution(row: Row) -> Convolution:
-    """What G1 and G2 say of `row`, a convolution of any rank, strides and groups."""
+def convolution_analysis(row: Row) -> ConvolutionAnalysis:
+    """Apply G1 and G2 to a convolution of any rank, stride and number of groups."""
     op = row.op
     image, weight, *bias = op.operands
-    channel = 1 - len(weight.shape)
-    c1, c2 = image.shape[channel], op.output[0].shape[channel]
+    channel = 1 - len(weight.shape)  # from the back, because a batch is optional
     read, written = image.size, op.output[0].size
-    groups = op.groups
     geometric = 2 * sqrt(read * written)
-    return Convolution(
+    return ConvolutionAnalysis(
         op.path,
         op.variant or "",
-        (c1, c2),
-        groups,
+        (image.shape[channel], op.output[0].shape[channel]),
+        op.groups,
         row.cost.macs or 0,
         row.cost.memory_access,
-        geometric / sqrt(groups) + weight.size,
-        (sqrt(read) - sqrt(written)) ** 2,
-        geometric * (1 - 1 / sqrt(groups)),
-        sum(value.size for value in bias),
+        bound=geometric / sqrt(op.groups) + weight.size,
+        imbalance=(sqrt(read) - sqrt(written)) ** 2,
+        grouping=geometric * (1 - 1 / sqrt(op.groups)),
+        bias=sum(value.size for value in bias),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """What G3 and G4 say of one block: a block by name, or several inside one module, side by side.
+class BlockAnalysis:
+    """G3 and G4 applied to one block: a named block, or parallel blocks inside one module.
 
     Attributes:
-        fragments: its convolutions and poolings.
-        branches: the most of them that can run side by side, none of them waiting for another (G3).
-        memory_access: of all its operators.
-        elementwise: of its element-wise operators (G4).
+        path: the block, or the common prefix of its blocks.
+        fragments: the number of convolutions and poolings.
+        branches: the largest number of fragments that do not depend on each other (G3).
+        memory_access: elements accessed by all operators.
+        elementwise: elements accessed by element-wise operators (G4).
     """
 
     path: str
@@ -110,47 +134,47 @@ class Block:
 
     @property
     def elementwise_share(self) -> float:
-        """The share of its memory access that element-wise operators have."""
+        """The share of element-wise operators in memory access."""
         return self.elementwise / self.memory_access if self.memory_access else 0.0
 
 
-@dataclass(frozen=True)
-class Guidelines:
-    """What the four guidelines say of a network.
+@dataclass(frozen=True, repr=False)
+class Guidelines(Result):
+    """The guidelines applied to a network.
 
     Attributes:
-        report: what was judged.
-        convolutions: G1 and G2 of each.
-        blocks: G3 and G4 of each.
+        report: the report of the network.
+        convolutions: G1 and G2 for each convolution.
+        blocks: G3 and G4 for each block.
     """
 
     report: Report
-    convolutions: tuple[Convolution, ...]
-    blocks: tuple[Block, ...]
+    convolutions: tuple[ConvolutionAnalysis, ...]
+    blocks: tuple[BlockAnalysis, ...]
 
     @cached_property
     def shares(self) -> dict[str, int]:
-        """Memory access by class of operator (G4), in elements."""
+        """Elements accessed by each class of operators (G4)."""
         shares: dict[str, int] = {}
         for row in self.report.rows:
-            name = _class(row)
+            name = _operator_class(row)
             shares[name] = shares.get(name, 0) + row.cost.memory_access
         return shares
 
     @property
     def elementwise_share(self) -> float:
-        """The share of memory access that element-wise operators have (G4)."""
+        """The share of element-wise operators in memory access (G4)."""
         accessed = self.report.totals.memory_access
         return self.shares.get("element-wise", 0) / accessed if accessed else 0.0
 
     @property
     def fragmentation(self) -> float:
-        """The mean number of branches in blocks of several fragments (G3), 1 where there is none."""
-        branches = [b.branches for b in self.blocks if b.fragments > 1]
-        return sum(branches) / len(branches) if branches else 1.0
+        """The mean number of branches over blocks of several fragments (G3); 1 without such a block."""
+        found = [block.branches for block in self.blocks if block.fragments > 1]
+        return sum(found) / len(found) if found else 1.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, as a JSON object; memory access in elements."""
+        """Return the analysis as a JSON document; memory access in elements."""
         return {
             "model": self.report.model,
             "options": dict(self.report.options),
@@ -160,62 +184,97 @@ class Guidelines:
             "g2": {"grouping": sum(c.grouping for c in self.convolutions)},
             "g3": {
                 "fragmentation": self.fragmentation,
-                "most_branches": max((b.branches for b in self.blocks), default=0),
+                "most_branches": max((block.branches for block in self.blocks), default=0),
             },
             "g4": {"elementwise_share": self.elementwise_share, "shares": self.shares},
-            "convolutions": [
-                {
-                    "path": c.path,
-                    "variant": c.variant,
-                    "channels": list(c.channels),
-                    "groups": c.groups,
-                    "macs": c.macs,
-                    "memory_access": c.memory_access,
-                    "bound": c.bound,
-                    "excess": c.excess,
-                    "ratio": c.ratio,
-                    "imbalance": c.imbalance,
-                    "grouping": c.grouping,
-                    "bias": c.bias,
-                }
-                for c in self.convolutions
-            ],
-            "blocks": [
-                {
-                    "path": b.path,
-                    "fragments": b.fragments,
-                    "branches": b.branches,
-                    "memory_access": b.memory_access,
-                    "elementwise": b.elementwise,
-                    "elementwise_share": b.elementwise_share,
-                }
-                for b in self.blocks
-            ],
+            "convolutions": self.records("convolutions"),
+            "blocks": self.records("blocks"),
         }
 
-    def __repr__(self) -> str:
-        from mbanalyze.display.tables import plain
-        from mbanalyze.memory_access.view import table
+    def records(self, part: str = "convolutions") -> list[dict[str, Any]]:
+        """Return one record for each of the `convolutions` or `blocks`.
 
-        return plain(table(self))
+        Raises:
+            ChoiceError: unknown part.
+        """
+        names = self.columns(part)
+        return [
+            {name: _jsonable(getattr(analysis, name)) for name in names} for analysis in getattr(self, part)
+        ]
 
-    def _repr_html_(self) -> str:
-        from mbanalyze.memory_access.view import html
+    def columns(self, part: str = "convolutions") -> list[str]:
+        """Return the keys of each record."""
+        return list(COLUMNS[choose("part", part, COLUMNS)])
 
-        return html(self)
-
-
-def guidelines(report: Report) -> Guidelines:
-    """What the guidelines say of a report, its convolutions and its blocks."""
-    return Guidelines(
-        report,
-        tuple(convolution(row) for row in report.rows if row.op.kind == "conv"),
-        tuple(_blocks(report)),
-    )
+    def frame(self, part: str = "convolutions") -> pd.DataFrame:
+        """Return `records(part)` as a pandas DataFrame."""
+        return records.frame(self.records(part), self.columns(part))
 
 
-def _class(row: Row) -> str:
-    """The class of operator that G4 tells apart."""
+def _jsonable(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@overload
+def guidelines(what: Countable | Report, /, *inputs: Any, **options: Any) -> Guidelines: ...
+@overload
+def guidelines(
+    *,
+    measure: bool = False,
+    seconds: float = 60.0,
+    device: str = "cpu",
+    progress: Callable[[float], None] | None = None,
+) -> Experiments: ...
+def guidelines(
+    what: Countable | Report | None = None,
+    /,
+    *inputs: Any,
+    measure: bool = False,
+    seconds: float = 60.0,
+    device: str = "cpu",
+    progress: Callable[[float], None] | None = None,
+    **options: Any,
+) -> Guidelines | Experiments:
+    """Apply ShuffleNet V2's guidelines to a network, or return the experiments behind them.
+
+    Args:
+        what: a network, as `mbanalyze.count` takes it, or its report; the paper's experiments by default.
+        inputs: the inputs of its forward pass, as for `count`.
+        measure: time the experiments on this machine; needs torch.
+        seconds: the time to spend on that.
+        device: the name of the device in torch, such as "cpu" or "cuda".
+        progress: a callback that receives the completed fraction, up to 1.
+        options: hyper-parameters of the network, as for `count`.
+
+    Raises:
+        GuidelinesError: `measure` with a network, or inputs and options without a network or with a report.
+        DeviceError: torch cannot use the device.
+        OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
+
+    >>> f"{guidelines('mobilenet_v2').elementwise_share:.3f}"
+    '0.283'
+    """
+    if (inputs or options) and (what is None or isinstance(what, Report)):
+        raise GuidelinesError("inputs and options describe a network: give one that is not counted yet")
+    if what is not None:
+        if measure:
+            raise GuidelinesError("measure times the paper's experiments: leave the network out")
+        return analyse(what if isinstance(what, Report) else count(what, *inputs, **options))
+    if not measure:
+        return Experiments()
+    from mbanalyze.memory_access.timing import time_experiments
+
+    return Experiments(timings=time_experiments(seconds, device, progress))
+
+
+def analyse(report: Report) -> Guidelines:
+    """Apply the guidelines to a report, its convolutions and its blocks."""
+    convolutions = [convolution_analysis(row) for row in report.rows if row.op.kind == "conv"]
+    return Guidelines(report, tuple(convolutions), tuple(_blocks(report)))
+
+
+def _operator_class(row: Row) -> str:
+    """The class of an operator in G4."""
     if row.op.kind in ELEMENTWISE:
         return "element-wise"
     if row.op.kind == "conv":
@@ -223,95 +282,14 @@ def _class(row: Row) -> str:
     return row.op.kind.replace("_", " ")
 
 
-def _blocks(report: Report) -> Iterator[Block]:
-    ancestors = _ancestors(report.rows)
-    for rows in _segments(report.rows):
+def _blocks(report: Report) -> Iterator[BlockAnalysis]:
+    depends = dependencies(report.rows)
+    for rows in segments(report.rows):
         fragments = [row for row in rows if row.op.kind in FRAGMENTS]
-        yield Block(
-            _common([block(row.op.path) for row in rows]),
+        yield BlockAnalysis(
+            common_prefix([block(row.op.path) for row in rows]),
             len(fragments),
-            _width([ancestors[id(row)] for row in fragments]),
+            branches([depends[id(row)] for row in fragments]),
             sum(row.cost.memory_access for row in rows),
             sum(row.cost.memory_access for row in rows if row.op.kind in ELEMENTWISE),
         )
-
-
-def _segments(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Consecutive rows of one block: of one by name, or of several inside one module that run side by side.
-
-    Names alone would take the branches of GoogLeNet's blocks, each of which numbers its layers, for blocks.
-    Where the next block by name is inside the same module, the segment goes on while it holds two values that
-    are still to be read: what its first row reads, and what it made.
-    """
-    last_read = {value.number: i for i, row in enumerate(rows) for value in row.op.inputs}
-    segment: list[Row] = []
-    held: set[int] = set()
-    for i, row in enumerate(rows):
-        if segment and not _continues(segment, row, held):
-            yield segment
-            segment, held = [], set()
-        if not segment:
-            held |= {value.number for value in row.op.inputs}
-        segment.append(row)
-        held |= {value.number for value in row.op.output}
-        held = {number for number in held if last_read.get(number, -1) > i}
-    if segment:
-        yield segment
-
-
-def _continues(segment: Sequence[Row], row: Row, held: set[int]) -> bool:
-    """Whether `row` belongs to the block of `segment`, which holds these values."""
-    here, there = block(segment[-1].op.path), block(row.op.path)
-    return here == there or (len(held) > 1 and bool(_common([block(segment[0].op.path), here, there])))
-
-
-def _common(paths: Sequence[str]) -> str:
-    """What all of `paths` begin with, whole names only."""
-    names = zip(*(path.split(".") for path in paths), strict=False)
-    shared = takewhile(lambda level: len(set(level)) == 1, names)
-    return ".".join(level[0] for level in shared)
-
-
-def _ancestors(rows: Sequence[Row]) -> dict[int, tuple[int, int]]:
-    """For each row, its own bit and the bits of the rows that it waits for."""
-    makers: dict[int, int] = {}
-    found: dict[int, tuple[int, int]] = {}
-    for i, row in enumerate(rows):
-        waits = 0
-        for value in row.op.inputs:
-            waits |= makers.get(value.number, 0)
-        found[id(row)] = (1 << i, waits)
-        for value in row.op.output:
-            makers[value.number] = waits | 1 << i
-    return found
-
-
-def _width(fragments: Sequence[tuple[int, int]]) -> int:
-    """The most fragments of which none waits for another.
-
-    By Dilworth's theorem that is how many there are, less the largest matching of each with one that
-    waits for it. Sets of fragments are the bits of an integer.
-    """
-    after = [sum(1 << j for j, (_, waits) in enumerate(fragments) if waits & bit) for bit, _ in fragments]
-    partner: dict[int, int] = {}
-    free = (1 << len(fragments)) - 1
-    for first in range(len(fragments)):
-        unseen = (1 << len(fragments)) - 1
-        path: list[tuple[int, int]] = []  # who wants whom, the last one first in line
-        i = first
-        while True:
-            choices = after[i] & unseen & free or after[i] & unseen
-            if choices:
-                j = (choices & -choices).bit_length() - 1
-                unseen &= ~(1 << j)
-                path.append((i, j))
-                if free >> j & 1:
-                    free &= ~(1 << j)
-                    partner |= {wanted: wanting for wanting, wanted in path}
-                    break
-                i = partner[j]
-            elif path:
-                i, _ = path.pop()
-            else:
-                break
-    return len(fragments) - len(partner)

@@ -1,9 +1,9 @@
-"""The four experiments behind ShuffleNet V2's guidelines: what they compute, and the printed speeds.
+"""The four experiments behind ShuffleNet V2's guidelines: their costs, and the printed speeds.
 
-Each is a series of networks, ten equal blocks on a 56 x 56 image, meant to have the same multiply-accumulates:
-arXiv:1807.11164, Tables 1 to 4. Three things the paper does not print are read as follows. A block of `f`
-fragments (Table 3) has `f` 1x1 convolutions of `c / sqrt(f)` channels, cut off, one after the other or side by
-side and added. A bottleneck (Table 4) is a quarter as wide inside. Its image has 56 x 56 pixels, as the others.
+Each compares networks of ten equal blocks on a 56 x 56 image, designed for equal multiply-accumulates:
+Ma et al., 2018, arXiv:1807.11164, Tables 1 to 4. The paper does not define the blocks of Tables 3 and 4.
+A block of `f` fragments (Table 3) is assumed to have `f` 1x1 convolutions of `floor(c / sqrt(f))` channels,
+in series, or in parallel and added. A bottleneck (Table 4) is assumed to have `c / 4` channels inside.
 """
 
 from __future__ import annotations
@@ -15,30 +15,34 @@ from math import isqrt
 from typing import Any
 
 from mbanalyze import data, layers
+from mbanalyze.display.result import Result
+from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_option
 from mbanalyze.ops.cost import Cost, total
 
 SIZE = 56
-BLOCKS = 10
+BLOCKS_PER_NETWORK = 10
 TITLES = {
-    "G1": "equal channel widths access least memory (Table 1)",
+    "G1": "equal channel widths minimise memory access (Table 1)",
     "G2": "groups raise memory access (Table 2)",
-    "G3": "fragments cost speed (Table 3)",
+    "G3": "fragments reduce speed (Table 3)",
     "G4": "element-wise operators are not free (Table 4)",
 }
+"""The finding of each experiment, by guideline."""
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One printed measurement.
+class Trial:
+    """One network of an experiment, with its printed speed.
 
     Attributes:
-        guideline, setting: "G1", "1:2".
-        platform: "GPU" (GTX 1080 Ti, batches a second) or "ARM" (Snapdragon 810, images a second).
-        scale: how many times as wide as the first measurement of the setting.
-        channels: of the block's input, and of the other side of a pair.
-        options: what else the block depends on.
-        speed: as printed.
+        guideline: the experiment, "G1" to "G4".
+        setting: the value that the experiment varies, such as "1:2".
+        platform: "GPU" (GTX 1080 Ti, batches per second) or "ARM" (Snapdragon 810, images per second).
+        scale: width relative to the narrowest trial of the setting.
+        channels: channels of the block's input, and of the other side of a pair.
+        options: other hyper-parameters of the block.
+        speed: the speed, as printed.
         source: paper and table.
     """
 
@@ -52,25 +56,14 @@ class Run:
     source: str
 
     @property
-    def block(self) -> Cost:
-        """What one of its ten blocks costs, by the paper's formulas."""
-        return BLOCK[self.guideline](*self.channels, **self.options)
+    def block_cost(self) -> Cost:
+        """The cost of one of its ten blocks, by the formulas of the paper."""
+        return BLOCK_COSTS[self.guideline](*self.channels, **self.options)
 
     @property
     def buildable(self) -> bool:
-        """Whether its groups divide its channels, which 8 and 180 on ARM do not."""
+        """True if the groups divide the channels; 8 and 180 on ARM do not."""
         return all(c % self.options.get("groups", 1) == 0 for c in self.channels)
-
-
-class Runs(tuple[Run, ...]):
-    """Printed measurements: a tuple that a notebook shows as the tables of their guidelines."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str:
-        from mbanalyze.memory_access.view import experiments_html
-
-        return experiments_html(guidelines={run.guideline for run in self})
 
 
 def _pair(c1: int, c2: int) -> Cost:
@@ -78,14 +71,14 @@ def _pair(c1: int, c2: int) -> Cost:
 
 
 def _grouped(c1: int, c2: int, groups: int) -> Cost:
-    """By section 2, G2, whose formula takes channels that the groups do not divide."""
+    """The formula of section 2, G2, which does not require that the groups divide the channels."""
     image, weights = SIZE * SIZE, c1 * c2 // groups
     macs = image * weights
     return Cost(weights, macs, 2 * macs, image * c2, image * c1 + weights, image * c2)
 
 
 def fragment_channels(c: int, fragments: int) -> int:
-    """Channels of each of `fragments` 1x1 convolutions that together cost what one of `c` channels does."""
+    """Return the channels of `fragments` 1x1 convolutions that together cost as much as one of `c` channels."""
     return isqrt(c * c // fragments)
 
 
@@ -110,15 +103,20 @@ def _bottleneck(c: int, _: int, relu: bool, shortcut: bool) -> Cost:
     return total(parts)
 
 
-BLOCK: dict[str, Callable[..., Cost]] = {"G1": _pair, "G2": _grouped, "G3": _fragments, "G4": _bottleneck}
-"""Guideline -> what a block of its experiment costs, from its channels and options."""
+BLOCK_COSTS: dict[str, Callable[..., Cost]] = {
+    "G1": _pair,
+    "G2": _grouped,
+    "G3": _fragments,
+    "G4": _bottleneck,
+}
+"""Functions that return the cost of a block from its channels and options, by guideline."""
 
 
 @functools.cache
-def runs() -> Runs:
-    """Every printed measurement, guideline by guideline."""
-    return Runs(
-        Run(
+def trials() -> tuple[Trial, ...]:
+    """Return every trial, guideline by guideline."""
+    return tuple(
+        Trial(
             row["guideline"],
             row["setting"],
             row["platform"],
@@ -128,40 +126,102 @@ def runs() -> Runs:
             float(row["speed"]),
             row["source"],
         )
-        for row in data.table("guidelines.csv")
+        for row in data.read_table("guidelines.csv")
     )
 
 
-def series(guideline: str, platform: str, scale: int) -> Runs:
-    """The runs that are to be compared: of all settings, the one on this platform at this scale."""
-    return Runs(
-        run for run in runs() if (run.guideline, run.platform, run.scale) == (guideline, platform, scale)
-    )
+def series(guideline: str, platform: str, scale: int) -> tuple[Trial, ...]:
+    """Return the trials of an experiment on one platform at one scale: one for each setting."""
+    wanted = (guideline, platform, scale)
+    return tuple(trial for trial in trials() if (trial.guideline, trial.platform, trial.scale) == wanted)
 
 
-def records() -> list[dict[str, Any]]:
-    """Each printed measurement beside what its block costs, and both relative to the first of its series.
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """The experiments timed on this machine.
 
-    `macs_change` is how far from constant the multiply-accumulates are; `predicted` the relative speed if
-    memory access alone decided, `relative_speed` the printed one.
+    Attributes:
+        seconds: the median time of a forward pass, by guideline and setting.
+        rounds: the number of passes of each network.
+        device: the device that ran them.
     """
-    return [_record(run, series(run.guideline, run.platform, run.scale)[0]) for run in runs()]
+
+    seconds: Mapping[tuple[str, str], float]
+    rounds: int
+    device: str
+
+    def relative_speed(self, guideline: str, setting: str) -> float:
+        """Return the speed relative to the first setting of the experiment."""
+        first = series(guideline, "GPU", 1)[0].setting
+        return self.seconds[guideline, first] / self.seconds[guideline, setting]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the timings as a JSON document."""
+        return {
+            "device": self.device,
+            "rounds": self.rounds,
+            "settings": [
+                {
+                    "guideline": guideline,
+                    "setting": setting,
+                    "seconds": seconds,
+                    "relative_speed": self.relative_speed(guideline, setting),
+                }
+                for (guideline, setting), seconds in self.seconds.items()
+            ],
+        }
 
 
-def _record(run: Run, first: Run) -> dict[str, Any]:
-    here, there = run.block, first.block
+@dataclass(frozen=True, repr=False)
+class Experiments(Result):
+    """The experiments of the paper.
+
+    Attributes:
+        guidelines: the experiments to include, keys of `TITLES`.
+        timings: the experiments timed on this machine, or None.
+
+    Raises:
+        ChoiceError: unknown guideline.
+    """
+
+    guidelines: tuple[str, ...] = tuple(TITLES)
+    timings: Timings | None = None
+
+    def __post_init__(self) -> None:
+        for guideline in self.guidelines:
+            choose("guideline", guideline, TITLES)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the records and the timings as a JSON document."""
+        return {"records": self.records(), "measured": self.timings and self.timings.as_dict()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each trial.
+
+        `macs_change`, `relative_speed` and `predicted` are relative to the first trial of the series.
+        `predicted` is the speed if memory access alone decided.
+        """
+        return [
+            _record(trial, series(trial.guideline, trial.platform, trial.scale)[0])
+            for trial in trials()
+            if trial.guideline in self.guidelines
+        ]
+
+
+def _record(trial: Trial, first: Trial) -> dict[str, Any]:
+    cost, first_cost = trial.block_cost, first.block_cost
     return {
-        "guideline": run.guideline,
-        "setting": run.setting,
-        "platform": run.platform,
-        "scale": run.scale,
-        "c1": run.channels[0],
-        "c2": run.channels[1],
-        "macs": here.macs,
-        "macs_change": (here.macs or 0) / (there.macs or 1) - 1,
-        "memory_access": here.memory_access,
-        "predicted": there.memory_access / here.memory_access,
-        "speed": run.speed,
-        "relative_speed": run.speed / first.speed,
-        "source": run.source,
+        "guideline": trial.guideline,
+        "setting": trial.setting,
+        "platform": trial.platform,
+        "scale": trial.scale,
+        "c1": trial.channels[0],
+        "c2": trial.channels[1],
+        "macs": cost.macs,
+        "macs_change": (cost.macs or 0) / (first_cost.macs or 1) - 1,
+        "memory_access": cost.memory_access,
+        "predicted": first_cost.memory_access / cost.memory_access,
+        "speed": trial.speed,
+        "relative_speed": trial.speed / first.speed,
+        "source": trial.source,
     }

@@ -1,7 +1,6 @@
-"""The same networks as real, trainable `torch.nn.Module`s, one file per paper.
+"""The networks of `archs` as trainable `torch.nn.Module`s, one file per paper.
 
-Each shares the paper's table with its file in `archs/`, and nothing else: two derivations, so that one can
-check the other.
+A module shares only the paper's table with its closed form, so that the two derivations check each other.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from mbanalyze.archs import ARCHS
+from mbanalyze.archs import name_of
 from mbanalyze.archs.options import Architecture
 from mbanalyze.models.alexnet import AlexNet as AlexNet
 from mbanalyze.models.googlenet import GoogLeNet as GoogLeNet
@@ -52,12 +51,11 @@ MODELS: dict[str, type[nn.Module]] = {
     "resnet18": ResNet18,
     "resnet50": ResNet50,
 }
-"""Name -> module class, the same names as `archs.ARCHS`."""
+"""Name -> module class, with the names of `archs.ARCHS`."""
 
 
 def build(spec: Architecture) -> nn.Module:
-    """The module that `spec` describes, freshly initialised; `resolution` is the input's, not the module's."""
+    """Return the module that `spec` describes, with initial weights; `resolution` does not affect a module."""
     options: dict[str, Any] = asdict(spec)
     del options["resolution"]
-    name = next(name for name, arch in ARCHS.items() if type(spec) is arch)
-    return MODELS[name](**options)
+    return MODELS[str(name_of(spec))](**options)

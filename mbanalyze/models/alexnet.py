@@ -1,20 +1,20 @@
-"""AlexNet as a module: arXiv:1404.5997, and the original of 2012. Its parameters are named as torchvision's."""
+"""AlexNet as a module: arXiv:1404.5997, and the original of 2012. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.alexnet import HIDDEN, ONE_TOWER, POOLED, TWO_TOWERS
+from mbanalyze.archs.alexnet import HIDDEN_FEATURES, ONE_TOWER, POOLED_SIZE, TWO_TOWERS
 from mbanalyze.models.blocks import ReLU
 
 
 class AlexNet(nn.Module):
-    """Five convolutions and three fully connected layers: images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """Five convolutions and three fully connected layers: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
         num_classes: outputs of the classifier.
-        grouped: the network of 2012, with two towers as groups and local response normalisation.
-        dropout: share of features dropped in training before each of the first two linear layers.
+        grouped: True for the network of 2012, with two towers (as groups) and local response normalisation.
+        dropout: fraction of features dropped in training before each of the first two linear layers.
     """
 
     def __init__(self, num_classes: int = 1000, grouped: bool = False, dropout: float = 0.5) -> None:
@@ -30,17 +30,17 @@ class AlexNet(nn.Module):
                 features.append(nn.MaxPool2d(3, 2))
             width = channels
         self.features = nn.Sequential(*features)
-        self.avgpool = nn.AdaptiveAvgPool2d(POOLED)
+        self.avgpool = nn.AdaptiveAvgPool2d(POOLED_SIZE)
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(width * POOLED**2, HIDDEN),
+            nn.Linear(width * POOLED_SIZE**2, HIDDEN_FEATURES),
             ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(HIDDEN, HIDDEN),
+            nn.Linear(HIDDEN_FEATURES, HIDDEN_FEATURES),
             ReLU(),
-            nn.Linear(HIDDEN, num_classes),
+            nn.Linear(HIDDEN_FEATURES, num_classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What the papers share, as modules: rounding of widths, convolution units, squeeze-and-excitation, Fire."""
+"""Building blocks that several papers share, as modules."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Layer = Callable[[], nn.Module]
-Norm = Callable[[int], nn.Module]
-ReLU: Layer = partial(nn.ReLU, inplace=True)
-ReLU6: Layer = partial(nn.ReLU6, inplace=True)
-HardSwish: Layer = partial(nn.Hardswish, inplace=True)
+ActivationFactory = Callable[[], nn.Module]
+NormFactory = Callable[[int], nn.Module]
+ReLU: ActivationFactory = partial(nn.ReLU, inplace=True)
+ReLU6: ActivationFactory = partial(nn.ReLU6, inplace=True)
+HardSwish: ActivationFactory = partial(nn.Hardswish, inplace=True)
 
 
 def nearest_multiple(channels: float, step: int = 8) -> int:
-    """The multiple of `step` nearest to `channels`, or the one above it if that loses over a tenth."""
+    """Return the multiple of `step` nearest to `channels`, or the next one if that is below 0.9 of `channels`."""
     steps = max(int(channels + step / 2) // step, 1)
     width = steps * step
     return width + step if width < 0.9 * channels else width
 
 
 class ConvUnit(nn.Sequential):
-    """A convolution without bias that keeps the image's size at stride 1, batch norm, and an activation."""
+    """A padded convolution without bias, a batch norm, and an activation unless it is None."""
 
     def __init__(
         self,
         inp: int,
         oup: int,
         kernel: int,
-        activation: Layer | None,
+        activation: ActivationFactory | None,
         *,
         stride: int = 1,
         groups: int = 1,
-        norm: Norm = nn.BatchNorm2d,
+        norm: NormFactory = nn.BatchNorm2d,
     ) -> None:
         super().__init__(
             nn.Conv2d(inp, oup, kernel, stride, (kernel - 1) // 2, groups=groups, bias=False),
@@ -45,7 +45,7 @@ class ConvUnit(nn.Sequential):
 
 
 class ConvNormReLU(nn.Module):
-    """A convolution without bias, batch norm and ReLU, as the Inception networks name them."""
+    """A convolution without bias, a batch norm and a ReLU, with the Inception networks' parameter names."""
 
     def __init__(
         self,
@@ -60,14 +60,14 @@ class ConvNormReLU(nn.Module):
         self.bn = nn.BatchNorm2d(oup, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h', w']`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h', w']`."""
         return functional.relu(self.bn(self.conv(x)), inplace=True)
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each channel by a factor computed from the means of all: arXiv:1709.01507."""
+    """Scale each channel by a factor computed from the means of all channels: arXiv:1709.01507."""
 
-    def __init__(self, channels: int, squeezed: int, gate: Layer = nn.Sigmoid) -> None:
+    def __init__(self, channels: int, squeezed: int, gate: ActivationFactory = nn.Sigmoid) -> None:
         super().__init__()
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc1 = nn.Conv2d(channels, squeezed, 1)
@@ -76,7 +76,7 @@ class SqueezeExcitation(nn.Module):
         self.scale_activation = gate()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
+        """Map `x` to a tensor of the same shape."""
         factors: Tensor = self.fc2(self.activation(self.fc1(self.avgpool(x))))
         return self.scale_activation(factors) * x  # type: ignore[no-any-return]
 
@@ -85,14 +85,14 @@ def inverted_residual(
     inp: int,
     hidden: int,
     oup: int,
-    activation: Layer,
+    activation: ActivationFactory,
     *,
     kernel: int = 3,
     stride: int = 1,
     squeezed: int | None = None,
-    norm: Norm = nn.BatchNorm2d,
+    norm: NormFactory = nn.BatchNorm2d,
 ) -> list[nn.Module]:
-    """The parts of an inverted residual: expand, filter each channel, weigh channels, project."""
+    """Return the parts of an inverted residual: expansion, depthwise convolution, squeeze-and-excitation, projection."""
     parts: list[nn.Module] = []
     if hidden != inp:
         parts.append(ConvUnit(inp, hidden, 1, activation, norm=norm))
@@ -103,7 +103,7 @@ def inverted_residual(
 
 
 def channel_shuffle(x: Tensor, groups: int) -> Tensor:
-    """`[n, c, h, w]` with the channels of all groups interleaved."""
+    """Interleave the channels of all groups: `[n, c, h, w]` to the same shape."""
     if groups == 1:
         return x
     n, c, h, w = x.shape
@@ -111,7 +111,7 @@ def channel_shuffle(x: Tensor, groups: int) -> Tensor:
 
 
 class Fire(nn.Module):
-    """SqueezeNet's module: 1x1 down, then 1x1 and 3x3 filters side by side; `bypass` adds the input."""
+    """SqueezeNet's Fire module: a 1x1 squeeze, then parallel 1x1 and 3x3 filters; `bypass` adds the input."""
 
     def __init__(self, inp: int, squeezed: int, expanded: int, bypass: nn.Module | None = None) -> None:
         super().__init__()
@@ -124,16 +124,16 @@ class Fire(nn.Module):
         self.bypass = bypass
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, 2 expanded, h, w]`."""
-        down = self.squeeze_activation(self.squeeze(x))
-        ones = self.expand1x1_activation(self.expand1x1(down))
-        threes = self.expand3x3_activation(self.expand3x3(down))
+        """Map `[n, inp, h, w]` to `[n, 2 expanded, h, w]`."""
+        squeezed = self.squeeze_activation(self.squeeze(x))
+        ones = self.expand1x1_activation(self.expand1x1(squeezed))
+        threes = self.expand3x3_activation(self.expand3x3(squeezed))
         out = torch.cat([ones, threes], 1)
         return out if self.bypass is None else self.bypass(x) + out
 
 
 class SeparableConv(nn.Module):
-    """A depthwise convolution and a pointwise one with nothing between them: Xception's."""
+    """Xception's separable convolution: depthwise, then pointwise, without bias or activation."""
 
     def __init__(self, inp: int, oup: int, kernel: int) -> None:
         super().__init__()
@@ -141,12 +141,12 @@ class SeparableConv(nn.Module):
         self.pointwise = nn.Conv2d(inp, oup, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h, w]`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h, w]`."""
         return self.pointwise(self.conv1(x))  # type: ignore[no-any-return]
 
 
 def initialise(module: nn.Module) -> None:
-    """Convolutions by fan-out, classifiers near zero, both without a bias to begin with."""
+    """Initialise a convolution by its fan-out and a linear layer with small weights; set biases to zero."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.Linear):

@@ -1,4 +1,4 @@
-"""GoogLeNet as a module: Szegedy et al., 2014, arXiv:1409.4842. Its parameters are named as torchvision's."""
+"""GoogLeNet as a module: Szegedy et al., 2014, arXiv:1409.4842. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mbanalyze.archs.googlenet import AUX_SHAPE, AUXILIARY, MODULES, POOLS
+from mbanalyze.archs.googlenet import AUX_CLASSIFIERS, AUX_SHAPE, MODULES, POOLINGS
 from mbanalyze.models.blocks import ConvNormReLU, initialise
 
 
-class Outputs(NamedTuple):
-    """What the network gives in training: logits `[n, num_classes]` of each classifier, deepest first."""
+class GoogLeNetOutputs(NamedTuple):
+    """The outputs in training: logits `[n, num_classes]` of each classifier, deepest first."""
 
     logits: Tensor
     aux2: Tensor
@@ -21,7 +21,7 @@ class Outputs(NamedTuple):
 
 
 class Inception(nn.Module):
-    """Four branches side by side: 1x1, 3x3, `window`, and a pooled one."""
+    """A GoogLeNet module of four parallel branches: 1x1, 3x3, `window` and max pooling."""
 
     def __init__(self, inp: int, filters: tuple[int, ...], window: int) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class Inception(nn.Module):
         self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvNormReLU(inp, pooled, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, sum of the branches, h, w]`."""
+        """Map `[n, inp, h, w]` to `[n, sum of the branches' channels, h, w]`."""
         return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
 
 
-class Auxiliary(nn.Module):
-    """A classifier half-way up, which only training runs."""
+class GoogLeNetAux(nn.Module):
+    """An auxiliary classifier on an intermediate output, which runs only in training."""
 
     def __init__(self, inp: int, num_classes: int) -> None:
         super().__init__()
@@ -53,19 +53,21 @@ class Auxiliary(nn.Module):
         self.dropout = nn.Dropout(0.7)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> logits `[n, num_classes]`."""
+        """Map `[n, inp, h, w]` to logits `[n, num_classes]`."""
         x = self.conv(functional.adaptive_avg_pool2d(x, AUX_SHAPE[0])).flatten(1)
         return self.fc2(self.dropout(functional.relu(self.fc1(x))))  # type: ignore[no-any-return]
 
 
 class GoogLeNet(nn.Module):
-    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`; in training with `aux`, `Outputs`.
+    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+
+    In training with `aux` the output is `GoogLeNetOutputs`.
 
     Args:
         num_classes: outputs of each classifier.
-        branch: window of the third branch; torchvision's is 3x3, the paper's 5x5.
-        aux: have the auxiliary classifiers.
-        dropout: share of features dropped before the classifier in training.
+        branch: window of the third branch: 3x3 in torchvision, 5x5 in the paper.
+        aux: True to add the auxiliary classifiers.
+        dropout: fraction of features dropped in training before the classifier.
     """
 
     def __init__(
@@ -86,27 +88,27 @@ class GoogLeNet(nn.Module):
             self.add_module(f"inception{name}", Inception(width, filters, window))
             one, _, three, _, five, pooled = filters
             width = one + three + five + pooled
-            if name in POOLS:
-                number, kernel = POOLS[name]
+            if name in POOLINGS:
+                number, kernel = POOLINGS[name]
                 self.add_module(f"maxpool{number}", nn.MaxPool2d(kernel, 2, ceil_mode=True))
-            if aux and name in AUXILIARY:
-                self.add_module(AUXILIARY[name], Auxiliary(width, num_classes))
+            if aux and name in AUX_CLASSIFIERS:
+                self.add_module(AUX_CLASSIFIERS[name], GoogLeNetAux(width, num_classes))
         self.aux = aux
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(width, num_classes)
         self.apply(initialise)
 
-    def forward(self, x: Tensor) -> Tensor | Outputs:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`, or `Outputs` in training with `aux`."""
+    def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `GoogLeNetOutputs`."""
         x = self.maxpool1(self.conv1(x))
         x = self.maxpool2(self.conv3(self.conv2(x)))
-        halfway = []
+        auxiliary = []
         for name in MODULES:
             x = self.get_submodule(f"inception{name}")(x)
-            if name in POOLS:
-                x = self.get_submodule(f"maxpool{POOLS[name][0]}")(x)
-            if self.aux and self.training and name in AUXILIARY:
-                halfway.append(self.get_submodule(AUXILIARY[name])(x))
+            if name in POOLINGS:
+                x = self.get_submodule(f"maxpool{POOLINGS[name][0]}")(x)
+            if self.aux and self.training and name in AUX_CLASSIFIERS:
+                auxiliary.append(self.get_submodule(AUX_CLASSIFIERS[name])(x))
         logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
-        return Outputs(logits, *reversed(halfway)) if halfway else logits
+        return GoogLeNetOutputs(logits, *reversed(auxiliary)) if auxiliary else logits

@@ -1,4 +1,4 @@
-"""Inception V3 as a module: Szegedy et al., 2015, arXiv:1512.00567. Its parameters are named as torchvision's."""
+"""Inception V3 as a module: Szegedy et al., 2015, arXiv:1512.00567. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mbanalyze.archs.inception_v3 import AUX, AUX_INPUT, MODULES, STEM, Mixed, Unit
+from mbanalyze.archs.inception_v3 import AUX_INPUT, AUX_UNITS, MODULES, STEM, Mixed, Unit
 from mbanalyze.models.blocks import ConvNormReLU, initialise
 
 
-class Outputs(NamedTuple):
-    """What the network gives in training: logits `[n, num_classes]` of both classifiers."""
+class InceptionV3Outputs(NamedTuple):
+    """The outputs in training: logits `[n, num_classes]` of both classifiers."""
 
     logits: Tensor
     aux: Tensor
 
 
-def unit(inp: int, described: Unit) -> ConvNormReLU:
-    """The module that a row of the table describes."""
-    return ConvNormReLU(inp, described.channels, described.kernel, described.stride, described.padding)
+def conv_norm_relu(inp: int, unit: Unit) -> ConvNormReLU:
+    """Return the module of a unit of the table."""
+    return ConvNormReLU(inp, unit.channels, unit.kernel, unit.stride, unit.padding)
 
 
-class Inception(nn.Module):
-    """Branches side by side, one of them pooled. `oup` is the number of channels that it gives."""
+class MixedModule(nn.Module):
+    """A module of parallel branches, one of which pools; it has `oup` output channels."""
 
-    def __init__(self, inp: int, described: Mixed) -> None:
+    def __init__(self, inp: int, mixed: Mixed) -> None:
         super().__init__()
-        self.described = described
+        self.mixed = mixed
         self.oup = 0
-        for branch in described.branches:
+        for branch in mixed.branches:
             width = inp
             for part in branch:
-                side_by_side = (part,) if isinstance(part, Unit) else part
-                for piece in side_by_side:
-                    self.add_module(piece.name, unit(width, piece))
-                width = sum(piece.channels for piece in side_by_side)
+                parallel = (part,) if isinstance(part, Unit) else part
+                for piece in parallel:
+                    self.add_module(piece.name, conv_norm_relu(width, piece))
+                width = sum(piece.channels for piece in parallel)
             self.oup += width
-        if described.pool is None:
+        if mixed.pool is None:
             self.oup += inp
         else:
-            self.add_module(described.pool.name, unit(inp, described.pool))
-            self.oup += described.pool.channels
+            self.add_module(mixed.pool.name, conv_norm_relu(inp, mixed.pool))
+            self.oup += mixed.pool.channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h', w']`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h', w']`."""
         outs = []
-        for branch in self.described.branches:
+        for branch in self.mixed.branches:
             y = x
             for part in branch:
                 if isinstance(part, Unit):
@@ -56,37 +56,39 @@ class Inception(nn.Module):
                 else:
                     y = torch.cat([self.get_submodule(piece.name)(y) for piece in part], 1)
             outs.append(y)
-        if self.described.pool is None:
+        if self.mixed.pool is None:
             outs.append(functional.max_pool2d(x, 3, 2))
         else:
             pooled = functional.avg_pool2d(x, 3, stride=1, padding=1)
-            outs.append(self.get_submodule(self.described.pool.name)(pooled))
+            outs.append(self.get_submodule(self.mixed.pool.name)(pooled))
         return torch.cat(outs, 1)
 
 
-class Auxiliary(nn.Module):
-    """A classifier half-way up, which only training runs."""
+class InceptionV3Aux(nn.Module):
+    """An auxiliary classifier on an intermediate output, which runs only in training."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        reduce, widen = AUX
-        self.conv0 = unit(AUX_INPUT, reduce)
-        self.conv1 = unit(reduce.channels, widen)
-        self.fc = nn.Linear(widen.channels, num_classes)
+        reduce, expand = AUX_UNITS
+        self.conv0 = conv_norm_relu(AUX_INPUT, reduce)
+        self.conv1 = conv_norm_relu(reduce.channels, expand)
+        self.fc = nn.Linear(expand.channels, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, 768, h, w]` -> logits `[n, num_classes]`."""
+        """Map `[n, 768, h, w]` to logits `[n, num_classes]`."""
         x = self.conv1(self.conv0(functional.avg_pool2d(x, 5, 3)))
         return self.fc(functional.adaptive_avg_pool2d(x, 1).flatten(1))  # type: ignore[no-any-return]
 
 
 class InceptionV3(nn.Module):
-    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`; in training with `aux`, `Outputs`.
+    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+
+    In training with `aux` the output is `InceptionV3Outputs`.
 
     Args:
         num_classes: outputs of each classifier.
-        aux: have the auxiliary classifier.
-        dropout: share of features dropped before the classifier in training.
+        aux: True to add the auxiliary classifier.
+        dropout: fraction of features dropped in training before the classifier.
     """
 
     def __init__(self, num_classes: int = 1000, aux: bool = True, dropout: float = 0.5) -> None:
@@ -96,22 +98,22 @@ class InceptionV3(nn.Module):
             if isinstance(part, str):
                 self.add_module(part, nn.MaxPool2d(3, 2))
             else:
-                self.add_module(part.name, unit(width, part))
+                self.add_module(part.name, conv_norm_relu(width, part))
                 width = part.channels
-        for described in MODULES:
-            mixed = Inception(width, described)
-            self.add_module(described.name, mixed)
-            width = mixed.oup
-            if aux and described.name == "Mixed_6e":
-                self.AuxLogits = Auxiliary(num_classes)
+        for mixed in MODULES:
+            module = MixedModule(width, mixed)
+            self.add_module(mixed.name, module)
+            width = module.oup
+            if aux and mixed.name == "Mixed_6e":
+                self.AuxLogits = InceptionV3Aux(num_classes)
         self.aux = aux
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Linear(width, num_classes)
         self.apply(initialise)
 
-    def forward(self, x: Tensor) -> Tensor | Outputs:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`, or `Outputs` in training with `aux`."""
+    def forward(self, x: Tensor) -> Tensor | InceptionV3Outputs:
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `InceptionV3Outputs`."""
         aux: Tensor | None = None
         for part in (*STEM, *MODULES):
             name = part if isinstance(part, str) else part.name
@@ -119,4 +121,4 @@ class InceptionV3(nn.Module):
             if name == "Mixed_6e" and self.aux and self.training:
                 aux = self.AuxLogits(x)
         logits: Tensor = self.fc(self.dropout(self.avgpool(x)).flatten(1))
-        return logits if aux is None else Outputs(logits, aux)
+        return logits if aux is None else InceptionV3Outputs(logits, aux)

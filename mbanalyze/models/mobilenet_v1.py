@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.mobilenet_v1 import DEEP, LAYERS, STEM
+from mbanalyze.archs.mobilenet_v1 import SEPARABLE_LAYERS, SHALLOW_OMITS, STEM
 from mbanalyze.models.blocks import ConvUnit, ReLU, initialise
 
 
 class DepthwiseSeparable(nn.Sequential):
-    """One 3x3 filter a channel, then a 1x1 convolution across channels."""
+    """A depthwise 3x3 convolution, then a pointwise convolution."""
 
     def __init__(self, inp: int, oup: int, stride: int) -> None:
         super().__init__()
@@ -18,17 +18,18 @@ class DepthwiseSeparable(nn.Sequential):
 
 
 class MobileNetV1(nn.Module):
-    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
-    timm's `mobilenetv1_100` (with ReLU for its ReLU6) has the same parameters: its `conv_stem` and `bn1`
-    are `features.0.0` and `features.0.1` here, and the `conv_dw`, `bn1`, `conv_pw`, `bn2` of its i-th block
-    are `depthwise.0`, `depthwise.1`, `pointwise.0` and `pointwise.1` of `features.i`.
+    timm's `mobilenetv1_100`, with ReLU instead of ReLU6, has the same parameters under other names.
+    Its `conv_stem` and `bn1` are `features.0.0` and `features.0.1`.
+    `conv_dw`, `bn1`, `conv_pw` and `bn2` of its i-th block are `depthwise.0`, `depthwise.1`, `pointwise.0` and
+    `pointwise.1` of `features.i`.
 
     Args:
-        alpha: width multiplier; a layer of `c` channels gets `max(8, int(c * alpha))`.
+        alpha: width multiplier; a layer of `c` channels has `max(8, int(c * alpha))` channels.
         num_classes: outputs of the classifier.
-        shallow: leave out the five 14x14x512 layers (the paper's Table 5).
-        separable: False makes every layer a full 3x3 convolution (the paper's Table 4).
+        shallow: True to leave out the five 14x14x512 layers (the paper's Table 5).
+        separable: False to make every layer a full 3x3 convolution (the paper's Table 4).
     """
 
     def __init__(
@@ -39,10 +40,10 @@ class MobileNetV1(nn.Module):
         separable: bool = True,
     ) -> None:
         super().__init__()
-        widths = [max(int(alpha * c), 8) for c, _ in ((STEM, 2), *LAYERS)]
+        widths = [max(int(alpha * c), 8) for c, _ in ((STEM, 2), *SEPARABLE_LAYERS)]
         features: list[nn.Module] = [ConvUnit(3, widths[0], 3, ReLU, stride=2)]
-        for index, (_, stride) in enumerate(LAYERS):
-            if shallow and DEEP.start <= index < DEEP.stop:
+        for index, (_, stride) in enumerate(SEPARABLE_LAYERS):
+            if shallow and SHALLOW_OMITS.start <= index < SHALLOW_OMITS.stop:
                 continue
             inp, oup = widths[index : index + 2]
             features.append(
@@ -56,5 +57,5 @@ class MobileNetV1(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.pool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

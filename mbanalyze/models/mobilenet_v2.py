@@ -1,4 +1,4 @@
-"""MobileNetV2 as a module: Sandler et al., 2018, arXiv:1801.04381. Its parameters are named as torchvision's."""
+"""MobileNetV2 as a module: Sandler et al., 2018, arXiv:1801.04381. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mbanalyze.models.blocks import ConvUnit, ReLU6, initialise, inverted_residu
 
 
 class InvertedResidual(nn.Module):
-    """Expand by 1x1, filter each channel by 3x3, project by 1x1 without an activation; add where shapes agree."""
+    """An inverted residual: expand, filter depthwise, project linearly, and add the input if shapes agree."""
 
     def __init__(self, inp: int, oup: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -19,19 +19,19 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inp == oup
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h / stride, w / stride]`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h / stride, w / stride]`."""
         out: Tensor = self.conv(x)
         return x + out if self.residual else out
 
 
 class MobileNetV2(nn.Module):
-    """The paper's Table 2, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """The paper's Table 2: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
         alpha: width multiplier.
         num_classes: outputs of the classifier.
-        round_nearest: every width is a multiple of this.
-        dropout: share of features dropped before the classifier in training.
+        round_nearest: every width is a multiple of this number.
+        dropout: fraction of features dropped in training before the classifier.
     """
 
     def __init__(
@@ -56,6 +56,6 @@ class MobileNetV2(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         pooled = functional.adaptive_avg_pool2d(self.features(x), (1, 1))
         return self.classifier(pooled.flatten(1))  # type: ignore[no-any-return]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.archs.shufflenet_v1 import CHANNELS, REPEATS, STEMS
+from mbanalyze.archs.shufflenet_v1 import CHANNELS, REPEATS, STEM_STEPS
 from mbanalyze.models.blocks import ConvUnit, ReLU, channel_shuffle, initialise
 
 
 class ShuffleUnit(nn.Module):
-    """The paper's Figure 2: (b) adds its input, (c), at stride 2, is joined by its pooled input.
+    """A unit of the paper's Figure 2: (b) adds its input; (c), at stride 2, concatenates its pooled input.
 
     Args:
-        groups: of the second pointwise convolution.
-        first_groups: of the first one.
+        groups: groups of the second pointwise convolution.
+        first_groups: groups of the first pointwise convolution.
     """
 
     def __init__(self, inp: int, oup: int, groups: int, first_groups: int, stride: int) -> None:
@@ -28,7 +28,7 @@ class ShuffleUnit(nn.Module):
         self.relu = ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h / stride, w / stride]`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h / stride, w / stride]`."""
         shuffled = channel_shuffle(self.compress(x), self.groups)
         out = self.expand(self.depthwise(shuffled))
         if self.shortcut is None:
@@ -37,12 +37,12 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleNetV1(nn.Module):
-    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
-        alpha: scale of the stages; the first convolution follows it in three steps.
+        alpha: scale of the stages; it scales the first convolution in three steps.
         num_classes: outputs of the classifier.
-        groups: of the pointwise convolutions.
+        groups: groups of the pointwise convolutions.
     """
 
     stage2: nn.Module
@@ -52,7 +52,7 @@ class ShuffleNetV1(nn.Module):
     def __init__(self, alpha: float = 1.0, num_classes: int = 1000, groups: int = 3) -> None:
         super().__init__()
         stages = [int(CHANNELS[groups] * alpha) << stage for stage in range(len(REPEATS))]
-        width = min(((scale, c) for scale, c in STEMS if scale <= alpha), key=lambda step: alpha - step[0])[1]
+        width = max(step for step in STEM_STEPS if step[0] <= alpha)[1]
         while (stages[0] - width) % groups:
             width += 1
         self.conv1 = ConvUnit(3, width, 3, ReLU, stride=2)
@@ -68,7 +68,7 @@ class ShuffleNetV1(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         x = self.maxpool(self.conv1(x))
         x = self.stage4(self.stage3(self.stage2(x)))
         return self.fc(x.mean([2, 3]))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""ShuffleNet V2 as a module: Ma et al., 2018, arXiv:1807.11164. Its parameters are named as torchvision's."""
+"""ShuffleNet V2 as a module: Ma et al., 2018, arXiv:1807.11164. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mbanalyze.models.blocks import ConvUnit, ReLU, channel_shuffle, initialise
 
 
 def branch(inp: int, hidden: int, oup: int, stride: int) -> nn.Sequential:
-    """Mix, filter each channel, mix again."""
+    """Return a branch of a unit: pointwise, depthwise and pointwise convolutions."""
     return nn.Sequential(
         *ConvUnit(inp, hidden, 1, ReLU),
         *ConvUnit(hidden, hidden, 3, None, stride=stride, groups=hidden),
@@ -20,8 +20,8 @@ def branch(inp: int, hidden: int, oup: int, stride: int) -> nn.Sequential:
     )
 
 
-class Passing(nn.Module):
-    """Half of the channels pass, the other half goes through a branch: the paper's Figure 3 (c)."""
+class BasicUnit(nn.Module):
+    """A unit that leaves half of the channels unchanged: the paper's Figure 3 (c)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -29,13 +29,17 @@ class Passing(nn.Module):
         self.branch2 = branch(half, half, half, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Same shape."""
-        passed, seen = x.chunk(2, dim=1)
-        return channel_shuffle(torch.cat([passed, self.branch2(seen)], 1), 2)
+        """Map `x` to a tensor of the same shape."""
+        unchanged, half = x.chunk(2, dim=1)
+        return channel_shuffle(torch.cat([unchanged, self.branch2(half)], 1), 2)
 
 
-class Shrinking(nn.Module):
-    """Both branches see all of the input, at stride 2: the paper's Figure 3 (d); the shortcut gives `kept` channels."""
+class DownsamplingUnit(nn.Module):
+    """A unit at stride 2, in which both branches read the whole input: the paper's Figure 3 (d).
+
+    Args:
+        kept: output channels of the shortcut.
+    """
 
     def __init__(self, inp: int, oup: int, kept: int) -> None:
         super().__init__()
@@ -44,18 +48,18 @@ class Shrinking(nn.Module):
         self.branch2 = branch(inp, oup // 2, oup - kept, 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, oup, h / 2, w / 2]`."""
+        """Map `[n, inp, h, w]` to `[n, oup, h / 2, w / 2]`."""
         return channel_shuffle(torch.cat([self.branch1(x), self.branch2(x)], 1), 2)
 
 
 class ShuffleNetV2(nn.Module):
-    """The paper's Table 5, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """The paper's Table 5: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
-        alpha: scale, one of the table's.
+        alpha: scale, one of those in the table.
         num_classes: outputs of the classifier.
-        layout: in `paper` the shortcut of a stage's first unit keeps its channels, and the classifier has
-            no bias; in `torchvision` that shortcut gives half of the output.
+        layout: first unit of a stage. In `torchvision` its shortcut gives half of the output channels.
+            In `paper` it keeps the number of channels, and the classifier has no bias.
     """
 
     stage2: nn.Module
@@ -75,8 +79,8 @@ class ShuffleNetV2(nn.Module):
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         width = STEM
         for number, (oup, repeats) in enumerate(zip(stages, REPEATS, strict=True), 2):
-            first = Shrinking(width, oup, width if paper else oup // 2)
-            rest = [Passing(oup) for _ in range(repeats - 1)]
+            first = DownsamplingUnit(width, oup, width if paper else oup // 2)
+            rest = [BasicUnit(oup) for _ in range(repeats - 1)]
             self.add_module(f"stage{number}", nn.Sequential(first, *rest))
             width = oup
         self.conv5 = ConvUnit(width, head, 1, ReLU)
@@ -84,7 +88,7 @@ class ShuffleNetV2(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         x = self.maxpool(self.conv1(x))
         x = self.conv5(self.stage4(self.stage3(self.stage2(x))))
         return self.fc(x.mean([2, 3]))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""SqueezeNet as a module: Iandola et al., 2016, arXiv:1602.07360. Its parameters are named as torchvision's."""
+"""SqueezeNet as a module: Iandola et al., 2016, arXiv:1602.07360. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.squeezenet import FIRES, VERSION_1_0, VERSION_1_1
+from mbanalyze.archs.squeezenet import FIRE_MODULES, VERSION_1_0, VERSION_1_1
 from mbanalyze.models.blocks import Fire, ReLU, initialise
 
 
 class SqueezeNet(nn.Module):
-    """The paper's Table 1, for images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
-        version: filters and kernel of the first convolution, and the Fire modules that a pooling comes before.
+        version: filters and kernel of the first convolution, and indices of the Fire modules that follow a pooling.
         num_classes: outputs of the classifier.
-        bypass: the paper's Figure 2: none; `simple`, where channels agree; `complex`, everywhere.
-        dropout: share of features dropped before the classifier in training.
+        bypass: bypasses of the paper's Figure 2: `none`; `simple`, if channels agree; `complex`, everywhere.
+        dropout: fraction of features dropped in training before the classifier.
     """
 
     def __init__(
@@ -30,16 +30,16 @@ class SqueezeNet(nn.Module):
         super().__init__()
         (channels, kernel), pools = version
         features: list[nn.Module] = [nn.Conv2d(3, channels, kernel, 2), ReLU()]
-        for number, (squeezed, expanded) in enumerate(FIRES):
+        for number, (squeezed, expanded) in enumerate(FIRE_MODULES):
             if number in pools:
                 features.append(nn.MaxPool2d(3, 2, ceil_mode=True))
             out = 2 * expanded
-            around: nn.Module | None = None
+            bypass_module: nn.Module | None = None
             if bypass != "none" and channels == out:
-                around = nn.Identity()
+                bypass_module = nn.Identity()
             elif bypass == "complex":
-                around = nn.Conv2d(channels, out, 1)
-            features.append(Fire(channels, squeezed, expanded, around))
+                bypass_module = nn.Conv2d(channels, out, 1)
+            features.append(Fire(channels, squeezed, expanded, bypass_module))
             channels = out
         self.features = nn.Sequential(*features)
         last = nn.Conv2d(channels, num_classes, 1)
@@ -47,19 +47,19 @@ class SqueezeNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
 
 
 class SqueezeNet1_0(SqueezeNet):  # noqa: N801 (the version is part of the name)
-    """The paper's network; options as in `SqueezeNet`."""
+    """SqueezeNet 1.0: the paper's network. Options as in `SqueezeNet`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(VERSION_1_0, **options)
 
 
 class SqueezeNet1_1(SqueezeNet):  # noqa: N801 (the version is part of the name)
-    """The authors' later one; options as in `SqueezeNet`."""
+    """SqueezeNet 1.1, from the authors' repository. Options as in `SqueezeNet`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(VERSION_1_1, **options)

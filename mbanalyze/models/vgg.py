@@ -1,19 +1,19 @@
-"""VGG as a module: Simonyan and Zisserman, 2014, arXiv:1409.1556. Its parameters are named as torchvision's."""
+"""VGG as a module: Simonyan and Zisserman, 2014, arXiv:1409.1556. Parameters have torchvision's names."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.vgg import HIDDEN, POOLED, STAGES
+from mbanalyze.archs.vgg import HIDDEN_FEATURES, POOLED_SIZE, STAGES
 from mbanalyze.models.blocks import ReLU, initialise
 
 
 class VGG16(nn.Module):
-    """Configuration D of the paper's Table 1: images `[n, 3, h, w]` -> logits `[n, num_classes]`.
+    """Configuration D of the paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
 
     Args:
         num_classes: outputs of the classifier.
-        dropout: share of features dropped in training after each of the first two linear layers.
+        dropout: fraction of features dropped in training after each of the first two linear layers.
     """
 
     def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
@@ -26,18 +26,18 @@ class VGG16(nn.Module):
                 width = channels
             features.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*features)
-        self.avgpool = nn.AdaptiveAvgPool2d(POOLED)
+        self.avgpool = nn.AdaptiveAvgPool2d(POOLED_SIZE)
         self.classifier = nn.Sequential(
-            nn.Linear(width * POOLED**2, HIDDEN),
+            nn.Linear(width * POOLED_SIZE**2, HIDDEN_FEATURES),
             ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(HIDDEN, HIDDEN),
+            nn.Linear(HIDDEN_FEATURES, HIDDEN_FEATURES),
             ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(HIDDEN, num_classes),
+            nn.Linear(HIDDEN_FEATURES, num_classes),
         )
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

@@ -1,36 +1,36 @@
-"""Xception as a module: Chollet, 2016, arXiv:1610.02357. Its parameters are named as timm's `legacy_xception`."""
+"""Xception as a module: Chollet, 2016, arXiv:1610.02357. Parameters have the names of timm's `legacy_xception`."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.xception import BLOCKS, EXIT, STEM
+from mbanalyze.archs.xception import BLOCKS, EXIT_FLOW, STEM
 from mbanalyze.models.blocks import ReLU, SeparableConv, initialise
 
 
-class Block(nn.Module):
-    """ReLU, separable convolution and batch norm for each width, pooling at stride 2, and the input added.
+class XceptionBlock(nn.Module):
+    """ReLU, separable convolution and batch norm for each width, pooling at stride 2, and a shortcut.
 
     Args:
-        activated: False leaves out the first ReLU.
+        leading_relu: False to leave out the first ReLU.
     """
 
-    def __init__(self, inp: int, widths: tuple[int, ...], stride: int, *, activated: bool) -> None:
+    def __init__(self, inp: int, widths: tuple[int, ...], stride: int, *, leading_relu: bool) -> None:
         super().__init__()
         parts: list[nn.Module] = []
         width = inp
         for out in widths:
-            # the first ReLU must not write to the input, which is added in the end
+            # the first ReLU must not overwrite the input, which the shortcut reads
             parts += [nn.ReLU(inplace=bool(parts)), SeparableConv(width, out, 3), nn.BatchNorm2d(out)]
             width = out
         if stride != 1:
             parts.append(nn.MaxPool2d(3, stride, 1))
-        self.rep = nn.Sequential(*parts[0 if activated else 1 :])
+        self.rep = nn.Sequential(*parts[0 if leading_relu else 1 :])
         self.skip = nn.Conv2d(inp, width, 1, stride, bias=False) if stride != 1 else None
         self.skipbn = nn.BatchNorm2d(width) if stride != 1 else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[n, inp, h, w]` -> `[n, widths[-1], h / stride, w / stride]`."""
+        """Map `[n, inp, h, w]` to `[n, widths[-1], h / stride, w / stride]`."""
         out: Tensor = self.rep(x)
         if self.skip is None or self.skipbn is None:
             return out + x
@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class Xception(nn.Module):
-    """The paper's Figure 5, for images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+    """The paper's Figure 5: images `[n, 3, h, w]` to logits `[n, num_classes]`."""
 
     def __init__(self, num_classes: int = 1000) -> None:
         super().__init__()
@@ -50,9 +50,9 @@ class Xception(nn.Module):
         self.bn2 = nn.BatchNorm2d(width)
         self.act2 = ReLU()
         for number, (widths, stride) in enumerate(BLOCKS, 1):
-            self.add_module(f"block{number}", Block(width, widths, stride, activated=number > 1))
+            self.add_module(f"block{number}", XceptionBlock(width, widths, stride, leading_relu=number > 1))
             width = widths[-1]
-        third, last = EXIT
+        third, last = EXIT_FLOW
         self.conv3 = SeparableConv(width, third, 3)
         self.bn3 = nn.BatchNorm2d(third)
         self.act3 = ReLU()
@@ -64,7 +64,7 @@ class Xception(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images `[n, 3, h, w]` -> logits `[n, num_classes]`."""
+        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
         x = self.act1(self.bn1(self.conv1(x)))
         x = self.act2(self.bn2(self.conv2(x)))
         for number in range(1, len(BLOCKS) + 1):

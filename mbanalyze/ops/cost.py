@@ -1,13 +1,13 @@
-"""What operators cost: `Cost`, and its sum."""
+"""The cost of an operator or of a sum of operators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
 from mbanalyze.display.result import Result
-from mbanalyze.ops.numbers import anywhere
+from mbanalyze.ops.numbers import any_true
 
 Count = int | None
 
@@ -20,34 +20,27 @@ ITEM_SIZES = {
     "float8_e4m3fn": 1,
     "float8_e5m2": 1,
 }
-"""Bytes of one element, by the name of its dtype."""
+"""Name of a dtype -> bytes of one element."""
 
 PRODUCTS = frozenset({"conv", "linear", "matmul", "einsum", "bilinear", "attention", "lstm", "gru", "rnn"})
-"""The kinds that multiply and accumulate: their outputs are what `Cost.activations` counts."""
-
-
-def _plus(a: Count, b: Count) -> Count:
-    if a is None or b is None:
-        return a if b is None else b
-    return a + b
+"""The kinds that multiply and accumulate; `Cost.activations` counts their outputs."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cost(Result):
     """What an operator, or any sum of them, costs. Every count is exact; None is unknown.
 
-    A sum skips what is unknown, and is unknown where nothing is known: `Report.complete` says
-    whether anything was skipped.
+    A sum skips unknown counts and is unknown if every count is; `Report.complete` is False if any was skipped.
 
     Attributes:
         params: learned scalars, each counted once.
         macs: multiply-accumulates of convolutions, linear layers and matrix products, without bias.
         flops: all arithmetic, two per multiply-accumulate.
         activations: output elements of convolutions, linear layers and matrix products.
-        reads: elements read (activations, weights, buffers), each distinct one once per operator.
+        reads: elements read (activations, weights, buffers); an operator reads each distinct element once.
         writes: elements written.
-        fixed: of the elements read and written, those whose item size is their own (an int64 index).
-        fixed_bytes: the bytes of those.
+        fixed: elements read and written whose item size does not depend on the report's dtype (an int64 index).
+        fixed_bytes: bytes of the `fixed` elements.
     """
 
     params: int = 0
@@ -60,34 +53,25 @@ class Cost(Result):
     fixed_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.params + other.params,
-            _plus(self.macs, other.macs),
-            _plus(self.flops, other.flops),
-            _plus(self.activations, other.activations),
-            self.reads + other.reads,
-            self.writes + other.writes,
-            self.fixed + other.fixed,
-            self.fixed_bytes + other.fixed_bytes,
-        )
+        return total([self, other])
 
     @property
     def memory_access(self) -> int:
-        """Elements read and written: ideal cache, no fusion."""
+        """Elements read and written, with an ideal cache and no fusion."""
         return self.reads + self.writes
 
     def memory_access_bytes(self, itemsize: int = 4) -> int:
-        """Bytes read and written when an element takes `itemsize` bytes."""
+        """Return the bytes read and written at `itemsize` bytes an element."""
         return (self.memory_access - self.fixed) * itemsize + self.fixed_bytes
 
     def params_bytes(self, itemsize: int = 4) -> int:
-        """Bytes of the learned scalars when each takes `itemsize` bytes."""
+        """Return the bytes of the learned scalars at `itemsize` bytes each."""
         return self.params * itemsize
 
     def arithmetic_intensity(self, itemsize: int = 4) -> float | None:
-        """Flops per byte of memory access; None when flops are unknown or no byte moves."""
+        """Return flops per byte of memory access; None if flops are unknown or no byte moves."""
         moved = self.memory_access_bytes(itemsize)
-        return None if self.flops is None or not anywhere(moved) else self.flops / moved
+        return None if self.flops is None or not any_true(moved) else self.flops / moved
 
     def as_dict(self, itemsize: int = 4) -> dict[str, int | float | None]:
         """The columns of a total, by name, when an element takes `itemsize` bytes."""
@@ -110,14 +94,14 @@ class Cost(Result):
 
 
 def total(costs: list[Cost]) -> Cost:
-    """The sum of `costs`, zero in everything when there are none."""
-    return Cost(*map(_sum, zip(*map(_counts, costs), strict=True))) if costs else Cost()  # type: ignore[arg-type]
+    """Return the sum of `costs`; every count is zero if the list is empty."""
+    return Cost(*map(_sum_known, zip(*map(_counts_of, costs), strict=True))) if costs else Cost()  # type: ignore[arg-type]
 
 
-_counts = attrgetter("params", "macs", "flops", "activations", "reads", "writes", "fixed", "fixed_bytes")
+_counts_of = attrgetter(*(count.name for count in fields(Cost)))
 
 
-def _sum(counts: tuple[Count, ...]) -> Count:
-    """The sum of what is known; unknown where nothing is."""
+def _sum_known(counts: tuple[Count, ...]) -> Count:
+    """The sum of the known counts, or None if every count is unknown."""
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

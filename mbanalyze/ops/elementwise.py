@@ -1,6 +1,6 @@
-"""Operators that compute each output element alone, and the flops of one element.
+"""Elementwise kinds, and the flops of one output element.
 
-A transcendental (exp, log, erf, tanh, a root, a trigonometric function) counts one, as a comparison does.
+A transcendental function (exp, log, erf, tanh, a root, a trigonometric function) counts one flop, as does a comparison.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Steps(NamedTuple):
-    """How an element is computed.
+class Derivation(NamedTuple):
+    """The flops of one output element and the steps that they count.
 
     Attributes:
-        flops: of one output element.
-        steps: what they are, one each; the name of another kind stands for all of its steps.
-        source: the paper that defines the operator; "" where PyTorch's documentation does.
+        flops: operations per output element.
+        steps: names of the operations, one flop each; the name of another kind stands for all of its steps.
+        source: the paper that defines the operator; "" if PyTorch's documentation does.
     """
 
     flops: int
@@ -36,46 +36,43 @@ _LOGIC = (
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "shift"),
 )
 
-STEPS = {
-    **dict.fromkeys(_ARITHMETIC, Steps(1, "one operation")),
-    **dict.fromkeys(_TRANSCENDENTAL, Steps(1, "a transcendental counts one")),
-    **dict.fromkeys(_COMPARISONS, Steps(1, "one comparison")),
-    **dict.fromkeys(_LOGIC, Steps(1, "one operation on bits")),
-    "relu": Steps(1, "compare with 0"),
-    "relu6": Steps(1, "clamp to 0 and 6"),
-    "clamp": Steps(1, "one clamp"),
-    "hard_shrink": Steps(1, "one comparison"),
-    "threshold": Steps(1, "one comparison"),
-    "leaky_relu": Steps(2, "compare, multiply"),
-    "prelu": Steps(2, "compare, multiply", "arXiv:1502.01852 eq. 1"),
-    "soft_shrink": Steps(2, "clamp, subtract"),
-    "hard_sigmoid": Steps(3, "add, clamp, divide", "arXiv:1905.02244 section 5.2"),
-    "hard_swish": Steps(4, "hard_sigmoid, multiply", "arXiv:1905.02244 section 5.2"),
-    "sigmoid": Steps(4, "negate, exp, add, divide"),
-    "log_sigmoid": Steps(5, "sigmoid, log"),
-    "silu": Steps(5, "sigmoid, multiply", "arXiv:1702.03118"),
-    "softplus": Steps(3, "exp, add, log"),
-    "mish": Steps(5, "softplus, tanh, multiply", "arXiv:1908.08681"),
-    "elu": Steps(3, "exp, subtract, compare", "arXiv:1511.07289"),
-    "celu": Steps(4, "divide, elu", "arXiv:1704.07483"),
-    "selu": Steps(4, "elu, multiply", "arXiv:1706.02515"),
-    "gelu": Steps(5, "divide, erf, add, multiply, halve", "arXiv:1606.08415"),
-    "gelu_tanh": Steps(
+ELEMENTWISE = {
+    **dict.fromkeys(_ARITHMETIC, Derivation(1, "one operation")),
+    **dict.fromkeys(_TRANSCENDENTAL, Derivation(1, "one transcendental function")),
+    **dict.fromkeys(_COMPARISONS, Derivation(1, "one comparison")),
+    **dict.fromkeys(_LOGIC, Derivation(1, "one logical operation")),
+    "relu": Derivation(1, "compare with 0"),
+    "relu6": Derivation(1, "clamp to 0 and 6"),
+    "clamp": Derivation(1, "one clamp"),
+    "hard_shrink": Derivation(1, "one comparison"),
+    "threshold": Derivation(1, "one comparison"),
+    "leaky_relu": Derivation(2, "compare, multiply"),
+    "prelu": Derivation(2, "compare, multiply", "arXiv:1502.01852 eq. 1"),
+    "soft_shrink": Derivation(2, "clamp, subtract"),
+    "hard_sigmoid": Derivation(3, "add, clamp, divide", "arXiv:1905.02244 section 5.2"),
+    "hard_swish": Derivation(4, "hard_sigmoid, multiply", "arXiv:1905.02244 section 5.2"),
+    "sigmoid": Derivation(4, "negate, exp, add, divide"),
+    "log_sigmoid": Derivation(5, "sigmoid, log"),
+    "silu": Derivation(5, "sigmoid, multiply", "arXiv:1702.03118"),
+    "softplus": Derivation(3, "exp, add, log"),
+    "mish": Derivation(5, "softplus, tanh, multiply", "arXiv:1908.08681"),
+    "elu": Derivation(3, "exp, subtract, compare", "arXiv:1511.07289"),
+    "celu": Derivation(4, "divide, elu", "arXiv:1704.07483"),
+    "selu": Derivation(4, "elu, multiply", "arXiv:1706.02515"),
+    "gelu": Derivation(5, "divide, erf, add, multiply, halve", "arXiv:1606.08415"),
+    "gelu_tanh": Derivation(
         9, "square, multiply, multiply, add, multiply, tanh, add, multiply, halve", "arXiv:1606.08415"
     ),
-    "scaled_add": Steps(2, "multiply, add"),
-    "addcmul": Steps(2, "multiply, add"),
-    "addcdiv": Steps(2, "divide, add"),
-    "scaled_addcmul": Steps(3, "multiply, scale, add"),
-    "scaled_addcdiv": Steps(3, "divide, scale, add"),
-    "rrelu": Steps(3, "draw, compare, multiply", "arXiv:1505.00853; in training"),
-    "lerp": Steps(3, "subtract, multiply, add"),
-    "dropout": Steps(2, "mask, scale", "arXiv:1207.0580; in training, and at inference it is free"),
+    "scaled_add": Derivation(2, "multiply, add"),
+    "addcmul": Derivation(2, "multiply, add"),
+    "addcdiv": Derivation(2, "divide, add"),
+    "scaled_addcmul": Derivation(3, "multiply, scale, add"),
+    "scaled_addcdiv": Derivation(3, "divide, scale, add"),
+    "rrelu": Derivation(3, "draw, compare, multiply", "arXiv:1505.00853; in training"),
+    "lerp": Derivation(3, "subtract, multiply, add"),
+    "dropout": Derivation(2, "mask, scale", "arXiv:1207.0580; in training, free at inference"),
 }
-"""Kind -> how an element of it is computed."""
-
-ELEMENTWISE = {kind: each.flops for kind, each in STEPS.items()}
-"""Kind -> flops of one output element."""
+"""Kind -> the flops of one output element, derived."""
 
 BINARY = frozenset(
     {
@@ -84,4 +81,4 @@ BINARY = frozenset(
         *("bitwise_and", "bitwise_or", "bitwise_xor", "shift", "scaled_add"),
     }
 )
-"""Those of two operands, the second of which may be a number."""
+"""The elementwise kinds with two operands; the second may be a number."""

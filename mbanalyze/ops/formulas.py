@@ -1,29 +1,29 @@
-"""What one operator costs: a formula per kind, gathered in `ARITHMETIC`, and `cost(op)`.
+"""The formula of each kind of operator, and `FORMULAS`, the table of them.
 
-A formula returns only multiply-accumulates and flops. Parameters, reads and writes follow from the
-record, so that no formula can forget them. Sizes by letter: `n` batch,
-`c` channels in, `k` channels out, `g` groups, `h w` height and width, `m` the summed dimension.
+A formula returns only multiply-accumulates and flops; `registry.cost` derives all other counts from the record.
+The docstring of a formula is its derivation, with its source; the comment below it is the operator's shape signature.
+The documentation prints both for every kind.
 
-The docstring of a formula is its derivation, and names its source; the comment below it is the operator's
-shape signature. The documentation shows both, for every kind, as they stand here.
+Sizes by letter: `n` batch, `c` channels in, `k` channels out, `g` groups, `h w` height and width, `m` the summed dimension.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 
-from mbanalyze.ops.elementwise import ELEMENTWISE, STEPS
+from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.record import Op
 
 Formula = Callable[[Op], tuple[int, int]]
 
 
 def conv(op: Op) -> tuple[int, int]:
-    """Each output element sums its window over the `c/g` channels of its group; one flop more for a bias.
+    """Each output element sums its window over the `c/g` channels of its group, plus one flop for a bias.
 
-    Padding is multiplied like any other input. Transposed, each input element is spread over a window of `k/g`
-    channels, and what padding crops from the output was computed.
+    Padding is multiplied like any other input.
+    A transposed convolution spreads each input element over a window of `k/g` channels.
+    Its formula includes the outputs that padding crops.
 
     Source: MobileNets (arXiv:1704.04861) eq. 2; groups: ShuffleNet V2 (arXiv:1807.11164) section 2.
     """
@@ -31,13 +31,13 @@ def conv(op: Op) -> tuple[int, int]:
     # [n, k, *out] = transposed([n, c, *in], [c, k/g, *kernel], [k]?)
     image, weight, *bias = op.operands
     (out,) = op.output
-    swept = image if op.attribute("transposed") else out
-    macs = prod(swept.shape) * prod(weight.shape[1:])
+    positions = image if op.attribute("transposed") else out
+    macs = prod(positions.shape) * prod(weight.shape[1:])
     return macs, 2 * macs + (out.size if bias else 0)
 
 
 def linear(op: Op) -> tuple[int, int]:
-    """Each output element sums `m` features: as many multiply-accumulates, and one flop more for a bias."""
+    """Each output element takes `m` multiply-accumulates, plus one flop for a bias."""
     # [*, k] = linear([*, m], [k, m], [k]?)
     _, weight, *bias = op.operands
     (out,) = op.output
@@ -46,7 +46,7 @@ def linear(op: Op) -> tuple[int, int]:
 
 
 def matmul(op: Op) -> tuple[int, int]:
-    """Each output element is an inner product of length `m`; one flop more for an added matrix, and for each scale."""
+    """Each output element is an inner product of length `m`, plus one flop for an added matrix and one per scale."""
     # [*, n, k] = matmul([*, n, m], [*, m, k], [*, n, k]?)
     left, _, *added = op.operands
     (out,) = op.output
@@ -73,12 +73,12 @@ def avg_pool(op: Op) -> tuple[int, int]:
 
 
 def mean(op: Op) -> tuple[int, int]:
-    """Averaging `a` elements takes `a - 1` additions and one division: one flop for every element read."""
+    """The mean of `a` elements takes `a - 1` additions and one division: one flop per element read."""
     return 0, prod(op.operands[0].shape)
 
 
-def _windows(op: Op) -> int:
-    """Elements in all windows of an adaptive pooling."""
+def _adaptive_window_elements(op: Op) -> int:
+    """The number of elements in all windows of an adaptive pooling."""
     dims = op.attribute("dims")
     assert isinstance(dims, int)
     image, out = op.operands[0].shape, op.output[0].shape
@@ -89,40 +89,64 @@ def _windows(op: Op) -> int:
 
 
 def adaptive_avg_pool(op: Op) -> tuple[int, int]:
-    """A window of `a` elements takes `a - 1` additions and one division; windows may overlap.
+    """A window of `a` elements takes `a - 1` additions and one division.
 
-    Output `i` of `o` averages inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`.
+    Windows may overlap: output `i` of `o` averages inputs `floor(i h / o)` up to `ceil((i + 1) h / o)`.
     """
     # [*, *out] = adaptive([*, *in])
-    return 0, _windows(op)
+    return 0, _adaptive_window_elements(op)
 
 
 def adaptive_max_pool(op: Op) -> tuple[int, int]:
     """A window of `a` elements takes `a - 1` comparisons; the windows are those of `adaptive_avg_pool`."""
     # [*, *out] = adaptive([*, *in])
-    return 0, _windows(op) - op.output[0].size
+    return 0, _adaptive_window_elements(op) - op.output[0].size
 
 
-def _derived(formula: Formula, what: str, steps: str, source: str) -> Formula:
-    """A formula of so many flops of `what`, with its derivation as its docstring."""
-    formula.__doc__ = f"{what}: {steps}." + (f"\n\nSource: {source}." if source else "")
+def _documented(formula: Formula, flops: str, steps: str, source: str) -> Formula:
+    """The formula, with a docstring made of its flops, steps and source."""
+    formula.__doc__ = f"{flops}: {steps}." + (f"\n\nSource: {source}." if source else "")
     return formula
 
 
 def per_element(flops: int, steps: str, source: str = "") -> Formula:
-    """A formula of `flops` for every output element, which `steps` lists."""
+    """Return a formula of `flops` per output element, which `steps` lists."""
 
     def formula(op: Op) -> tuple[int, int]:
         return 0, flops * op.output[0].size
 
-    return _derived(formula, f"{flops} an element", steps, source)
+    return _documented(formula, f"{flops} per element", steps, source)
+
+
+def per_input_element(flops: int, steps: str, source: str = "") -> Formula:
+    """Return a formula of `flops` per element of the first operand, which `steps` lists."""
+
+    def formula(op: Op) -> tuple[int, int]:
+        return 0, flops * prod(op.operands[0].shape)
+
+    return _documented(formula, f"{flops} per input element", steps, source)
+
+
+def normalisation(flops: int, steps: str, source: str) -> Formula:
+    """Return a formula of `flops` per output element, plus one each for a scale and a shift.
+
+    It ignores operations that run once per group of elements, such as the root of its variance.
+    """
+
+    def formula(op: Op) -> tuple[int, int]:
+        affine = op.attribute("affine")
+        assert isinstance(affine, int)
+        return 0, (flops + affine) * op.output[0].size
+
+    return _documented(formula, f"{flops} per element, plus 1 each for scale and shift", steps, source)
 
 
 def attention(op: Op) -> tuple[int, int]:
-    """Two products, queries with keys and weights with values; a scale and a softmax of every score.
+    """Two matrix products (queries by keys, weights by values), plus a scale and a softmax of each score.
 
-    A causal mask saves nothing: the definition computes what it hides. One flop more a score where a mask
-    is added, and two where scores are dropped. Keys and values that serve several heads are multiplied for each of them.
+    A causal mask saves nothing, because the definition computes the masked scores.
+    An added mask takes one flop per score, and dropout of the scores two.
+    Each head multiplies its keys and values, even if several heads share them.
 
     Source: Attention Is All You Need (arXiv:1706.03762) eq. 1.
     """
@@ -130,55 +154,56 @@ def attention(op: Op) -> tuple[int, int]:
     query, key, value, *mask = op.operands
     scores = prod(op.output[0].shape[:-1]) * key.shape[-2]
     macs = scores * (query.shape[-1] + value.shape[-1])
-    dropout = ELEMENTWISE["dropout"] if op.attribute("dropout") else 0
-    return macs, 2 * macs + scores * (1 + SOFTMAX + len(mask) + dropout)
+    dropout = ELEMENTWISE["dropout"].flops if op.attribute("dropout") else 0
+    return macs, 2 * macs + scores * (1 + SOFTMAX_FLOPS + len(mask) + dropout)
 
 
 def einsum(op: Op) -> tuple[int, int]:
-    """Operands are taken in from the left, two at a time: one multiply-accumulate for every choice of indices.
+    """Contract the operands pairwise from the left: one multiply-accumulate per combination of the pair's indices.
 
-    Where no index is summed that is a multiplication, and no multiply-accumulate; one operand is only summed.
+    A pair that sums over no index takes one multiplication per combination, and no multiply-accumulates.
+    A single operand takes only the additions of its sum.
     """
     equation = op.attribute("equation")
     assert isinstance(equation, str)
-    terms, _, out = equation.partition("->")
-    labels = terms.split(",")
+    operands, _, out = equation.partition("->")
+    terms = operands.split(",")
     sizes = {
-        label: size
-        for term, value in zip(labels, op.operands, strict=True)
-        for label, size in zip(term, value.shape, strict=True)
+        index: size
+        for term, value in zip(terms, op.operands, strict=True)
+        for index, size in zip(term, value.shape, strict=True)
         if size != 1
     }
     macs = flops = 0
-    taken = labels[0]
-    for i, term in enumerate(labels[1:], 1):
-        later = set("".join(labels[i + 1 :]) + out)
-        together = set(taken + term)
-        work = prod(sizes.get(label, 1) for label in together)
-        kept = together & later
-        macs += work if together - later else 0
-        flops += 2 * work if together - later else work
-        taken = "".join(sorted(kept))
-    if len(labels) == 1:
-        flops = prod(sizes.get(label, 1) for label in set(taken)) - op.output[0].size
+    left = set(terms[0])
+    for i, term in enumerate(terms[1:], 1):
+        indices = left.union(term)
+        remaining = indices & set("".join(terms[i + 1 :]) + out)
+        combinations = prod(sizes.get(index, 1) for index in indices)
+        macs += combinations if remaining < indices else 0
+        flops += 2 * combinations if remaining < indices else combinations
+        left = remaining
+    if len(terms) == 1:
+        flops = prod(sizes.get(index, 1) for index in left) - op.output[0].size
     return macs, flops
 
 
-GATES = {"lstm": (4, 22), "gru": (3, 17), "rnn": (1, 2)}
-"""Recurrent kind -> its gates, and the element-wise flops of one hidden unit in one step."""
+RECURRENT_CELLS = {"lstm": (4, 22), "gru": (3, 17), "rnn": (1, 2)}
+"""Recurrent kind -> its gates, and the elementwise flops of one hidden unit in one step."""
 
 
 def recurrent(op: Op) -> tuple[int, int]:
-    """Each step of each sequence meets every weight once; one flop a bias, and those inside a unit.
+    """Each step of each sequence multiplies every weight once, plus one flop per bias and the flops of each hidden unit.
 
-    `lstm`, 22 a unit: add the two products at each gate (4), three sigmoids (12), two tanh, four to update cell
-    and output. `gru`, 17: add them (3), two sigmoids (8), tanh, reset (1), four to mix. `rnn`, 2: add them, tanh or ReLU.
-    In training, what passes from layer to layer may be dropped.
+    `lstm`, 22 per unit: add both products at each gate (4), three sigmoids (12), two tanh, four for cell and output.
+    `gru`, 17 per unit: add both products at each gate (3), two sigmoids (8), tanh, reset (1), four to mix.
+    `rnn`, 2 per unit: add both products, tanh or ReLU.
+    In training, dropout between layers takes two flops per element.
 
     Source: the equations in PyTorch's documentation of `nn.LSTM`, `nn.GRU` and `nn.RNN`.
     """
     # [t, n, d h] = lstm([t, n, c], states..., ([g h, c], [g h, h], [g h]?, [g h]?, [p, h]?) x layers d)
-    gates, unit = GATES[op.kind]
+    gates, unit_flops = RECURRENT_CELLS[op.kind]
     states, layers, dropouts = (op.attribute(name) or 0 for name in ("states", "layers", "dropouts"))
     assert isinstance(states, int)
     assert isinstance(layers, int)
@@ -187,15 +212,16 @@ def recurrent(op: Op) -> tuple[int, int]:
     weights = [value.shape for value in op.operands[1 + states :]]
     macs = steps * sum(prod(shape) for shape in weights if len(shape) > 1)
     biases = steps * sum(prod(shape) for shape in weights if len(shape) == 1)
-    inside = biases + unit * steps * layers * (weights[0][0] // gates)
-    between = ELEMENTWISE["dropout"] * steps * dropouts * op.operands[1].shape[-1]
-    return macs, 2 * macs + inside + between
+    units = unit_flops * steps * layers * (weights[0][0] // gates)
+    dropped = ELEMENTWISE["dropout"].flops * steps * dropouts * op.operands[1].shape[-1]
+    return macs, 2 * macs + biases + units + dropped
 
 
 def embedding_bag(op: Op) -> tuple[int, int]:
-    """A bag of `a` rows takes `a - 1` additions or comparisons an element, 1 more for a mean, `a` for weights.
+    """A bag of `a` rows takes `a - 1` additions or comparisons per element.
 
-    It reads the rows that it selects.
+    A mean takes one more flop per element, and weights of the rows take `a` more.
+    The operator reads only the selected rows.
     """
     # [bags, k] = embedding_bag([m, k], [a], [a]?)
     _, indices, *weights = op.operands
@@ -205,62 +231,40 @@ def embedding_bag(op: Op) -> tuple[int, int]:
     return 0, gathered * (1 + len(weights)) - out.size + means
 
 
-def normalisation(flops: int, steps: str, source: str) -> Formula:
-    """A formula of `flops` for every element, and one more for each of scale and shift.
-
-    What is done once a group, such as the root of its variance, is not counted.
-    """
-
-    def formula(op: Op) -> tuple[int, int]:
-        affine = op.attribute("affine")
-        assert isinstance(affine, int)
-        return 0, (flops + affine) * op.output[0].size
-
-    return _derived(formula, f"{flops} an element, and 1 each for scale and shift", steps, source)
-
-
 def reduction(op: Op) -> tuple[int, int]:
-    """`a` elements become one by `a - 1` operations: sum, product, largest, smallest, any, all, and where they are."""
+    """Reducing `a` elements to one takes `a - 1` operations: sum, product, maximum, minimum, argmax, argmin, any, all."""
     return 0, prod(op.operands[0].shape) - op.output[0].size
 
 
 def extremes(op: Op) -> tuple[int, int]:
-    """The smallest and the largest of `a` elements: two reductions."""
+    """The minimum and the maximum of `a` elements take two reductions: `2 (a - 1)` comparisons."""
     return 0, 2 * (prod(op.operands[0].shape) - op.output[0].size)
 
 
-def per_input(flops: int, steps: str, source: str = "") -> Formula:
-    """A formula of `flops` for every element of the first operand, which `steps` lists."""
-
-    def formula(op: Op) -> tuple[int, int]:
-        return 0, flops * prod(op.operands[0].shape)
-
-    return _derived(formula, f"{flops} an input element", steps, source)
-
-
-def movement(_: Op) -> tuple[int, int]:
-    """Nothing is computed: elements move."""
+def data_movement(_: Op) -> tuple[int, int]:
+    """Elements move and nothing is computed."""
     return 0, 0
 
 
-def selection(_: Op) -> tuple[int, int]:
-    """Nothing is computed. Only the elements that are selected are read; a learned table is owned whole."""
+def lookup(_: Op) -> tuple[int, int]:
+    """Nothing is computed. The operator reads only the selected elements; a learned table counts all of its parameters."""
     # [*, k] = embedding([m, k], [*])
     return 0, 0
 
 
 def scatter_add(op: Op) -> tuple[int, int]:
-    """Each element of the source, the last operand unless that is spread out, is added to one of the first."""
+    """Each element of the source takes one addition; the source is the last operand unless it is expanded."""
     added = op.attribute("added") or op.operands[-1].size
     assert isinstance(added, int)
     return 0, added
 
 
 def interpolate(op: Op) -> tuple[int, int]:
-    """A weighted sum of `t` neighbours takes `t` multiplications and `t - 1` additions; copying the nearest, nothing.
+    """A weighted sum of `t` neighbours takes `t` multiplications and `t - 1` additions; copying the nearest takes none.
 
-    Linear takes 2, bilinear 4, trilinear 8, bicubic 16; with antialiasing, as many times more as it shrinks each side.
-    `roi_align` takes 4 for each point that it samples.
+    Linear interpolation has 2 neighbours, bilinear 4, trilinear 8 and bicubic 16.
+    Antialiasing multiplies them by the factor by which each side shrinks.
+    `roi_align` has 4 for each sampling point.
     """
     taps = op.attribute("taps")
     assert isinstance(taps, int)
@@ -268,29 +272,29 @@ def interpolate(op: Op) -> tuple[int, int]:
 
 
 def sort(op: Op) -> tuple[int, int]:
-    """Sorting `a` elements takes `a ceil(log2 a)` comparisons; so does finding the largest few of them."""
+    """Sorting `a` elements takes `a ceil(log2 a)` comparisons; selecting the largest few takes as many."""
     length = op.attribute("length")
     assert isinstance(length, int)
     return 0, prod(op.operands[0].shape) * max(length - 1, 0).bit_length()
 
 
 def non_maximum_suppression(op: Op) -> tuple[int, int]:
-    """`n` boxes are sorted, and each pair compared, as if none was suppressed.
+    """Sort `n` boxes, then compare every pair, as if no box was suppressed.
 
-    A pair takes 13 flops: the overlap (4 comparisons, 2 subtractions, 2 clamps, a product), the union (2), a
-    quotient, and a comparison with the threshold. The area of a box takes 3.
+    A pair takes 13 flops. They are the overlap (4 comparisons, 2 subtractions, 2 clamps, a product),
+    the union (2), a quotient, and a comparison with the threshold. The area of a box takes 3.
     """
     boxes = op.operands[0].shape[0]
     return 0, 13 * boxes * (boxes - 1) // 2 + boxes * (3 + max(boxes - 1, 0).bit_length())
 
 
-def search(op: Op) -> tuple[int, int]:
-    """A place among `a` sorted elements, of which there are `a + 1`, takes `ceil(log2(a + 1))` comparisons."""
+def searchsorted(op: Op) -> tuple[int, int]:
+    """A binary search for one of the `a + 1` positions among `a` sorted elements takes `ceil(log2(a + 1))` comparisons."""
     return 0, op.output[0].size * op.operands[-1].shape[-1].bit_length()
 
 
 def fft(op: Op) -> tuple[int, int]:
-    """A transform of `a` complex values takes `5 a ceil(log2 a)` flops, of real ones half.
+    """A transform of `a` complex values takes `5 a ceil(log2 a)` flops; a transform of real values takes half.
 
     Source: Cooley and Tukey, An algorithm for the machine calculation of complex Fourier series, 1965.
     """
@@ -301,7 +305,7 @@ def fft(op: Op) -> tuple[int, int]:
 
 
 def bilinear(op: Op) -> tuple[int, int]:
-    """Each output sums `x1 W x2`: first `W x2`, then the product with `x1`."""
+    """Each output element is `x1 W x2`: first `W x2`, then its inner product with `x1`, plus one flop for a bias."""
     # [*, k] = bilinear([*, i], [*, j], [k, i, j], [k]?)
     weight, *bias = op.operands[2:]
     (out,) = op.output
@@ -310,21 +314,21 @@ def bilinear(op: Op) -> tuple[int, int]:
     return macs, 2 * macs + (out.size if bias else 0)
 
 
-SOFTMAX = 5
-"""Flops of softmax for an element."""
+SOFTMAX_FLOPS = 5
+"""Flops of a softmax per element."""
 
 GATHERS = frozenset({"embedding", "gather"})
-"""Kinds that read of their first operand only the elements that they select, as many as they write."""
+"""Kinds that read only the selected elements of their first operand, as many as they write."""
 
-MOVES = (
+DATA_MOVEMENT = (
     *("cat", "copy", "pad", "roll", "flip", "repeat", "where", "masked_fill", "triangle", "shuffle"),
     *("scatter", "unfold"),
 )
 """Kinds that move elements and compute nothing."""
 
-_STANDARDISE = "mean, subtract, square, mean, scale"
+_NORMALISATION_STEPS = "mean, subtract, square, mean, scale"
 
-ARITHMETIC: dict[str, Formula] = {
+FORMULAS: Mapping[str, Formula] = {
     "conv": conv,
     "linear": linear,
     "matmul": matmul,
@@ -332,30 +336,30 @@ ARITHMETIC: dict[str, Formula] = {
     "einsum": einsum,
     "bilinear": bilinear,
     "embedding_bag": embedding_bag,
-    **dict.fromkeys(GATES, recurrent),
+    **dict.fromkeys(RECURRENT_CELLS, recurrent),
     "batch_norm": per_element(2, "multiply, add", "arXiv:1502.03167 Algorithm 2; at inference"),
-    "batch_norm_training": normalisation(5, _STANDARDISE, "arXiv:1502.03167 Algorithm 1"),
-    "layer_norm": normalisation(5, _STANDARDISE, "arXiv:1607.06450"),
-    "group_norm": normalisation(5, _STANDARDISE, "arXiv:1803.08494"),
-    "instance_norm": normalisation(5, _STANDARDISE, "arXiv:1607.08022"),
+    "batch_norm_training": normalisation(5, _NORMALISATION_STEPS, "arXiv:1502.03167 Algorithm 1"),
+    "layer_norm": normalisation(5, _NORMALISATION_STEPS, "arXiv:1607.06450"),
+    "group_norm": normalisation(5, _NORMALISATION_STEPS, "arXiv:1803.08494"),
+    "instance_norm": normalisation(5, _NORMALISATION_STEPS, "arXiv:1607.08022"),
     "rms_norm": normalisation(3, "square, mean, scale", "arXiv:1910.07467"),
     "weight_norm": per_element(4, "square, add, multiply by magnitude, divide by norm", "arXiv:1602.07868"),
-    "norm": per_input(2, "square, add"),
-    "var": per_input(4, "mean, subtract, square, mean"),
-    "log_sum_exp": per_input(4, "compare, subtract, exp, sum"),
+    "norm": per_input_element(2, "square, add"),
+    "var": per_input_element(4, "mean, subtract, square, mean"),
+    "log_sum_exp": per_input_element(4, "compare, subtract, exp, sum"),
     "reduce": reduction,
     "extremes": extremes,
-    "cumulate": per_input(1, "one step of a running sum or product"),
-    "nonzero": per_input(1, "one comparison"),
-    "softmax": per_element(SOFTMAX, "compare, subtract, exp, sum, divide"),
-    "log_softmax": per_element(SOFTMAX, "compare, subtract, exp, sum, subtract"),
+    "cumulate": per_input_element(1, "one step of a running sum or product"),
+    "nonzero": per_input_element(1, "one comparison"),
+    "softmax": per_element(SOFTMAX_FLOPS, "compare, subtract, exp, sum, divide"),
+    "log_softmax": per_element(SOFTMAX_FLOPS, "compare, subtract, exp, sum, subtract"),
     "glu": per_element(5, "sigmoid, multiply", "arXiv:1612.08083"),
     "interpolate": interpolate,
     "grid_sample": interpolate,
     "roi_align": interpolate,
     "sort": sort,
     "non_maximum_suppression": non_maximum_suppression,
-    "search": search,
+    "search": searchsorted,
     "fft": fft,
     "scatter_add": scatter_add,
     "adaptive_max_pool": adaptive_max_pool,
@@ -365,8 +369,8 @@ ARITHMETIC: dict[str, Formula] = {
     "global_avg_pool": mean,
     "mean": mean,
     "adaptive_avg_pool": adaptive_avg_pool,
-    **dict.fromkeys(MOVES, movement),
-    **dict.fromkeys(sorted(GATHERS), selection),
-    **{kind: per_element(*each) for kind, each in STEPS.items()},
+    **dict.fromkeys(DATA_MOVEMENT, data_movement),
+    **dict.fromkeys(sorted(GATHERS), lookup),
+    **{kind: per_element(*derivation) for kind, derivation in ELEMENTWISE.items()},
 }
-"""Kind of operator -> its formula. What is not here is unknown, never zero."""
+"""Kind of operator -> its formula. Counts of any other kind are unknown, never zero."""

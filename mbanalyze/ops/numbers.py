@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-N = TypeVar("N", int, float)
+Number = TypeVar("Number", int, float)
 
 
-def anywhere(condition: object) -> bool:
-    """Whether `condition` is true, in any element where it is an array."""
+def any_true(condition: object) -> bool:
+    """Return True if `condition` is true; for an array, if any element is."""
     return bool(condition.any() if hasattr(condition, "any") else condition)
 
 
-def at_least(least: N, number: N) -> N:
-    """`number`, or `least` where it is less."""
-    return number.at_least(least) if hasattr(number, "at_least") else max(least, number)
+def at_least(minimum: Number, number: Number) -> Number:
+    """Return the larger of `number` and `minimum`."""
+    return number.at_least(minimum) if hasattr(number, "at_least") else max(minimum, number)

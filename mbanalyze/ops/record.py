@@ -1,4 +1,4 @@
-"""The record everything rests on: an operator call seen as shapes (`Op`), and what it costs (`Cost`)."""
+"""The record of an operator call (`Op`) and of the tensors that it reads and writes (`Value`), as shapes."""
 
 from __future__ import annotations
 
@@ -8,38 +8,37 @@ from math import prod
 from typing import Literal, NamedTuple
 
 from mbanalyze.inputs.typed import Shape
-from mbanalyze.ops.numbers import anywhere
+from mbanalyze.ops.numbers import any_true
 
 Role = Literal["activation", "weight", "buffer"]
 Attribute = int | bool | str | tuple[int, ...]
 
 
-def contiguous(shape: Shape) -> tuple[int, ...]:
-    """Strides of a tensor of `shape` whose elements lie one after the other."""
+def contiguous_strides(shape: Shape) -> tuple[int, ...]:
+    """Return the strides, in elements, of a contiguous tensor of `shape`."""
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def canonical(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
-    """`strides` as a `Value` holds them: None when contiguous, 0 where a dimension has one element."""
-    moves = [anywhere(n != 1) for n in shape]
-    packed = contiguous(shape)
-    if not any(m and anywhere(a != b) for m, a, b in zip(moves, strides, packed, strict=True)):
+def canonical_strides(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
+    """Return `strides` as a `Value` stores them: None if contiguous, 0 for a dimension of one element."""
+    several = [any_true(n != 1) for n in shape]
+    expected = contiguous_strides(shape)
+    if not any(s and any_true(a != b) for s, a, b in zip(several, strides, expected, strict=True)):
         return None
-    return tuple(stride if m else 0 for m, stride in zip(moves, strides, strict=True))
+    return tuple(stride if s else 0 for s, stride in zip(several, strides, strict=True))
 
 
 class Value(NamedTuple):
-    """A tensor as an operator sees it.
+    """A tensor, or a view of one, that an operator reads or writes.
 
     Attributes:
-        role: an activation (computed for this input), a weight (learned), or a buffer (stored, not learned).
-        number: which tensor of that role, counted from 0 in the order in which they first appear; a
-            view keeps the number of the tensor it looks into.
+        role: an activation (computed for this input), a weight (learned) or a buffer (stored, not learned).
+        number: index of the tensor among those of its role, in order of first appearance.
+            A view has the number of its tensor.
         shape: sizes, outermost first (images are `n c h w`).
         offset: elements between the start of the tensor and the first element of this view.
-        strides: elements between neighbours along each dimension; None when contiguous.
-        itemsize: bytes of one element, or None for whatever the report assumes (an int64 index is
-            8 bytes whatever the precision of the network).
+        strides: elements between neighbours along each dimension; None if contiguous.
+        itemsize: bytes of one element if fixed (an int64 index), or None to use the report's dtype.
     """
 
     role: Role
@@ -51,27 +50,27 @@ class Value(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Distinct elements: a broadcast dimension (stride 0) holds one, overlapping windows share theirs."""
+        """Distinct elements: a broadcast dimension (stride 0) holds one, and overlapping windows share elements."""
         if self.strides is None:
             return prod(self.shape)
-        moving = [(n, stride) for n, stride in zip(self.shape, self.strides, strict=True) if anywhere(stride)]
-        size, span = prod(n for n, _ in moving), 1 + sum((n - 1) * stride for n, stride in moving)
-        return span if anywhere(span < size) else size
+        strided = [(n, s) for n, s in zip(self.shape, self.strides, strict=True) if any_true(s)]
+        size, span = prod(n for n, _ in strided), 1 + sum((n - 1) * s for n, s in strided)
+        return span if any_true(span < size) else size
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operator call, seen as shapes. Two producers that saw the same work give equal lists of these.
+    """One operator call as shapes. A trace and a closed form of the same network give equal lists of these.
 
     Attributes:
         path: qualified name of the module that made the call (`features.3.conv.0.0`), "" for the root.
         kind: the operator (`conv`, `linear`, `batch_norm`, `add`, ...).
-        operands: what is read, in the order of the operator's own signature.
-        output: what is written.
-        params: learned scalars of the operands that no earlier operator of the network read.
-        attributes: the few settings that a formula needs and the shapes do not give, sorted by name.
-        operator: what PyTorch calls it, with a `_` at the end where the output overwrites an operand; ""
-            in a closed form. The work is the same, so it is not compared.
+        operands: the values read, in the order of the operator's signature.
+        output: the values written.
+        params: learned scalars among the operands that no earlier operator of the network read.
+        attributes: settings that a formula needs and the shapes do not give, sorted by name.
+        operator: PyTorch's name, with a final `_` if the output overwrites an operand; "" in a closed form.
+            Equality ignores it, because the work is the same.
     """
 
     path: str
@@ -101,22 +100,19 @@ class Op:
         return self._reads("buffer")
 
     def attribute(self, name: str) -> Attribute | None:
-        """The setting called `name`, or None when this operator has none."""
-        for known, setting in self.attributes:
-            if known == name:
-                return setting
-        return None
+        """Return the attribute `name`, or None if this operator does not have it."""
+        return dict(self.attributes).get(name)
 
     @property
     def groups(self) -> int:
-        """Groups of a convolution, from its shapes."""
+        """The groups of a convolution, derived from its shapes."""
         weight = self.operands[1].shape
         image = self.output[0] if self.attribute("transposed") else self.operands[0]
         return image.shape[1 - len(weight)] // weight[1]
 
     @property
     def variant(self) -> str | None:
-        """What sort of convolution: pointwise, depthwise, grouped or standard; None for other kinds."""
+        """The type of a convolution: pointwise, depthwise, grouped or standard; None for other kinds."""
         if self.kind != "conv":
             return None
         image, weight = self.operands[0].shape, self.operands[1].shape

@@ -1,4 +1,4 @@
-"""The cost of an operator, and formulas of your own."""
+"""The registry of formulas, and the cost of an operator."""
 
 from __future__ import annotations
 
@@ -8,82 +8,87 @@ from math import prod
 
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import PRODUCTS, Cost
-from mbanalyze.ops.formulas import ARITHMETIC, GATHERS, Formula
-from mbanalyze.ops.numbers import anywhere
+from mbanalyze.ops.formulas import FORMULAS, GATHERS, Formula
+from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
+
+REGISTRY: dict[str, Formula] = {**FORMULAS}
+"""Kind of operator -> its formula: the built-in ones, then those that `formula` registers."""
 
 
 class FormulaError(ValueError):
-    """A formula for a kind that has one, or one that gives no counts."""
+    """A second formula for a kind, or a formula that fails or returns anything but two counts."""
 
 
 def formula(kind: str) -> Callable[[Formula], Formula]:
-    """Register what operators of `kind` cost: a decorator of a function `op -> (macs, flops)`.
+    """Return a decorator that registers a function `op -> (macs, flops)` as the formula of `kind`.
+
+    For example `formula("mylib::swish_add")(lambda op: (0, 6 * op.output[0].size))`.
 
     Args:
-        kind: what `Report.uncounted` calls the operator: `aten::name`, or `library::name` for a custom one.
+        kind: the operator's name in `Report.uncounted`: `aten::name`, or `library::name` for a custom operator.
 
     Raises:
-        FormulaError: operators of this kind are counted already.
-
-    As in `formula("mylib::swish_add")(lambda op: (0, 6 * op.output[0].size))`.
+        FormulaError: the kind already has a formula.
     """
 
-    def register(counted: Formula) -> Formula:
-        if kind in ARITHMETIC:
-            raise FormulaError(f"{kind} is counted already, by {ARITHMETIC[kind].__name__}")
-        ARITHMETIC[kind] = _checked(kind, counted)
-        return counted
+    def register(function: Formula) -> Formula:
+        if kind in REGISTRY:
+            raise FormulaError(f"{kind} already has a formula: {REGISTRY[kind].__name__}")
+        REGISTRY[kind] = _guarded(kind, function)
+        return function
 
     return register
 
 
-def _checked(kind: str, counted: Formula) -> Formula:
-    """A formula of someone else's, whose mistakes say whose they are."""
+def _guarded(kind: str, function: Formula) -> Formula:
+    """The registered function, with errors that name its kind."""
 
-    @functools.wraps(counted)
-    def formula(op: Op) -> tuple[int, int]:
+    @functools.wraps(function)
+    def guarded(op: Op) -> tuple[int, int]:
         try:
-            macs, flops = counted(op)
+            macs, flops = function(op)
         except Exception as error:
             raise FormulaError(f"the formula for {kind} raised {type(error).__name__}: {error}") from error
         if not is_shape((macs, flops)):
-            raise FormulaError(f"the formula for {kind} gave {macs!r} and {flops!r}, not two whole numbers")
+            raise FormulaError(f"the formula for {kind} must return two integers, not {macs!r} and {flops!r}")
         return macs, flops
 
-    return formula
+    return guarded
 
 
 def _distinct(operands: tuple[Value, ...]) -> Sequence[Value]:
-    """`operands` without those that are the same elements as an earlier one; sizes may be arrays."""
+    """The operands without those that hold the same elements as an earlier one; sizes may be arrays."""
     if len(operands) < 2 or len({value[:2] for value in operands}) == len(operands):
         return operands
-    return [value for i, value in enumerate(operands) if not any(_same(value, v) for v in operands[:i])]
+    return [
+        value for i, value in enumerate(operands) if not any(_same_elements(value, v) for v in operands[:i])
+    ]
 
 
-def _same(a: Value, b: Value) -> bool:
+def _same_elements(a: Value, b: Value) -> bool:
     if a is b or (a.role, a.number, len(a.shape)) != (b.role, b.number, len(b.shape)):
         return a is b
     differs = [m != n for m, n in zip((*a.shape, a.offset), (*b.shape, b.offset), strict=True)]
-    return not any(map(anywhere, differs)) and a.strides == b.strides
+    return not any(map(any_true, differs)) and a.strides == b.strides
 
 
-def _selected(op: Op, table: Value) -> int:
-    """Elements that an operator reads of its first operand."""
+def _first_operand_reads(op: Op, first: Value) -> int:
+    """The elements that `op` reads from its first operand: all, or the selected rows of a table."""
     if op.kind in GATHERS:
-        return min(table.size, op.output[0].size)
+        return min(first.size, op.output[0].size)
     if op.kind == "embedding_bag":
-        return min(table.size, prod(op.operands[1].shape) * op.output[0].shape[-1])
-    return table.size
+        return min(first.size, prod(op.operands[1].shape) * op.output[0].shape[-1])
+    return first.size
 
 
 def cost(op: Op) -> Cost:
-    """What `op` costs; macs, flops and activations are None when its kind has no formula."""
-    formula = ARITHMETIC.get(op.kind)
-    macs, flops = formula(op) if formula else (None, None)
+    """Return the cost of `op`; macs, flops and activations are None if its kind has no formula."""
+    function = REGISTRY.get(op.kind)
+    macs, flops = function(op) if function else (None, None)
     reads = writes = fixed = fixed_bytes = 0
     for i, value in enumerate(_distinct(op.operands)):
-        size = value.size if i else _selected(op, value)
+        size = value.size if i else _first_operand_reads(op, value)
         reads += size
         if value.itemsize:
             fixed += size
@@ -94,6 +99,6 @@ def cost(op: Op) -> Cost:
         if value.itemsize:
             fixed += size
             fixed_bytes += size * value.itemsize
-    products = op.kind in PRODUCTS or anywhere(macs)
-    activations = writes if products else 0 if formula else None
+    products = op.kind in PRODUCTS or any_true(macs)
+    activations = writes if products else 0 if function else None
     return Cost(op.params, macs, flops, activations, reads, writes, fixed, fixed_bytes)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from mbanalyze.memory_access.analysis import Convolution, guidelines
+from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
@@ -88,10 +87,7 @@ def shares(
 
 def convolutions_frame(report: Report) -> pd.DataFrame:
     """What G1 and G2 say of each convolution of `report`, in elements: what `bound` draws."""
-    columns = [*(field.name for field in fields(Convolution)), "ratio"]
-    return pd.DataFrame(
-        [[getattr(c, name) for name in columns] for c in guidelines(report).convolutions], columns=columns
-    )
+    return guidelines(report).frame()
 
 
 def bound(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mbanalyze.memory_access.experiments import TITLES, Run, records, series
+from mbanalyze.memory_access.experiments import TITLES, Experiments, Trial, series
 from mbanalyze.plots import drawing
 from mbanalyze.plots.activations import embedding, folded, hard_swish, kept, spiral, swish
 
@@ -63,13 +63,13 @@ def speeds(guideline: str, platform: str = "GPU", ax: Axes | None = None) -> Axe
     Raises:
         PlotError: no such experiment.
     """
-    found = [r for r in records() if (r["guideline"], r["platform"]) == (guideline, platform)]
+    found = [r for r in Experiments().records() if (r["guideline"], r["platform"]) == (guideline, platform)]
     if not found:
         raise drawing.PlotError(
             f"no experiment {guideline!r} on {platform!r}: {', '.join(TITLES)} on GPU, ARM"
         )
     scales = sorted({record["scale"] for record in found})
-    settings = [_short(run) for run in series(guideline, platform, scales[0])]
+    settings = [_short(trial) for trial in series(guideline, platform, scales[0])]
     ax = drawing.axes(ax)
     narrow = [record["predicted"] for record in found if record["scale"] == scales[0]]
     ax.plot(settings, narrow, "--", color="0.4", linewidth=1.2, label="predicted", gid="predicted")
@@ -85,6 +85,6 @@ def speeds(guideline: str, platform: str = "GPU", ax: Axes | None = None) -> Axe
     return ax
 
 
-def _short(run: Run) -> str:
+def _short(trial: Trial) -> str:
     """A setting on two lines."""
-    return run.setting.replace(" ", "\n", 1)
+    return trial.setting.replace(" ", "\n", 1)

@@ -16,8 +16,8 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 REPORT_SCHEMA = "mbanalyze.report/1"
 CONVENTION = "mbanalyze/1"
-"""The meaning of every column; a change to any raises the number."""
+"""The convention of counting: the number rises when the meaning of a column changes."""
 
 Method = Literal["closed-form", "trace"]
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Versions of mbanalyze, of Python, and of the installed `packages`, by name."""
+    """Return the versions of mbanalyze, Python and the installed `packages`, by name."""
     return {
         "mbanalyze": __version__,
         "python": platform.python_version(),
@@ -129,18 +129,18 @@ class Report(Result):
 
     @cached_property
     def totals(self) -> Cost:
-        """The sum over all rows: a lower bound unless the report is `complete`."""
+        """The sum over all rows; macs and flops are lower bounds unless the report is `complete`."""
         return total([row.cost for row in self.rows])
 
     @cached_property
     def uncounted(self) -> tuple[Uncounted, ...]:
-        """Every operator that nobody could count; empty when the report is complete."""
+        """Every operator without a count; empty if the report is complete."""
         times = Counter((r.op.kind, r.op.path) for r in self.rows if r.cost.flops is None)
         return (*(Uncounted(kind, path, n) for (kind, path), n in times.items()), *self.omitted)
 
     @property
     def complete(self) -> bool:
-        """Whether every operator was counted."""
+        """True if every operator is counted."""
         return not self.uncounted
 
     def by(self, key: str) -> Groups:
@@ -166,7 +166,7 @@ class Report(Result):
         Raises:
             ChoiceError: a kind without a formula and without a row.
         """
-        present = dict.fromkeys([*ARITHMETIC, *(row.op.kind for row in self.rows)])
+        present = dict.fromkeys([*REGISTRY, *(row.op.kind for row in self.rows)])
         for kind in kinds:
             choose("kind", kind, present)
         omitted = tuple(u for u in self.uncounted if u.operator not in kinds)

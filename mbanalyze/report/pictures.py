@@ -1,4 +1,4 @@
-"""Two pictures of a report as SVG, quickly drawn and in the colours of their page: shares by kind, and along depth."""
+"""Two SVG pictures of a report that are quick to draw: shares by kind, and shares along depth."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from mbanalyze.ops.cost import Cost, total
 from mbanalyze.report.network import Report
 
 COLORS = {"macs": "#0072B2", "params": "#E69F00", "memory_access": "#009E73"}
-"""The counts that are shown, each with a colour that light and dark pages leave legible."""
+"""The counts that are shown, each with a colour that is legible on light and dark pages."""
 WIDTH, HEIGHT = 450, 260
-"""Pixels of a picture."""
+"""The size of a picture, in pixels."""
 KINDS = 5
-"""So many kinds are shown one by one."""
+"""The number of kinds with bars of their own."""
 LEFT, TOP = 110, 24
-"""Pixels for names, and for the legend."""
+"""The space for names and for the legend, in pixels."""
 
 
 def pictures(report: Report) -> str:
-    """Both pictures side by side."""
+    """Return both pictures, next to each other."""
     return f'<div style="display: flex; flex-wrap: wrap">{shares(report)}{profile(report)}</div>'
 
 
 def shares(report: Report) -> str:
-    """Bars: how much of each count the kinds of operators have, in per cent."""
+    """Return bars: each kind's share of each count, in per cent."""
     kinds = [(group.key, group.cost) for group in report.by("kind")]
     each = _shares([cost for _, cost in kinds])
     order = sorted(range(len(kinds)), key=lambda i: -max(each[name][i] for name in COLORS))
@@ -51,7 +51,7 @@ def _bars(kinds: Sequence[str], each: dict[str, list[float]]) -> Iterator[str]:
 
 
 def profile(report: Report) -> str:
-    """Strips: each operator's share of each count, in order; a strip is as high as its largest share."""
+    """Return strips: each operator's share of each count in order of execution, scaled to the largest share."""
     return _svg("share along depth, operator by operator", _strips(report))
 
 
@@ -69,7 +69,7 @@ def _strips(report: Report) -> Iterator[str]:
 
 
 def _shares(costs: Sequence[Cost]) -> dict[str, list[float]]:
-    """How much of each count each of `costs` has, in per cent of their sum."""
+    """Each cost's share of each count, in per cent of the sum."""
     counts = {name: [getattr(cost, name) or 0 for cost in costs] for name in COLORS}
     return {name: [100 * n / (sum(some) or 1) for n in some] for name, some in counts.items()}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One operator and what it costs."""
+    """One operator and its cost."""
 
     op: Op
     cost: Cost
@@ -29,7 +29,7 @@ class Row:
         return f"{self.op.kind} {self.op.variant or ''}".strip()
 
     def as_dict(self) -> dict[str, Any]:
-        """The columns of a row, by name; unknown counts are None."""
+        """Return the columns of a row by name; unknown counts are None."""
         return {
             "path": self.op.path,
             "kind": self.op.kind,
@@ -52,7 +52,7 @@ def _shapes(values: tuple[Value, ...]) -> list[list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that share a key, and what they cost together."""
+    """Rows that share a key, and their total cost."""
 
     key: str
     rows: tuple[Row, ...]
@@ -60,28 +60,28 @@ class Group:
 
     @property
     def complete(self) -> bool:
-        """Whether every operator was counted."""
+        """True if every operator is counted."""
         return all(row.cost.flops is not None for row in self.rows)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of operators, each with its variant and once: ('conv depthwise', 'add')."""
+        """The kinds of its operators with their variants, each once: ('conv depthwise', 'add')."""
         return tuple(dict.fromkeys(row.type for row in self.rows))
 
     @property
     def output(self) -> tuple[Shape, ...]:
-        """Shapes of what the last operator writes."""
+        """The shapes that the last operator writes."""
         return tuple(value.shape for value in self.rows[-1].op.output) if self.rows else ()
 
 
 def group(key: str, rows: Sequence[Row]) -> Group:
-    """Rows under a name, with what they cost together; none cost nothing."""
+    """Make a group; without rows, it costs nothing."""
     return Group(key, tuple(rows), total([row.cost for row in rows]))
 
 
 @dataclass(frozen=True, slots=True)
 class Uncounted:
-    """An operator that no formula counts, where it ran and how often."""
+    """An operator without a formula, the module that called it, and the number of calls."""
 
     operator: str
     path: str
@@ -89,7 +89,7 @@ class Uncounted:
 
 
 def block(path: str) -> str:
-    """The block that a module is part of: its path up to the first number, else its first name.
+    """Return the block of a module: its path up to the first number, or its first name.
 
     >>> block("features.3.conv.0.0"), block("layer1.0.bn1"), block("classifier")
     ('features.3', 'layer1.0', 'classifier')
@@ -104,9 +104,9 @@ KEYS: dict[str, Callable[[Row], str]] = {
     "block": lambda row: block(row.op.path),
     "kind": lambda row: row.op.kind,
 }
-"""What rows can be grouped by. `op` leaves each row on its own."""
+"""The groupings of rows; `op` makes a group of each row."""
 
 
 def rows(ops: list[Op] | tuple[Op, ...]) -> tuple[Row, ...]:
-    """Each operator with its cost."""
+    """Return each operator with its cost."""
     return tuple(Row(op, cost(op)) for op in ops)

@@ -29,7 +29,7 @@ def groups_view(groups: Groups) -> View:
     """Lay out a report by the key of `groups`."""
     report = groups.report
     sections = (Section("", _columns(groups), DROP_ORDER, total=True), _totals(report))
-    return View(sections, tuple([*_uncounted(report), *remarks(report)]), (provenance(report),))
+    return View(sections, (*_uncounted(report), *remarks(report)), (provenance(report),))
 
 
 def _columns(groups: Groups) -> tuple[Column, ...]:

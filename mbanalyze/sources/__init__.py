@@ -1,6 +1,7 @@
-"""Model references, and the subject that each names.
+"""From a model reference to a model that can be counted.
 
-references.py  `torchvision:NAME`, factories and the like
-skip_init.py   modules built without filling their weights
-subject.py     `count`, and what it counts
+references.py  models that other packages or the user's own code define
+building.py    making the module of a model, once
+skip_init.py   making a module without filling its weights
+resolve.py     `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
 """

@@ -1,8 +1,7 @@
-"""What a model reference names: how to make the module, and which input it publishes."""
+"""Models that other packages or the user's own code define, and the inputs that they publish."""
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -16,29 +15,30 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.archs import ARCHS
+from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
+from mbanalyze.inputs.choices import nearest
 
 if TYPE_CHECKING:
     from torch import nn
 
 Input = tuple[tuple[Any, ...], dict[str, Any]]
-"""What a forward takes: shapes by position, and by name."""
+"""The positional and keyword arguments of a forward, as shapes."""
 
 
 class SourceError(LookupError):
-    """A model reference that leads to no model."""
+    """A model reference that names no model, or a model that cannot be made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A model that something else defines.
+    """A model that other code defines.
 
     Attributes:
-        make: makes the module; raises what its maker raises.
-        published: the input that the source publishes, for a batch, at a resolution or its own; None where it
-            publishes none, or where nothing is known of its inputs.
-        hint: an input that such a model takes.
+        make: makes the module; raises any error of the code that makes it.
+        published: returns the input that the package publishes, for a batch size and a resolution or None.
+            The result, or `published` itself, is None if no input is known.
+        hint: an example of an input, for an error message.
     """
 
     make: Callable[[], nn.Module]
@@ -46,16 +46,17 @@ class Reference:
     hint: str = "--input 1,3,224,224"
 
 
-def refer(text: str, options: Mapping[str, Any]) -> Reference:
-    """What `text` names: `torchvision:NAME`, `timm:NAME`, `transformers:CONFIG`, or a factory.
+def look_up(name: str, options: Mapping[str, Any]) -> Reference:
+    """Find `torchvision:NAME`, `timm:NAME`, `transformers:CONFIG`, or a factory.
 
     Raises:
-        SourceError: nothing.
+        SourceError: the name is unknown.
+        OptionError: the options are not possible for this model.
     """
-    package, _, name = text.partition(":")
-    if package in PACKAGES and name:
-        return PACKAGES[package](name, options)
-    return Reference(_factory(text, options))
+    package, _, own = name.partition(":")
+    if package in PACKAGES and own:
+        return PACKAGES[package](own, options)
+    return Reference(_factory(name, options))
 
 
 def _package(name: str) -> ModuleType:
@@ -67,21 +68,20 @@ def _package(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name == name:
             raise SourceError(f"{name} is not installed: pip install 'mbanalyze[{name}]'") from error
-        raise SourceError(f"cannot import {name}: {said(error)}") from error
+        raise SourceError(f"cannot import {name}: {summarize(error)}") from error
     except Exception as error:
-        raise SourceError(f"cannot import {name}: {said(error)}") from error
+        raise SourceError(f"cannot import {name}: {summarize(error)}") from error
 
 
-def _nearest(package: str, name: str, known: list[str]) -> SourceError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f": nearest are {', '.join(near)}" if near else ""
-    return SourceError(f"{package} has no model {name!r}{hint}")
+def _unknown(package: str, name: str, known: list[str]) -> SourceError:
+    near = nearest(name, known)
+    return SourceError(f"{package} has no model {name!r}{': nearest are ' * bool(near)}{', '.join(near)}")
 
 
 def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
     models = _package("torchvision").models
     if name not in models.list_models():
-        raise _nearest("torchvision", name, models.list_models())
+        raise _unknown("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
     off: dict[str, Any] = {"weights": None}
     if "weights_backbone" in inspect.signature(builder).parameters:
@@ -89,7 +89,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
     _refuse("torchvision", options, ("weights", "weights_backbone"))
 
     def fits(weights: Any) -> bool:
-        """Whether the model that is built takes the images that these weights were published for."""
+        """True if the model takes images of the size that these weights were published for."""
         least = weights.meta.get("min_size")
         crop = getattr(weights.transforms, "keywords", {}).get("crop_size")
         return bool(least != (crop, crop) or crop == options.get("image_size", 224))
@@ -117,7 +117,7 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
     timm = _package("timm")
     _refuse("timm", options, ("pretrained",))
     if not timm.is_model(name.partition(".")[0]):
-        raise _nearest("timm", name, timm.list_models())
+        raise _unknown("timm", name, timm.list_models())
     try:
         card = timm.get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError as error:
@@ -138,11 +138,11 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
     transformers = _package("transformers")
     known = [given for given in dir(transformers) if given.endswith("Config")]
     if name not in known:
-        raise _nearest("transformers", name, known)
+        raise _unknown("transformers", name, known)
     try:
         config = getattr(transformers, name)(**options)
     except Exception as error:
-        raise SourceError(f"{name} raised {said(error)}") from error
+        raise SourceError(f"{name} raised {summarize(error)}") from error
 
     def published(batch: int, side: int | None) -> Input | None:
         size = getattr(config, "image_size", None)
@@ -162,24 +162,26 @@ PACKAGES: dict[str, Callable[[str, Mapping[str, Any]], Reference]] = {
     "timm": _timm,
     "transformers": _transformers,
 }
-"""The packages whose models have names."""
+"""The packages whose models have names, and the function that looks a name up."""
 
 
 def _refuse(package: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    """No weights are ever downloaded."""
+    """Raise `OptionError` for an option that would download weights."""
     for name in names:
         if name in options:
             raise OptionError(f"{package} models are counted without weights: leave {name} out")
 
 
 def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    """What makes the model of `package.module:factory` or `file.py:factory`, with `options`."""
+    """A function that makes the module of `package.module:factory` or `file.py:factory`."""
+    known = reference.rpartition("@")[0]
+    if known in NAMES:
+        raise SourceError(f"malformed reference {reference!r}: write options as {known}@key=value,key=value")
     place, _, name = reference.rpartition(":")
     if not place or not name:
-        near = difflib.get_close_matches(reference, ARCHS, n=3, cutoff=0.4) or list(ARCHS)
         raise SourceError(
-            f"unknown model {reference!r}: nearest are {', '.join(near)}; "
-            "your own is package.module:factory or file.py:factory"
+            f"unknown model {reference!r}: nearest are {', '.join(nearest(reference, NAMES) or NAMES)}; "
+            "for your own model give package.module:factory or file.py:factory"
         )
     found: Any = _import(place)
     for part in name.split("."):
@@ -188,10 +190,12 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Modu
         except Exception as error:
             raise SourceError(f"{place} has no {name!r}") from error
     if not callable(found):
-        raise SourceError(f"{reference} is a {type(found).__name__}, not something to call")
+        raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
 
     if options and "torch" in sys.modules and isinstance(found, sys.modules["torch"].nn.Module):
-        raise OptionError(f"{reference} is a module, already built: it takes no {', '.join(options)}")
+        raise OptionError(
+            f"{reference} is already built and takes no options: leave out {', '.join(options)}"
+        )
 
     def make() -> nn.Module:
         from torch import nn
@@ -206,7 +210,7 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Modu
 
 
 def _import(place: str) -> ModuleType:
-    """The module at a dotted name, with the current directory searched first, or in a file."""
+    """The module in a file, or at a dotted name; imports search the current directory first."""
     file = Path(place)
     if place.endswith(".py") and not file.is_file():
         raise SourceError(f"there is no file {place}")
@@ -214,42 +218,42 @@ def _import(place: str) -> ModuleType:
         with _searching(_folder(place)):
             return _load(file) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
-        raise SourceError(f"cannot import {place}: {said(error)}") from error
+        raise SourceError(f"cannot import {place}: {summarize(error)}") from error
 
 
 def _folder(place: str) -> Path:
-    """Where imports look first: beside the file, or where the user is."""
+    """The folder that imports search first: the file's own, or the current directory."""
     return Path(place).parent.resolve() if place.endswith(".py") else Path.cwd()
 
 
-def loaded(file: Path) -> str:
-    """The name of the module that a file is loaded as."""
+def module_name(file: Path) -> str:
+    """Return the name in `sys.modules` of the module that a file is loaded as."""
     return f"mbanalyze_source_{file.stem}"
 
 
 class _Uncached(SourceFileLoader):
-    """Compiles a file as it is: bytecode that Python keeps is told from it by whole seconds and size alone."""
+    """A loader that ignores cached bytecode, which misses changes within a second that keep the size."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """The code of the file."""
+        """Compile the file."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
 
 def _load(file: Path) -> ModuleType:
-    name = loaded(file)
+    name = module_name(file)
     spec = importlib.util.spec_from_file_location(name, file, loader=_Uncached(name, str(file)))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look their module up by name
+    sys.modules[name] = module  # dataclasses and pickle look modules up by name
     spec.loader.exec_module(module)
     return module
 
 
 @contextmanager
 def _searching(folder: Path) -> Iterator[None]:
-    """Inside the `with`, imports look in `folder` first."""
+    """Inside the `with` block, imports search `folder` first."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -258,7 +262,7 @@ def _searching(folder: Path) -> Iterator[None]:
             sys.path.remove(str(folder))
 
 
-def said(error: BaseException) -> str:
-    """An exception in one line."""
+def summarize(error: BaseException) -> str:
+    """Return the type and first line of an exception's message."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

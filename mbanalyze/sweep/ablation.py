@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import LARGEST, Architecture, OptionError, checked
-from mbanalyze.display.records import settings
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, validate_values
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep import closed_form as grids
@@ -26,7 +26,7 @@ from mbanalyze.sweep.traced import VariantError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.sources.subject import Countable
+    from mbanalyze.sources.resolve import Countable
 
 UNSHOWN = ("kwargs", "mode", "real", "keep", "shortcuts")
 """Options of `count` that say how to trace, and not what."""
@@ -141,7 +141,7 @@ def resolutions(rhos: Sequence[float], own: int) -> list[int]:
     """
     found: dict[int, float] = {}
     for rho in rhos:
-        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= LARGEST:
+        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= MAX_VALUE:
             raise GridError(f"rho must be a number above 0, not {rho!r}")
         size = int((Decimal(str(rho)) * own).quantize(Decimal(1), ROUND_HALF_UP))
         if not size:
@@ -199,13 +199,15 @@ def _closed(
     own: dict[str, Any] = {declared.name: declared.default for declared in fields(arch)} | known.fixed
     side = own.pop("resolution")
     sizes, rhos = _sizes(axes, lambda: side)
-    sizes = checked(name, arch, "resolution", sizes or [side], drop=drop)
-    given = {option: checked(name, arch, option, values, drop=drop) for option, values in axes.items()}
+    sizes = validate_values(name, arch, "resolution", sizes or [side], drop=drop)
+    given = {
+        option: validate_values(name, arch, option, values, drop=drop) for option, values in axes.items()
+    }
     networks = {option: given.get(option, [value]) for option, value in own.items()}
     counted = grids.totals(arch, networks, sizes, **batches)
     for failure in () if drop and counted.valid.any() else counted.failed:
         named = {o: v for o, v in failure.options.items() if o in given or o in ("alpha", "resolution")}
-        raise VariantError(f"{name} with {settings(named)}: {failure.reason}")
+        raise VariantError(f"{name} with {spell_options(named, ' ')}: {failure.reason}")
     columns = _options({o: v for o, v in networks.items() if o in given or o == "alpha"}, sizes, rhos)
     kept = np.flatnonzero(counted.valid)
     columns = {option: values[kept] for option, values in columns.items()} | batches
@@ -220,8 +222,8 @@ def _closed(
 def _batch(axes: dict[str, list[Any]]) -> int:
     """Take the batch out of `axes`."""
     batch = axes.pop("batch")
-    if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= LARGEST:
-        raise GridError(f"batch must be one whole number from 1 to {LARGEST}")
+    if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= MAX_VALUE:
+        raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
     return int(batch[0])
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import OptionError, checked
-from mbanalyze.display.records import rows_of, settings
+from mbanalyze.archs.options import OptionError, validate_values
+from mbanalyze.display.records import rows_of
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import ablate, axis
@@ -187,7 +188,7 @@ def search(
     _check_known(names, options)
     frames = [frame for name in names for frame in _frames(name, options)]
     if not frames:
-        raise SearchError(f"{family} has no variant with {settings(options)}")
+        raise SearchError(f"{family} has no variant with {spell_options(options, ' ')}")
     frame = pd.concat(frames, ignore_index=True)
     same = ["model", "alpha", "resolution", *(f for f in ("params", "macs", "flops", "reads", "writes"))]
     frame = frame.drop_duplicates(same, ignore_index=True)
@@ -242,7 +243,7 @@ def _frames(name: str, options: Mapping[str, Any]) -> Iterator[pd.DataFrame]:
         if not chosen["alpha"]:
             return
     for option in chosen.keys() - {"rho"}:
-        checked(name, arch, option, chosen[option])
+        validate_values(name, arch, option, chosen[option])
     seen = []
     for rest, known in _published(name):
         if "rho" in chosen:
@@ -267,7 +268,7 @@ def _published(name: str) -> Iterator[tuple[dict[str, Any], dict[str, list[Any]]
             if option in default
         }
         rest = {option: value for option, value in row.items() if option not in sizes}
-        _, known = found.setdefault(settings(rest), (rest, {option: [] for option in sizes}))
+        _, known = found.setdefault(spell_options(rest), (rest, {option: [] for option in sizes}))
         for option, value in sizes.items():
             if value not in known[option]:
                 known[option].append(value)
@@ -282,7 +283,8 @@ def _framed(name: str, axes: Mapping[str, Any]) -> pd.DataFrame:
     frame = ablate(name, failed="drop", published=preferred(name), **axes)
     others = [option for option in axes if option not in ("alpha", "resolution", "rho")]
     options = [
-        settings(dict(zip(others, row, strict=True))) for row in zip(*(frame[o] for o in others), strict=True)
+        spell_options(dict(zip(others, row, strict=True)), " ")
+        for row in zip(*(frame[o] for o in others), strict=True)
     ]
     frame = frame.drop(columns=others)
     frame.insert(0, "model", name)

@@ -7,9 +7,9 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from typing import Any
 
-from mbanalyze.display.records import settings
+from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.typed import InputError, Typed, is_shape
-from mbanalyze.sources.subject import count, subject
+from mbanalyze.sources.resolve import count, resolve
 
 
 class VariantError(ValueError):
@@ -28,7 +28,7 @@ def own_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any
     """
     given = _inputs(inputs, options)
     if not given:
-        known = subject(what, **options)
+        known = resolve(what, **options)
         given = _inputs(known.inputs, {"kwargs": known.keywords})
     sides = {_image(shape)[-2:] for shape in given if _image(shape)}
     if len(sides) != 1 or len(set(*sides)) != 1:
@@ -96,7 +96,7 @@ def _totals(each: Job) -> dict[str, Any] | VariantError:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
         name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        return VariantError(f"{name}{' with ' * bool(options)}{settings(options)}: {error}")
+        return VariantError(f"{name}{' with ' * bool(options)}{spell_options(options, ' ')}: {error}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
 
 

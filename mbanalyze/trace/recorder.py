@@ -15,8 +15,8 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
-from mbanalyze.ops.formulas import ARITHMETIC
 from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.trace.kinds import RULES, is_free, is_question
 from mbanalyze.trace.leaf_modules import Leaf, leaf_of
 from mbanalyze.trace.match import Sighting
@@ -185,7 +185,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             result = self._result(func, call, bound, given, args, kwargs)
             self._note_free(call, handed((result,)))
             return result
-        apart = call.composite and call.kind not in RULES and call.qualified not in ARITHMETIC
+        apart = call.composite and call.kind not in RULES and call.qualified not in REGISTRY
         if apart and call.mutable:
             return self._taken_apart(func, args, kwargs)
         result = self._result(func, call, bound, given, args, kwargs)

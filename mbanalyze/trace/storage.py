@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.ops.record import Role, Value, canonical
+from mbanalyze.ops.record import Role, Value, canonical_strides
 
 
 class _Source:
@@ -185,7 +185,7 @@ class Values:
             source.number,
             shape,
             offset - source.start // dtype.itemsize if source.start else offset,
-            None if tensor.is_contiguous() else canonical(shape, tensor.stride()),
+            None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
         return value

@@ -1,4 +1,9 @@
-"""A report as a page of its own: one HTML file with its style, its script and all that they need."""
+"""A report as one HTML file with its style, its script and its libraries.
+
+charts.py  the data of the charts
+tree.py    the modules of a report as a tree
+page.*     template, style and script
+"""
 
 from __future__ import annotations
 
@@ -21,15 +26,15 @@ from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks
 
 PACKAGES = ("jinja2", "plotly", "itables")
-"""What makes the page: its template, its charts, and the table that sorts (DataTables, which itables brings)."""
+"""The packages that the page needs: for its template, its charts and its sortable table (DataTables)."""
 
 
 class PageError(ValueError):
-    """A page cannot be made."""
+    """A page that cannot be made."""
 
 
 def require_packages() -> None:
-    """Raise `PageError`, before long work whose result could not be shown, where one of `PACKAGES` is missing."""
+    """Raise `PageError` if one of `PACKAGES` is missing."""
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
         raise PageError(f"{' and '.join(missing)} not installed: pip install 'mbanalyze[html]'")
@@ -88,7 +93,7 @@ def _shown(groups: Groups) -> dict[str, Any]:
 
 
 def _row(group: Group, report: Report, by: str) -> dict[str, Any]:
-    """A line of the table."""
+    """A row of the table."""
     return {
         "name": group.key or "(model)",
         "what": kind_of(group) if by in ("op", "module") else len(group.rows),
@@ -98,7 +103,7 @@ def _row(group: Group, report: Report, by: str) -> dict[str, Any]:
 
 
 def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float | None, str]]:
-    """The numbers of a line by column: what to sort by, and what to read."""
+    """The numbers of a row by column: the value to sort by, and the text."""
     part, intensity = share(cost.macs, report.totals.macs), cost.arithmetic_intensity(report.itemsize)
     return {
         "params": (cost.params, exact(cost.params)),
@@ -112,15 +117,15 @@ def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float
 
 
 def _own(name: str) -> str:
-    """A file beside this one."""
+    """The text of a file in this package."""
     return (files(__name__) / name).read_text(encoding="utf-8")
 
 
 @cache
 def _libraries() -> dict[str, str]:
-    """The scripts of others, by name: compressed, and spelled in letters that mean nothing in HTML.
+    """The JavaScript libraries by name, compressed and base64-encoded.
 
-    itables is found without importing it, which would import pandas.
+    itables is located without an import, because importing it imports pandas.
     """
     from plotly.offline import get_plotlyjs
 

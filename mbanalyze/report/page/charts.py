@@ -1,4 +1,4 @@
-"""What the charts of a page draw: numbers for areas and heights, and escaped text for everything to read."""
+"""The data of a page's charts: numbers for areas and heights, and escaped text."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ MEASURES = {
     "activations": "activations",
     "memory_access": "memory access",
 }
-"""What areas and heights can stand for: an attribute of `Cost`, and what it is called."""
+"""The measures that areas and heights can show: attributes of `Cost`, and their names."""
 
 COLORS = 7
-"""So many kinds of operators have a colour of their own; the others share one."""
+"""The number of kinds with a colour of their own; the others share one."""
 
 MODULE = -1
-"""In place of a kind's number: a module, which holds operators of several."""
+"""The colour index of a module with several operators."""
 
 NAMED = 5
-"""So many blocks or operators are named in words."""
+"""The number of blocks or operators that a caption names."""
 
 
 def exact(count: Count, complete: bool = True) -> str:
-    """All digits of a count: '?' when unknown, a lower bound marked as one."""
+    """Return all digits of a count; '?' if unknown, marked '≥' if it is a lower bound."""
     return "?" if count is None else f"{'' if complete else '≥ '}{count:,}"
 
 
 def short(count: Count, complete: bool = True) -> str:
-    """A count to four significant digits, marked as `exact` does."""
+    """Return a count to four significant digits, marked as in `exact`."""
     return "?" if count is None else f"{'' if complete else '≥ '}{si(count)}"
 
 
 def share(part: Count, whole: Count) -> float | None:
-    """`part` of `whole` in per cent; None where either is unknown, or there is nothing to share."""
+    """Return `part` of `whole` in per cent; None if either is unknown or the whole is zero."""
     return None if part is None or not whole else 100 * part / whole
 
 
 def charts(report: Report) -> dict[str, Any]:
-    """Everything that the script of the page reads, ready for JSON."""
+    """Return all data that the page's script reads, ready for JSON."""
     kinds = _kinds(report.rows)
     return {
         "measures": MEASURES,
@@ -63,7 +63,7 @@ def charts(report: Report) -> dict[str, Any]:
 
 
 def _kinds(rows: Sequence[Row]) -> list[str]:
-    """The kinds with the most memory access, which every operator has, the largest first."""
+    """The kinds with the most memory access, the largest first."""
     found: dict[str, int] = {}
     for row in rows:
         found[row.type] = found.get(row.type, 0) + row.cost.memory_access
@@ -88,7 +88,7 @@ def _modules(nodes: Sequence[Node], kinds: list[str]) -> dict[str, Any]:
 
 
 def _operators(report: Report, kinds: list[str]) -> dict[str, Any]:
-    """The bars of the profile by column, and where each block begins."""
+    """The bars of the profile by column, and the first bar of each block."""
     blocks = [(name, len(list(rows))) for name, rows in groupby(block(row.op.path) for row in report.rows)]
     starts = accumulate((length for _, length in blocks), initial=0)
     return {
@@ -102,13 +102,13 @@ def _operators(report: Report, kinds: list[str]) -> dict[str, Any]:
 
 
 def _values(costs: Iterable[Cost]) -> dict[str, list[int]]:
-    """Each measure's numbers; what is unknown takes no room."""
+    """The numbers of each measure; unknown is 0."""
     costs = list(costs)
     return {measure: [getattr(cost, measure) or 0 for cost in costs] for measure in MEASURES}
 
 
 def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
-    """The lines beside a pointer, as the markup that charts take; no name in it is markup."""
+    """The tooltip of a node, with names escaped."""
     what = rows[0].type if len(rows) == 1 else f"{len(rows)} operators"
     counts = [
         f"{exact(getattr(cost, measure), complete or measure in ('params', 'memory_access'))} {name}"
@@ -118,12 +118,12 @@ def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
 
 
 def largest_blocks(report: Report, measure: str) -> str:
-    """In words: the blocks with the most of a measure."""
+    """Return a caption that names the blocks with the largest share of a measure."""
     return _largest(((group.key or "(model)", group.cost) for group in report.by("block")), measure)
 
 
 def largest_rows(report: Report, measure: str) -> str:
-    """In words: the operators with the most of a measure."""
+    """Return a caption that names the operators with the largest share of a measure."""
     named = ((f"{row.op.path or '(model)'} ({row.type})", row.cost) for row in report.rows)
     return _largest(named, measure)
 

@@ -1,4 +1,4 @@
-"""A report as a tree of modules, with what each of them costs."""
+"""A report as a tree of modules, with the cost of each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mbanalyze.report.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A module, or one operator of it.
+    """A module, or one operator of a module.
 
     Attributes:
-        parent: which node of the tree it is part of, counted from 0; None for the network.
-        label: its name within that one; of modules that hold nothing but one module, all their names.
+        parent: the index of its parent in the list of nodes; None for the network.
+        label: its name within its parent; a chain of modules with one child each has one label.
         path: qualified name of the module, "" for the network.
-        rows: the operators below it, or the one that it is.
-        cost: what they cost together.
+        rows: its operators.
+        cost: their total cost.
     """
 
     parent: int | None
@@ -31,14 +31,14 @@ class Node:
 
     @property
     def complete(self) -> bool:
-        """Whether every operator was counted."""
+        """True if every operator is counted."""
         return all(row.cost.flops is not None for row in self.rows)
 
 
 def tree(report: Report) -> list[Node]:
-    """The network, and below it its modules and operators, each after what it is part of.
+    """Return the network, its modules and its operators, each after its parent.
 
-    Leaves are operators: those of a module with several, or with modules in it, are called by their kind.
+    Leaves are operators. If a module has several, or has child modules, each operator is labelled by its kind.
     """
     nodes = [Node(None, report.model, "", report.rows, report.totals)]
     for at, node in enumerate(nodes):
@@ -48,7 +48,7 @@ def tree(report: Report) -> list[Node]:
 
 
 def _parts(at: int, node: Node) -> Iterator[Node]:
-    """What the module `node`, number `at`, is made of: its own operators one by one, and modules."""
+    """The children of `node`, which has index `at`: its own operators and its child modules."""
     start = len(node.path) + 1 if node.path else 0
     parts: dict[str | int, list[Row]] = {}
     for i, row in enumerate(node.rows):
@@ -61,6 +61,6 @@ def _parts(at: int, node: Node) -> Iterator[Node]:
 
 
 def _common(paths: Iterable[str]) -> str:
-    """The innermost module that all `paths` are in, or are."""
+    """The innermost module that contains all `paths`."""
     levels = zip(*(path.split(".") for path in paths), strict=False)
     return ".".join(names[0] for names in takewhile(lambda names: len({*names}) == 1, levels))

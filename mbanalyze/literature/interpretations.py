@@ -1,0 +1,154 @@
+"""The convention and the rounding that lead to a printed figure."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mbanalyze import data
+from mbanalyze.inputs.parsing import parse_option
+from mbanalyze.literature.conventions import CONVENTIONS, DEFAULT_CONVENTION, Convention
+from mbanalyze.literature.figures import Figure, Quantity, Rounding, entries
+
+TableKey = tuple[str, Quantity]
+"""The figures of one quantity in one source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The figures that an interpretation or an erratum applies to.
+
+    Attributes:
+        tables: a prefix of their sources.
+        quantity: `macs` or `params`.
+        settings: the `variant`, `label`, `printed` figure or network options of their rows; an empty value
+            selects rows without that setting.
+    """
+
+    tables: str
+    quantity: str
+    settings: Mapping[str, Any]
+
+    def covers(self, figure: Figure) -> bool:
+        """Return True if `figure` is in this scope."""
+        entry = figure.entry
+        row = {"variant": entry.variant, "label": entry.label, "printed": figure.printed, **entry.options}
+        return (
+            figure.quantity == self.quantity
+            and entry.source.startswith(self.tables)
+            and all(str(row.get(name, "")) == str(value) for name, value in self.settings.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """A convention that figures follow.
+
+    Attributes:
+        scope: the figures.
+        convention: their way of counting.
+        evidence: the statement that supports the convention; "" if no source has one. The convention then has
+            to match every figure in the scope.
+        rounding: the rounding of the figures, or None for that of their table.
+        digits: significant digits, if printed trailing zeros are not significant.
+    """
+
+    scope: Scope
+    convention: Convention
+    evidence: str
+    rounding: Rounding | None = None
+    digits: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The convention, and the rounding if it differs from that of the table."""
+        digits = f"{self.digits} significant digits" if self.digits else None
+        rounding = self.rounding or digits
+        if rounding and self.convention in DEFAULT_CONVENTION.values():
+            return rounding
+        return ", ".join(filter(None, [self.convention.name, rounding]))
+
+    def matches(self, figure: Figure, rounding: Rounding) -> bool:
+        """Return True if the convention gives `figure`, in a table with this rounding."""
+        spec = figure.entry.spec
+        if spec is None:
+            return False
+        return figure.matches(self.convention.apply(spec), self.rounding or rounding, self.digits)
+
+
+@functools.cache
+def interpretations() -> tuple[Interpretation, ...]:
+    """Return the interpretations of figures that do not follow the default convention."""
+    return tuple(
+        Interpretation(
+            scope,
+            CONVENTIONS[scope.quantity, row["convention"]],
+            row["evidence"],
+            cast("Rounding", row["rounding"]) or None,
+            int(row["digits"]) if row["digits"] else None,
+        )
+        for scope, row in scoped_rows("interpretations.csv")
+    )
+
+
+def scoped_rows(name: str) -> Iterator[tuple[Scope, dict[str, str]]]:
+    """Yield the rows of a data file, each with its scope."""
+    for row in data.read_table(name):
+        yield Scope(row["tables"], row["quantity"], settings_of(row["where"])), row
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """Parse settings: 'alpha=0.75 shallow=true' -> {"alpha": 0.75, "shallow": True}."""
+    return dict(map(parse_option, text.split()))
+
+
+@functools.cache
+def figures_by_table() -> dict[TableKey, tuple[Figure, ...]]:
+    """Return all figures, by table and quantity."""
+    tables: dict[TableKey, tuple[Figure, ...]] = {}
+    for entry in entries():
+        for figure in entry.figures:
+            tables[figure.table] = (*tables.get(figure.table, ()), figure)
+    return tables
+
+
+def default_of(figure: Figure) -> Interpretation:
+    """Return the interpretation by the default convention."""
+    scope = Scope(figure.entry.source, figure.quantity, {})
+    return Interpretation(scope, DEFAULT_CONVENTION[figure.quantity], "")
+
+
+def candidates(figure: Figure) -> list[Interpretation]:
+    """Return the interpretations that cover `figure`, or the default one."""
+    return [known for known in interpretations() if known.scope.covers(figure)] or [default_of(figure)]
+
+
+@functools.cache
+def truncates(table: TableKey) -> bool:
+    """Return True if a table truncates its counts.
+
+    Truncation then explains every figure that rounding does, and at least two more.
+    """
+    explained: dict[Rounding, set[str]] = {
+        rounding: {
+            figure.printed
+            for figure in figures_by_table().get(table, ())
+            if any(candidate.matches(figure, rounding) for candidate in candidates(figure))
+        }
+        for rounding in ("rounded", "truncated")
+    }
+    more = explained["truncated"] - explained["rounded"]
+    return explained["rounded"] < explained["truncated"] and len(more) > 1
+
+
+def rounding_of(figure: Figure) -> Rounding:
+    """Return the rounding of the table that prints `figure`."""
+    return "truncated" if truncates(figure.table) else "rounded"
+
+
+def interpretation_of(figure: Figure) -> Interpretation | None:
+    """Return the first interpretation that gives `figure`, the default one first; None if none does."""
+    known = (default_of(figure), *candidates(figure))
+    return next((each for each in known if each.matches(figure, rounding_of(figure))), None)

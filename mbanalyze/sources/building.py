@@ -1,0 +1,84 @@
+"""Making the module of a model."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mbanalyze.sources.references import SourceError, summarize
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A module.
+
+    Attributes:
+        module: the module.
+        note: a remark on how it was made, or None.
+    """
+
+    module: nn.Module
+    note: str | None = None
+
+
+Build = Callable[[bool], Built]
+"""Makes a module; the argument is True to fill its weights."""
+
+
+def build_once(name: str, make: Callable[[], object]) -> Build:
+    """Return a function that makes the module at the first call and returns the same one afterwards.
+
+    Unless the weights are wanted, large ones are not filled, so that a module of any size takes little memory.
+
+    Args:
+        name: the user's name for the model, for error messages.
+        make: makes the module.
+
+    Raises:
+        SourceError: (by the function) the module cannot be made.
+    """
+    return functools.cache(functools.partial(_build, name, make))
+
+
+def _build(name: str, make: Callable[[], object], filled: bool) -> Built:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        return _with_weights(name, make) if filled else _without_weights(name, make)
+
+
+def _without_weights(name: str, make: Callable[[], object]) -> Built:
+    from mbanalyze.sources.skip_init import weightless
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they advise on how to fill weights
+            return Built(_require_module(name, weightless(make)))
+    except SourceError:
+        raise
+    except (Exception, SystemExit) as error:
+        module = _with_weights(name, make).module
+        return Built(module, f"built with weights, because building without them failed: {summarize(error)}")
+
+
+def _with_weights(name: str, make: Callable[[], object]) -> Built:
+    try:
+        return Built(_require_module(name, make()))
+    except SourceError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise SourceError(f"{name} raised {summarize(error)}") from error
+
+
+def _require_module(name: str, made: object) -> nn.Module:
+    from torch import nn
+
+    if not isinstance(made, nn.Module):
+        raise SourceError(f"{name} returned a {type(made).__name__}, not a torch.nn.Module")
+    return made

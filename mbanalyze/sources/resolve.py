@@ -1,0 +1,253 @@
+"""Resolving a model reference, architecture, module or factory; and `count`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mbanalyze.archs import find, name_of
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
+from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
+from mbanalyze.report.network import Report, versions
+from mbanalyze.report.rows import rows
+from mbanalyze.sources.building import Build, Built, build_once
+from mbanalyze.sources.references import PACKAGES, SourceError, look_up
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+Countable: TypeAlias = "str | Architecture | nn.Module | Callable[..., nn.Module]"
+"""A model reference, an architecture, a module, or a function or class that makes a module."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model that can be counted.
+
+    Attributes:
+        name: the user's name for the model, without options.
+        options: its hyper-parameters.
+        inputs: the positional arguments of its forward: shapes, `Typed` shapes, tensors, or containers of these.
+        build: makes the module; the argument is True to fill its weights. Each call returns the same module.
+        spec: its closed form, or None.
+        keywords: the keyword arguments of its forward.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    inputs: tuple[Any, ...]
+    build: Build
+    spec: Architecture | None = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def module(self) -> nn.Module:
+        """The module, with large weights not filled."""
+        return self.build(False).module
+
+    def report(
+        self,
+        *,
+        trace: bool = False,
+        dtype: str | None = None,
+        mode: Mode = "eval",
+        real: bool = False,
+        keep: bool = False,
+        shortcuts: bool = True,
+    ) -> Report:
+        """Count the model: in closed form if it has one and no argument requires a trace.
+
+        Args:
+            trace: trace the module even if the model has a closed form.
+            dtype: the element type assumed for byte counts; by default float32, or a traced module's own.
+            mode: as in `trace.trace`.
+            real: as in `trace.trace`.
+            keep: as in `trace.trace`.
+            shortcuts: as in `trace.trace`.
+
+        Raises:
+            ChoiceError: `dtype` is unknown.
+            ShapeError, TraceError: the input does not fit the network.
+        """
+        if self.spec is None or trace or mode != "eval" or real or keep:
+            return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
+        ops = self.spec.ops(batch=self.inputs[0][0])
+        return Report(
+            self.name,
+            self.options,
+            self.inputs,
+            "closed-form",
+            rows(ops),
+            dtype or "float32",
+            unused_params=unused_params(self.spec),
+        )
+
+    def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
+        from mbanalyze.trace import tracer as trace
+
+        built = self.build(real)
+        inputs, keywords = trace.as_inputs(built.module, self.inputs, self.keywords, real=real)
+        own_dtype = str(trace.floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
+        seen = trace.trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
+        notes = [built.note] if built.note else []
+        notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
+        if seen.assumed:
+            notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
+        return Report(
+            self.name,
+            self.options,
+            tuple(tuple(tensor.shape) for tensor in trace.tensors((inputs, keywords))),
+            "trace",
+            rows(seen.ops),
+            dtype or own_dtype,
+            seen.free,
+            seen.unused_params,
+            versions=versions("torch"),
+            notes=tuple(notes),
+        )
+
+
+def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
+    """Count a network, operator by operator.
+
+    Args:
+        what: a model reference: a name from `mbanalyze models`, `torchvision:NAME`, `timm:NAME`,
+            `transformers:CONFIG`, `package.module:factory` or `path/to/file.py:factory`, each with optional
+            `@key=value,...`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
+        inputs: the positional arguments of a module's forward: shapes such as `(1, 3, 224, 224)`, tensors, or
+            containers of these. They are optional for models of a package that publishes an input.
+        options: hyper-parameters of the architecture, or arguments of the factory. These names are special:
+
+            - `batch`: the number of images, for architectures and published inputs.
+            - `kwargs`: a dict of the keyword arguments of the forward.
+            - `dtype`: the element type assumed for byte counts.
+            - `trace=True`: trace the module instead of using the closed form.
+            - `mode="train"`: trace in training mode.
+            - `real=True`: trace with values, not only with shapes.
+            - `keep=True`: if a result depends on values, assume that every candidate is kept.
+            - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace.trace`).
+
+    Raises:
+        SourceError: `what` is not a model.
+        ParseError: the options in `what` are malformed.
+        OptionError: an option is unknown, out of range or given twice.
+        InputError: an input is missing or malformed.
+        ShapeError, TraceError: the input does not fit the network.
+        ChoiceError: `dtype` is unknown.
+
+    >>> count("mobilenet_v2@alpha=0.75", resolution=192).totals.macs
+    153941888
+    """
+    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts")
+    settings = {name: options.pop(name) for name in names if name in options}
+    return resolve(what, *inputs, **options).report(**settings)
+
+
+def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
+    """Resolve the arguments of `count`, without those of `ResolvedModel.report`; same errors."""
+    name, spelled = split_reference(what) if isinstance(what, str) else (name_of(what) or "", {})
+    for option in spelled.keys() & options.keys():
+        raise OptionError(f"{option} is given twice")
+    options = {**spelled, **options}
+    keywords = _pop_keywords(options)
+    if found := find(name):
+        arch, implied = found
+        own = asdict(what) if is_dataclass(what) and not isinstance(what, type) else {}
+        given = {**own, **merge(name, implied, options)}
+        return _from_architecture(name, arch, given, (*inputs, *keywords))
+    if isinstance(what, str):
+        return _from_reference(name, options, inputs, keywords)
+    return _from_object(what, options, inputs, keywords)
+
+
+def _from_architecture(
+    name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]
+) -> ResolvedModel:
+    if inputs:
+        raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
+    batch = _pop_batch(options)
+    spec = make(name, arch, options)
+
+    def build() -> nn.Module:
+        from mbanalyze import models
+
+        return models.build(spec)
+
+    shape = (batch, 3, spec.resolution, spec.resolution)
+    return ResolvedModel(name, asdict(spec), (shape,), build_once(name, build), spec)
+
+
+def _from_reference(
+    name: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> ResolvedModel:
+    """A model that another package or the user's own code defines."""
+    side, batch = None, 1
+    if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
+        batch, side = _pop_batch(options), options.pop("resolution", None)
+        if side is not None and not (is_shape((side,)) and side > 0):
+            raise InputError(f"resolution must be a whole number above 0, not {side!r}")
+    reference = look_up(name, options)
+    if not inputs and not keywords:
+        published = reference.published(batch, side) if reference.published else None
+        if published is None:
+            raise InputError(f"{name} needs the shape of its input, such as {reference.hint}")
+        inputs, keywords = published
+    build = build_once(name, reference.make)
+    return ResolvedModel(name, options, _valid_inputs(inputs), build, None, keywords)
+
+
+def _from_object(
+    what: Any, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> ResolvedModel:
+    """A module, or the module that a function or class makes."""
+    is_module = "torch" in sys.modules and isinstance(what, sys.modules["torch"].nn.Module)
+    if not is_module and not callable(what):
+        raise SourceError(f"cannot count {what!r}: give a model's name, an architecture or a module")
+    if is_module and options:
+        raise OptionError(f"a module is already built and takes no options: leave out {', '.join(options)}")
+    name = type(what).__name__ if is_module else getattr(what, "__name__", repr(what))
+    if not inputs and not keywords:
+        raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
+    build = (lambda _: Built(what)) if is_module else build_once(name, lambda: what(**options))
+    return ResolvedModel(name, options, _valid_inputs(inputs), build, None, keywords)
+
+
+def _pop_keywords(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the forward's keyword arguments from `options` and return them."""
+    keywords = options.pop("kwargs", None) or {}
+    if not isinstance(keywords, Mapping):
+        raise InputError(f"kwargs must be a dict of the forward's keyword arguments, not {keywords!r}")
+    return {name: _valid_input(given) for name, given in keywords.items()}
+
+
+def _pop_batch(options: dict[str, Any]) -> int:
+    """Remove the batch size from `options` and return it."""
+    batch = options.pop("batch", 1)
+    if not is_shape((batch,)) or not 1 <= batch <= MAX_VALUE:
+        raise InputError(f"batch must be a whole number from 1 to {MAX_VALUE}, not {batch!r}")
+    return int(batch)
+
+
+def _valid_inputs(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    if inputs and is_shape(inputs):
+        raise InputError(f"write an input as a shape in parentheses, such as {inputs}")
+    return tuple(map(_valid_input, inputs))
+
+
+def _valid_input(given: Any) -> Any:
+    """An input, unchanged unless it is a shape."""
+    if isinstance(given, Typed):
+        return given
+    if is_shape(given) and all(size > 0 for size in given):
+        return tuple(map(int, given))
+    if (
+        isinstance(given, tuple | list)
+        and given
+        and all(isinstance(size, int | float | str) for size in given)
+    ):
+        raise InputError(f"an input shape must be whole numbers above 0, not {given!r}")
+    return given
