@@ -1,4 +1,4 @@
-"""Starting the command line in a test: in this process, or as one of its own."""
+"""Running the command line in a test, in this process or in its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Ran(NamedTuple):
-    """What a command did."""
+    """The result of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What may import what, and what is public."""
+"""Heavy packages that each command leaves unloaded, and the public names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
 
 
 def heavy_modules(code: str) -> str:
-    """Which heavy packages are loaded once `code` has run in a fresh interpreter."""
+    """Return the heavy packages that a fresh interpreter has loaded after `code`."""
     ran = subprocess.run(
         [sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True
     )
@@ -56,7 +56,7 @@ def test_a_closed_form_needs_no_torch(code: str) -> None:
 
 
 def test_a_page_loads_what_makes_it_alone() -> None:
-    """The template and the charts' script; what brings the table's script would load pandas."""
+    """The HTML page loads jinja2 and plotly, but not itables, which would load pandas."""
     command = COMMAND.format(arguments=["report", "mobilenet_v2", "--format", "html", "--output", os.devnull])
 
     assert heavy_modules(command) == "['jinja2', 'plotly']"
@@ -80,7 +80,7 @@ print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in
     ],
 )
 def test_a_trace_leaves_the_compiler_alone(code: str) -> None:
-    """PyTorch's compiler takes a second to import; tracing does not need it."""
+    """A trace does not import PyTorch's compiler, which takes a second."""
     script = COMPILER.format(code=code)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
@@ -89,12 +89,12 @@ def test_a_trace_leaves_the_compiler_alone(code: str) -> None:
 
 @pytest.mark.parametrize("heavy", HEAVY)
 def test_the_test_above_can_fail(heavy: str) -> None:
-    """It sees a heavy package that is loaded."""
+    """The check of loaded packages reports a package that is loaded."""
     assert f"'{heavy}'" in heavy_modules(f"import {heavy}")
 
 
 def test_the_public_surface_is_a_list() -> None:
-    """`__all__` is what has no underscore and is no accident of importing submodules, sorted."""
+    """`__all__` is sorted, and has every public name that is not a submodule by accident."""
     loaded = vars(mbanalyze).items()
     names = {name for name, value in loaded if not isinstance(value, ModuleType | _Feature)}
     public = {
@@ -113,5 +113,5 @@ SOURCES = sorted(Path(mbanalyze.__file__).parent.rglob("*.py"))
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_no_name_says_mac(path: Path) -> None:
-    """It is multiply-accumulate in one paper and memory access cost in the next."""
+    """No name uses the abbreviation that means multiply-accumulate in one paper and memory access cost in another."""
     assert not {"mac", "MAC"} & set(re.findall("[A-Za-z]+", path.read_text()))

@@ -1,4 +1,4 @@
-"""Reports side by side: sums, stages, alignment, and how all that is told."""
+"""Comparisons of reports: sums, stages, alignment, and every format."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 def layers(**changed: nn.Module | None) -> dict[str, nn.Module]:
-    """A tiny network's layers by name; None takes one out."""
+    """Return the layers of a tiny network by name, without those that are None."""
     named: dict[str, nn.Module | None] = {
         "stem": nn.Conv2d(3, 16, 3, 2, 1, bias=False),
         "first": nn.ReLU(),
@@ -50,7 +50,7 @@ def layers(**changed: nn.Module | None) -> dict[str, nn.Module]:
 
 
 def tiny(named: dict[str, nn.Module]) -> Report:
-    """The traced report of layers in a row."""
+    """Return the traced report of a sequence of layers."""
     model = nn.Sequential()
     for name, layer in named.items():
         model.add_module(name, layer)
@@ -58,7 +58,7 @@ def tiny(named: dict[str, nn.Module]) -> Report:
 
 
 def changed(comparison: Comparison) -> dict[str, tuple[str, int | None, int | None]]:
-    """Status, change of params and of macs of each layer that is not as it was, by path."""
+    """Return status, change of params and change of macs of each layer that differs, by path."""
     return {
         layer.key: (layer.status, layer.changes("params")[1], layer.changes("macs")[1])
         for layer in comparison.layers or ()
@@ -67,7 +67,7 @@ def changed(comparison: Comparison) -> dict[str, tuple[str, int | None, int | No
 
 
 def assert_exact(comparison: Comparison) -> None:
-    """The changes of kinds, of stages and of layers sum to those of the totals, in every count."""
+    """The changes of kinds, of stages and of layers sum to the changes of the totals, for every count."""
     first = comparison.reports[0].totals
     for i, report in enumerate(comparison.reports):
         for name in PART_COUNTS:
@@ -78,14 +78,14 @@ def assert_exact(comparison: Comparison) -> None:
 
 
 def assert_all_layers(comparison: Comparison) -> None:
-    """Each layer of either network is there once."""
+    """Each layer of both networks occurs once."""
     for i, report in enumerate(comparison.reports):
         seen = [layer.groups[i].key for layer in comparison.layers or () if layer.groups[i].rows]
         assert sorted(group.key for group in report.by("module")) == sorted(seen)
 
 
 def test_every_pair_sums() -> None:
-    """Of every two known architectures, changes sum to the difference and every layer is somewhere."""
+    """For every two known networks, changes sum to the difference, and every layer is aligned or listed."""
     reports = [count(name) for name in ARCHS]
     for pair in itertools.product(reports, repeat=2):
         comparison = compare(*pair)
@@ -95,7 +95,7 @@ def test_every_pair_sums() -> None:
 
 
 def test_every_variant_sums() -> None:
-    """Nor do width, resolution, batch or classes get lost."""
+    """The same holds for two variants of a network: width, resolution, batch, classes."""
     reports = [count("mobilenet_v2", **variant) for variant in VARIANTS]
     for pair in itertools.permutations(reports, 2):
         assert_exact(compare(*pair))
@@ -103,7 +103,7 @@ def test_every_variant_sums() -> None:
 
 
 def test_totals_of_known_networks() -> None:
-    """MobileNetV2 at three quarters of its width: the published macs, and their ratio."""
+    """MobileNetV2 at alpha 0.75 has its published macs, and their ratio to alpha 1."""
     comparison = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75))
 
     assert [totals["macs"] for totals in comparison.totals] == [300_774_272, 209_069_792]
@@ -113,7 +113,7 @@ def test_totals_of_known_networks() -> None:
 
 
 def test_a_report_beside_itself() -> None:
-    """Every ratio is one, every layer the same, every change zero."""
+    """A report compared with itself has only ratios of one, unchanged layers and zero changes."""
     comparison = compare(count("mobilenet_v2"), count("mobilenet_v2"))
 
     assert {1.0} == {ratio for ratios in comparison.ratios for ratio in ratios.values()}
@@ -122,7 +122,7 @@ def test_a_report_beside_itself() -> None:
 
 
 def test_the_largest_change_comes_first() -> None:
-    """By macs, whichever its sign; then by memory access."""
+    """Parts are sorted by the size of their macs change, then by memory access."""
     comparison = compare(count("mobilenet_v1"), count("mobilenet_v2"), count("shufflenet_v2"))
     for parts in (comparison.by_kind, comparison.by_stage):
         sizes = [max(abs(change or 0) for change in part.changes("macs")) for part in parts]
@@ -150,7 +150,7 @@ def test_the_largest_change_comes_first() -> None:
     ids=["a bias", "dense for depthwise", "another activation", "one less", "a class more"],
 )
 def test_a_layer_that_changed(after: dict[str, nn.Module], expected: dict[str, tuple[str, int, int]]) -> None:
-    """One layer is told, with what it changed, and no other."""
+    """A changed layer is reported with its change, and no other layer is."""
     comparison = compare(tiny(layers()), tiny(after))
 
     assert expected == changed(comparison)
@@ -158,7 +158,7 @@ def test_a_layer_that_changed(after: dict[str, nn.Module], expected: dict[str, t
 
 
 def test_a_layer_that_was_renamed() -> None:
-    """Its kind, its stage and its place say which it was; nothing else changed."""
+    """A renamed layer is recognised by kind, stage and order, and nothing else changes."""
     after = {{"mixer": "blend"}.get(name, name): layer for name, layer in layers().items()}
     comparison = compare(tiny(layers()), tiny(after))
     (renamed,) = (layer for layer in comparison.layers or () if layer.status != "same")
@@ -171,7 +171,7 @@ def test_a_layer_that_was_renamed() -> None:
 
 
 def test_a_layer_that_was_put_between() -> None:
-    """Numbers that shift rename the layers behind a new one: they are not taken for others."""
+    """An inserted layer shifts the paths of later layers, which still align with themselves."""
     before = [nn.Conv2d(3, 8, 1), nn.ReLU(), nn.Conv2d(8, 4, 3)]
     after = [before[0], nn.BatchNorm2d(8), *before[1:]]
     comparison = compare(*(count(nn.Sequential(*some), IMAGE) for some in (before, after)))
@@ -180,7 +180,7 @@ def test_a_layer_that_was_put_between() -> None:
 
 
 def test_another_stride_renames_nothing() -> None:
-    """Layers of one path stay one where the whole network's stages shift."""
+    """Layers with equal paths stay aligned when the stages of the whole network shift."""
     statuses = Counter(
         layer.status
         for layer in compare(tiny(layers()), tiny(layers(stem=nn.Conv2d(3, 16, 3, 1, 1, bias=False)))).layers
@@ -196,7 +196,7 @@ def test_another_stride_renames_nothing() -> None:
     [("mobilenet_v1", "mobilenet_v2", 50), ("vgg16", "alexnet", 15), ("inception_v3", "resnet50", 80)],
 )
 def test_families_are_aligned_in_order(first: str, second: str, least: int) -> None:
-    """Where few paths are shared, layers of a kind at one stage meet, and every order is kept."""
+    """Networks with few equal paths are aligned by kind and stage, in order."""
     comparison = compare(count(first), count(second))
     orders = [[group.key for group in report.by("module")] for report in comparison.reports]
     stage = [
@@ -214,7 +214,7 @@ def test_families_are_aligned_in_order(first: str, second: str, least: int) -> N
 
 
 def counted(name: str) -> list[tuple[str, int]]:
-    """The stages of a network in order, with how many rows each has."""
+    """Return the stages of a network in order, each with its number of rows."""
     known = name in ARCHS
     report = count(name) if known else count(getattr(torchvision().models, name)(), (1, 3, 224, 224))
     return [(stage, len(list(rows))) for stage, rows in itertools.groupby(stages(report))]
@@ -238,12 +238,12 @@ def counted(name: str) -> list[tuple[str, int]]:
     ],
 )
 def test_stages_of_known_networks(name: str, expected: str) -> None:
-    """Where the papers halve the image."""
+    """Stages change at the layers that halve the image in the papers."""
     assert expected.split() == [stage for stage, _ in counted(name)]
 
 
 def test_the_stage_of_an_image_that_grows() -> None:
-    """A decoder climbs back, and above the input."""
+    """The stages of a decoder rise again, and a larger image than the input has a stage of its own."""
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, 4, 1), nn.ConvTranspose2d(8, 8, 2, 2), nn.ReLU(), nn.Upsample(scale_factor=4)
     )
@@ -252,13 +252,13 @@ def test_the_stage_of_an_image_that_grows() -> None:
 
 
 def test_stages_do_not_depend_on_resolution_or_batch() -> None:
-    """A stage is a ratio of sizes."""
+    """A stage is a ratio of sizes, so it is the same at every resolution and batch."""
     assert stages(count("mobilenet_v2")) == stages(count("mobilenet_v2", resolution=320, batch=4))
     assert stages(count("mobilenet_v2")) == stages(count("mobilenet_v2", trace=True, resolution=160))
 
 
 def test_what_takes_no_images_is_told_by_block() -> None:
-    """A row of features has no stage."""
+    """Networks that take no images are compared by block."""
     a, b = (count(nn.Sequential(nn.Linear(4, n), nn.Linear(n, 2)), (1, 4)) for n in (8, 16))
     comparison = compare(a, b)
 
@@ -270,7 +270,7 @@ def test_what_takes_no_images_is_told_by_block() -> None:
 
 
 def test_what_is_not_counted_is_unknown() -> None:
-    """No ratio, no change and no zero where an operator has no formula; lower bounds are marked."""
+    """An operator without a formula leaves no ratio and no change, and lower bounds are marked."""
     known, unknown = (count(nn.Sequential(nn.Linear(4, 4), last), (1, 4)) for last in (nn.ReLU(), Bessel()))
     for pair in ((known, unknown), (unknown, known)):
         comparison = compare(*pair)
@@ -328,7 +328,7 @@ def test_what_is_not_counted_is_unknown() -> None:
     ],
 )
 def test_labels_tell_reports_apart(given: list[tuple[str, dict[str, Any]]], expected: list[str]) -> None:
-    """The options that differ, else the input, the method or the dtype, else a number."""
+    """Labels show the options that differ, or else the input, the method, the dtype or a number."""
     inputs = [[IMAGE] if ":" in name else [] for name, _ in given]
     reports = [count(name, *shape, **options) for (name, options), shape in zip(given, inputs, strict=True)]
     assert tuple(expected) == compare(*reports).labels
@@ -336,13 +336,13 @@ def test_labels_tell_reports_apart(given: list[tuple[str, dict[str, Any]]], expe
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_reports(n: int) -> None:
-    """One line says how many it takes."""
+    """Fewer than two models raise ComparisonError."""
     with pytest.raises(ComparisonError, match=f"^compare two models or more, not {n}$"):
         compare(*[count("mobilenet_v2")] * n)
 
 
 def test_frames_are_tidy() -> None:
-    """A report, a report's kind or stage, or a layer a line; each sums to the totals."""
+    """Frames have a row for each report, for each kind or stage of a report, or for each layer, and sum to the totals."""
     comparison = compare(count("mobilenet_v1"), count("mobilenet_v2"))
     macs = {"mobilenet_v1": 568_740_352, "mobilenet_v2": 300_774_272}
 
@@ -358,7 +358,7 @@ def test_frames_are_tidy() -> None:
 
 
 def test_three_reports_have_no_layers() -> None:
-    """Nor a frame of them; JSON says null."""
+    """Three reports have no aligned layers: records raise ComparisonError, and JSON has null."""
     comparison = compare(*map(count, ("mobilenet_v1", "mobilenet_v2", "shufflenet_v2")))
 
     assert comparison.layers is None
@@ -370,7 +370,7 @@ def test_three_reports_have_no_layers() -> None:
 
 
 def test_the_middle_one_of_three_counts() -> None:
-    """What changed only there is no less a change."""
+    """A part that differs in the middle report alone counts as changed."""
     wide = tiny(layers(fc=nn.Linear(16, 11)))
     comparison = compare(tiny(layers()), wide, tiny(layers()))
 
@@ -379,7 +379,7 @@ def test_the_middle_one_of_three_counts() -> None:
 
 
 def test_json_is_the_documented_schema() -> None:
-    """Every key, and a layer's two sides."""
+    """JSON has the documented keys, and two sides for each layer."""
     comparison = compare(tiny(layers(extra=nn.ReLU())), tiny(layers(fc=nn.Linear(16, 11))))
     document = json.loads(dump(comparison.as_dict()))
 
@@ -404,7 +404,7 @@ def test_json_is_the_documented_schema() -> None:
 
 
 def test_an_option_that_json_has_no_word_for() -> None:
-    """Infinity is a string."""
+    """An infinite option is a string in JSON."""
     report = count(nn.ReLU(), (1,))
     endless = Report("x", {"most": float("inf")}, report.input, "trace", report.rows)
 
@@ -412,7 +412,7 @@ def test_an_option_that_json_has_no_word_for() -> None:
 
 
 def test_csv_has_a_line_for_each_report() -> None:
-    """Its totals and their ratios, exact."""
+    """CSV has a line for each report, with exact totals and their ratios."""
     comparison = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75))
     lines = list(csv_module.DictReader(io.StringIO(comparison.to("csv"))))
 
@@ -433,7 +433,7 @@ PAIRS = [
 @pytest.mark.parametrize("given", PAIRS, ids=str)
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_a_table_fits_its_width(given: list[tuple[str, dict[str, Any]]], width: int) -> None:
-    """No cell is cut, and no line is longer than the width but a reference, which is never broken."""
+    """No cell is cut, and no line is longer than the width, except for references, which are never broken."""
     comparison = compare(*(count(name, **options) for name, options in given))
     text = comparison.to("table", width=width)
 
@@ -445,14 +445,14 @@ def test_a_table_fits_its_width(given: list[tuple[str, dict[str, Any]]], width: 
 
 
 def test_long_labels_stand_on_several_lines() -> None:
-    """Two variants in 80 columns take one table for each heading; the totals have their own heading."""
+    """In 80 columns, two variants take one table for each of the four headings."""
     comparison = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75, resolution=192))
 
     assert len(re.findall(r"^ *total ", comparison.to("table", width=80), re.MULTILINE)) == 4
 
 
 def test_kinds_without_macs_are_one_line_of_three_reports() -> None:
-    """There is room for macs alone; with two, memory access tells of them."""
+    """Three reports show only macs, so kinds without macs share a row; two reports show them by memory access."""
     reports = list(map(count, ("mobilenet_v2", "shufflenet_v2", "mobilenet_v3_large")))
 
     assert "batch_norm" not in compare(*reports).to("table", width=80)
@@ -460,7 +460,7 @@ def test_kinds_without_macs_are_one_line_of_three_reports() -> None:
 
 
 def test_a_table_says_what_it_leaves_out() -> None:
-    """Layers beyond the first are one line, unchanged ones another, and the lines sum to the total."""
+    """Layers beyond the first `top` share a row, unchanged layers another, and the rows sum to the total."""
     comparison = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75))
     lines = comparison.to("markdown", top=3).split("## Layers")[1].splitlines()
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if line.startswith("|")]
@@ -472,7 +472,7 @@ def test_a_table_says_what_it_leaves_out() -> None:
 
 
 def test_it_shows_itself() -> None:
-    """The same table on a console, as text and, in HTML, with the same numbers."""
+    """A comparison shows the same numbers on a console, as text and in HTML."""
     comparison = compare(count("mobilenet_v1"), count("mobilenet_v2"))
     console = Console(file=io.StringIO(), width=100)
     with console.capture() as capture:
@@ -487,7 +487,7 @@ HOSTILE = "[red]a|b\n<img src=x onerror=alert(1)>\x1b[31m`*"
 
 
 class Tags(HTMLParser):
-    """The tags of a document, and its text."""
+    """The tags and the text of an HTML document."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -496,17 +496,17 @@ class Tags(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        """Note a tag."""
+        """Record a tag."""
         self.tags.add(tag)
 
     def handle_data(self, data: str) -> None:
-        """Gather text."""
+        """Record text."""
         self.text += data
 
 
 @pytest.fixture
 def hostile() -> Comparison:
-    """A model and a layer whose names want to be markup."""
+    """Return a comparison of a model whose names contain markup."""
     reports = [tiny({**layers(), HOSTILE: nn.Linear(10, n)}) for n in (2, 3)]
     first, second = (Report(HOSTILE, {}, r.input, "trace", r.rows) for r in reports)
     return compare(first, second)
@@ -516,7 +516,7 @@ SPELLED = "[red]a|b\\n<img src=x onerror=alert(1)>\\x1b[31m`*"
 
 
 def test_hostile_names_in_a_terminal(hostile: Comparison) -> None:
-    """Brackets are shown, and what does not print is spelled out."""
+    """Terminals show brackets, and escape characters that do not print."""
     text = hostile.to("table", width=200)
 
     assert f"\n{SPELLED}  " in text
@@ -539,7 +539,7 @@ def test_hostile_names_in_markdown(hostile: Comparison) -> None:
 
 
 def test_hostile_names_in_html(hostile: Comparison) -> None:
-    """They are text."""
+    """HTML shows hostile names as text."""
     seen = Tags(hostile._repr_html_())
 
     assert {"p", "b", "table", "thead", "tbody", "tr", "th", "td", "pre"} == seen.tags
@@ -547,7 +547,7 @@ def test_hostile_names_in_html(hostile: Comparison) -> None:
 
 
 def test_hostile_names_in_data(hostile: Comparison) -> None:
-    """CSV and JSON give back what they were given."""
+    """CSV and JSON contain the original names."""
     lines = list(csv_module.DictReader(io.StringIO(hostile.to("csv"))))
     document = json.loads(dump(hostile.as_dict()))
 
@@ -557,7 +557,7 @@ def test_hostile_names_in_data(hostile: Comparison) -> None:
 
 
 def test_closed_forms_are_compared_without_torch() -> None:
-    """Nor does a comparison load pandas before a frame is asked for."""
+    """Comparing closed forms loads neither torch nor pandas."""
     code = (
         "import sys\n"
         "from mbanalyze import count\n"
@@ -572,7 +572,7 @@ def test_closed_forms_are_compared_without_torch() -> None:
 
 @pytest.mark.parametrize("name", ["total", "kind", "stage"])
 def test_a_model_named_like_a_column(name: str) -> None:
-    """Both columns are shown."""
+    """A model with the name of a column keeps its own column."""
     known = count("mobilenet_v2")
     report = Report(name, {}, known.input, "closed-form", known.rows)
     headings = [line for line in compare(known, report).to("markdown").splitlines() if f" {name} |" in line]
@@ -585,7 +585,7 @@ def test_a_model_named_like_a_column(name: str) -> None:
 
 
 def test_networks_that_do_nothing() -> None:
-    """No rows, no ratio, and no error."""
+    """Networks without operators compare without rows, ratios or errors."""
     comparison = compare(*[count(nn.Identity(), IMAGE)] * 2)
 
     assert comparison.changes("macs") == (0, 0)
@@ -595,7 +595,7 @@ def test_networks_that_do_nothing() -> None:
 
 
 def test_a_module_that_runs_twice_is_one_layer() -> None:
-    """Its rows stand together, wherever they ran."""
+    """The rows of a module that runs twice form one layer."""
 
     class Twice(nn.Module):
         def __init__(self, times: int) -> None:

@@ -1,4 +1,4 @@
-"""Our counts against fvcore's, and what happens where they differ."""
+"""The check of our counts against the trace, fvcore and the parameters."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from mbanalyze.sources.resolve import resolve
 
 
 def by_name(what: Any, *inputs: Any, **options: Any) -> dict[str, CheckedCount]:
-    """The comparisons of a check, by what they compare."""
+    """Return the comparisons of a check by name."""
     return {c.what: c for c in check(what, *inputs, **options).comparisons}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHS)
 def test_fvcore_agrees_on_every_variant(name: str) -> None:
-    """Per kind, with every structural option, nothing unexplained."""
+    """Fvcore agrees on every known network with every structural option, kind by kind."""
     side = 128 if name == "inception_v3" else 96
     for options in variants(name):
         agreement = check(name, resolution=side, **options)
@@ -42,7 +42,7 @@ def test_fvcore_agrees_on_every_variant(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
 def test_fvcore_agrees_on_a_grid(name: str) -> None:
-    """Per kind, at every alpha and resolution, with nothing unexplained."""
+    """Fvcore agrees on every kind at every alpha and resolution, with equal counts."""
     for alpha, resolution in itertools.product((0.25, 0.75, 1.0, 1.4), (96, 224, 231)):
         compared = by_name(name, alpha=alpha, resolution=resolution)
 
@@ -61,12 +61,12 @@ def test_fvcore_agrees_on_a_grid(name: str) -> None:
 
 @pytest.mark.parametrize("options", [{"shallow": True}, {"separable": False}, {"batch": 3}])
 def test_fvcore_agrees_on_the_options(options: dict[str, Any]) -> None:
-    """The structural ones, and a batch."""
+    """Fvcore agrees on structural options and on a batch."""
     assert check("mobilenet_v1", alpha=0.25, resolution=64, **options).agree
 
 
 def test_what_fvcore_skips_is_not_a_disagreement() -> None:
-    """It has no count of theirs, and says so."""
+    """A kind that fvcore does not count is reported as such, without disagreement."""
     relu = by_name("mobilenet_v1", alpha=0.25, resolution=32)["fvcore/relu"]
 
     assert relu.ours is not None
@@ -74,7 +74,7 @@ def test_what_fvcore_skips_is_not_a_disagreement() -> None:
 
 
 def test_known_differences_are_explained_exactly() -> None:
-    """A batch norm without a scale, and windows that overlap: fvcore's own number, and why."""
+    """Batch norm without scale and overlapping windows agree, with fvcore's convention as the reason."""
     model = nn.Sequential(nn.BatchNorm2d(2, affine=False), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(3))
     compared = by_name(model, (1, 2, 7, 7))
 
@@ -89,7 +89,7 @@ def test_known_differences_are_explained_exactly() -> None:
 
 
 def test_what_is_not_explained_disagrees() -> None:
-    """A count that fits neither our rule nor fvcore's is not waved through."""
+    """A count that matches neither our formula nor fvcore's convention disagrees."""
     report = resolve(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
     (compared,) = against_fvcore(report, {"batch_norm": 3 * 98})
 
@@ -98,7 +98,7 @@ def test_what_is_not_explained_disagrees() -> None:
 
 
 def test_what_only_fvcore_counts_disagrees() -> None:
-    """An operator of theirs that no formula of ours covers is named."""
+    """An operator that only fvcore counts disagrees, and is named."""
 
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
 
 
 def test_a_changed_operator_is_named() -> None:
-    """The first operator that differs between closed form and trace, and the field that does."""
+    """The reason names the first operator and field that differ between closed form and trace."""
     ops = [row.op for row in resolve("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
     changed = [*ops[:3], replace(ops[3], params=1), *ops[4:]]
 
@@ -123,7 +123,7 @@ def test_a_changed_operator_is_named() -> None:
 
 
 def test_operators_that_only_fvcore_saw_are_named() -> None:
-    """What is left of fvcore's counts disagrees."""
+    """Counts of fvcore that match no kind of the trace disagree."""
     report = resolve(nn.ReLU(), (1, 2)).report()
     relu, einsum = against_fvcore(report, {"einsum": 12})
 
@@ -132,7 +132,7 @@ def test_operators_that_only_fvcore_saw_are_named() -> None:
 
 
 def test_a_missing_parameter_is_noticed() -> None:
-    """Parameters that are neither read nor listed make the sums differ."""
+    """A parameter that is neither read nor listed as unused makes the check fail."""
     model = nn.Linear(2, 3)
     report = replace(resolve(model, (1, 2)).report(), rows=())
 
@@ -140,7 +140,7 @@ def test_a_missing_parameter_is_noticed() -> None:
 
 
 def test_global_pooling_written_two_ways_is_explained() -> None:
-    """The adaptive pool is counted by fvcore, the mean is not."""
+    """Fvcore counts the adaptive pooling but not the mean."""
 
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def test_global_pooling_written_two_ways_is_explained() -> None:
 
 
 def test_matrix_products_and_transposed_convolutions_agree() -> None:
-    """Macs of the other products that fvcore counts."""
+    """The macs of other products agree with fvcore's."""
 
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -172,7 +172,7 @@ def test_matrix_products_and_transposed_convolutions_agree() -> None:
 
 
 def test_all_parameters_are_accounted_for() -> None:
-    """Those read and those listed as unused make up all that the module holds."""
+    """Parameters that are read and parameters listed as unused sum to those of the module."""
     model = nn.ModuleDict({"used": nn.Linear(2, 2), "head": nn.Linear(2, 5)})
     model.forward = model["used"].forward
 
@@ -180,7 +180,7 @@ def test_all_parameters_are_accounted_for() -> None:
 
 
 def test_fvcore_leaves_the_model_alone() -> None:
-    """It runs a copy: mode and hooks of the original stay, also when it fails."""
+    """Fvcore runs a copy: mode and hooks of the module are unchanged, also after an exception."""
 
     class Net(nn.Module):
         def __init__(self) -> None:
