@@ -21,7 +21,7 @@ from benchmarks import timing
 from benchmarks.peers import PEERS, ours, versions
 from mbanalyze import guard
 from mbanalyze.display.files import write
-from mbanalyze.guard.policy import load
+from mbanalyze.guard import load
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))

@@ -1,9 +1,8 @@
-"""The pytest plugin: the fixture `model_cost`, and the option that writes what its snapshots hold."""
+"""The pytest plugin: the fixture `model_cost`, and the option that updates its snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -11,40 +10,41 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
-    from mbanalyze.guard.judging import Judged
     from mbanalyze.guard.lock import Lock
-    from mbanalyze.guard.measuring import Measured
+    from mbanalyze.guard.model_result import ModelResult
+    from mbanalyze.guard.policy import Rules
+    from mbanalyze.guard.runner import MeasuredModel
     from mbanalyze.report.network import Report
 
-UPDATE = "--model-cost-update"
-FOLDER = "__model_costs__"
-"""Where the snapshots of the tests in a folder are, a file for each file of tests."""
+UPDATE_OPTION = "--model-cost-update"
+SNAPSHOT_FOLDER = "__model_costs__"
+"""The folder of the snapshots, with one file for each test file."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
-    help = "write what models cost into the snapshots of model_cost, instead of comparing"
-    parser.getgroup("mbanalyze").addoption(UPDATE, action="store_true", help=help)
+    help = "write the costs of models into the snapshots of model_cost instead of comparing them"
+    parser.getgroup("mbanalyze").addoption(UPDATE_OPTION, action="store_true", help=help)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to write snapshots that nobody has reviewed."""
-    if config.getoption(UPDATE):
-        from mbanalyze.guard.commands import in_ci
+    """Refuse to update snapshots in CI."""
+    if config.getoption(UPDATE_OPTION):
+        from mbanalyze.guard import in_ci
 
         if in_ci():
-            raise pytest.UsageError(f"{UPDATE} is for people: a snapshot is reviewed before it is committed")
+            raise pytest.UsageError(f"{UPDATE_OPTION} does not work in CI: a person reviews each snapshot")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """Holds models against limits and snapshots in a test; what the fixture `model_cost` gives.
+    """The fixture `model_cost`: a test's checks of models against limits and snapshots.
 
     Attributes:
-        test: the test's name, with its parameters.
-        snapshots: the file with what models cost when that was last agreed to.
-        update: whether snapshots are written.
-        taken: the names of the snapshots so far.
+        test: name of the test, with its parameters.
+        snapshots: file with the accepted costs.
+        update: True to write snapshots instead of comparing them.
+        taken: names of the snapshots that the test has used.
     """
 
     test: str
@@ -61,43 +61,34 @@ class ModelCost:
         options: dict[str, Any] | None = None,
         **limits: Any,
     ) -> Report:
-        """Fail the test where a total is more than its limit.
+        """Fail the test if a total of a model exceeds its limit.
 
         Args:
-            model: a module, a function that makes one, or a reference, as `mbanalyze.count` takes them.
-            inputs: the shape of its input, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list.
-            allow_uncounted: operators that may do without a count.
-            options: as `mbanalyze.count` takes them.
-            limits: `max_macs="320 M"`, and so for every total of a report; a number or a text with a unit.
+            model: module, function that makes one, or model reference, as `mbanalyze.count` takes it.
+            inputs: input shape, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list of these.
+            allow_uncounted: operators that are allowed to have no count.
+            options: options for `mbanalyze.count`.
+            limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
 
         Returns:
-            The report.
+            report of the model.
 
         Raises:
-            OptionError: a limit that is none.
+            LimitError: a limit is unknown or malformed, or there are no limits.
+            ParseError: the number of a limit is malformed.
         """
-        from mbanalyze.archs.options import OptionError
-        from mbanalyze.guard.formats.wording import phrase
-        from mbanalyze.guard.judging import budgets_exceeded, budgets_unknown
-        from mbanalyze.guard.limits import TOTALS, budget
+        from mbanalyze.guard.changes import over_budget, unknown_budgets
+        from mbanalyze.guard.formats.wording import describe
 
-        wrong = [
-            name for name in limits if name.removeprefix("max_") not in TOTALS or not name.startswith("max_")
-        ]
-        if wrong or not limits:
-            known = ", ".join(f"max_{total}" for total in TOTALS)
-            raise OptionError(
-                f"{'no limit ' + repr(wrong[0]) if wrong else 'no limits'}: choose from {known}"
-            )
-        budgets = {name.removeprefix("max_"): most for name, most in limits.items()}
-        rules = {total: budget(total, most, "error") for total, most in budgets.items()}
-        measured, report = _counted("the model", model, inputs, allow_uncounted, options, rules, "0")
-        unknown = budgets_unknown(measured)
+        rules = _rules(limits)
+        measured, report = _measure("the model", model, inputs, allow_uncounted, options, rules)
+        assert measured.measurement is not None
+        unknown = unknown_budgets(measured.model, measured.measurement)
         if unknown:
             _fail([unknown])
-        over = budgets_exceeded(measured)
-        if over:
-            _fail([f"{report.model} costs too much:", *map(phrase, over)])
+        exceeded = over_budget(measured.model, measured.measurement)
+        if exceeded:
+            _fail([f"{report.model} costs too much:", *map(describe, exceeded)])
         return report
 
     def snapshot(
@@ -110,119 +101,137 @@ class ModelCost:
         allow_uncounted: Iterable[str] = (),
         options: dict[str, Any] | None = None,
     ) -> Report:
-        """Fail the test where a model costs more, in total or in a layer, than when that was last agreed to.
+        """Fail the test if a model or one of its layers costs more than the snapshot records.
 
-        The first time, the cost is written and the test fails, so that it is reviewed; a CI writes nothing.
+        The first run writes the snapshot and fails, so that a person reviews it. In CI, nothing is written.
 
         Args:
-            model, inputs, allow_uncounted, options: as for `check`.
-            name: of the snapshot; by default the test's.
-            max_increase: by how much a count may grow: "0", "1%" or "+2 M".
+            model: model, as for `check`.
+            inputs: inputs, as for `check`.
+            name: name of the snapshot; by default that of the test.
+            max_increase: allowed growth of each count: "0", "1%" or "+2 M".
+            allow_uncounted: operators that are allowed to have no count.
+            options: options for `mbanalyze.count`.
 
         Returns:
-            The report.
+            report of the model.
         """
-        from mbanalyze.guard.commands import in_ci
-        from mbanalyze.guard.judging import judge
+        from mbanalyze.guard import in_ci
+        from mbanalyze.guard.model_result import evaluate
 
         name = name or self.test
         if name in self.taken:
-            _fail([f"{self.test} has two snapshots called {name!r}: give each a name"])
+            _fail([f"{self.test} has two snapshots named {name!r}: give each its own name"])
         self.taken.add(name)
-        measured, report = _counted(name, model, inputs, allow_uncounted, options, {}, max_increase)
-        known = self._agreed(measured, write=self.update, write_new=not in_ci())
+        rules = _rules(max_increase=max_increase)
+        measured, report = _measure(name, model, inputs, allow_uncounted, options, rules)
+        known = self._accepted(measured, write=self.update, write_new=not in_ci())
         if self.update:
             return report
         if name not in known.models:
-            what = "there is none" if in_ci() else "it was written: review and commit it"
-            _fail([f"{self.snapshots.name} has no cost of {name!r}: {what}", f"pytest {UPDATE}"])
-        judged = judge(measured, known)
-        if judged.exit:
-            _fail([*_told(judged), f"pytest {UPDATE}"])
+            problem = "there is none" if in_ci() else "it was written: review and commit it"
+            _fail([f"{self.snapshots.name} has no cost of {name!r}: {problem}", f"pytest {UPDATE_OPTION}"])
+        result = evaluate(measured, known)
+        if result.exit_code:
+            _fail([*_describe_result(result), f"pytest {UPDATE_OPTION}"])
         return report
 
-    def _agreed(self, measured: Measured, *, write: bool, write_new: bool) -> Lock:
-        """The snapshots as they were; that of a model is written if asked for, or if it is new."""
+    def _accepted(self, measured: MeasuredModel, *, write: bool, write_new: bool) -> Lock:
+        """The snapshots before this call; it writes that of a model if `write`, or if it is new and `write_new`."""
         from mbanalyze.guard import lock
 
-        assert measured.facts is not None
+        assert measured.measurement is not None
         problem, known = "", lock.Lock()
         if write or write_new:
             self.snapshots.parent.mkdir(exist_ok=True)
-        with lock.held(self.snapshots) if self.snapshots.parent.exists() else nullcontext():
+        with lock.exclusive(self.snapshots):
             try:
                 known = lock.read(self.snapshots) or known
             except lock.LockError as error:
-                problem = str(error) if not (write and error.remedy == lock.UPDATE) else ""
+                problem = str(error) if not (write and error.fix == lock.UPDATE_COMMAND) else ""
             if not problem and (write or (write_new and measured.model.name not in known.models)):
-                # what another version counted is asked for again
-                kept = known.models if known.is_ours else {}
-                lock.save(self.snapshots, lock.Lock({**kept, measured.model.name: measured.facts}))
+                # Snapshots of another version are dropped: this version may count those models differently.
+                kept = known.models if known.is_current else {}
+                lock.save(self.snapshots, lock.Lock({**kept, measured.model.name: measured.measurement}))
         if problem:
-            _fail([problem.replace(f"'{lock.UPDATE}'", f"'pytest {UPDATE}'")])
+            _fail([problem.replace(f"'{lock.UPDATE_COMMAND}'", f"'pytest {UPDATE_OPTION}'")])
         return known
 
 
 @pytest.fixture
 def model_cost(request: pytest.FixtureRequest) -> ModelCost:
-    """Holds models against limits (`check`) and against what they cost before (`snapshot`)."""
+    """Compare models with limits (`check`) and with accepted costs (`snapshot`)."""
     file = request.path
-    snapshots = file.parent / FOLDER / f"{file.stem}.json"
+    snapshots = file.parent / SNAPSHOT_FOLDER / f"{file.stem}.json"
     test = request.node.nodeid.partition("::")[2]
-    return ModelCost(test, snapshots, bool(request.config.getoption(UPDATE)))
+    return ModelCost(test, snapshots, bool(request.config.getoption(UPDATE_OPTION)))
 
 
-def _counted(
+def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> Rules:
+    """The rules of a check with `limits`, or of a snapshot.
+
+    Raises:
+        LimitError, ParseError: a limit is unknown or malformed, or there are no limits.
+    """
+    from mbanalyze.guard.limits import BUDGET_METRICS, LimitError, parse_budget, parse_uniform_growth
+    from mbanalyze.guard.policy import Rules
+
+    known = {f"max_{metric}": metric for metric in BUDGET_METRICS}
+    unknown = [name for name in limits or () if name not in known]
+    if unknown or limits == {}:
+        problem = f"unknown limit {unknown[0]!r}" if unknown else "no limits"
+        raise LimitError(f"{problem}: choose from {', '.join(known)}")
+    budget = {
+        known[name]: parse_budget(known[name], given, "error") for name, given in (limits or {}).items()
+    }
+    return Rules(budget, parse_uniform_growth(max_increase, "error"))
+
+
+def _measure(
     name: str,
     model: Any,
     inputs: Any,
     allowed: Iterable[str],
     options: dict[str, Any] | None,
-    budgets: dict[str, Any],
-    max_increase: str,
-) -> tuple[Measured, Report]:
-    """A model as the guard has it, and its report; the test fails where it cannot be measured."""
-    from mbanalyze.guard.facts import facts
-    from mbanalyze.guard.limits import growths
-    from mbanalyze.guard.measuring import Measured, uncounted_in, unused_in
-    from mbanalyze.guard.policy import Model, Rules
+    rules: Rules,
+) -> tuple[MeasuredModel, Report]:
+    """The measured model and its report; the test fails if the model cannot be measured."""
+    from mbanalyze.guard.measurement import Measurement
+    from mbanalyze.guard.policy import GuardedModel
+    from mbanalyze.guard.runner import MeasuredModel, count_unused_params, describe_uncounted
     from mbanalyze.sources.resolve import resolve
 
-    rules = Rules(budgets, growths(max_increase, "error"))
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
-    guarded = Model(name, source, {}, (), {}, rules)
+    guarded = GuardedModel(name, source, {}, (), {}, rules)
     try:
-        subject = resolve(model, *_inputs(inputs), **(options or {}))
-        report = subject.report()
+        resolved = resolve(model, *_inputs(inputs), **(options or {}))
+        report = resolved.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
-    uncounted = uncounted_in(report, frozenset(allowed))
+    uncounted = describe_uncounted(report, frozenset(allowed))
     if uncounted:
         _fail([f"could not measure {name}: {uncounted}"])
-    return Measured(guarded, facts(guarded, report, unused_in(report, subject)), subject=subject), report
+    measurement = Measurement.from_report(guarded, report, count_unused_params(report, resolved))
+    return MeasuredModel(guarded, measurement, resolved=resolved), report
 
 
 def _inputs(inputs: Any) -> list[Any]:
-    """What a forward takes, one by one."""
+    """The arguments of the forward pass, one by one."""
     from mbanalyze.inputs.parsing import parse_shape
     from mbanalyze.inputs.typed import is_shape
 
-    many = (
-        [inputs]
-        if isinstance(inputs, str) or is_shape(inputs) or not isinstance(inputs, list | tuple)
-        else inputs
-    )
-    return [parse_shape(each) if isinstance(each, str) else each for each in many]
+    single = isinstance(inputs, str) or is_shape(inputs) or not isinstance(inputs, list | tuple)
+    return [parse_shape(each) if isinstance(each, str) else each for each in ([inputs] if single else inputs)]
 
 
-def _told(judged: Judged) -> list[str]:
-    """A verdict and the changes behind it."""
-    from rich.console import Group
+def _describe_result(result: ModelResult) -> list[str]:
+    """The verdict on a model, and its changes as tables."""
+    from mbanalyze.display.terminal import plain
+    from mbanalyze.display.views import View
+    from mbanalyze.guard.formats.wording import headline, label
+    from mbanalyze.guard.view import change_sections
 
-    from mbanalyze.display.tables import plain
-    from mbanalyze.guard.formats.text import told
-
-    return [plain(Group(*told(judged)), 80)]
+    return [f"{label(result.name)}  {headline(result)}", plain(View(tuple(change_sections(result))), 80)]
 
 
 def _fail(lines: list[str]) -> NoReturn:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from commandline import Ran, Run
+from guarded import write_project
 from hypothesis import settings
+from outcomes import NET, OUTCOMES, Project
 
-from mbanalyze import cli
+from mbanalyze import cli, guard
+from mbanalyze.guard import Outcome
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import KEYS
 
@@ -54,3 +58,28 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Ran(int(left.value.code or 0), captured.out, captured.err)
 
     return run_
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a guarded network and a current lock, as the working directory."""
+    write_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    guard.update(guard.load(tmp_path / "pyproject.toml"))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def outcomes_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A folder with the network of `outcomes.py`, in a file with a blank in its name."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    (folder / "my net.py").write_text(NET, encoding="utf-8")
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def outcomes(outcomes_project: Project) -> dict[str, Outcome]:
+    """An outcome of each kind, by name."""
+    return {name: make(outcomes_project) for name, make in OUTCOMES.items()}

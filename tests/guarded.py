@@ -1,9 +1,13 @@
-"""A small project with a guarded network, in a folder of a test."""
+"""A small project with a guarded network, and readers of the guard's JSON."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
+
+from commandline import Run
 
 NET = """
 import torch
@@ -53,15 +57,18 @@ inputs = ["1,3,64,64"]
 """
 
 
+BUDGETS = POLICY + "budget = {budget}\n"
+
+
 def write_project(folder: Path, policy: str = POLICY, net: str = NET) -> Path:
-    """A policy and a network."""
+    """Write a policy and a network into a folder."""
     (folder / "pyproject.toml").write_text(policy)
     (folder / "net.py").write_text(net)
     return folder
 
 
 def edit(file: Path, *changes: tuple[str, str]) -> None:
-    """Replace text that is there, once or more."""
+    """Replace text that occurs at least once in a file."""
     text = file.read_text()
     for old, new in changes:
         assert old in text, old
@@ -70,14 +77,44 @@ def edit(file: Path, *changes: tuple[str, str]) -> None:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git says in a folder."""
+    """Run git in a folder and return its output."""
     command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def repository(folder: Path) -> Path:
-    """A folder's files as the first commit of a repository, on `main`."""
+    """Commit the files of a folder to `main` of a new repository."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=first")
     return folder
+
+
+def document_of(run: Run, *arguments: str) -> dict[str, Any]:
+    """Run `mbanalyze guard --format json` and return its document."""
+    ran = run("guard", *arguments, "--format", "json")
+    document: dict[str, Any] = json.loads(ran.out)
+    assert document["schema"] == "mbanalyze.guard/1"
+    assert document["exit"] == ran.code
+    return document
+
+
+def model_in(document: dict[str, Any], name: str = "small") -> dict[str, Any]:
+    """Return one model of a document."""
+    (found,) = (each for each in document["models"] if each["name"] == name)
+    return found  # type: ignore[no-any-return]
+
+
+def layers_in(document: dict[str, Any], verdict: str) -> dict[str, set[str]]:
+    """Return the changed metrics by path of the layers whose changes have a verdict."""
+    found: dict[str, set[str]] = {}
+    for change in model_in(document)["changes"]:
+        if change["kind"] != "total" and change["verdict"] == verdict:
+            found.setdefault(change["path"], set()).add(change["metric"])
+    return found
+
+
+def total_in(document: dict[str, Any], metric: str) -> tuple[int, int] | None:
+    """Return a total before and after; None if it did not change."""
+    changes = (c for c in model_in(document)["changes"] if (c["kind"], c["metric"]) == ("total", metric))
+    return next(((c["before"], c["after"]) for c in changes), None)

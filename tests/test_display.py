@@ -13,10 +13,11 @@ from torch import nn
 
 from mbanalyze import compare, count, guard, layers, search
 from mbanalyze.crosscheck.witnesses import Check, CheckedCount
-from mbanalyze.guard.explaining import Cause, Explanation, Share, explain
-from mbanalyze.guard.judging import TOTAL, Change, Judged
-from mbanalyze.guard.places import Place
-from mbanalyze.guard.policy import Policy, load
+from mbanalyze.guard import Explanations, Outcome, Policy, load
+from mbanalyze.guard.changes import CountChange, LayerId
+from mbanalyze.guard.explanation import Cause, Contribution, Explanation
+from mbanalyze.guard.model_result import ModelResult
+from mbanalyze.guard.source_location import SourceLocation
 from mbanalyze.literature.paper_tables import paper_tables
 from mbanalyze.literature.verdicts import Verdicts, published
 from mbanalyze.memory_access.analysis import guidelines
@@ -96,26 +97,25 @@ def a_verdict(name: str) -> Verdicts:
     return Verdicts((replace(first, figure=replace(first.figure, entry=entry), arithmetic=name),))
 
 
-def judged(name: str) -> Judged:
-    """Return a model that grew, with one layer; both have the given name."""
-    return Judged(
-        name,
-        "worse",
-        1,
-        tuple(Change(at, kind, "macs", 1, 2, "worse") for at, kind in (("", TOTAL), (name, name))),
+def a_model_result(name: str) -> ModelResult:
+    """Return the result of a model that grew, with one layer; both have the given name."""
+    layers = (None, LayerId(name, name))
+    return ModelResult(
+        name, "worse", 1, tuple(CountChange("macs", 1, 2, "worse", layer=layer) for layer in layers)
     )
 
 
-def an_outcome(name: str) -> guard.Outcome:
+def an_outcome(name: str) -> Outcome:
     """Return an outcome of that model with a damaged lock of the same name."""
     policy = Policy(Path(__file__).parents[1] / "pyproject.toml", Path("mbanalyze.lock.json"))
-    return guard.Outcome(policy, name, (judged(name),), name)
+    return Outcome(policy, name, (a_model_result(name),), name)
 
 
-def an_explanation(name: str) -> Explanation:
+def explanations(name: str) -> Explanations:
     """Return an explanation of the growth: one layer, and no option that would help."""
-    share = Share(name, name, 1, 1.0, Place(name, 1, name))
-    return Explanation(judged(name), (Cause("macs", 1, 2, None, grew=True, shares=(share,)),), (), (name,))
+    part = Contribution(name, name, 1, 1.0, SourceLocation(name, 1, name))
+    cause = Cause("macs", 1, 2, None, grew=True, contributions=(part,))
+    return Explanations(an_outcome(name), (Explanation(a_model_result(name), (cause,), (), (name,)),))
 
 
 def timed(device: str) -> Experiments:
@@ -133,7 +133,7 @@ RESULTS: dict[str, Any] = {
     "verdicts": lambda: a_verdict(HOSTILE),
     "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),
-    "explanation": lambda: an_explanation(HOSTILE),
+    "explanations": lambda: explanations(HOSTILE),
     "experiments": lambda: timed(HOSTILE),
 }
 
@@ -234,27 +234,29 @@ def test_a_search_shows_its_front() -> None:
     assert "table" not in shown(search("mobilenet_v1", max_macs=1)).tags
 
 
-def test_a_guard_shows_what_grew_and_why(tmp_path: Path) -> None:
-    """A failed guard shows its verdict, totals, layers and a fitting option; a passed guard shows one line."""
+def test_a_guard_shows_growth_and_its_reason(tmp_path: Path) -> None:
+    """A failed guard shows its verdict, totals, layers and a fitting option; a passed guard shows one row."""
     file = tmp_path / "mbanalyze.toml"
     model = '[models.small]\nsource = "mobilenet_v2"\nbudget = { macs = "110 M" }\noptions = { alpha = %s }'
     file.write_text(model % 0.5)
     fine = guard.check(load(file)) and guard.check(load(file))
+    why_fine = guard.explain(load(file), ["small"])
     file.write_text(model % 0.75)
     grown = guard.check(load(file))
-    why = explain(grown.models[0], load(file))
+    why = guard.explain(load(file))
 
-    assert "table" not in shown(fine).tags
-    assert "1 ok, against mbanalyze.lock.json" in shown(fine).text
-    assert shown(grown).rows[0][:3] == ["what", "before", "after"]
+    assert shown(fine).rows == shown(why_fine).rows == [["model", "verdict"], ["small", "ok"]]
+    assert "Model costs against mbanalyze.lock.json" in shown(fine).text
+    assert shown(grown).rows[2][:3] == ["what", "before", "after"]
     # 97,131,840 and 209,069,792 macs
-    assert shown(grown).rows[1][:3] == ["macs", "", "209.1 M"]
-    assert shown(why).rows[0] == ["layer", "kind", "macs", "share", "from"]
+    assert shown(grown).rows[3][:3] == ["macs", "", "209.1 M"]
+    assert shown(why).rows[2] == ["layer", "kind", "macs", "share", "from"]
     for text in (shown(why).text, repr(why)):
         assert "small" in text
-        assert "alpha=0.51 would fit, where it is 0.75" in text  # and has the channels of 0.5
+        assert "alpha=0.51 fits instead of 0.75: " in text  # and has the channels of 0.5
     assert "over budget" in repr(grown)
-    assert "small: ok" in shown(explain(fine.models[0], load(file))).text
+    file.write_text(model % 0.5)
+    assert repr(guard.explain(load(file))) == "nothing fails\n"
 
 
 def test_pictures_name_kinds_and_draw_shares() -> None:

@@ -25,9 +25,9 @@ from pages import ROOT, blocks, keys, pages, section, table
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli import app
-from mbanalyze.guard import limits, policy
-from mbanalyze.guard.judging import VERDICTS
-from mbanalyze.guard.policy import load
+from mbanalyze.guard import limits, load, policy_file
+from mbanalyze.guard.model_result import MODEL_VERDICTS
+from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.ops import registry
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
@@ -456,19 +456,23 @@ def test_the_guide_has_every_key_and_verdict() -> None:
     """The tables have exactly the keys of the policy, the totals of a budget, and the verdicts."""
     text = section("guard.md", "### Limits")
 
-    assert set(policy.ROOT) == keys("guard.md", "### Keys of the project")
-    assert set(policy.MODEL) == keys("guard.md", "### Keys of a model")
-    assert set(policy.LAYER) == keys("guard.md", "### Keys of layers")
-    assert set(limits.TOTALS) == {name for names, _ in table(text) for name in re.findall("`(.*?)`", names)}
-    assert set(limits.COUNTS) == set(
+    assert set(policy_file.ROOT_KEYS) == keys("guard.md", "### Keys of the project")
+    assert set(policy_file.MODEL_KEYS) == keys("guard.md", "### Keys of a model")
+    assert set(policy_file.LAYER_KEYS) == keys("guard.md", "### Keys of layers")
+    assert set(limits.BUDGET_METRICS) == {
+        name for names, _ in table(text) for name in re.findall("`(.*?)`", names)
+    }
+    assert set(limits.LOCKED_METRICS) == set(
         re.findall("`(.*?)`", text.split("limits the growth of")[1].split(".")[0])
     )
     assert set(limits.LEVELS) == set(
         re.findall("`(.*?)`", dict(table(section("guard.md", "### Keys of the project")))["`level`"])
     )
-    assert [f"`{verdict}`" for verdict in VERDICTS] == [
+    assert [f"`{verdict}`" for verdict in MODEL_VERDICTS] == [
         row[0] for row in table(section("guard.md", "## Verdicts"))
     ]
+    (formats,) = re.findall("^`--format` takes (.*)$", section("guard.md", "## Formats"), re.MULTILINE)
+    assert [*OUTCOME_FORMATS] == re.findall("`(.*?)`", formats)
 
 
 def test_the_tests_of_the_guide_run(tmp_path: Path) -> None:

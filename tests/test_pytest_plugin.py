@@ -37,7 +37,7 @@ def test_named_after_the_test(model_cost, alpha):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Tests of a network."""
+    """A folder with a network and its tests."""
     (tmp_path / "net.py").write_text(NET)
     params = count(f"{tmp_path}/net.py:build", (1, 3, 64, 64)).totals.params
     (tmp_path / "test_net.py").write_text(TESTS.format(params=params))
@@ -45,15 +45,16 @@ def project(tmp_path: Path) -> Path:
 
 
 def run(project: Path, *arguments: str, ci: str = "") -> tuple[int, str]:
-    """A run of pytest: its exit code, and what it says."""
+    """Run pytest and return its exit code and output."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    env = {**os.environ, "CI": ci, "PYTHONPATH": str(project)}
+    path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "CI": ci, "PYTHONPATH": path}
     ran = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 
 
 def test_a_project_over_its_life(project: Path) -> None:
-    """The first run writes and fails, the next passes, growth fails, and what is agreed to passes again."""
+    """The first run writes and fails, the next passes, growth fails, and an accepted growth passes."""
     file = project / "__model_costs__" / "test_net.json"
     code, out = run(project, ci="true")
     assert (code, file.exists()) == (1, False)
@@ -73,7 +74,7 @@ def test_a_project_over_its_life(project: Path) -> None:
     before = file.read_text()
     code, out = run(project, "--model-cost-update", ci="true")
     assert (code, file.read_text()) == (4, before)
-    assert "for people" in out
+    assert "does not work in CI" in out
     assert run(project, "-k", "not limits", "--model-cost-update")[0] == 0
     assert run(project, "-k", "not limits", ci="true")[0] == 0
 
@@ -84,15 +85,15 @@ FAILING = {
     "model_cost.check(build(), torch.ones(1, 3, 8, 8), max_activations=1)": "activations",
     "model_cost.check(build(), (1, 4, 64, 64), max_macs=1)": "could not measure the model",
     "model_cost.check(build(), (1, 3, 64, 64))": "no limits: choose from max_params",
-    "model_cost.check(build(), (1, 3, 64, 64), max_makros=1)": "no limit 'max_makros'",
+    "model_cost.check(build(), (1, 3, 64, 64), max_makros=1)": "unknown limit 'max_makros'",
     "model_cost.check(build(), (1, 3, 64, 64), max_macs='1 Q')": "malformed count '1 Q'",
     "model_cost.check(Strange(), (1, 3), max_macs=1)": "could not measure the model: not counted: aten::special_bessel_j0",
     "model_cost.snapshot(Strange(), (1, 3))": "could not measure test_8: not counted: aten::special_bessel_j0",
 }
 
 
-def test_what_fails_says_why(project: Path) -> None:
-    """Each in its test's failure."""
+def test_a_failure_names_its_reason(project: Path) -> None:
+    """The message of each failing test names the reason."""
     strange = "class Strange(torch.nn.Module):\n    def forward(self, x):\n        return torch.special.bessel_j0(x)\n"
     tests = "".join(f"def test_{i}(model_cost):\n    {body}\n" for i, body in enumerate(FAILING))
     (project / "test_net.py").write_text(f"import torch\nfrom net import build\n{strange}{tests}")
@@ -104,8 +105,8 @@ def test_what_fails_says_why(project: Path) -> None:
         assert said in failures[f"test_{i}"]
 
 
-def test_growth_that_is_tolerated_and_operators_that_are_allowed(project: Path) -> None:
-    """Are arguments."""
+def test_tolerated_growth_and_allowed_operators(project: Path) -> None:
+    """A snapshot passes within max_increase and with operators in allow_uncounted."""
     body = "model_cost.snapshot(build(), (1, 3, 64, 64), max_increase='1%', allow_uncounted=['aten::special_bessel_j0'])"
     (project / "test_net.py").write_text(f"from net import build\ndef test_it(model_cost):\n    {body}\n")
     edit(
@@ -119,7 +120,7 @@ def test_growth_that_is_tolerated_and_operators_that_are_allowed(project: Path) 
 
 
 def test_a_damaged_snapshot(project: Path) -> None:
-    """Fails and says how it is written again, which works."""
+    """A damaged snapshot fails, and the named command replaces it; a newer one stays."""
     (project / "__model_costs__").mkdir()
     file = project / "__model_costs__" / "test_net.json"
     file.write_text("{")
@@ -157,21 +158,21 @@ def test_twice(model_cost):
 """
 
 
-def test_snapshots_have_names_of_their_own(project: Path) -> None:
-    """Tests of two classes, and two snapshots of one test, are not each other's."""
+def test_snapshots_have_separate_names(project: Path) -> None:
+    """Tests of two classes, and two snapshots of one test, do not share a snapshot."""
     (project / "test_net.py").write_text(NAMED)
     code, out = run(project, "--model-cost-update")
     names = {"TestA::test_it", "TestB::test_it", "test_two", "a", "test_twice"}
 
     assert (code, "3 passed" in out) == (1, True)
-    assert "test_twice has two snapshots called 'test_twice': give each a name" in out
+    assert "test_twice has two snapshots named 'test_twice': give each its own name" in out
     assert (
         names == lock.loads((project / "__model_costs__" / "test_net.json").read_text(), "lock").models.keys()
     )
 
 
-def test_what_another_version_counted_is_not_passed_off_as_ours(project: Path) -> None:
-    """An update of one snapshot leaves no other behind that an older version counted."""
+def test_an_update_drops_snapshots_of_another_version(project: Path) -> None:
+    """An update of one snapshot removes the snapshots that an older version counted."""
     assert run(project, "-k", "not limits", "--model-cost-update")[0] == 0
     file = project / "__model_costs__" / "test_net.json"
     edit(file, (f'"version": "{__version__}"', '"version": "0.0.1"'))
@@ -181,7 +182,7 @@ def test_what_another_version_counted_is_not_passed_off_as_ours(project: Path) -
 
 
 def test_workers_share_a_file(project: Path) -> None:
-    """What tests write side by side is all there."""
+    """The snapshots of parallel workers all end up in the file."""
     tests = "\n".join(
         f"def test_{i}(model_cost):\n    model_cost.snapshot(build(), (1, 3, 32, 32))\n" for i in range(8)
     )
@@ -192,8 +193,8 @@ def test_workers_share_a_file(project: Path) -> None:
     assert lock.loads(file.read_text(), "lock").models.keys() == {f"test_{i}" for i in range(8)}
 
 
-def test_a_run_without_it_loads_nothing_heavy(tmp_path: Path) -> None:
-    """The plugin of a run that does not ask for it imports no torch."""
+def test_an_unused_plugin_imports_no_torch(tmp_path: Path) -> None:
+    """A run without the fixture does not import torch."""
     (tmp_path / "test_it.py").write_text(
         "import sys\ndef test_it():\n    assert 'torch' not in sys.modules\n"
     )

@@ -28,6 +28,7 @@ import typer
 from mbanalyze._version import __version__
 from mbanalyze.cli import ablate, check, compare, guard, guidelines, models, published, report, search
 from mbanalyze.cli.arguments import expand
+from mbanalyze.guard import PolicyError
 
 app = typer.Typer(
     name="mbanalyze",
@@ -83,6 +84,8 @@ def main() -> None:
         code = 0
     except typer.TyperException as error:
         code = _fail(error.format_message())
+    except PolicyError as error:
+        code = _fail(*error.problems)
     except Exception as error:
         code = _fail(str(error) if _ours(error) else _unexpected(error))
     sys.exit(code or 0)
@@ -100,6 +103,7 @@ def _unexpected(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {said} (MBANALYZE_TRACEBACK=1 shows where)"
 
 
-def _fail(problem: str) -> int:
-    print(f"mbanalyze: error: {' '.join(problem.split())}", file=sys.stderr)
+def _fail(*problems: str) -> int:
+    for problem in problems:
+        print(f"mbanalyze: error: {' '.join(problem.split())}", file=sys.stderr)
     return 2

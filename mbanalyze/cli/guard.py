@@ -1,26 +1,24 @@
-"""`mbanalyze guard`: check, update, diff and explain, each a few lines over `mbanalyze.guard`."""
+"""The command group `mbanalyze guard`: check, update, diff and explain."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import UsageError
-from mbanalyze.cli.output import emit
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
+from mbanalyze.cli.output import emit, show
+from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.display.files import append, require_writable
-from mbanalyze.guard.formats import text as rendered
-from mbanalyze.guard.outcome import Outcome
-from mbanalyze.guard.policy import Policy, PolicyError, find, load
+from mbanalyze.guard import Outcome, Policy, PolicyError
+from mbanalyze.guard.view import OUTCOME_FORMATS
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -28,41 +26,51 @@ app = typer.Typer(
 )
 
 
-def guarded(incomplete: str) -> list[str]:
-    """The models of the policy here, for completion."""
+def complete_model(incomplete: str) -> list[str]:
+    """Return the guarded models whose name starts with a text, for shell completion."""
     with contextlib.suppress(PolicyError):
-        return [name for name in load(find(Path.cwd())).models if name.startswith(incomplete)]
+        return matching(_load(None).models, incomplete)
     return []
 
 
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="The policy; by default mbanalyze.toml or pyproject.toml, here or in a folder above.",
+        help="Policy file; by default mbanalyze.toml or pyproject.toml, here or in a parent folder.",
         show_default=False,
     ),
 ]
-Format = Annotated[
-    Literal["text", "markdown", "json", "github", "junit", "sarif"], typer.Option(help="How to print it.")
-]
+OutcomeFormat = Annotated[str, choice("format", OUTCOME_FORMATS, "Output format.")]
 Outputs = Annotated[
     list[str] | None,
     typer.Option(
         "--output",
         metavar="FORMAT=FILE",
-        help="Write it in this format to a file too, such as junit=guard.xml; repeatable.",
+        help="Also write this format to a file, such as junit=guard.xml; repeatable.",
     ),
 ]
+BASE = typer.Option(
+    metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
+)
+Top = Annotated[int, typer.Option(min=1, help="Number of layers to show for each metric.")]
+AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock although CI is set.")]
+
+
+def _models(help: str) -> typer.models.ArgumentInfo:
+    """The argument that names guarded models."""
+    return typer.Argument(help=help, autocompletion=complete_model, show_default=False)  # type: ignore[no-any-return]
 
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: Format = "text", outputs: Outputs = None
+    context: typer.Context, config: Config = None, format: OutcomeFormat = "table", outputs: Outputs = None
 ) -> int:
-    """Fail when a model costs more than its budget, or than the lock that is committed.
+    """Fail if a model costs more than its budget, or more than the committed lock records.
 
-    Exit code 0: fine. 1: a model costs more than it may, or the lock is not that of these models. 2: it could
-    not be found out. Where there is no lock one is written, unless the environment has CI set.
+    If there is no lock, the command writes one, unless the environment variable CI is set.
+
+    Exit code 0: success. 1: a model costs more than allowed, or the lock lists other models. 2: the cost could
+    not be measured or compared.
 
     \b
     mbanalyze guard
@@ -70,149 +78,127 @@ def check(
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format != "text":
-            raise UsageError(f"options of '{context.invoked_subcommand}' go behind it: see --help there")
+        if config or outputs or format != "table":
+            command = context.invoked_subcommand
+            raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
-    policy, files = _policy(config), _files(outputs)
-    with working(False), _counting(len(policy.models)) as progress:
+    policy, files = _load(config), _parse_outputs(outputs)
+    with working(False), _progress_bar(len(policy.models)) as progress:
         outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-    return _tell(outcome, format, files)
+    return _publish(outcome, format, files)
 
 
 @app.command()
 def update(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(help="Which; all unless given.", autocompletion=guarded, show_default=False),
-    ] = None,
+    models: Annotated[list[str] | None, _models("Models to update; all by default.")] = None,
     config: Config = None,
-    allow_ci: Annotated[bool, typer.Option("--allow-ci", help="Also where CI is set.")] = False,
-    format: Annotated[Literal["text", "markdown", "json"], typer.Option(help="How to print it.")] = "text",
+    allow_ci: AllowCi = False,
+    format: Format = "table",
 ) -> int:
-    """Write what models cost into the lock, to be reviewed and committed.
+    """Write the costs of models into the lock, for review and commit.
 
-    Nothing is written where a model cannot be measured, or the environment has CI set.
+    The command writes nothing if a model cannot be measured, or if the environment variable CI is set.
 
     \b
     mbanalyze guard update
     mbanalyze guard update small
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if guard.in_ci() and not allow_ci:
-        raise UsageError(
-            "a lock is reviewed before it is committed, so CI does not write it: --allow-ci does"
-        )
-    policy = _policy(config)
-    with working(False), _counting(len(models or policy.models)) as progress:
+        raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
+    policy = _load(config)
+    with working(False), _progress_bar(len(models or policy.models)) as progress:
         outcome = guard.update(policy, models or (), progress)
-    _tell(outcome, format, {})
-    return outcome.exit
+    return _publish(outcome, format, {})
 
 
 @app.command()
 def diff(
-    base: Annotated[str, typer.Option(metavar="REF", help="A git ref: a branch, tag or commit.")],
+    base: Annotated[str, BASE],
     config: Config = None,
-    format: Format = "text",
+    format: OutcomeFormat = "table",
     outputs: Outputs = None,
 ) -> int:
-    """Hold every guarded model against what it costs at a git ref, or where this branch left it.
+    """Compare every model with its cost at the commit where the current branch left a git ref.
 
-    The ref's files are checked out in a folder of their own and counted there; no lock is needed.
+    The files of that commit are checked out in a temporary folder. No lock is needed.
 
     \b
     mbanalyze guard diff --base origin/main
     mbanalyze guard diff --base v1.2 --format markdown
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    policy, files = _policy(config), _files(outputs)
+    policy, files = _load(config), _parse_outputs(outputs)
     with working(True):
         outcome = guard.diff(policy, base)
-    return _tell(outcome, format, files)
+    return _publish(outcome, format, files)
 
 
 @app.command()
 def explain(
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(help="Which; all that fail unless given.", autocompletion=guarded, show_default=False),
-    ] = None,
+    models: Annotated[list[str] | None, _models("Models to explain; by default those that fail.")] = None,
     config: Config = None,
-    base: Annotated[
-        str | None,
-        typer.Option(metavar="REF", help="Against a git ref instead of the lock.", show_default=False),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many layers of each count to show.")] = 10,
-    format: Annotated[Literal["text", "markdown", "json"], typer.Option(help="How to print it.")] = "text",
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this file instead.", show_default=False)
-    ] = None,
+    base: Annotated[str | None, BASE] = None,
+    top: Top = 10,
+    format: Format = "table",
+    output: Output = None,
 ) -> int:
-    """Say why models fail: which layers, operators and source lines, and which alpha or resolution would fit.
+    """Explain failures: layers, operators and source lines, and the largest width and resolution that fit.
 
-    Exit codes as those of 'mbanalyze guard', for the models that are explained.
+    The exit code is that of 'mbanalyze guard' for the explained models.
 
     \b
     mbanalyze guard explain
     mbanalyze guard explain small --base origin/main
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    from mbanalyze.guard.explaining import explain
-    from mbanalyze.guard.formats import explanation
-
-    policy = _policy(config)
+    policy = _load(config)
     require_writable(output)
     with working(True):
-        outcome = guard.held_against(policy, base, models or ())
-        found = [explain(each, policy) for each in outcome.models]
-    if outcome.problem:
-        print(f"mbanalyze: {outcome.problem}", file=sys.stderr)
-    if not found:
-        emit("nothing fails\n" if format == "text" else explanation.FORMATS[format]([], top), output)
-    elif format == "text":
-        emit(explanation.text(found, top, Console().width), output)
-    else:
-        emit(explanation.FORMATS[format](found, top), output)
-    return outcome.exit
+        explanations = guard.explain(policy, models or (), base)
+    if explanations.outcome.problem:
+        print(f"mbanalyze: {explanations.outcome.problem}", file=sys.stderr)
+    options = {"top": top} if format in ("table", "markdown") else {}
+    show(explanations, format, output, **options)
+    return explanations.exit_code
 
 
-def _policy(config: Path | None) -> Policy:
-    return load(config or find(Path.cwd()))
+def _load(config: Path | None) -> Policy:
+    return guard.load(config or guard.find(Path.cwd()))
 
 
-def _files(outputs: list[str] | None) -> dict[str, Path]:
-    """Format -> file, of those that can be written.
+def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
+    """Writable files by format.
 
     Raises:
-        UsageError: one is malformed, or given twice.
+        UsageError: an output is malformed, or given twice.
+        OutputError: a file cannot be written.
     """
     files: dict[str, Path] = {}
     for text in outputs or []:
         format, equals, file = text.partition("=")
-        if not equals or not file or format not in rendered.FORMATS:
-            raise UsageError(f"malformed output {text!r}: give FORMAT=FILE, of {', '.join(rendered.FORMATS)}")
+        if not equals or not file or format not in OUTCOME_FORMATS:
+            raise UsageError(
+                f"malformed output {text!r}: give FORMAT=FILE with one of {', '.join(OUTCOME_FORMATS)}"
+            )
         if format in files or Path(file) in files.values():
-            raise UsageError(f"output {text!r} is given twice")
+            raise UsageError(f"duplicate output {text!r}: give each format and each file once")
         files[format] = Path(file)
         require_writable(files[format])
     return files
 
 
-def _tell(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
-    """Print an outcome, write it to files, and add it to GitHub's summary."""
+def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
+    """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     for other, file in files.items():
-        emit(rendered.FORMATS[other](outcome), file)
+        emit(outcome.to(other), file)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary and "github" in (format, *files):
-        append(Path(summary), rendered.markdown(outcome))
-    if format == "text":
-        emit(rendered.text(outcome, Console().width))
-    else:
-        emit(rendered.FORMATS[format](outcome))
-    return outcome.exit
+        append(Path(summary), outcome.to("markdown"))
+    show(outcome, format)
+    return outcome.exit_code
 
 
 @contextlib.contextmanager
-def _counting(models: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (models > 1 and console.is_terminal)) as bar:
-        task = bar.add_task("counting", total=models)
-        yield lambda: bar.advance(task)
+def _progress_bar(models: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on a terminal, if there are several models."""
+    done = itertools.count(1)
+    with progress_bar("counting", shown=models > 1) as show_fraction:
+        yield lambda: show_fraction(next(done) / models)

@@ -15,7 +15,7 @@ NOTES = "white-space: pre-wrap; word-break: normal; font-family: monospace; line
 def html(view: View) -> str:
     """The sections as tables, and the notes below."""
     parts = [part for section in view.sections for part in _section(section)]
-    lines = [*view.notes, *view.provenance]
+    lines = [*view.notes, *view.provenance, *view.commands]
     return "".join(parts) + (notes(lines) if lines else "")
 
 

@@ -11,9 +11,10 @@ from mbanalyze.display.views import Section, View, exact
 
 
 def markdown(view: View) -> str:
-    """The sections as tables under headings of the second level, and the notes as lists."""
+    """The sections as tables under headings of the second level, the notes as lists, and commands as code."""
     parts = [part for section in view.sections for part in _section(section)]
-    return "\n".join([*parts, *(_list(lines) for lines in (view.notes, view.provenance) if lines)])
+    parts += [_list(lines) for lines in (view.notes, view.provenance) if lines]
+    return "\n".join([*parts, *(f"```sh\n{one_line(command)}\n```\n" for command in view.commands)])
 
 
 def _section(section: Section) -> Iterable[str]:

@@ -27,6 +27,7 @@ def renderable(view: View, width: int = 80) -> RenderableType:
     """Lay out a view `width` cells wide, or wider if the columns that stay need more."""
     blocks = [Group(*_section(section, width)) for section in view.sections]
     notes = [*_lines(view.notes, width), *_lines(view.provenance, width, "dim")]
+    notes += [Text(one_line(command)) for command in view.commands]
     blocks += [Group(*notes)] if notes else []
     spaced = [part for block in blocks for part in (Text(), block)]
     return Group(*spaced[1:])

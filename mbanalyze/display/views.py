@@ -79,11 +79,13 @@ class View:
         sections: the tables, the most important first.
         notes: lines below the tables.
         provenance: lines that say where the numbers come from, printed dimly.
+        commands: shell commands for the next step, never broken into lines.
     """
 
     sections: tuple[Section, ...]
     notes: tuple[str, ...] = ()
     provenance: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 def filled(columns: Sequence[Column]) -> tuple[Column, ...]:

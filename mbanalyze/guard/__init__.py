@@ -1,16 +1,41 @@
-"""The guard: a policy says what models may cost, a lock what they cost, a verdict what became of them.
+"""The guard: compare the cost of models with budgets and with a committed lock.
 
-policy.py, limits.py    what may be
-measuring.py, facts.py  what is
-lock.py, git_base.py    what was
-judging.py              the difference, and a verdict
-places.py, findings.py  where it comes from
-explaining.py           why, and what would fit
-outcome.py, commands.py the commands' results, and the commands
-formats/                an outcome in every format
+policy.py           the guarded models and their limits
+policy_file.py      the policy of pyproject.toml or mbanalyze.toml
+toml_table.py       a TOML table that collects its mistakes
+limits.py           budgets and allowed growth
+measurement.py      the cost of a model, in total and by layer
+runner.py           building and counting each model in isolation
+lock.py             the accepted costs in mbanalyze.lock.json
+git_base.py         the costs at a git ref
+changes.py          the differences of two measurements
+model_result.py     the verdict on one model
+outcome.py          the results of all models
+source_location.py  the source line of a layer
+findings.py         an outcome as annotations of source lines
+suggestions.py      a smaller width or resolution that would fit
+explanation.py      the layers that cause a failure
+commands.py         check, update, diff and explain
+view.py             outcomes and explanations in every format
+formats/            GitHub annotations, JUnit and SARIF
 """
 
-from mbanalyze.guard.commands import check, diff, held_against, in_ci, update
+from mbanalyze.guard.commands import check, diff, explain, in_ci, update
+from mbanalyze.guard.explanation import Explanations
 from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.policy import Policy, PolicyError
+from mbanalyze.guard.policy_file import find, load
 
-__all__ = ["Outcome", "check", "diff", "held_against", "in_ci", "update"]
+__all__ = [
+    "Explanations",
+    "Outcome",
+    "Policy",
+    "PolicyError",
+    "check",
+    "diff",
+    "explain",
+    "find",
+    "in_ci",
+    "load",
+    "update",
+]

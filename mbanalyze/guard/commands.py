@@ -1,4 +1,4 @@
-"""The guard: what models may cost is policy, what they cost is in a lock, and what became of them is a verdict."""
+"""The guard commands: `check`, `update`, `diff` and `explain`."""
 
 from __future__ import annotations
 
@@ -6,162 +6,193 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mbanalyze.guard import git_base as history
-from mbanalyze.guard import lock
-from mbanalyze.guard.judging import Judged, gone, judge
+from mbanalyze.guard import git_base, lock
+from mbanalyze.guard.explanation import Explanations, explain_result
+from mbanalyze.guard.git_base import GitBase
 from mbanalyze.guard.lock import DamagedLockError, Lock, LockError
-from mbanalyze.guard.measuring import Measured, measure
+from mbanalyze.guard.model_result import ModelResult, evaluate, missing_from_policy
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError
+from mbanalyze.guard.runner import MeasuredModel, measure
 
 Progress = Callable[[], None]
 
 
 def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None) -> Outcome:
-    """Hold every model against the lock; where there is none, write it, unless this is a CI.
+    """Compare every model with its budgets and with the lock.
+
+    If there is no lock, the function writes it, unless `ci` is true or a model could not be measured.
+
+    Args:
+        policy: policy of the project.
+        ci: True to write nothing.
+        progress: function to call after each model.
 
     Raises:
-        LockError, OutputError: the lock cannot be written.
+        OutputError: the lock cannot be written.
     """
     name = policy.lock.name
     measured = measure(policy, policy.models, progress)
     try:
         known = lock.read(policy.lock)
     except LockError as error:
-        models = tuple(_unread(each, str(error)) for each in measured)
-        return Outcome(policy, name, models, str(error), error.remedy)
+        models = tuple(_not_comparable(each, str(error)) for each in measured)
+        return Outcome(policy, name, models, str(error), error.fix)
     if known is not None:
-        return Outcome(policy, name, _judged(measured, known))
-    models = _judged(measured, Lock())
+        return Outcome(policy, name, _evaluate_all(measured, known))
+    models = _evaluate_all(measured, Lock())
     if ci:
-        return Outcome(
-            policy, name, models, f"there is no {name}: run 'mbanalyze guard update' and commit it"
-        )
-    if any(each.facts is None for each in measured):
+        problem = f"there is no {name}: run '{lock.UPDATE_COMMAND}' and commit it"
+        return Outcome(policy, name, models, problem)
+    if any(each.measurement is None for each in measured):
         return Outcome(policy, name, models)
-    with lock.held(policy.lock):
+    with lock.exclusive(policy.lock):
         lock.save(policy.lock, _lock_of(measured))
     return Outcome(policy, name, models, written=True)
 
 
 def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambda: None) -> Outcome:
-    """Write what the models cost into the lock: all of them, or these; none where one could not be measured.
+    """Write the costs of models into the lock; write nothing if one of them could not be measured.
 
-    The outcome says what changed, and that it is accepted: its exit code is 0 unless nothing was written.
+    The outcome lists the changes. They are accepted, so its exit code is 0 if the lock was written.
+
+    Args:
+        policy: policy of the project.
+        names: models to update; all by default.
+        progress: function to call after each model.
 
     Raises:
-        PolicyError: the policy has no such model.
-        LockError: the lock is newer, or only some of it is to be written and the rest cannot be read.
+        PolicyError: the policy has no model of that name.
+        LockError: the lock is newer than this version, or unreadable in a partial update.
         OutputError: the lock cannot be written.
     """
-    _check_names(policy, names)
+    _require_models(policy, names)
     measured = measure(policy, names or policy.models, progress)
-    with lock.held(policy.lock):
-        known = _readable(policy, whole=not names)
-        models = _judged(measured, known, whole=not names)
-        failed = any(each.facts is None for each in measured)
-        if failed:
+    with lock.exclusive(policy.lock):
+        known = _lock_to_update(policy, whole=not names)
+        models = _evaluate_all(measured, known, whole=not names)
+        if any(each.measurement is None for each in measured):
             return Outcome(policy, policy.lock.name, models)
         kept = known.models if names else {}
         lock.save(policy.lock, Lock({**kept, **_lock_of(measured).models}))
-    accepted = tuple(replace(judged, exit=0, stale=False) for judged in models)
+    accepted = tuple(replace(result, exit_code=0, stale=False) for result in models)
     return Outcome(policy, policy.lock.name, accepted, written=True)
 
 
-def diff(policy: Policy, ref: str, progress: Progress = lambda: None) -> Outcome:
-    """Hold every model against what it costs at a git ref, or where this branch left it.
+def diff(policy: Policy, base: str, progress: Progress = lambda: None) -> Outcome:
+    """Compare every model with its cost at the commit where the current branch left a git ref.
+
+    Args:
+        policy: policy of the project.
+        base: git ref: a branch, tag or commit.
+        progress: function to call after each model.
 
     Raises:
-        HistoryError: there is no such ref, or what is there cannot be measured.
+        GitError: the ref does not exist, or its models cannot be measured.
     """
-    base = history.measure_at(policy, ref)
-    renamed = _renamed(policy, base)
-    now = measure(policy, policy.models, progress)
-    models = tuple(_since(each, base, renamed.get(each.model.name)) for each in now)
-    lost = [
-        Judged(name, "gone", 0, (), f"{base.name} has it, the policy has not", None, facts)
-        for name, facts in base.lock.models.items()
+    then = git_base.measure_at(policy, base)
+    renamed = _renamed_models(policy, then)
+    measured = measure(policy, policy.models, progress)
+    models = [_evaluate_since(each, then, renamed.get(each.model.name)) for each in measured]
+    models += [
+        replace(missing_from_policy(name, measurement, then.name), exit_code=0)
+        for name, measurement in then.lock.models.items()
         if name not in policy.models and name not in renamed.values()
     ]
-    return Outcome(policy, base.name, (*models, *lost), base=ref)
+    return Outcome(policy, then.name, tuple(models), base=base)
 
 
-def _renamed(policy: Policy, base: history.Base) -> dict[str, str]:
-    """Models that are new by name, each with the one that is gone and had its source, if that is the only one."""
-    gone = {name: facts for name, facts in base.lock.models.items() if name not in policy.models}
-    found = {}
-    for name, model in policy.models.items():
-        same = [old for old, facts in gone.items() if facts.source == model.source]
-        if name not in base.lock.models and len(same) == 1:
-            found[name] = same[0]
-    return found
+def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None) -> Explanations:
+    """Explain the cost of models: layers, source lines, and options that would fit the limits.
+
+    Args:
+        policy: policy of the project.
+        models: models to explain; by default those that fail.
+        base: git ref to compare with instead of the lock.
+
+    Raises:
+        PolicyError: the policy has no model of that name.
+        GitError: the ref does not exist, or its models cannot be measured.
+    """
+    _require_models(policy, models)
+    outcome = check(policy, ci=True) if base is None else diff(policy, base)
+    chosen = [
+        result for result in outcome.models if result.name in models or (result.exit_code and not models)
+    ]
+    return Explanations(
+        replace(outcome, models=tuple(chosen)), tuple(explain_result(result, policy) for result in chosen)
+    )
 
 
 def in_ci() -> bool:
-    """Whether this is a CI, as most of them say in the environment."""
+    """Return True if the environment variable CI is set, as most CI systems do."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
-def held_against(policy: Policy, base: str | None, names: Sequence[str] = ()) -> Outcome:
-    """What became of the models that fail against the lock or a git ref; or of these, whether they fail or not.
-
-    Raises:
-        PolicyError: there is no such model.
-        HistoryError: as `diff`.
-    """
-    _check_names(policy, names)
-    outcome = check(policy, ci=True) if base is None else diff(policy, base)
-    models = [judged for judged in outcome.models if judged.name in names or (judged.exit and not names)]
-    return replace(outcome, models=tuple(models))
-
-
-def _check_names(policy: Policy, names: Sequence[str]) -> None:
+def _require_models(policy: Policy, names: Sequence[str]) -> None:
     for name in names:
         if name not in policy.models:
             raise PolicyError(f"{policy.path} has no model {name!r}, only {', '.join(policy.models)}")
 
 
-def _since(measured: Measured, base: history.Base, old: str | None) -> Judged:
-    """What became of a model since a commit that may not have had it, or had it as `old`."""
+def _renamed_models(policy: Policy, base: GitBase) -> dict[str, str]:
+    """Old names by new names: the two have the same source, and no other lost model has it."""
+    lost = {name: each for name, each in base.lock.models.items() if name not in policy.models}
+    found = {}
+    for name, model in policy.models.items():
+        same = [old for old, measurement in lost.items() if measurement.source == model.source]
+        if name not in base.lock.models and len(same) == 1:
+            found[name] = same[0]
+    return found
+
+
+def _evaluate_since(measured: MeasuredModel, base: GitBase, old_name: str | None) -> ModelResult:
+    """The result of a model against a commit, which may lack the model or have it under another name."""
     name = measured.model.name
-    if base.failed.get(name):
-        return Judged(name, "could not measure", 2, (), f"at {base.name}: {base.failed[name]}", measured)
-    then = replace(base.lock, models={**base.lock.models, name: base.lock.models[old]}) if old else base.lock
-    judged = judge(measured, then)
-    if judged.verdict != "missing from lock":
-        return replace(judged, stale=False, exit=0) if judged.stale else judged
-    new = f"new since {base.name}"
-    if judged.failing:
-        return Judged(name, "over budget", 1, judged.changes, new, measured)
-    return Judged(name, "ok", 0, judged.changes, new, measured)
+    if name in base.failed:
+        reason = f"at {base.name}: {base.failed[name]}"
+        return ModelResult(name, "could not measure", 2, (), reason, measured)
+    accepted = base.lock.models
+    if old_name:
+        accepted = {**accepted, name: accepted[old_name]}
+    result = evaluate(measured, replace(base.lock, models=accepted))
+    if result.verdict != "missing from lock":
+        return replace(result, stale=False, exit_code=0) if result.stale else result
+    reason = f"new since {base.name}"
+    if result.failing:
+        return ModelResult(name, "over budget", 1, result.changes, reason, measured)
+    return ModelResult(name, "ok", 0, result.changes, reason, measured)
 
 
-def _judged(measured: Sequence[Measured], known: Lock, *, whole: bool = True) -> tuple[Judged, ...]:
+def _evaluate_all(
+    measured: Sequence[MeasuredModel], known: Lock, *, whole: bool = True
+) -> tuple[ModelResult, ...]:
     names = {each.model.name for each in measured}
-    lost = [gone(name, facts) for name, facts in known.models.items() if whole and name not in names]
-    return (*(judge(each, known) for each in measured), *lost)
+    lost = [missing_from_policy(n, each) for n, each in known.models.items() if whole and n not in names]
+    return (*(evaluate(each, known) for each in measured), *lost)
 
 
-def _unread(measured: Measured, problem: str) -> Judged:
-    if measured.facts is None:
-        return Judged(measured.model.name, "could not measure", 2, (), measured.reason, measured)
-    return Judged(measured.model.name, "not comparable", 2, (), problem, measured)
+def _not_comparable(measured: MeasuredModel, problem: str) -> ModelResult:
+    if measured.measurement is None:
+        return ModelResult(measured.model.name, "could not measure", 2, (), measured.reason, measured)
+    return ModelResult(measured.model.name, "not comparable", 2, (), problem, measured)
 
 
-def _lock_of(measured: Sequence[Measured]) -> Lock:
-    return Lock({each.model.name: each.facts for each in measured if each.facts is not None})
+def _lock_of(measured: Sequence[MeasuredModel]) -> Lock:
+    return Lock({each.model.name: each.measurement for each in measured if each.measurement is not None})
 
 
-def _readable(policy: Policy, *, whole: bool) -> Lock:
-    """The lock, or an empty one where it is to be written as a whole."""
+def _lock_to_update(policy: Policy, *, whole: bool) -> Lock:
+    """The current lock; an empty one if an update of all models replaces a damaged lock."""
     try:
         known = lock.read(policy.lock) or Lock()
     except DamagedLockError:
         if whole:
             return Lock()
         raise
-    if not whole and not known.is_ours and known.models:
+    if not whole and not known.is_current and known.models:
         raise LockError(
-            f"{policy.lock.name} was written by mbanalyze {known.version}: update all of it, 'mbanalyze guard update'"
+            f"mbanalyze {known.version} wrote {policy.lock.name}: "
+            f"update all of its models with '{lock.UPDATE_COMMAND}'"
         )
     return known

@@ -1,9 +1,11 @@
-"""The facts that are committed: `mbanalyze.lock.json`, a line a layer, sorted, so that a diff shows what grew."""
+"""The lock file `mbanalyze.lock.json`: the accepted measurements, sorted and with one line for each layer."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,61 +14,62 @@ from typing import Any
 
 from mbanalyze._version import __version__
 from mbanalyze.display.files import write
-from mbanalyze.guard.facts import Facts, Layer, natural, totals_of
-from mbanalyze.guard.limits import COUNTS, UNUSED
+from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
+from mbanalyze.guard.measurement import LayerCost, Measurement, natural_key, sum_of_layers
 from mbanalyze.report.network import CONVENTION
 
-NAME, NUMBER = "mbanalyze.lock", 1
-UPDATE = "mbanalyze guard update"
+SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.lock", 1
+UPDATE_COMMAND = "mbanalyze guard update"
 
 
 class LockError(ValueError):
-    """A lock that cannot be read, or not by this version.
+    """A lock that this version cannot read.
 
     Attributes:
-        remedy: the command that mends it; "" where none does.
+        fix: command that repairs the lock; "" if no command does.
     """
 
-    remedy = ""
+    fix = ""
 
 
 class DamagedLockError(LockError):
-    """A lock that a new one replaces."""
+    """A damaged lock, which an update replaces."""
 
-    remedy = UPDATE
+    fix = UPDATE_COMMAND
 
 
 class NewerLockError(LockError):
-    """A lock of a schema that is not known yet."""
+    """A lock whose schema is newer than this version."""
 
-    remedy = "pip install --upgrade mbanalyze"
+    fix = "pip install --upgrade mbanalyze"
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What each model cost when that was last agreed to.
+    """The accepted measurements of a project.
 
     Attributes:
-        models: by name.
-        convention, version: of the tool that counted.
+        models: measurements by the name of the model.
+        convention: counting convention of the mbanalyze that wrote the lock.
+        version: version of the mbanalyze that wrote the lock.
     """
 
-    models: Mapping[str, Facts] = field(default_factory=dict)
+    models: Mapping[str, Measurement] = field(default_factory=dict)
     convention: str = CONVENTION
     version: str = __version__
 
     @property
-    def is_ours(self) -> bool:
-        """Whether this version of the tool counted."""
+    def is_current(self) -> bool:
+        """True if this version of mbanalyze wrote the lock."""
         return (self.convention, self.version) == (CONVENTION, __version__)
 
 
 def read(path: Path) -> Lock | None:
-    """The lock in a file; None where there is no file.
+    """Return the lock in a file; None if the file does not exist.
 
     Raises:
-        LockError: it cannot be read, is damaged, or is newer than this version of the tool; the message says
-            what to do.
+        LockError: the file cannot be read, or is damaged or newer than this version. The message says how to
+            fix it.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -78,94 +81,103 @@ def read(path: Path) -> Lock | None:
 
 
 def loads(text: str, name: str) -> Lock:
-    """The lock in a text, which messages call `name`.
+    """Parse the text of a lock, which error messages call `name`.
 
     Raises:
-        LockError: as `read`.
+        LockError: the text is damaged or newer than this version.
     """
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
         raise DamagedLockError(
-            f"{name} has the marks of a merge conflict: run '{UPDATE}' and commit what it writes"
+            f"{name} contains merge conflict markers: run '{UPDATE_COMMAND}' and commit the result"
         )
     try:
-        document = json.loads(text, object_pairs_hook=_once)
+        document = json.loads(text, object_pairs_hook=_without_duplicates)
         schema, _, number = document["schema"].partition("/")
-        if schema == NAME and int(number) > NUMBER:
+        if schema == SCHEMA_NAME and int(number) > SCHEMA_NUMBER:
             raise NewerLockError(
-                f"{name} has schema {NAME}/{number}: upgrade mbanalyze, {__version__} knows {NUMBER}"
+                f"{name} has schema {SCHEMA_NAME}/{number}: upgrade mbanalyze; "
+                f"version {__version__} reads schema {SCHEMA_NUMBER}"
             )
-        return _lock(document)
+        return _parse_lock(document)
     except LockError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        why = f"no {error}" if isinstance(error, KeyError) else error
+        why = f"key {error} is missing" if isinstance(error, KeyError) else error
         raise DamagedLockError(
-            f"{name} is damaged ({why}): run '{UPDATE}' and look at the difference"
+            f"{name} is damaged ({why}): run '{UPDATE_COMMAND}' and review the difference"
         ) from error
 
 
-def _lock(document: Mapping[str, Any]) -> Lock:
-    if document["schema"] != f"{NAME}/{NUMBER}":
-        raise ValueError(f"schema {document['schema']!r}")
-    models = {name: _facts(name, given) for name, given in document["models"].items()}
+def _parse_lock(document: Mapping[str, Any]) -> Lock:
+    if document["schema"] != f"{SCHEMA_NAME}/{SCHEMA_NUMBER}":
+        raise ValueError(f"unknown schema {document['schema']!r}")
+    models = {name: _parse_measurement(name, given) for name, given in document["models"].items()}
     return Lock(models, str(document["convention"]), str(document["version"]))
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object that names nothing twice, as one does that was merged without a conflict."""
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without duplicate keys, which a merge without conflict markers can leave behind."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError(f"{next(key for i, (key, _) in enumerate(pairs) if key in dict(pairs[:i]))!r} twice")
+        keys = [key for key, _ in pairs]
+        duplicate = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise ValueError(f"duplicate key {duplicate!r}")
     return found
 
 
-def _facts(name: str, given: Mapping[str, Any]) -> Facts:
+def _parse_measurement(name: str, given: Mapping[str, Any]) -> Measurement:
     layers = tuple(
-        Layer(path, tuple(layer["kinds"].split(" + ")), str(layer["output"]), _counts(layer))
+        LayerCost(path, tuple(layer["kinds"].split(" + ")), str(layer["output"]), _parse_counts(layer))
         for path, layer in given["layers"].items()
     )
-    totals = _counts(given["totals"], (*COUNTS, UNUSED))
-    if totals_of(layers) != {name: totals[name] for name in COUNTS}:
+    totals = _parse_counts(given["totals"], (*LOCKED_METRICS, UNUSED_PARAMS))
+    if sum_of_layers(layers) != {metric: totals[metric] for metric in LOCKED_METRICS}:
         raise ValueError(f"the layers of {name!r} do not add up to its totals")
     input = tuple(map(str, given["input"]))
-    return Facts(
-        given["source"], dict(given["options"]), given["method"], input, given["dtype"], totals, layers
-    )
+    options = dict(given["options"])
+    return Measurement(given["source"], options, given["method"], input, given["dtype"], totals, layers)
 
 
-def _counts(given: Mapping[str, Any], names: Sequence[str] = COUNTS) -> dict[str, int | None]:
-    counts = {name: given[name] for name in names}
-    for name, count in counts.items():
+def _parse_counts(given: Mapping[str, Any], metrics: Sequence[str] = LOCKED_METRICS) -> dict[str, int | None]:
+    counts = {metric: given[metric] for metric in metrics}
+    for metric, count in counts.items():
         if not (count is None or (type(count) is int and count >= 0)):
-            raise ValueError(f"{name} is {count!r}")
+            raise ValueError(f"{metric} is {count!r}")
     return counts
 
 
 def dumps(lock: Lock) -> str:
-    """The text of a lock: indented down to the models, and then a line each."""
-    head = {"schema": f"{NAME}/{NUMBER}", "convention": lock.convention, "version": lock.version}
-    models = sorted(lock.models.items(), key=lambda model: natural(model[0]))
+    """Return the text of a lock: indented to the level of the models, with one line for each key and layer."""
+    head = {
+        "schema": f"{SCHEMA_NAME}/{SCHEMA_NUMBER}",
+        "convention": lock.convention,
+        "version": lock.version,
+    }
+    models = sorted(lock.models.items(), key=lambda model: natural_key(model[0]))
     lines = [f"  {_json(key)}: {_json(value)}," for key, value in head.items()]
-    body = ",\n".join(f"    {_json(name)}: {_model(facts)}" for name, facts in models)
+    body = ",\n".join(f"    {_json(name)}: {_dump_measurement(each)}" for name, each in models)
     return "{\n" + "\n".join(lines) + '\n  "models": {\n' + body + "\n  }\n}\n"
 
 
-def _model(facts: Facts) -> str:
+def _dump_measurement(measurement: Measurement) -> str:
     head = {
-        "source": facts.source,
-        "options": dict(facts.options),
-        "method": facts.method,
-        "input": list(facts.input),
-        "dtype": facts.dtype,
-        "totals": {name: facts.totals[name] for name in (*COUNTS, UNUSED)},
+        "source": measurement.source,
+        "options": dict(measurement.options),
+        "method": measurement.method,
+        "input": list(measurement.input),
+        "dtype": measurement.dtype,
+        "totals": {metric: measurement.totals[metric] for metric in (*LOCKED_METRICS, UNUSED_PARAMS)},
     }
     lines = [f"      {_json(key)}: {_json(value)},\n" for key, value in head.items()]
-    layers = ",\n".join(f"        {_json(layer.path)}: {_json(_layer(layer))}" for layer in facts.layers)
+    layers = ",\n".join(
+        f"        {_json(layer.path)}: {_json(_layer_record(layer))}" for layer in measurement.layers
+    )
     return "{\n" + "".join(lines) + '      "layers": {\n' + layers + "\n      }\n    }"
 
 
-def _layer(layer: Layer) -> dict[str, Any]:
-    return {"kinds": layer.kind, "output": layer.output, **{name: layer.counts[name] for name in COUNTS}}
+def _layer_record(layer: LayerCost) -> dict[str, Any]:
+    counts = {metric: layer.counts[metric] for metric in LOCKED_METRICS}
+    return {"kinds": layer.kind, "output": layer.output, **counts}
 
 
 def _json(value: Any) -> str:
@@ -173,7 +185,7 @@ def _json(value: Any) -> str:
 
 
 def save(path: Path, lock: Lock) -> None:
-    """Write a lock, whole or not at all.
+    """Write a lock completely or not at all.
 
     Raises:
         OutputError: the file cannot be written.
@@ -182,25 +194,12 @@ def save(path: Path, lock: Lock) -> None:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Inside the `with`, nobody else on this machine who asks so too changes a lock in that folder.
+def exclusive(path: Path) -> Iterator[None]:
+    """Keep other processes of this machine from updating the lock `path` inside the `with` statement."""
+    from filelock import FileLock  # loads asyncio, which other commands do without
 
-    Where the system has no such locks (Windows), of two that write at once the last one stays.
-
-    Raises:
-        LockError: there is no such folder.
-    """
-    try:
-        import fcntl
-    except ImportError:
+    # The system's temporary folder and not the folder of the lock, where git would show the file: filelock
+    # leaves it behind, because removing it while another process waits for it would let both proceed.
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
+    with FileLock(Path(tempfile.gettempdir()) / f"mbanalyze-{key}.lock", mode=0o666):
         yield
-        return
-    try:
-        folder = os.open(path.resolve().parent, os.O_RDONLY)
-    except OSError as error:
-        raise LockError(f"cannot write {path}: {error.strerror}: {path.parent}") from error
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)

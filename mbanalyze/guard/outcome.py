@@ -1,4 +1,4 @@
-"""What became of every model of a policy."""
+"""The outcome of a guard command: the result of every model of a policy, and the next step."""
 
 from __future__ import annotations
 
@@ -8,85 +8,145 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from mbanalyze.guard.judging import Judged
-from mbanalyze.guard.policy import Policy, PolicyError, find
+from mbanalyze.display.result import Result
+from mbanalyze.guard.changes import Change, Rename
+from mbanalyze.guard.model_result import ModelResult
+from mbanalyze.guard.policy import Policy, PolicyError
+from mbanalyze.guard.policy_file import find
+
+SCHEMA = "mbanalyze.guard/1"
+CHANGE_KEYS = ("path", "kind", "metric", "before", "after", "limit", "verdict", "level")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of every model of a policy.
+class Advice(NamedTuple):
+    """The next step for the user, in words and as a command."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outcome(Result):
+    """The results of all models of a policy.
 
     Attributes:
-        policy: what people decided.
-        against: what the models are held against: the lock's name, or a commit.
-        models: each with its verdict, in the policy's order, and then those that are gone.
-        problem: what is wrong with the lock itself; "" where nothing is.
-        remedy: the command that mends that; "" where none does.
-        written: whether the lock was written.
-        base: the git ref that the models are held against; None where that is the lock.
+        policy: policy of the project.
+        against: name of the base: the lock, or a commit.
+        models: results in the order of the policy, then those of models that the policy does not name.
+        problem: problem with the lock itself; "" if there is none.
+        fix: command that fixes the problem; "" if no command does.
+        written: True if the lock was written.
+        base: git ref that the models are compared with; None for the lock.
     """
 
     policy: Policy
     against: str
-    models: tuple[Judged, ...]
+    models: tuple[ModelResult, ...]
     problem: str = ""
-    remedy: str = ""
+    fix: str = ""
     written: bool = False
     base: str | None = None
 
     @property
-    def exit(self) -> int:
-        """0 fine; 1 a model costs too much, or the lock is not that of these models; 2 it could not be found out."""
-        return max([2 if self.problem else 0, *(judged.exit for judged in self.models)])
+    def exit_code(self) -> int:
+        """The exit code of the command.
+
+        0: success. 1: a model costs more than allowed, or the lock lists other models. 2: the cost could not
+        be measured or compared.
+        """
+        return max([2 if self.problem else 0, *(result.exit_code for result in self.models)])
 
     @property
-    def advice(self) -> tuple[str, str]:
-        """What to do in words, and the command that does it; "" twice where all is fine."""
-        failing = [judged for judged in self.models if judged.exit]
-        found = {judged.verdict for judged in failing}
-        config = _config(self.policy)
-        guard = ["mbanalyze", "guard"]
-        update = f"if that is meant: update {self.policy.lock.name}, review and commit it"
+    def advice(self) -> Advice | None:
+        """The next step; None if there is nothing to do, or no command helps."""
         if self.written:
-            what = f"{self.policy.lock.name} was written: review and commit it"
-            return what, shlex.join(["git", "add", os.path.relpath(self.policy.lock)])
+            add = shlex.join(["git", "add", os.path.relpath(self.policy.lock)])
+            return Advice(f"{self.policy.lock.name} was written: review and commit it", add)
         if self.problem:
-            return ("that is mended by", self.remedy) if self.remedy else ("", "")
-        if not failing:
-            return "", ""
-        for verdict, what in (
-            ("could not measure", "to see why it cannot be measured"),
-            ("over budget", "to see which layers, and what would fit"),
-        ):
-            if verdict in found or (self.base and verdict == "over budget"):
-                since = ["--base", self.base] if self.base else []
-                names = _names([j for j in failing if j.verdict == verdict] or failing)
-                return what, shlex.join([*guard, "explain", *config, *since, *names])
-        whole = len(failing) == len(self.models) or found & {"gone", "not comparable"}
-        return update, shlex.join([*guard, "update", *config, *([] if whole else _names(failing))])
+            return Advice("to fix it", self.fix) if self.fix else None
+        failing = [result for result in self.models if result.exit_code]
+        return self._advice_on(failing) if failing else None
 
-    def __repr__(self) -> str:
-        from mbanalyze.guard.formats.text import as_text
+    def _advice_on(self, failing: Sequence[ModelResult]) -> Advice:
+        verdicts = {result.verdict for result in failing}
+        if "could not measure" in verdicts:
+            return self._explain("could not measure", failing, "to see why it cannot be measured")
+        if "over budget" in verdicts or self.base:
+            return self._explain("over budget", failing, "to see which layers grew, and what would fit")
+        whole = len(failing) == len(self.models) or verdicts & {"gone", "not comparable"}
+        names = [] if whole else _as_arguments(failing)
+        return Advice(
+            f"if the change is intended: update {self.policy.lock.name}, review and commit it",
+            shlex.join(["mbanalyze", "guard", "update", *_config(self.policy), *names]),
+        )
 
-        return as_text(self)
+    def _explain(self, verdict: str, failing: Sequence[ModelResult], text: str) -> Advice:
+        """The advice to explain the models with a verdict, or all failing ones if none has it."""
+        base = ["--base", self.base] if self.base else []
+        names = _as_arguments([result for result in failing if result.verdict == verdict] or failing)
+        command = ["mbanalyze", "guard", "explain", *_config(self.policy), *base, *names]
+        return Advice(text, shlex.join(command))
 
-    def _repr_html_(self) -> str:
-        from mbanalyze.guard.formats.text import html
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document of schema `SCHEMA`."""
+        return {
+            "schema": SCHEMA,
+            "exit": self.exit_code,
+            "against": self.against,
+            "problem": self.problem or None,
+            "models": [_model_record(result) for result in self.models],
+            "command": self.advice.command if self.advice else None,
+        }
 
-        return html(self)
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat record for each change, with the name of its model."""
+        return [
+            {"model": result.name, **change_record(change)}
+            for result in self.models
+            for change in result.changes
+        ]
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return ["model", *CHANGE_KEYS]
 
 
-def _names(models: Sequence[Judged]) -> list[str]:
-    """The models as arguments of a command; none, which is all, where a name does not fit on its line."""
-    names = [judged.name for judged in models]
+def _model_record(result: ModelResult) -> dict[str, Any]:
+    measurement = result.measured.measurement if result.measured else None
+    return {
+        "name": result.name,
+        "verdict": result.verdict,
+        "exit": result.exit_code,
+        "reason": result.reason or None,
+        "stale": result.stale,
+        "changes": [change_record(change) for change in result.changes],
+        "totals": dict(measurement.totals) if measurement else None,
+    }
+
+
+def change_record(change: Change) -> dict[str, Any]:
+    """Return a change as the schema encodes it: the whole model has kind "total", a rename has metric "path"."""
+    layer = ("", "total") if change.layer is None else (change.layer.path, change.layer.kind)
+    count: tuple[object, ...]
+    if isinstance(change, Rename):
+        count = ("path", change.before, change.layer.path, None)
+    else:
+        count = (change.metric, change.before, change.after, change.limit)
+    return dict(zip(CHANGE_KEYS, (*layer, *count, change.verdict, change.level), strict=True))
+
+
+def _as_arguments(models: Sequence[ModelResult]) -> list[str]:
+    """The names of models as arguments of a command; none, which means all, if a name does not fit on a line."""
+    names = [result.name for result in models]
     if not all(map(str.isprintable, names)):
         return []
     return ["--", *names] if any(name.startswith("-") for name in names) else names
 
 
 def _config(policy: Policy) -> list[str]:
-    """What tells the command line of a policy that it would not find here."""
+    """The option that names a policy; empty if the command line finds the policy without it."""
     with suppress(PolicyError):
         if find(Path.cwd()).samefile(policy.path):
             return []

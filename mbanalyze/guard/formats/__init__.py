@@ -1,1 +1,7 @@
-"""An outcome of the guard in every format."""
+"""The formats of an outcome for CI systems.
+
+wording.py      counts, changes and verdicts in words
+annotations.py  GitHub workflow commands
+junit.py        JUnit XML
+sarif.py        SARIF 2.1.0
+"""

@@ -1,4 +1,4 @@
-"""What became of guarded models as GitHub's workflow commands, which it shows beside the source."""
+"""An outcome as GitHub workflow commands, which GitHub shows as annotations of the source."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 from mbanalyze.display.records import one_line
 from mbanalyze.guard.findings import Finding, findings
-from mbanalyze.guard.formats.wording import advice, headline, lines_of
+from mbanalyze.guard.formats.wording import advice_lines, describe_layers, headline
 from mbanalyze.guard.outcome import Outcome
 
-MOST = 10
-"""GitHub shows so many annotations of a step."""
-LAYERS = 5
-"""So many layers are told in one annotation."""
+MAX_ANNOTATIONS = 10
+"""The number of annotations of a step that GitHub shows."""
+LAYERS_SHOWN = 5
+"""The number of layers that one annotation lists."""
 COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def github(outcome: Outcome) -> str:
-    """One annotation for each model and line, at most `MOST`; nothing where all is fine.
+    """Return one annotation for each model and line, at most `MAX_ANNOTATIONS`; "" if every model passes.
 
     The rules of escaping are those of `@actions/core`, `command.ts`.
     """
     found = findings(outcome)
-    shown = found if len(found) <= MOST else found[: MOST - 1]
+    shown = found if len(found) <= MAX_ANNOTATIONS else found[: MAX_ANNOTATIONS - 1]
     lines = [_annotation(finding, outcome) for finding in shown]
     if len(shown) < len(found):
         lines.append(_remaining(found[len(shown) :]))
@@ -30,34 +30,34 @@ def github(outcome: Outcome) -> str:
 
 
 def _annotation(finding: Finding, outcome: Outcome) -> str:
-    judged = finding.judged
-    told = headline(judged) if judged else one_line(outcome.problem)
-    fix = [": ".join(advice(outcome))] if finding.grade == "error" else []
-    return command(
-        COMMANDS[finding.grade],
-        "\n".join([told, *lines_of(finding.changes, LAYERS), *fix]),
-        file=finding.place.file,
-        line=str(finding.place.line),
-        title=f"{one_line(judged.name) if judged else 'mbanalyze guard'}: {finding.rule}",
+    result = finding.result
+    first = headline(result) if result else one_line(outcome.problem)
+    advice = [": ".join(advice_lines(outcome))] if finding.level == "error" and outcome.advice else []
+    return _command(
+        COMMANDS[finding.level],
+        "\n".join([first, *describe_layers(finding.changes, LAYERS_SHOWN), *advice]),
+        file=finding.location.file,
+        line=str(finding.location.line),
+        title=f"{one_line(result.name) if result else 'mbanalyze guard'}: {finding.rule}",
     )
 
 
 def _remaining(found: Sequence[Finding]) -> str:
-    """The last annotation, where there would be too many."""
-    names = dict.fromkeys(one_line(finding.judged.name) for finding in found if finding.judged)
-    told = f"{len(found)} more, about {', '.join(names)}: see the job's log, or 'mbanalyze guard'"
-    return command(COMMANDS[found[0].grade], told, title="mbanalyze guard")
+    """The last annotation, which counts the findings that are not shown."""
+    names = dict.fromkeys(one_line(finding.result.name) for finding in found if finding.result)
+    message = f"{len(found)} more, about {', '.join(names)}: see the job's log, or 'mbanalyze guard'"
+    return _command(COMMANDS[found[0].level], message, title="mbanalyze guard")
 
 
-def command(name: str, message: str, **properties: str) -> str:
-    """A workflow command on one line, which GitHub reads back as exactly this."""
-    given = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{name} {given}::{_data(message)}"
+def _command(name: str, message: str, **properties: str) -> str:
+    """A workflow command on one line, with its message and properties escaped."""
+    pairs = ",".join(f"{key}={_escape_property(value)}" for key, value in properties.items())
+    return f"::{name} {pairs}::{_escape(message)}"
 
 
-def _data(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,37 +1,49 @@
-"""What became of guarded models as JUnit's XML: a test case for each, as every CI shows them."""
+"""An outcome as JUnit XML with a test case for each model, which most CI systems show."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from mbanalyze._version import __version__
 from mbanalyze.display.records import one_line
-from mbanalyze.guard.findings import UNUSABLE, Finding, findings
-from mbanalyze.guard.formats.wording import advice, headline, lines_of
-from mbanalyze.guard.judging import Judged
+from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, findings
+from mbanalyze.guard.formats.wording import advice_lines, describe_layers, headline
+from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 
 SUITE = "mbanalyze guard"
-LAYERS = 100
-"""So many layers are told of one model."""
+LAYERS_SHOWN = 100
+"""The number of layers that one finding lists."""
 
 
 def junit(outcome: Outcome) -> str:
-    """A suite with a case for each model, and for the lock where something is wrong with that.
+    """Return a test suite with a case for each model, and one for the lock if it is unusable.
 
-    It fits the schema of Apache Ant's task and the one of Jenkins. The first asks for a host and for durations: what
-    a model costs depends on neither, so they are always the same.
+    The document fits the schemas of Apache Ant's task and of Jenkins. The first requires a host and durations.
+    Both are constant, because the cost of a model depends on neither.
     """
     found = findings(outcome)
-    cases = [_case(judged, found, outcome) for judged in outcome.models]
+    cases = [_case(result, found, outcome) for result in outcome.models]
     if outcome.problem:
         cases.append(_element("testcase", name=outcome.policy.lock.name, classname=SUITE, time="0"))
-        cases[-1].append(_verdict("error", UNUSABLE, outcome.problem, advice(outcome)))
+        cases[-1].append(_verdict("error", UNUSABLE_LOCK, outcome.problem, advice_lines(outcome)))
     root = Element("testsuites")
-    suite = SubElement(
-        root,
+    root.append(_suite(cases))
+    properties = SubElement(root[0], "properties")
+    properties.append(_element("property", name="mbanalyze", value=__version__))
+    properties.append(_element("property", name="against", value=outcome.against))
+    root[0].extend(cases)
+    SubElement(root[0], "system-out").text = "\n".join(_remarks(found))
+    SubElement(root[0], "system-err")
+    indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
+
+
+def _suite(cases: Sequence[Element]) -> Element:
+    """The test suite without its content."""
+    return Element(
         "testsuite",
         name=SUITE,
         package="mbanalyze",
@@ -43,40 +55,32 @@ def junit(outcome: Outcome) -> str:
         failures=str(sum(case.find("failure") is not None for case in cases)),
         errors=str(sum(case.find("error") is not None for case in cases)),
     )
-    properties = SubElement(suite, "properties")
-    properties.append(_element("property", name="mbanalyze", value=__version__))
-    properties.append(_element("property", name="against", value=outcome.against))
-    suite.extend(cases)
-    SubElement(suite, "system-out").text = "\n".join(_remarks(found))
-    SubElement(suite, "system-err")
-    indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
 
 
-def _case(judged: Judged, found: Iterable[Finding], outcome: Outcome) -> Element:
-    """A model, which is called the same in every run: by its name, and by what the policy counts."""
-    source = (
-        judged.measured.model.source if judged.measured else judged.before.source if judged.before else ""
-    )
-    case = _element("testcase", name=judged.name, classname=source or SUITE, time="0")
-    if judged.exit:
-        mine = [finding for finding in found if finding.judged is judged and finding.grade == "error"]
-        details = [line for finding in mine for line in _lines(finding)]
-        kind = "error" if judged.exit == 2 else "failure"
-        case.append(_verdict(kind, judged.verdict, headline(judged), [*details, *advice(outcome)]))
+def _case(result: ModelResult, found: Iterable[Finding], outcome: Outcome) -> Element:
+    """The test case of a model; its name and class are the same in every run."""
+    measured, before = result.measured, result.before
+    source = measured.model.source if measured else before.source if before else ""
+    case = _element("testcase", name=result.name, classname=source or SUITE, time="0")
+    if result.exit_code:
+        errors = [finding for finding in found if finding.result is result and finding.level == "error"]
+        details = [line for finding in errors for line in _lines(finding)]
+        kind = "error" if result.exit_code == 2 else "failure"
+        case.append(_verdict(kind, result.verdict, headline(result), [*details, *advice_lines(outcome)]))
     return case
 
 
 def _lines(finding: Finding) -> list[str]:
-    place = finding.place
-    return [one_line(f"{place.file}:{place.line} {place.what}"), *lines_of(finding.changes, LAYERS)]
+    location = finding.location
+    first = one_line(f"{location.file}:{location.line} {location.name}")
+    return [first, *describe_layers(finding.changes, LAYERS_SHOWN)]
 
 
-def _remarks(found: Iterable[Finding]) -> Iterable[str]:
-    """What does not fail, but is to be said."""
+def _remarks(found: Iterable[Finding]) -> Iterator[str]:
+    """The findings that do not fail the check, as lines."""
     for finding in found:
-        if finding.grade != "error" and finding.judged:
-            yield f"{finding.grade}: {one_line(finding.judged.name)} {headline(finding.judged)}"
+        if finding.level != "error" and finding.result:
+            yield f"{finding.level}: {one_line(finding.result.name)} {headline(finding.result)}"
             yield from _lines(finding)
 
 
@@ -87,5 +91,5 @@ def _verdict(kind: str, verdict: str, message: str, details: Iterable[str]) -> E
 
 
 def _element(tag: str, **attributes: str) -> Element:
-    """An element; XML has no characters that do not print, so they are spelled out."""
+    """An element; characters that XML does not allow are escaped."""
     return Element(tag, {name: one_line(value) for name, value in attributes.items()})

@@ -1,4 +1,4 @@
-"""What became of guarded models as SARIF 2.1.0, which code scanning and editors show: a result for each layer."""
+"""An outcome as SARIF 2.1.0 with a result for each layer, which code scanning and editors show."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from urllib.parse import quote
 
 from mbanalyze._version import __version__
 from mbanalyze.display.records import dump, one_line
-from mbanalyze.guard.findings import UNUSABLE, Finding, by_layer, findings
-from mbanalyze.guard.formats.wording import advice, brief, headline, name_of
-from mbanalyze.guard.judging import TOTAL, Change, gravest
+from mbanalyze.guard.changes import Change, most_severe
+from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, by_layer, findings
+from mbanalyze.guard.formats.wording import advice_lines, describe_briefly, headline, layer_label
 from mbanalyze.guard.outcome import Outcome
 
-SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-LAYERS = 100
-"""So many layers of one model have a result of their own."""
+SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
+MAX_RESULTS = 100
+"""The number of layers of one model that have a result of their own."""
 RULES = {
     "worse": "A count grew by more than the policy tolerates.",
-    "over budget": "A count is more than its budget.",
-    "better": "The model costs less than the lock says.",
-    "renamed": "A layer has another name than in the lock, and costs the same.",
-    "missing from lock": "The policy guards a model that the lock does not have.",
-    "gone": "The lock has a model that the policy does not guard.",
-    "not comparable": "The model was counted in another way than the lock's.",
-    "could not measure": "What the model costs could not be found out.",
-    UNUSABLE: "There is no lock, or it cannot be read.",
+    "over budget": "A count is above its budget.",
+    "better": "The model costs less than the lock records.",
+    "renamed": "A layer has another name than in the lock, and the same cost.",
+    "missing from lock": "The policy names a model that the lock does not contain.",
+    "gone": "The lock contains a model that the policy does not name.",
+    "not comparable": "The model and the lock were counted under different conditions.",
+    "could not measure": "The cost of the model could not be measured.",
+    UNUSABLE_LOCK: "There is no lock, or it cannot be read.",
 }
 
 
 def sarif(outcome: Outcome) -> str:
-    """One run, with a result for each layer that is to be mentioned, and for each model where no layer is."""
+    """Return one run with a result for each layer with a finding, and for each model without such a layer."""
     results = list(_results(outcome))
     used = dict.fromkeys(result["ruleId"] for result in results)
     rules = [
@@ -42,55 +42,52 @@ def sarif(outcome: Outcome) -> str:
         if _id(rule) in used
     ]
     driver = {"name": "mbanalyze", "version": __version__, "rules": rules}
-    invocation = {"executionSuccessful": outcome.exit != 2, "exitCode": outcome.exit}
+    invocation = {"executionSuccessful": outcome.exit_code != 2, "exitCode": outcome.exit_code}
     run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
-    return dump({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+    return dump({"$schema": SCHEMA_URL, "version": "2.1.0", "runs": [run]})
 
 
 def _results(outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """The results, the gravest first; those of layers past `LAYERS` in one at the line of the first of them."""
-    left = {judged.name: LAYERS for judged in outcome.models}
+    """The results, the most severe first; one result counts the layers beyond `MAX_RESULTS`."""
+    left = {result.name: MAX_RESULTS for result in outcome.models}
     for finding in findings(outcome):
         layers = by_layer(finding.changes)
-        if finding.judged is None or not layers or finding.grade == "note":
+        if finding.result is None or not layers or finding.level == "note":
             yield _result(finding, _message(finding, outcome))
             continue
-        name = finding.judged.name
+        name = finding.result.name
         shown = layers[: left[name]]
         left[name] -= len(shown)
         for changes in shown:
-            yield _result(
-                finding, f"{name}: {name_of(changes[0])}: {', '.join(map(brief, changes))}", changes
-            )
+            details = ", ".join(map(describe_briefly, changes))
+            yield _result(finding, f"{name}: {layer_label(changes[0])}: {details}", changes)
         if len(shown) < len(layers):
             yield _result(finding, f"{name}: {len(layers) - len(shown)} more layers")
 
 
 def _message(finding: Finding, outcome: Outcome) -> str:
-    if finding.judged is None:
-        return f"{outcome.problem}; {': '.join(advice(outcome))}"
-    fix = f"; {': '.join(advice(outcome))}" if finding.grade == "error" else ""
-    return f"{finding.judged.name}: {headline(finding.judged)}{fix}"
+    first = f"{finding.result.name}: {headline(finding.result)}" if finding.result else outcome.problem
+    advice = [": ".join(advice_lines(outcome))] if finding.level == "error" and outcome.advice else []
+    return "; ".join([first, *advice])
 
 
 def _result(finding: Finding, message: str, changes: Sequence[Change] = ()) -> dict[str, Any]:
-    """A result; told from others in every run by its model, its layer, its rule and its level."""
-    about = changes[0] if changes else None
-    rule = gravest(changes) if changes else finding.rule
-    model = finding.judged.name if finding.judged else None
-    layer = None if about is None or about.kind == TOTAL else about.path
-    key = json.dumps([model, about is not None, layer, rule, finding.grade])
-    uri = quote(finding.place.file)
+    """A result; its fingerprint, which is the same in every run, is its model, layer, rule and level."""
+    rule = most_severe(changes) if changes else finding.rule
+    model = finding.result.name if finding.result else None
+    layer = changes[0].layer if changes else None
+    path = layer.path if layer else None
+    key = json.dumps([model, bool(changes), path, rule, finding.level])
     physical = {
-        "artifactLocation": {"uri": uri, "uriBaseId": "%SRCROOT%"},
-        "region": {"startLine": finding.place.line},
+        "artifactLocation": {"uri": quote(finding.location.file), "uriBaseId": "%SRCROOT%"},
+        "region": {"startLine": finding.location.line},
     }
     location: dict[str, Any] = {"physicalLocation": physical}
-    if layer is not None:
-        location["logicalLocations"] = [{"fullyQualifiedName": layer or "(model)", "kind": "module"}]
+    if layer:
+        location["logicalLocations"] = [{"fullyQualifiedName": layer.path or "(model)", "kind": "module"}]
     return {
         "ruleId": _id(rule),
-        "level": finding.grade,
+        "level": finding.level,
         "message": {"text": _literal(message)},
         "locations": [location],
         "partialFingerprints": {"mbanalyzeGuard/v1": hashlib.sha256(key.encode()).hexdigest()},
@@ -98,7 +95,7 @@ def _result(finding: Finding, message: str, changes: Sequence[Change] = ()) -> d
 
 
 def _literal(text: str) -> str:
-    """A message that holds no placeholder and no link (SARIF 2.1.0, 3.11.5 and 3.11.6)."""
+    """A message without placeholders and links (SARIF 2.1.0, 3.11.5 and 3.11.6)."""
     braces = one_line(text).replace("{", "{{").replace("}", "}}")
     return re.sub(r"\](?=\()", r"\\]", braces)
 

@@ -1,23 +1,25 @@
-"""What became of guarded models in words: a count, a change, a verdict, and what to do."""
+"""The wording of an outcome: counts, changes, verdicts and advice as text."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from mbanalyze.display.records import one_line
 from mbanalyze.display.units import si, si_bytes
+from mbanalyze.guard.changes import Change, CountChange, Rename
 from mbanalyze.guard.findings import by_layer
-from mbanalyze.guard.judging import TOTAL, Change, Judged
+from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 
 
-def count(value: Any, metric: str, *others: Any) -> str:
-    """A count as people read it; exactly where that is what tells it from one of `others`."""
-    if not isinstance(value, int | float):
-        return "?" if value is None else one_line(str(value))
+def format_count(value: Any, metric: str, *others: Any) -> str:
+    """Return a count with a unit; in full if the short form does not distinguish it from one of `others`."""
+    if value is None:
+        return "?"
     short = _short(value, metric)
-    alike = any(other != value and other is not None and _short(other, metric) == short for other in others)
+    alike = any(other is not None and other != value and _short(other, metric) == short for other in others)
     return f"{value:,}" if alike else short
 
 
@@ -27,93 +29,105 @@ def _short(value: Any, metric: str) -> str:
     return si_bytes(value) if metric.endswith("_bytes") else si(value)
 
 
-def signed(change: Change) -> str:
-    """By how much a count changed, and of what it was: '+100.0 k (+8.1 %)'."""
-    if not isinstance(change.before, int) or not isinstance(change.after, int):
+def format_growth(change: CountChange) -> str:
+    """Return the growth of a count: '+100.0 k'."""
+    return f"{'+' if change.growth > 0 else ''}{_short(change.growth, change.metric)}"
+
+
+def format_growth_and_percent(change: Change) -> str:
+    """Return the growth of a count with its percentage: '+100.0 k (+8.1 %)'; "" if it is unknown."""
+    if isinstance(change, Rename) or change.before is None or change.after is None:
         return ""
-    return f"{sign(change)}{_percent(change.growth, change.before)}"
+    return f"{format_growth(change)}{_percent(change.growth, change.before)}"
 
 
 def _percent(growth: int, before: int) -> str:
-    """' (+8.1 %)', with more digits where one would hide it; nothing of nothing."""
+    """' (+8.1 %)', or one significant digit if the rounded percentage is zero; "" if `before` is zero."""
     if not before:
         return ""
     percent = 100 * growth / before
     return f" ({percent:+.1f} %)" if abs(percent) >= 0.05 else f" ({percent:+.1g} %)"
 
 
-def phrase(change: Change) -> str:
-    """A change in words: 'macs 1.234 M -> 1.334 M (+8.1 %), at most 1.234 M'."""
-    metric = change.metric.replace("_", " ")
-    if change.verdict == "renamed":
-        return f"{one_line(str(change.before))} is called {one_line(str(change.after))}"
-    after = count(change.after, change.metric, change.before, change.limit)
+def describe(change: Change) -> str:
+    """Return a change in words: 'macs 1.234 M -> 1.334 M, +100.0 k (+8.1 %)'."""
+    if isinstance(change, Rename):
+        return f"{label(change.before)} was renamed to {label(change.layer.path)}"
+    metric = metric_label(change.metric)
+    after = format_count(change.after, change.metric, change.before, change.limit)
     if change.verdict == "over budget":
-        return f"{metric} {after}, over the budget of {count(change.limit, change.metric, change.after)}"
-    before = count(change.before, change.metric, change.after, change.limit)
-    return f"{metric} {before} -> {after}, {signed(change)}".rstrip(", ")
+        return (
+            f"{metric} {after}, over the budget of {format_count(change.limit, change.metric, change.after)}"
+        )
+    before = format_count(change.before, change.metric, change.after, change.limit)
+    return f"{metric} {before} -> {after}, {format_growth_and_percent(change)}".rstrip(", ")
 
 
-def name_of(change: Change) -> str:
-    """What a change is about, for people: the whole model, or a layer."""
-    return TOTAL if change.kind == TOTAL else label(change.path) or "(model)"
+def describe_briefly(change: Change) -> str:
+    """Return a change by its growth: 'macs +100.0 k (+8.1 %)'; in full if the growth does not explain it."""
+    growth = format_growth_and_percent(change)
+    if isinstance(change, Rename) or change.verdict == "over budget" or not growth:
+        return describe(change)
+    return f"{metric_label(change.metric)} {growth}"
+
+
+def describe_layers(changes: Sequence[Change], top: int) -> list[str]:
+    """Return a line for each of `top` layers, the largest growth first: 'blocks.0.dw: params +16 (+11.1 %)'."""
+    layers = by_layer(changes)
+    lines = [f"{layer_label(some[0])}: {', '.join(map(describe_briefly, some))}" for some in layers[:top]]
+    return [*lines, f"({len(layers) - top} more layers)"] if len(layers) > top else lines
+
+
+def metric_label(metric: str) -> str:
+    """Return the name of a metric in words."""
+    return metric.replace("_", " ")
+
+
+def layer_label(change: Change) -> str:
+    """Return the name of the layer that changed; 'total' for the whole model."""
+    return (label(change.layer.path) or "(model)") if change.layer else "total"
 
 
 def label(name: str) -> str:
-    """A name on one line that is no command to a CI which reads what is printed, as GitHub's runner does."""
+    """Return a name on one line, changed if GitHub's runner would execute it as a command."""
     shown = one_line(name).replace("##[", "##\\x5b")
     return f"'{shown}'" if shown.lstrip().startswith("::") else shown
 
 
-def headline(judged: Judged) -> str:
-    """A model's verdict in one line, without its name: 'worse: macs 1.2 M -> 1.3 M, +100 k (+8.1 %)'."""
-    if judged.reason:
-        return f"{judged.verdict}: {one_line(judged.reason)}"
-    told = _foremost(judged)
-    stale = "; the lock is out of date" if judged.stale else ""
-    about = f": {phrase(told)}" if told else ""
-    where = f" in {name_of(told)}" if told and told.kind != TOTAL and told.metric != "path" else ""
-    return f"{judged.verdict}{about}{where}{stale}"
+def headline(result: ModelResult) -> str:
+    """Return a result in one line without the name: 'worse: macs 1.2 M -> 1.3 M, +100 k (+8.1 %)'."""
+    return ": ".join(filter(None, [result.verdict, details(result)]))
 
 
-def _foremost(judged: Judged) -> Change | None:
-    """The change that says most: one of the verdict, before one that fails and others; the total's before a layer's."""
-    decisive = [change for change in judged.failing if change.verdict == judged.verdict]
-    for some in (decisive, judged.failing, judged.changes):
-        for metric in ("macs", "params", "memory_access", "flops", "activations", ""):
-            for change in some:
-                if change.metric == metric or not metric:
+def details(result: ModelResult) -> str:
+    """Return the reason for a verdict, or the most relevant change; "" if there is neither."""
+    if result.reason:
+        return one_line(result.reason)
+    change = _main_change(result)
+    where = f" in {layer_label(change)}" if isinstance(change, CountChange) and change.layer else ""
+    stale = "the lock is outdated" if result.stale else ""
+    return "; ".join(filter(None, [f"{describe(change)}{where}" if change else "", stale]))
+
+
+def _main_change(result: ModelResult) -> Change | None:
+    """The most relevant change: one with the verdict of the model, else one that fails, else any."""
+    decisive = [change for change in result.failing if change.verdict == result.verdict]
+    for changes in (decisive, result.failing, result.changes):
+        for metric in ("macs", "params", "memory_access", "flops", "activations"):
+            for change in changes:
+                if isinstance(change, CountChange) and change.metric == metric:
                     return change
+        if changes:
+            return changes[0]
     return None
 
 
-def sign(change: Change) -> str:
-    """By how much a count changed: '+100.0 k'."""
-    return f"{'+' if change.growth > 0 else ''}{_short(change.growth, change.metric)}"
+def summarize(outcome: Outcome) -> str:
+    """Return the number of models with each verdict: '2 ok, 1 worse'."""
+    verdicts = Counter(result.verdict for result in outcome.models)
+    return ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
 
 
-def verdicts(outcome: Outcome) -> str:
-    """How many models have which verdict: '2 ok, 1 worse'."""
-    found: dict[str, int] = {}
-    for judged in outcome.models:
-        found[judged.verdict] = found.get(judged.verdict, 0) + 1
-    return ", ".join(f"{number} {verdict}" for verdict, number in found.items())
-
-
-def advice(outcome: Outcome) -> list[str]:
-    """What to do, the command last; nothing where all is fine."""
-    return [one_line(line) for line in outcome.advice if line]
-
-
-def lines_of(changes: Sequence[Change], top: int) -> list[str]:
-    """A line for each layer, the largest growth first, 'blocks.0.dw: params +16 (+11.1 %)'; `top` of them."""
-    layers = by_layer(changes)
-    lines = [f"{name_of(some[0])}: {', '.join(map(brief, some))}" for some in layers[:top]]
-    return [*lines, f"({len(layers) - top} more layers)"] if len(layers) > top else lines
-
-
-def brief(change: Change) -> str:
-    """A change by how much it is: 'macs +100.0 k (+8.1 %)', or in full where that does not say it."""
-    if change.verdict in ("over budget", "renamed") or not signed(change):
-        return phrase(change)
-    return f"{change.metric.replace('_', ' ')} {signed(change)}"
+def advice_lines(outcome: Outcome) -> list[str]:
+    """Return the next step on one line and its command on another; empty if there is nothing to do."""
+    return [one_line(line) for line in outcome.advice or ()]

@@ -1,0 +1,200 @@
+"""The explanation of a failure: the layers that cause it, their source lines, and suggestions that would fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mbanalyze.display.result import Result
+from mbanalyze.guard.changes import CountChange
+from mbanalyze.guard.limits import UNUSED_PARAMS
+from mbanalyze.guard.measurement import Measurement
+from mbanalyze.guard.model_result import ModelResult
+from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.policy import Policy
+from mbanalyze.guard.runner import MeasuredModel, project_environment
+from mbanalyze.guard.source_location import SourceLocation, layer_locations
+from mbanalyze.guard.suggestions import Suggestion, candidates_of, suggest
+
+SCHEMA = "mbanalyze.explanation/1"
+CONTRIBUTION_KEYS = ("path", "kind", "amount", "share", "file", "line", "what")
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """The part of a layer in a total.
+
+    Attributes:
+        path: path of the layer.
+        kind: kinds of its operators.
+        amount: growth of its count; the count itself if no layer grew.
+        share: fraction of the sum of all amounts, from 0 to 1.
+        location: source line of the layer.
+    """
+
+    path: str
+    kind: str
+    amount: int | float
+    share: float
+    location: SourceLocation
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A total above its limit, and the layers that contribute to it.
+
+    Attributes:
+        metric: metric of the total.
+        before: accepted total; None if it is unknown.
+        after: measured total; None if it is unknown.
+        limit: largest allowed value; None if no limit applies to the total.
+        grew: True if the contributions are shares of the growth; False if they are shares of the whole total.
+        contributions: contributions of the layers, the largest first.
+    """
+
+    metric: str
+    before: int | float | None
+    after: int | float | None
+    limit: int | float | None
+    grew: bool
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The explanation of the result of one model.
+
+    Attributes:
+        result: result of the model.
+        causes: failing totals; if only counts of layers fail, the metrics of those.
+        suggestions: options that would fit the limits.
+        tried: names of the options that were tried.
+    """
+
+    result: ModelResult
+    causes: tuple[Cause, ...] = ()
+    suggestions: tuple[Suggestion, ...] = ()
+    tried: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Explanations(Result):
+    """The explanations of several models.
+
+    Attributes:
+        outcome: outcome with the results of these models.
+        models: explanations in the same order.
+    """
+
+    outcome: Outcome
+    models: tuple[Explanation, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command, as for `mbanalyze guard`."""
+        return self.outcome.exit_code
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the JSON document of schema `SCHEMA`."""
+        return {"schema": SCHEMA, "models": [_model_record(each) for each in self.models]}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one flat record for each contribution, with the name of its model and its metric."""
+        return [
+            {"model": each.result.name, "metric": cause.metric, **_contribution_record(contribution)}
+            for each in self.models
+            for cause in each.causes
+            for contribution in cause.contributions
+        ]
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return ["model", "metric", *CONTRIBUTION_KEYS]
+
+
+def _model_record(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "name": explanation.result.name,
+        "verdict": explanation.result.verdict,
+        "reason": explanation.result.reason or None,
+        "causes": [_cause_record(cause) for cause in explanation.causes],
+        "remedies": [
+            {"option": each.option, "now": each.current, "value": each.value, "totals": dict(each.totals)}
+            for each in explanation.suggestions
+        ],
+        "tried": list(explanation.tried),
+    }
+
+
+def _cause_record(cause: Cause) -> dict[str, Any]:
+    return {
+        "metric": cause.metric,
+        "before": cause.before,
+        "after": cause.after,
+        "limit": cause.limit,
+        "grew": cause.grew,
+        "layers": [_contribution_record(each) for each in cause.contributions],
+    }
+
+
+def _contribution_record(contribution: Contribution) -> dict[str, Any]:
+    part, location = contribution, contribution.location
+    values = (part.path, part.kind, part.amount, part.share, location.file, location.line, location.name)
+    return dict(zip(CONTRIBUTION_KEYS, values, strict=True))
+
+
+def explain_result(result: ModelResult, policy: Policy) -> Explanation:
+    """Explain the result of a model; the explanation has no causes if the model passes."""
+    measured = result.measured
+    if measured is None or measured.measurement is None:
+        return Explanation(result)
+    failing = [change for change in result.failing if isinstance(change, CountChange)]
+    failing = [change for change in failing if change.layer is None] or failing
+    metrics = dict.fromkeys(change.metric for change in failing)
+    causes = tuple(_cause(result, measured, measured.measurement, metric, policy) for metric in metrics)
+    limits = _limits_of_totals(result)
+    with project_environment(policy):
+        candidates = list(candidates_of(measured)) if limits else []
+        suggestions = [suggest(each, limits) for each in candidates]
+    tried = tuple(each.option for each in candidates)
+    return Explanation(result, causes, tuple(filter(None, suggestions)), tried)
+
+
+def _limits_of_totals(result: ModelResult) -> dict[str, float]:
+    """The lowest limit of each total that fails; counts that are not comparable have only budgets."""
+    limits: dict[str, float] = {}
+    for change in result.failing:
+        applies = result.verdict != "not comparable" or change.verdict == "over budget"
+        if isinstance(change, CountChange) and not change.layer and change.limit is not None and applies:
+            limits[change.metric] = min(change.limit, limits.get(change.metric, change.limit))
+    return limits
+
+
+def _cause(
+    result: ModelResult, measured: MeasuredModel, measurement: Measurement, metric: str, policy: Policy
+) -> Cause:
+    changes = [c for c in result.changes if isinstance(c, CountChange) and c.metric == metric]
+    total = next((change for change in changes if change.layer is None), None)
+    grown = [(c.layer.path, c.layer.kind, c.growth) for c in changes if c.layer and c.growth > 0]
+    parts = grown or _counts_of_layers(measurement, metric)
+    whole = sum(amount for _, _, amount in parts)
+    locations = layer_locations(measured, policy, [path for path, _, _ in parts])
+    contributions = (
+        Contribution(path, kind, amount, amount / whole, locations[path]) for path, kind, amount in parts
+    )
+    return Cause(
+        metric,
+        result.before.totals.get(metric) if result.before else None,
+        measurement.totals[metric],
+        total.limit if total else None,
+        bool(grown),
+        tuple(sorted(contributions, key=lambda each: -each.amount)),
+    )
+
+
+def _counts_of_layers(measurement: Measurement, metric: str) -> list[tuple[str, str, int]]:
+    """The path, kind and count of every layer; empty for a total that is not the sum of its layers."""
+    if metric in (UNUSED_PARAMS, "arithmetic_intensity"):
+        return []
+    counts = [(layer.path, layer.kind, layer.counts.get(metric) or 0) for layer in measurement.layers]
+    return [part for part in counts if part[2]]

@@ -1,0 +1,117 @@
+"""The cost of a guarded model in total and by layer, as a report states it and as a lock records it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mbanalyze.comparison.alignment import AlignableLayer
+from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
+from mbanalyze.guard.policy import GuardedModel
+from mbanalyze.ops.cost import Count
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import Group
+
+Counts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """The operators of one module, without those of its submodules.
+
+    Attributes:
+        path: path of the module.
+        kinds: kinds of its operators, each once and with its variant.
+        output: shape of the last output: '1x32x56x56'.
+        counts: counts by metric; only `LOCKED_METRICS` if they come from a lock. None is unknown.
+    """
+
+    path: str
+    kinds: tuple[str, ...]
+    output: str
+    counts: Counts
+
+    @property
+    def kind(self) -> str:
+        """All kinds in one line."""
+        return " + ".join(self.kinds)
+
+    @property
+    def alignable(self) -> AlignableLayer:
+        """The layer as alignment takes it; its place is the size of its output image."""
+        image = tuple(self.output.split("x")[2:])
+        counts = (self.counts[metric] for metric in LOCKED_METRICS)
+        return AlignableLayer(self.path, self.kinds, image, (self.output, *counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The cost of a model, and the conditions of the count.
+
+    Attributes:
+        source: model reference.
+        options: options of the architecture, or arguments of the factory.
+        method: `closed-form` or `trace`, followed by settings that differ from the defaults.
+        input: input shapes: '1x3x224x224'.
+        dtype: element type assumed for byte counts.
+        totals: totals by metric; only `LOCKED_METRICS` and `UNUSED_PARAMS` if they come from a lock.
+        layers: layers in the natural order of their paths.
+    """
+
+    source: str
+    options: Mapping[str, Any]
+    method: str
+    input: tuple[str, ...]
+    dtype: str
+    totals: Mapping[str, Any]
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """The conditions that two comparable measurements share, by name."""
+        return {"input": " ".join(self.input), "dtype": self.dtype, "method": self.method}
+
+    @classmethod
+    def from_report(cls, model: GuardedModel, report: Report, unused_params: Count) -> Measurement:
+        """Return the measurement that a report of a model states.
+
+        Args:
+            model: guarded model.
+            report: report of the model.
+            unused_params: number of learned scalars that the forward pass never reads; None is unknown.
+        """
+        extra = [name for name in ("real", "keep") if model.settings.get(name)]
+        extra += ["train"] * (model.settings.get("mode") == "train")
+        layers = (_layer_cost(group, report.itemsize) for group in report.by("module"))
+        return cls(
+            model.source,
+            json.loads(json.dumps(dict(report.options), default=str)),
+            " ".join([report.method, *extra]),
+            tuple("x".join(map(str, shape)) for shape in report.input),
+            report.dtype,
+            report.totals.as_dict(report.itemsize) | {UNUSED_PARAMS: unused_params},
+            tuple(sorted(layers, key=lambda layer: natural_key(layer.path))),
+        )
+
+
+def _layer_cost(group: Group, itemsize: int) -> LayerCost:
+    output = " ".join("x".join(map(str, shape)) for shape in group.output)
+    return LayerCost(group.key, group.kinds, output, group.cost.as_dict(itemsize))
+
+
+def sum_of_layers(layers: Sequence[LayerCost]) -> dict[str, Count]:
+    """Return the sum of all layers for each of `LOCKED_METRICS`; like a report, it skips unknown counts."""
+    return {metric: _sum([layer.counts[metric] for layer in layers]) for metric in LOCKED_METRICS}
+
+
+def _sum(counts: Sequence[Count]) -> Count:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known or not counts else None
+
+
+def natural_key(path: str) -> tuple[Any, ...]:
+    """Return a sort key that places 'features.10' after 'features.9', and a module before its submodules."""
+    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in path.split(".") if path]
+    return tuple(parts), path

@@ -1,0 +1,213 @@
+"""Reading of a policy from `[tool.mbanalyze]` of pyproject.toml, or from mbanalyze.toml."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+from mbanalyze.guard.limits import (
+    BUDGET_METRICS,
+    GROWTH_METRICS,
+    UNUSED_PARAMS,
+    Growth,
+    Level,
+    parse_budget,
+    parse_growth,
+    parse_level,
+    parse_uniform_growth,
+    with_bytes,
+)
+from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
+from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
+from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import parse_input, split_reference
+from mbanalyze.inputs.typed import Mode
+from mbanalyze.ops.cost import ITEM_SIZES
+
+EXAMPLE = '[tool.mbanalyze.models.small] source = "net.py:build", inputs = ["1,3,64,64"]'
+ROOT_KEYS = ("lock", "python_path", "max_increase", "level", "strict", "allow_uncounted", "models")
+MODEL_KEYS = (
+    *("source", "options", "inputs", "dtype", "mode", "trace", "real", "keep"),
+    *("budget", "max_increase", "level", "strict", "allow_uncounted", "layers"),
+)
+LAYER_KEYS = ("budget", "max_increase", "level")
+
+
+class MissingPolicyError(PolicyError):
+    """A file without a policy, or a folder without such a file."""
+
+
+def find(start: Path) -> Path:
+    """Return the policy file in `start`, or in the nearest parent folder that has one.
+
+    Raises:
+        PolicyError: there is no policy file, or a folder has two.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        found = [file for file in (folder / "mbanalyze.toml", folder / "pyproject.toml") if _has_policy(file)]
+        if len(found) > 1:
+            raise PolicyError(f"{folder} has a policy in mbanalyze.toml and in pyproject.toml: keep one")
+        if found:
+            return found[0]
+    raise MissingPolicyError(
+        f"no policy in mbanalyze.toml or pyproject.toml, here or in a parent folder: write {EXAMPLE}"
+    )
+
+
+def _has_policy(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    return file.name == "mbanalyze.toml" or "mbanalyze" in _parse_toml(file).get("tool", {})
+
+
+def load(path: Path) -> Policy:
+    """Read the policy from a file.
+
+    Raises:
+        PolicyError: the file cannot be read, or has mistakes; the error lists all of them.
+    """
+    document = _parse_toml(path)
+    values = document if "tool" not in document else document["tool"].get("mbanalyze")
+    if not isinstance(values, Mapping):
+        raise MissingPolicyError(f"{path} has no [tool.mbanalyze]: write {EXAMPLE}")
+    problems: list[str] = []
+    policy = _read_policy(path, TomlTable("", values, problems))
+    if problems:
+        raise PolicyError(*(f"{path}: {problem}" for problem in problems))
+    return policy
+
+
+def _parse_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(f"{path} is not valid TOML: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    """The values that a policy sets for all of its models."""
+
+    rules: Rules
+    level: Level
+    strict: bool
+    allow_uncounted: tuple[str, ...]
+
+
+def _read_policy(path: Path, root: TomlTable) -> Policy:
+    root.check_keys(ROOT_KEYS)
+    models = root.table("models")
+    if not models.values and not root.problems:
+        root.report(f"no guarded model: write {EXAMPLE}")
+    folder = path.resolve().parent
+    text = path.read_text(encoding="utf-8")
+    default_path = ("src",) if (folder / "src").is_dir() else ()
+    defaults = _read_defaults(root)
+    return Policy(
+        path,
+        folder / root.get("lock", parse_text, "mbanalyze.lock.json"),
+        {
+            name: _read_model(name, table, defaults, _line_of(text, name))
+            for name, table in models.tables().items()
+        },
+        tuple((folder / each).resolve() for each in root.get_list("python_path", parse_text, default_path)),
+    )
+
+
+def _read_defaults(root: TomlTable) -> _Defaults:
+    default: Level = "error"
+    level = root.get("level", parse_level, default)
+    return _Defaults(
+        Rules({}, parse_uniform_growth("0", level) | _read_growth(root, level)),
+        level,
+        root.get("strict", parse_flag, default=False),
+        root.get_list("allow_uncounted", parse_text),
+    )
+
+
+def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> GuardedModel:
+    table.check_keys(MODEL_KEYS)
+    if "source" not in table.values:
+        table.report('no source: write such as source = "net.py:build"')
+    source, options = _read_reference(table)
+    level = table.get("level", parse_level, defaults.level)
+    rules = _read_rules(table, defaults.rules, level, BUDGET_METRICS)
+    return GuardedModel(
+        name,
+        source,
+        options,
+        table.get_list("inputs", _parse_input),
+        _read_settings(table),
+        rules,
+        tuple(
+            (pattern, _read_layer_rules(layer, rules, level))
+            for pattern, layer in table.table("layers").tables().items()
+        ),
+        table.get("strict", parse_flag, defaults.strict),
+        frozenset((*defaults.allow_uncounted, *table.get_list("allow_uncounted", parse_text))),
+        line,
+    )
+
+
+def _read_reference(table: TomlTable) -> tuple[str, dict[str, Any]]:
+    """The source of a model without options, and its options from `source` and `options`."""
+    nothing: tuple[str, dict[str, Any]] = "", {}
+    source, options = table.get("source", lambda given: split_reference(parse_text(given)), nothing)
+    given = table.table("options")
+    for option in options.keys() & given.values:
+        given.report("this option is in source too: give it once", option)
+    return source, {**options, **given.values}
+
+
+def _read_settings(table: TomlTable) -> dict[str, Any]:
+    parsers: dict[str, Callable[[Any], Any]] = {
+        "dtype": partial(choose, "dtype", known=ITEM_SIZES),
+        "mode": partial(choose, "mode", known=get_args(Mode)),
+        **dict.fromkeys(("trace", "real", "keep"), parse_flag),
+    }
+    return {name: table.get(name, parse, None) for name, parse in parsers.items() if name in table.values}
+
+
+def _read_layer_rules(table: TomlTable, inherited: Rules, level: Level) -> Rules:
+    table.check_keys(LAYER_KEYS)
+    metrics = [metric for metric in BUDGET_METRICS if metric != UNUSED_PARAMS]
+    return _read_rules(table, inherited, table.get("level", parse_level, level), metrics)
+
+
+def _read_rules(table: TomlTable, inherited: Rules, level: Level, metrics: Collection[str]) -> Rules:
+    """The rules of a model or of layers, which inherit the allowed growth."""
+    growth = inherited.growth
+    if "level" in table.values:
+        growth = {metric: replace(each, level=level) for metric, each in growth.items()}
+    budget = table.table("budget").get_each(metrics, partial(parse_budget, level=level))
+    return Rules(budget, {**growth, **_read_growth(table, level)})
+
+
+def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
+    """The allowed growth that a table states: for all metrics, or a table by metric."""
+    given = table.values.get("max_increase", {})
+    if isinstance(given, Mapping) and "max" not in given:
+        each = table.table("max_increase").get_each(GROWTH_METRICS, partial(parse_growth, level=level))
+        return with_bytes(each)
+    return table.get("max_increase", partial(parse_uniform_growth, level=level), {})
+
+
+def _parse_input(given: Any) -> str:
+    parse_input(parse_text(given))
+    return str(given)
+
+
+def _line_of(text: str, name: str) -> int:
+    """The line on which the table of a model begins; 1 if no line matches."""
+    known = rf"""models\s*\.\s*["']?{re.escape(name)}["']?\s*"""
+    begins = re.compile(
+        rf"""\s*(\[\s*(tool\s*\.\s*mbanalyze\s*\.\s*)?{known}[\].]|({known}|["']?{re.escape(name)}["']?\s*)=)"""
+    )
+    return next((i for i, line in enumerate(text.splitlines(), 1) if begins.match(line)), 1)

@@ -1,0 +1,49 @@
+"""Findings of the guard: the lines of source that an outcome is about."""
+
+from __future__ import annotations
+
+from mbanalyze.guard import Outcome
+from mbanalyze.guard.changes import CountChange
+from mbanalyze.guard.findings import findings
+from mbanalyze.guard.formats.wording import headline
+from mbanalyze.guard.model_result import MODEL_VERDICTS, ModelResult
+from mbanalyze.guard.source_location import layer_locations
+
+
+def test_outcomes_have_their_verdicts(outcomes: dict[str, Outcome]) -> None:
+    """Each outcome of these tests has the verdict and the exit code in its name."""
+    for verdict in MODEL_VERDICTS:
+        assert verdict in {result.verdict for result in outcomes[verdict].models}
+    assert {
+        name: outcomes[name].exit_code for name in ("ok", "worse", "damaged", "warning", "better", "strict")
+    } == {"ok": 0, "worse": 1, "damaged": 2, "warning": 0, "better": 0, "strict": 1}
+
+
+def test_findings_match_the_exit_code(outcomes: dict[str, Outcome]) -> None:
+    """An outcome has a finding of level `error` exactly if its exit code is not 0."""
+    for outcome in outcomes.values():
+        assert bool(outcome.exit_code) == any(finding.level == "error" for finding in findings(outcome))
+
+
+def test_layers_are_located_independently(outcomes: dict[str, Outcome]) -> None:
+    """The locations of all layers together are those of each layer alone."""
+    [result] = outcomes["worse"].models
+    assert result.measured is not None
+    assert result.measured.measurement is not None
+    policy, paths = outcomes["worse"].policy, [layer.path for layer in result.measured.measurement.layers]
+    one_by_one = [layer_locations(result.measured, policy, [path]) for path in paths]
+
+    assert layer_locations(result.measured, policy, paths) == {
+        path: p for found in one_by_one for path, p in found.items()
+    }
+
+
+def test_a_headline_shows_the_decisive_change() -> None:
+    """A headline shows the total that is over its budget before one that only grew."""
+    over = CountChange("params", None, 4, "over budget", limit=3)
+    grown = CountChange("macs", 1, 2, "worse")
+
+    assert headline(ModelResult("a", "over budget", 1, (grown, over))) == (
+        "over budget: params 4, over the budget of 3"
+    )
+    assert headline(ModelResult("a", "worse", 1, (grown,))) == "worse: macs 1 -> 2, +1 (+100.0 %)"

@@ -1,0 +1,231 @@
+"""Budgets and allowed growth of guarded models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from commandline import Run
+from guarded import BUDGETS, NET, POLICY, document_of, edit, layers_in, model_in, total_in
+
+from mbanalyze import count
+from mbanalyze.guard import load
+from mbanalyze.guard.limits import parse_growth, parse_uniform_growth
+
+
+def test_unused_params_are_counted(project: Path, run: Run) -> None:
+    """Parameters that the forward pass never reads are counted and can have a budget."""
+    edit(
+        project / "net.py",
+        ("        self.head = ", "        self.aux = nn.Linear(64, 64)\n        self.head = "),
+    )
+    said = document_of(run)
+
+    assert (said["exit"], model_in(said)["verdict"]) == (1, "worse")
+    assert total_in(said, "unused_params") == (0, 64 * 64 + 64)
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ unused_params = "4 k" }'))
+    assert run("guard", "update").code == 0
+    assert model_in(document_of(run))["verdict"] == "over budget"
+
+
+def test_bytes_can_have_their_own_rule(project: Path, run: Run) -> None:
+    """A rule on bytes applies although elements may grow; a uniform amount is in elements."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    counts = ("params", "macs", "flops", "activations", "memory_access")
+    off = ", ".join(f'{count} = {{ max = "0", level = "off" }}' for count in counts)
+    (project / "pyproject.toml").write_text(
+        POLICY.replace("source", f'max_increase = {{ {off}, memory_access_bytes = "0" }}\nsource')
+    )
+    assert layers_in(document_of(run), "worse") == {"head": {"memory_access_bytes"}}
+    # 34 elements more: 33 params and an output, 136 bytes
+    (project / "pyproject.toml").write_text(POLICY.replace("source", 'max_increase = "+65"\nsource'))
+    assert document_of(run)["exit"] == 0
+    (project / "pyproject.toml").write_text(POLICY.replace("source", 'max_increase = "+33"\nsource'))
+    assert layers_in(document_of(run), "worse").keys() == {"head"}
+
+
+def test_a_level_keeps_the_unit_of_inherited_limits(project: Path) -> None:
+    """An amount for all counts stays in elements, also for bytes, if a model sets another level."""
+    text = '[tool.mbanalyze]\nmax_increase = "+3"\n' + POLICY.replace("source", 'level = "warn"\nsource')
+    (project / "pyproject.toml").write_text(text)
+    growth = load(project / "pyproject.toml").models["small"].rules.growth
+
+    # 3 elements of 4 bytes
+    assert growth["memory_access_bytes"].allowed(100, 4) == 12
+    assert {each.level for each in growth.values()} == {"warn"}
+
+
+def test_a_shadowed_pattern_fails(project: Path, run: Run) -> None:
+    """A pattern whose layers all match an earlier pattern fails."""
+    rules = '[tool.mbanalyze.models.small.layers.{}]\nlevel = "warn"\n'
+    (project / "pyproject.toml").write_text(POLICY + rules.format('"*"') + rules.format("head"))
+
+    assert "no layer is left for 'head'" in model_in(document_of(run))["reason"]
+    (project / "pyproject.toml").write_text(POLICY + rules.format("head") + rules.format('"*"'))
+    assert document_of(run)["exit"] == 0
+
+
+def test_a_budget_on_an_unknown_count_fails(project: Path, run: Run) -> None:
+    """A budget on an unknown count exits with 2, also if allow_uncounted lists the operator."""
+    (project / "net.py").write_text(
+        "import torch\nfrom torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return torch.special.bessel_j0(x)\nbuild = Net\n"
+    )
+    allowed = 'allow_uncounted = ["aten::special_bessel_j0"]\nbudget = { macs = "1 G" }\n'
+    (project / "pyproject.toml").write_text(POLICY + allowed)
+    said = document_of(run)
+
+    assert (said["exit"], model_in(said)["verdict"]) == (2, "could not measure")
+    assert "budget on an unknown count: macs" in model_in(said)["reason"]
+    rules = '[tool.mbanalyze.models.small.layers."*"]\nbudget = {{ flops = {} }}\n'
+    for budget, code in (('"1 G"', 2), ('{ max = "1 G", level = "off" }', 1)):
+        (project / "pyproject.toml").write_text(
+            POLICY + allowed.splitlines()[0] + "\n" + rules.format(budget)
+        )
+        said = document_of(run)
+        assert (said["exit"], "budget on an unknown count: flops" in (model_in(said)["reason"] or "")) == (
+            code,
+            code == 2,
+        )
+
+
+def test_a_count_that_becomes_unknown_is_worse(project: Path, run: Run) -> None:
+    """A count that becomes unknown, or that was unknown before, is worse."""
+    allowed = POLICY + 'allow_uncounted = ["aten::special_bessel_j0"]\n'
+    (project / "pyproject.toml").write_text(allowed)
+    edit(project / "net.py", ("functional.relu(self.filter(", "torch.special.bessel_j0(self.filter("))
+    said = document_of(run)
+    unknown = [
+        c for c in model_in(said)["changes"] if c["kind"] != "total" and None in (c["before"], c["after"])
+    ]
+
+    assert (said["exit"], unknown) == (0, [])  # of each block a ReLU is left, whose flops are known
+    edit(project / "net.py", ("functional.relu(self.expand(x))", "self.expand(x)"))
+    said = document_of(run)
+    unknown = [c for c in model_in(said)["changes"] if c["path"] == "blocks.0" and c["metric"] == "flops"]
+    assert [(c["after"], c["verdict"]) for c in unknown] == [(None, "worse")]
+    assert run("guard", "update").code == 0
+    (project / "net.py").write_text(NET)
+    unknown = [
+        c for c in model_in(document_of(run))["changes"] if c["path"] == "blocks.0" and c["metric"] == "flops"
+    ]
+    assert [(c["before"], c["verdict"]) for c in unknown] == [(None, "worse")]
+
+
+def test_percentages_are_rounded_down() -> None:
+    """One per cent of 199 allows a growth of 1; an amount of elements is multiplied by their size for bytes."""
+    assert [parse_uniform_growth("1%", "error")["macs"].allowed(n, 4) for n in (99, 100, 199, 200)] == [
+        0,
+        1,
+        1,
+        2,
+    ]
+    assert [
+        parse_uniform_growth("+3", "error")[count].allowed(199, 4)
+        for count in ("macs", "memory_access_bytes")
+    ] == [
+        3,
+        12,
+    ]
+    assert parse_growth("memory_access_bytes", "+3", "error").allowed(199, 4) == 3
+
+
+@pytest.mark.parametrize(
+    ("budget", "code", "over"),
+    [
+        ('{ macs = "20 M", params = "20 k", memory_access_bytes = "12 MiB" }', 0, set()),
+        ('{ macs = "1 M" }', 1, {"macs"}),
+        ("{ params = 9000, flops = 1 }", 1, {"params", "flops"}),
+        (
+            '{ memory_access_bytes = "100 kB", params_bytes = "12 MB", activations = "1 M" }',
+            1,
+            {"memory_access_bytes"},
+        ),
+        ("{ arithmetic_intensity = 0.5 }", 1, {"arithmetic_intensity"}),
+        ('{ reads = "1k", writes = "1k", memory_access = "1k" }', 1, {"reads", "writes", "memory_access"}),
+        ('{ macs = { max = "1 M", level = "warn" } }', 0, {"macs"}),
+        ('{ macs = { max = "1 M", level = "off" } }', 0, set()),
+    ],
+)
+def test_budgets(budget: str, code: int, over: set[str], project: Path, run: Run) -> None:
+    """A budget can limit any total of a report, with a unit and a level."""
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget=budget))
+    said = document_of(run)
+
+    assert said["exit"] == code
+    assert {c["metric"] for c in model_in(said)["changes"] if c["verdict"] == "over budget"} == over
+    assert model_in(said)["verdict"] == ("over budget" if over else "ok")
+    if code:
+        assert said["command"] == "mbanalyze guard explain small"
+
+
+def test_a_budget_of_layers(project: Path, run: Run) -> None:
+    """A budget applies to each layer that matches its pattern; a pattern without a layer fails."""
+    rules = '[tool.mbanalyze.models.small.layers."blocks.*.filter"]\nbudget = { params = 600 }\n'
+    (project / "pyproject.toml").write_text(POLICY + rules)
+
+    # 9 x 4 x 16 = 576, 9 x 5 x 16 = 720, and 576 weights
+    assert layers_in(document_of(run), "over budget") == {"blocks.1.filter": {"params"}}
+    (project / "pyproject.toml").write_text(POLICY + rules.replace("filter", "filtered"))
+    said = document_of(run)
+    assert (said["exit"], model_in(said)["verdict"]) == (2, "could not measure")
+    assert "no layer is left for 'blocks.*.filtered'" in model_in(said)["reason"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "verdict"),
+    [
+        ('max_increase = "0"', 1, "worse"),
+        ('max_increase = "0.5%"', 1, "worse"),
+        ('max_increase = "1%"', 0, "ok"),
+        ('max_increase = "+2 M"', 0, "ok"),
+        (
+            'max_increase = { params = "+100", flops = "1 k", macs = "1k", activations = 9, memory_access = "1k" }',
+            0,
+            "ok",
+        ),
+        ('max_increase = { params = "+100" }', 1, "worse"),
+        ('level = "warn"', 0, "worse"),
+        ('level = "off"', 0, "ok"),
+        ('max_increase = { max = "0", level = "warn" }', 0, "worse"),
+    ],
+)
+@pytest.mark.parametrize(
+    "where", ["[tool.mbanalyze]\n{rule}\n", "[tool.mbanalyze.models.small]\n{rule}\n", "both"]
+)
+def test_tolerated_growth(rule: str, code: int, verdict: str, where: str, project: Path, run: Run) -> None:
+    """The project and the model can tolerate growth; the rule of the model takes precedence."""
+    # 2 x 33 params of 8,810 are 0.7 %
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 12)"))
+    heading = "[tool.mbanalyze.models.small]\n"
+    text = POLICY if where.startswith("[tool.mbanalyze]") else POLICY.replace(heading, f"{heading}{rule}\n")
+    top = {"both": '[tool.mbanalyze]\nmax_increase = "0"\nlevel = "error"\n'}.get(
+        where, f"[tool.mbanalyze]\n{rule}\n" if where.startswith("[tool.mbanalyze]") else ""
+    )
+    (project / "pyproject.toml").write_text(top + text)
+    said = document_of(run)
+
+    assert (said["exit"], model_in(said)["verdict"]) == (code, verdict)
+
+
+def test_tolerated_growth_of_layers(project: Path, run: Run) -> None:
+    """Layers can have their own allowed growth; a percentage is relative to the whole model."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 12)"))
+    rules = '[tool.mbanalyze.models.small.layers.head]\nmax_increase = "{}"\n'
+    (project / "pyproject.toml").write_text(
+        POLICY.replace("source", 'max_increase = "1%"\nsource') + rules.format("0")
+    )
+    assert layers_in(document_of(run), "worse").keys() == {"head"}
+    (project / "pyproject.toml").write_text(POLICY + rules.format("50%"))
+    said = document_of(run)
+    assert not layers_in(said, "worse")
+    assert {c["kind"] for c in model_in(said)["changes"] if c["verdict"] == "worse"} == {"total"}
+
+
+def test_similar_counts_are_printed_in_full(project: Path, run: Run) -> None:
+    """A budget that is exceeded by one is printed with all digits."""
+    macs = count((project / "net.py:build").as_posix(), (1, 3, 64, 64)).totals.macs or 0
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget=f"{{ macs = {macs - 1} }}"))
+    out = run("guard").out
+
+    assert f"macs {macs:,}, over the budget of {macs - 1:,}" in out
+    assert f"{macs - 1:,}" in run("guard", "--format", "markdown").out
