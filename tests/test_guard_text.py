@@ -10,7 +10,7 @@ from typing import get_args
 from markdown_it import MarkdownIt
 from outcomes import COMMAND, LAYER, MODEL, OLD, Project, hostile, spelled
 
-from mbanalyze.cli.guard import CheckFormat
+from mbanalyze.cli.guard import OutcomeFormat
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
@@ -71,4 +71,6 @@ def test_csv_has_one_record_for_each_change(outcomes: dict[str, Outcome]) -> Non
 
 def test_the_command_line_offers_every_format() -> None:
     """The command's formats are those of an outcome."""
-    assert [*OUTCOME_FORMATS] == [*get_args(get_args(CheckFormat)[0])]
+    declared = get_args(OutcomeFormat)[1]
+
+    assert declared.metavar == f"[{'|'.join(OUTCOME_FORMATS)}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -13,9 +13,6 @@ from mbanalyze.cli.arguments import UsageError
 from mbanalyze.display.files import OutputError, require_writable, write
 from mbanalyze.display.result import Result, view_of
 from mbanalyze.display.terminal import renderable
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 READABLE = 1_000
 """The largest number of rows on a terminal."""
@@ -46,7 +43,7 @@ def emit(text: str, output: Path | None = None) -> None:
         write(output, text)
 
 
-def draw(plot: Callable[..., Axes], result: Result, file: Path, **options: Any) -> None:
+def draw(plot: Callable[..., Any], result: Result, file: Path, **options: Any) -> None:
     """Save a plot of a result; if the result does not allow the plot, say so on stderr."""
     from mbanalyze import plots
 

@@ -78,11 +78,3 @@ def shape(sizes: Sequence[int]) -> str:
 def one_line(text: str) -> str:
     """`text` with characters that do not print, such as line breaks, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-dump = json
-
-
-def comma_separated(columns: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str:
-    """CSV of some columns."""
-    return csv(records, columns)

@@ -15,7 +15,7 @@ from mbanalyze.guard.runner import MeasuredModel
 from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mbanalyze.trace.tracer import Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def _location(candidate: Any, root: Path) -> SourceLocation | None:
     return None
 
 
-def _modules(measured: MeasuredModel) -> dict[str, nn.Module]:
+def _modules(measured: MeasuredModel) -> dict[str, Module]:
     """The modules of a model by path; empty if it was counted in closed form."""
     resolved = measured.resolved
     if resolved is None or (resolved.spec is not None and not measured.model.settings.get("trace")):
@@ -83,7 +83,7 @@ def _modules(measured: MeasuredModel) -> dict[str, nn.Module]:
     return dict(resolved.module.named_modules(remove_duplicate=False))
 
 
-def _classes(modules: Mapping[str, nn.Module], path: str) -> Iterator[type]:
+def _classes(modules: Mapping[str, Module], path: str) -> Iterator[type]:
     """The classes of the module at `path` and of the modules around it, from the inside out."""
     parts = path.split(".") if path else []
     for length in range(len(parts), -1, -1):

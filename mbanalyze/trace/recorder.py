@@ -18,7 +18,7 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.restore import SavedElements
 from mbanalyze.trace.schema import Arguments, OpSchema, flat_tensors
-from mbanalyze.trace.shapes.candidates import KEEP_ALL
+from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
 from mbanalyze.trace.storage import Storages

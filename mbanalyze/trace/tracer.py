@@ -21,7 +21,7 @@ from mbanalyze.ops.record import Op
 from mbanalyze.trace.leaf_modules import leaf_forward, leaf_rule
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.restore import preserve_state
-from mbanalyze.trace.shapes.candidates import KEEP_ALL
+from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.storage import InterleavedError, Storages
 
 Module: TypeAlias = nn.Module

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from mbanalyze._version import __version__
-from mbanalyze.display.records import dump, one_line
+from mbanalyze.display.records import json as to_json
+from mbanalyze.display.records import one_line
 from mbanalyze.guard.changes import Change, most_severe
 from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, by_layer, findings
 from mbanalyze.guard.formats.wording import advice_lines, describe_briefly, headline, layer_label
@@ -44,7 +45,7 @@ def sarif(outcome: Outcome) -> str:
     driver = {"name": "mbanalyze", "version": __version__, "rules": rules}
     invocation = {"executionSuccessful": outcome.exit_code != 2, "exitCode": outcome.exit_code}
     run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
-    return dump({"$schema": SCHEMA_URL, "version": "2.1.0", "runs": [run]})
+    return to_json({"$schema": SCHEMA_URL, "version": "2.1.0", "runs": [run]})
 
 
 def _results(outcome: Outcome) -> Iterator[dict[str, Any]]:

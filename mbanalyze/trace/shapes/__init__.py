@@ -9,5 +9,5 @@ contractions.py        convolutions, matrix products, attention, recurrent layer
 pooling.py             pooling and means
 elementwise_shapes.py  activations, arithmetic and normalisations
 movement.py            concatenation, copies, rolls and lookups
-candidates.py          operators whose output shape depends on values
+keep_all.py            operators whose output shape depends on values
 """
