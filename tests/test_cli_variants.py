@@ -14,7 +14,6 @@ from commandline import Run, process
 from witness import DATA
 
 from mbanalyze import ablate, compare, count, search
-from mbanalyze.inputs.parsing import ParseError, parse_axis, parse_count
 
 NETS = str(DATA / "nets.py")
 
@@ -394,48 +393,3 @@ def test_search_takes_a_dtype_and_a_batch(run: Run) -> None:
 
     assert (ran.code, ran.err) == (0, "")
     assert json.loads(ran.out) == json.loads(json.dumps(expected))
-
-
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("1,0.75", [1, 0.75]),
-        ("0.25:1.5:0.05", [i / 100 for i in range(25, 151, 5)]),
-        ("0.1:0.35:0.1", [0.1, 0.2, 0.3]),
-        ("224:96:-32,80", [224, 192, 160, 128, 96, 80]),
-        ("[1,2],[3]", [[1, 2], [3]]),
-        ("[[1,2],[3,4]],[5]", [[[1, 2], [3, 4]], [5]]),
-        ("3x3,5x5", ["3x3", "5x5"]),
-        ("true,false", [True, False]),
-        ("a:b:c", ["a:b:c"]),
-        ("3:3:1", [3]),
-    ],
-)
-def test_values_are_read_as_written(text: str, values: list[object]) -> None:
-    """Ranges use decimal arithmetic, and include their stop if a step lands on it."""
-    assert values == parse_axis(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("150M", 150_000_000),
-        ("3.4 M", 3_400_000),
-        ("5000", 5000),
-        ("1k", 1000),
-        ("2K", 2000),
-        ("0.5G", 500_000_000),
-        ("1,000", 1000),
-        ("300_774_272", 300_774_272),
-    ],
-)
-def test_counts_have_units(text: str, expected: int) -> None:
-    """A count may have a prefix, with or without a space."""
-    assert expected == parse_count(text)
-
-
-@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
-def test_malformed_counts(text: str) -> None:
-    """Malformed counts raise ParseError."""
-    with pytest.raises(ParseError, match="malformed count"):
-        parse_count(text)

@@ -13,14 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor, nn
 from witness import DATA, timm, torchvision
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.inputs.parsing import ParseError, parse_input, spell_reference, split_reference
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError, Typed
 from mbanalyze.sources.references import SourceError
 from mbanalyze.sources.resolve import resolve
@@ -36,97 +34,6 @@ def launch(
     command = [sys.executable, *how, *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
-
-
-@pytest.mark.parametrize(
-    ("text", "parsed"),
-    [
-        ("1,3,224,224", (None, (1, 3, 224, 224))),
-        ("ids=1,128:int64", ("ids", Typed((1, 128), "int64"))),
-        ("mask=2,3", ("mask", (2, 3))),
-        ("7:bool", (None, Typed((7,), "bool"))),
-    ],
-)
-def test_inputs_are_parsed(text: str, parsed: object) -> None:
-    """An input is a shape with an optional name and type."""
-    assert parsed == parse_input(text)
-
-
-@pytest.mark.parametrize("text", ["", "1,x", "1,-3", "a b=1,2", "1,2:int", "=1,2", "1,2:"])
-def test_malformed_inputs(text: str) -> None:
-    """Malformed text raises InputError."""
-    with pytest.raises(InputError, match="malformed input"):
-        parse_input(text)
-
-
-NAMES = ["mobilenet_v2", "timm:hf-hub:owner/name@main", "dir@v1/net.py:build", "dir@x=1/net.py:f"]
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda values: st.lists(values, max_size=3),
-    max_leaves=5,
-)
-TRICKY = [
-    "",
-    " ",
-    "1",
-    "1e3",
-    "true",
-    "NULL",
-    "nan",
-    "a,b=1",
-    "a@b=1",
-    '"',
-    '"@x=\\"y',
-    "[",
-    "[1]",
-    "x y",
-    "\\",
-    "\n",
-]
-
-
-@given(
-    name=st.sampled_from(NAMES),
-    options=st.dictionaries(
-        st.from_regex(r"[^\W\d]\w*", fullmatch=True), VALUES | st.sampled_from(TRICKY), min_size=1
-    ),
-)
-def test_a_spelled_reference_reads_back(name: str, options: dict[str, Any]) -> None:
-    """split_reference is the inverse of spell_reference for every name and every type of option."""
-    # repr, because 1 == 1.0 == True
-    assert repr((name, options)) == repr(split_reference(spell_reference(name, options)))
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("mobilenet_v2", ("mobilenet_v2", {})),
-        ("mobilenet_v2@alpha=0.75,resolution=192", ("mobilenet_v2", {"alpha": 0.75, "resolution": 192})),
-        ("a@b/net.py:f", ("a@b/net.py:f", {})),
-        ("a@b/net.py:f@x=[1,2]", ("a@b/net.py:f", {"x": [1, 2]})),
-        ("a@x=1@y=2", ("a@x=1", {"y": 2})),
-        ('f@x="a@y=1"', ("f", {"x": "a@y=1"})),
-        ("timm:hf-hub:owner/name@main", ("timm:hf-hub:owner/name@main", {})),
-        ("net.py:f@", ("net.py:f@", {})),
-    ],
-)
-def test_options_stand_behind_the_last_at_sign(text: str, expected: object) -> None:
-    """Only text of the form key=... behind the last @ outside quotes is read as options."""
-    assert expected == split_reference(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("mobilenet_v2@alpha=1,alpha=2", "alpha is given twice"),
-        ("mobilenet_v2@alpha=1,resolution", "malformed option 'resolution': give key=value"),
-        ('mobilenet_v2@alpha="a"b"', 'malformed value \'"a"b"\': write it as JSON'),
-    ],
-)
-def test_malformed_options_of_a_reference(text: str, message: str) -> None:
-    """A repeated or malformed option raises ParseError."""
-    with pytest.raises(ParseError, match=message):
-        split_reference(text)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def differences(command: Callable[..., Any], *functions: Callable[..., Any]) -> 
 
 @pytest.mark.parametrize("name", TWINS)
 def test_a_command_and_its_function_have_equal_parameters(name: str) -> None:
-    """Names and defaults are equal, but for the lists above."""
+    """Names and defaults are equal, except those in the lists above."""
     assert differences(COMMANDS[name], *TWINS[name]) == set()
 
 

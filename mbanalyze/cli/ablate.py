@@ -62,7 +62,7 @@ def ablate(
     """Count every variant over a grid of options.
 
     Published accuracy and latency are shown with the counts of known architectures.
-    --plot shows accuracy against cost, or cost against the width if no accuracy is published.
+    With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
 
     \b
     mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128

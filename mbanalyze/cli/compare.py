@@ -30,7 +30,7 @@ def compare(
 
     The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
     For two models, it also aligns their layers, and lists the largest changes first.
-    --input is the input of every model that has none of its own.
+    With --input, you give the input of every model that has none of its own.
 
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192

@@ -32,7 +32,8 @@ def show(result: Result, format: str, output: Path | None = None, **options: Any
         console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
         return
     text = result.to(format, **options)
-    emit(text if _unicode() or format != "table" else text.translate(_ASCII), output)
+    ascii = format == "table" and _is_stdout(output) and not _unicode()
+    emit(text.translate(_ASCII) if ascii else text, output)
 
 
 def emit(text: str, output: Path | None = None) -> None:

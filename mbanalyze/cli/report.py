@@ -53,7 +53,7 @@ def report(
 ) -> int:
     """Report the cost of a model, layer by layer.
 
-    --plot shows the share of each operator in the totals, along the depth of the network.
+    With --plot, the command draws the share of each operator in the totals, along the depth of the network.
 
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192

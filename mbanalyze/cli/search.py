@@ -60,7 +60,7 @@ def search(
 
     The command shows the Pareto front, and the limits that exclude better variants.
     Without --alpha or --resolution, the command considers all values with published figures.
-    --plot shows the front. The exit code is 1 if no variant fits.
+    With --plot, it draws the front. The exit code is 1 if no variant fits.
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
