@@ -68,7 +68,7 @@ MILLION = """
 import statistics, time
 import numpy as np
 from mbanalyze import archs
-from mbanalyze.sweep import closed_form as grids
+from mbanalyze.sweep.closed_form import count_grid
 from mbanalyze.ops.cost import total
 from mbanalyze.ops.registry import cost
 alphas, sides = np.linspace(0.25, 1.5, 1000), np.arange(32, 1032)
@@ -82,7 +82,7 @@ def one_by_one():
     for alpha, side in zip(alphas.tolist(), sides.tolist()):
         total([cost(op) for op in archs.MobileNetV2(alpha=alpha, resolution=side).ops()])
 before = peak()
-grid = lambda: grids.totals(archs.MobileNetV2, {{"alpha": alphas}}, sides)
+grid = lambda: count_grid(archs.MobileNetV2, {{"alpha": alphas}}, sides)
 first = seconds(grid)
 after = peak()
 times = [seconds(grid) for _ in range({rounds})]

@@ -1,8 +1,7 @@
-"""Widgets that turn a network's options, and the table and pictures that follow at once: `mbanalyze.explore`."""
+"""`explore`: widgets for the options of a network, above its costs as a table and pictures."""
 
 from __future__ import annotations
 
-import difflib
 from types import ModuleType
 from typing import Any
 
@@ -10,42 +9,43 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.display.html import notes
+from mbanalyze.inputs.choices import nearest
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
 from mbanalyze.sources.resolve import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
-"""What alpha can be turned to where an architecture takes any."""
-SIZES = (32, 640)
-"""The least and the largest resolution that can be chosen."""
+"""The values of the alpha widget, if the architecture allows any alpha."""
+MIN_RESOLUTION, MAX_RESOLUTION = 32, 640
+"""The range of the resolution widget, in pixels."""
 
 
 class ExploreError(LookupError):
-    """No such architecture, or no package to draw widgets with."""
+    """An unknown architecture, or ipywidgets is not installed."""
 
 
 def explore(architecture: str = "mobilenet_v2") -> Explorer:
-    """An explorer of the known architectures, to be shown in a notebook.
+    """Return an explorer of the known architectures; a notebook displays it.
 
     Args:
-        architecture: the one to begin with.
+        architecture: the architecture to show first.
 
     Raises:
-        ExploreError: there is no such architecture, or ipywidgets is not installed.
+        ExploreError: the architecture is unknown, or ipywidgets is not installed.
     """
     if architecture not in ARCHS:
-        near = ", ".join(difflib.get_close_matches(str(architecture), ARCHS)) or ", ".join(ARCHS)
+        near = ", ".join(nearest(architecture, ARCHS) or ARCHS)
         raise ExploreError(f"no architecture {architecture!r}: nearest are {near}")
     return Explorer(architecture)
 
 
 class Explorer:
-    """Widgets for the options of an architecture, and what the variant costs in closed form.
+    """Widgets for the options of an architecture, and the cost of the chosen variant in closed form.
 
     Attributes:
-        family, alpha, resolution, groups: the widgets; whoever sets their `value` turns them.
-        table, pictures: what they lead to, in a widget each.
-        report: the variant's report; None where the options make no network.
+        family, alpha, resolution, groups: the widgets; set `value` to change an option.
+        table, pictures: widgets with the costs.
+        report: the report of the variant; None if the options make no network.
     """
 
     def __init__(self, architecture: str) -> None:
@@ -54,42 +54,44 @@ class Explorer:
         self.report: Report | None = None
         self.family = widgets.Dropdown(options=list(ARCHS), value=architecture, description="family", **wide)
         self.alpha = widgets.SelectionSlider(options=ALPHAS, value=1.0, description="alpha", **wide)
-        self.resolution = widgets.IntSlider(min=SIZES[0], max=SIZES[1], description="resolution", **wide)
+        self.resolution = widgets.IntSlider(
+            min=MIN_RESOLUTION, max=MAX_RESOLUTION, description="resolution", **wide
+        )
         self.groups = widgets.Dropdown(description="groups", **wide)
         self.table = widgets.HTML()
         self.pictures = widgets.HTML()
         rows = ((self.family, self.groups), (self.alpha, self.resolution))
         self._box = widgets.VBox([*map(widgets.HBox, rows), self.table, self.pictures])
-        self._turning = False
-        self._begin()
-        self.family.observe(self._begin, "value")
+        self._resetting = False
+        self._reset()
+        self.family.observe(self._reset, "value")
         for widget in (self.alpha, self.resolution, self.groups):
             widget.observe(self._update, "value")
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options that are chosen, of those that the architecture has."""
+        """The chosen values of the options that the architecture has."""
         chosen = {"alpha": self.alpha, "resolution": self.resolution, "groups": self.groups}
         return {name: widget.value for name, widget in chosen.items() if not widget.disabled}
 
     def _repr_mimebundle_(self, **settings: Any) -> Any:
-        """The widgets; where nothing draws them, the table and pictures as they are."""
-        still = {"text/html": self.table.value + self.pictures.value}
-        return self._box._repr_mimebundle_(**settings) | still
+        """The widgets, with the table and pictures as HTML for viewers without widgets."""
+        static = {"text/html": self.table.value + self.pictures.value}
+        return self._box._repr_mimebundle_(**settings) | static
 
-    def _begin(self, _: object = None) -> None:
-        """Offer the options of the family, at their defaults."""
-        own = {option["name"]: option for option in describe(ARCHS[self.family.value])}
-        self._turning = True
-        _offer(self.alpha, own.get("alpha"), ALPHAS)
-        _offer(self.groups, own.get("groups"))
-        self.resolution.value = own["resolution"]["default"]
-        self._turning = False
+    def _reset(self, _: object = None) -> None:
+        """Set all widgets to the defaults of the family."""
+        declared = {option["name"]: option for option in describe(ARCHS[self.family.value])}
+        self._resetting = True
+        _set_choices(self.alpha, declared.get("alpha"), ALPHAS)
+        _set_choices(self.groups, declared.get("groups"))
+        self.resolution.value = declared["resolution"]["default"]
+        self._resetting = False
         self._update()
 
     def _update(self, _: object = None) -> None:
-        """Count the variant and show it, or why it is none."""
-        if self._turning:
+        """Show the costs of the variant, or the error that it raises."""
+        if self._resetting:
             return
         try:
             self.report = count(self.family.value, **self.options)
@@ -110,9 +112,9 @@ def _ipywidgets() -> ModuleType:
     return ipywidgets  # type: ignore[no-any-return]
 
 
-def _offer(widget: Any, option: dict[str, Any] | None, otherwise: tuple[float, ...] = ()) -> None:
-    """Let `widget` choose among the values of `option`, or nothing where there is none."""
+def _set_choices(widget: Any, option: dict[str, Any] | None, default: tuple[float, ...] = ()) -> None:
+    """Set the values of a widget: the choices of `option`, or `default`; disable it without an option."""
     widget.disabled = option is None
-    values = (option["choices"] or otherwise) if option else ()
+    values = (option["choices"] or default) if option else ()
     widget.options = [(f"{value:g}", value) for value in values] or [("none", 0)]
     widget.value = option["default"] if option else 0

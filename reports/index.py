@@ -6,7 +6,7 @@ from collections import Counter
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.literature.verdicts import CATEGORIES, published
-from mbanalyze.plots.drawing import name as called
+from mbanalyze.plots.drawing import title
 from reports.pictures import COSTS, NETWORKS, source_of
 from reports.tables import FAMILIES, variants
 
@@ -71,7 +71,7 @@ def index() -> str:
     return PAGE.format(
         families="\n".join(map(_family, FAMILIES)),
         others=" and ".join(f"`{name}`" for name in ARCHS if name not in known),
-        fronts="\n\n".join(_image(f"pareto_{cost}", f"Top-1 accuracy by {called(cost)}") for cost in COSTS),
+        fronts="\n\n".join(_image(f"pareto_{cost}", f"Top-1 accuracy by {title(cost)}") for cost in COSTS),
         scales="\n\n".join(map(_scales, NETWORKS)),
         networks="\n\n".join(
             f"### {name}\n\n{_image(f'network_{name}', f'Costs of {name}')}" for name in NETWORKS

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from mbanalyze import plots
 from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.published_rows import preferred
+from mbanalyze.sweep.published_rows import ranked_sources
 from reports.tables import FAMILIES, variants
 
 NETWORKS = {
@@ -40,14 +40,14 @@ PANELS = (10.5, 7.0)
 
 def front(cost: str) -> Figure:
     """Draw every network with a published accuracy, by one cost."""
-    figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
+    figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
     plots.pareto(pd.concat([variants(family) for family in FAMILIES], ignore_index=True), ax, cost=cost)
     return figure
 
 
 def source_of(name: str) -> str:
     """Return the source of the accuracy of a network with default options."""
-    (source,) = ablate(name, published=preferred(name))["source"]
+    (source,) = ablate(name, source=ranked_sources(name)).variants["source"]
     return str(source)
 
 
@@ -55,7 +55,7 @@ def tradeoff(name: str) -> Figure:
     """Draw accuracy against cost for a network's variants, all from one source, because others train differently."""
     frame = variants(NETWORKS[name])
     rows = frame[(frame["model"] == name) & (frame["source"] == source_of(name))]
-    figure, ax = plt.subplots(figsize=plots.PAGE, layout="constrained")
+    figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
     plots.tradeoff(rows.drop(columns="model"), ax)
     return figure
 
@@ -64,8 +64,8 @@ def scaling(name: str) -> Figure:
     """Draw the costs of a network at every width with a published figure, and at four resolutions."""
     family = variants(NETWORKS[name])
     alphas = sorted(set(family["alpha"][family["model"] == name]))
-    frame = ablate(name, alpha=alphas, rho=RHOS)
-    figure, (left, right) = plt.subplots(1, 2, figsize=plots.PAGE, layout="constrained")
+    frame = ablate(name, alpha=alphas, rho=RHOS).frame()
+    figure, (left, right) = plt.subplots(1, 2, figsize=plots.PAGE_SIZE, layout="constrained")
     _mark(plots.scaling(frame, left, against="alpha"), "alpha")
     _mark(plots.scaling(frame, right, against="rho"), "rho")
     return figure
@@ -78,7 +78,7 @@ def network(name: str) -> Figure:
     figure, ((profile, shares), (bound, intensity)) = plt.subplots(2, 2, figsize=PANELS, layout="constrained")
     _mark(plots.profile(frame, profile), "profile")
     _mark(plots.shares(frame, shares), "shares")
-    _mark(plots.bound(plots.convolutions_frame(report), bound), "bound")
+    _mark(plots.bound(report, bound), "bound")
     _mark(plots.intensity(frame, intensity), "intensity")
     return figure
 

@@ -14,9 +14,8 @@ from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
 from mbanalyze.literature.verdicts import published
 from mbanalyze.memory_access.experiments import Experiments
-from mbanalyze.sweep import variants_view as ablation
-from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.published_rows import preferred
+from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.published_rows import ranked_sources
 
 FAMILIES = (
     *("alexnet", "googlenet", "inception", "mobilenet", "resnet"),
@@ -43,7 +42,7 @@ def variants(family: str) -> pd.DataFrame:
 
 
 def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFrame:
-    frame = ablate(spec, published=preferred(name))
+    frame = ablate(spec, source=ranked_sources(name)).frame()
     frame.insert(0, "model", name)
     if "alpha" not in frame:
         frame.insert(1, "alpha", np.nan)
@@ -56,9 +55,9 @@ def tables() -> dict[str, str]:
     """The text of each file, by its name."""
     made = {"guidelines.md": f"# ShuffleNet V2's experiments\n\n{Experiments().to('markdown')}"}
     for family in FAMILIES:
-        frame = variants(family)
-        made[f"variants_{family}.md"] = f"# Variants: {family}\n\n{ablation.markdown(frame)}"
-        made[f"variants_{family}.csv"] = ablation.csv(frame)
+        ablation = Ablation(variants(family))
+        made[f"variants_{family}.md"] = f"# Variants: {family}\n\n{ablation.to('markdown')}"
+        made[f"variants_{family}.csv"] = ablation.to("csv")
         made[f"published_{family}.md"] = (
             f"# Published figures: {family}\n\n{published(family).to('markdown')}"
         )

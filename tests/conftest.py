@@ -1,4 +1,4 @@
-"""Every report that any test makes has rows that sum to its totals, in every column and grouping."""
+"""Fixtures of all tests: a check of every report, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from mbanalyze.guard import Outcome
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import KEYS
 
-# no test depends on how fast the machine is, and in CI none on chance
-settings.register_profile("patient", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("patient")
+# no deadlines, and no randomness in CI
+settings.register_profile("mbanalyze", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("mbanalyze")
 
 
 @pytest.fixture(autouse=True)
 def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """After the test, add up each column of each report it made."""
-    made: list[Report] = []
-    check = Report.__post_init__
+    """Check after each test that the rows of every report sum to its totals, in every column and grouping."""
+    reports: list[Report] = []
+    validate = Report.__post_init__
 
     def remember(report: Report) -> None:
-        check(report)
-        made.append(report)
+        validate(report)
+        reports.append(report)
 
     monkeypatch.setattr(Report, "__post_init__", remember)
     yield
-    for report in made:
+    for report in reports:
         totals = report.totals.as_dict(report.itemsize)
         del totals["arithmetic_intensity"]
         for by in (None, *KEYS):
@@ -47,7 +47,7 @@ def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the command line in this process."""
+    """Return a function that runs the command line in this process."""
 
     def run_(*args: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["mbanalyze", *args])

@@ -1,4 +1,4 @@
-"""The command line, where torchvision's compiled part may not load: what it lacks is defined first."""
+"""Run the command line with torchvision's operators defined, also if its compiled extension does not load."""
 
 from witness import torchvision
 

@@ -1,9 +1,10 @@
-"""The best within a budget: checked by trying every variant."""
+"""Searches: compared with trying every variant."""
 
 from __future__ import annotations
 
+import json
 from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
-from mbanalyze.display.records import rows_of
-from mbanalyze.display.tables import plain
-from mbanalyze.sweep.budget import Objective, SearchError, families, search
-from mbanalyze.sweep.view import name, table
+from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, BlockingLimit, Search, search
+from mbanalyze.sweep.candidates import SearchError, families
+from mbanalyze.sweep.grid import GridError
+from mbanalyze.sweep.view import variant_reference
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 
@@ -22,8 +24,8 @@ ALPHAS = [i / 100 for i in range(10, 150)]
 @pytest.mark.parametrize("network", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"])
 @settings(max_examples=4)
 @given(data=st.data())
-def test_the_largest_alpha_is_that_of_trying_each(network: str, data: st.DataObject) -> None:
-    """Of 140 alphas, the one found is the last that a report says fits."""
+def test_the_largest_fitting_alpha_is_found(network: str, data: st.DataObject) -> None:
+    """Of 140 alphas, the best has the most macs that a report counts within the limit."""
     most = data.draw(st.integers(5_000_000, 600_000_000), label="max_macs")
     found = search(network, max_macs=most, objective="macs", alpha=ALPHAS, resolution=192, **_plain(network))
     fits = [
@@ -32,7 +34,7 @@ def test_the_largest_alpha_is_that_of_trying_each(network: str, data: st.DataObj
         if (macs := count(network, alpha=alpha, resolution=192).totals.macs or 0) <= most
     ]
 
-    assert len(fits) == found.frame["fits"].sum()
+    assert len(fits) == len(found.frame())
     if not fits:
         assert found.best is None
         return
@@ -40,33 +42,33 @@ def test_the_largest_alpha_is_that_of_trying_each(network: str, data: st.DataObj
     assert max(fits)[0] == found.best["macs"]
     assert (max(fits)[0], found.best["alpha"]) in fits
     if len(fits) == len(ALPHAS):
-        assert found.binding == ()
+        assert found.blocking_limits == ()
     else:
-        (bound,) = found.binding
-        assert min(
+        (blocking,) = found.blocking_limits
+        assert blocking.needed == min(
             count(network, alpha=a, resolution=192).totals.macs or 0 for a in ALPHAS if a > max(fits)[1]
-        ) == (bound.needed)
+        )
 
 
 def _plain(network: str) -> dict[str, Any]:
-    """Options that leave one choice of the others."""
+    """Options that fix all others but alpha and resolution."""
     if network == "mobilenet_v3_small":
         return {"width_rule": "torchvision", "head": 1024, "minimalistic": False, "tail": "efficient"}
     return {"shallow": False, "separable": True} if network == "mobilenet_v1" else {}
 
 
-def test_the_front_is_what_nothing_beats() -> None:
-    """A variant is on the front if no other that fits has as much accuracy and costs as little."""
+def test_the_front_has_no_dominated_variant() -> None:
+    """A fitting variant is on the front if no other has an accuracy as high and costs as low."""
     found = search("all", max_macs=300_000_000, max_params=4_000_000)
-    rows = [row for row in found.frame.to_dict("records") if row["fits"] and row["top1"] == row["top1"]]
+    rows = [row for row in found.records() if row["top1"] is not None]
 
-    def beats(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
+    def dominates(a: dict[Any, Any], b: dict[Any, Any]) -> bool:
         mine, other = (-a["top1"], a["macs"], a["params"]), (-b["top1"], b["macs"], b["params"])
         return mine != other and all(x <= y for x, y in zip(mine, other, strict=True))
 
-    expected = {id(row) for row in rows if not any(beats(other, row) for other in rows)}
+    expected = {id(row) for row in rows if not any(dominates(other, row) for other in rows)}
     ties = {(row["top1"], row["macs"], row["params"]) for row in rows if id(row) in expected}
-    front = found.frame[found.frame["front"]]
+    front = found.frame("front")
     assert ties == set(zip(front["top1"], front["macs"], front["params"], strict=True))
     assert len(front) > 10
     assert max(row["top1"] for row in rows) == found.best["top1"]  # type: ignore[index]
@@ -83,17 +85,17 @@ def test_the_front_is_what_nothing_beats() -> None:
             "max_activations": st.integers(5 * 10**5, 10**7),
         },
     ),
-    objective=st.sampled_from(get_args(Objective)),
+    objective=st.sampled_from([*OBJECTIVES]),
 )
-def test_the_best_is_on_the_front(limits: dict[str, int], objective: Objective) -> None:
-    """Whatever is limited and sought: nothing that fits is as good and costs less of anything."""
-    found = search("mobilenet", objective=objective, **limits)
+def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> None:
+    """With any limits and objective, no fitting variant is as good as the best at lower costs."""
+    found = search("mobilenet", objective=objective, **limits)  # type: ignore[arg-type]
     if (best := found.best) is None:
-        assert not found.frame["fits"].any()
+        assert found.records() == []
         return
     costs = {"macs", "params", *(name.removeprefix("max_") for name in limits)} - {found.ranked_by}
-    for row in found.frame[found.frame["fits"]].to_dict("records"):
-        assert not row[found.ranked_by] > best[found.ranked_by]
+    for row in found.records():
+        assert row[found.ranked_by] is None or row[found.ranked_by] <= best[found.ranked_by]
         if row[found.ranked_by] == best[found.ranked_by]:
             assert any(row[cost] > best[cost] for cost in costs) or all(
                 row[cost] == best[cost] for cost in costs
@@ -103,109 +105,174 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: Objective) 
 @pytest.mark.parametrize(
     ("family", "limits"), [("all", {"max_params": 3_000_000}), ("mobilenet", {"max_params": 2_054_476})]
 )
-@pytest.mark.parametrize("objective", get_args(Objective))
-def test_the_best_is_the_first_row_of_the_table(
-    family: str, limits: dict[str, int], objective: Objective
-) -> None:
-    """The verdict names a variant that is on the front."""
-    found = search(family, objective=objective, **limits)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_best_is_the_first_of_the_front(family: str, limits: dict[str, int], objective: str) -> None:
+    """The front is sorted, with the best variant first."""
+    found = search(family, objective=objective, **limits)  # type: ignore[arg-type]
 
-    assert rows_of(found.front)[0] == found.best
-    assert found.front["front"].all()
+    assert found.records("front")[0] == found.best
+    assert found.frame("front")["front"].all()
+
+
+def test_rows_are_chosen_by_name() -> None:
+    """`frame` and `records` have the same rows, and an unknown name raises ChoiceError."""
+    found = search("mobilenet_v2", max_macs=60_000_000)
+
+    for which in ("variants", "considered", "front", "unpublished"):
+        assert len(found.frame(which)) == len(found.records(which))
+    assert len(found.frame("considered")) > len(found.frame()) > len(found.frame("front"))
+    with pytest.raises(
+        ChoiceError, match="unknown rows 'best': choose one of variants, considered, front, un"
+    ):
+        found.frame("best")
 
 
 def test_every_limit_is_kept() -> None:
-    """What fits has no more of anything than the limits allow, and what does not has more of something."""
+    """A fitting variant meets all limits, and any other exceeds at least one."""
     limits = {"macs": 200_000_000, "params": 4_000_000, "memory_access": 25_000_000, "activations": 4_000_000}
     found = search("mobilenet", **{f"max_{name}": most for name, most in limits.items()})  # type: ignore[arg-type]
 
-    assert {True, False} == set(found.frame["fits"])
-    for row in found.frame.to_dict("records"):
+    assert limits.keys() == LIMITS.keys()
+    assert {True, False} == set(found.frame("considered")["fits"])
+    for row in found.records("considered"):
         assert all(row[name] <= most for name, most in limits.items()) == row["fits"]
 
 
-def test_binding_limits_are_those_that_admit_more() -> None:
-    """Lifting a limit that binds to what it says admits a better variant, and one below that does not."""
-    given_limits = {"macs": 150_000_000, "params": 3_000_000}
+def test_blocking_limits_are_those_that_allow_more() -> None:
+    """Raising a blocking limit to `needed` allows a better variant, and one below does not."""
+    limits = {"macs": 150_000_000, "params": 3_000_000}
     found = search("all", max_macs=150_000_000, max_params=3_000_000)
 
-    assert [bound.quantity for bound in found.binding] == ["macs", "params"]
-    for bound in found.binding:
-        for more, better in ((bound.needed, True), (bound.needed - 1, False)):
-            raised = {f"max_{name}": most for name, most in {**given_limits, bound.quantity: more}.items()}
-            best = search("all", **raised).best  # type: ignore[arg-type]
+    assert [blocking.quantity for blocking in found.blocking_limits] == ["macs", "params"]
+    for blocking in found.blocking_limits:
+        assert blocking.limit == limits[blocking.quantity]
+        for raised, better in ((blocking.needed, True), (blocking.needed - 1, False)):
+            given_limits = {
+                f"max_{name}": most for name, most in {**limits, blocking.quantity: raised}.items()
+            }
+            best = search("all", **given_limits).best  # type: ignore[arg-type]
             assert (best["top1"] > found.best["top1"]) == better  # type: ignore[index]
 
 
 def test_nothing_fits() -> None:
-    """The variant that needs least of each limit is named."""
+    """The variant with the lowest total is named for each limit."""
     found = search("mobilenet_v2", max_macs=1000, max_params=1000)
 
     assert found.best is None
-    assert found.binding == ()
+    assert found.blocking_limits == ()
     assert {"macs", "params"} == set(found.smallest)
-    assert found.frame["macs"].min() == found.smallest["macs"]["macs"]
-    assert "nothing fits under 1 k multiply-accumulates and 1 k params" in repr(found)
+    assert found.frame("considered")["macs"].min() == found.smallest["macs"]["macs"]
+    assert "nothing fits within 1 k multiply-accumulates and 1 k params" in text(found)
+    assert "lowest params of 45 variants: " in text(found)
 
 
-def test_variants_without_accuracy_are_no_candidates_for_it() -> None:
-    """They are marked, the largest in macs among them; where there are no others, macs stand in for accuracy."""
+def text(found: Search) -> str:
+    """The table of a search on one line."""
+    return " ".join(repr(found).split())
+
+
+def test_variants_without_accuracy_are_not_ranked() -> None:
+    """The table shows the three with the most macs, and a note has their number."""
     found = search("mobilenet_v2", max_macs=60_000_000)
-    cells = [line.split() for line in repr(found).splitlines() if "?" in line and "[" not in line]
-    largest = found.unpublished.iloc[0]
+    unpublished = found.frame("unpublished")
+    largest = unpublished.iloc[0]
+    cells = [line.split() for line in repr(found).splitlines() if line.endswith("?")]
 
-    assert not found.unpublished["front"].any()
-    assert found.unpublished["macs"].max() == largest["macs"]
+    assert not unpublished["front"].any()
+    assert unpublished["macs"].max() == largest["macs"]
+    assert len(cells) == 3
     assert ["mobilenet_v2", f"{largest['alpha']:g}", str(largest["resolution"])] == cells[0][:3]
-    assert "? no accuracy is published of 9 that fit" in repr(found)
+    note = "9 fitting variants have no published accuracy and are not ranked"
+    assert f"{note}; the 3 with the most macs are shown" in text(found)
 
+
+def test_macs_rank_variants_if_no_accuracy_is_published() -> None:
+    """Without any published accuracy among the fitting variants, the one with the most macs is the best."""
     found = search("mnasnet", max_macs=300_000_000)
-    assert {name: found.best[name] for name in ("top1", "alpha")} == {"top1": None, "alpha": 0.75}  # type: ignore[index]
+
+    assert found.best is not None
+    assert (found.best["top1"], found.best["alpha"]) == (None, 0.75)
     assert (found.objective, found.ranked_by) == ("top1", "macs")
-    assert list(found.front["alpha"]) == [0.75, 0.5]
-    assert "by multiply-accumulates, as no accuracy is published of what fits" in " ".join(
-        repr(found).split()
-    )
+    assert list(found.frame("front")["alpha"]) == [0.75, 0.5]
+    assert "ranked by multiply-accumulates, because none has a published accuracy" in text(found)
 
 
-def test_what_a_limit_keeps_out_is_said_in_what_is_sought() -> None:
-    """A variant with more params is none with more macs."""
+def test_a_better_variant_is_named_with_its_objective() -> None:
+    """The advice names the flag of the limit, and the params of the variant that more would allow."""
     found = search("all", max_params=3_000_000, objective="params")
+    advice = "raising --max-params to 3.170 M (3,170,208) would allow mnasnet@alpha=0.75,resolution=224"
 
-    assert (
-        "3.170 M (3,170,208) would admit mnasnet@alpha=0.75,resolution=224 (3.170 M (3,170,208) params)"
-        in (" ".join(repr(found).split()))
-    )
+    assert f"{advice} (3.170 M (3,170,208) params)" in text(found)
 
 
-def test_variants_are_named_exactly_and_as_compare_takes_them() -> None:
-    """Alpha is not rounded, and the options that make the variant are all there."""
+def test_several_limits_can_exclude_a_variant_together() -> None:
+    """If every better variant exceeds both limits, the advice says so."""
+    # alpha 0.5 at 160 px: 76,524,800 macs, 1,331,592 params; all better ones have more of both
+    found = search("mobilenet_v1", max_macs=76_524_800, max_params=1_331_592, alpha=[0.5, 1], resolution=160)
+
+    assert found.blocking_limits == ()
+    assert len(found.better) == 1
+    assert "raising one limit is not enough: 1 better variant exceeds several limits" in text(found)
+    alone = search("mobilenet_v1", max_macs=10**9, resolution=160)
+    assert "no limit excludes a better variant" in text(alone)
+
+
+def test_variants_are_spelled_as_references() -> None:
+    """A reference has all options of its variant, and alpha is not rounded."""
     alphas = [0.4999999, 0.1, 1e-5]
-    for row in rows_of(search("mobilenet_v3_small", alpha=alphas, resolution=96).frame):
-        assert count(name(row)).totals.macs == row["macs"]
+    found = search("mobilenet_v3_small", alpha=alphas, resolution=96)
+    for row in found.records("considered"):
+        assert count(variant_reference(row)).totals.macs == row["macs"]
         assert row["alpha"] in alphas
+    assert found.best is not None
+    assert f"best: {variant_reference(found.best)} (no published accuracy;" in text(found)
 
 
-def test_a_notebook_is_told_as_much() -> None:
-    """The sources of figures, and what has none."""
+def test_limits_are_for_the_whole_batch() -> None:
+    """A batch of eight fits eight times the macs, and has no figures of one image."""
+    one = search("mobilenet_v2", max_macs=100_000_000)
+    eight = search("mobilenet_v2", max_macs=800_000_000, batch=8)
+
+    assert len(one.frame()) == len(eight.frame())
+    assert {8} == set(eight.frame("considered")["batch"])
+    assert "batch" not in one.frame("considered")
+    assert one.best is not None
+    assert eight.best is not None
+    assert (8 * one.best["macs"], one.best["top1"]) == (eight.best["macs"], eight.best["top1"])
+    assert eight.frame("considered")["published_macs"].isna().all()
+    note = "published macs and latency hold for one image, and are left out for a batch of 8"
+    assert note in text(eight)
+    assert "hold for one image" not in text(one)
+
+
+def test_dtype_sets_the_bytes() -> None:
+    """Half as many bytes for each element, and the same counts."""
+    full, half = (search("vgg16", dtype=dtype).records("considered")[0] for dtype in ("float32", "float16"))
+
+    assert full["params_bytes"] == 2 * half["params_bytes"]
+    assert full["memory_access"] == half["memory_access"]
+
+
+def test_html_has_the_sources_and_notes() -> None:
+    """A notebook shows the same notes as a terminal."""
     found = search("mobilenet", max_macs=60_000_000, max_params=2_500_000)
 
     assert "[1] arXiv:1905.02244 Table 9, latest version" in found._repr_html_()
-    assert "no accuracy is published of 9 that fit" in found._repr_html_()
+    assert "9 fitting variants have no published accuracy" in found._repr_html_()
     assert ">[3]</td>" in found._repr_html_()
 
 
 @pytest.mark.parametrize("width", [20, 80])
-def test_options_that_tell_rows_apart_stay(width: int) -> None:
-    """However narrow a table is."""
+def test_options_stay_in_narrow_tables(width: int) -> None:
+    """Options that distinguish rows are never dropped."""
     found = search("mobilenet_v3_small", max_params=3_000_000, objective="params")
 
-    assert "head=1280" in plain(table(found, width), 200).split("best under")[0]
+    assert "head=1280" in found.to("table", width=width).split("best within")[0]
 
 
-def test_each_published_network_is_looked_at() -> None:
-    """Without options, every published choice of them is a variant, at every published alpha and resolution."""
-    frame = search("shufflenet").frame
+def test_every_published_variant_is_considered() -> None:
+    """Without options, each published combination is a variant, at each published alpha and resolution."""
+    frame = search("shufflenet").frame("considered")
     pairs = set(zip(frame["model"], frame["options"], strict=True))
 
     assert {("shufflenet_v1", f"groups={g}") for g in (1, 2, 4, 8)} <= pairs
@@ -219,21 +286,21 @@ def test_each_published_network_is_looked_at() -> None:
     ]
 
 
-def test_an_accuracy_is_the_same_whatever_else_is_looked_at() -> None:
-    """Each published variant alone has the figures and the source that it has among all."""
+def test_figures_do_not_depend_on_other_variants() -> None:
+    """A published variant has the same figures and source in a small grid and in a large one."""
     shown = ["model", "alpha", "options", "top1", "published_macs", "latency_ms", "source"]
-    frame = search("mobilenet").frame
+    frame = search("mobilenet").frame("considered")
     for resolution in (224, 160):
-        alone = search("mobilenet", resolution=resolution).frame.dropna(subset="top1")
+        alone = search("mobilenet", resolution=resolution).frame("considered").dropna(subset="top1")
         among = frame[frame["resolution"] == resolution].dropna(subset="top1")
 
         assert len(among) > 5
         assert among[shown].merge(alone[shown], how="left", indicator=True)["_merge"].eq("both").all()
 
 
-def test_given_values_are_the_only_ones() -> None:
-    """Alphas that a network does not come in are left out."""
-    frame = search("all", alpha=[0.5, 0.6], resolution=[160, 192]).frame
+def test_given_values_replace_the_published_ones() -> None:
+    """A network leaves out alphas that it does not have."""
+    frame = search("all", alpha=[0.5, 0.6], resolution=[160, 192]).frame("considered")
 
     assert {(0.5, 160), (0.5, 192), (0.6, 160), (0.6, 192)} == set(
         product(set(frame["alpha"].dropna()), set(frame["resolution"]))
@@ -246,31 +313,48 @@ def test_given_values_are_the_only_ones() -> None:
     ("arguments", "message"),
     [
         ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet"),
-        ({"objective": "speed"}, "unknown objective 'speed': choose one of top1, params, macs"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),
-        ({"alpha": 0.6, "family": "shufflenet_v2"}, "shufflenet_v2 has no variant with alpha=0.6"),
+        (
+            {"alpha": 0.6, "family": "shufflenet_v2"},
+            "no variant of shufflenet_v2 has the given values of alpha",
+        ),
     ],
 )
-def test_bad_searches_say_what_is_wrong(arguments: dict[str, Any], message: str) -> None:
-    """One clear line."""
+def test_invalid_searches_raise(arguments: dict[str, Any], message: str) -> None:
+    """The message names the argument and the problem."""
     with pytest.raises(SearchError, match=message):
         search(**arguments)
 
 
-def test_an_option_that_no_network_has() -> None:
-    """Is one too many."""
-    with pytest.raises(OptionError, match="no option 'groups' of mobilenet_v2: options are alpha"):
+def test_unknown_choices_raise() -> None:
+    """An option that no network has raises OptionError; an unknown objective or dtype, ChoiceError."""
+    with pytest.raises(OptionError, match="mobilenet_v2 has no option 'groups': its options are alpha"):
         search("mobilenet_v2", groups=3)
+    with pytest.raises(ChoiceError, match="unknown objective 'speed': choose one of top1, params, macs"):
+        search(objective="speed")
+    with pytest.raises(ChoiceError, match="unknown dtype 'int3'"):
+        search("vgg16", dtype="int3")
+    with pytest.raises(GridError, match="batch must be one whole number"):
+        search("vgg16", batch=0)
 
 
-def test_the_document_is_whole() -> None:
-    """It holds the best, the limits and every variant that fits, in words that JSON has."""
+def test_a_search_has_every_format() -> None:
+    """JSON has the fitting variants and the blocking limits; CSV has a line for each fitting variant."""
     found = search("mobilenet_v1", max_macs=150_000_000, max_params=3_000_000)
     document = found.as_dict()
 
+    assert document == json.loads(found.to("json"))
     assert document["schema"] == "mbanalyze.search/1"
     assert found.best == document["best"]
-    assert found.frame["fits"].sum() == len(document["variants"])
+    assert len(found.frame()) == len(document["variants"])
     assert document["variants"][0]["latency_ms"] is None
+    fields = set(BlockingLimit.__dataclass_fields__)
+    assert [fields] * len(found.blocking_limits) == [set(blocking) for blocking in document["binding"]]
+    lines = found.to("csv").splitlines()
+    assert list(found.frame("considered")) == lines[0].split(",")
+    assert len(lines) == 1 + len(document["variants"])
+    assert "- best within 150 M multiply-accumulates and 3 M params: mobilenet" in found.to("markdown")
     assert "<table" in found._repr_html_()
+    empty = search("mobilenet_v1", max_macs=1)
+    assert [",".join(empty.columns())] == empty.to("csv").splitlines()

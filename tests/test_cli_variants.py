@@ -14,7 +14,6 @@ from commandline import Run, process
 from witness import DATA
 
 from mbanalyze import ablate, compare, count, search
-from mbanalyze.display.records import rows_of
 from mbanalyze.inputs.parsing import ParseError, parse_axis, parse_count
 
 NETS = str(DATA / "nets.py")
@@ -26,11 +25,11 @@ def test_ablate_is_what_the_library_says(run: Run) -> None:
         *("ablate", "mobilenet_v1", "--alpha", "1,0.75,0.5,0.25", "--rho", "1,0.857,0.714,0.571"),
         *("--format", "json"),
     )
-    frame = ablate("mobilenet_v1", alpha=[1, 0.75, 0.5, 0.25], rho=[1, 0.857, 0.714, 0.571])
+    ablation = ablate("mobilenet_v1", alpha=[1, 0.75, 0.5, 0.25], rho=[1, 0.857, 0.714, 0.571])
 
     assert (ran.code, ran.err) == (0, "")
-    assert json.loads(ran.out) == rows_of(frame)
-    assert len(frame) == 16
+    assert json.loads(ran.out) == ablation.records()
+    assert len(ablation) == 16
 
 
 def test_csv_has_the_same_rows(run: Run) -> None:
@@ -39,9 +38,9 @@ def test_csv_has_the_same_rows(run: Run) -> None:
         "ablate", "mobilenet_v2", "--alpha", "0.35:1.4:0.35", "--set", "num_classes=10", "--format", "csv"
     )
     rows = list(csv.DictReader(io.StringIO(ran.out)))
-    frame = ablate("mobilenet_v2", alpha=[0.35, 0.7, 1.05, 1.4], num_classes=10)
+    ablation = ablate("mobilenet_v2", alpha=[0.35, 0.7, 1.05, 1.4], num_classes=10)
 
-    assert [str(n) for n in frame["macs"]] == [row["macs"] for row in rows]
+    assert [str(row["macs"]) for row in ablation.records()] == [row["macs"] for row in rows]
     assert {row["top1"] for row in rows} == {""}
     assert {row["num_classes"] for row in rows} == {"10"}
 
@@ -76,24 +75,24 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         (["mobilenet_v2", "--input", "1,3,4,4"], "takes its input from resolution and batch"),
         (["mobilenet_v2", "--plot", "x.gif"], "x.gif"),
         (["mobilenet_v2", "--alpha", "1,0.3", "--output", "/no/such/place"], "cannot write /no/such/place"),
-        (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1 with alpha=0.31 resolution=224: "),
+        (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1@alpha=0.31,resolution=224: "),
         (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is about the command"),
         (["mobilenet_v2", "--batch", "2", "--set", "batch=3"], "batch is given twice"),
         ([f"{NETS}:small", "--input", "x=1,3,8,8", "--input", "x=1,3,4,4"], "x is given twice"),
         ([f"{NETS}:small", "--set", "width=[4],[4]", "--input", "1,3,8,8"], "width has [4] twice"),
         (
             [f"{NETS}:small", "--input", "1,3,8,8", "--source", "arXiv"],
-            "no source prints figures of a factory",
+            "source selects published figures",
         ),
         (
             ["mobilenet_v2", "--workers", "2"],
             "--workers trace a factory's variants: mobilenet_v2 is counted in",
         ),
-        (["mobilenet_v2", "--plot", "-"], "cannot save a picture as '-'"),
+        (["mobilenet_v2", "--plot", "-"], "cannot save a plot as '-'"),
         (["mobilenet_v2", "--output", "x.svg", "--plot", "./x.svg"], "--output and --plot are both x.svg"),
         (
             ["mobilenet_v2", "--alpha", "0.00001:1:0.00001", "--resolution", "1:100000:1", "--format", "csv"],
-            "10,000,000,000 variants are more than 10,000,000",
+            "10,000,000,000 variants exceed the limit of 10,000,000",
         ),
     ],
 )
@@ -215,8 +214,8 @@ def points(file: Path, gid: str) -> int:
 @pytest.mark.parametrize(
     ("arguments", "code", "answer", "reason"),
     [
-        (["ablate", "mnasnet"], 0, "4.383 M", "a picture needs published accuracy, or several alphas"),
-        (["search", "all", "--max-macs", "1k"], 1, "nothing fits under 1 k", "no row of the frame has"),
+        (["ablate", "mnasnet"], 0, "4.383 M", "a plot needs published accuracy, or several alphas"),
+        (["search", "all", "--max-macs", "1k"], 1, "nothing fits within 1 k", "no row of the frame has"),
     ],
 )
 def test_the_answer_is_given_where_nothing_can_be_drawn(
@@ -296,7 +295,7 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
 
     assert (ran.code, ran.err) == (1, "")
     if format in ("table", "markdown"):
-        assert "nothing fits under 1 k multiply-accumulates" in ran.out
+        assert "nothing fits within 1 k multiply-accumulates" in ran.out
         assert "mobilenet_v2@alpha=0.15,resolution=96" in " ".join(ran.out.split())
 
 
@@ -306,8 +305,8 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
         (["mobilnet"], "no family 'mobilnet': nearest are mobilenet"),
         (["all", "--max-macs", "150e6"], "malformed count '150e6'"),
         (["all", "--max-params", "0"], "malformed count '0'"),
-        (["mobilenet_v2", "--set", "groups=2"], "no option 'groups' of mobilenet_v2"),
-        (["shufflenet_v2", "--alpha", "0.6"], "shufflenet_v2 has no variant with alpha"),
+        (["mobilenet_v2", "--set", "groups=2"], "mobilenet_v2 has no option 'groups'"),
+        (["shufflenet_v2", "--alpha", "0.6"], "no variant of shufflenet_v2 has the given values of alpha"),
         (["all", "--set", "max_macs=3"], "--set max_macs is about the command, not the network"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The explorer: widgets are turned, and what they show is what `count` says."""
+"""The explorer: its widgets show the costs that `count` returns."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mbanalyze.report.pictures import pictures
 
 @pytest.fixture(scope="module")
 def explorer() -> Explorer:
-    """One explorer, which every test turns to where it begins."""
+    """An explorer; every test sets all options that it depends on."""
     return explore()
 
 
 def shows(explorer: Explorer, name: str, **options: Any) -> bool:
-    """Whether an explorer shows the variant: its exact totals, its table and its pictures."""
+    """True if an explorer shows the exact totals, the table and the pictures of a variant."""
     report = count(name, **options)
     totals = report.totals
     exact = (totals.params, totals.macs, totals.flops, totals.activations, totals.memory_access)
@@ -35,28 +35,28 @@ def shows(explorer: Explorer, name: str, **options: Any) -> bool:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_architecture_can_be_chosen(name: str, explorer: Explorer) -> None:
-    """It begins at its defaults; alpha and groups can be turned where it has them, and nowhere else."""
+    """An architecture starts at its defaults; widgets without an option are disabled."""
     explorer.family.value = name
     own = {option["name"]: option["default"] for option in describe(ARCHS[name])}
-    turned = {option: own[option] for option in ("alpha", "resolution", "groups") if option in own}
+    chosen = {option: own[option] for option in ("alpha", "resolution", "groups") if option in own}
 
-    assert explorer.options == turned
+    assert explorer.options == chosen
     assert explorer.alpha.disabled == ("alpha" not in own)
     assert explorer.groups.disabled == ("groups" not in own)
     assert shows(explorer, name)
 
 
 @pytest.mark.parametrize("alpha", [0.35, 0.5, 0.75, 1.4])
-def test_alpha_turns(alpha: float, explorer: Explorer) -> None:
-    """The table follows it."""
+def test_alpha_changes_the_costs(alpha: float, explorer: Explorer) -> None:
+    """The table shows the variant with the new alpha."""
     explorer.family.value = "mobilenet_v2"
     explorer.alpha.value = alpha
 
     assert shows(explorer, "mobilenet_v2", alpha=alpha, resolution=224)
 
 
-def test_resolution_turns(explorer: Explorer) -> None:
-    """The table follows it, and the chosen alpha stays."""
+def test_resolution_changes_the_costs(explorer: Explorer) -> None:
+    """The table shows the new resolution, and alpha stays."""
     explorer.family.value = "mobilenet_v2"
     explorer.alpha.value = 0.75
     explorer.resolution.value = 192
@@ -67,8 +67,8 @@ def test_resolution_turns(explorer: Explorer) -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 4, 8])
-def test_groups_turn(groups: int, explorer: Explorer) -> None:
-    """Where the architecture has them."""
+def test_groups_change_the_costs(groups: int, explorer: Explorer) -> None:
+    """The table shows the variant with the new groups."""
     explorer.family.value = "shufflenet_v1"
     explorer.groups.value = groups
 
@@ -76,7 +76,7 @@ def test_groups_turn(groups: int, explorer: Explorer) -> None:
 
 
 def test_only_an_architectures_own_widths_are_offered(explorer: Explorer) -> None:
-    """ShuffleNet V2 has four; where any will do, twentieths from 0.1 to 2."""
+    """ShuffleNet V2 has four alphas; MobileNetV2 takes any, and has twentieths from 0.1 to 2."""
     explorer.family.value = "shufflenet_v2"
     four = [value for _, value in explorer.alpha.options]
     explorer.family.value = "mobilenet_v2"
@@ -86,8 +86,8 @@ def test_only_an_architectures_own_widths_are_offered(explorer: Explorer) -> Non
     assert (ALPHAS[0], ALPHAS[5], ALPHAS[-1]) == (0.1, 0.35, 2.0)
 
 
-def test_what_makes_no_network_says_so(explorer: Explorer) -> None:
-    """Groups that do not divide the channels; at the next choice the table is back."""
+def test_invalid_options_show_an_error(explorer: Explorer) -> None:
+    """Groups that do not divide the channels give an error; valid options bring the table back."""
     explorer.family.value = "shufflenet_v1"
     # 384 channels by 0.55 are 211.2
     explorer.groups.value = 8
@@ -99,8 +99,8 @@ def test_what_makes_no_network_says_so(explorer: Explorer) -> None:
     assert shows(explorer, "shufflenet_v1", groups=8)
 
 
-def test_too_small_an_image_says_so(explorer: Explorer) -> None:
-    """AlexNet's pooling does not fit what 32 pixels leave."""
+def test_a_small_image_shows_an_error(explorer: Explorer) -> None:
+    """AlexNet's pooling does not fit an image of 32 pixels."""
     explorer.family.value = "alexnet"
     explorer.resolution.value = 32
 
@@ -109,7 +109,7 @@ def test_too_small_an_image_says_so(explorer: Explorer) -> None:
 
 
 def test_an_update_is_one_count(explorer: Explorer) -> None:
-    """Turning to another family sets three widgets, and the report is that of all three."""
+    """A new family sets three widgets, and the report has all three values."""
     explorer.family.value = "mnasnet"
     explorer.alpha.value = 0.5
     explorer.family.value = "inception_v3"
@@ -118,7 +118,7 @@ def test_an_update_is_one_count(explorer: Explorer) -> None:
 
 
 def test_a_notebook_shows_its_widgets() -> None:
-    """Its display is a view of the box that holds them, or a still one; it begins where asked to."""
+    """The display has the widgets and static HTML; the first architecture is the given one."""
     explorer = explore("squeezenet1_1")
     shown = explorer._repr_mimebundle_()
 
@@ -127,14 +127,14 @@ def test_a_notebook_shows_its_widgets() -> None:
     assert explorer.family.value == "squeezenet1_1"
 
 
-def test_unknown_architectures_are_refused() -> None:
-    """The message names the nearest."""
+def test_unknown_architectures_raise() -> None:
+    """The message lists the nearest names."""
     with pytest.raises(ExploreError, match=r"no architecture 'mobilenet_v9': nearest are mobilenet_v\d"):
         explore("mobilenet_v9")
 
 
 def test_without_ipywidgets_one_line_says_what_to_install() -> None:
-    """It is a LookupError, and the rest of the package works."""
+    """`explore` raises a LookupError, and the rest of the package works."""
     script = (
         "import sys; sys.modules['ipywidgets'] = None; import mbanalyze; mbanalyze.count('vgg16')\n"
         "try:\n    mbanalyze.explore()\nexcept LookupError as error:\n    print(error)"

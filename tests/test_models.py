@@ -1,4 +1,4 @@
-"""The real modules: they train, and match layer by layer what another tool printed of them."""
+"""The modules of `mbanalyze.models` train, and equal tables of torchsummary layer by layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mbanalyze.report.rows import Row
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_trains(name: str) -> None:
-    """One step on one batch reaches every parameter, auxiliary classifiers included."""
+    """A backward pass gives every parameter a finite gradient, auxiliary classifiers included."""
     torch.manual_seed(0)
     model = MODELS[name](num_classes=4)
     side = 299 if name == "inception_v3" else 96
@@ -28,7 +28,7 @@ def test_a_model_trains(name: str) -> None:
 
 
 def test_every_architecture_has_a_module() -> None:
-    """The two dicts name the same networks."""
+    """`ARCHS` and `MODELS` have the same names."""
     assert list(ARCHS) == list(MODELS)
 
 
@@ -36,23 +36,23 @@ TYPES = {"conv": "Conv2d", "batch_norm": "BatchNorm2d", "relu": "ReLU", "relu6":
 
 
 def described(row: Row) -> tuple[str, tuple[int, ...], int]:
-    """Type, output shape without the batch, and params, as torchsummary prints them."""
+    """Return type, output shape without the batch, and params, as torchsummary prints them."""
     return TYPES[row.op.kind], row.op.output[0].shape[1:], row.cost.params
 
 
 def printed(row: dict[str, str]) -> tuple[str, tuple[int, ...], int]:
-    """The same of a line that torchsummary printed."""
+    """Return the same fields of a line of torchsummary."""
     sizes = (row["output_channels"], row["output_height"], row["output_width"])
     return row["layer_type"], tuple(int(size) for size in sizes if size), int(row["params"])
 
 
 def layers_of(report: Report) -> list[Row]:
-    """The rows that torchsummary has a line for."""
+    """Return the rows for which torchsummary has a line."""
     return [row for row in report.rows if row.op.kind in TYPES]
 
 
 def test_mobilenet_v1_layer_by_layer() -> None:
-    """Every row that torchsummary printed, in order; only the pooling is written otherwise."""
+    """Every line of torchsummary is a row, in order, except the pooling, which has another name."""
     rows = table("torchsummary_mobilenet_v1.csv")
     report = count(MobileNetV1(), (1, 3, 224, 224))
 
@@ -64,7 +64,7 @@ def test_mobilenet_v1_layer_by_layer() -> None:
 
 
 def test_mobilenet_v2_layer_by_layer() -> None:
-    """Every row that torchsummary printed, in order; dropout is free, pooling is a function, blocks are paths."""
+    """Every line of torchsummary is a row, in order, except blocks and dropout, which have no row."""
     rows = table("torchsummary_mobilenet_v2.csv")
     report = count(MobileNetV2(), (1, 3, 224, 224))
 
@@ -78,7 +78,7 @@ def test_mobilenet_v2_layer_by_layer() -> None:
 
 
 def test_mobilenet_v2_block_by_block() -> None:
-    """Each InvertedResidual row that torchsummary printed is its block's last output."""
+    """Each InvertedResidual line of torchsummary is the last output of its block."""
     printed_blocks = [
         printed(row)[1]
         for row in table("torchsummary_mobilenet_v2.csv")

@@ -1,4 +1,4 @@
-"""Pictures: each point is a row of the frame, and everything on them can be read."""
+"""Plots: each point is a row of the frame, and all text is legible."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from mbanalyze import count, plots
 from mbanalyze.archs import ARCHS
 from mbanalyze.display.files import OutputError
 from mbanalyze.literature.figures import entries
+from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.plots.drawing import PlotError
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import block
@@ -43,8 +44,8 @@ NETWORKS = {
 
 
 @functools.cache
-def ablation(variant: str = "mobilenet_v1") -> pd.DataFrame:
-    """Each published variant of a network with its costs and its accuracy, once."""
+def published(variant: str = "mobilenet_v1") -> pd.DataFrame:
+    """Each published variant of a network with its costs and accuracy, once."""
     rows = [
         {
             "model": variant,
@@ -62,13 +63,13 @@ def ablation(variant: str = "mobilenet_v1") -> pd.DataFrame:
 
 @functools.cache
 def networks() -> pd.DataFrame:
-    """Several networks, with what is on their front."""
-    frame = pd.concat([ablation(variant) for variant in NETWORKS], ignore_index=True)
+    """Several networks, with their Pareto front."""
+    frame = pd.concat([published(variant) for variant in NETWORKS], ignore_index=True)
     return frame.assign(front=on_front(frame, "macs", "top1"))
 
 
 def on_front(frame: pd.DataFrame, cost: str, objective: str) -> list[bool]:
-    """Whether no other row is better than a row in one of both, and as good in the other."""
+    """For each row, True if no other row is at least as good in both columns and better in one."""
     rows = pairs(frame, cost, objective)
     return [not any(a <= x and b >= y and (a, b) != (x, y) for a, b in rows) for x, y in rows]
 
@@ -81,28 +82,27 @@ SIZES = list(range(96, 321, 16))
 
 @functools.cache
 def graded(alphas: tuple[float, ...], sizes: tuple[int, ...]) -> pd.DataFrame:
-    """MobileNet V2 at any alpha and resolution, with an accuracy that is none."""
-    frame = ablate("mobilenet_v2", alpha=list(alphas), resolution=list(sizes))
+    """MobileNetV2 at given alphas and resolutions, with invented accuracies."""
+    frame = ablate("mobilenet_v2", alpha=list(alphas), resolution=list(sizes)).frame()
     return frame.assign(top1=[70 + i / len(frame) for i in range(len(frame))])
 
 
 @functools.cache
 def found(objective: str = "top1") -> pd.DataFrame:
-    """What a search finds."""
-    frame = search("all", max_macs=600_000_000, objective=objective).frame  # type: ignore[arg-type]
-    return frame[frame["fits"]]
+    """The fitting variants of a search."""
+    return search("all", max_macs=600_000_000, objective=objective).frame()
 
 
 @functools.cache
 def traced() -> pd.DataFrame:
-    """A factory's variants, whose macs are nullable integers."""
+    """The variants of a factory, whose macs are nullable integers."""
 
     def build(width: int) -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(3, width, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)
         )
 
-    return ablate(build, (1, 3, 32, 32), width=[8, 16], resolution=[32, 64])
+    return ablate(build, (1, 3, 32, 32), width=[8, 16], resolution=[32, 64]).frame()
 
 
 @functools.cache
@@ -111,66 +111,66 @@ def network(name: str = "mobilenet_v1") -> Report:
     return count(name)
 
 
-PICTURES: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
-    "tradeoff": (plots.tradeoff, ablation),
-    "tradeoff of MobileNet V2": (plots.tradeoff, lambda: ablation("mobilenet_v2")),
-    "tradeoff of what ablate finds": (
+PLOTS: dict[str, tuple[Callable[..., Axes], Callable[[], pd.DataFrame]]] = {
+    "tradeoff": (plots.tradeoff, published),
+    "tradeoff of MobileNetV2": (plots.tradeoff, lambda: published("mobilenet_v2")),
+    "tradeoff of an ablation": (
         plots.tradeoff,
         lambda: ablate(
             "mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35], resolution=[224, 192, 160, 128, 96]
-        ),
+        ).frame(),
     ),
     "tradeoff of a range of alphas": (plots.tradeoff, lambda: graded((*RANGE,), (96, 128, 160, 192, 224))),
     "tradeoff of a range of resolutions": (plots.tradeoff, lambda: graded((0.5, 1), (*SIZES,))),
     "tradeoff of two ranges": (plots.tradeoff, lambda: graded((*RANGE,), (*SIZES,))),
-    "scaling": (plots.scaling, ablation),
+    "scaling": (plots.scaling, published),
     "scaling of close alphas": (
         plots.scaling,
-        lambda: ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35]),
+        lambda: ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35]).frame(),
     ),
-    "scaling of a range of alphas": (plots.scaling, lambda: ablate("mobilenet_v2", alpha=RANGE)),
-    "scaling of what ablate finds": (
+    "scaling of a range of alphas": (plots.scaling, lambda: ablate("mobilenet_v2", alpha=RANGE).frame()),
+    "scaling of an ablation": (
         functools.partial(plots.scaling, against="rho"),
-        lambda: ablate("mobilenet_v1", rho=[1, 0.857, 0.714, 0.571]),
+        lambda: ablate("mobilenet_v1", rho=[1, 0.857, 0.714, 0.571]).frame(),
     ),
     "scaling of a factory": (functools.partial(plots.scaling, against="resolution"), traced),
-    "scaling by rho": (functools.partial(plots.scaling, against="rho"), ablation),
+    "scaling by rho": (functools.partial(plots.scaling, against="rho"), published),
     "pareto": (plots.pareto, networks),
-    "pareto of what search finds": (plots.pareto, found),
+    "pareto of a search": (plots.pareto, found),
     "pareto of macs": (functools.partial(plots.pareto, objective="macs"), lambda: found("macs")),
     "pareto of two costs": (
         plots.pareto,
-        lambda: search("mobilenet", max_macs=150_000_000, max_params=3_000_000).frame.query("fits"),
+        lambda: search("mobilenet", max_macs=150_000_000, max_params=3_000_000).frame(),
     ),
     "tradeoff of groups": (
         plots.tradeoff,
-        lambda: ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2, 3]).assign(top1=range(60, 66)),
+        lambda: ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2, 3]).frame().assign(top1=range(60, 66)),
     ),
     "pareto of params": (functools.partial(plots.pareto, objective="params"), lambda: found("params")),
     "profile": (plots.profile, lambda: network().frame()),
-    "profile of MobileNet V3": (plots.profile, lambda: network("mobilenet_v3_large").frame()),
+    "profile of MobileNetV3": (plots.profile, lambda: network("mobilenet_v3_large").frame()),
     "shares": (plots.shares, lambda: network().frame()),
-    "three shares of MobileNet V3": (
+    "three shares of MobileNetV3": (
         functools.partial(plots.shares, counts=("macs", "params", "memory_access")),
         lambda: network("mobilenet_v3_large").frame(),
     ),
-    "bound": (plots.bound, lambda: plots.convolutions_frame(network())),
-    "bound of ShuffleNet V2": (plots.bound, lambda: plots.convolutions_frame(network("shufflenet_v2"))),
+    "bound": (plots.bound, lambda: guidelines(network()).frame()),
+    "bound of ShuffleNetV2": (plots.bound, lambda: guidelines(network("shufflenet_v2")).frame()),
     "intensity": (plots.intensity, lambda: network().frame()),
-    "intensity of MobileNet V3": (plots.intensity, lambda: network("mobilenet_v3_large").frame()),
+    "intensity of MobileNetV3": (plots.intensity, lambda: network("mobilenet_v3_large").frame()),
 }
 
 
 @pytest.fixture(autouse=True)
 def close() -> Iterator[None]:
-    """No test sees another's figures."""
+    """Close all figures before and after each test."""
     plt.close("all")
     yield
     plt.close("all")
 
 
 def points_of(array: Any) -> list[tuple[float, float]]:
-    """Rows of an array as points."""
+    """The rows of an array as points."""
     return [(float(x), float(y)) for x, y in array]
 
 
@@ -193,9 +193,9 @@ def pairs(frame: pd.DataFrame, x: str, y: str) -> list[tuple[float, float]]:
     return list(zip(frame[x].astype(float), frame[y].astype(float), strict=True))
 
 
-def test_tradeoff_draws_each_row_by_resolution_and_alpha() -> None:
-    """MobileNet V1's 16 variants: cost and accuracy as in the frame, a scatter a resolution, alpha its colours."""
-    frame = ablation()
+def test_tradeoff_draws_each_row() -> None:
+    """MobileNetV1's 16 variants have their cost and accuracy, a scatter for each resolution, and alpha as colour."""
+    frame = published()
     ax = plots.tradeoff(frame)
 
     assert len(frame) == sum(map(len, scattered(ax).values())) == 16
@@ -207,16 +207,16 @@ def test_tradeoff_draws_each_row_by_resolution_and_alpha() -> None:
 
 
 def test_a_figure_is_as_wide_as_a_page() -> None:
-    """Without axes; its text finds room by itself."""
-    figure = plots.tradeoff(ablation()).figure
+    """Without axes, a figure has the size of a page and a layout that makes room for text."""
+    figure = plots.tradeoff(published()).figure
 
-    assert tuple(figure.get_size_inches()) == plots.PAGE  # type: ignore[union-attr]
+    assert tuple(figure.get_size_inches()) == plots.PAGE_SIZE  # type: ignore[union-attr]
     assert figure.get_layout_engine() is not None
 
 
-def test_tradeoff_leaves_out_what_has_no_accuracy() -> None:
-    """A row without an accuracy is no point, and does without alpha and resolution."""
-    frame = ablation()[["params", "top1"]].copy()
+def test_tradeoff_leaves_out_rows_without_accuracy() -> None:
+    """A row without an accuracy has no point; alpha and resolution are optional."""
+    frame = published()[["params", "top1"]].copy()
     frame.loc[::2, "top1"] = None
     ax = plots.tradeoff(frame, cost="params")
 
@@ -224,9 +224,9 @@ def test_tradeoff_leaves_out_what_has_no_accuracy() -> None:
     assert ax.get_legend() is None
 
 
-def test_tradeoff_of_many_alphas_names_some() -> None:
-    """Colour goes on where markers would end; the legend has both ends of the range and some between."""
-    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
+def test_tradeoff_of_many_alphas_thins_the_legend() -> None:
+    """Colour shows more values than there are markers; the legend has both ends of the range and some between."""
+    _, ax = plt.subplots(figsize=plots.COLUMN_SIZE, layout="constrained")
     plots.tradeoff(graded((*RANGE,), (96, 128, 160, 192, 224)), ax)
     colors = {value for points in ax.collections for value in points.get_array()}  # type: ignore[union-attr]
     legend = ax.get_legend()
@@ -240,8 +240,8 @@ def test_tradeoff_of_many_alphas_names_some() -> None:
     assert named[named.index("resolution") + 1 :] == ["96", "128", "160", "192", "224"]
 
 
-def test_tradeoff_of_many_resolutions_colours_them() -> None:
-    """Where there are fewer alphas than markers, these are what markers tell; else nothing is."""
+def test_tradeoff_of_many_resolutions_exchanges_colour_and_marker() -> None:
+    """Markers show the option with fewer values; if both have too many, all markers are equal."""
     frame = graded((0.5, 1), (*SIZES,))
     points = scattered(plots.tradeoff(frame))
     both = scattered(plots.tradeoff(graded((*RANGE,), (*SIZES,))))
@@ -258,8 +258,8 @@ def test_tradeoff_of_many_resolutions_colours_them() -> None:
     [("alpha", "resolution", 224), ("rho", "alpha", 1), ("resolution", "alpha", 1)],
 )
 def test_scaling_is_relative_to_the_largest(against: str, held: str, largest: float) -> None:
-    """Params and macs of the rows where the other option is largest, in per cent of the largest row's."""
-    frame = ablation()
+    """Params and macs are in per cent of the largest row; other options have their largest value."""
+    frame = published()
     ax = plots.scaling(frame.sample(frac=1, random_state=0), against=against)
     rows = frame[frame[held] == largest].sort_values(against)
 
@@ -269,16 +269,16 @@ def test_scaling_is_relative_to_the_largest(against: str, held: str, largest: fl
 
 
 def test_scaling_draws_the_quadratic_law() -> None:
-    """A quarter of the width costs a sixteenth: the law is a dashed line between these, straight on two logarithms."""
-    ax = plots.scaling(ablation())
+    """A quarter of the width costs a sixteenth: the law is a dashed line on logarithmic axes."""
+    ax = plots.scaling(published())
 
     assert plotted(ax)["law"] == [(0.25, 6.25), (1, 100)]
     assert [(line.get_linestyle(), line.get_label()) for line in ax.lines[:1]] == [("--", "alpha²")]
     assert ax.get_xscale() == ax.get_yscale() == "log"
 
 
-def test_scaling_holds_every_other_option() -> None:
-    """A factory's width is its largest, 16, so that there is one point a resolution."""
+def test_scaling_fixes_every_other_option() -> None:
+    """The width of a factory is its largest, 16, which gives one point for each resolution."""
     frame = traced()
     points = plotted(plots.scaling(frame, against="resolution"))
     wide = frame[frame["width"] == 16]
@@ -287,12 +287,12 @@ def test_scaling_holds_every_other_option() -> None:
     assert points["params"] == [(32, 100), (64, 100)]
 
 
-def test_scaling_names_the_alphas_that_have_room() -> None:
-    """Of 1.3 and 1.4, which stand close together in a column, the larger; on a page both."""
-    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
-    frame = ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35])
+def test_scaling_omits_ticks_without_room() -> None:
+    """Of 1.3 and 1.4, a column shows the larger, and a page both."""
+    _, ax = plt.subplots(figsize=plots.COLUMN_SIZE, layout="constrained")
+    frame = ablate("mobilenet_v2", alpha=[1.4, 1.3, 1, 0.75, 0.5, 0.35]).frame()
     plots.scaling(frame, ax)
-    _, page = plt.subplots(figsize=(2 * plots.PAGE[0], plots.PAGE[1]), layout="constrained")
+    _, page = plt.subplots(figsize=(2 * plots.PAGE_SIZE[0], plots.PAGE_SIZE[1]), layout="constrained")
     plots.scaling(frame, page)
 
     assert sorted(ax.get_xticks()) == [0.35, 0.5, 0.75, 1, 1.4]
@@ -300,7 +300,7 @@ def test_scaling_names_the_alphas_that_have_room() -> None:
 
 
 def test_pareto_joins_the_front() -> None:
-    """Points by model, on and behind the front; the front in order of cost."""
+    """Each model has its points on and behind the front, and a line joins the front in order of cost."""
     frame = networks()
     ax = plots.pareto(frame)
     points = scattered(ax)
@@ -312,8 +312,8 @@ def test_pareto_joins_the_front() -> None:
         assert pairs(rows[~rows["front"]], "macs", "top1") == points[f"{model}-behind"]
 
 
-def test_pareto_names_the_front() -> None:
-    """On a page each point of the front has its model, alpha and resolution beside it."""
+def test_pareto_labels_the_front() -> None:
+    """On a page, each point of the front has a label with its model, alpha and resolution."""
     frame = networks()
     ax = plots.pareto(frame)
     front = frame[frame["front"]]
@@ -324,11 +324,11 @@ def test_pareto_names_the_front() -> None:
     assert names == {(note.get_text(), *note.xy) for note in ax.texts}  # type: ignore[attr-defined]
 
 
-def test_pareto_in_a_column_shortens_what_has_no_room() -> None:
-    """There, alpha and resolution are enough, as colour and marker give the model; most have room."""
+def test_pareto_shortens_labels_in_a_column() -> None:
+    """In a column, labels leave out the model, and most points of the front have one."""
     frame = networks()
     front = frame[frame["front"]]
-    _, ax = plt.subplots(figsize=plots.COLUMN, layout="constrained")
+    _, ax = plt.subplots(figsize=plots.COLUMN_SIZE, layout="constrained")
     plots.pareto(frame, ax)
     names = {(f"{row.alpha:g}/{row.resolution}", row.macs, row.top1) for row in front.itertuples()}
     written = {(note.get_text(), *note.xy) for note in ax.texts}  # type: ignore[attr-defined]
@@ -337,8 +337,8 @@ def test_pareto_in_a_column_shortens_what_has_no_room() -> None:
     assert len(written) > 0.75 * len(names)
 
 
-def test_pareto_names_models_that_have_no_options() -> None:
-    """Without alpha and resolution the label is the model; what is behind the front has none."""
+def test_pareto_labels_models_without_options() -> None:
+    """Without alpha and resolution, the label is the model; points behind the front have no label."""
     ax = plots.pareto(pd.DataFrame({"model": ["a", "b"], "macs": [10, 20], "top1": [60.0, 50.0]}))
 
     assert [note.get_text() for note in ax.texts] == ["a"]
@@ -348,8 +348,8 @@ def test_pareto_names_models_that_have_no_options() -> None:
 @pytest.mark.parametrize(
     ("objective", "cost"), [("top1", "macs"), ("macs", "params"), ("params", "macs"), ("top1", "params")]
 )
-def test_the_front_is_that_of_what_is_drawn(objective: str, cost: str) -> None:
-    """Whatever the search was for: no other network costs as little and has as much of the objective."""
+def test_the_front_is_that_of_the_drawn_columns(objective: str, cost: str) -> None:
+    """With any objective, no drawn network has a cost as low and an objective as high as one on the line."""
     frame = found().dropna(subset="top1") if objective == "top1" else found(objective)
     ax = plots.pareto(
         frame, cost=None if (objective, cost) != ("top1", "params") else cost, objective=objective
@@ -362,8 +362,8 @@ def test_the_front_is_that_of_what_is_drawn(objective: str, cost: str) -> None:
 
 
 def test_pareto_of_every_network() -> None:
-    """Of sixteen architectures, those on the front have a colour and a marker each, and the others are grey."""
-    frame = search("all", objective="macs").frame
+    """Of 16 architectures, those on the front have a colour and a marker each, and the others are grey."""
+    frame = search("all", objective="macs").frame()
     ax = plots.pareto(frame, objective="macs")
     leading = set(frame["model"][frame["front"]])
     legend = ax.get_legend()
@@ -376,20 +376,21 @@ def test_pareto_of_every_network() -> None:
     assert sum(map(len, scattered(ax).values())) == len(frame)
 
 
-def test_pareto_fills_what_the_frame_says_is_on_the_front() -> None:
-    """A search weighs more than one cost: its front is filled and named, and the line joins that of what is drawn."""
-    frame = search("mobilenet", max_macs=150_000_000, max_params=3_000_000).frame
-    rows = frame[frame["fits"]].dropna(subset="top1")
+def test_pareto_fills_the_front_of_a_search() -> None:
+    """A search has several costs: all of its front is filled, and the line joins the front of the drawn cost."""
+    result = search("mobilenet", max_macs=150_000_000, max_params=3_000_000)
+    rows = result.frame().dropna(subset="top1")
     for cost in ("macs", "params"):
-        ax = plots.pareto(rows, cost=cost)
+        ax = plots.pareto(result, cost=cost)
         filled = [point for gid, some in scattered(ax).items() if gid.endswith("-front") for point in some]
 
         assert sorted(pairs(rows[rows["front"]], cost, "top1")) == sorted(filled)
         assert set(plotted(ax)["front"]) < set(filled)
+        assert len(rows) == sum(map(len, scattered(ax).values()))
 
 
-def test_pareto_names_options_that_alone_tell() -> None:
-    """Only where another of the model has the same alpha and resolution."""
+def test_pareto_labels_options_that_distinguish_points() -> None:
+    """A label has other options only if alpha and resolution occur twice for the model."""
     same = {"model": "a", "alpha": 1.0, "resolution": 96}
     rows = [
         same | {"options": "groups=1", "macs": 10, "top1": 60.0},
@@ -401,34 +402,40 @@ def test_pareto_names_options_that_alone_tell() -> None:
     assert {"a 1/96 groups=1", "a 1/96 groups=2", "a 1/128"} == {note.get_text() for note in ax.texts}
 
 
-def test_tradeoff_tells_every_option() -> None:
-    """Groups have colours where nothing else varies, markers beside alpha; what varies further goes with them."""
-    frame = ablate("shufflenet_v1", groups=[1, 2, 3]).assign(top1=[65.0, 66, 67])
-    ax = plots.tradeoff(frame)
+def legend_of(ax: Axes) -> list[str]:
+    """The texts of the legend."""
     legend = ax.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["groups", "1", "2", "3"]
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_tradeoff_shows_a_single_option_by_colour() -> None:
+    """Groups, or a width rule, have colours if nothing else varies."""
+    groups = ablate("shufflenet_v1", groups=[1, 2, 3]).frame().assign(top1=[65.0, 66, 67])
+    ax = plots.tradeoff(groups)
+    assert legend_of(ax) == ["groups", "1", "2", "3"]
     assert {1.0, 2.0, 3.0} == {value for points in ax.collections for value in points.get_array()}  # type: ignore[union-attr]
 
-    both = ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2]).assign(top1=range(60, 64))
+    rules = ablate("mobilenet_v3_small", width_rule=["paper", "torchvision"], alpha=0.5).frame()
+    ax = plots.tradeoff(rules.assign(top1=[1, 2]))
+    assert legend_of(ax) == ["width_rule", "paper", "torchvision"]
+
+
+def test_tradeoff_shows_other_options_by_marker() -> None:
+    """Beside alpha, one option or the combination of several has markers; an empty option adds nothing."""
+    both = ablate("shufflenet_v1", alpha=[1, 2], groups=[1, 2]).frame().assign(top1=range(60, 64))
     assert {"groups-1", "groups-2"} == set(scattered(plots.tradeoff(both)))
-    every = ablate("shufflenet_v1", alpha=[1, 2], resolution=[96, 224], groups=[1, 2]).assign(
-        top1=range(60, 68)
-    )
+    three = ablate("shufflenet_v1", alpha=[1, 2], resolution=[96, 224], groups=[1, 2]).frame()
     forms = {f"resolution, groups-{r}, {g}" for r in (96, 224) for g in (1, 2)}
-    assert forms == set(scattered(plots.tradeoff(every)))
-    words = ablate("mobilenet_v3_small", width_rule=["paper", "torchvision"], alpha=0.5).assign(top1=[1, 2])
-    legend = plots.tradeoff(words).get_legend()
-    assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["width_rule", "paper", "torchvision"]
-    some = ablate("mobilenet_v2", alpha=[0.5, 1], resolution=[96, 224]).assign(top1=range(60, 64))
+    assert forms == set(scattered(plots.tradeoff(three.assign(top1=range(60, 68)))))
+    some = ablate("mobilenet_v2", alpha=[0.5, 1], resolution=[96, 224]).frame().assign(top1=range(60, 64))
     some.insert(0, "options", ["", "a=1", "", "a=1"])
     assert {"resolution, options-96", "resolution, options-224, a=1"} == set(scattered(plots.tradeoff(some)))
 
 
 @pytest.mark.parametrize("none", [0.0, -5.0, float("inf"), float("nan")])
-def test_what_a_logarithm_has_no_place_for_is_left_out(none: float) -> None:
-    """A row without a finite cost above 0 is no point; if no row has one, the message says so."""
+def test_rows_without_a_positive_cost_are_left_out(none: float) -> None:
+    """A row without a finite cost above 0 has no point; if no row has one, PlotError names the columns."""
     rows = {
         "model": "a",
         "alpha": [1, 2, 3],
@@ -445,17 +452,26 @@ def test_what_a_logarithm_has_no_place_for_is_left_out(none: float) -> None:
         plots.tradeoff(frame.assign(macs=none))
 
 
-def test_variants_show_what_they_can() -> None:
-    """Accuracy where some is published, else the law of what varies."""
-    assert plots.variants(ablation()).get_ylabel() == "top-1 accuracy (%)"
-    assert plots.variants(ablate("resnet50", resolution=[96, 128])).get_xlabel() == "resolution"
-    assert plots.variants(ablate("mnasnet", alpha=[0.6, 1])).get_xlabel() == "alpha"
+def test_an_ablation_is_plotted_by_its_columns() -> None:
+    """With published accuracy the plot is a tradeoff, else the scaling of an option that varies."""
+    assert plots.ablation(published()).get_ylabel() == "top-1 accuracy (%)"
+    assert plots.ablation(ablate("resnet50", resolution=[96, 128])).get_xlabel() == "resolution"
+    assert plots.ablation(ablate("mnasnet", alpha=[0.6, 1])).get_xlabel() == "alpha"
     with pytest.raises(PlotError, match="several alphas or resolutions"):
-        plots.variants(ablate("mnasnet"))
+        plots.ablation(ablate("mnasnet"))
 
 
-def test_pareto_leaves_out_what_has_no_objective() -> None:
-    """A row without an accuracy is neither behind the front nor on it."""
+def test_results_are_plotted_like_their_frames() -> None:
+    """A plot of an ablation or a report has the points of its frame."""
+    variants, report = ablate("mobilenet_v1", alpha=[0.5, 1]), network()
+
+    assert plotted(plots.scaling(variants)) == plotted(plots.scaling(variants.frame()))
+    assert plotted(plots.profile(report)) == plotted(plots.profile(report.frame()))
+    assert plotted(plots.bound(report)) == plotted(plots.bound(guidelines(report)))
+
+
+def test_pareto_leaves_out_rows_without_objective() -> None:
+    """A row without an accuracy has no point."""
     frame = networks().copy()
     frame.loc[frame["model"] == "mobilenet_v3_large", "top1"] = None
     ax = plots.pareto(frame)
@@ -466,7 +482,7 @@ def test_pareto_leaves_out_what_has_no_objective() -> None:
 
 
 def test_profile_draws_shares_along_depth() -> None:
-    """Each count in per cent of the report's totals, at the operator's place; none of a count is no point."""
+    """Each operator with a count has a point at its position, in per cent of the total."""
     report = network()
     points = plotted(plots.profile(report.frame()))
 
@@ -477,7 +493,7 @@ def test_profile_draws_shares_along_depth() -> None:
 
 
 def test_profile_shades_every_other_block() -> None:
-    """MobileNet V1's stem is its first block, of three operators, and the second of its 13 blocks is not shaded."""
+    """MobileNetV1's stem, of three operators, is the first shaded block, and the next block is not shaded."""
     report = network()
     ax = plots.profile(report.frame())
     blocks = [len(list(rows)) for _, rows in itertools.groupby(report.rows, lambda row: block(row.op.path))]
@@ -488,8 +504,8 @@ def test_profile_shades_every_other_block() -> None:
     assert bands[0] == (-0.5, 2.5)
 
 
-def test_profile_does_without_what_is_unknown() -> None:
-    """An operator that nobody could count is no point, and is nothing of the total."""
+def test_profile_leaves_out_unknown_counts() -> None:
+    """An operator with unknown macs has no point, and adds nothing to the total."""
     frame = network().frame()
     frame.loc[0, "macs"] = pd.NA
     known = frame["macs"].sum()
@@ -498,23 +514,23 @@ def test_profile_does_without_what_is_unknown() -> None:
     assert (3, 100 * frame["macs"][3] / known) == points[0]
 
 
-def test_shares_are_the_papers_table_2() -> None:
-    """94.86 % of MobileNet V1's macs are pointwise, 24.33 % of its params linear, but for what the paper leaves out."""
+def test_shares_equal_table_2_of_the_paper() -> None:
+    """Of MobileNetV1, 94.86 % of the macs are pointwise, and 24.33 % of the params without batch norm are linear."""
     ax = plots.shares(network().frame())
     macs, params = ([bar.get_width() for bar in bars] for bars in ax.containers)
     kinds = [label.get_text() for label in ax.get_yticklabels()]
 
     assert kinds == ["pointwise conv", "linear", "depthwise conv", "standard conv", "other"]
-    # Table 2 prints 1.19 for the first layer, with which its column sums to 99.29 and not to 100
+    # Table 2 has 1.19 for the first layer, which makes its column sum to 99.29 instead of 100
     assert pytest.approx([94.86, 0.18, 3.06, 1.91, 0], abs=0.005) == macs
-    # its params are without batch norm, which has 0.52 % of them, and without the bias
+    # Table 2 leaves out batch norm, which has 0.52 % of the params, and the bias
     assert pytest.approx([74.59, 24.33, 1.06, 0.02, 0], abs=0.53) == params
     assert pytest.approx(100) == sum(macs)
     assert pytest.approx(100) == sum(params)
 
 
-def test_shares_are_the_reports() -> None:
-    """Each bar is the share of its kind, and has it written beside it; nothing where there is none."""
+def test_bars_have_the_shares_of_the_report() -> None:
+    """Each bar has the share of its kind, and a label unless the share is zero."""
     report = network()
     ax = plots.shares(report.frame())
     linear = report.only("linear").totals
@@ -528,16 +544,16 @@ def test_shares_are_the_reports() -> None:
     assert [f"{width:.2f}" if width else "" for width in widths] == texts
 
 
-def test_shares_merge_what_is_small() -> None:
-    """Kinds below `least` in every count are one."""
+def test_small_shares_are_merged() -> None:
+    """Kinds below `least` in every count become "other"."""
     ax = plots.shares(network().frame(), least=50)
 
     assert [label.get_text() for label in ax.get_yticklabels()] == ["pointwise conv", "other"]
 
 
-def test_convolutions_frame_is_what_the_guidelines_say() -> None:
-    """A row for each convolution, in order, whose memory access is its bound and what is above it."""
-    frame = plots.convolutions_frame(network())
+def test_bound_reads_the_frame_of_the_guidelines() -> None:
+    """Each convolution has a row, in order; its memory access is the sum of the bound and its excess."""
+    frame = guidelines(network()).frame()
     parts = frame["bound"] + frame["imbalance"] + frame["grouping"] + frame["bias"]
 
     assert [row.op.path for row in network().rows if row.op.kind == "conv"] == list(frame["path"])
@@ -545,9 +561,9 @@ def test_convolutions_frame_is_what_the_guidelines_say() -> None:
     assert list(frame["memory_access"] / frame["bound"]) == list(frame["ratio"])
 
 
-def test_bound_draws_memory_access_over_its_bound() -> None:
-    """Both in elements, convolution by convolution; the ratio is written under the bound."""
-    frame = plots.convolutions_frame(network())
+def test_bound_draws_memory_access_and_its_bound() -> None:
+    """Each convolution has both in elements, and a label with their ratio from 1.05 on."""
+    frame = guidelines(network()).frame()
     ax = plots.bound(frame)
 
     for name in ("memory_access", "bound"):
@@ -561,7 +577,7 @@ def test_bound_draws_memory_access_over_its_bound() -> None:
 
 @pytest.mark.parametrize("itemsize", [4, 2])
 def test_intensity_is_flops_per_byte(itemsize: int) -> None:
-    """Each operator's, by class: MobileNet V1 has convolutions, a linear layer, ReLU, and batch norm and a pooling."""
+    """Each operator has its arithmetic intensity, in the group of its class."""
     report = network()
     points = plotted(plots.intensity(report.frame(), itemsize=itemsize))
     every = [row.cost.arithmetic_intensity(itemsize) for row in report.rows]
@@ -587,16 +603,16 @@ UNITS = {
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_axes_say_what_they_are_and_in_what(name: str) -> None:
-    """Names of axes, with units."""
-    draw, frame = PICTURES[name]
+def test_axes_have_labels_with_units(name: str) -> None:
+    """Each axis has a label with its unit."""
+    draw, frame = PLOTS[name]
     ax = draw(frame())
 
     assert UNITS[name] == (ax.get_xlabel(), ax.get_ylabel())
 
 
 def texts(ax: Axes) -> list[Text]:
-    """Everything written on the axes, but their legend."""
+    """All texts of the axes except the legend."""
     ticks = [
         tick.label1
         for axis, (low, high) in ((ax.xaxis, sorted(ax.get_xlim())), (ax.yaxis, sorted(ax.get_ylim())))
@@ -606,15 +622,15 @@ def texts(ax: Axes) -> list[Text]:
     return [text for text in (*ax.texts, *ticks, ax.xaxis.label, ax.yaxis.label) if text.get_text()]
 
 
-@pytest.mark.parametrize("size", [plots.COLUMN, plots.PAGE], ids=["column", "page"])
-@pytest.mark.parametrize("name", PICTURES)
-def test_nothing_written_overlaps(name: str, size: tuple[float, float]) -> None:
-    """Labels, ticks, names and the legend keep clear of one another, the legend of the data, all inside."""
-    draw, frame = PICTURES[name]
+@pytest.mark.parametrize("size", [plots.COLUMN_SIZE, plots.PAGE_SIZE], ids=["column", "page"])
+@pytest.mark.parametrize("name", PLOTS)
+def test_texts_do_not_overlap(name: str, size: tuple[float, float]) -> None:
+    """Labels, ticks and the legend do not overlap; the legend is outside the data, and all are in the figure."""
+    draw, frame = PLOTS[name]
     figure, ax = plt.subplots(figsize=size, layout="constrained")
     draw(frame(), ax)
     figure.draw_without_rendering()
-    # the extent of an annotation would have the line to its point in it
+    # the extent of an annotation would include its leader line
     written = {text: Text.get_window_extent(text) for text in texts(ax)}
     legend = ax.get_legend()
     assert legend is not None
@@ -627,20 +643,20 @@ def test_nothing_written_overlaps(name: str, size: tuple[float, float]) -> None:
         assert Bbox.union([box, figure.bbox]).bounds == pytest.approx(figure.bbox.bounds, abs=1)
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_frames_stay_as_they_were(name: str) -> None:
-    """Drawing changes no value, column or index."""
-    draw, frame = PICTURES[name]
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_do_not_change_frames(name: str) -> None:
+    """A plot changes no value, column or index of its frame."""
+    draw, frame = PLOTS[name]
     before = frame().copy(deep=True)
     draw(frame())
 
     pd.testing.assert_frame_equal(before, frame())
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_axes_given_are_drawn_on(name: str) -> None:
-    """Axes that are given come back, and no figure is made; settings stay."""
-    draw, frame = PICTURES[name]
+@pytest.mark.parametrize("name", PLOTS)
+def test_given_axes_are_used(name: str) -> None:
+    """A plot returns the given axes, makes no figure, and changes no settings."""
+    draw, frame = PLOTS[name]
     settings = mpl.rcParams.copy()
     _, ax = plt.subplots()
 
@@ -654,37 +670,37 @@ def test_axes_given_are_drawn_on(name: str) -> None:
     [
         (plots.tradeoff, pd.DataFrame({"macs": [1.0], "top1": [None]}), "no row of the frame has macs and top1"),
         (plots.tradeoff, pd.DataFrame({"macs": [1.0]}), "no column 'top1', only macs"),
-        (plots.tradeoff, pd.DataFrame({"macs": ["569 M"], "top1": [70.6]}), "'macs' holds something that is no"),
+        (plots.tradeoff, pd.DataFrame({"macs": ["569 M"], "top1": [70.6]}), "'macs' is not numeric"),
         (plots.scaling, pd.DataFrame({"macs": [1.0], "params": [1]}), "no column 'alpha'"),
         (plots.scaling, pd.DataFrame({"alpha": [1], "macs": [1.0], "params": [1]}), "no two rows .* differ in alpha$"),
         (
             plots.scaling,
             pd.DataFrame({"alpha": [1, 2], "width": [1, 2], "macs": [1.0, 2], "params": [1, 2]}),
-            "no two rows of the frame differ in alpha, but for the same width",
+            "no two rows of the frame differ in alpha and have the same width",
         ),
         (plots.pareto, pd.DataFrame({"macs": [1.0], "top1": [1]}), "no column 'model'"),
-        (plots.pareto, pd.DataFrame({"macs": range(1, 22), "top1": range(1, 22), "model": range(21)}), "21 are too many to tell"),
+        (plots.pareto, pd.DataFrame({"macs": range(1, 22), "top1": range(1, 22), "model": range(21)}), "can show 20 different names, not 21"),
         (functools.partial(plots.pareto, cost="top1"), pd.DataFrame(), "cost and objective are both top1"),
         (plots.profile, pd.DataFrame({"path": ["a"], "macs": [0]}), "no operator of the frame has multiply-acc"),
         (plots.shares, pd.DataFrame({"kind": ["a"], "variant": [None], "macs": [0]}), "no operator of the frame"),
         (plots.bound, pd.DataFrame({"path": [], "memory_access": [], "bound": []}), "no row of the frame has mem"),
-        (plots.intensity, network().only("dropout").frame(), "no operator of the frame has flops"),
+        (plots.intensity, lambda: network().only("dropout").frame(), "no operator of the frame has flops"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_drawn_is_said(draw: Callable[..., Axes], frame: Any, message: str) -> None:
-    """One line, and no figure left open."""
+def test_frames_without_data_raise(draw: Callable[..., Axes], frame: Any, message: str) -> None:
+    """PlotError names the missing data, and no figure stays open."""
     with pytest.raises(PlotError, match=message):
-        draw(frame)
+        draw(frame() if callable(frame) else frame)
 
     assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_a_picture_saved_twice_is_the_same(suffix: str, tmp_path: Path) -> None:
-    """The same frame gives the same bytes, without a date; from its axes or from its figure."""
+def test_saving_is_reproducible(suffix: str, tmp_path: Path) -> None:
+    """The same frame gives the same bytes, without a date, from axes and from a figure."""
     once, again = tmp_path / f"once{suffix}", tmp_path / f"again{suffix}"
-    plots.save(plots.scaling(ablation()), once)
-    plots.save(plots.scaling(ablation()).get_figure(), again)  # type: ignore[arg-type]
+    plots.save(plots.scaling(published()), once)
+    plots.save(plots.scaling(published()).get_figure(), again)  # type: ignore[arg-type]
 
     assert once.read_bytes() == again.read_bytes()
     assert not any(word in once.read_bytes() for word in (b"dc:date", b"CreationDate"))
@@ -692,36 +708,34 @@ def test_a_picture_saved_twice_is_the_same(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
-def test_a_picture_carries_its_description(suffix: str, tmp_path: Path) -> None:
-    """As text in its metadata; without one there is none."""
-    told, silent = tmp_path / f"told{suffix}", tmp_path / f"silent{suffix}"
-    plots.save(plots.scaling(ablation()), told, 'macs {"a": 1} <b>')
-    plots.save(plots.scaling(ablation()), silent)
+def test_a_file_has_its_description(suffix: str, tmp_path: Path) -> None:
+    """The description is in the metadata, which has none without one."""
+    with_text, without = tmp_path / f"with{suffix}", tmp_path / f"without{suffix}"
+    plots.save(plots.scaling(published()), with_text, 'macs {"a": 1} <b>')
+    plots.save(plots.scaling(published()), without)
     escaped = b'macs {"a": 1} &lt;b&gt;' if suffix == ".svg" else b'macs {"a": 1} <b>'
 
-    assert escaped in told.read_bytes()
-    assert not any(word in silent.read_bytes() for word in (b"Description", b"dc:description", b"/Subject"))
+    assert escaped in with_text.read_bytes()
+    assert not any(word in without.read_bytes() for word in (b"Description", b"dc:description", b"/Subject"))
 
 
-def test_a_picture_can_be_traced_to_its_rows(tmp_path: Path) -> None:
-    """An SVG names what each group of points is."""
-    plots.save(plots.tradeoff(ablation()), tmp_path / "tradeoff.svg")
+def test_svg_groups_have_identifiers(tmp_path: Path) -> None:
+    """Each group of points in an SVG has the identifier of its rows."""
+    plots.save(plots.tradeoff(published()), tmp_path / "tradeoff.svg")
 
     assert 'id="resolution-160"' in (tmp_path / "tradeoff.svg").read_text()
 
 
-def test_other_kinds_of_file_are_refused(tmp_path: Path) -> None:
-    """The message lists the three that there are."""
+def test_unknown_suffixes_raise(tmp_path: Path) -> None:
+    """PlotError lists the three known suffixes, and nothing is written."""
     with pytest.raises(PlotError, match=r"'cost\.jpg': choose one of \.png, \.svg, \.pdf"):
-        plots.save(plots.scaling(ablation()), tmp_path / "cost.jpg")
+        plots.save(plots.scaling(published()), tmp_path / "cost.jpg")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_stays_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a full disk the picture that was there is whole, and nothing lies beside it."""
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the old file is unchanged, and no temporary file remains."""
 
     def full(_: Path, __: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -731,32 +745,32 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(
     monkeypatch.setattr(Path, "replace", full)
 
     with pytest.raises(OutputError, match=r"cannot write .*cost.png: No space left"):
-        plots.save(plots.scaling(ablation()), target)
+        plots.save(plots.scaling(published()), target)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_a_picture_keeps_the_files_permissions(tmp_path: Path) -> None:
-    """What others may not read stays so; a new file has the user's usual permissions."""
+def test_saving_keeps_permissions(tmp_path: Path) -> None:
+    """An existing file keeps its permissions; another file gets the default ones."""
     private, usual, other = tmp_path / "private.svg", tmp_path / "usual.svg", tmp_path / "other"
     private.touch(mode=0o600)
     other.touch()
     for path in (private, usual):
-        plots.save(plots.scaling(ablation()), path)
+        plots.save(plots.scaling(published()), path)
 
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert stat.S_IMODE(usual.stat().st_mode) == stat.S_IMODE(other.stat().st_mode)
     assert private.read_bytes() == usual.read_bytes()
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    """Nothing is made on the way."""
+def test_a_missing_folder_raises(tmp_path: Path) -> None:
+    """OutputError names the missing folder, and no folder is made."""
     with pytest.raises(OutputError, match="no such folder"):
-        plots.save(plots.scaling(ablation()), tmp_path / "none" / "cost.png")
+        plots.save(plots.scaling(published()), tmp_path / "none" / "cost.png")
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_package_loads_without_pictures() -> None:
+def test_the_package_loads_without_plots() -> None:
     """`import mbanalyze` loads neither Matplotlib nor pandas."""
     script = "import sys, mbanalyze; print(sorted({'matplotlib', 'pandas'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

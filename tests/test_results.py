@@ -97,6 +97,7 @@ def test_every_result_has_every_format(result: Result) -> None:
     assert json.loads(json.dumps(result.as_dict(), default=str)) in (
         json.loads(result.to("json")),
         {"verdicts": json.loads(result.to("json"))},
+        {"variants": json.loads(result.to("json"))},
     )
     rows = list(csv.DictReader(io.StringIO(result.to("csv"))))
     assert len(rows) == len(result.records())

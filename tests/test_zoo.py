@@ -1,9 +1,8 @@
-"""Other packages' models, traced by name, against what is published about them and against another counter."""
+"""Models of torchvision, timm and transformers cost what is published, and what another counter counts."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,97 +13,117 @@ from witness import detectors, other_counts, timm, torchvision
 from mbanalyze import count
 from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import resolve
-from mbanalyze.trace.tracer import Trace, TraceError, as_inputs, trace
+from mbanalyze.trace.forward_args import as_inputs
+from mbanalyze.trace.tracer import Trace, TraceError, trace
 
+TORCHVISION = [
+    *("alexnet", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"),
+    *("efficientnet_b5", "efficientnet_b6", "efficientnet_b7"),
+    *("efficientnet_v2_l", "efficientnet_v2_m", "efficientnet_v2_s"),
+    *("googlenet", "inception_v3", "maxvit_t", "mnasnet0_5", "mnasnet0_75", "mnasnet1_0", "mnasnet1_3"),
+    *("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small"),
+    *("regnet_x_16gf", "regnet_x_1_6gf", "regnet_x_32gf", "regnet_x_3_2gf", "regnet_x_400mf"),
+    *("regnet_x_800mf", "regnet_x_8gf", "regnet_y_128gf", "regnet_y_16gf", "regnet_y_1_6gf"),
+    *("regnet_y_32gf", "regnet_y_3_2gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_8gf"),
+    *("resnet101", "resnet152", "resnet18", "resnet34", "resnet50"),
+    *("resnext101_32x8d", "resnext101_64x4d", "resnext50_32x4d"),
+    *("shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+    *("squeezenet1_0", "squeezenet1_1", "swin_b", "swin_s", "swin_t", "swin_v2_b", "swin_v2_s", "swin_v2_t"),
+    *("vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"),
+    *("vit_b_16", "vit_b_32", "vit_h_14", "vit_l_16", "vit_l_32", "wide_resnet101_2", "wide_resnet50_2"),
+]
+SEGMENTATION = [
+    *("deeplabv3_mobilenet_v3_large", "deeplabv3_resnet101", "deeplabv3_resnet50"),
+    *("fcn_resnet101", "fcn_resnet50", "lraspp_mobilenet_v3_large"),
+]
+VIDEO = [
+    *("mc3_18", "mvit_v1_b", "mvit_v2_s", "r2plus1d_18", "r3d_18"),
+    *("s3d", "swin3d_b", "swin3d_s", "swin3d_t"),
+]
 VIDEO_FRAMES = 16
 
 
-def weights(kind: str) -> list[Any]:
-    """Torchvision's published weights whose transforms are of this kind, with the model's name."""
-    return list(_weights(kind))
+def published(name: str) -> list[Any]:
+    """Return the published weights of a torchvision model."""
+    return list(torchvision().models.get_model_weights(name))
 
 
-def _weights(kind: str) -> Iterator[Any]:
-    """Torchvision's published weights whose transforms are of these kinds, with the model's name."""
-    models = torchvision().models
-    for name in models.list_models(exclude="quantized_*"):
-        for weight in models.get_model_weights(name):
-            if getattr(getattr(weight.transforms, "func", None), "__name__", "") == kind:
-                yield pytest.param(name, weight, id=f"{name}-{weight.name}")
+def task(weight: Any) -> str:
+    """Return the task of published weights, by their transforms."""
+    return getattr(getattr(weight.transforms, "func", None), "__name__", "")
 
 
-def names(package: str) -> list[str]:
-    """Every classification network of torchvision; the sample of timm's."""
-    if package == "timm":
-        return [f"timm:{name}" for name in TIMM]
-    models = torchvision().models
-    return [f"torchvision:{name}" for name in models.list_models(module=models)]
-
-
-def image(weight: Any) -> tuple[int, int]:
-    """The height and width that weights are evaluated at."""
+def image_size(weight: Any) -> tuple[int, int]:
+    """Return the height and width at which weights are evaluated."""
     settings = weight.transforms.keywords
     size = settings.get("crop_size") or settings["resize_size"]
     sides = tuple(size) if isinstance(size, list | tuple) else (size,)
     return (sides * 2)[:2] if len(sides) == 1 else sides[:2]
 
 
-def sizes() -> dict[tuple[str, tuple[int, int]], list[Any]]:
-    """Classification weights by model and image size."""
-    found: dict[tuple[str, tuple[int, int]], list[Any]] = {}
-    for given in weights("ImageClassification"):
-        name, weight = given.values
-        found.setdefault((name, image(weight)), []).append(weight)
-    return found
+@pytest.mark.parametrize(
+    ("kind", "names", "weights"),
+    [
+        ("ImageClassification", TORCHVISION, 115),
+        ("SemanticSegmentation", SEGMENTATION, 6),
+        ("VideoClassification", VIDEO, 10),
+    ],
+)
+def test_every_published_weight_is_tested(kind: str, names: list[str], weights: int) -> None:
+    """The lists above name every torchvision model of a task, with all of its weights."""
+    models = torchvision().models.list_models(exclude="quantized_*")
 
-
-SIZES = sizes()
+    assert names == [name for name in models if kind in map(task, published(name))]
+    assert weights == sum(len(published(name)) for name in names)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "size"), SIZES, ids=[f"{name}-{side}" for name, (side, _) in SIZES])
-def test_classification_networks_cost_what_torchvision_publishes(name: str, size: tuple[int, int]) -> None:
-    """Macs to three decimals of a billion, every parameter, and nothing uncounted."""
-    options = {"image_size": size[0]} if name.startswith("vit") else {}
-    subject_ = resolve(f"torchvision:{name}", (1, 3, *size), **options)
-    report = subject_.report()
-    named = dict(subject_.module.named_parameters())
-    unused = sum(named[path].numel() for path in report.unused_params)
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_classification_networks_cost_what_torchvision_publishes(name: str) -> None:
+    """Macs agree to three decimals of a billion, parameters exactly, and no operator is uncounted."""
+    by_size: dict[tuple[int, int], list[Any]] = {}
+    for weight in published(name):
+        by_size.setdefault(image_size(weight), []).append(weight)
     # GoogLeNet's weights are published without the auxiliary heads that the class has
     auxiliary = {"googlenet": 13_004_888 - 6_624_904}.get(name, 0)
 
-    assert report.complete
-    for weight in SIZES[name, size]:
-        assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
-        assert weight.meta["num_params"] == report.totals.params + unused - auxiliary
+    for size, weights in by_size.items():
+        options = {"image_size": size[0]} if name.startswith("vit") else {}
+        subject_ = resolve(f"torchvision:{name}", (1, 3, *size), **options)
+        report = subject_.report()
+        named = dict(subject_.module.named_parameters())
+        unused = sum(named[path].numel() for path in report.unused_params)
 
-
-def test_all_classification_weights_are_there() -> None:
-    """None is left out above."""
-    assert sum(map(len, SIZES.values())) == 115
+        assert report.complete
+        for weight in weights:
+            assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
+            assert weight.meta["num_params"] == report.totals.params + unused - auxiliary
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "weight"), weights("SemanticSegmentation"))
-def test_segmentation_networks_cost_what_torchvision_publishes(name: str, weight: Any) -> None:
-    """At 520 pixels, with the auxiliary head that runs beside the classifier where there is one."""
+@pytest.mark.parametrize("name", SEGMENTATION)
+def test_segmentation_networks_cost_what_torchvision_publishes(name: str) -> None:
+    """Macs and parameters agree at 520 pixels, with the auxiliary head if there is one."""
     options = {} if name.startswith("lraspp") else {"aux_loss": True}
-    report = count(f"torchvision:{name}", (1, 3, *image(weight)), **options)
 
-    assert report.complete
-    assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
-    assert weight.meta["num_params"] == report.totals.params
+    for weight in published(name):
+        report = count(f"torchvision:{name}", (1, 3, *image_size(weight)), **options)
+        assert report.complete
+        assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
+        assert weight.meta["num_params"] == report.totals.params
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "weight"), weights("VideoClassification"))
-def test_video_networks_cost_what_torchvision_publishes(name: str, weight: Any) -> None:
-    """Clips of 16 frames."""
-    report = count(f"torchvision:{name}", (1, 3, VIDEO_FRAMES, *image(weight)))
-
-    assert report.complete
-    assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
-    assert weight.meta["num_params"] == report.totals.params
+@pytest.mark.parametrize("name", VIDEO)
+def test_video_networks_cost_what_torchvision_publishes(name: str) -> None:
+    """Macs and parameters agree for clips of 16 frames."""
+    for weight in published(name):
+        report = count(f"torchvision:{name}", (1, 3, VIDEO_FRAMES, *image_size(weight)))
+        assert report.complete
+        assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
+        assert weight.meta["num_params"] == report.totals.params
 
 
 @pytest.mark.parametrize(
@@ -118,7 +137,7 @@ def test_video_networks_cost_what_torchvision_publishes(name: str, weight: Any) 
     ],
 )
 def test_published_inputs(reference: str, size: tuple[int, ...]) -> None:
-    """Without an input, the source's own is taken."""
+    """A reference without an input takes the input that its source publishes."""
     torchvision()
     options = {"num_hidden_layers": 1} if reference.startswith("transformers") else {}
 
@@ -126,13 +145,13 @@ def test_published_inputs(reference: str, size: tuple[int, ...]) -> None:
 
 
 def test_published_inputs_take_a_batch_and_a_resolution() -> None:
-    """As architectures do."""
+    """A published input takes `batch` and `resolution`."""
     timm()
 
     assert count("timm:resnet10t", batch=2, resolution=64).input == ((2, 3, 64, 64),)
 
 
-# a sample across timm's families, each traced complete
+# one model each of many families of timm
 TIMM = [
     "bat_resnext26ts",
     "beit_base_patch16_224",
@@ -211,7 +230,7 @@ TIMM = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TIMM)
 def test_timm_networks_agree_with_another_counter(name: str) -> None:
-    """Parameters with `sum(p.numel())`; macs and activations with torch's and a hook's account of products."""
+    """Parameters equal `sum(p.numel())`; macs and activations equal those of torch's counter and of a hook."""
     timm()
     subject_ = resolve(f"timm:{name}")
     report, module = subject_.report(), subject_.module
@@ -249,7 +268,7 @@ def test_timm_networks_agree_with_another_counter(name: str) -> None:
 def test_transformers_agree_with_another_counter(
     config: str, options: dict[str, Any], inputs: dict[str, tuple[int, ...]]
 ) -> None:
-    """Built from a config, with inputs by name; attention and matrix products alike."""
+    """A model built from a config has the macs and parameters that the other counter finds."""
     torchvision()
     kwargs = {name: torch.zeros(shape, dtype=torch.int64, device="meta") for name, shape in inputs.items()}
     subject_ = resolve(f"transformers:{config}", kwargs=kwargs, **options)
@@ -264,14 +283,14 @@ def test_transformers_agree_with_another_counter(
     assert report.totals.params + unused == sum(p.numel() for p in module.parameters())
 
 
-def seen(row: Row) -> tuple[Any, ...]:
-    """An operator but for strides."""
+def without_strides(row: Row) -> tuple[Any, ...]:
+    """Return an operator without its strides."""
     shapes = [(v.role, v.number, v.shape, v.itemsize) for v in (*row.op.operands, *row.op.output)]
     return row.op.path, row.op.kind, shapes, row.op.params, row.op.attributes
 
 
 def traced_both_ways(reference: str, **options: Any) -> tuple[Trace, Trace]:
-    """With shortcuts and without."""
+    """Return the traces with and without shortcuts."""
     chosen = resolve(reference, **options)
     module = chosen.module
     inputs, keywords = as_inputs(module, chosen.inputs, chosen.keywords)
@@ -280,9 +299,11 @@ def traced_both_ways(reference: str, **options: Any) -> tuple[Trace, Trace]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*names("torchvision"), *names("timm")])
+@pytest.mark.parametrize(
+    "name", [*(f"torchvision:{name}" for name in TORCHVISION), *(f"timm:{name}" for name in TIMM)]
+)
 def test_shortcuts_change_nothing(name: str) -> None:
-    """The operators, their shapes, strides and types, what was free and what was unused, as torch has them."""
+    """Operators, shapes, strides, dtypes, free operators and unused parameters are the same without shortcuts."""
     fast, slow = traced_both_ways(name)
 
     assert [pair for pair in zip(fast.ops, slow.ops, strict=True) if pair[0] != pair[1]][:1] == []
@@ -296,25 +317,25 @@ def test_shortcuts_change_nothing(name: str) -> None:
     ["resnet18", "densenet121", "efficientnet_b0", "convnext_tiny", "regnet_y_400mf", "mobilenet_v3_small"],
 )
 def test_operators_are_those_of_a_real_run(name: str) -> None:
-    """The same list and shapes on tensors with data, whose memory CPU kernels may lay out otherwise."""
+    """A run on tensors with data has the same operators and shapes; CPU kernels may choose other strides."""
     models = torchvision().models
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         module = models.get_model(name, weights=None)
     size = (1, 3, 96, 96)
-    blank = count(module, size)
+    on_meta = count(module, size)
     real = count(module, torch.zeros(size), real=True)
 
-    pairs = zip(map(seen, blank.rows), map(seen, real.rows), strict=True)
+    pairs = zip(map(without_strides, on_meta.rows), map(without_strides, real.rows), strict=True)
 
     assert [pair for pair in pairs if pair[0] != pair[1]][:1] == []
     assert "run on real tensors" in real.notes
 
 
-# those of one stage, whose published count is that of keeping all
+# one-stage detectors, whose published count keeps every candidate
 @pytest.mark.parametrize("name", ["retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn"])
 def test_detectors_cost_what_torchvision_publishes(name: str) -> None:
-    """Every candidate is kept, and the report says so; without that it stops and says where."""
+    """With `keep` the macs agree and the report notes the assumption; without it, TraceError names the operator."""
     weights = detectors().models.get_model_weights(name)
     report = count(f"torchvision:{name}", (1, 3, 800, 800), keep=True)
 
@@ -326,8 +347,8 @@ def test_detectors_cost_what_torchvision_publishes(name: str) -> None:
         count(f"torchvision:{name}", (1, 3, 800, 800))
 
 
-def test_what_detectors_do_to_boxes() -> None:
-    """Regions are aligned: 60 outputs of 4 samples of 4 neighbours; 5 boxes suppressed: 10 pairs."""
+def test_operators_on_boxes() -> None:
+    """RoI align takes 60 outputs of 4 samples of 4 neighbours; suppression of 5 boxes compares 10 pairs."""
     detectors()
     operators = torch.ops.torchvision
 
@@ -342,8 +363,8 @@ def test_what_detectors_do_to_boxes() -> None:
     assert [row.cost.flops for row in report.rows] == [60 * (2 * 16 - 1), 10 * 13 + 5 * (3 + 3)]
 
 
-def test_what_depends_on_values_says_where_it_stops() -> None:
-    """The error names the module and the operator; kept, all candidates go on."""
+def test_an_index_that_depends_on_values() -> None:
+    """The error names the module and the operator; with `keep`, every candidate is counted."""
 
     class Detector(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -359,15 +380,15 @@ def test_what_depends_on_values_says_where_it_stops() -> None:
     assert kept.complete
 
 
-def test_places_that_depend_on_values() -> None:
-    """`where` and `nonzero` give every place when all candidates are kept."""
+def test_positions_that_depend_on_values() -> None:
+    """With `keep`, `where` and `nonzero` return every position."""
 
-    class Places(nn.Module):
+    class Positions(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             rows, _ = torch.where(x > 0)
             return x[rows] + x[x.nonzero()[:, 0]]
 
-    report = count(Places(), (2, 3), keep=True)
+    report = count(Positions(), (2, 3), keep=True)
 
     assert report.notes == ("assumed to keep every candidate: where, nonzero",)
     assert report.rows[-1].op.output[0].shape == (6, 3)

@@ -19,14 +19,12 @@ from rich.progress import Progress
 
 from mbanalyze.cli import arguments
 from mbanalyze.cli.arguments import Batch, Input, Model, Output, UsageError, is_closed_form, working
-from mbanalyze.cli.output import emit, show
+from mbanalyze.cli.output import show
 from mbanalyze.display.files import OutputError, require_writable
-from mbanalyze.display.records import dump
 from mbanalyze.inputs import parsing
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from mbanalyze.sweep.ablation import Ablation
     from mbanalyze.sweep.budget import Search
 
 READABLE = 1_000
@@ -139,7 +137,6 @@ def ablate(
     mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.sweep import ablation
-    from mbanalyze.sweep import variants_view as rendered
 
     grid = _grid(ablation.ablate, set_, alpha=alpha, resolution=resolution, rho=rho, batch=batch)
     variants = math.prod(map(len, grid.values()))
@@ -151,23 +148,20 @@ def ablate(
     inputs, named = arguments.shapes_of(input_)
     grid |= {"kwargs": [named]} if named else {}
     with working(False), _tracing(0 if known else variants, workers) as (executor, progress):
-        frame = ablation.ablate(
+        result = ablation.ablate(
             model,
             *inputs,
             dtype=dtype,
             bits=bits,
-            published=source,
-            failed="drop" if skip else "raise",
+            source=source,
+            skip_invalid=skip,
             executor=executor,
             progress=progress,
             **grid,
         )
-    if format == "table":
-        emit(rendered.table(frame, Console().width), output)
-    else:
-        emit(rendered.FORMATS[format](frame), output)
+    show(result, format, output)
     if plot is not None:
-        _draw(plot, frame)
+        _draw(plot, result)
 
 
 def _check_readable(variants: int, format: str, output: Path | None) -> None:
@@ -214,15 +208,16 @@ def _keep_stdout() -> None:
     sys.stdout = sys.stderr
 
 
-def _draw(file: Path, frame: pd.DataFrame, found: Search | None = None) -> None:
+def _draw(file: Path, result: Ablation | Search) -> None:
     """The plot that variants allow, or the front of what was found; why there is none, on stderr."""
     from mbanalyze import plots
+    from mbanalyze.sweep.budget import Search
 
     try:
-        if found is None:
-            ax = plots.variants(frame)
+        if isinstance(result, Search):
+            ax = plots.pareto(result, cost=result.costs[0], objective=result.ranked_by)
         else:
-            ax = plots.pareto(frame, cost=found.costs[0], objective=found.ranked_by)
+            ax = plots.ablation(result)
         plots.save(ax, file)
     except plots.PlotError as error:
         print(f"mbanalyze: nothing is drawn: {error}", file=sys.stderr)
@@ -317,7 +312,6 @@ def search(
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.sweep import budget
-    from mbanalyze.sweep import view as rendered
 
     limits = {
         "max_macs": max_macs,
@@ -332,14 +326,9 @@ def search(
     _check_files(output, plot)
     with working(True):
         found = budget.search(family, **{**grid, **counts}, objective=objective)
-    fitting = found.frame[found.frame["fits"]]
-    _check_readable(len(found.front if format in ("table", "markdown") else fitting), format, output)
-    if format == "table":
-        emit(rendered.table(found, Console().width), output)
-    elif format == "json":
-        emit(dump(found.as_dict()), output)
-    else:
-        emit(rendered.csv(found) if format == "csv" else rendered.markdown(found), output)
+    rows = found.frame("front" if format in ("table", "markdown") else "variants")
+    _check_readable(len(rows), format, output)
+    show(found, format, output)
     if plot is not None:
-        _draw(plot, fitting, found)
+        _draw(plot, found)
     return int(found.best is None)

@@ -18,7 +18,7 @@ from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mbanalyze.trace.tracer import Module
 
 
 class CheckError(ValueError):
@@ -154,7 +154,7 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def all_params(report: Report, module: nn.Module) -> CheckedCount:
+def all_params(report: Report, module: Module) -> CheckedCount:
     """Compare the parameters that the trace reads or lists as unused with those of the module."""
     named = dict(module.named_parameters())
     ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
@@ -232,7 +232,7 @@ def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
 
 
 def fvcore_counts(
-    module: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
+    module: Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
     """Return fvcore's counts by operator, from a copy of `module` in eval mode on CPU tensors.
 
@@ -241,22 +241,15 @@ def fvcore_counts(
     """
     if keywords:
         raise CheckError(f"fvcore takes no arguments by name, such as {next(iter(keywords))}")
-    import torch
-    from torch.utils._pytree import tree_map_only
-
-    from mbanalyze.trace.tracer import as_inputs
-
-    def filled(tensor: torch.Tensor) -> torch.Tensor:
-        return torch.ones(tensor.shape, dtype=tensor.dtype)
+    from mbanalyze.trace.forward_args import ones
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
         from fvcore.nn import FlopCountAnalysis
 
         try:
-            examples = tree_map_only(torch.Tensor, filled, as_inputs(module, inputs, {})[0])
             model = copy.deepcopy(module).eval()
-            counter = FlopCountAnalysis(model, tuple(examples))
+            counter = FlopCountAnalysis(model, ones(module, inputs))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
             return {name: int(count) for name, count in counter.by_operator().items()}
         except Exception as error:

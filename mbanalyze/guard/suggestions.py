@@ -16,7 +16,7 @@ from mbanalyze.inputs.parsing import parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.resolve import count
-from mbanalyze.sweep import traced
+from mbanalyze.sweep.traced import count_arguments, default_resolution
 
 WIDTH_OPTIONS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
 """Names by which factories take a width multiplier, or a number of channels that all others follow from."""
@@ -86,7 +86,7 @@ def candidates_of(measured: MeasuredModel) -> Iterator[Candidates]:
         given = [parse_input(text) for text in measured.model.inputs]
         if given and all(name is None for name, _ in given):
             shapes = tuple(shape for _, shape in given)
-            side = traced.own_resolution(measured.model.source, shapes, {})
+            side = default_resolution(measured.model.source, shapes, {})
             yield Candidates("resolution", side, _smaller_images(measured, shapes, side))
 
 
@@ -136,7 +136,7 @@ def _smaller_images(
     assert measured.resolved is not None
     for value in _smaller_sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = traced.job(measured.resolved.module, shapes, {"resolution": value})
+            what, inputs, _ = count_arguments(measured.resolved.module, shapes, {"resolution": value})
             yield value, count(what, *inputs, **measured.model.settings)
 
 

@@ -1,28 +1,35 @@
-"""Pictures of what networks cost: each draws a frame on the axes it is given, and each point is a row of it.
+"""Plots of costs: each function draws a frame on given axes, and each point is a row.
 
-Without axes, a figure of a page's width is made. For a column, or several pictures in one figure, make the axes:
-`plt.subplots(figsize=COLUMN, layout="constrained")`. Labels of points find their places in the figure as it is
-when they are drawn, so give it its size first. Values are never moved, smoothed or jittered; colours are told
-apart by colour-blind readers, and markers and luminance in grey.
+Without axes, a function makes a figure of `PAGE_SIZE`.
+For other sizes, or several plots in one figure, pass axes: `plt.subplots(figsize=COLUMN_SIZE, layout="constrained")`.
+Set the size of the figure first: labels are placed for its current size.
+Plots never move, smooth or jitter values.
+Their colours suit colour-blind readers, and their markers grey prints.
 
-    variants.py     variants: trade-off, scaling, Pareto front
-    one_report.py   one report: profile, shares, bounds, intensity
-    drawing.py      axes, labels, legends
-    papers.py       what the papers illustrate
-    activations.py  what the papers say of activations, as numbers
+    ablations.py     ablations: accuracy against cost, scaling laws
+    pareto_front.py  searches: cost against objective, with the Pareto front
+    one_report.py    one report: profile, shares, lower bounds, intensity
+    papers.py        figures from the papers
+    activations.py   numbers of the papers' figures on activations
+    frames.py        frames as input
+    drawing.py       axes, ticks, legends, colours
+    labels.py        labels next to points
+    saving.py        figures as files
 """
 
-from mbanalyze.plots.drawing import COLUMN, PAGE, PlotError, check_format, save
-from mbanalyze.plots.one_report import bound, convolutions_frame, intensity, profile, shares
-from mbanalyze.plots.variants import pareto, scaling, tradeoff, variants
+from mbanalyze.plots.ablations import ablation, scaling, tradeoff
+from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
+from mbanalyze.plots.one_report import bound, intensity, profile, shares
+from mbanalyze.plots.pareto_front import pareto
+from mbanalyze.plots.saving import check_format, save
 
 __all__ = [
-    "COLUMN",
-    "PAGE",
+    "COLUMN_SIZE",
+    "PAGE_SIZE",
     "PlotError",
+    "ablation",
     "bound",
     "check_format",
-    "convolutions_frame",
     "intensity",
     "pareto",
     "profile",
@@ -30,5 +37,4 @@ __all__ = [
     "scaling",
     "shares",
     "tradeoff",
-    "variants",
 ]

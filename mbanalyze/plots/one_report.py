@@ -1,4 +1,4 @@
-"""Pictures of one report."""
+"""Plots of one report."""
 
 from __future__ import annotations
 
@@ -12,142 +12,175 @@ from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
 from mbanalyze.plots.drawing import PlotError
-from mbanalyze.plots.variants import _known, _merged, _numbers, _operators, _require, _shares
+from mbanalyze.plots.frames import Data, as_frame, numbers, positive_rows, require_columns
+from mbanalyze.plots.labels import OFFSETS_BELOW, place_labels
 from mbanalyze.report.network import Report
 
 
 def profile(
-    frame: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    counts: Sequence[str] = ("macs", "params", "memory_access"),
+    data: Data, ax: Axes | None = None, *, counts: Sequence[str] = ("macs", "params", "memory_access")
 ) -> Axes:
-    """Where along a network its costs are: each operator's share of each count, in per cent.
+    """Plot the share of each operator in each count, in per cent, along the depth of the network.
 
-    Reads `report.frame()`. An operator with none of a count has no point there. Bands are blocks.
+    Operators without a count have no point in it. Bands separate blocks.
+
+    Args:
+        data: a report or its frame.
+        ax: the axes.
+        counts: the columns to show.
 
     Raises:
-        PlotError: no operator has any of a count, or a column is missing.
+        PlotError: a count is zero for all operators, or a column is missing.
     """
-    _require(frame, "path")
-    shares = {count: _shares(_numbers(frame, count), count) for count in counts}
+    frame = as_frame(data)
+    require_columns(frame, "path")
+    per_cent = {count: _per_cent(frame, count) for count in counts}
     styles = drawing.styles(counts)
-    ax = drawing.axes(ax)
+    ax = drawing.get_axes(ax)
     for count, (color, marker) in styles.items():
-        some = shares[count][shares[count] > 0]
+        some = per_cent[count][per_cent[count] > 0]
         ax.vlines(some.index, 0, some, color=color, linewidth=0.6, alpha=0.6)
-        ax.plot(some, marker, color=color, markersize=2.8, label=drawing.name(count), gid=count)
+        ax.plot(some, marker, color=color, markersize=2.8, label=drawing.title(count), gid=count)
     ax.set_ylim(bottom=0)
-    drawing.finish(ax, "operator, in order (bands are blocks)", "share of its total (%)")
-    drawing.bands(ax, frame["path"])
+    drawing.style_axes(ax, "operator, in order (bands are blocks)", "share of its total (%)")
+    drawing.shade_blocks(ax, frame["path"])
     drawing.legend_above(ax)
     return ax
 
 
 def shares(
-    frame: pd.DataFrame,
-    ax: Axes | None = None,
-    *,
-    counts: Sequence[str] = ("macs", "params"),
-    least: float = 1,
+    data: Data, ax: Axes | None = None, *, counts: Sequence[str] = ("macs", "params"), least: float = 1
 ) -> Axes:
-    """Share of each count by kind of operator, in per cent: Howard et al., 2017, table 2.
-
-    Reads `report.frame()`.
+    """Plot the share of each kind of operator in each count, in per cent: Howard et al., 2017, Table 2.
 
     Args:
-        least: kinds with less than so many per cent of every count are one, "other", as are the smallest where
-            there is no room for so many bars.
+        data: a report or its frame.
+        ax: the axes.
+        counts: the columns to show.
+        least: kinds with less than this percentage of every count are merged into "other".
+            If there is no room for all bars, the smallest kinds are merged too.
 
     Raises:
-        PlotError: no operator has any of a count, or a column is missing.
+        PlotError: a count is zero for all operators, or a column is missing.
     """
-    kinds = _operators(frame)
-    each = pd.DataFrame({count: _shares(_numbers(frame, count), count) for count in counts})
+    frame = as_frame(data)
+    kinds = _kinds(frame)
+    each = pd.DataFrame({count: _per_cent(frame, count) for count in counts})
     styles = drawing.styles(counts)
-    ax = drawing.axes(ax)
-    points = drawing.length(ax, "y")
+    ax = drawing.get_axes(ax)
+    points = drawing.axis_length(ax, "y")
     table = _merged(each.groupby(kinds, sort=False).sum(), least, int(points / (9 * len(counts))))
     height = 0.86 / len(counts)
     size = min(drawing.SMALL, 0.78 * height * points / len(table))
     for i, (count, (color, _)) in enumerate(styles.items()):
-        places = [row + (i - (len(counts) - 1) / 2) * height for row in range(len(table))]
+        centers = [row + (i - (len(counts) - 1) / 2) * height for row in range(len(table))]
         bars = ax.barh(
-            places, table[count], height, color=color, label=drawing.name(count), edgecolor="white", linewidth=0.3
+            centers, table[count], height, color=color, label=drawing.title(count), edgecolor="white", linewidth=0.3
         )  # fmt: skip
         ax.bar_label(bars, fmt=lambda share: f"{share:.2f}" if share else "", padding=2, fontsize=size)
     ax.set_yticks(range(len(table)), [str(kind) for kind in table.index])
     ax.invert_yaxis()
     ax.margins(x=0.16)
-    drawing.finish(ax, "share of its total (%)", "")
+    drawing.style_axes(ax, "share of its total (%)", "")
     ax.grid(visible=False, axis="y")
     drawing.legend_above(ax)
     return ax
 
 
-def convolutions_frame(report: Report) -> pd.DataFrame:
-    """What G1 and G2 say of each convolution of `report`, in elements: what `bound` draws."""
-    return guidelines(report).frame()
+def bound(data: Data, ax: Axes | None = None) -> Axes:
+    """Plot the memory access of each convolution and its lower bound by ShuffleNet V2's G1 and G2.
 
+    Numbers show memory access over its bound, from 1.05 on, as far as there is room. Bands separate blocks.
 
-def bound(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Memory access of each convolution above the least that its work allows: ShuffleNet V2's G1 and G2.
-
-    Reads `convolutions_frame(report)`: columns `path`, `memory_access` and `bound`. The numbers are how many
-    times its bound a convolution accesses, from 1.05 on, the largest first, as there is room. Bands are blocks.
+    Args:
+        data: a report, its `guidelines`, or a frame with the columns `path`, `memory_access` and `bound`.
+        ax: the axes.
 
     Raises:
         PlotError: there is no convolution, or a column is missing.
     """
-    _require(frame, "path")
-    rows = _known(frame, "memory_access", "bound")
+    frame = as_frame(guidelines(data) if isinstance(data, Report) else data)
+    require_columns(frame, "path")
+    rows = positive_rows(frame, "memory_access", "bound")
     access, least = rows["memory_access"], rows["bound"]
     both = pd.concat([access, least])
-    ax = drawing.axes(ax)
-    stems = ax.vlines(rows.index, least, access, color=drawing.COLORS[1], linewidth=1.5, zorder=1)
-    ax.plot(access, "o", color=drawing.COLORS[0], markersize=3, label="memory access", gid="memory_access")
+    ax = drawing.get_axes(ax)
+    stems = ax.vlines(rows.index, least, access, color=drawing.PALETTE[1], linewidth=1.5, zorder=1)
+    ax.plot(access, "o", color=drawing.PALETTE[0], markersize=3, label="memory access", gid="memory_access")
     ax.plot(least, "_", color="black", markersize=5, label="lower bound", gid="bound")
     ax.set_yscale("log")
     ax.margins(y=0.1)
-    drawing.finish(ax, "convolution, in order (bands are blocks)", drawing.label("memory_access"))
-    drawing.bands(ax, frame["path"])
+    drawing.style_axes(ax, "convolution, in order (bands are blocks)", drawing.axis_label("memory_access"))
+    drawing.shade_blocks(ax, frame["path"])
     drawing.legend_above(ax)
-    drawing.ticks(ax, "y", both)
+    drawing.set_ticks(ax, "y", both)
     ratios = (access / least).sort_values(ascending=False)
     ratios = ratios[ratios >= 1.05]
     texts = [f"{ratio:.2g}\N{MULTIPLICATION SIGN}" for ratio in ratios]
-    there = least[ratios.index].reset_index()
-    drawing.place(ax, there, texts, drawing.BELOW, both.reset_index(), stems.get_paths())
+    points = least[ratios.index].reset_index()
+    obstacles, lines = both.reset_index(), stems.get_paths()
+    place_labels(ax, points, texts, OFFSETS_BELOW, obstacles=obstacles, lines=lines)
     return ax
 
 
-def intensity(frame: pd.DataFrame, ax: Axes | None = None, *, itemsize: int = 4) -> Axes:
-    """Flops of each operator for a byte that it reads or writes, along depth, by class of operator.
+def intensity(data: Data, ax: Axes | None = None, *, itemsize: int = 4) -> Axes:
+    """Plot the flops per byte of memory access for each operator, along the depth, by class of operator.
 
-    Reads `report.frame()`. Operators without flops, which a logarithm has no place for, are left out.
+    The axis is logarithmic: operators without flops are left out.
 
     Args:
+        data: a report or its frame.
+        ax: the axes.
         itemsize: bytes of an element.
 
     Raises:
         PlotError: no operator has flops, or a column is missing.
     """
-    kinds = _operators(frame)
+    frame = as_frame(data)
+    kinds = _kinds(frame)
     classes = kinds.where(frame["kind"].isin(PRODUCTS).to_numpy(), "other")
     classes = classes.mask(frame["kind"].isin(ELEMENTWISE).to_numpy(), "element-wise")
-    ratios = _numbers(frame, "flops") / (itemsize * _numbers(frame, "memory_access"))
+    ratios = numbers(frame, "flops") / (itemsize * numbers(frame, "memory_access"))
     ratios = ratios[(ratios > 0) & (ratios < float("inf"))]
     if ratios.empty:
         raise PlotError("no operator of the frame has flops and memory access")
-    _require(frame, "path")
+    require_columns(frame, "path")
     styles = drawing.styles(classes[ratios.index].unique())
-    ax = drawing.axes(ax)
+    ax = drawing.get_axes(ax)
     for name, (color, marker) in styles.items():
         some = ratios[classes[ratios.index] == name]
         ax.plot(some, marker, color=color, markersize=3.2, label=str(name), gid=str(name).replace(" ", "-"))
     ax.set_yscale("log")
-    drawing.finish(ax, "operator, in order (bands are blocks)", drawing.label("arithmetic_intensity"))
-    drawing.bands(ax, frame["path"])
+    drawing.style_axes(
+        ax, "operator, in order (bands are blocks)", drawing.axis_label("arithmetic_intensity")
+    )
+    drawing.shade_blocks(ax, frame["path"])
     drawing.legend_above(ax)
-    drawing.ticks(ax, "y", ratios)
+    drawing.set_ticks(ax, "y", ratios)
     return ax
+
+
+def _per_cent(frame: pd.DataFrame, count: str) -> pd.Series[float]:
+    """A column in per cent of its sum."""
+    counts = numbers(frame, count)
+    if not counts.sum():
+        raise PlotError(f"no operator of the frame has {drawing.title(count)}")
+    return 100 * counts / counts.sum()
+
+
+def _kinds(frame: pd.DataFrame) -> pd.Series[str]:
+    """The kind of each operator in words: `pointwise conv`, `linear`, `batch norm`."""
+    require_columns(frame, "kind", "variant")
+    pairs = zip(frame["kind"], frame["variant"], strict=True)
+    return pd.Series(
+        [f"{v} conv" if isinstance(v, str) else str(k).replace("_", " ") for k, v in pairs], dtype=str
+    )
+
+
+def _merged(table: pd.DataFrame, least: float, most: int) -> pd.DataFrame:
+    """At most `most` rows, sorted by their largest share; rows below `least` and the rest become "other"."""
+    table = table.loc[table.max(axis="columns").sort_values(ascending=False).index]
+    kept = int((table.max(axis="columns") >= least).sum())
+    kept = kept if kept < most else max(most - 1, 1)
+    rest = table.iloc[kept:].sum()
+    return pd.concat([table.iloc[:kept], rest.to_frame("other").T]) if rest.any() else table.iloc[:kept]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mbanalyze.sources.references import SourceError, summarize
+from mbanalyze.sources.references import SourceError, is_module, summarize
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mbanalyze.trace.tracer import Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Built:
         note: a remark on how it was made, or None.
     """
 
-    module: nn.Module
+    module: Module
     note: str | None = None
 
 
@@ -47,19 +47,19 @@ def build_once(name: str, make: Callable[[], object]) -> Build:
 
 
 def _build(name: str, make: Callable[[], object], filled: bool) -> Built:
-    import torch
+    from mbanalyze.sources.skip_init import keep_random_state
 
-    with torch.random.fork_rng(devices=[]):
+    with keep_random_state():
         return _with_weights(name, make) if filled else _without_weights(name, make)
 
 
 def _without_weights(name: str, make: Callable[[], object]) -> Built:
-    from mbanalyze.sources.skip_init import weightless
+    from mbanalyze.sources.skip_init import skip_init
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they advise on how to fill weights
-            return Built(_require_module(name, weightless(make)))
+            return Built(_require_module(name, skip_init(make)))
     except SourceError:
         raise
     except (Exception, SystemExit) as error:
@@ -76,9 +76,7 @@ def _with_weights(name: str, make: Callable[[], object]) -> Built:
         raise SourceError(f"{name} raised {summarize(error)}") from error
 
 
-def _require_module(name: str, made: object) -> nn.Module:
-    from torch import nn
-
-    if not isinstance(made, nn.Module):
+def _require_module(name: str, made: object) -> Module:
+    if not is_module(made):
         raise SourceError(f"{name} returned a {type(made).__name__}, not a torch.nn.Module")
     return made

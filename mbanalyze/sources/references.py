@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import nearest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mbanalyze.trace.tracer import Module
 
 Input = tuple[tuple[Any, ...], dict[str, Any]]
 """The positional and keyword arguments of a forward, as shapes."""
@@ -41,7 +41,7 @@ class Reference:
         hint: an example of an input, for an error message.
     """
 
-    make: Callable[[], nn.Module]
+    make: Callable[[], Module]
     published: Callable[[int, int | None], Input | None] | None = None
     hint: str = "--input 1,3,224,224"
 
@@ -172,7 +172,12 @@ def _refuse(package: str, options: Mapping[str, Any], names: tuple[str, ...]) ->
             raise OptionError(f"{package} models are counted without weights: leave {name} out")
 
 
-def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Module]:
+def is_module(given: object) -> TypeGuard[Module]:
+    """Return True if `given` is a module; without torch loaded, nothing is."""
+    return "torch" in sys.modules and isinstance(given, sys.modules["torch"].nn.Module)
+
+
+def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]:
     """A function that makes the module of `package.module:factory` or `file.py:factory`."""
     known = reference.rpartition("@")[0]
     if known in NAMES:
@@ -192,18 +197,16 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], nn.Modu
     if not callable(found):
         raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
 
-    if options and "torch" in sys.modules and isinstance(found, sys.modules["torch"].nn.Module):
+    if options and is_module(found):
         raise OptionError(
             f"{reference} is already built and takes no options: leave out {', '.join(options)}"
         )
 
-    def make() -> nn.Module:
-        from torch import nn
-
-        if isinstance(found, nn.Module) and not options:
+    def make() -> Module:
+        if is_module(found) and not options:
             return found
         with _searching(_folder(place)):
-            made: nn.Module = found(**options)
+            made: Module = found(**options)
         return made
 
     return make

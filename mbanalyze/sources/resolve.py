@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,13 +13,13 @@ from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
-from mbanalyze.sources.references import PACKAGES, SourceError, look_up
+from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mbanalyze.trace.tracer import Module
 
 
-Countable: TypeAlias = "str | Architecture | nn.Module | Callable[..., nn.Module]"
+Countable: TypeAlias = "str | Architecture | Module | Callable[..., Module]"
 """A model reference, an architecture, a module, or a function or class that makes a module."""
 
 
@@ -45,7 +44,7 @@ class ResolvedModel:
     keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def module(self) -> nn.Module:
+    def module(self) -> Module:
         """The module, with large weights not filled."""
         return self.build(False).module
 
@@ -64,10 +63,10 @@ class ResolvedModel:
         Args:
             trace: trace the module even if the model has a closed form.
             dtype: the element type assumed for byte counts; by default float32, or a traced module's own.
-            mode: as in `trace.trace`.
-            real: as in `trace.trace`.
-            keep: as in `trace.trace`.
-            shortcuts: as in `trace.trace`.
+            mode: as for `trace`.
+            real: as for `trace`.
+            keep: as for `trace`.
+            shortcuts: as for `trace`.
 
         Raises:
             ChoiceError: `dtype` is unknown.
@@ -87,12 +86,13 @@ class ResolvedModel:
         )
 
     def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
-        from mbanalyze.trace import tracer as trace
+        from mbanalyze.trace.forward_args import as_inputs, floating_dtype, tensor_leaves
+        from mbanalyze.trace.tracer import trace
 
         built = self.build(real)
-        inputs, keywords = trace.as_inputs(built.module, self.inputs, self.keywords, real=real)
-        own_dtype = str(trace.floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
-        seen = trace.trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
+        inputs, keywords = as_inputs(built.module, self.inputs, self.keywords, real=real)
+        own_dtype = str(floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
+        seen = trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
         notes = [built.note] if built.note else []
         notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
         if seen.assumed:
@@ -100,7 +100,7 @@ class ResolvedModel:
         return Report(
             self.name,
             self.options,
-            tuple(tuple(tensor.shape) for tensor in trace.tensors((inputs, keywords))),
+            tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords))),
             "trace",
             rows(seen.ops),
             dtype or own_dtype,
@@ -129,7 +129,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `mode="train"`: trace in training mode.
             - `real=True`: trace with values, not only with shapes.
             - `keep=True`: if a result depends on values, assume that every candidate is kept.
-            - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace.trace`).
+            - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).
 
     Raises:
         SourceError: `what` is not a model.
@@ -172,7 +172,7 @@ def _from_architecture(
     batch = _pop_batch(options)
     spec = make(name, arch, options)
 
-    def build() -> nn.Module:
+    def build() -> Module:
         from mbanalyze import models
 
         return models.build(spec)
@@ -204,15 +204,15 @@ def _from_object(
     what: Any, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> ResolvedModel:
     """A module, or the module that a function or class makes."""
-    is_module = "torch" in sys.modules and isinstance(what, sys.modules["torch"].nn.Module)
-    if not is_module and not callable(what):
+    built = is_module(what)
+    if not built and not callable(what):
         raise SourceError(f"cannot count {what!r}: give a model's name, an architecture or a module")
-    if is_module and options:
+    if built and options:
         raise OptionError(f"a module is already built and takes no options: leave out {', '.join(options)}")
-    name = type(what).__name__ if is_module else getattr(what, "__name__", repr(what))
+    name = type(what).__name__ if built else getattr(what, "__name__", repr(what))
     if not inputs and not keywords:
         raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
-    build = (lambda _: Built(what)) if is_module else build_once(name, lambda: what(**options))
+    build = (lambda _: Built(what)) if built else build_once(name, lambda: what(**options))
     return ResolvedModel(name, options, _valid_inputs(inputs), build, None, keywords)
 
 

@@ -1,11 +1,12 @@
-"""Many variants of one network.
+"""Sweep over the variants of a network.
 
-arrays.py          numbers that stand for many variants at once
-closed_form.py     every variant of a grid in few walks
-traced.py          every variant of a factory, traced
-published_rows.py  published figures beside the variants
-ablation.py        `ablate`
-budget.py          `search`
-variants_view.py   variants as text
-view.py            a search as text
+ablation.py        `ablate`: every variant of a grid of options
+budget.py          `search`: the best variants within limits
+candidates.py      the variants that a search considers
+grid.py            the values of each option, and their combinations
+closed_form.py     counts of every variant of an architecture, in few passes
+arrays.py          numbers that stand for all variants
+traced.py          counts of every variant of a factory
+published_rows.py  published figures of each variant
+view.py            the views of both results
 """

@@ -1,41 +1,77 @@
-"""How a network's cost moves with its options: a tidy frame, one row a variant, published figures beside ours."""
+"""Count every variant of a network over a grid of options, with the published figures of each variant."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mbanalyze.archs import ALIASES, ARCHS
-from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, validate_values
+from mbanalyze.archs import ARCHS, find, name_of
+from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, merge, validate_values
+from mbanalyze.display.records import rows_of
+from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
-from mbanalyze.sweep import closed_form as grids
-from mbanalyze.sweep import traced as factories
-from mbanalyze.sweep.published_rows import PRINTED, columns_of, printed, sources
-from mbanalyze.sweep.traced import VariantError
+from mbanalyze.sweep.closed_form import GridCounts, count_grid
+from mbanalyze.sweep.grid import (
+    Grid,
+    GridError,
+    combinations,
+    input_sizes,
+    parse_grid,
+    value_indices,
+)
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
+from mbanalyze.sweep.traced import (
+    CountArguments,
+    VariantError,
+    count_arguments,
+    default_resolution,
+    trace_variants,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mbanalyze.sources.resolve import Countable
 
-UNSHOWN = ("kwargs", "mode", "real", "keep", "shortcuts")
-"""Options of `count` that say how to trace, and not what."""
-MOST = 10**7
-"""Variants of a grid at most, which take 200 bytes each."""
+TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
+"""Options of `count` that control the trace, and are not columns of a frame."""
 
 
-class GridError(ValueError):
-    """A grid without variants, or whose options contradict each other."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(Result):
+    """The variants of a network.
+
+    Attributes:
+        variants: one row for each variant; the resolution varies fastest. The columns are the options, the
+            totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
+            `complete` instead: False if its macs and flops are lower bounds.
+    """
+
+    variants: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the variants under the key `variants`."""
+        return {"variants": self.records()}
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the variants."""
+        return self.variants.copy()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dict for each variant; None is unknown."""
+        return rows_of(self.variants)
 
 
 def ablate(
@@ -44,225 +80,180 @@ def ablate(
     *inputs: Any,
     dtype: str | None = None,
     bits: int | None = None,
-    published: str | Sequence[str] = "",
-    failed: Literal["raise", "drop"] = "raise",
+    source: str | Sequence[str] = "",
+    skip_invalid: bool = False,
     executor: Executor | None = None,
     progress: Callable[[float], None] = lambda _: None,
     **options: Any,
-) -> pd.DataFrame:
-    """What every variant of a network costs.
+) -> Ablation:
+    """Count every variant of a network.
 
     Args:
-        what: as for `count`, a function that makes a module among it, but not a module that is built.
+        what: as for `count`, or the class of an architecture; not a module, which has no options.
         inputs: as for `count`; `resolution` resizes the images among them.
-        dtype: what an element is taken to be in bytes; by default float32, or a traced module's own.
-        bits: of a stored parameter, for `params_bytes`; by default those of `dtype`.
-        published: the beginning of the sources to take published figures from, or several, the preferred first.
-            Where several sources begin so, those that know most variants of the grid come first.
-        failed: what becomes of choices of options that make no network; `drop` leaves them out, unless all fail.
-        executor: runs the traces: processes, or whatever has the interface. By default this process does.
-        progress: called with the share of the traces that are done.
-        options: an option's values in a list, tuple, range or array, or its one value; an option whose value
-            is a list has it in another. `rho` is the resolution as a fraction of the network's own, and
-            stands for `resolution=round(rho * own)`.
-
-    Returns:
-        A frame with a row a variant; the resolution varies fastest. Its columns are the options, the totals
-        of a `Report` and, for a known architecture, `printed.PRINTED`; for a traced one `complete`: whether
-        its macs and flops are more than lower bounds. What is printed of one image is not of a larger `batch`.
+        dtype: element type for byte counts; by default float32, or a traced module's own.
+        bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
+        source: the prefix of the sources of published figures, or several prefixes in order of preference.
+            If sources with one prefix publish the same variant, the one that covers the most variants is used.
+        skip_invalid: leave out variants that make no network, unless all variants fail.
+        executor: runs the traces, for example in several processes; by default they run in this process.
+        progress: called with the finished fraction of the traces, from 0 to 1.
+        options: the values of each option, in a list, tuple, range or array, or its single value.
+            `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
+            A value that is a list is written inside another list.
 
     Raises:
-        GridError: no variants, more than `MOST`, or contradicting options.
-        VariantError: a variant makes no network, or its trace failed.
-        OptionError, SourceError, InputError, ChoiceError: as for `count`.
+        GridError: the grid has no variants or too many, or its options contradict each other.
+        VariantError: a variant makes no network, or its trace fails.
+        OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
-    >>> ablate("mobilenet_v1", alpha=[1, 0.5])[["alpha", "params", "published_params"]]
+    >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
        alpha   params published_params
     0    1.0  4231976            4.2 M
     1    0.5  1331592            1.3 M
     """
     if bits is not None and not (is_shape((bits,)) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
-    drop = choose("way with failed variants", failed, {"raise": False, "drop": True}) == "drop"
-    axes = {name: axis(name, given) for name, given in options.items()}
-    if (variants := math.prod(map(len, axes.values()))) > MOST:
-        raise GridError(f"{variants:,} variants are more than {MOST:,}: give fewer values at a time")
-    known = _known(what)
+    what, spelled = split_reference(what) if isinstance(what, str) else (what, {})
+    for option in spelled.keys() & options.keys():
+        raise OptionError(f"{option} is given twice")
+    grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    known = _known(what, grid)
     if known is None:
-        if published:
-            raise GridError("no source prints figures of a factory's networks, only of known architectures")
-        settings = {"dtype": dtype} if dtype else {}
-        traces = partial(factories.totals, executor=executor, progress=progress, drop=drop)
-        frame = _traced(what, inputs, axes, settings, traces)
+        if source:
+            raise GridError("source selects published figures, which only known architectures have")
+        trace = partial(trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid)
+        frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
     elif inputs:
         raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
     else:
-        beginnings = [published] if isinstance(published, str) else list(published)
-        frame = _closed(known, axes, dtype or "float32", beginnings, drop=drop)
+        prefixes = [source] if isinstance(source, str) else list(source)
+        frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
     if bits is not None:
         frame["params_bytes"] = -(-frame["params"] * bits // 8)
-    return frame
+    return Ablation(frame)
 
 
-def axis(name: str, given: Any) -> list[Any]:
-    """The values of an option.
+class _Known(NamedTuple):
+    """An architecture in closed form.
 
-    Raises:
-        GridError: there is none, or one twice.
+    Attributes:
+        name: the user's name for it.
+        arch: its class.
+        fixed: options that an alias or an instance sets.
     """
-    values = given.tolist() if hasattr(given, "tolist") else given
-    values = list(values) if isinstance(values, list | tuple | range) else [values]
-    values = [value.item() if isinstance(value, np.generic) else value for value in values]
-    if not values:
-        raise GridError(f"{name} has no values")
-    keys = _keys(values)
-    if len(set(keys)) < len(keys):
-        raise GridError(f"{name} has {next(key for i, key in enumerate(keys) if key in keys[:i])} twice")
-    return values
-
-
-def _keys(values: list[Any]) -> list[Any]:
-    """What tells values apart: they themselves, or how they are spelled where one is a list or the like."""
-    try:
-        set(values)
-    except TypeError:
-        return list(map(repr, values))
-    return values
-
-
-def resolutions(rhos: Sequence[float], own: int) -> list[int]:
-    """`round(rho own)` for each rho, halves up.
-
-    >>> resolutions([1, 0.857, 0.714, 0.571], 224)
-    [224, 192, 160, 128]
-
-    Raises:
-        GridError: a rho is no number above 0, or two make the same resolution.
-    """
-    found: dict[int, float] = {}
-    for rho in rhos:
-        if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= MAX_VALUE:
-            raise GridError(f"rho must be a number above 0, not {rho!r}")
-        size = int((Decimal(str(rho)) * own).quantize(Decimal(1), ROUND_HALF_UP))
-        if not size:
-            raise GridError(f"rho {rho} of {own} px leaves none")
-        if size in found:
-            raise GridError(f"rho {found[size]} and {rho} both make {size} px")
-        found[size] = rho
-    return list(found)
-
-
-def _sizes(axes: dict[str, list[Any]], own: Callable[[], int]) -> tuple[list[Any] | None, list[Any] | None]:
-    """Take the resolutions out of `axes`, and the rhos that they come from."""
-    rhos, sizes = axes.pop("rho", None), axes.pop("resolution", None)
-    if rhos is not None and sizes is not None:
-        raise GridError("rho stands for a resolution: give one of them")
-    return (sizes, None) if rhos is None else (resolutions(rhos, own()), rhos)
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An architecture in closed form, the options that are set, and whether they are part of its name."""
 
     name: str
     arch: type[Architecture]
-    fixed: dict[str, Any]
-    locked: bool = False
+    fixed: Mapping[str, Any]
 
 
-def _known(what: Any) -> _Known | None:
-    if isinstance(what, str) and what in ALIASES:
-        name, implied = ALIASES[what]
-        return _Known(what, ARCHS[name], dict(implied), locked=True)
-    for name, arch in ARCHS.items():
-        if what is arch or (isinstance(what, str) and what == name):
-            return _Known(name, arch, {})
-        if is_dataclass(what) and isinstance(what, arch):
-            return _Known(name, arch, asdict(what))
-    return None
+def _known(what: Any, grid: Grid) -> _Known | None:
+    """The architecture that `what` names, or None for a factory; `OptionError` if an alias contradicts the grid."""
+    if found := find(what):
+        arch, implied = found
+        merge(
+            what,
+            implied,
+            {option: values[0] if len(values) == 1 else values for option, values in grid.items()},
+        )
+        return _Known(what, arch, implied)
+    if name := name_of(what):
+        return _Known(name, type(what), asdict(what))
+    return next((_Known(name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
 
 
-def _closed(
-    known: _Known, axes: dict[str, list[Any]], dtype: str, beginnings: Sequence[str], *, drop: bool
+def _in_closed_form(
+    known: _Known, grid: Grid, dtype: str, prefixes: Sequence[str], *, skip_invalid: bool
 ) -> pd.DataFrame:
-    """The frame of an architecture: one row a variant of `axes`, which this takes apart."""
+    """The frame of an architecture."""
     import pandas as pd
 
     name, arch = known.name, known.arch
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    for beginning in beginnings:
-        if not any(source.startswith(beginning) for source in sources()):
-            raise GridError(f"no source begins with {beginning!r}: 'mbanalyze published' lists them")
-    for option in known.fixed.keys() & axes if known.locked else ():
-        raise OptionError(f"{name} has {option}={known.fixed[option]}: do not give {option} again")
-    batches = {"batch": _batch(axes)} if "batch" in axes else {}
-    own: dict[str, Any] = {declared.name: declared.default for declared in fields(arch)} | known.fixed
-    side = own.pop("resolution")
-    sizes, rhos = _sizes(axes, lambda: side)
-    sizes = validate_values(name, arch, "resolution", sizes or [side], drop=drop)
+    _check_sources(prefixes)
+    batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
+    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **known.fixed}
+    default = defaults.pop("resolution")
+    sizes, rhos = input_sizes(grid, lambda: default)
+    sizes = validate_values(name, arch, "resolution", sizes or [default], drop=skip_invalid)
     given = {
-        option: validate_values(name, arch, option, values, drop=drop) for option, values in axes.items()
+        option: validate_values(name, arch, option, values, drop=skip_invalid)
+        for option, values in grid.items()
+        if option not in ("rho", "resolution", "batch")
     }
-    networks = {option: given.get(option, [value]) for option, value in own.items()}
-    counted = grids.totals(arch, networks, sizes, **batches)
-    for failure in () if drop and counted.valid.any() else counted.failed:
-        named = {o: v for o, v in failure.options.items() if o in given or o in ("alpha", "resolution")}
-        raise VariantError(f"{name} with {spell_options(named, ' ')}: {failure.reason}")
-    columns = _options({o: v for o, v in networks.items() if o in given or o == "alpha"}, sizes, rhos)
-    kept = np.flatnonzero(counted.valid)
-    columns = {option: values[kept] for option, values in columns.items()} | batches
-    frame = pd.DataFrame({**columns, **counted.cost().as_dict(itemsize)}, index=kept, copy=False)
-    rows = {
-        row: columns_of(entry, **batches) for row, entry in printed(arch, networks, sizes, beginnings).items()
-    }
-    beside = pd.DataFrame.from_dict(rows, orient="index", columns=PRINTED)
-    return frame.join(beside.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
+    networks = {option: given.get(option, [value]) for option, value in defaults.items()}
+    counted = count_grid(arch, networks, sizes, **batch)
+    if not (skip_invalid and counted.valid.any()):
+        _check_valid(name, counted, given)
+    valid = np.flatnonzero(counted.valid)
+    shown = {option: values for option, values in networks.items() if option in given or option == "alpha"}
+    columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
+    totals = counted.cost().as_dict(itemsize)
+    frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
+    entries = published_entries(arch, networks, sizes, prefixes)
+    rows = {index: entry_columns(entry, **batch) for index, entry in entries.items()}
+    published = pd.DataFrame.from_dict(rows, orient="index", columns=PUBLISHED_COLUMNS)
+    return frame.join(published.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
 
 
-def _batch(axes: dict[str, list[Any]]) -> int:
-    """Take the batch out of `axes`."""
-    batch = axes.pop("batch")
-    if len(batch) > 1 or not is_shape(batch) or not 1 <= batch[0] <= MAX_VALUE:
+def _check_sources(prefixes: Sequence[str]) -> None:
+    for prefix in prefixes:
+        if not has_source(prefix):
+            raise GridError(f"no source starts with {prefix!r}: 'mbanalyze published' lists the sources")
+
+
+def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
+    """Raise `VariantError` for the first variant that makes no network."""
+    for invalid in counted.invalid:
+        shown = {o: v for o, v in invalid.options.items() if o in given or o in ("alpha", "resolution")}
+        raise VariantError(f"{spell_reference(name, shown)}: {invalid.reason}")
+
+
+def _batch(values: list[Any]) -> int:
+    """The batch of a grid, which has one value."""
+    if len(values) > 1 or not is_shape(values) or not 1 <= values[0] <= MAX_VALUE:
         raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
-    return int(batch[0])
+    return int(values[0])
 
 
-def _options(networks: grids.Axes, sizes: Sequence[int], rhos: Sequence[float] | None) -> dict[str, Any]:
-    """The columns of options, as every choice of networks meets every resolution."""
-    places = grids.places(networks)
+def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] | None) -> dict[str, Any]:
+    """The columns of the options: every combination at every resolution."""
     columns = {
         option: np.repeat(np.asarray(values)[at], len(sizes))
-        for (option, values), at in zip(networks.items(), places, strict=True)
+        for (option, values), at in zip(networks.items(), value_indices(networks), strict=True)
     }
-    times = math.prod(map(len, networks.values()))
-    rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), times)}
-    return columns | rho | {"resolution": np.tile(sizes, times)}
+    count = math.prod(map(len, networks.values()))
+    rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
+    return columns | rho | {"resolution": np.tile(sizes, count)}
 
 
 def _traced(
     what: Any,
     inputs: tuple[Any, ...],
-    axes: dict[str, list[Any]],
+    grid: Grid,
     settings: Mapping[str, Any],
-    totals: Callable[[Sequence[factories.Job]], list[dict[str, Any] | None]],
+    trace: Callable[[Sequence[CountArguments]], list[dict[str, Any] | None]],
 ) -> pd.DataFrame:
-    """The frame of a factory: one row a variant of `axes`, which this takes apart."""
+    """The frame of a factory."""
     import pandas as pd
 
-    first = {option: values[0] for option, values in axes.items() if option not in ("rho", "resolution")}
-    sizes, rhos = _sizes(axes, lambda: factories.own_resolution(what, inputs, first))
-    axes |= {} if sizes is None else {"resolution": sizes}
-    choices = list(grids.variants(axes))
-    jobs = [factories.job(what, inputs, {**choice, **settings}) for choice in choices]
-    names = dict(zip(sizes or (), rhos or (), strict=False))
+    rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
+    first = {option: values[0] for option, values in rest.items()}
+    sizes, rhos = input_sizes(grid, lambda: default_resolution(what, inputs, first))
+    variants = list(combinations(rest | ({"resolution": sizes} if sizes else {})))
+    counted = trace([count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
+    rho_of = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
-        {name: value for name, value in choice.items() if name not in (*UNSHOWN, "resolution")}
-        | ({"rho": names[choice["resolution"]]} if rhos else {})
-        | ({"resolution": choice["resolution"]} if sizes else {})
-        | counts
-        for choice, counts in zip(choices, totals(jobs), strict=True)
-        if counts is not None
+        {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
+        | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
+        | ({"resolution": variant["resolution"]} if sizes else {})
+        | totals
+        for variant, totals in zip(variants, counted, strict=True)
+        if totals is not None
     ]
     frame = pd.DataFrame(rows)
-    unknown = [name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()]
-    return frame.astype(dict.fromkeys(unknown, "Int64"))
+    nullable = [
+        name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()
+    ]
+    return frame.astype(dict.fromkeys(nullable, "Int64"))

@@ -1,15 +1,17 @@
-"""Numbers that stand for many variants of a network at once, so that one walk over its layers costs them all.
+"""Numbers that stand for all variants of a network, so that one pass over its layers counts every variant.
 
-A grid has two axes: networks (every option but the resolution) and resolutions. A number that varies along
-one axis is `Sizes`, and all arithmetic runs on its array. A product of numbers of different axes is kept
-as such (`Products`): a count is a sum of few of them, and is multiplied out once, at the end.
+A grid has two axes: networks (every option except the resolution) and resolutions.
+An `AxisArray` holds a number that varies along one axis.
+The product of numbers on different axes stays symbolic in an `OuterSum`, which is evaluated once, at the end.
+A count is a sum of few such products.
 
-A condition that holds for some variants only cannot be answered: `SplitError` says where it does, so that
-whoever walks can walk either part on its own.
+A condition that holds for only some variants raises `SplitError` with a mask.
+The caller then counts each part of the grid separately.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -24,19 +26,24 @@ Array = NDArray[Any]
 
 
 class SplitError(Exception):
-    """A condition holds along part of an axis: `where` is a mask along it."""
+    """A condition holds for only a part of an axis.
 
-    def __init__(self, axis: Axis, where: Array) -> None:
-        super().__init__(axis, where)
-        self.axis, self.where = axis, where
+    Attributes:
+        axis: the axis along which the condition varies.
+        mask: booleans along that axis, true for the variants that meet the condition.
+    """
+
+    def __init__(self, axis: Axis, mask: Array) -> None:
+        super().__init__(axis, mask)
+        self.axis, self.mask = axis, mask
 
 
 class TooLargeError(Exception):
-    """A number may not be exact in 64 bits, or is of a form that only single variants have."""
+    """A number may not be exact in 64 bits."""
 
 
-def _ask(axis: Axis, mask: Array) -> bool:
-    """The answer that all variants along `axis` agree on."""
+def _truth(axis: Axis, mask: Array) -> bool:
+    """The truth value that all variants along `axis` share; `SplitError` if they differ."""
     if mask.all():
         return True
     if mask.any():
@@ -44,65 +51,26 @@ def _ask(axis: Axis, mask: Array) -> bool:
     return False
 
 
-def _grid(array: Array, axis: Axis) -> Array:
-    return array[:, None] if axis == NETWORKS else array[None, :]
+class _Operators:
+    """The operators that follow from addition, negation, multiplication and `compare` of a subclass."""
 
-
-class Sizes:
-    """One number for each variant along an axis.
-
-    Attributes:
-        array: [variants], int64 or float64.
-        largest: at least as far from zero as any of them.
-    """
-
-    __slots__ = ("_key", "array", "axis", "largest")
-    __hash__ = None  # type: ignore[assignment]  # equality asks about every variant
-
-    EXACT = 2**53
-    """Beyond this, floats are not exact, and so neither are comparisons with them."""
-
-    def __init__(self, array: Array, axis: Axis, largest: float | None = None) -> None:
-        self.array, self.axis = array, axis
-        self.largest = float(np.abs(array).max()) if largest is None else largest
-        self._key: bytes | None = None
-        if not self.largest < self.EXACT:
-            raise TooLargeError
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the array."""
-        return self.array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """One, as of an array."""
-        return 1
-
-    @property
-    def key(self) -> bytes:
-        """What tells its values from those of another."""
-        if self._key is None:
-            self._key = self.array.tobytes()
-        return self._key
-
-    def _with(self, other: Any, make: Callable[[Any, Any], Any], largest: float | None) -> Any:
-        """`make` of the arrays, where `other` has the same axis or is one number; else not for us."""
-        if isinstance(other, Sizes) and other.axis == self.axis:
-            return Sizes(make(self.array, other.array), self.axis, largest)
-        if isinstance(other, int | float):
-            return Sizes(make(self.array, other), self.axis, largest)
-        return NotImplemented
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # equality depends on every variant
 
     def __add__(self, other: Any) -> Any:
-        if isinstance(other, Products) or (isinstance(other, Sizes) and other.axis != self.axis):
-            return Products.of(self) + Products.of(other)
-        return self._with(other, np.add, self.largest + _largest(other))
+        raise NotImplementedError
 
-    __radd__ = __add__
+    def __neg__(self) -> Any:
+        raise NotImplementedError
 
-    def __neg__(self) -> Sizes:
-        return Sizes(-self.array, self.axis, self.largest)
+    def __mul__(self, other: Any) -> Any:
+        raise NotImplementedError
+
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
+        raise NotImplementedError
+
+    def __radd__(self, other: Any) -> Any:
+        return self + other
 
     def __sub__(self, other: Any) -> Any:
         return self + -other
@@ -110,57 +78,118 @@ class Sizes:
     def __rsub__(self, other: Any) -> Any:
         return -self + other
 
-    def __mul__(self, other: Any) -> Any:
-        if isinstance(other, Products) or (isinstance(other, Sizes) and other.axis != self.axis):
-            return Products.of(self) * Products.of(other)
-        return self._with(other, np.multiply, self.largest * _largest(other))
-
-    __rmul__ = __mul__
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._with(other, np.floor_divide, None)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b: np.floor_divide(b, a), None)
-
-    def __truediv__(self, other: float) -> Any:
-        return self._with(other, np.true_divide, self.largest / other)
-
-    def __mod__(self, other: Any) -> Any:
-        return self._with(other, np.mod, _largest(other))
-
-    def __floor__(self) -> Sizes:
-        return Sizes(np.floor(self.array).astype(np.int64), self.axis, self.largest)
-
-    def at_least(self, least: Any) -> Any:
-        """`least` where it is less."""
-        return self._with(least, np.maximum, max(self.largest, _largest(least)))
-
-    def _compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Any:
-        if isinstance(other, Products) or (isinstance(other, Sizes) and other.axis != self.axis):
-            return Products.of(self).compared(other, compare)
-        return self._with(other, lambda a, b: compare(a, b).astype(np.int64), 1)
+    def __rmul__(self, other: Any) -> Any:
+        return self * other
 
     def __eq__(self, other: object) -> Any:
-        return self._compared(other, np.equal)
+        return self.compare(other, operator.eq)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(other, np.not_equal)
+        return self.compare(other, operator.ne)
 
     def __lt__(self, other: Any) -> Any:
-        return self._compared(other, np.less)
+        return self.compare(other, operator.lt)
 
     def __le__(self, other: Any) -> Any:
-        return self._compared(other, np.less_equal)
+        return self.compare(other, operator.le)
 
     def __gt__(self, other: Any) -> Any:
-        return self._compared(other, np.greater)
+        return self.compare(other, operator.gt)
 
     def __ge__(self, other: Any) -> Any:
-        return self._compared(other, np.greater_equal)
+        return self.compare(other, operator.ge)
+
+
+class AxisArray(_Operators):
+    """One number for each variant along an axis.
+
+    Attributes:
+        array: [variants], int64 or float64.
+        axis: the axis along which the number varies.
+        bound: an upper bound of the absolute values.
+    """
+
+    __slots__ = ("_key", "array", "axis", "bound")
+
+    EXACT_LIMIT = 2**53
+    """Floats represent every integer below this limit exactly."""
+
+    def __init__(self, array: Array, axis: Axis, bound: float | None = None) -> None:
+        self.array, self.axis = array, axis
+        self.bound = float(np.abs(array).max()) if bound is None else bound
+        self._key: bytes | None = None
+        if not self.bound < self.EXACT_LIMIT:
+            raise TooLargeError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The element type of the array."""
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions, always one."""
+        return 1
+
+    @property
+    def key(self) -> bytes:
+        """The values as bytes, to find equal arrays."""
+        if self._key is None:
+            self._key = self.array.tobytes()
+        return self._key
+
+    def _apply(self, other: Any, function: Callable[[Any, Any], Any], bound: float | None) -> Any:
+        """The array of `function`, if `other` is a number or varies along the same axis."""
+        if isinstance(other, AxisArray) and other.axis == self.axis:
+            return AxisArray(function(self.array, other.array), self.axis, bound)
+        if isinstance(other, int | float):
+            return AxisArray(function(self.array, other), self.axis, bound)
+        return NotImplemented
+
+    def _crosses(self, other: Any) -> bool:
+        """True if `other` varies along another axis or along both."""
+        return isinstance(other, OuterSum) or (isinstance(other, AxisArray) and other.axis != self.axis)
+
+    def __add__(self, other: Any) -> Any:
+        if self._crosses(other):
+            return OuterSum.of(self) + other
+        return self._apply(other, np.add, self.bound + _bound(other))
+
+    def __neg__(self) -> AxisArray:
+        return AxisArray(-self.array, self.axis, self.bound)
+
+    def __mul__(self, other: Any) -> Any:
+        if self._crosses(other):
+            return OuterSum.of(self) * other
+        return self._apply(other, np.multiply, self.bound * _bound(other))
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._apply(other, np.floor_divide, None)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._apply(other, lambda a, b: np.floor_divide(b, a), None)
+
+    def __truediv__(self, other: float) -> Any:
+        return self._apply(other, np.true_divide, self.bound / other)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._apply(other, np.mod, _bound(other))
+
+    def __floor__(self) -> AxisArray:
+        return AxisArray(np.floor(self.array).astype(np.int64), self.axis, self.bound)
+
+    def at_least(self, least: Any) -> Any:
+        """Return the larger of each number and `least`."""
+        return self._apply(least, np.maximum, max(self.bound, _bound(least)))
+
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
+        """Return `relation` for each variant, as 0 or 1; across axes, its one answer for all variants."""
+        if self._crosses(other):
+            return OuterSum.of(self).compare(other, relation)
+        return self._apply(other, lambda a, b: relation(a, b).astype(np.int64), 1)
 
     def __bool__(self) -> bool:
-        return _ask(self.axis, self.array != 0)
+        return _truth(self.axis, self.array != 0)
 
     def __format__(self, _: str) -> str:
         return repr(self)
@@ -169,133 +198,114 @@ class Sizes:
         return f"{self.array[0]}..{self.array[-1]}"
 
 
-def _largest(number: Any) -> float:
-    return number.largest if isinstance(number, Sizes) else abs(number)
+def _bound(number: Any) -> float:
+    """An upper bound of the absolute value."""
+    return number.bound if isinstance(number, AxisArray) else abs(number)
 
 
-Term = tuple["Sizes | int", "Sizes | int"]
-"""A factor along the networks, and one along the resolutions."""
+Term = tuple[AxisArray | int, AxisArray | int]
+"""A factor along the networks, and a factor along the resolutions."""
 
 
-class Products:
-    """A sum of products of a factor along the networks with one along the resolutions.
+class OuterSum(_Operators):
+    """A sum of outer products: a factor along the networks times a factor along the resolutions.
 
-    Products with the same factor along the resolutions are one.
+    Attributes:
+        terms: the products, at most one for each distinct factor along the resolutions, by its `key`.
     """
 
     __slots__ = ("terms",)
-    __hash__ = None  # type: ignore[assignment]  # as of Sizes
 
     def __init__(self, terms: dict[bytes, Term]) -> None:
         self.terms = terms
 
     @staticmethod
-    def of(number: Any) -> Products:
-        """A number along one axis, or one number."""
-        if isinstance(number, Products):
+    def of(number: Any) -> OuterSum:
+        """Return a number along one axis, or a plain number, as an outer sum."""
+        if isinstance(number, OuterSum):
             return number
-        if isinstance(number, Sizes) and number.axis == RESOLUTIONS:
-            return Products({number.key: (1, number)})
-        return Products({b"": (number, 1)})
+        if isinstance(number, AxisArray) and number.axis == RESOLUTIONS:
+            return OuterSum({number.key: (1, number)})
+        return OuterSum({b"": (number, 1)})
 
-    def __add__(self, other: Any) -> Products:
-        terms = dict(self.terms)
-        for key, (networks, resolutions) in Products.of(other).terms.items():
-            terms[key] = (terms[key][0] + networks, resolutions) if key in terms else (networks, resolutions)
-        return Products(terms)
+    def _add_term(self, key: bytes, term: Term) -> None:
+        """Add a product in place."""
+        networks, resolutions = term
+        if key in self.terms:
+            networks = self.terms[key][0] + networks
+        self.terms[key] = networks, resolutions
 
-    __radd__ = __add__
+    def __add__(self, other: Any) -> OuterSum:
+        total = OuterSum(dict(self.terms))
+        for key, term in OuterSum.of(other).terms.items():
+            total._add_term(key, term)
+        return total
 
-    def __neg__(self) -> Products:
-        return Products(
+    def __neg__(self) -> OuterSum:
+        return OuterSum(
             {key: (-networks, resolutions) for key, (networks, resolutions) in self.terms.items()}
         )
 
-    def __sub__(self, other: Any) -> Products:
-        return self + Products.of(-other)
-
-    def __rsub__(self, other: Any) -> Products:
-        return -self + Products.of(other)
-
-    def __mul__(self, other: Any) -> Products:
-        terms: dict[bytes, Term] = {}
+    def __mul__(self, other: Any) -> OuterSum:
+        total = OuterSum({})
         for a, b in self.terms.values():
-            for c, d in Products.of(other).terms.values():
-                resolutions = b * d
-                key = resolutions.key if isinstance(resolutions, Sizes) else b""
-                networks = a * c if key else a * c * resolutions
-                terms[key] = (
-                    (terms[key][0] + networks, terms[key][1])
-                    if key in terms
-                    else (networks, resolutions if key else 1)
-                )
-        return Products(terms)
+            for c, d in OuterSum.of(other).terms.values():
+                networks, resolutions = a * c, b * d
+                if isinstance(resolutions, AxisArray):
+                    total._add_term(resolutions.key, (networks, resolutions))
+                else:
+                    total._add_term(b"", (networks * resolutions, 1))
+        return total
 
-    __rmul__ = __mul__
+    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> bool:
+        """Return the answer to `relation` that all variants share.
 
-    def compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Any:
-        """How it compares with another number, if that is the same for all variants."""
-        apart = self - other
-        terms = [term for term in apart.terms.values() if not _is_zero(term[0])]
+        Raises:
+            SplitError: the answers differ.
+        """
+        difference = self - other
+        terms = {key: term for key, term in difference.terms.items() if not _is_zero(term[0])}
         if not terms:
-            return bool(compare(0, 0))
-        mask = compare(multiplied_out(Products(dict(enumerate(terms)))), 0)  # type: ignore[arg-type]
+            return bool(relation(0, 0))
+        mask = relation(to_grid(OuterSum(terms)), 0)
         if mask.all() or not mask.any():
             return bool(mask.all())
         for column in mask.T:
-            _ask(NETWORKS, column)
+            _truth(NETWORKS, column)
         raise SplitError(RESOLUTIONS, mask[0])
-
-    def __eq__(self, other: object) -> Any:
-        return self.compared(other, np.equal)
-
-    def __ne__(self, other: object) -> Any:
-        return self.compared(other, np.not_equal)
-
-    def __lt__(self, other: Any) -> Any:
-        return self.compared(other, np.less)
-
-    def __le__(self, other: Any) -> Any:
-        return self.compared(other, np.less_equal)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.compared(other, np.greater)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.compared(other, np.greater_equal)
 
     def __bool__(self) -> bool:
         return bool(self != 0)
 
 
-def _is_zero(number: Sizes | int) -> bool:
-    return not number.array.any() if isinstance(number, Sizes) else number == 0
+def _is_zero(number: AxisArray | int) -> bool:
+    return not number.array.any() if isinstance(number, AxisArray) else number == 0
 
 
-def multiplied_out(number: Any) -> Array:
-    """`number` for every variant: [networks, resolutions], or 1 along an axis on which it does not vary.
+def to_grid(number: Any) -> Array:
+    """Return `number` for every variant: [networks, resolutions], with length 1 along a constant axis.
 
-    The counts are exact, of an integer type or not.
+    The values are exact, in an integer or float array.
 
     Raises:
-        TooLargeError: 64 bits may not hold it.
+        TooLargeError: the values may exceed 64 bits.
     """
-    if isinstance(number, Sizes):
-        return _grid(number.array, number.axis)
-    if not isinstance(number, Products):
+    if isinstance(number, AxisArray):
+        return number.array[:, None] if number.axis == NETWORKS else number.array[None, :]
+    if not isinstance(number, OuterSum):
         if abs(number) >= 2**63:
             raise TooLargeError
         return np.array([[number]])
     terms = list(number.terms.values())
-    largest = sum(_largest(networks) * _largest(resolutions) for networks, resolutions in terms)
-    if largest >= 2**62:
+    bound = sum(_bound(networks) * _bound(resolutions) for networks, resolutions in terms)
+    if bound >= 2**62:
         raise TooLargeError
     rows, columns = ([_factor(factor) for factor in side] for side in zip(*terms, strict=True))
-    exact = np.float64 if largest < Sizes.EXACT else np.int64  # floats multiply faster
+    exact = np.float64 if bound < AxisArray.EXACT_LIMIT else np.int64  # floats multiply faster
     left = np.stack(np.broadcast_arrays(*rows), axis=1).astype(exact)
     right = np.stack(np.broadcast_arrays(*columns)).astype(exact)
     return left @ right
 
 
-def _factor(factor: Sizes | int) -> Array:
-    return factor.array if isinstance(factor, Sizes) else np.array([factor])
+def _factor(factor: AxisArray | int) -> Array:
+    return factor.array if isinstance(factor, AxisArray) else np.array([factor])

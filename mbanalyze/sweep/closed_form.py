@@ -1,8 +1,8 @@
-"""What every variant of a grid costs in closed form: few walks over the layers, whatever the number of variants."""
+"""Count every variant of a grid in closed form, in few passes over the layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from math import prod
@@ -18,177 +18,184 @@ from mbanalyze.sweep.arrays import (
     NETWORKS,
     RESOLUTIONS,
     Array,
-    Sizes,
+    Axis,
+    AxisArray,
     SplitError,
     TooLargeError,
-    multiplied_out,
+    to_grid,
 )
+from mbanalyze.sweep.grid import Grid, value_indices
 
-FEW = 16
-"""So many variants are walked one by one in the time of a walk for all."""
-SAFE = 2**49
-"""Sums and ratios of counts below this, in bytes or bits, are exact in 64 bits and in floats."""
+MAX_SCALAR_VARIANTS = 16
+"""Up to this number of variants, counting one by one is as fast as one pass with arrays."""
+EXACT_TOTAL_LIMIT = 2**49
+"""Below this limit, the sums, bytes and ratios of counts are exact in 64 bits and in floats."""
 
-Axes = Mapping[str, Sequence[Any]]
-"""The values of each option, by its name."""
+COST_FIELDS = tuple(declared.name for declared in fields(Cost))
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """Variants that make no network: the options of the first, and what is wrong with it."""
+class InvalidVariants:
+    """Variants that make no network.
+
+    Attributes:
+        options: the options of the first one.
+        reason: the error that they raise.
+    """
 
     options: Mapping[str, Any]
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """The counts of a grid.
+class GridCounts:
+    """The counts of every variant of a grid.
 
     Attributes:
-        counts: the fields of `Cost`, integers [networks, resolutions]; Python's where 64 bits are not enough.
-        valid: which variants make a network, as an array of the same shape.
-        failed: why others do not.
+        counts: the fields of `Cost`, each [networks, resolutions]: int64, or Python integers beyond 64 bits.
+        valid: booleans of the same shape, true for variants that make a network.
+        invalid: the other variants, grouped by their first error.
     """
 
     counts: Mapping[str, Array]
     valid: Array
-    failed: tuple[Failure, ...]
+    invalid: tuple[InvalidVariants, ...]
 
     def cost(self) -> Cost:
-        """The cost of all networks: its fields are arrays [variants], of Python's integers where not `SAFE`."""
-        where = slice(None) if self.valid.all() else self.valid.ravel()
-        found: dict[str, Any] = {name: counts.ravel()[where] for name, counts in self.counts.items()}
-        return Cost(**{name: n if n.max(initial=0) < SAFE else n.astype(object) for name, n in found.items()})
+        """Return the cost of all valid variants, with arrays [variants] as fields."""
+        valid = slice(None) if self.valid.all() else self.valid.ravel()
+        found: dict[str, Any] = {name: counts.ravel()[valid] for name, counts in self.counts.items()}
+        for name, counts in found.items():
+            if counts.max(initial=0) >= EXACT_TOTAL_LIMIT:
+                found[name] = counts.astype(object)
+        return Cost(**found)
 
 
-def variants(axes: Axes) -> Iterator[dict[str, Any]]:
-    """Every choice of one value of each option; the last one varies fastest."""
-    for values in product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
+def count_grid(
+    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], *, batch: int = 1
+) -> GridCounts:
+    """Count `arch` with every combination of options, at every resolution.
 
-
-def places(axes: Axes) -> Array:
-    """Where the values of every variant are: [options, variants], in the order of `variants`."""
-    lengths = [len(values) for values in axes.values()]
-    return np.indices(lengths).reshape(len(axes), prod(lengths))
-
-
-def totals(arch: type[Architecture], networks: Axes, resolutions: Sequence[int], *, batch: int = 1) -> Totals:
-    """What `arch` costs with every choice of options, at every resolution.
+    The count of a layer is a product: one factor depends on its channels, the other on its output positions.
+    A network has few distinct numbers of positions: few products remain.
 
     Args:
-        networks: the values of each option but the resolution.
+        arch: the architecture.
+        networks: the values of each option except the resolution.
+        resolutions: the input sizes, in pixels.
         batch: images in the input.
-
-    Source of the method: the work of a layer is a product of a number of its channels and one of its places,
-    and a network has few different numbers of places.
     """
-    walks = _Walks(arch, networks, np.asarray(resolutions), batch)
-    indices = places(networks)
+    counter = _GridCounter(arch, networks, np.asarray(resolutions), batch)
+    indices = value_indices(networks)
     lengths = {i: len(networks[name]) for i, name in enumerate(networks) if not is_numeric(arch, name)}
-    apart = list(lengths)
+    categorical = list(lengths)
     for choice in product(*map(range, lengths.values())):
-        chosen = np.flatnonzero((indices[apart] == np.array(choice, dtype=int)[:, None]).all(axis=0))
-        walks.run(chosen, indices[:, chosen])
-    return Totals(walks.counts, walks.valid, tuple(walks.failed))
+        same = (indices[categorical] == np.array(choice, dtype=int)[:, None]).all(axis=0)
+        chosen = np.flatnonzero(same)
+        counter.count(chosen, indices[:, chosen])
+    return GridCounts(counter.counts, counter.valid, tuple(counter.invalid))
 
 
-_COLUMNS = tuple(declared.name for declared in fields(Cost))
+class _GridCounter:
+    """Counts parts of a grid and collects the results.
 
+    Attributes:
+        counts, valid, invalid: as in `GridCounts`.
+    """
 
-class _Walks:
-    """The walks over one architecture, and what they found."""
-
-    def __init__(self, arch: type[Architecture], networks: Axes, resolutions: Array, batch: int) -> None:
+    def __init__(self, arch: type[Architecture], networks: Grid, resolutions: Array, batch: int) -> None:
         shape = (prod(map(len, networks.values())), len(resolutions))
-        self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in _COLUMNS}
+        self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in COST_FIELDS}
         self.valid = np.ones(shape, dtype=bool)
-        self.failed: list[Failure] = []
+        self.invalid: list[InvalidVariants] = []
         self._arch = arch
         self._networks = networks
         self._resolutions = resolutions
         self._batch = batch
 
-    def run(self, networks: Array, indices: Array) -> None:
-        """Count the variants `networks`, whose options are at `indices` [options, networks] of their axes."""
-        pieces = [(np.arange(len(networks)), np.arange(len(self._resolutions)))]
-        while pieces:
-            rows, columns = pieces.pop()
-            if len(rows) * len(columns) <= max(FEW, 1):
-                self._one_by_one(networks[rows], indices[:, rows], columns)
-                continue
-            try:
-                found = self._cost(
-                    self._many(indices[:, rows]), Sizes(self._resolutions[columns], RESOLUTIONS)
-                )
-                self._keep(found, networks[rows], columns)
-            except SplitError as split:
-                pieces += _parts(rows, columns, split)
-            except TooLargeError:
-                half = np.arange(max(len(rows), len(columns))) % 2 == 0
-                pieces += _parts(rows, columns, SplitError(int(len(columns) > len(rows)), half))  # type: ignore[arg-type]
-            except (OptionError, ShapeError):
-                self._fail(networks[rows], indices[:, rows], columns)
+    def count(self, networks: Array, indices: Array) -> None:
+        """Count the given networks at all resolutions, and split them where conditions differ.
 
-    def _many(self, indices: Array) -> dict[str, Any]:
-        """The options of many networks, which agree on those that are no plain numbers."""
-        return {
-            name: Sizes(np.asarray(values)[at], NETWORKS) if is_numeric(self._arch, name) else values[at[0]]
+        Args:
+            networks: their positions in the grid.
+            indices: the index of each option's value: [options, networks].
+        """
+        parts = [(np.arange(len(networks)), np.arange(len(self._resolutions)))]
+        while parts:
+            rows, columns = parts.pop()
+            part = networks[rows], indices[:, rows], columns
+            try:
+                if len(rows) * len(columns) <= max(MAX_SCALAR_VARIANTS, 1):
+                    self._count_each(*part)
+                else:
+                    self._count_together(*part)
+            except SplitError as error:
+                parts += _split(rows, columns, error.axis, error.mask)
+            except TooLargeError:
+                axis = NETWORKS if len(rows) >= len(columns) else RESOLUTIONS
+                parts += _split(rows, columns, axis, np.arange(max(len(rows), len(columns))) % 2 == 0)
+            except (OptionError, ShapeError):
+                self._mark_invalid(*part)
+
+    def _count_together(self, networks: Array, indices: Array, resolutions: Array) -> None:
+        """Count a part of the grid in one pass."""
+        options = {
+            name: AxisArray(np.asarray(values)[at], NETWORKS)
+            if is_numeric(self._arch, name)
+            else values[at[0]]
             for (name, values), at in zip(self._networks.items(), indices, strict=True)
         }
-
-    def _one(self, indices: Array) -> dict[str, Any]:
-        """The options of one network."""
-        return {
-            name: values[int(at)] for (name, values), at in zip(self._networks.items(), indices, strict=True)
-        }
-
-    def _cost(self, options: Mapping[str, Any], resolution: Any) -> Cost:
-        spec = self._arch(**{**options, "resolution": resolution})
-        return total([cost(op) for op in spec.ops(self._batch)])
-
-    def _keep(self, found: Cost, networks: Array, resolutions: Array) -> None:
-        counts = {name: getattr(found, name) for name in _COLUMNS}
-        blocks = {name: multiplied_out(n) for name, n in counts.items() if type(n) is not int or n}
+        found = self._cost(options, AxisArray(self._resolutions[resolutions], RESOLUTIONS))
+        counts = {name: getattr(found, name) for name in COST_FIELDS}
+        blocks = {name: to_grid(n) for name, n in counts.items() if type(n) is not int or n}
         where: tuple[Any, ...] = np.ix_(networks, resolutions)
-        if all(map(_in_a_row, (networks, resolutions))):  # a block is written sooner
+        if _is_contiguous(networks) and _is_contiguous(resolutions):  # slices are faster to assign
             where = (slice(networks[0], networks[-1] + 1), slice(resolutions[0], resolutions[-1] + 1))
         for name, block in blocks.items():
             self.counts[name][where] = block
 
-    def _one_by_one(self, networks: Array, indices: Array, resolutions: Array) -> None:
+    def _count_each(self, networks: Array, indices: Array, resolutions: Array) -> None:
+        """Count a part of the grid one variant at a time."""
         for network, at in zip(networks, indices.T, strict=True):
             for i in resolutions:
                 try:
-                    found = self._cost(self._one(at), int(self._resolutions[i]))
+                    found = self._cost(self._options(at), int(self._resolutions[i]))
                 except (OptionError, ShapeError):
-                    self._fail(np.array([network]), at[:, None], np.array([i]))
+                    self._mark_invalid(np.array([network]), at[:, None], np.array([i]))
                     continue
-                for name in _COLUMNS:
+                for name in COST_FIELDS:
                     count = getattr(found, name)
                     if count >= 2**63:
                         self.counts[name] = self.counts[name].astype(object)
                     self.counts[name][network, i] = count
 
-    def _fail(self, networks: Array, indices: Array, resolutions: Array) -> None:
-        options = {**self._one(indices[:, 0]), "resolution": int(self._resolutions[resolutions[0]])}
+    def _options(self, indices: Array) -> dict[str, Any]:
+        """The options of one network."""
+        pairs = zip(self._networks.items(), indices, strict=True)
+        return {name: values[int(at)] for (name, values), at in pairs}
+
+    def _cost(self, options: Mapping[str, Any], resolution: Any) -> Cost:
+        spec = self._arch(**{**options, "resolution": resolution})
+        return total([cost(op) for op in spec.ops(self._batch)])
+
+    def _mark_invalid(self, networks: Array, indices: Array, resolutions: Array) -> None:
+        options = {**self._options(indices[:, 0]), "resolution": int(self._resolutions[resolutions[0]])}
         try:
             self._arch(**options).ops(self._batch)
         except (OptionError, ShapeError) as error:
             self.valid[np.ix_(networks, resolutions)] = False
-            self.failed.append(Failure(options, str(error)))
+            self.invalid.append(InvalidVariants(options, str(error)))
         else:
-            raise AssertionError(f"{options} fails only beside others")
+            raise AssertionError(f"{options} fails only together with other variants")
 
 
-def _in_a_row(indices: Array) -> bool:
-    """Whether rising `indices` leave none out."""
+def _is_contiguous(indices: Array) -> bool:
+    """True if the increasing `indices` have no gap."""
     return bool(indices[-1] - indices[0] == len(indices) - 1)
 
 
-def _parts(rows: Array, columns: Array, split: SplitError) -> list[tuple[Array, Array]]:
-    """The two pieces of a piece."""
-    if split.axis == NETWORKS:
-        return [(rows[split.where], columns), (rows[~split.where], columns)]
-    return [(rows, columns[split.where]), (rows, columns[~split.where])]
+def _split(rows: Array, columns: Array, axis: Axis, mask: Array) -> list[tuple[Array, Array]]:
+    """The two parts of a part: along `axis`, the elements that the mask selects, and the others."""
+    if axis == NETWORKS:
+        return [(rows[mask], columns), (rows[~mask], columns)]
+    return [(rows, columns[mask]), (rows, columns[~mask])]

@@ -1,4 +1,4 @@
-"""What is published of the variants of a grid: the figures and the accuracy beside our counts."""
+"""Find the published figures and accuracy of each variant of a grid."""
 
 from __future__ import annotations
 
@@ -13,78 +13,79 @@ from typing import Any, cast
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
 from mbanalyze.literature.figures import Entry, entries
 from mbanalyze.ops.record import Op
-from mbanalyze.sweep.closed_form import Axes
+from mbanalyze.sweep.grid import Grid
 
-PRINTED = ("published_macs", "published_params", "top1", "latency_ms", "device", "label", "source")
-"""What a variant's columns hold: counts as they are printed, per cent, milliseconds and on what, how the source
-calls the row where it has several of a network, and the source."""
+PUBLISHED_COLUMNS = ("published_macs", "published_params", "top1", "latency_ms", "device", "label", "source")
+"""Columns of a published variant: printed counts, per cent, milliseconds, the device, the row's label, the source."""
+PER_IMAGE_COLUMNS = ("published_macs", "latency_ms", "device")
+"""Published columns that hold for a batch of one image only."""
 
 
-def printed(
-    arch: type[Architecture], networks: Axes, resolutions: Sequence[int], beginnings: Sequence[str] = ("",)
+def published_entries(
+    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], prefixes: Sequence[str] = ("",)
 ) -> dict[int, Entry]:
-    """The printed row of each variant that has one, by its index in the grid; the resolution varies fastest.
+    """Return the published row of each variant that has one, by its index in the grid.
 
-    Where several sources print one, it is from the source that knows most of the grid's variants.
+    The resolution varies fastest in the grid.
+    If several sources publish a variant, the one with an accuracy for the most variants of the grid is used.
 
     Args:
-        beginnings: what a source begins with, the preferred first.
+        arch: the architecture.
+        networks: the values of each option except the resolution.
+        resolutions: the input sizes, in pixels.
+        prefixes: the allowed beginnings of a source, in order of preference.
     """
     rows: dict[int, Entry] = {}
-    for beginning in beginnings:
-        found = list(_rows(arch, networks, resolutions, beginning))
+    for prefix in prefixes:
+        found = list(_matching_rows(arch, networks, resolutions, prefix))
         known = Counter(source for _, source in {(i, e.source) for i, e in found if e.top1 is not None})
-        found.sort(key=lambda row: -known[row[1].source])  # which keeps their order otherwise
+        found.sort(key=lambda row: -known[row[1].source])  # stable: ties keep the order of the data
         for index, entry in found:
             rows.setdefault(index, entry)
     return rows
 
 
-OF_AN_IMAGE = ("published_macs", "latency_ms", "device")
-"""Of these, what is printed of one image."""
-
-
-def columns_of(entry: Entry, batch: int = 1) -> dict[str, Any]:
-    """What a row of a frame says of a published variant; of one image only where it counts one."""
+def entry_columns(entry: Entry, batch: int = 1) -> dict[str, Any]:
+    """Return the columns of a published variant, without the `PER_IMAGE_COLUMNS` if `batch` is above 1."""
     values = (
         *(entry.macs or None, entry.params or None, entry.top1, entry.latency_ms),
         *(entry.device or None, entry.label or None, entry.source),
     )
-    columns = dict(zip(PRINTED, values, strict=True))
-    return columns if batch == 1 else columns | dict.fromkeys(OF_AN_IMAGE)
+    columns = dict(zip(PUBLISHED_COLUMNS, values, strict=True))
+    return columns if batch == 1 else columns | dict.fromkeys(PER_IMAGE_COLUMNS)
 
 
-def preferred(variant: str) -> list[str]:
-    """The sources of a network, those first that print the accuracy of most of its variants."""
+def ranked_sources(variant: str) -> list[str]:
+    """Return the sources of a network, those with an accuracy for the most variants first."""
     rows = [entry for entry in entries() if entry.variant == variant]
     known = Counter(source for _, source in {(e.spec, e.source) for e in rows if e.top1 is not None})
     return sorted(dict.fromkeys(entry.source for entry in rows), key=lambda source: -known[source])
 
 
-def sources() -> tuple[str, ...]:
-    """Every source, in the order of the data."""
-    return tuple(dict.fromkeys(entry.source for entry in entries()))
+def has_source(prefix: str) -> bool:
+    """Return True if the name of any source starts with `prefix`."""
+    return any(entry.source.startswith(prefix) for entry in entries())
 
 
-def _rows(
-    arch: type[Architecture], networks: Axes, resolutions: Sequence[int], source: str
+def _matching_rows(
+    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], prefix: str
 ) -> Iterator[tuple[int, Entry]]:
-    """Every printed row that is about a variant, with the variant's index."""
-    places = {name: {value: i for i, value in enumerate(values)} for name, values in networks.items()}
+    """Every published row of a variant in the grid, with the variant's index."""
+    positions = {name: {value: i for i, value in enumerate(values)} for name, values in networks.items()}
     sizes = {size: i for i, size in enumerate(resolutions)}
     for entry in entries():
-        spec = entry.spec if entry.source.startswith(source) else None
+        spec = entry.spec if entry.source.startswith(prefix) else None
         if type(spec) is not arch or spec.resolution not in sizes:
             continue
-        for choice in _same_network(spec, networks):
+        for choice in _equivalent_options(spec, networks):
             index = 0
             for name, values in networks.items():
-                index = index * len(values) + places[name][choice[name]]
+                index = index * len(values) + positions[name][choice[name]]
             yield index * len(sizes) + sizes[spec.resolution], entry
 
 
-def _same_network(spec: Architecture, networks: Axes) -> Iterator[dict[str, Any]]:
-    """The options of a grid that make the network of `spec`, whatever they are called."""
+def _equivalent_options(spec: Architecture, networks: Grid) -> Iterator[dict[str, Any]]:
+    """Every combination of options in the grid that makes the same network as `spec`."""
     arch, own = type(spec), asdict(spec)
     default = {declared.name: declared.default for declared in fields(spec)}
     candidates = {
@@ -101,5 +102,5 @@ def _same_network(spec: Architecture, networks: Axes) -> Iterator[dict[str, Any]
 
 @cache
 def _ops(spec: Architecture) -> list[Op]:
-    """The operators on a small image, which tell networks apart as well as those on a large one."""
+    """The operators on a small image, which suffice to compare networks."""
     return replace(spec, resolution=min(spec.resolution, 224)).ops()

@@ -1,4 +1,4 @@
-"""What every variant of a factory costs: each is made and traced, in this process or by an executor."""
+"""Count every variant of a factory: each is built and traced, in this process or by an executor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import replace
 from typing import Any
 
-from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError, Typed, is_shape
 from mbanalyze.sources.resolve import count, resolve
 
@@ -16,98 +16,106 @@ class VariantError(ValueError):
     """A variant that makes no network, or whose trace failed."""
 
 
-Job = tuple[Any, tuple[Any, ...], dict[str, Any]]
-"""What `count` takes: a factory, inputs and options."""
+CountArguments = tuple[Any, tuple[Any, ...], dict[str, Any]]
+"""The arguments of `count`: a factory, its inputs and its options."""
 
 
-def own_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> int:
-    """The side of the image that a factory's networks take, in pixels.
+def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> int:
+    """Return the side of the square image that the networks of a factory take, in pixels.
 
     Raises:
-        InputError: they take none, or one that is not square.
+        InputError: there is no image among the inputs, or it is not square.
     """
-    given = _inputs(inputs, options)
+    given = _all_inputs(inputs, options)
     if not given:
         known = resolve(what, **options)
-        given = _inputs(known.inputs, {"kwargs": known.keywords})
-    sides = {_image(shape)[-2:] for shape in given if _image(shape)}
+        given = _all_inputs(known.inputs, {"kwargs": known.keywords})
+    sides = {_image_shape(each)[-2:] for each in given if _image_shape(each)}
     if len(sides) != 1 or len(set(*sides)) != 1:
         raise InputError("rho is a fraction of a square image: give resolution instead")
     return int(next(iter(sides))[0])
 
 
-def job(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Job:
-    """How a variant is counted; a `resolution` resizes the images among its inputs.
+def count_arguments(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> CountArguments:
+    """Return the arguments of `count` for a variant; a `resolution` resizes the images among its inputs.
 
     Raises:
-        InputError: there is no image among the inputs.
+        InputError: a resolution is given, and there is no image among the inputs.
     """
-    given = _inputs(inputs, options)
+    given = _all_inputs(inputs, options)
     if "resolution" not in options or not given:
         return what, inputs, dict(options)
     rest = {name: value for name, value in options.items() if name != "resolution"}
     side = options["resolution"]
-    if not any(map(_image, given)):
-        raise InputError("resolution resizes an image n,c,h,w, and there is none among the inputs")
+    if not any(map(_image_shape, given)):
+        raise InputError("resolution needs an image input n,c,h,w, and none of the inputs is one")
     if rest.get("kwargs"):
         rest["kwargs"] = {name: _resized(value, side) for name, value in rest["kwargs"].items()}
     return what, tuple(_resized(value, side) for value in inputs), rest
 
 
-def _inputs(inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
-    """All that the forward takes, by position and by name."""
+def _all_inputs(inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
+    """The inputs of the forward, by position and by name."""
     return [*inputs, *(options.get("kwargs") or {}).values()]
 
 
-def totals(
-    jobs: Sequence[Job], *, executor: Executor | None, progress: Callable[[float], None], drop: bool
+def trace_variants(
+    variants: Sequence[CountArguments],
+    *,
+    executor: Executor | None,
+    progress: Callable[[float], None],
+    skip_invalid: bool,
 ) -> list[dict[str, Any] | None]:
-    """The totals of each variant, in order, and whether they are `complete`; the first that fails ends it.
+    """Return the totals of each variant, in order, with `complete`; the first failure ends the count.
 
     Args:
-        drop: one that fails is None instead, unless all do.
+        variants: the arguments of `count` for each variant.
+        executor: runs the traces; None runs them in this process.
+        progress: called with the finished fraction, from 0 to 1.
+        skip_invalid: return None for a variant that fails, unless all fail.
 
     Raises:
-        VariantError: one fails; the message names its options.
+        VariantError: a variant fails; the message names its options.
     """
-    futures = [executor.submit(_totals, each) for each in jobs] if executor else []
-    outcomes = (future.result() for future in as_completed(futures)) if executor else map(_totals, jobs)
+    futures = [executor.submit(_totals, each) for each in variants] if executor else []
+    results = (future.result() for future in as_completed(futures)) if executor else map(_totals, variants)
     found = []
     try:
-        for outcome in outcomes:
-            if isinstance(outcome, VariantError) and not drop:
-                raise outcome
-            found.append(outcome)
-            progress(len(found) / len(jobs))
+        for result in results:
+            if isinstance(result, VariantError) and not skip_invalid:
+                raise result
+            found.append(result)
+            progress(len(found) / len(variants))
     finally:
         for future in futures:
             future.cancel()
     found = [future.result() for future in futures] if executor else found
-    failed = [outcome for outcome in found if isinstance(outcome, VariantError)]
-    if len(failed) == len(found):
-        raise failed[0]
-    return [None if isinstance(outcome, VariantError) else outcome for outcome in found]
+    errors = [result for result in found if isinstance(result, VariantError)]
+    if len(errors) == len(found):
+        raise errors[0]
+    return [None if isinstance(result, VariantError) else result for result in found]
 
 
-def _totals(each: Job) -> dict[str, Any] | VariantError:
-    """The totals of a variant, or why there are none."""
-    what, inputs, options = each
+def _totals(arguments: CountArguments) -> dict[str, Any] | VariantError:
+    """The totals of a variant, or the error that it raises."""
+    what, inputs, options = arguments
     try:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
         name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        return VariantError(f"{name}{' with ' * bool(options)}{spell_options(options, ' ')}: {error}")
+        return VariantError(f"{spell_reference(name, options)}: {error}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
 
 
-def _image(given: Any) -> tuple[int, ...]:
-    """The shape [n, c, h, w] of an image; empty where `given` is none."""
+def _image_shape(given: Any) -> tuple[int, ...]:
+    """The shape [n, c, h, w] if `given` is an image, else an empty tuple."""
     shape = given.shape if isinstance(given, Typed) else given
     return tuple(shape) if is_shape(shape) and len(shape) == 4 else ()
 
 
 def _resized(given: Any, side: int) -> Any:
-    shape = _image(given)
+    """An image with sides of `side` pixels; any other input is unchanged."""
+    shape = _image_shape(given)
     if not shape:
         return given
     resized = (*shape[:2], side, side)

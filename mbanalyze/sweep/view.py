@@ -1,141 +1,190 @@
-"""What a search found, as text."""
+"""The views of ablations and searches: a row for each variant, the sources of its figures, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.text import Text
+from mbanalyze.display.records import json
+from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
+from mbanalyze.display.views import Cell, Column, Section, View, words
+from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, Search
+from mbanalyze.sweep.candidates import SIZE_OPTIONS
 
-from mbanalyze.display.tables import fit, grid_of, html_notes, html_table
-from mbanalyze.display.units import si
-from mbanalyze.sweep import variants_view as ablation
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from mbanalyze.sweep.budget import Search
-
-HTML_WIDTH = 110
-"""Cells that a notebook's page has room for."""
-NAMES = {
-    "macs": "multiply-accumulates",
-    "params": "params",
+COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
+"""Columns of counts, which a table always shows."""
+HEADINGS = {
+    "resolution": "px",
     "memory_access": "memory access",
-    "activations": "activations",
-    "top1": "top-1 accuracy",
+    "arithmetic_intensity": "flops per byte",
+    "params_bytes": "model size",
+    "published_macs": "published macs",
+    "published_params": "published params",
+    "top1": "top-1 %",
+    "latency_ms": "latency ms",
 }
+"""Headings that differ from the name of their column."""
+HIDDEN = ("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "fits", "front")
+"""Columns that tables leave out; sources have numbers, and are spelled below the table."""
+DROP_ORDER = (
+    *("activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
+    *("published params", "published macs"),
+)
+"""Headings of the columns to leave out, in this order, while the table is too wide."""
+MAX_UNPUBLISHED = 3
+"""The largest number of unranked variants in the table of a search."""
+
+Record = Mapping[str, Any]
 
 
-SHOWN = 3
-"""So many of the variants that no accuracy is published of are rows of a table."""
+@view.register
+def ablation_view(ablation: Ablation) -> View:
+    """Lay out an ablation: a row for each variant."""
+    rows = ablation.records()
+    return View((_variants(rows),), _batch_notes(rows), _source_notes(rows))
 
 
-def name(variant: Mapping[str, Any]) -> str:
-    """'mobilenet_v2@alpha=0.75,resolution=192', as `mbanalyze compare` takes it."""
-    alpha = [] if variant["alpha"] is None else [f"alpha={variant['alpha']}"]
-    options = [*alpha, f"resolution={variant['resolution']}", *variant["options"].split()]
-    return f"{variant['model']}@{','.join(options)}"
+@view.register
+def search_view(search: Search) -> View:
+    """Lay out a search: the Pareto front, some variants without accuracy, and the verdict."""
+    unpublished = search.records("unpublished")
+    unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
+    rows = [*search.records("front"), *unranked]
+    notes = [*_verdict(search), *_unpublished_notes(len(unpublished)), *_batch_notes(rows)]
+    return View((_variants(rows),) if rows else (), tuple(notes), _source_notes(rows))
 
 
-def verdict(found: Search) -> list[str]:
-    """What is best and why not more, or that nothing fits and by how much."""
-    limits = " and ".join(f"{_count(most)} {NAMES[quantity]}" for quantity, most in found.limits.items())
-    under = f" under {limits}" if limits else ""
-    looked = f"{len(found.frame)} variants"
-    best = found.best
+def _variants(rows: Sequence[Record]) -> Section:
+    """The table of variants, without empty columns."""
+    filled = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
+    shown = [name for name in rows[0] if name in COUNT_COLUMNS or (name in filled and name not in HIDDEN)]
+    columns = [_column(name, rows) for name in shown]
+    if "source" in filled:
+        numbers = _source_numbers(rows)
+        columns.append(words("ref", [f"[{numbers[row['source']]}]" if row["source"] else "" for row in rows]))
+    return Section("", tuple(columns), DROP_ORDER)
+
+
+def _column(name: str, rows: Sequence[Record]) -> Column:
+    align = "left" if name in ("model", "options") else "right"
+    return Column(HEADINGS.get(name, name), [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
+
+
+def _cell(name: str, row: Record) -> str | Cell:
+    value = row[name]
+    if name in COUNT_COLUMNS:
+        return count_cell(value, complete=name not in ("macs", "flops") or row.get("complete") is not False)
+    if name == "arithmetic_intensity":
+        return ratio_cell(value)
+    if name == "params_bytes":
+        return Cell(si_bytes(value), f"{value:,} B")
+    return "" if value is None else str(value)
+
+
+def _source_numbers(rows: Sequence[Record]) -> dict[str, int]:
+    """A number for each source, in order of appearance."""
+    sources = dict.fromkeys(row["source"] for row in rows if row.get("source"))
+    return {source: number for number, source in enumerate(sources, 1)}
+
+
+def _source_notes(rows: Sequence[Record]) -> tuple[str, ...]:
+    """The sources by number, with the devices of their latencies."""
+    devices = {row["source"]: row["device"] for row in rows if row.get("latency_ms") is not None}
+    return tuple(
+        f"[{number}] {source}" + (f"; latency on {devices[source]}" if devices.get(source) else "")
+        for source, number in _source_numbers(rows).items()
+    )
+
+
+def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
+    """A note that published figures of one image are left out."""
+    batch = next((row.get("batch", 1) for row in rows), 1)
+    if batch == 1 or not _source_numbers(rows):
+        return ()
+    return (f"published macs and latency hold for one image, and are left out for a batch of {batch}",)
+
+
+def _verdict(search: Search) -> list[str]:
+    """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
+    limits = " and ".join(f"{_count(limit)} {LIMITS[total]}" for total, limit in search.limits.items())
+    within, considered = f" within {limits}" if limits else "", f"{len(search.considered)} variants"
+    best = search.best
     if best is None:
-        least = [
-            f"the least {NAMES[quantity]} of {looked} are {_count(row[quantity])}: {name(row)}"
-            for quantity, row in found.smallest.items()
+        lowest = [
+            f"lowest {LIMITS[total]} of {considered}: {_count(row[total])}, {variant_reference(row)}"
+            for total, row in search.smallest.items()
         ]
-        return [f"nothing fits{under}", *least]
-    unpublished = best["top1"] is None
-    accuracy = "no accuracy is published of it" if unpublished else f"{best['top1']} % top-1"
+        return [f"nothing fits{within}", *lowest]
+    accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    stand_in = ", as no accuracy is published of what fits" * (found.ranked_by != found.objective)
-    what = NAMES[found.ranked_by] + stand_in
-    fits = int(found.frame["fits"].sum())
-    lines = [f"best{under} by {what}: {name(best)} ({accuracy}; {costs}); {fits} of {looked} fit"]
-    for bound in found.binding:
-        most = bound.variant[found.ranked_by]
-        gain = f"{most} % top-1" if found.ranked_by == "top1" else f"{_count(most)} {NAMES[found.ranked_by]}"
-        lines.append(
-            f"{NAMES[bound.quantity]} bind: {_count(bound.needed)} would admit {name(bound.variant)} ({gain})"
-        )
-    if not found.binding and len(found.better):
-        lines.append(f"no limit binds alone: {len(found.better)} better variants exceed several")
-    elif not found.binding:
-        lines.append("no limit binds: no variant is better")
-    return lines
+    ranking = f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
+    if search.ranked_by != search.objective:
+        ranking += ", because none has a published accuracy"
+    return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
+
+
+def _advice(search: Search) -> list[str]:
+    """The effect of raising each limit."""
+    if search.blocking_limits:
+        return [
+            f"raising --max-{blocking.quantity.replace('_', '-')} to {_count(blocking.needed)} "
+            f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
+            for blocking in search.blocking_limits
+        ]
+    if better := len(search.better):
+        exceeding = "1 better variant exceeds" if better == 1 else f"{better} better variants exceed"
+        return [f"raising one limit is not enough: {exceeding} several limits"]
+    return ["no limit excludes a better variant"] if search.limits else []
+
+
+def _gain(search: Search, variant: Record) -> str:
+    """The objective of a better variant."""
+    value = variant[search.ranked_by]
+    return (
+        f"{value} % top-1"
+        if search.ranked_by == "top1"
+        else f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
+    )
+
+
+def variant_reference(row: Record) -> str:
+    """Return a variant as the reference that every command takes."""
+    sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
+    return ",".join([spell_reference(row["model"], sizes), *row["options"].split()])
 
 
 def _count(count: int) -> str:
-    """To four digits, and exactly where that hides some."""
+    """A count to four digits, with the exact count if that is different."""
     short = si(count)
     digits, _, unit = short.partition(" ")
     exact = count == Decimal(digits).scaleb(3 * " kMGTPE".index(unit or " "))
     return f"{float(digits):g} {unit}".strip() if exact else f"{short} ({count:,})"
 
 
-def notes(found: Search) -> list[str]:
-    """The verdict, and what is said of variants without a published accuracy."""
-    missing, said = len(found.unpublished), verdict(found)
-    if not missing:
-        return said
-    which = f"the {SHOWN} largest in macs are" if missing > SHOWN else "they are"
-    return [
-        *said,
-        f"? no accuracy is published of {missing} that fit, and they have no place on the front; {which} shown",
-    ]
+def _unpublished_notes(count: int) -> list[str]:
+    """A note on fitting variants without a published accuracy."""
+    if not count:
+        return []
+    shown = f"; the {MAX_UNPUBLISHED} with the most macs are shown" if count > MAX_UNPUBLISHED else ""
+    if count == 1:
+        return ["1 fitting variant has no published accuracy and is not ranked"]
+    return [f"{count} fitting variants have no published accuracy and are not ranked{shown}"]
 
 
-def table(found: Search, width: int = 80) -> RenderableType:
-    """The Pareto front of what fits, best first, and the verdict."""
-    lines = [
-        Text(line)
-        for said in notes(found)
-        for line in wrap(
-            said, max(width, 20), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-        )
-    ]
-    shown = _shown(found)
-    if not len(shown):
-        return Group(*lines)
-    columns = ablation.columns_of(shown)
-    left_out = fit(columns, ablation.DROPPED, width)
-    sources = [Text(line, style="dim") for line in ablation.notes(shown)]
-    return Group(grid_of(columns, width), *left_out, *sources, Text(), *lines)
+def _ablation_csv(ablation: Ablation, **_: Any) -> str:
+    return ablation.variants.to_csv(index=False, lineterminator="\n")
 
 
-def markdown(found: Search) -> str:
-    """The Pareto front in Markdown, and the verdict."""
-    shown = _shown(found)
-    text = ablation.markdown(shown) + "\n" if len(shown) else ""
-    return text + "".join(f"- {line}\n" for line in notes(found))
+def _ablation_json(ablation: Ablation, **_: Any) -> str:
+    """A list with an object for each variant."""
+    return json(ablation.records())
 
 
-def csv(found: Search) -> str:
-    """Every variant that fits, the front's marked."""
-    return ablation.csv(found.frame[found.frame["fits"]])
-
-
-def html(found: Search) -> str:
-    """The Pareto front for notebooks, in the notebook's own colours, and the verdict."""
-    shown = _shown(found)
-    if not len(shown):
-        return html_notes(notes(found))
-    columns = ablation.columns_of(shown)
-    left_out = [text.plain for text in fit(columns, ablation.DROPPED, HTML_WIDTH)]
-    return html_table(columns) + html_notes([*left_out, *ablation.notes(shown), *notes(found)])
-
-
-def _shown(found: Search) -> pd.DataFrame:
-    """The front, and some of what cannot be on it; `?` where no accuracy is published."""
-    import pandas as pd
-
-    shown = pd.concat([found.front, found.unpublished.head(SHOWN)])
-    return shown.assign(top1=shown["top1"].astype(object).where(shown["top1"].notna(), "?"))
+@formats.register
+def ablation_formats(_: Ablation) -> Mapping[str, Renderer]:
+    """The formats of an ablation; CSV is written from the frame, because grids can be large."""
+    return {**FORMATS, "csv": _ablation_csv, "json": _ablation_json}

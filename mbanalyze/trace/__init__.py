@@ -1,12 +1,13 @@
 """A PyTorch module, operator by operator.
 
-tracer.py        `trace`, the way in
-recorder.py      the dispatch mode that records every call
-schema.py        how one overload is called
-kinds.py         ATen names and the kinds that they are
-match.py         arguments of a call -> operands of an `Op`
-shapes.py        output shapes where PyTorch is slow or has no answer
-leaf_modules.py  plain modules as the one operator that each runs
-storage.py       which tensor is which value
-restore.py       the module and the process as they were before
+tracer.py        `trace`, the entry point
+forward_args.py  arguments of a forward, made from shapes
+recorder.py      the dispatch mode that records every operator
+module_stack.py  the paths of the modules that are running
+leaf_modules.py  modules that run one operator, recorded without running it
+schema.py        the signature of one operator overload
+storage.py       the number and role of each tensor
+restore.py       snapshots of the module and of global state
+matching/        an operator's arguments -> kind, operands, attributes
+shapes/          outputs of operators on meta tensors
 """

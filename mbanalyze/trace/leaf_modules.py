@@ -1,25 +1,29 @@
-"""Plain modules of `torch.nn` as the one operator that each runs, so that their forward need not."""
+"""Modules of `torch.nn` that run one operator, which is recorded without running the forward."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch._C import _DisableTorchDispatch
 
 from mbanalyze.ops.record import Attribute
-from mbanalyze.trace.shapes import places
+from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.shapes.layout import META, window_count
 
 
-class Step(NamedTuple):
-    """One operator that a module runs on a tensor.
+class LeafCall(NamedTuple):
+    """The operator that a module runs on a tensor.
 
     Attributes:
-        name: what PyTorch calls it.
-        kind: what we call it; "" where it does nothing.
-        operands: what it reads.
-        attributes: its settings, as `Op` has them.
-        sizes: of its output, contiguous and of the input's dtype; None where the input is written over.
+        name: the operator's name in PyTorch.
+        kind: the kind of the `Op`, or "" if the operator does no work.
+        operands: the tensors that are read.
+        attributes: the settings of the `Op`.
+        sizes: the shape of the output, contiguous and of the input's dtype; None if the output is the input.
     """
 
     name: str
@@ -29,37 +33,37 @@ class Step(NamedTuple):
     sizes: Sequence[int] | None
 
 
-Leaf = Callable[[Any, Tensor], Step | None]
-"""What a module runs on a tensor; None where its forward has to say."""
+LeafRule = Callable[[Any, Tensor], LeafCall | None]
+"""A function from a module and its input to the operator that it runs; None if the forward has to run."""
 
 
-def _params(module: nn.Module, given: Tensor) -> tuple[Tensor, ...] | None:
-    """Weight and bias, without what is None; None where they are not both parameters of the input's dtype.
+def _params(module: nn.Module, data: Tensor) -> tuple[Tensor, ...] | None:
+    """Weight and bias, without those that are None; None unless both are parameters of the input's dtype.
 
-    A weight that is computed, by pruning or normalisation, is no parameter.
+    Pruning and weight normalisation replace a parameter by a computed tensor.
     """
-    held = module.__dict__["_parameters"]  # asking the module itself is slow
+    held = module.__dict__["_parameters"]  # attribute access on a module is slow
     if "weight" not in held or "bias" not in held:
         return None
     params = tuple([param for param in (held["weight"], held["bias"]) if param is not None])
-    dtype = given.dtype
+    dtype = data.dtype
     for param in params:
         if param.dtype is not dtype:
             return None
     return params if dtype.is_floating_point else None
 
 
-def _product_params(module: nn.Module, given: Tensor, dims: int) -> tuple[Tensor, ...] | None:
-    """The same for a weight of `dims` dimensions, of which the bias has the first."""
-    params = _params(module, given)
+def _product_params(module: nn.Module, data: Tensor, dims: int) -> tuple[Tensor, ...] | None:
+    """Weight and bias of a product: a weight of `dims` dimensions, and a bias as long as its first."""
+    params = _params(module, data)
     if not params or params[0].dim() != dims or params[-1].shape[:1] != params[0].shape[:1]:
         return None
     return params if len(params) == 1 or params[1].dim() == 1 else None
 
 
-def _conv(module: nn.Conv2d, given: Tensor) -> Step | None:
-    params, sizes, pads = _product_params(module, given, 4), given.shape, module.padding
-    if params is None or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(pads, str):
+def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
+    params, sizes, padding = _product_params(module, data, 4), data.shape, module.padding
+    if params is None or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
         return None
     batch, channels, *image = sizes
     filters, depth, *kernel = params[0].shape
@@ -67,62 +71,57 @@ def _conv(module: nn.Conv2d, given: Tensor) -> Step | None:
         return None
     out = [batch, filters]
     for i, n in enumerate(image):
-        out.append(places(n, kernel[i], module.stride[i], pads[i], module.dilation[i]))
-    return Step("conv2d", "conv", (given, *params), (), out) if out[2] > 0 and out[3] > 0 else None
+        out.append(window_count(n, kernel[i], module.stride[i], padding[i], module.dilation[i]))
+    return LeafCall("conv2d", "conv", (data, *params), (), out) if out[2] > 0 and out[3] > 0 else None
 
 
-def _linear(module: nn.Linear, given: Tensor) -> Step | None:
-    params = _product_params(module, given, 2)
-    if params is None or given.shape[-1:] != params[0].shape[1:]:
+def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
+    params = _product_params(module, data, 2)
+    if params is None or data.shape[-1:] != params[0].shape[1:]:
         return None
-    return Step("linear", "linear", (given, *params), (), (*given.shape[:-1], params[0].shape[0]))
+    return LeafCall("linear", "linear", (data, *params), (), (*data.shape[:-1], params[0].shape[0]))
 
 
-def _batch_norm(module: nn.BatchNorm2d, given: Tensor) -> Step | None:
-    params, held, sizes = _params(module, given), module.__dict__["_buffers"], given.shape
-    means = held.get("running_mean"), held.get("running_var")
-    if (
-        params is None
-        or means[0] is None
-        or means[1] is None
-        or module.training
-        or len(sizes) != 4
-        or not given.is_contiguous()
-    ):
+def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
+    params, buffers, sizes = _params(module, data), module.__dict__["_buffers"], data.shape
+    mean, var = buffers.get("running_mean"), buffers.get("running_var")
+    if params is None or mean is None or var is None or module.training:
+        return None
+    if len(sizes) != 4 or not data.is_contiguous():
         return None
     channels = sizes[1:2]
-    for each in (*params, *means):
-        if each.shape != channels:
+    for per_channel in (*params, mean, var):
+        if per_channel.shape != channels:
             return None
-    return Step("batch_norm", "batch_norm", (given, *params, *means), (), sizes)
+    return LeafCall("batch_norm", "batch_norm", (data, *params, mean, var), (), sizes)
 
 
-def _layer_norm(module: nn.LayerNorm, given: Tensor) -> Step | None:
-    params, shape = _params(module, given), module.normalized_shape
-    if params is None or given.shape[-len(shape) :] != shape:
+def _layer_norm(module: nn.LayerNorm, data: Tensor) -> LeafCall | None:
+    params, shape = _params(module, data), module.normalized_shape
+    if params is None or data.shape[-len(shape) :] != shape:
         return None
-    for each in params:
-        if each.shape != shape:
+    for param in params:
+        if param.shape != shape:
             return None
-    return Step("layer_norm", "layer_norm", (given, *params), (("affine", len(params)),), given.shape)
+    return LeafCall("layer_norm", "layer_norm", (data, *params), (("affine", len(params)),), data.shape)
 
 
-def _dropout(module: nn.Dropout, _: Tensor) -> Step | None:
-    return None if module.training or module.inplace else Step("dropout", "", (), (), None)
+def _dropout(module: nn.Dropout, _: Tensor) -> LeafCall | None:
+    return None if module.training or module.inplace else LeafCall("dropout", "", (), (), None)
 
 
-def _activation(name: str, kind: str) -> Leaf:
-    def leaf(module: Any, given: Tensor) -> Step | None:
-        if not given.dtype.is_floating_point:
+def _activation(name: str, kind: str) -> LeafRule:
+    def rule(module: Any, data: Tensor) -> LeafCall | None:
+        if not data.dtype.is_floating_point:
             return None
         if module.inplace:
-            return Step(f"{name}_", kind, (given,), (), None)
-        return Step(name, kind, (given,), (), given.shape) if given.is_contiguous() else None
+            return LeafCall(f"{name}_", kind, (data,), (), None)
+        return LeafCall(name, kind, (data,), (), data.shape) if data.is_contiguous() else None
 
-    return leaf
+    return rule
 
 
-LEAVES: dict[type[nn.Module], Leaf] = {
+_LEAF_RULES: dict[type[nn.Module], LeafRule] = {
     nn.Conv2d: _conv,
     nn.Linear: _linear,
     nn.BatchNorm2d: _batch_norm,
@@ -134,11 +133,42 @@ LEAVES: dict[type[nn.Module], Leaf] = {
     nn.SiLU: _activation("silu", "silu"),
     nn.Dropout: _dropout,
 }
-"""The exact type of a module -> what it runs."""
+"""The exact type of a module -> its rule."""
 
 
-def leaf_of(module: nn.Module) -> Leaf | None:
-    """What `module` runs, or None where that takes running its forward."""
+def leaf_rule(module: nn.Module) -> LeafRule | None:
+    """Return the rule for `module`, or None if it has none or its forward is not that of PyTorch."""
     kind = type(module)
-    ours = kind in LEAVES and "forward" not in module.__dict__ and kind.forward.__module__ == kind.__module__
-    return LEAVES[kind] if ours else None
+    if kind not in _LEAF_RULES or "forward" in module.__dict__ or kind.forward.__module__ != kind.__module__:
+        return None
+    return _LEAF_RULES[kind]
+
+
+def leaf_forward(
+    module: nn.Module, path: str, rule: LeafRule, forward: Callable[..., Any], recorder: Recorder
+) -> Callable[..., Any]:
+    """Return a forward that records the operator of `rule`, and falls back to `forward` if there is none."""
+    thread, free, add = recorder.module_stack.thread, recorder.free, recorder.add
+
+    def recorded_forward(*args: Any, **kwargs: Any) -> Any:
+        """Record one operator if the only argument is a meta tensor that fits."""
+        data = args[0] if len(args) == 1 and not kwargs else None
+        if type(data) is not Tensor or not data.is_meta or threading.get_ident() != thread:
+            return forward(*args, **kwargs)
+        call = rule(module, data)
+        if call is None:
+            return forward(data)
+        name, kind, operands, attributes, sizes = call
+        if not kind:
+            free[name] += 1
+            return data
+        if sizes is None:
+            output = data
+        else:
+            with _DisableTorchDispatch():  # the recorder would record this call
+                output = torch.empty(sizes, dtype=data.dtype, device=META)
+        add(path, kind, operands, (output,), attributes, name)
+        return output
+
+    recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+    return recorded_forward

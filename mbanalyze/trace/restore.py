@@ -1,4 +1,4 @@
-"""Running a module without leaving a trace on it, or on the state that all of PyTorch shares."""
+"""Snapshots of modules, tensors and global state, restored after a trace."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ import torch
 from torch import Tensor, nn
 
 _CONTAINERS = (dict, list, set, deque)
+_PLAIN_CONTAINERS = frozenset({dict, OrderedDict, list, set})
+_ORDERED_CONTAINERS = _PLAIN_CONTAINERS - {set}
 _OPAQUE = (nn.Module, Tensor, type, FunctionType, MethodType, ModuleType, str, bytes, int, float, type(None))
-_USUAL = frozenset({dict, OrderedDict, list, set})
-_STANDARD = tuple(nn.Module().__dict__)
-_ORDERED = _USUAL - {set}
+_MODULE_ATTRIBUTES = tuple(nn.Module().__dict__)
+_HOOK_FLAG = _MODULE_ATTRIBUTES.index("_is_full_backward_hook") - 3  # within the hooks, which are dicts
 
 
 @contextmanager
-def undisturbed(modules: Collection[nn.Module]) -> Iterator[None]:
-    """On leaving, `modules` are as they were, and so are the random states of torch, NumPy and Python.
+def preserve_state(modules: Collection[nn.Module]) -> Iterator[None]:
+    """Restore `modules` and the random states of torch, NumPy and Python on exit.
 
-    Put back are mode, parameters and buffers (which tensor each is, its shape, gradient and flags), hooks,
-    attributes, and to any depth the dicts, lists, sets, deques, plain objects and random generators that
-    attributes hold. Not put back is what else a forward may change: an array's content, a slot, a class, a
-    cache outside the module, a file.
-    Inside, autocast, the fused attention path and compilation are off: they change which operators run.
+    Restored are mode, attributes, hooks, and parameters and buffers: the tensors themselves, their shapes,
+    gradients and flags. Dicts, lists, sets, deques, plain objects and random generators in attributes are restored
+    to any depth. Not restored are contents of arrays, slots, classes, caches outside the modules, and files.
+
+    Inside the context, autocast, the fused attention path and compilation are off, because they change the
+    operators that run.
     """
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     with ExitStack() as stack:
         stack.callback(gc.enable if gc.isenabled() else gc.disable)
-        gc.disable()  # what a trace makes stays until it ends
-        stack.callback(_Contents(modules).restore)
-        stack.callback(_Tensors(modules).restore)
+        gc.disable()  # the objects of a trace live until its end
+        stack.callback(_ContainerSnapshot(modules).restore)
+        stack.callback(_TensorSnapshot(modules).restore)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast_attention)
         stack.callback(random.setstate, random.getstate())
         if "numpy" in sys.modules:
@@ -56,134 +58,137 @@ def undisturbed(modules: Collection[nn.Module]) -> Iterator[None]:
 
 
 def _restore_numpy(numpy: ModuleType, state: tuple[Any, ...]) -> None:
-    now = numpy.random.get_state()
-    if now[2:] != state[2:] or not numpy.array_equal(now[1], state[1]):  # setting it is slow
+    current = numpy.random.get_state()
+    if current[2:] != state[2:] or not numpy.array_equal(current[1], state[1]):  # setting the state is slow
         numpy.random.set_state(state)
 
 
-class _Contents:
-    """Every container that modules hold, with what was in it, and every random generator with its state."""
+class _ContainerSnapshot:
+    """A copy of every container that modules hold, and the state of every random generator."""
 
     def __init__(self, modules: Collection[nn.Module]) -> None:
-        self._empty: list[Any] = []  # most are, hooks that nobody registered; what was not is filled again
+        self._empty: list[Any] = []  # most containers are hooks that nobody registered
         self._filled: list[tuple[Any, Any]] = []
         self._generators: list[Callable[[], object]] = []
         self._opaque: set[type] = set()
-        left: list[Any] = []
+        queue: list[Any] = []
         for module in modules:
-            self._look_at(module, left)
+            self._add_module(module, queue)
         seen: set[int] = set()
-        while left:
-            thing = left.pop()
-            if id(thing) in seen:
-                continue
-            seen.add(id(thing))
-            if isinstance(thing, _CONTAINERS):
-                self._look(thing, left)
-            elif isinstance(thing, tuple):
-                self._leave(thing, left)
-            elif isinstance(thing, torch.Generator):
-                self._generators.append(partial(thing.set_state, thing.get_state()))
-            elif isinstance(thing, random.Random):
-                self._generators.append(partial(thing.setstate, thing.getstate()))
-            elif "numpy" in sys.modules and isinstance(thing, sys.modules["numpy"].random.Generator):
-                bits = thing.bit_generator
-                self._generators.append(partial(setattr, bits, "state", bits.state))
-            elif isinstance(getattr(thing, "__dict__", None), dict):
-                left.append(thing.__dict__)
+        while queue:
+            value = queue.pop()
+            if id(value) not in seen:
+                seen.add(id(value))
+                self._add(value, queue)
 
-    def _look_at(self, module: nn.Module, left: list[Any]) -> None:
-        """The same for a module: those that every module has hold tensors, modules, or nothing as a rule."""
+    def _add_module(self, module: nn.Module, queue: list[Any]) -> None:
+        """Copy the attributes of a module; those of every module take a shortcut."""
         state = module.__dict__
-        if tuple(islice(state, len(_STANDARD))) != _STANDARD:
-            self._look(state, left)
+        if tuple(islice(state, len(_MODULE_ATTRIBUTES))) != _MODULE_ATTRIBUTES:
+            self._add_container(state, queue)
             return
         self._filled.append((state, state.copy()))
-        _, parameters, buffers, *hooks = islice(state.values(), len(_STANDARD) - 1)
-        del hooks[_STANDARD.index("_is_full_backward_hook") - 3]  # a flag
+        _, parameters, buffers, *hooks = islice(state.values(), len(_MODULE_ATTRIBUTES) - 1)
+        del hooks[_HOOK_FLAG]
         self._empty += hooks
         if any(hooks):
-            left += filter(None, hooks)
+            queue += filter(None, hooks)
         for held in parameters, buffers, state["_modules"]:
             if held:
                 self._filled.append((held, held.copy()))
             else:
                 self._empty.append(held)
-        self._leave(islice(state.values(), len(_STANDARD), None), left)
+        self._enqueue(islice(state.values(), len(_MODULE_ATTRIBUTES), None), queue)
 
-    def _look(self, container: Any, left: list[Any]) -> None:
-        """Remember what is in `container`, and leave what may change there for later."""
+    def _add(self, value: Any, queue: list[Any]) -> None:
+        """Copy a container, the state of a generator or the attributes of an object."""
+        if isinstance(value, _CONTAINERS):
+            self._add_container(value, queue)
+        elif isinstance(value, tuple):
+            self._enqueue(value, queue)
+        elif isinstance(value, torch.Generator):
+            self._generators.append(partial(value.set_state, value.get_state()))
+        elif isinstance(value, random.Random):
+            self._generators.append(partial(value.setstate, value.getstate()))
+        elif "numpy" in sys.modules and isinstance(value, sys.modules["numpy"].random.Generator):
+            bits = value.bit_generator
+            self._generators.append(partial(setattr, bits, "state", bits.state))
+        elif isinstance(getattr(value, "__dict__", None), dict):
+            queue.append(value.__dict__)
+
+    def _add_container(self, container: Any, queue: list[Any]) -> None:
         self._filled.append((container, container.copy()))
-        self._leave(container.values() if isinstance(container, dict) else container, left)
+        self._enqueue(container.values() if isinstance(container, dict) else container, queue)
 
-    def _leave(self, values: Iterable[Any], left: list[Any]) -> None:
+    def _enqueue(self, values: Iterable[Any], queue: list[Any]) -> None:
+        """Queue the values that can change, and remember the types of those that cannot."""
         opaque = self._opaque
         for value in [value for value in values if type(value) not in opaque]:
             kind = type(value)
             if kind is tuple:
-                left += [inner for inner in value if type(inner) not in opaque]
-            elif kind in _USUAL and not value:
+                queue += [inner for inner in value if type(inner) not in opaque]
+            elif kind in _PLAIN_CONTAINERS and not value:
                 self._empty.append(value)
             elif issubclass(kind, _OPAQUE):
                 opaque.add(kind)
             else:
-                left.append(value)
+                queue.append(value)
 
     def restore(self) -> None:
-        """Fill the containers with what they held, and set the generators."""
+        """Restore the contents of all containers and the states of all generators."""
         for container in filter(None, self._empty):
             container.clear()
         for container, content in self._filled:
-            if type(container) not in _ORDERED and _same(container, content):
-                continue  # a set filled again might have another order
+            if type(container) not in _ORDERED_CONTAINERS and _same_items(container, content):
+                continue  # refilling a set may change its order
             container.clear()
             container.update(content) if isinstance(container, dict | set) else container.extend(content)
-        for put_back in self._generators:
-            put_back()
+        for set_state in self._generators:
+            set_state()
 
 
-def _same(container: Any, content: Any) -> bool:
+def _same_items(container: Any, content: Any) -> bool:
     return len(container) == len(content) and all(map(operator.is_, _items(container), _items(content)))
 
 
 def _items(container: Any) -> Iterator[Any]:
-    """Keys and values of a dict, elements of the rest."""
+    """The keys and values of a dict, or the elements of another container."""
     yield from container
     if isinstance(container, dict):
         yield from container.values()
 
 
-class _Tensors:
-    """Parameters and buffers, what they look into and how, and their flags."""
+class _TensorSnapshot:
+    """The storage, layout, flags and gradient of every parameter and buffer."""
 
     def __init__(self, modules: Collection[nn.Module]) -> None:
         held: list[Tensor | None] = []
         for module in modules:
-            state = module.__dict__  # asking the module itself is slow
+            state = module.__dict__  # attribute access on a module is slow
             held += state["_parameters"].values()
             held += state["_buffers"].values()
         self._tensors = [tensor for tensor in held if tensor is not None]
-        self._states = self._now()
-        self._grads = self._now_grads()
+        self._states = self._get_states()
+        self._grads = self._get_grads()
 
-    def _now(self) -> list[list[Any]]:
-        return [list(map(ask, self._tensors)) for ask in _ASKED]
+    def _get_states(self) -> list[list[Any]]:
+        return [list(map(get, self._tensors)) for get in _GETTERS]
 
-    def _now_grads(self) -> list[Tensor | None]:
-        return [tensor.grad if tensor.is_leaf else None for tensor in self._tensors]  # torch warns of others
+    def _get_grads(self) -> list[Tensor | None]:
+        return [tensor.grad if tensor.is_leaf else None for tensor in self._tensors]  # torch warns for others
 
     def restore(self) -> None:
-        """Undo what changed the tensors themselves, their values apart."""
-        if self._now() != self._states:
-            for tensor, was in zip(self._tensors, zip(*self._states, strict=True), strict=True):
-                if [ask(tensor) for ask in _ASKED] != list(was):
-                    _put_back(tensor, *was)
-        for tensor, now, before in zip(self._tensors, self._now_grads(), self._grads, strict=True):
-            if now is not before:
-                tensor.grad = before
+        """Restore everything except the elements of the tensors."""
+        if self._get_states() != self._states:
+            for tensor, state in zip(self._tensors, zip(*self._states, strict=True), strict=True):
+                if [get(tensor) for get in _GETTERS] != list(state):
+                    _restore_tensor(tensor, *state)
+        for tensor, current, grad in zip(self._tensors, self._get_grads(), self._grads, strict=True):
+            if current is not grad:
+                tensor.grad = grad
 
 
-_ASKED: tuple[Callable[[Tensor], Any], ...] = (
+_GETTERS: tuple[Callable[[Tensor], Any], ...] = (
     Tensor.untyped_storage,
     Tensor.storage_offset,
     operator.attrgetter("shape"),
@@ -193,7 +198,7 @@ _ASKED: tuple[Callable[[Tensor], Any], ...] = (
 )
 
 
-def _put_back(
+def _restore_tensor(
     tensor: Tensor, storage: Any, offset: int, shape: Any, strides: Any, dtype: Any, requires_grad: bool
 ) -> None:
     with torch.inference_mode(mode=tensor.is_inference()):
@@ -201,3 +206,23 @@ def _put_back(
         tensor.data = view
     if tensor.requires_grad != requires_grad:
         tensor.requires_grad_(requires_grad)
+
+
+class SavedElements:
+    """A context that restores the elements of the tensors saved in it on exit."""
+
+    def __init__(self) -> None:
+        self._saved: list[tuple[Tensor, Tensor]] = []
+
+    def save(self, tensors: Iterable[Tensor]) -> None:
+        """Copy the elements of `tensors`, which are about to be overwritten."""
+        self._saved += [(tensor.detach(), tensor.clone()) for tensor in tensors]
+
+    def __enter__(self) -> None:
+        """Do nothing: `save` adds tensors."""
+
+    def __exit__(self, *_: object) -> None:
+        """Restore the elements, the last saved first."""
+        with torch.inference_mode():
+            for alias, elements in reversed(self._saved):
+                alias.copy_(elements)

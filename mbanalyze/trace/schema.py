@@ -1,78 +1,82 @@
-"""One overload of an ATen or custom operator, read from its schema once: names, defaults, what it is handed."""
+"""The signature of one ATen or custom operator overload: its names, defaults and tensor arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 Arguments = Mapping[str, Any]
-"""The arguments of one call, by their names in its schema, defaults included, without outputs given."""
+"""The arguments of one call by name, defaults included, without the tensors given as `out`."""
 
 
-class Call:
-    """How one overload is called.
+class OpSchema:
+    """The signature of one operator overload, parsed once.
 
     Attributes:
-        name: as PyTorch has it, without `aten::` and without the overload.
-        kind: the same, without the `_` of what works in place.
-        qualified: with the library in front, as in `aten::relu`.
-        mutable: whether it writes to an argument.
-        has_out: whether it is handed the tensors for its outputs.
-        views: whether it returns views of its first argument, and does not write; some copy if they must.
-        composite: whether PyTorch itself writes it in other operators.
-        places_nothing: whether it takes no device to put its outputs on.
+        qualified_name: the name with its library, such as `aten::relu_`.
+        name: the qualified name without `aten::`.
+        base_name: the name of the out-of-place variant, such as `relu`.
+        mutable: True if the operator writes to an argument.
+        has_out: True if the caller passes the output tensors.
+        has_device: True if the operator takes a device for its outputs.
+        returns_views: True if the operator returns views of its first argument and writes nothing. Some
+            operators copy when no view is possible.
+        composite: True if PyTorch implements the operator in terms of others.
     """
 
-    def __init__(self, func: Any) -> None:
-        schema = func._schema  # noqa: SLF001 (torch offers no other way to it)
-        self._func = func  # alive, so that its address stays its own
-        self.qualified: str = schema.name
-        self.name = self.qualified.removeprefix("aten::")
+    def __init__(self, overload: Any) -> None:
+        schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
+        self._overload = overload  # kept alive, because schemas are cached by its id
+        self.qualified_name: str = schema.name
+        self.name = self.qualified_name.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable
-        self.kind = self.name.removesuffix("_") if self.mutable else self.name
+        self.base_name = self.name.removesuffix("_") if self.mutable else self.name
         returns = [returned.alias_info for returned in schema.returns]
-        self.views = bool(returns) and all(alias and not alias.is_write for alias in returns)
-        self.composite: bool = func._can_decompose()  # noqa: SLF001 (as above)
-        read = [argument for argument in schema.arguments if not argument.is_out]
-        self.has_out = len(read) < len(schema.arguments)
+        self.returns_views = bool(returns) and all(alias and not alias.is_write for alias in returns)
+        self.composite: bool = overload._can_decompose()  # noqa: SLF001 (as above)
         self._outs = tuple(argument.name for argument in schema.arguments if argument.is_out)
-        self._names = tuple(argument.name for argument in read)
-        self._defaults = {argument.name: argument.default_value for argument in read}
-        types = {argument.name: str(argument.type) for argument in read}
-        self._tensors = tuple(name for name in self._names if types[name] in ("Tensor", "Optional[Tensor]"))
-        self._lists = any("List" in kind and "Tensor" in kind for kind in types.values())
-        self.places_nothing = not any("Device" in kind for kind in types.values())
+        self.has_out = bool(self._outs)
+        self._defaults = {a.name: a.default_value for a in schema.arguments if not a.is_out}
+        types = {a.name: str(a.type) for a in schema.arguments if not a.is_out}
+        self._tensors = tuple(name for name in types if types[name] in ("Tensor", "Optional[Tensor]"))
+        self._has_lists = any("List" in kind and "Tensor" in kind for kind in types.values())
+        self.has_device = any("Device" in kind for kind in types.values())
         self._writes = tuple(a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write)
 
-    def handed(self, bound: Arguments) -> tuple[Tensor, ...]:
-        """The tensors among the arguments."""
-        if self._lists:
-            return handed(bound.values())
-        return tuple([bound[name] for name in self._tensors if isinstance(bound[name], Tensor)])
-
-    def written(self, bound: Arguments, kwargs: Arguments) -> tuple[Tensor, ...]:
-        """The tensors that the call writes to."""
-        return handed([(kwargs if name in self._outs else bound)[name] for name in self._writes])
-
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        """The arguments by name, in the order of the schema."""
+        """Return the arguments by name, in the order of the schema."""
         bound = self._defaults.copy()
-        bound.update(zip(self._names, args))  # noqa: B905 (the rest have their defaults)
+        bound.update(zip(self._defaults, args))  # noqa: B905 (the rest keep their defaults)
         if kwargs:
             bound.update(kwargs)
             for name in self._outs:
                 bound.pop(name, None)
         return bound
 
+    def tensor_args(self, bound: Arguments) -> tuple[Tensor, ...]:
+        """Return the tensors among the arguments, those in lists included."""
+        if self._has_lists:
+            return flat_tensors(bound.values())
+        return tuple([bound[name] for name in self._tensors if isinstance(bound[name], Tensor)])
 
-def handed(arguments: Iterable[Any]) -> tuple[Tensor, ...]:
-    """The tensors among `arguments` and in lists there, in order."""
+    def written_args(self, bound: Arguments, kwargs: Arguments) -> tuple[Tensor, ...]:
+        """Return the tensors that the operator writes to."""
+        return flat_tensors([(kwargs if name in self._outs else bound)[name] for name in self._writes])
+
+
+def flat_tensors(arguments: Iterable[Any]) -> tuple[Tensor, ...]:
+    """Return the tensors in `arguments` and in nested lists and tuples, in order."""
     found: list[Tensor] = []
     for argument in arguments:
         if isinstance(argument, Tensor):
             found.append(argument)
         elif isinstance(argument, list | tuple):
-            found += handed(argument)
+            found += flat_tensors(argument)
     return tuple(found)
+
+
+def per_dimension(sizes: Sequence[int], dims: int) -> tuple[int, ...]:
+    """Return one size for each of `dims` dimensions; a single size applies to all."""
+    return tuple(sizes) * dims if len(sizes) == 1 else tuple(sizes)

@@ -1,4 +1,4 @@
-"""Which tensor is which while a module runs: told apart by their storage, numbered as they first appear."""
+"""The number and role of each tensor of a trace. Tensors are identified by the memory that they view."""
 
 from __future__ import annotations
 
@@ -11,188 +11,191 @@ from torch import Tensor, nn
 from mbanalyze.ops.record import Role, Value, canonical_strides
 
 
-class _Source:
-    """What values are counted as: an activation, a stored constant, or one parameter.
+class InterleavedError(ValueError):
+    """Two parameters overlap in memory, so a view could belong to either."""
+
+
+class _Region:
+    """Memory that is counted as one tensor: an activation, a stored constant or a parameter.
 
     Attributes:
-        number: -1 until something reads or writes it.
-        param: the parameter, until something reads it.
-        start, stop: the bytes between which a parameter lies, where that is not the whole storage.
-        storage: where it is; alive, so that its address stays its own.
-        seen: the tensor through which it was looked at last.
-        value: what that one is, as long as nobody writes.
+        number: the number within its role, or -1 before its first use.
+        param: the parameter stored here, or None once an operator has read it.
+        start, stop: the byte range of a parameter that is only a part of its storage, else 0.
+        storage: the storage, kept alive so that its address stays unique.
+        last_tensor: the tensor whose `Value` was computed last.
+        value: the value of `last_tensor`, or None if it has to be computed again.
     """
 
-    __slots__ = ("number", "param", "role", "seen", "start", "stop", "storage", "value")
+    __slots__ = ("last_tensor", "number", "param", "role", "start", "stop", "storage", "value")
 
-    def __init__(self, role: Role, seen: Tensor, param: nn.Parameter | None = None) -> None:
-        self.storage = seen.untyped_storage()
+    def __init__(self, role: Role, tensor: Tensor, param: nn.Parameter | None = None) -> None:
+        self.storage = tensor.untyped_storage()
         self.role = role
         self.number = -1
         self.param = param
         self.start = self.stop = 0
-        self.seen = seen
+        self.last_tensor = tensor
         self.value: Value | None = None
 
 
-class InterleavedError(ValueError):
-    """Parameters lie in each other's memory, so that a view could be of either."""
+class Storages:
+    """The memory of every tensor of one trace.
 
-
-class Values:
-    """The tensors of one trace, each as the `Value` that operators see.
-
-    A view is known for what it looks into. Whoever writes to an activation makes it another one.
+    A view has the number of the tensor that it views. Writing to an activation gives it a new number.
     """
 
     def __init__(self, params: Mapping[str, nn.Parameter]) -> None:
-        """Raises `InterleavedError` where parameters share memory but are not the same."""
+        """Raise `InterleavedError` if two different parameters overlap in memory."""
         self._params = params
-        self._numbers: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
-        self._sources: dict[int, _Source] = {}
-        self._shared: dict[int, list[_Source]] = {}
-        self._twins: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
+        self._regions: dict[int, _Region] = {}
+        self._shared: dict[int, list[_Region]] = {}  # storages that hold several parameters
+        self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
         for param in params.values():
-            key = param.untyped_storage()._cdata  # noqa: SLF001 (a meta tensor's only address)
-            source = _Source("weight", param, param)
+            key = param.untyped_storage()._cdata  # noqa: SLF001 (the only address of a meta tensor)
+            region = _Region("weight", param, param)
             if param.storage_offset():
-                source.start, source.stop = _extent(param)
-            if self._sources.setdefault(key, source) is not source:
-                self._shared.setdefault(key, [self._sources[key]]).append(source)
-        for sources in self._shared.values():
-            self._share(sources)
+                region.start, region.stop = _byte_range(param)
+            if self._regions.setdefault(key, region) is not region:
+                self._shared.setdefault(key, [self._regions[key]]).append(region)
+        for regions in self._shared.values():
+            self._set_ranges(regions)
 
-    def _share(self, sources: list[_Source]) -> None:
-        """Note where in their common storage parameters lie."""
-        for source in sources:
-            assert source.param is not None
-            source.start, source.stop = _extent(source.param)
-        sources.sort(key=lambda source: (source.start, source.stop))
-        for a, b in itertools.pairwise(sources):
+    def _set_ranges(self, regions: list[_Region]) -> None:
+        """Set the byte ranges of parameters that share a storage, and sort them."""
+        for region in regions:
+            assert region.param is not None
+            region.start, region.stop = _byte_range(region.param)
+        regions.sort(key=lambda region: (region.start, region.stop))
+        for a, b in itertools.pairwise(regions):
             if b.start < a.stop and (a.start, a.stop) != (b.start, b.stop):
                 names = [name for name, p in self._params.items() if p is a.param or p is b.param]
                 raise InterleavedError(f"{' and '.join(names)} are interleaved in memory: clone one of them")
 
-    def unread(self) -> tuple[str, ...]:
-        """Names of the parameters not read so far."""
-        sources = itertools.chain(self._sources.values(), *self._shared.values())
-        unread = {id(source.param) for source in sources if source.param is not None}
+    def unread_params(self) -> tuple[str, ...]:
+        """Return the names of the parameters that no operator has read."""
+        regions = itertools.chain(self._regions.values(), *self._shared.values())
+        unread = {id(region.param) for region in regions if region.param is not None}
         return tuple(name for name, param in self._params.items() if id(param) in unread)
 
-    def begin(self, tensor: Tensor) -> None:
-        """`tensor` is an input of the module: an activation, unless it is known as a weight."""
-        self._look(tensor, self._source(tensor, "activation"))
+    def add_input(self, tensor: Tensor) -> None:
+        """Add an input of the model: an activation, unless it views a parameter."""
+        self._value_of(tensor, self._region_of(tensor, "activation"))
 
     def is_weight(self, tensor: Tensor) -> bool:
-        """Whether `tensor` looks into a parameter."""
-        return self._source(tensor).role == "weight"
+        """Return True if `tensor` views a parameter."""
+        return self._region_of(tensor).role == "weight"
 
     def is_view(self, tensor: Tensor, of: tuple[Tensor, ...]) -> bool:
-        """Whether `tensor` is counted as one of `of`, whose memory it looks into; if not, it is an activation."""
-        source = self._source(tensor, "activation")
-        return any(source is self._source(other) for other in of)
+        """Return True if `tensor` views one of `of`. If not, it is added as an activation."""
+        region = self._region_of(tensor, "activation")
+        return any(region is self._region_of(other) for other in of)
 
     @staticmethod
-    def same_memory(a: Tensor, b: Tensor) -> bool:
-        """Whether one is a view of the other, or of what it is a view of."""
+    def share_storage(a: Tensor, b: Tensor) -> bool:
+        """Return True if both tensors view the same storage."""
         return a.untyped_storage()._cdata == b.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
 
     def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int]:
-        """`tensors` as an operator sees them, and the learned scalars among them that nothing read before."""
-        values, owned = [], 0
+        """Return the values of an operator's operands, and how many learned scalars it is the first to read."""
+        values, params = [], 0
         for tensor in tensors:
             key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
-            source = self._sources.get(key) or self._new(tensor, key, "buffer")
+            region = self._regions.get(key) or self._add_region(tensor, key, "buffer")
             if key in self._shared:
-                source = self._source(tensor)
-                owned += self._newly_read(tensor, self._shared[key])
-            elif source.param is not None:
-                owned += source.param.numel()
-                source.param = None
-            value = source.value
-            if source.seen is not tensor or value is None or value.shape != tensor.shape:
-                value = self._look(tensor, source)
+                region = self._region_of(tensor)
+                params += self._read_shared(tensor, self._shared[key])
+            elif region.param is not None:
+                params += region.param.numel()
+                region.param = None
+            value = region.value
+            if region.last_tensor is not tensor or value is None or value.shape != tensor.shape:
+                value = self._value_of(tensor, region)
             values.append(value)
-        return tuple(values), owned
+        return tuple(values), params
 
-    def _newly_read(self, tensor: Tensor, sources: list[_Source]) -> int:
-        """The learned scalars of those of `sources` that `tensor` looks into."""
-        owned = 0
-        start, stop = _extent(tensor)
-        for source in sources:
-            if source.param is not None and source.start < stop and start < source.stop:
-                owned += source.param.numel()
-                source.param = None
-        return owned
+    def _read_shared(self, tensor: Tensor, regions: list[_Region]) -> int:
+        """The learned scalars of the unread parameters in a shared storage that `tensor` overlaps."""
+        params = 0
+        start, stop = _byte_range(tensor)
+        for region in regions:
+            if region.param is not None and region.start < stop and start < region.stop:
+                params += region.param.numel()
+                region.param = None
+        return params
 
-    def forget(self, tensor: Tensor) -> None:
-        """`tensor` looks into its memory in another way than before."""
-        self._source(tensor).value = None
+    def invalidate(self, tensor: Tensor) -> None:
+        """Forget the value of `tensor` after a change in place of its shape or strides."""
+        self._region_of(tensor).value = None
 
     def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
-        """`tensors` as an operator leaves them: they hold what they did not before."""
+        """Return the values of an operator's outputs. Activations among them get new numbers."""
         values = []
         for tensor in tensors:
-            source = self._source(tensor, "activation")
-            if source.role == "activation":
-                source.number = -1
-            values.append(self._look(tensor, source))
+            region = self._region_of(tensor, "activation")
+            if region.role == "activation":
+                region.number = -1
+            values.append(self._value_of(tensor, region))
         return tuple(values)
 
-    def twin(self, tensor: Tensor) -> Tensor:
-        """`tensor` without data, known as the same values."""
+    def to_meta(self, tensor: Tensor) -> Tensor:
+        """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
         if tensor.is_meta:
             return tensor
-        source, storage = self._source(tensor), tensor.untyped_storage()
+        region, storage = self._region_of(tensor), tensor.untyped_storage()
         key = storage._cdata, tensor.dtype  # noqa: SLF001 (as above)
-        with torch.inference_mode(mode=tensor.is_inference()):  # views of it must be of the same sort
-            if key not in self._twins:
+        with torch.inference_mode(mode=tensor.is_inference()):  # a view needs the same mode as its base
+            if key not in self._meta_copies:
                 elements = storage.nbytes() // tensor.itemsize
-                twin = torch.empty(elements, dtype=tensor.dtype, device="meta")
-                self._twins[key] = twin
-                self._alias(twin, source, key[0])
-            return self._twins[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+                copy = torch.empty(elements, dtype=tensor.dtype, device="meta")
+                self._meta_copies[key] = copy
+                self._add_alias(copy, region, key[0])
+            return self._meta_copies[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
-    def _alias(self, twin: Tensor, source: _Source, of: int) -> None:
-        """What is in `twin` is known for what is in the storage `of`."""
-        storage = twin.untyped_storage()
-        self._sources[storage._cdata] = source  # noqa: SLF001 (as above)
+    def _add_alias(self, copy: Tensor, region: _Region, of: int) -> None:
+        """Count the storage of `copy` as the storage at address `of`."""
+        storage = copy.untyped_storage()
+        self._regions[storage._cdata] = region  # noqa: SLF001 (as above)
         if of in self._shared:
             self._shared[storage._cdata] = self._shared[of]  # noqa: SLF001 (as above)
 
-    def _source(self, tensor: Tensor, role: Role = "buffer") -> _Source:
-        """What `tensor` is; where unknown, `role`: neither input, parameter nor result is a stored constant."""
+    def _region_of(self, tensor: Tensor, role: Role = "buffer") -> _Region:
+        """The region that `tensor` views.
+
+        Unknown memory is added with `role`: a tensor that is no input, parameter or output is a constant.
+        """
         key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
         if key in self._shared:
-            sources, (start, _) = self._shared[key], _extent(tensor)
-            return next((s for s in sources if s.start <= start < s.stop), sources[0])
-        return self._sources.get(key) or self._new(tensor, key, role)
+            regions, (start, _) = self._shared[key], _byte_range(tensor)
+            return next((r for r in regions if r.start <= start < r.stop), regions[0])
+        return self._regions.get(key) or self._add_region(tensor, key, role)
 
-    def _new(self, tensor: Tensor, key: int, role: Role) -> _Source:
-        source = self._sources[key] = _Source(role, tensor)
-        return source
+    def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
+        region = self._regions[key] = _Region(role, tensor)
+        return region
 
-    def _look(self, tensor: Tensor, source: _Source) -> Value:
-        """`tensor`, which looks into `source`; remembered until it is looked at through another one."""
-        if source.number < 0:
-            source.number = self._numbers[source.role]
-            self._numbers[source.role] += 1
+    def _value_of(self, tensor: Tensor, region: _Region) -> Value:
+        """The value of `tensor`, a view of `region`; cached until another tensor views that region."""
+        if region.number < 0:
+            region.number = self._next_number[region.role]
+            self._next_number[region.role] += 1
         shape, dtype = tuple(tensor.shape), tensor.dtype
         offset = int(tensor.storage_offset())
-        source.seen = tensor
-        source.value = value = Value(
-            source.role,
-            source.number,
+        region.last_tensor = tensor
+        region.value = value = Value(
+            region.role,
+            region.number,
             shape,
-            offset - source.start // dtype.itemsize if source.start else offset,
+            offset - region.start // dtype.itemsize if region.start else offset,
             None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride()),
             None if dtype.is_floating_point else dtype.itemsize,
         )
         return value
 
 
-def _extent(tensor: Tensor) -> tuple[int, int]:
-    """The bytes of its storage between which `tensor` lies: first, and one past the last."""
+def _byte_range(tensor: Tensor) -> tuple[int, int]:
+    """The first byte of `tensor` in its storage, and one past the last."""
     start, elements = int(tensor.storage_offset()) * tensor.itemsize, tensor.numel()
     if elements and not tensor.is_contiguous():
         elements = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))

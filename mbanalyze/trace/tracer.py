@@ -1,46 +1,48 @@
-"""A real module, operator by operator: it runs on tensors that hold no data, and every call is noted.
+"""`trace`, which runs a module on tensors without data and records every operator.
 
-The forward runs under `torch.inference_mode`, in eval mode unless asked otherwise, on meta tensors; the
-module's own weights stay where they are and only lend their shapes. Afterwards the module is as it was, also
-when its forward raises.
+The forward runs on meta tensors under `torch.inference_mode`. Weights stay where they are: only their shapes are
+used. The module is restored afterwards, also when its forward raises.
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
+from torch.utils._pytree import tree_map_only
 
-from mbanalyze.inputs.typed import Mode, Typed, is_shape
+from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
-from mbanalyze.trace.recorder import Tape
-from mbanalyze.trace.restore import undisturbed
-from mbanalyze.trace.shapes import KEPT
-from mbanalyze.trace.storage import InterleavedError, Values
+from mbanalyze.trace.leaf_modules import leaf_forward, leaf_rule
+from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.restore import preserve_state
+from mbanalyze.trace.shapes.candidates import KEEP_ALL
+from mbanalyze.trace.storage import InterleavedError, Storages
 
-_LOCK = threading.RLock()  # a trace replaces each module's forward, and state that all of torch shares
+Module: TypeAlias = nn.Module
+"""A PyTorch module, for annotations in packages that do not import torch."""
+
+_LOCK = threading.RLock()  # a trace changes the forward of each module, and global state of torch
 
 
 class TraceError(ValueError):
-    """The module's forward could not be run on tensors without data."""
+    """The forward of a module does not run on tensors without data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What one forward pass did.
+    """The operators of one forward pass.
 
     Attributes:
-        ops: every operator, in order.
-        free: what ran at no cost (views, allocation, dropout in eval mode), by name, with how often.
-        unused_params: names of the parameters that the forward never read.
-        assumed: operators whose result depends on values, and was assumed to keep every candidate.
+        ops: every operator that does work, in order.
+        free: how often each operator without cost ran (views, allocations, dropout in eval mode), by name.
+        unused_params: the names of the parameters that the forward never read.
+        assumed: the operators whose output depends on values, and was assumed to keep every candidate.
     """
 
     ops: tuple[Op, ...]
@@ -58,61 +60,60 @@ def trace(
     keep: bool = False,
     shortcuts: bool = True,
 ) -> Trace:
-    """Run `model` on shapes and note every operator.
+    """Run `model` on shapes and record every operator.
 
     Args:
-        model: any module; weights may be on any device, `meta` included.
-        inputs: tensors, or containers of tensors, whose shapes and dtypes are taken; see `as_inputs`.
-        keywords: the same for arguments that the forward takes by name.
-        mode: "train" to count what runs in training mode; nothing is differentiated.
-        real: run on the tensors as they are, with their data, which takes the time of a forward pass.
-        keep: where a result depends on values that a trace has not got (`nonzero`, non-maximum suppression),
-            assume that every candidate is kept.
-        shortcuts: answer operators that torch takes its time for by arithmetic on shapes. The result is the
-            same without.
+        model: any module, with its weights on any device, `meta` included.
+        inputs: tensors, or containers of tensors. Only shapes and dtypes are used, unless `real`.
+        keywords: the same for keyword arguments of the forward.
+        mode: "train" to count the operators of training mode; no gradients are computed.
+        real: run on the data of the inputs, which takes the time of a forward pass.
+        keep: assume that operators whose output depends on values (`nonzero`, non-maximum suppression) keep
+            every candidate.
+        shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
 
     Raises:
-        TraceError: the model is not built yet, or its forward raised; the message names the innermost
-            module that was running.
+        TraceError: the model is lazy or compiled by TorchScript, or its forward raised; the message names the
+            innermost module that was running.
     """
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TraceError("a TorchScript module hides its operators: give the module that it was made from")
-    modules = _modules(model)
-    params = _params(modules)
-    lazy = [name for name, param in params.items() if is_lazy(param)]
-    if lazy:
-        raise TraceError(f"{lazy[0]} has no shape yet: run the module once on a real input first")
+    model = _unwrapped(model)
+    modules = _named_modules(model)
+    storages = _storages(dict(_named_params(modules)))
+    recorder = Recorder(storages, real=real, keep=keep, shortcuts=shortcuts)
     try:
-        values = Values(params)
-    except InterleavedError as error:
-        raise TraceError(str(error)) from error
-    tape = Tape(values, real=real, keep=keep, shortcuts=shortcuts)
-    try:
-        with _LOCK, undisturbed(modules.values()), tape.restoring():
+        with _LOCK, preserve_state(modules.values()), recorder.saved:
             for path, module in modules.items():
-                # not `eval()`, which a module may have made do more
-                module.__dict__["training"] = mode == "train"
+                module.__dict__["training"] = mode == "train"  # `train()` may be overridden
                 module.__dict__["_compiled_call_impl"] = None
-                tape.attribute(module, path)
+                module.__dict__["forward"] = _recorded(
+                    module, path, recorder, shortcuts=shortcuts and not real
+                )
             with torch.inference_mode():
-                args, kwargs = _begin(inputs, keywords or {}, values, real=real)
-                with tape:
+                args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
+                with recorder:
                     model(*args, **kwargs)
     except (Exception, SystemExit) as error:
-        raise TraceError(_why(model, tape, error, real=real)) from error
-    return Trace(tuple(tape.ops), dict(tape.free), values.unread(), tuple(tape.assumed))
+        raise TraceError(_message(model, recorder, error, real=real)) from error
+    return Trace(tuple(recorder.ops), dict(recorder.free), storages.unread_params(), tuple(recorder.assumed))
 
 
-def _modules(model: nn.Module) -> dict[str, nn.Module]:
-    """As `named_modules` has them."""
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside a result of `torch.compile`, or `model` itself."""
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TraceError("a TorchScript module hides its operators: give the module that it was made from")
+    return model
+
+
+def _named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The same as `dict(model.named_modules())`, but faster."""
     found: dict[str, nn.Module] = {}
     seen: set[int] = set()
 
     def visit(path: str, module: nn.Module) -> None:
         seen.add(id(module))
         found[path] = module
-        for name, child in module.__dict__["_modules"].items():  # asking the module itself is slow
+        for name, child in module.__dict__["_modules"].items():  # attribute access on a module is slow
             if child is not None and id(child) not in seen:
                 visit(f"{path}.{name}" if path else name, child)
 
@@ -120,96 +121,66 @@ def _modules(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-def _params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
-    """As `named_parameters` has them."""
-    first: dict[int, tuple[str, nn.Parameter]] = {}
+def _named_params(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Parameter]]:
+    """The same as `named_parameters()`, but faster."""
+    seen: set[int] = set()
     for path, module in modules.items():
         for name, param in module.__dict__["_parameters"].items():
-            if param is not None:
-                first.setdefault(id(param), (f"{path}.{name}" if path else name, param))
-    return dict(first.values())
+            if param is not None and id(param) not in seen:
+                seen.add(id(param))
+                yield f"{path}.{name}" if path else name, param
 
 
-def _begin(
-    inputs: tuple[Any, ...], keywords: Mapping[str, Any], values: Values, *, real: bool
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What the forward takes, without its data unless `real`: the first activations."""
-
-    def begun(tensor: Tensor) -> Tensor:
-        values.begin(tensor)
-        return (tensor if real else values.twin(tensor)).detach()
-
-    def each(given: Any) -> Any:
-        return begun(given) if isinstance(given, Tensor) else tree_map_only(Tensor, begun, given)
-
-    return tuple(map(each, inputs)), {name: each(given) for name, given in keywords.items()}
-
-
-def tensors(tree: Any) -> tuple[Tensor, ...]:
-    """The tensors in nested containers, in order."""
-    return tuple(leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
-
-
-def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
-    """The dtype of the first floating-point parameter, else input, else torch's default."""
-    values = itertools.chain(model.parameters(), tensors(list(inputs)))
-    return next((v.dtype for v in values if v.is_floating_point()), torch.get_default_dtype())
-
-
-def as_inputs(
-    model: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any], *, real: bool = False
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """What a forward takes by position and by name, with each shape in it replaced by a tensor without data.
-
-    It has the dtype that goes with the shape, or else the model's.
-
-    Args:
-        real: make tensors with data: random ones, always the same, from 0 to 1; integers are zeros.
-
-    Raises:
-        TraceError: no tensor can be that large.
-    """
-    own = floating_dtype(model)
-    generator = torch.Generator().manual_seed(0)
-
-    def made(leaf: Any) -> Any:
-        if not _is_input(leaf):
-            return leaf
-        shape, dtype = (leaf.shape, getattr(torch, leaf.dtype)) if isinstance(leaf, Typed) else (leaf, own)
-        if not real:
-            return torch.empty(shape, dtype=dtype, device="meta")
-        if not dtype.is_floating_point:
-            return torch.zeros(shape, dtype=dtype)
-        return torch.rand(shape, generator=generator).to(dtype)
-
-    def each(given: Any) -> Any:
-        return made(given) if _is_input(given) else tree_map(made, given, is_leaf=_is_input)
-
+def _storages(params: Mapping[str, nn.Parameter]) -> Storages:
+    """The memory of the parameters, all of which need a shape."""
+    lazy = next((name for name, param in params.items() if is_lazy(param)), None)
+    if lazy:
+        raise TraceError(f"{lazy} has no shape yet: run the module once on a real input first")
     try:
-        return tuple(map(each, inputs)), {name: each(given) for name, given in keywords.items()}
-    except (RuntimeError, OverflowError, TypeError) as error:
-        raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
+        return Storages(params)
+    except InterleavedError as error:
+        raise TraceError(str(error)) from error
 
 
-def _is_input(leaf: object) -> bool:
-    return isinstance(leaf, Typed) or (is_shape(leaf) and len(leaf) > 0)
+def _recorded(module: nn.Module, path: str, recorder: Recorder, *, shortcuts: bool) -> Any:
+    """A forward that tells the recorder when it runs."""
+    rule = leaf_rule(module) if shortcuts else None
+    forward = recorder.module_stack.tracked(module.forward, path)
+    return leaf_forward(module, path, rule, forward, recorder) if rule else forward
 
 
-def _why(model: nn.Module, tape: Tape, error: BaseException, *, real: bool) -> str:
-    where = f"module {tape.failed!r}" if tape.failed else f"{type(model).__name__}.forward"
-    if not real and tape.running.removeprefix("aten::") in KEPT:
+def _add_inputs(
+    inputs: tuple[Any, ...], keywords: Mapping[str, Any], storages: Storages, *, real: bool
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of the forward, whose tensors are the first activations; without data unless `real`."""
+
+    def added(tensor: Tensor) -> Tensor:
+        storages.add_input(tensor)
+        return (tensor if real else storages.to_meta(tensor)).detach()
+
+    def converted(argument: Any) -> Any:
+        return added(argument) if isinstance(argument, Tensor) else tree_map_only(Tensor, added, argument)
+
+    return tuple(map(converted, inputs)), {name: converted(value) for name, value in keywords.items()}
+
+
+def _message(model: nn.Module, recorder: Recorder, error: BaseException, *, real: bool) -> str:
+    """The message of a `TraceError`: the module, the operator and the first line of the error."""
+    failed, running = recorder.module_stack.failed, recorder.running
+    where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
+    if not real and running.removeprefix("aten::") in KEEP_ALL:
         return (
-            f"{tape.running} in {where} needs the values of a tensor, and a trace has only shapes: "
+            f"{running} in {where} needs the values of a tensor, and a trace has only shapes: "
             "--keep assumes that every candidate is kept, --real runs on values"
         )
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
-    what = said.split(". ")[0].split(", but there was no")[0]  # torch goes on with advice on its compiler
-    text = f"the forward raised {type(error).__name__} in {where}: {what}"
-    without_values = isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
-    if not real and without_values:
-        text += f" ({tape.running or 'it'} may need the values of a tensor: --real runs on values)"
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = line.split(". ")[0].split(", but there was no")[0]  # torch adds advice on its compiler
+    text = f"the forward raised {type(error).__name__} in {where}: {line}"
+    needs_values = isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
+    if not real and needs_values:
+        text += f" ({running or 'it'} may need the values of a tensor: --real runs on values)"
     return text
 
 
 _HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data")
-"""What PyTorch's messages have in them where a tensor's values are missing."""
+"""Parts of PyTorch's messages about tensors without data."""

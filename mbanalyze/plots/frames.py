@@ -1,0 +1,58 @@
+"""Frames as input of plots: columns that must exist, as numbers."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pandas as pd
+
+from mbanalyze.display.result import Result
+from mbanalyze.plots.drawing import PlotError
+
+Data = pd.DataFrame | Result
+"""The input of a plot: a frame, or a result that has one."""
+
+
+def as_frame(data: Data) -> pd.DataFrame:
+    """Return `data`, or the frame of a result."""
+    return data.frame() if isinstance(data, Result) else data
+
+
+def require_columns(frame: pd.DataFrame, *columns: str) -> None:
+    """Raise `PlotError` for the first missing column."""
+    for column in columns:
+        if column not in frame:
+            raise PlotError(f"the frame has no column {column!r}, only {', '.join(map(str, frame))}")
+
+
+def numbers(frame: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Return a column as floats with index 0 to n - 1; unknown is NaN.
+
+    A missing column `memory_access` is the sum of `reads` and `writes`.
+
+    Raises:
+        PlotError: the column is missing or not numeric.
+    """
+    if column == "memory_access" and column not in frame:
+        return numbers(frame, "reads") + numbers(frame, "writes")
+    require_columns(frame, column)
+    try:
+        return frame[column].reset_index(drop=True).astype("float64")
+    except (TypeError, ValueError) as error:
+        raise PlotError(f"column {column!r} is not numeric: {error}") from error
+
+
+def positive_rows(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return the rows with finite numbers above 0 in all `columns`, which logarithmic axes can show.
+
+    The columns become floats; the index is the row's position in `frame`.
+
+    Raises:
+        PlotError: no row has them, or a column is missing or not numeric.
+    """
+    known = pd.DataFrame({column: numbers(frame, column) for column in columns})
+    positive = ((known > 0) & (known < inf)).all(axis="columns")
+    rows = frame.reset_index(drop=True).assign(**known)[positive]
+    if rows.empty:
+        raise PlotError(f"no row of the frame has {' and '.join(columns)}")
+    return rows

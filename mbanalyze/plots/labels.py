@@ -1,0 +1,101 @@
+"""Place text labels next to points, without overlaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.path import Path as Outline
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from mbanalyze.plots.drawing import SMALL, figure_of
+
+Offset = tuple[float, float]
+
+OFFSETS_BELOW: tuple[Offset, ...] = ((0.0, -4.0),)
+"""The position of a label below its point, in points."""
+OFFSETS_AROUND: tuple[Offset, ...] = tuple(
+    (dx * distance, dy * distance)
+    for distance in (4, 8, 13, 19, 26, 34, 43, 53, 64, 80)
+    for dx, dy in ((-1, 1), (1, -1), (-1.5, 0.5), (1.5, -0.5), (-2, 1.3), (-0.4, 1.3), (0.4, -1.3), (2, -2.2))
+)
+"""Positions of a label around its point, in points, the preferred first."""
+LEADER_LINE = {"arrowstyle": "-", "color": "0.6", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+"""The style of the line from a distant label to its point."""
+
+
+def place_labels(
+    ax: Axes,
+    points: pd.DataFrame,
+    texts: Sequence[str],
+    offsets: Sequence[Offset],
+    *,
+    obstacles: pd.DataFrame,
+    lines: Sequence[Outline],
+    all_or_none: bool = False,
+) -> bool:
+    """Write a label next to each point that has room, clear of obstacles, lines and other labels.
+
+    Args:
+        ax: the axes.
+        points: columns x and y, a row for each label.
+        texts: the labels.
+        offsets: the positions to try, in points.
+        obstacles: columns x and y of points that a label must not cover.
+        lines: lines that a label must not cross, in data coordinates.
+        all_or_none: remove all labels unless every point has one.
+
+    Returns:
+        True if every point has a label.
+    """
+    figure_of(ax).draw_without_rendering()  # the layout moves the axes to their final position
+    at, inch = ax.transData.transform, ax.figure.dpi
+    taken = [Bbox.from_bounds(x, y, 0, 0).padded(inch / 30) for x, y in at(obstacles)]
+    lines = [line.transformed(ax.transData) for line in lines]
+    placed = []
+    for point, text in zip(points.itertuples(index=False), texts, strict=True):
+        x, y = at(tuple(point))
+        for dx, dy in offsets:
+            trial = _annotate(
+                ax, text, tuple(point), (dx, dy), None
+            )  # a leader line would slow the extent down
+            box = trial.get_window_extent().padded(1)
+            trial.remove()
+            leader = Outline([(x, y), (x + dx * inch / 72, y + dy * inch / 72)])
+            if _is_free(ax, box, leader, [other for other in taken if not other.contains(x, y)], lines):
+                taken.append(box)
+                lines.append(leader)
+                placed.append(_annotate(ax, text, tuple(point), (dx, dy), LEADER_LINE))
+                break
+    complete = len(placed) == len(points)
+    for label in placed if all_or_none and not complete else ():
+        label.remove()
+    return complete
+
+
+def _is_free(ax: Axes, box: Bbox, leader: Outline, taken: Sequence[Bbox], lines: Sequence[Outline]) -> bool:
+    """True if a label and its leader line fit inside the axes and between the other labels and lines."""
+    frame = ax.bbox.padded(-ax.figure.dpi / 36)
+    inside = all(frame.contains(*corner) for corner in (box.min, box.max))
+    return inside and not (
+        box.count_overlaps(taken)
+        or any(other.intersects_bbox(box, filled=False) for other in lines)
+        or any(leader.intersects_bbox(other, filled=False) for other in taken)
+    )
+
+
+def _annotate(
+    ax: Axes, text: str, point: tuple[float, float], offset: Offset, leader: dict[str, Any] | None
+) -> Annotation:
+    """A label at an offset from its point; a distant one gets a leader line, if `leader` has its style."""
+    dx, dy = offset
+    side, level = (dx < 0) - (dx > 0), (dy < 0) - (dy > 0)
+    ends = {"relpos": ((side + 1) / 2, (level + 1) / 2)}
+    return ax.annotate(
+        text, point, offset, textcoords="offset points", fontsize=SMALL - 1,
+        ha=("left", "center", "right")[side + 1], va=("bottom", "center", "top")[level + 1],
+        arrowprops=leader | ends if leader and abs(dx) + abs(dy) > 10 else None,
+    )  # fmt: skip

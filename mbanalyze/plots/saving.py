@@ -1,0 +1,57 @@
+"""Save a figure as a file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mbanalyze.display.files import require_writable, write
+from mbanalyze.plots.drawing import PlotError, figure_of
+
+SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    ".png": {"dpi": 200, "metadata": {}},
+    ".svg": {"metadata": {"Date": None}},
+    ".pdf": {"metadata": {"CreationDate": None}},
+}
+"""Options of `savefig` for each suffix; without dates, so that a figure always gives the same bytes."""
+DESCRIPTION_KEYS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
+"""The metadata key of the description for each suffix."""
+
+
+def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
+    """Write a figure as .png, .svg or .pdf, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        drawn: the figure, or its axes.
+        path: the file.
+        description: text for the metadata of the file.
+
+    Raises:
+        PlotError: the suffix is unknown.
+        OutputError: the file cannot be written.
+    """
+    suffix = check_format(path)
+    require_writable(path)
+    content = io.BytesIO()
+    about = {DESCRIPTION_KEYS[suffix]: description} if description else {}
+    options = SAVE_OPTIONS[suffix] | {"metadata": SAVE_OPTIONS[suffix]["metadata"] | about}
+    with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
+        figure_of(drawn).savefig(content, format=suffix[1:], **options)
+    write(path, content.getvalue())
+
+
+def check_format(path: Path) -> str:
+    """Return the suffix of `path` in lower case.
+
+    Raises:
+        PlotError: figures cannot be saved with this suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SAVE_OPTIONS:
+        raise PlotError(f"cannot save a plot as {path.name!r}: choose one of {', '.join(SAVE_OPTIONS)}")
+    return suffix

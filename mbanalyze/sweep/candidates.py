@@ -1,0 +1,152 @@
+"""List the variants that a search considers: all published ones, with the option values that the user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mbanalyze.archs import ALIASES, ARCHS
+from mbanalyze.archs.options import OptionError, validate_values
+from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.literature.figures import entries
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.grid import option_values
+from mbanalyze.sweep.published_rows import ranked_sources
+from mbanalyze.sweep.traced import VariantError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SIZE_OPTIONS = ("alpha", "resolution")
+"""Options with a column each; the column `options` spells all others."""
+
+
+class SearchError(ValueError):
+    """An unknown family, an invalid limit, or a search without variants."""
+
+
+def families() -> dict[str, list[str]]:
+    """Return each family with published figures, and its architectures."""
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries():
+        if entry.variant in ARCHS:
+            found.setdefault(entry.family, {})[entry.variant] = None
+    return {family: list(names) for family, names in found.items()}
+
+
+def candidates(
+    family: str, options: Mapping[str, Any], *, dtype: str = "float32", batch: int = 1
+) -> pd.DataFrame:
+    """Return one row for each distinct variant, with the columns of `ablate`.
+
+    The columns `model`, `alpha`, `resolution` and `options` replace the columns of the options.
+
+    Args:
+        family: an architecture, a family, or `all`.
+        options: values of options, as for `ablate`; an architecture ignores those that it does not have.
+        dtype: element type for byte counts.
+        batch: images in the input.
+
+    Raises:
+        SearchError: the family is unknown or has no variant with these options.
+        OptionError: no architecture of the family has an option.
+    """
+    import pandas as pd
+
+    names = _architectures(family)
+    _check_options(family, names, options)
+    arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
+    frames = list(_frames(names, options, arguments))
+    if not frames:
+        raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
+    same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
+    return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
+
+
+def _architectures(family: str) -> list[str]:
+    """The architectures of a family."""
+    known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
+    if family not in known:
+        raise SearchError(
+            f"no family {family!r}: nearest are {', '.join(nearest(family, known))}; "
+            f"families are all, {', '.join(families())}"
+        )
+    return known[family]
+
+
+def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]) -> None:
+    known = {"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))}
+    for option in options:
+        if option not in known:
+            raise OptionError(
+                f"{family} has no option {option!r}: its options are {', '.join(sorted(known))}"
+            )
+
+
+def _frames(
+    names: Sequence[str], options: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Iterator[pd.DataFrame]:
+    """The variants of each architecture, a frame for each grid."""
+    for name in names:
+        for grid in _grids(name, options):
+            with suppress(VariantError):  # no combination makes a network
+                yield _frame(name, grid, arguments)
+
+
+def _grids(name: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The distinct grids of an architecture: the published options, overridden by the given ones."""
+    arch = ARCHS[name]
+    declared = {field.name: field for field in fields(arch)}
+    given = {o: option_values(o, values) for o, values in options.items() if o in (*declared, "rho")}
+    if "alpha" in given and (choices := declared["alpha"].metadata["choices"]):
+        given["alpha"] = [alpha for alpha in given["alpha"] if alpha in choices]
+        if not given["alpha"]:
+            return
+    for option in given.keys() - {"rho"}:
+        validate_values(name, arch, option, given[option])
+    replaced = {"resolution"} if "rho" in given else set()
+    grids: list[dict[str, Any]] = []
+    for published in _published_grids(name):
+        grid = {option: values for option, values in published.items() if option not in replaced} | given
+        if grid not in grids:
+            grids.append(grid)
+            yield grid
+
+
+def _published_grids(name: str) -> list[dict[str, Any]]:
+    """The published combinations of other options, each with its published alphas and resolutions."""
+    default = {field.name: field.default for field in fields(ARCHS[name])}
+    rows = [dict(entry.options) for entry in entries() if entry.variant == name and not entry.undefined]
+    rows = [row for row in rows if "num_classes" not in row]  # networks for other tasks
+    aliases = [implied for arch, implied in ALIASES.values() if arch == name]
+    grids: dict[str, dict[str, Any]] = {}
+    for row in [{}, *aliases, *rows]:
+        others = {option: value for option, value in row.items() if option not in SIZE_OPTIONS}
+        grid = grids.setdefault(spell_options(others), others)
+        for option in SIZE_OPTIONS:
+            value = row.get(option, default.get(option))
+            if option in default and value not in grid.setdefault(option, []):
+                grid[option].append(value)
+    return list(grids.values())
+
+
+def _frame(name: str, grid: Mapping[str, Any], arguments: Mapping[str, Any]) -> pd.DataFrame:
+    """The variants of a grid, with the columns that all architectures share.
+
+    Sources are ranked by the variants of the network, so that a figure does not depend on the grid.
+    """
+    frame = ablate(name, skip_invalid=True, source=ranked_sources(name), **grid, **arguments).variants
+    others = [option for option in grid if option not in (*SIZE_OPTIONS, "rho")]
+    rows = zip(*(frame[option] for option in others), strict=True)
+    spelled = [spell_options(dict(zip(others, row, strict=True)), " ") for row in rows] or [""] * len(frame)
+    frame = frame.drop(columns=others)
+    frame.insert(0, "model", name)
+    if "alpha" not in frame:
+        frame.insert(1, "alpha", np.nan)
+    frame.insert(list(frame).index("params"), "options", spelled)
+    return frame

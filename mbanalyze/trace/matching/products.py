@@ -1,0 +1,90 @@
+"""Matchers of convolutions, matrix products, attention and recurrent layers."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from mbanalyze.trace.matching.match import Match
+from mbanalyze.trace.schema import Arguments, flat_tensors
+
+
+def _with_bias(args: Arguments) -> tuple[Tensor, ...]:
+    bias = args["bias"]
+    return (args["input"], args["weight"]) if bias is None else (args["input"], args["weight"], bias)
+
+
+def linear(args: Arguments) -> Match:
+    """Match a product with a weight, plus an optional bias."""
+    return Match("linear", _with_bias(args))
+
+
+def conv(args: Arguments, *, transposed: bool | None = None) -> Match:
+    """Match a convolution. By default the argument `transposed` of the call decides its direction."""
+    if transposed is None:
+        transposed = args["transposed"]
+    return Match("conv", _with_bias(args), {"transposed": True} if transposed else {})
+
+
+def scaled_sum(args: Arguments, *, factors: tuple[str, str]) -> Match:
+    """Match `beta * self + alpha * (a @ b)`, where `factors` are the names of a and b."""
+    alpha, beta = args["alpha"], args["beta"]
+    operands = [args[name] for name in (*factors, "self")]
+    scales = (alpha != 1) + (beta not in (0, 1))
+    return Match(
+        "matmul", flat_tensors(operands if beta else operands[:-1]), {"scales": scales} if scales else {}
+    )
+
+
+def inner(args: Arguments) -> Match:
+    """Match an inner product: of matrices, or of a scalar and a tensor."""
+    operands = flat_tensors(args.values())
+    return Match("matmul" if all(operand.dim() for operand in operands) else "mul", operands)
+
+
+def einsum(args: Arguments) -> Match:
+    """Match an Einstein sum, with its equation in full."""
+    operands = flat_tensors(args["tensors"])
+    return Match("einsum", operands, {"equation": _full_equation(args["equation"], operands)})
+
+
+def _full_equation(equation: str, operands: tuple[Tensor, ...]) -> str:
+    """`equation` with an output, without spaces, and with a Greek letter for each dimension of an ellipsis."""
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    spare = [letter for letter in map(chr, range(0x3B1, 0x3CA)) if letter not in terms]
+    inputs = terms.split(",")
+    widest = 0
+    for i, (term, operand) in enumerate(zip(inputs, operands, strict=True)):
+        if "..." in term:
+            extra = operand.dim() - (len(term) - 3)
+            widest = max(widest, extra)
+            inputs[i] = term.replace("...", "".join(spare[:extra][::-1]))
+    ellipsis = "".join(spare[:widest][::-1])
+    if not arrow:
+        letters = "".join(inputs)
+        once = sorted(x for x in set(letters) if letters.count(x) == 1 and x not in ellipsis)
+        out = ellipsis + "".join(once)
+    return f"{','.join(inputs)}->{out.replace('...', ellipsis)}"
+
+
+def attention(args: Arguments) -> Match:
+    """Match scaled dot-product attention, with or without a mask."""
+    operands = flat_tensors([args.get(name) for name in ("query", "key", "value", "attn_mask")])
+    return Match("attention", operands, {"dropout": True} if args.get("dropout_p") else {})
+
+
+def recurrent(args: Arguments, *, kind: str) -> Match:
+    """Match an LSTM, GRU or RNN on a padded or packed batch. Operands: data, states, weights."""
+    data = args["input"] if "input" in args else args["data"]
+    states, weights = flat_tensors([args["hx"]]), flat_tensors(args["params"])
+    directions = 2 if args["bidirectional"] else 1
+    attributes = {"states": len(states), "layers": args["num_layers"] * directions}
+    if args["train"] and args["dropout"]:
+        attributes["dropouts"] = (args["num_layers"] - 1) * directions
+    return Match(kind, (data, *states, *weights), attributes)
+
+
+def recurrent_cell(args: Arguments, *, kind: str) -> Match:
+    """Match one step of a recurrent layer."""
+    states = flat_tensors([args["hx"]])
+    weights = flat_tensors([args[name] for name in ("w_ih", "w_hh", "b_ih", "b_hh")])
+    return Match(kind, (args["input"], *states, *weights), {"states": len(states), "layers": 1})

@@ -1,0 +1,51 @@
+"""Outputs whose sizes depend on values, under the assumption that every candidate is kept."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mbanalyze.trace.schema import Arguments
+from mbanalyze.trace.shapes.layout import ShapeRule, contiguous_output
+
+
+def _nonzero(args: Arguments) -> Tensor:
+    data = args["self"]
+    return contiguous_output(data, (data.numel(), data.dim()), torch.int64)
+
+
+def _where(args: Arguments) -> list[Tensor] | None:
+    """The positions of the true elements; None if `where` chooses between two operands."""
+    condition = args["condition"]
+    if "self" in args or "other" in args:
+        return None
+    return [contiguous_output(condition, (condition.numel(),), torch.int64) for _ in range(condition.dim())]
+
+
+def _nms(args: Arguments) -> Tensor:
+    return contiguous_output(args["dets"], args["dets"].shape[:1], torch.int64)
+
+
+def _masked_select(args: Arguments) -> Tensor:
+    return contiguous_output(args["self"], (args["self"].numel(),))
+
+
+def _masked_index(args: Arguments) -> Tensor | None:
+    """The elements that a single mask selects; None for other indices."""
+    data, indices = args["self"], args["indices"]
+    given = [i for i, index in enumerate(indices) if index is not None]
+    if len(given) != 1 or indices[given[0]].dtype != torch.bool:
+        return None
+    (at,) = given
+    mask = indices[at]
+    return contiguous_output(data, (*data.shape[:at], mask.numel(), *data.shape[at + mask.dim() :]))
+
+
+KEEP_ALL: dict[str, ShapeRule] = {
+    "nonzero": _nonzero,
+    "where": _where,
+    "masked_select": _masked_select,
+    "index": _masked_index,
+    "torchvision::nms": _nms,
+}
+"""Operator name -> its outputs if every candidate is kept; None if they do not depend on values."""

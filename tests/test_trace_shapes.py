@@ -1,0 +1,195 @@
+"""The shape rules of the shortcuts equal PyTorch's meta kernels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mbanalyze.ops.record import canonical_strides
+from mbanalyze.trace.schema import OpSchema
+from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
+
+
+def layouts(*shape: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+    """Yield tensors of one shape in every memory layout that networks use."""
+
+    def empty(*sizes: int) -> Tensor:
+        return torch.empty(sizes, dtype=dtype, device="meta")
+
+    yield empty(*shape)
+    for order in itertools.permutations(range(len(shape))):
+        if order != tuple(range(len(shape))) and len(shape) < 5:
+            back = [order.index(d) for d in range(len(shape))]
+            yield empty(*[shape[d] for d in order]).permute(back)
+    yield empty(*shape[:-1], 2 * shape[-1])[..., : shape[-1]]
+    yield empty(*shape[:-1], 2 * shape[-1])[..., ::2]
+    yield empty(2 * shape[0], *shape[1:])[: shape[0]]
+    yield empty(1, *shape[1:]).expand(*shape)
+    yield empty(shape[0] + 2).unfold(0, 3, 1) if len(shape) == 2 else empty(*shape)
+
+
+def pairs(*shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield every layout of the first shape with every layout of the second."""
+    for left, right in shapes:
+        yield from itertools.product(layouts(*left), layouts(*right))
+
+
+def tensors() -> list[Tensor]:
+    """Return floating-point tensors of several shapes and layouts."""
+    shapes = [(2, 3, 4, 5), (1, 3, 4, 4), (2, 1, 4, 4), (2, 3, 1, 1), (2, 3, 4), (4, 6), (1, 1)]
+    return [tensor for shape in shapes for tensor in layouts(*shape)]
+
+
+def every_dtype() -> list[Tensor]:
+    """Return those tensors, and others of half precision and of integers."""
+    return [*tensors(), *layouts(2, 3, 4, 5, dtype=torch.float16), *layouts(2, 3, 4, 5, dtype=torch.int64)]
+
+
+def tensor_pairs() -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield pairs of tensors that broadcast, or do not."""
+    return pairs(
+        ((2, 3, 4, 5), (2, 3, 4, 5)),
+        ((2, 3, 4, 5), (3, 1, 1)),
+        ((3, 1, 1), (2, 3, 4, 5)),
+        ((1, 3, 4), (2, 3, 4)),
+        ((2, 3, 1, 1), (2, 3, 4, 5)),
+        ((2, 1, 4), (2, 3, 1)),
+        ((2, 3), (3, 2)),
+    )
+
+
+def images() -> list[Tensor]:
+    """Return batches of images."""
+    shapes = [(2, 4, 7, 7), (1, 4, 6, 5), (2, 1, 6, 6), (2, 4, 1, 1)]
+    return [tensor for shape in shapes for tensor in layouts(*shape)]
+
+
+def weight(*shape: int) -> Tensor:
+    """Return a contiguous tensor without data."""
+    return torch.empty(shape, device="meta")
+
+
+def rows(*shape: int) -> Callable[[], Tensor]:
+    """Return a lookup of table rows by indices of `shape`."""
+    return partial(weight(7, 3).__getitem__, torch.zeros(shape, dtype=torch.int64))
+
+
+functional: Any = torch.nn.functional
+
+CASES: dict[str, Callable[[], list[Callable[[], Any]]]] = {
+    "unary": lambda: [
+        partial(f, x)
+        for f in (torch.relu, functional.relu6, functional.gelu, torch.sigmoid, functional.hardswish, torch.tanh)
+        for x in every_dtype()
+    ],
+    "softmax": lambda: [partial(torch.softmax, x, -1) for x in every_dtype()],
+    "numbers": lambda: [partial(f, x, 2) for f in (torch.mul, torch.add, torch.div, torch.eq) for x in every_dtype()],
+    "two": lambda: [partial(f, *p) for f in (torch.add, torch.mul) for p in tensor_pairs()],
+    "in place": lambda: [partial(x.add_, y) for x, y in tensor_pairs()],
+    "convolution": lambda: [
+        partial(functional.conv2d, x, w, None, **s)
+        for x in images()
+        for w in (weight(8, 4, 3, 3), weight(8, 1, 3, 3), weight(8, 4, 1, 1), *layouts(6, 2, 3, 3))
+        for s in ({}, {"stride": 2, "padding": 1}, {"dilation": 2}, {"groups": 2}, {"padding": "same"}, {"groups": 4})
+    ],
+    "unbatched": lambda: [partial(functional.conv1d, weight(3, 8), weight(4, 3, 3))],
+    "linear": lambda: [
+        partial(functional.linear, x, w, b)
+        for x in tensors() for w in (weight(6, 5), weight(6, 4), weight(4, 6).t(), weight(5)) for b in (None, weight(6), weight(1))
+    ],
+    "matmul": lambda: [
+        partial(torch.matmul, x, y)
+        for x, y in pairs(((2, 3, 4, 5), (2, 3, 5, 6)), ((3, 4, 5), (3, 5, 2)), ((3, 4, 5), (5, 2)), ((1, 4, 5), (3, 5, 2)))
+    ],
+    "attention": lambda: [
+        partial(functional.scaled_dot_product_attention, q, k, k, **s)
+        for q, k in pairs(((2, 3, 4, 8), (2, 3, 6, 8)), ((2, 4, 4, 8), (2, 2, 4, 8)), ((3, 4, 8), (3, 6, 8)))
+        for s in ({}, {"is_causal": True}, {"enable_gqa": True})
+    ],
+    "pooling": lambda: [
+        partial(f, x, **s)
+        for f in (functional.max_pool2d, functional.avg_pool2d)
+        for x in images()
+        for s in (
+            {"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}, {"kernel_size": 9},
+            {"kernel_size": 3, "stride": 2, "ceil_mode": True}, {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
+        )
+    ],
+    "adaptive pooling": lambda: [partial(functional.adaptive_avg_pool2d, x, n) for x in (*images(), weight(3, 4, 4)) for n in (1, 3)],
+    "mean": lambda: [
+        partial(x.mean, d, keepdim=k) for x in every_dtype() for d in ([-1], [0, 1], [1, 1], [0]) for k in (True, False)
+    ],
+    "concatenation": lambda: [partial(torch.cat, p, d) for p in tensor_pairs() for d in (0, 1, -1)],
+    "batch norm": lambda: [
+        partial(functional.batch_norm, x, weight(n), weight(n), weight(n), weight(n)) for x in (*images(), *tensors()) for n in (4, 3)
+    ],
+    "layer norm": lambda: [partial(functional.layer_norm, x, s, weight(*s)) for x in tensors() for s in ((4,), (5,), (4, 5))],
+    "group norm": lambda: [partial(functional.group_norm, x, g) for x in (*images(), *tensors()) for g in (1, 2)],
+    "copies": lambda: [f for x in every_dtype() for f in (x.contiguous, partial(x.reshape, -1), partial(x.reshape, 2, -1))],
+    "roll": lambda: [partial(torch.roll, x, 1, 0) for x in tensors()],
+    "rows": lambda: [rows(2, 5), rows(4)],
+    "mask": lambda: [partial(x.masked_fill, m, -1.0) for x in tensors() for m in (torch.zeros(4, device="meta").bool(), torch.zeros(1, 1, device="meta").bool())],
+    "misfits": lambda: [
+        *(partial(x.mean, [9]) for x in tensors()),
+        *(partial(torch.roll, x, 1, 9) for x in tensors()),
+        *(partial(torch.roll, x, (1, 2), 0) for x in tensors()),
+        *(partial(x.reshape, -2, -x.numel() // 2) for x in tensors()),
+        *(partial(x.copy_, weight(7)) for x in tensors()),
+        *(partial(f, x) for f in (torch.sigmoid_, torch.relu_) for x in (weight(3) > 0, weight(3).long())),
+        *(partial(x.copy_, y) for x, y in tensor_pairs()),
+    ],
+    "dropout": lambda: [partial(functional.dropout, x, 0.5, training=False) for x in tensors()],
+}  # fmt: skip
+
+
+class CheckedRules(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Compares the output of each shape rule with PyTorch's.
+
+    Attributes:
+        answers: how many calls a rule answered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.answers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return PyTorch's output, which the rule's has to equal."""
+        schema = OpSchema(func)
+        rule = SHORTCUTS.get(schema.name)
+        answer = rule(schema.bind(args, kwargs or {})) if rule else None
+        self.answers += answer is not None
+        expected = func(*args, **(kwargs or {}))
+        if answer is not None:
+            assert list(map(layout, tree_leaves(expected))) == list(map(layout, tree_leaves(answer)))
+        return expected
+
+
+def layout(tensor: Tensor) -> tuple[Any, ...]:
+    """Return shape, strides that matter, and dtype."""
+    return tuple(tensor.shape), canonical_strides(tuple(tensor.shape), tensor.stride()), tensor.dtype
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_shape_rules_equal_torch(name: str) -> None:
+    """A rule that answers is right, and no rule answers a call that PyTorch rejects."""
+    checked = CheckedRules()
+    cases = CASES[name]()
+    with torch.inference_mode():
+        for case in cases:
+            before = checked.answers
+            try:
+                with checked:
+                    case()
+            except (RuntimeError, ValueError, IndexError):
+                assert before == checked.answers
+
+    assert (checked.answers > 0) == (name != "unbatched")
