@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
-from mbanalyze.sweep.budget import LIMITS, OBJECTIVES, BlockingLimit, Search, search
+from mbanalyze.sweep.budget import BlockingLimit, Search, search
 from mbanalyze.sweep.candidates import SearchError, families
 from mbanalyze.sweep.grid import GridError
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 from mbanalyze.sweep.view import variant_reference
 
 ALPHAS = [i / 100 for i in range(10, 150)]

@@ -1,7 +1,9 @@
-"""The command line, as a user and as a script meet it."""
+"""The command line: `report`, `check`, `models`, `published` and `guidelines`, for users and scripts."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import stat
 import subprocess
@@ -12,19 +14,21 @@ import pytest
 from commandline import Run, process
 from witness import DATA
 
-from mbanalyze import count
+from mbanalyze import check, count
 from mbanalyze.archs import ARCHS
 from mbanalyze.display import files as output
+from mbanalyze.display.result import FORMATS
 from mbanalyze.literature.verdicts import published
 from mbanalyze.literature.view import summary
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.memory_access.experiments import TITLES, series
+from mbanalyze.ops.cost import ITEM_SIZES
 
 NETS = str(DATA / "nets.py")
 
 
-def test_a_report_is_what_the_library_says(run: Run) -> None:
-    """The command is a few lines over `count`."""
+def test_a_report_is_the_table_of_the_library(run: Run) -> None:
+    """`report` prints the table of `count`."""
     ran = run("report", "mobilenet_v2", "--alpha", "0.75", "--resolution", "192")
 
     assert ran == (0, count("mobilenet_v2", alpha=0.75, resolution=192).to("table"), "")
@@ -33,7 +37,7 @@ def test_a_report_is_what_the_library_says(run: Run) -> None:
 @pytest.mark.parametrize("format", ["markdown", "csv", "json", "html"])
 @pytest.mark.parametrize("by", [None, "block"])
 def test_formats(run: Run, format: str, by: str | None) -> None:
-    """Every format, with and without a grouping, is the library's text."""
+    """Each format, with and without a grouping, prints the text of the library."""
     grouping = ["--by", by] if by else []
     ran = run("report", "mobilenet_v1", "--set", "shallow=true", "--format", format, *grouping)
 
@@ -42,7 +46,7 @@ def test_formats(run: Run, format: str, by: str | None) -> None:
 
 @pytest.mark.parametrize("name", ARCHS)
 def test_every_network_in_every_format(run: Run, name: str) -> None:
-    """Reports of all networks, by all groupings."""
+    """Every network has a report in every format and grouping."""
     for format in ("table", "markdown", "csv", "json"):
         for by in ("op", "module", "block", "kind"):
             ran = run("report", name, "--format", format, "--by", by)
@@ -51,7 +55,7 @@ def test_every_network_in_every_format(run: Run, name: str) -> None:
 
 
 def test_options_reach_the_report(run: Run) -> None:
-    """Batch, dtype and settings are in the document."""
+    """--batch, --dtype and --set change the JSON document."""
     ran = run(
         *("report", "mobilenet_v2", "--batch", "2", "--dtype", "int8", "--set", "num_classes=10"),
         *("--format", "json"),
@@ -64,7 +68,7 @@ def test_options_reach_the_report(run: Run) -> None:
 
 
 def test_trace_and_closed_form_print_the_same_rows(run: Run) -> None:
-    """Only the method, the versions and what was free differ."""
+    """A trace and a closed form print equal rows and totals."""
     one, other = (
         json.loads(run("report", "mobilenet_v2", "--alpha", "0.35", "--format", "json", *extra).out)
         for extra in ([], ["--trace"])
@@ -77,7 +81,7 @@ def test_trace_and_closed_form_print_the_same_rows(run: Run) -> None:
 
 
 def test_a_factory_in_a_file(run: Run) -> None:
-    """Its chatter goes to stderr, its arguments come from --set, its input from --input."""
+    """A factory takes --set and --input, and its own output goes to stderr."""
     ran = run("report", f"{NETS}:small", "--input", "1,3,8,8", "--set", "width=4", "--format", "json")
     document = json.loads(ran.out)
 
@@ -90,7 +94,7 @@ def test_a_factory_in_a_file(run: Run) -> None:
 
 
 def test_a_factory_in_a_package(run: Run) -> None:
-    """package.module:factory, a class here; and --alpha is an argument like any other."""
+    """A class in a package is a factory, and --alpha is one of its arguments."""
     ran = run(
         *("report", "mbanalyze.models:MobileNetV1", "--alpha", "0.25"),
         *("--input", "1,3,224,224", "--format", "json"),
@@ -100,7 +104,7 @@ def test_a_factory_in_a_package(run: Run) -> None:
 
 
 def test_a_factory_beside_the_user(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Modules in the current directory are found, and can import their neighbours."""
+    """Modules in the current directory are found and can import each other."""
     (tmp_path / "neighbour_net.py").write_text("from torch.nn import ReLU\n")
     (tmp_path / "own_net.py").write_text("from neighbour_net import ReLU\n")
     monkeypatch.chdir(tmp_path)
@@ -111,12 +115,12 @@ def test_a_factory_beside_the_user(run: Run, tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_module_that_is_already_built(run: Run) -> None:
-    """A name that holds a module is as good as a factory."""
+    """A reference may name a module instead of a factory."""
     assert "conv standard" in run("report", f"{NETS}:ready", "--input", "1,3,8,8").out
 
 
 def test_an_ordinary_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dataclasses with postponed annotations, and imports of neighbours while the model is built."""
+    """A file may use postponed annotations, and import from its own folder while the model is built."""
     (tmp_path / "late_neighbour.py").write_text("width = 3\n")
     (tmp_path / "ordinary.py").write_text(
         "from __future__ import annotations\n"
@@ -137,7 +141,7 @@ def test_an_ordinary_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_lists_and_words_reach_a_factory(run: Run) -> None:
-    """Settings are typed: JSON lists, lists of words, booleans, numbers, and words that look like nothing else."""
+    """--set parses lists, booleans and numbers, and takes anything else as a string."""
     settings = ["a=[1,[2,3]]", "b=[x,y]", "c=true", "d=.5", "e=nan", "f=none", "g=-3"]
     ran = run(
         *("report", f"{NETS}:anything", "--input", "1,2", "--format", "json"),
@@ -156,14 +160,14 @@ def test_lists_and_words_reach_a_factory(run: Run) -> None:
 
 
 def test_two_inputs(run: Run) -> None:
-    """--input is given once for each, in order."""
+    """Each --input is a positional input, in order."""
     ran = run("report", f"{NETS}:two", "--input", "2,3", "--input", "1,3", "--format", "json")
 
     assert json.loads(ran.out)["input"] == [[2, 3], [1, 3]]
 
 
-def test_what_is_not_counted_is_said(run: Run) -> None:
-    """An unknown operator makes the report incomplete, not the command fail."""
+def test_uncounted_operators_are_listed(run: Run) -> None:
+    """An unknown operator makes the report incomplete; the command succeeds."""
     ran = run("report", f"{NETS}:strange", "--input", "2,3", "--format", "json")
     document = json.loads(ran.out)
 
@@ -194,9 +198,18 @@ BAD = [
     (["report", "mobilenet_v2", "--set", "alpha"], "malformed option 'alpha': give key=value"),
     (["report", "mobilenet_v2", "--set", "=1"], "malformed option '=1'"),
     (["report", "mobilenet_v2", "--input", "1,3,8,8"], "takes its input from resolution and batch"),
-    (["report", "mobilenet_v2", "--format", "yaml"], "'yaml' is not one of"),
-    (["report", "mobilenet_v2", "--by", "layer"], "'layer' is not one of"),
-    (["report", "mobilenet_v2", "--dtype", "int3"], "'int3' is not one of"),
+    (
+        ["report", "mobilenet_v2", "--format", "yaml"],
+        "unknown format 'yaml': choose one of table, markdown, csv, json, html",
+    ),
+    (
+        ["report", "mobilenet_v2", "--by", "layer"],
+        "unknown grouping 'layer': choose one of op, module, block, kind",
+    ),
+    (
+        ["report", "mobilenet_v2", "--dtype", "int3"],
+        "unknown dtype 'int3': choose one of float32, float16, bfloat16, int8, float64,",
+    ),
     (["report", "mobilenet_v2", "--nonsense"], "No such option: --nonsense"),
     (
         ["report", "no.such.module:build", "--input", "1,3"],
@@ -219,7 +232,7 @@ BAD = [
     (["report", f"{NETS}:small", "--batch", "2", "--input", "1,3,8,8"], "raised TypeError"),
     (
         ["report", "mobilenet_v2", "--output", "/no/such/folder/r.json"],
-        "cannot write /no/such/folder/r.json: No such",
+        "cannot write /no/such/folder/r.json: no such folder",
     ),
     (["report", "alexnet", "--resolution", "32"], "features.12: a window of 3 does not fit its 1 x 1 input"),
     (["report", "vgg16", "--resolution", "16", "--trace"], "in module 'features.30'"),
@@ -244,7 +257,7 @@ BAD = [
     (["check", "mobilenet_v2", "--batch", "99999"], "fvcore could not run it"),
     (["check", "mobilenet_v9"], "unknown model"),
     (["check", f"{NETS}:small", "--input", "1,3,2,2"], "RuntimeError in module '0'"),
-    (["models", "--format", "csv"], "'csv' is not one of"),
+    (["models", "--format", "html"], "unknown format 'html': choose one of table, markdown, csv, json"),
 ]
 
 
@@ -254,7 +267,7 @@ BAD = [
 def test_bad_input_ends_in_one_line(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], problem: str
 ) -> None:
-    """Exit code 2, the problem on stderr after whatever the user's code said, and nothing on stdout or disk."""
+    """An error prints one line on stderr, exits with 2, and writes nothing to stdout or disk."""
     monkeypatch.chdir(tmp_path)
     output = [] if "--output" in args or args[0] != "report" else ["--output", "out.txt"]
     ran = run(*args, *output)
@@ -269,7 +282,7 @@ def test_bad_input_ends_in_one_line(
 
 
 def test_no_traceback_from_a_process() -> None:
-    """What the tests above see in one process is what a shell sees."""
+    """A process prints one line on stderr and exits with 2, as the tests in this process do."""
     ran = process("report", "mobilenet_v9")
 
     assert (ran.returncode, ran.stdout) == (2, "")
@@ -277,7 +290,7 @@ def test_no_traceback_from_a_process() -> None:
 
 
 def test_output_is_written_whole(run: Run, tmp_path: Path) -> None:
-    """The file holds what stdout would, with the user's usual permissions, and nothing else is left."""
+    """--output writes the text of stdout with the usual permissions, and leaves no other file."""
     target = tmp_path / "report.json"
     target.write_text("old")
     ran = run("report", "mobilenet_v1", "--format", "json", "--output", str(target))
@@ -292,7 +305,7 @@ def test_output_is_written_whole(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing half-written, no temporary file."""
+    """A failed write keeps the old file and leaves no temporary one."""
     target = tmp_path / "report.json"
     target.write_text("old")
 
@@ -308,7 +321,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_output_keeps_the_files_permissions(run: Run, tmp_path: Path) -> None:
-    """A file that others may not read stays so; `-` is stdout."""
+    """A file keeps its permissions, and `-` is stdout."""
     target = tmp_path / "private"
     target.touch(mode=0o600)
     run("report", "mobilenet_v1", "--output", str(target))
@@ -317,8 +330,8 @@ def test_output_keeps_the_files_permissions(run: Run, tmp_path: Path) -> None:
     assert run("report", "mobilenet_v1", "--output", "-").out == target.read_text()
 
 
-def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception of no kind that is expected ends in exit code 2, and shows its traceback when asked to."""
+def test_an_unexpected_exception_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception exits with 2, and MBANALYZE_TRACEBACK=1 shows its traceback."""
 
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("odd")
@@ -335,13 +348,62 @@ def test_what_nobody_foresaw_is_one_line_too(run: Run, monkeypatch: pytest.Monke
 
 
 def test_output_to_a_device(run: Run) -> None:
-    """What is no regular file is written to, not replaced."""
+    """A device is written to, not replaced."""
     assert run("report", "mobilenet_v1", "--output", "/dev/null").code == 0
     assert not Path("/dev/null").is_file()
 
 
+@pytest.mark.parametrize("dtype", ITEM_SIZES)
+def test_every_dtype_is_a_choice(run: Run, dtype: str) -> None:
+    """--dtype takes every element type of the library."""
+    ran = run("report", "mobilenet_v1", "--dtype", dtype, "--format", "json")
+
+    assert json.loads(ran.out)["totals"]["params_bytes"] == 4_231_976 * ITEM_SIZES[dtype]
+
+
+@pytest.mark.parametrize(
+    "command", [["report"], ["report", "--trace"], ["check"], ["guidelines"], ["compare", "mobilenet_v1"]]
+)
+def test_commands_take_options_behind_an_at_sign(run: Run, command: list[str]) -> None:
+    """A reference with options is the same model as the options given one by one."""
+    reference = "mobilenet_v2@alpha=0.35,resolution=96"
+    ran = run(*command, reference, "--format", "json")
+
+    assert (ran.code, ran.err) == (0, "")
+    if command[0] == "compare":
+        assert json.loads(ran.out)["models"][1]["options"]["alpha"] == 0.35
+    else:
+        assert ran == run(
+            *command, "mobilenet_v2", "--alpha", "0.35", "--resolution", "96", "--format", "json"
+        )
+
+
+def test_an_option_behind_the_at_sign_and_as_an_argument(run: Run) -> None:
+    """An option that is given twice is an error."""
+    ran = run("report", "mobilenet_v2@alpha=0.35", "--alpha", "0.35")
+
+    assert (ran.code, ran.err) == (2, "mbanalyze: error: alpha is given twice\n")
+
+
+def test_the_headline_of_a_report_is_a_reference(run: Run) -> None:
+    """`report` prints the reference of its model, and `report` of that prints the same."""
+    ran = run("report", "mnasnet0_5", "--set", "num_classes=10", "--format", "markdown")
+    reference = ran.out.splitlines()[-1].removeprefix("- ").split(" ")[0]
+
+    assert reference.startswith("mnasnet0_5@alpha=0.5,")
+    assert run("report", reference, "--format", "markdown") == ran
+
+
+def test_a_report_is_plotted(run: Run, tmp_path: Path) -> None:
+    """--plot draws the profile of a report beside the table."""
+    ran = run("report", "mobilenet_v1", "--plot", str(tmp_path / "profile.svg"))
+
+    assert ran == run("report", "mobilenet_v1")
+    assert 'id="memory_access"' in (tmp_path / "profile.svg").read_text()
+
+
 def test_check_agrees(run: Run) -> None:
-    """Closed form, trace, fvcore and parameters; the JSON has the documented keys."""
+    """`check` agrees for a network, and its JSON document has the documented keys."""
     ran = run("check", "mobilenet_v2", "--alpha", "0.35", "--resolution", "96", "--format", "json")
     document = json.loads(ran.out)
     conv = next(c for c in document["comparisons"] if c["what"] == "fvcore/conv")
@@ -350,11 +412,27 @@ def test_check_agrees(run: Run) -> None:
     assert document["agree"] is True
     assert list(conv) == ["what", "ours", "theirs", "agree", "reason"]
     assert conv["ours"] == conv["theirs"] > 0
-    assert "fvcore/conv" in run("check", "mobilenet_v1", "--alpha", "0.25", "--resolution", "32").out
 
 
-def test_check_says_no(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disagreement is exit code 1, with the result on stdout."""
+@pytest.mark.parametrize("format", FORMATS)
+def test_check_in_every_format(run: Run, tmp_path: Path, format: str) -> None:
+    """`check` prints the text of the library in every format, on stdout or in a file."""
+    command = ("check", "mobilenet_v1", "--alpha", "0.25", "--resolution", "32", "--format", format)
+    expected = check("mobilenet_v1", alpha=0.25, resolution=32).to(format)
+
+    assert run(*command) == (0, expected, "")
+    assert run(*command, "--output", str(tmp_path / "check")) == (0, "", "")
+    assert (tmp_path / "check").read_text() == expected
+
+
+def test_check_on_values(run: Run) -> None:
+    """--real checks a model whose control flow depends on values."""
+    assert run("check", f"{NETS}:picky", "--input", "2,2").code == 2
+    assert run("check", f"{NETS}:picky", "--input", "2,2", "--real").code == 0
+
+
+def test_a_check_that_disagrees(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disagreement exits with 1 and prints the result."""
     monkeypatch.chdir(tmp_path)
     options = (f"{NETS}:sampled", "--input", "1,1,5,5", "--input", "1,3,3,2")
     ran = run("check", *options, "--format", "json")
@@ -368,7 +446,7 @@ def test_check_says_no(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
 def test_report_with_check(run: Run, tmp_path: Path, format: str) -> None:
-    """The agreement comes after the report, inside the JSON document, and beside a CSV."""
+    """--check adds the check to the report; with CSV it goes to stderr."""
     options = (
         "report",
         "mobilenet_v1",
@@ -391,9 +469,17 @@ def test_report_with_check(run: Run, tmp_path: Path, format: str) -> None:
 
 
 def test_models_lists_names_options_and_papers(run: Run) -> None:
-    """For people and for programs."""
+    """`models` lists every architecture with its options and paper."""
     known = json.loads(run("models", "--format", "json").out)
     table = run("models").out
+    rows = list(csv.DictReader(io.StringIO(run("models", "--format", "csv").out)))
+
+    assert [(row["model"], row["option"], row["default"]) for row in rows] == [
+        (model["name"], option["name"], str(option["default"]))
+        for model in known
+        for option in model["options"]
+    ]
+    assert run("models", "--format", "markdown").out.count("| option |") == len(ARCHS)
 
     assert [model["name"] for model in known] == list(ARCHS)
     for model in known:
@@ -405,7 +491,7 @@ def test_models_lists_names_options_and_papers(run: Run) -> None:
 
 
 def test_help_has_examples(run: Run) -> None:
-    """Every command explains itself; no arguments at all is a question, not an error."""
+    """Help has examples, and running without arguments prints help and exits with 0."""
     lines = [line.strip() for line in run("report", "--help").out.splitlines()]
 
     assert "mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192" in lines
@@ -415,24 +501,30 @@ def test_help_has_examples(run: Run) -> None:
     assert run("--version").out.startswith("mbanalyze 0.")
 
 
-def test_names_complete() -> None:
-    """The shell is offered the architectures that begin as typed."""
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (
+            ["report", "mobilenet_v"],
+            [f"mobilenet_v{version}" for version in ("1", "2", "3_large", "3_small")],
+        ),
+        (["report", "mobilenet_v2", "--by", "k"], ["kind"]),
+        (["published", "mobilenet_v3_"], ["mobilenet_v3_large", "mobilenet_v3_small"]),
+    ],
+)
+def test_arguments_complete(words: list[str], offered: list[str]) -> None:
+    """Completion offers the names and choices that start with the text."""
     typed = {
         "_MBANALYZE_COMPLETE": "complete_bash",
-        "COMP_WORDS": "mbanalyze report mobilenet_",
-        "COMP_CWORD": "2",
+        "COMP_WORDS": " ".join(["mbanalyze", *words]),
+        "COMP_CWORD": str(len(words)),
     }
 
-    assert process(**typed).stdout.split() == [
-        "mobilenet_v1",
-        "mobilenet_v2",
-        "mobilenet_v3_large",
-        "mobilenet_v3_small",
-    ]
+    assert process(**typed).stdout.split() == offered
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:
-    """`mbanalyze report ... | head -1` says nothing of a broken pipe."""
+    """A reader that closes the pipe causes no error message."""
     shell = f"{sys.executable} -m mbanalyze report mobilenet_v2 --format json | head -c 10"
     ran = subprocess.run(shell, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
 
@@ -440,7 +532,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 
 def test_a_terminal_without_unicode_gets_a_report() -> None:
-    """What cannot be encoded is replaced; the numbers are there."""
+    """Characters that stdout cannot encode are replaced."""
     ran = process("report", "mobilenet_v1", "--by", "kind", PYTHONIOENCODING="ascii")
 
     assert ran.returncode == 0
@@ -449,7 +541,7 @@ def test_a_terminal_without_unicode_gets_a_report() -> None:
 
 
 def test_width_and_colour_follow_the_environment() -> None:
-    """COLUMNS widens a table; no colour without a terminal, or with NO_COLOR."""
+    """COLUMNS sets the width; there is no colour without a terminal or with NO_COLOR."""
     wide = process("report", "mobilenet_v1", COLUMNS="150")
     forced = process("report", "mobilenet_v1", "--by", "kind", FORCE_COLOR="1", TERM="xterm-256color")
     plain = process(
@@ -463,7 +555,7 @@ def test_width_and_colour_follow_the_environment() -> None:
 
 
 def test_verdicts_of_a_family(run: Run) -> None:
-    """Every format is the text of the library; the last line of the table is the summary."""
+    """`published` prints the text of the library in every format; its last line is the summary."""
     found = published("vgg16")
 
     for format in ("json", "csv", "markdown", "table"):
@@ -472,7 +564,7 @@ def test_verdicts_of_a_family(run: Run) -> None:
 
 
 def test_verdicts_of_an_unknown_family(run: Run) -> None:
-    """One line with the known ones, nothing on stdout."""
+    """An unknown family prints one line with the known ones."""
     ran = run("published", "lenet")
 
     assert (ran.code, ran.out) == (2, "")
@@ -480,7 +572,7 @@ def test_verdicts_of_an_unknown_family(run: Run) -> None:
 
 
 def test_guidelines_of_a_model(run: Run, tmp_path: Path) -> None:
-    """A known architecture, or the model of a factory; `--top` limits the convolutions and blocks."""
+    """`guidelines` takes an architecture or a factory, and --top limits the rows."""
     analysis = guidelines("mobilenet_v2", alpha=1.4)
     ran = run("guidelines", "mobilenet_v2", "--alpha", "1.4", "--format", "json")
     traced = run("guidelines", f"{NETS}:small", "--input", "1,3,32,32", "--format", "json")
@@ -496,7 +588,7 @@ def test_guidelines_of_a_model(run: Run, tmp_path: Path) -> None:
 
 
 def test_guidelines_without_a_model(run: Run) -> None:
-    """The experiments of the paper, in every format of the library."""
+    """Without a model, `guidelines` prints the paper's experiments in every format."""
     for format in ("json", "csv", "markdown", "table"):
         assert run("guidelines", "--format", format) == (0, guidelines().to(format), "")
     assert [line.split()[1] for line in run("guidelines").out.splitlines() if line.startswith("1:12")] == [
@@ -506,7 +598,7 @@ def test_guidelines_without_a_model(run: Run) -> None:
 
 @pytest.mark.slow
 def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting gets a time, the first of each experiment the speed 1; nothing else is printed."""
+    """--measure times every setting; the first of each experiment has the relative speed 1."""
     monkeypatch.setattr("mbanalyze.memory_access.timing.MIN_ROUNDS", 2)
     ran = run("guidelines", "--measure", "--seconds", "0", "--format", "json")
     measured = json.loads(ran.out)["measured"]
@@ -521,16 +613,16 @@ def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("vgg16", "--measure"), "leave the model out"),
+        (("vgg16", "--measure"), "leave out the model"),
         (("--measure", "--device", "nowhere", "--seconds", "0"), "cannot measure on 'nowhere'"),
         (("--measure", "--device", "meta", "--seconds", "0"), "cannot measure on 'meta'"),
         (("--measure", "--output", "/nowhere/at/all"), "cannot write /nowhere/at/all"),
-        (("--alpha", "0"), "--alpha, --resolution, --set, --batch and --input are about a model"),
+        (("--alpha", "0"), "--alpha, --resolution, --set, --batch and --input need a model"),
         (("--top", "0", "vgg16"), "Invalid value for '--top'"),
     ],
 )
 def test_guidelines_that_cannot_be(run: Run, arguments: tuple[str, ...], message: str) -> None:
-    """One line on stderr, exit code 2."""
+    """Contradictory arguments print one line on stderr and exit with 2."""
     ran = run("guidelines", *arguments)
 
     assert (ran.code, ran.out) == (2, "")

@@ -1,4 +1,4 @@
-"""`ablate`, `compare` and `search`, as a user and as a script meet them."""
+"""The command line: `ablate`, `compare` and `search`, for users and scripts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mbanalyze.inputs.parsing import ParseError, parse_axis, parse_count
 NETS = str(DATA / "nets.py")
 
 
-def test_ablate_is_what_the_library_says(run: Run) -> None:
-    """JSON is the list of the frame's rows, keyed by the names of options and totals."""
+def test_ablate_prints_the_records_of_the_library(run: Run) -> None:
+    """The JSON document has the records of the library."""
     ran = run(
         *("ablate", "mobilenet_v1", "--alpha", "1,0.75,0.5,0.25", "--rho", "1,0.857,0.714,0.571"),
         *("--format", "json"),
@@ -33,7 +33,7 @@ def test_ablate_is_what_the_library_says(run: Run) -> None:
 
 
 def test_csv_has_the_same_rows(run: Run) -> None:
-    """With a header; what is unknown is empty."""
+    """The CSV has a header, and an empty cell for each unknown value."""
     ran = run(
         "ablate", "mobilenet_v2", "--alpha", "0.35:1.4:0.35", "--set", "num_classes=10", "--format", "csv"
     )
@@ -45,8 +45,8 @@ def test_csv_has_the_same_rows(run: Run) -> None:
     assert {row["num_classes"] for row in rows} == {"10"}
 
 
-def test_tables_say_where_figures_are_from(run: Run) -> None:
-    """Published figures stand beside ours, with a number for their source, and the source below."""
+def test_tables_name_sources(run: Run) -> None:
+    """Tables show published figures with numbered sources."""
     ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5")
 
     assert "569 M" in ran.out
@@ -66,7 +66,10 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         (["mobilenet_v2", "--alpha", "0:1:1e-9"], "it has more than 1,000,000 values"),
         (["mobilenet_v2", "--alpha", "1,0.5,1"], "alpha has 1 twice"),
         (["mobilenet_v2", "--alpha", "1", "--set", "alpha=1"], "alpha is given twice"),
-        (["mobilenet_v2", "--rho", "1", "--resolution", "224"], "--rho and --resolution both say how large"),
+        (
+            ["mobilenet_v2", "--rho", "1", "--resolution", "224"],
+            "--rho and --resolution both set the input size",
+        ),
         (["mobilenet_v2", "--set", "alpha"], "malformed option 'alpha': give key=values"),
         (
             ["mobilenet_v2", "--alpha", "0.001:1:0.001", "--resolution", "1:1000:1"],
@@ -76,7 +79,7 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         (["mobilenet_v2", "--plot", "x.gif"], "x.gif"),
         (["mobilenet_v2", "--alpha", "1,0.3", "--output", "/no/such/place"], "cannot write /no/such/place"),
         (["shufflenet_v1", "--alpha", "1,0.31"], "shufflenet_v1@alpha=0.31,resolution=224: "),
-        (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is about the command"),
+        (["torchvision:resnet18", "--set", "dtype=1"], "--set dtype is an argument of the command"),
         (["mobilenet_v2", "--batch", "2", "--set", "batch=3"], "batch is given twice"),
         ([f"{NETS}:small", "--input", "x=1,3,8,8", "--input", "x=1,3,4,4"], "x is given twice"),
         ([f"{NETS}:small", "--set", "width=[4],[4]", "--input", "1,3,8,8"], "width has [4] twice"),
@@ -86,7 +89,7 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
         ),
         (
             ["mobilenet_v2", "--workers", "2"],
-            "--workers trace a factory's variants: mobilenet_v2 is counted in",
+            "--workers is for the variants of a factory: mobilenet_v2 is counted in",
         ),
         (["mobilenet_v2", "--plot", "-"], "cannot save a plot as '-'"),
         (["mobilenet_v2", "--output", "x.svg", "--plot", "./x.svg"], "--output and --plot are both x.svg"),
@@ -97,7 +100,7 @@ def test_tables_say_where_figures_are_from(run: Run) -> None:
     ],
 )
 def test_bad_grids_get_one_line(arguments: list[str], problem: str, run: Run) -> None:
-    """On stderr, with exit code 2, and nothing on stdout."""
+    """An error prints one line on stderr and exits with 2."""
     ran = run("ablate", *arguments)
 
     assert (ran.code, ran.out) == (2, "")
@@ -107,7 +110,7 @@ def test_bad_grids_get_one_line(arguments: list[str], problem: str, run: Run) ->
 
 
 def test_nothing_is_written_when_something_is_wrong(tmp_path: Path, run: Run) -> None:
-    """Neither the table nor the plot."""
+    """An error writes neither the table nor the plot."""
     files = tmp_path / "table.csv", tmp_path / "plot.svg"
     arguments = ("--alpha", "1,-1", "--format", "csv", "--output", str(files[0]), "--plot", str(files[1]))
 
@@ -115,8 +118,8 @@ def test_nothing_is_written_when_something_is_wrong(tmp_path: Path, run: Run) ->
     assert not list(tmp_path.iterdir())
 
 
-def test_what_makes_no_network_can_be_skipped(run: Run) -> None:
-    """Values that an option does not take, and variants of a factory that fail."""
+def test_invalid_variants_can_be_skipped(run: Run) -> None:
+    """--skip-invalid leaves out invalid values of an option, and variants of a factory that fail."""
     ran = run("ablate", "shufflenet_v2", "--alpha", "1:2:0.1", "--skip-invalid", "--format", "json")
     assert [row["alpha"] for row in json.loads(ran.out)] == [1, 1.5, 2]
     options = ("--set", "width=4,-1,8", "--input", "1,3,8,8", "--workers", "1", "--format", "json")
@@ -125,7 +128,7 @@ def test_what_makes_no_network_can_be_skipped(run: Run) -> None:
 
 
 def test_many_variants_go_into_a_file(tmp_path: Path, run: Run) -> None:
-    """What is too much to read is not too much for a file."""
+    """A file takes more variants than a terminal."""
     file = tmp_path / "grid.csv"
     arguments = (
         "--alpha",
@@ -143,7 +146,7 @@ def test_many_variants_go_into_a_file(tmp_path: Path, run: Run) -> None:
 
 
 def test_factories_are_traced_by_processes() -> None:
-    """Several find what one does, and what a script says while they import it stays off stdout."""
+    """Several processes print what one does, and the output of the factory's file stays off stdout."""
     arguments = (
         "ablate",
         f"{NETS}:small",
@@ -172,7 +175,7 @@ def test_factories_are_traced_by_processes() -> None:
     ],
 )
 def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, run: Run) -> None:
-    """Beside the table: against accuracy where some is published, else the laws; of a search the front."""
+    """--plot writes a file of each format."""
     file = tmp_path / f"plot.{suffix}"
 
     ran = run(*arguments, "--plot", str(file))
@@ -185,7 +188,7 @@ SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 
 def test_a_plot_shows_the_rows_of_the_table(tmp_path: Path, run: Run) -> None:
-    """A point a row, and for a search those on the front filled: of the limited cost."""
+    """A plot has one point for each row, and a search marks the front of the limited total."""
     file = tmp_path / "plot.svg"
     run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--resolution", "224,160", "--plot", str(file))
     assert [points(file, f"resolution-{side}") for side in (224, 160)] == [2, 2]
@@ -200,12 +203,12 @@ def test_a_plot_shows_the_rows_of_the_table(tmp_path: Path, run: Run) -> None:
 
 
 def drawn(file: Path) -> str:
-    """What an SVG has written, which its comments repeat."""
+    """Return the text of an SVG, which its comments repeat."""
     return " ".join(re.findall("<!-- (.*?) -->", file.read_text()))
 
 
 def points(file: Path, gid: str) -> int:
-    """How many markers a group of an SVG has."""
+    """Return the number of markers in a group of an SVG."""
     group = file.read_text().split(f'<g id="{gid}">')[1]
     marks = group.split('<g id="')[0]
     return marks.count("<use ") or marks.count("<path ")  # few markers are drawn one by one
@@ -218,10 +221,10 @@ def points(file: Path, gid: str) -> int:
         (["search", "all", "--max-macs", "1k"], 1, "nothing fits within 1 k", "no row of the frame has"),
     ],
 )
-def test_the_answer_is_given_where_nothing_can_be_drawn(
+def test_a_result_without_a_plot_is_printed(
     arguments: list[str], code: int, answer: str, reason: str, tmp_path: Path, run: Run
 ) -> None:
-    """And one line on stderr says why there is no picture."""
+    """A result without a plot is printed, and one line on stderr says why."""
     ran = run(*arguments, "--plot", str(tmp_path / "plot.svg"))
 
     assert ran.code == code
@@ -231,8 +234,8 @@ def test_the_answer_is_given_where_nothing_can_be_drawn(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_search_without_accuracy_is_drawn_by_its_stand_in(tmp_path: Path, run: Run) -> None:
-    """Macs against params."""
+def test_a_search_without_accuracy_plots_macs(tmp_path: Path, run: Run) -> None:
+    """Without published accuracy, a search plots macs against params."""
     file = tmp_path / "plot.svg"
     ran = run("search", "mobilenet_v2", "--alpha", "0.33", "--max-macs", "300M", "--plot", str(file))
 
@@ -240,8 +243,8 @@ def test_a_search_without_accuracy_is_drawn_by_its_stand_in(tmp_path: Path, run:
     assert points(file, "mobilenet_v2-front") == 1
 
 
-def test_compare_is_what_the_library_says(run: Run) -> None:
-    """Options stand behind an `@`."""
+def test_compare_prints_the_document_of_the_library(run: Run) -> None:
+    """`compare` takes options behind an @."""
     ran = run("compare", "mobilenet_v2", "mobilenet_v2@alpha=0.75,resolution=192", "--format", "json")
     expected = compare(count("mobilenet_v2"), count("mobilenet_v2", alpha=0.75, resolution=192)).as_dict()
 
@@ -250,8 +253,8 @@ def test_compare_is_what_the_library_says(run: Run) -> None:
 
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv"])
-def test_compare_speaks_every_format(format: str, run: Run) -> None:
-    """Of architectures and factories side by side."""
+def test_compare_in_every_format(format: str, run: Run) -> None:
+    """Every format compares architectures with factories."""
     ran = run("compare", "squeezenet1_0", f"{NETS}:small@width=4", "--input", "1,3,32,32", "--format", format)
 
     assert ran.code == 0
@@ -272,15 +275,15 @@ def test_compare_speaks_every_format(format: str, run: Run) -> None:
     ],
 )
 def test_bad_comparisons_get_one_line(models: list[str], problem: str, run: Run) -> None:
-    """On stderr, with exit code 2."""
+    """An error prints one line on stderr and exits with 2."""
     ran = run("compare", *models)
 
     assert (ran.code, ran.out) == (2, "")
     assert problem in ran.err
 
 
-def test_search_is_what_the_library_says(run: Run) -> None:
-    """Limits may have units."""
+def test_search_prints_the_document_of_the_library(run: Run) -> None:
+    """Limits may have prefixes."""
     ran = run("search", "all", "--max-macs", "150M", "--max-params", "3 M", "--format", "json")
     expected = search("all", max_macs=150_000_000, max_params=3_000_000).as_dict()
 
@@ -290,7 +293,7 @@ def test_search_is_what_the_library_says(run: Run) -> None:
 
 @pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
 def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
-    """The answer is no, and what the smallest costs is said where people read."""
+    """If nothing fits, the exit code is 1, and tables name the smallest variant."""
     ran = run("search", "mobilenet_v2", "--max-macs", "1k", "--format", format)
 
     assert (ran.code, ran.err) == (1, "")
@@ -307,11 +310,14 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
         (["all", "--max-params", "0"], "malformed count '0'"),
         (["mobilenet_v2", "--set", "groups=2"], "mobilenet_v2 has no option 'groups'"),
         (["shufflenet_v2", "--alpha", "0.6"], "no variant of shufflenet_v2 has the given values of alpha"),
-        (["all", "--set", "max_macs=3"], "--set max_macs is about the command, not the network"),
+        (
+            ["all", "--set", "max_macs=3"],
+            "--set max_macs is an argument of the command, not an option of the model",
+        ),
     ],
 )
 def test_bad_searches_get_one_line(arguments: list[str], problem: str, run: Run) -> None:
-    """On stderr, with exit code 2."""
+    """An error prints one line on stderr and exits with 2."""
     ran = run("search", *arguments)
 
     assert (ran.code, ran.out) == (2, "")
@@ -320,15 +326,15 @@ def test_bad_searches_get_one_line(arguments: list[str], problem: str, run: Run)
 
 @pytest.mark.parametrize("command", ["ablate", "compare", "search"])
 def test_help_has_examples(command: str, run: Run) -> None:
-    """Each command's help shows how it is called."""
+    """The help of each command has examples."""
     ran = run(command, "--help")
 
     assert ran.code == 0
     assert f"mbanalyze {command} " in ran.out.split("Usage:")[1].split("\n", 1)[1]
 
 
-def test_a_terminal_is_spared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    """No format sends more than a screenful of a thousand rows to a terminal."""
+def test_a_terminal_takes_a_thousand_rows(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """A terminal takes at most a thousand rows in any format."""
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     ran = run("ablate", "mobilenet_v2", "--alpha", "0.001:1.001:0.001", "--format", "csv")
 
@@ -343,7 +349,7 @@ def test_a_terminal_is_spared(monkeypatch: pytest.MonkeyPatch, run: Run) -> None
 
 
 def test_no_torch_is_loaded() -> None:
-    """Grids and searches of known architectures need none of it, nor a plot's library."""
+    """Grids and searches of architectures do not import torch, matplotlib or fvcore."""
     script = (
         "import sys; from mbanalyze import cli; sys.argv = ['mbanalyze', *{}]\n"
         "try: cli.main()\n"
@@ -362,12 +368,32 @@ def test_no_torch_is_loaded() -> None:
         assert ran.stdout.splitlines()[-1] == "[]"
 
 
-def test_no_colour_where_none_is_wanted() -> None:
-    """A pipe gets plain text."""
+def test_a_pipe_gets_no_colour() -> None:
+    """A pipe gets text without colour."""
     ran = process("search", "mobilenet_v1", "--max-macs", "100M", NO_COLOR="1")
 
     assert ran.returncode == 0
     assert "\x1b" not in ran.stdout
+
+
+def test_ablate_takes_options_behind_an_at_sign(run: Run) -> None:
+    """An option of the reference is fixed for all variants."""
+    arguments = ("--alpha", "1,0.5", "--format", "csv")
+    ran = run("ablate", "mobilenet_v1@shallow=true", *arguments)
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran == run("ablate", "mobilenet_v1", "--set", "shallow=true", *arguments)
+
+
+def test_search_takes_a_dtype_and_a_batch(run: Run) -> None:
+    """--dtype and --batch are arguments of the library's function."""
+    ran = run(
+        "search", "mobilenet_v1", "--max-macs", "1G", "--dtype", "int8", "--batch", "2", "--format", "json"
+    )
+    expected = search("mobilenet_v1", max_macs=10**9, dtype="int8", batch=2).as_dict()
+
+    assert (ran.code, ran.err) == (0, "")
+    assert json.loads(ran.out) == json.loads(json.dumps(expected))
 
 
 @pytest.mark.parametrize(
@@ -386,7 +412,7 @@ def test_no_colour_where_none_is_wanted() -> None:
     ],
 )
 def test_values_are_read_as_written(text: str, values: list[object]) -> None:
-    """Ranges are computed in decimals, and their stop is part of them when a step lands on it."""
+    """Ranges use decimal arithmetic, and include their stop if a step lands on it."""
     assert values == parse_axis(text)
 
 
@@ -404,12 +430,12 @@ def test_values_are_read_as_written(text: str, values: list[object]) -> None:
     ],
 )
 def test_counts_have_units(text: str, expected: int) -> None:
-    """Exactly, with a space or without."""
+    """A count may have a prefix, with or without a space."""
     assert expected == parse_count(text)
 
 
 @pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
-def test_what_is_no_count(text: str) -> None:
-    """Is refused."""
+def test_malformed_counts(text: str) -> None:
+    """Malformed counts raise ParseError."""
     with pytest.raises(ParseError, match="malformed count"):
         parse_count(text)

@@ -5,6 +5,8 @@ To add a network, write a file here and a file with the same name in `models/`, 
 options.py  declaring and checking hyper-parameters
 builder.py  recording the operators of a network
 blocks.py   blocks that several networks share
+catalog.py  the known architectures with their options, as a result
+view.py     the view of the catalog
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,18 @@
-"""The command line: results on stdout, messages on stderr, and an exit code that scripts can use."""
+"""The command line: results on stdout, messages on stderr, and exit codes for scripts.
+
+report.py      the cost of a model
+check.py       the counts of a model, compared with other tools
+ablate.py      every variant over a grid of options
+compare.py     two or more models
+search.py      the best variants within limits
+models.py      the known architectures
+published.py   verdicts on published figures
+guidelines.py  ShuffleNet V2's guidelines
+guard.py       budgets and locks: check, update, diff, explain
+arguments.py   arguments that several commands share
+output.py      printing and writing results and plots
+progress.py    spinners and progress bars
+"""
 
 from __future__ import annotations
 
@@ -12,28 +26,30 @@ from typing import Annotated
 import typer
 
 from mbanalyze._version import __version__
-from mbanalyze.cli import guard, single, variants
+from mbanalyze.cli import ablate, check, compare, guard, guidelines, models, published, report, search
+from mbanalyze.cli.arguments import expand
 from mbanalyze.guard import PolicyError
 
 app = typer.Typer(
     name="mbanalyze",
-    help="What a vision network costs, and why.",
+    help="Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS: dict[str, Callable[..., int | None]] = {
-    "report": single.report,
-    "check": single.check,
-    "ablate": variants.ablate,
-    "compare": variants.compare,
-    "search": variants.search,
-    "models": single.models,
-    "published": single.published_figures,
-    "guidelines": single.follow_guidelines,
+    "report": report.report,
+    "check": check.check,
+    "ablate": ablate.ablate,
+    "compare": compare.compare,
+    "search": search.search,
+    "models": models.models,
+    "published": published.published,
+    "guidelines": guidelines.guidelines,
 }
+"""Name -> command, in the order of `--help`."""
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name)(expand(command))
 app.add_typer(guard.app, name="guard")
 
 
@@ -50,20 +66,20 @@ def options(
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """What a vision network costs, and why: parameters, multiply-accumulates, FLOPs and memory access."""
+    """Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access."""
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 1 the answer is no, 2 it could not be done."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half done is cleared away
+    """Run the command line; the exit code is 0 for success, 1 for a negative result, 2 for an error."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` and `with` blocks clean up
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name in another script is no reason to fail
+            stream.reconfigure(errors="backslashreplace")  # a name in another script must not fail
     code: int | None
     try:
         code = app(sys.argv[1:] or ["--help"], prog_name="mbanalyze", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader closed the pipe, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except typer.TyperException as error:
@@ -76,7 +92,7 @@ def main() -> None:
 
 
 def _ours(error: Exception) -> bool:
-    """Whether an exception is one of this package's, whose message is for the user."""
+    """True for an exception of this package, whose message is for the user."""
     return isinstance(error, ValueError | LookupError) and type(error).__module__.startswith("mbanalyze.")
 
 

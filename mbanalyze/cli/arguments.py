@@ -1,60 +1,101 @@
-"""What the commands share: their arguments, and how they say that they are at work."""
+"""The arguments that several commands share."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 
 from mbanalyze.archs import NAMES, find
-from mbanalyze.inputs import parsing
-from mbanalyze.literature import figures as published
-from mbanalyze.sources import resolve as sources
-from mbanalyze.sources.resolve import ResolvedModel
+from mbanalyze.display.result import FORMATS
+from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import parse_axis, parse_input, parse_option, split_reference, unique
+from mbanalyze.ops.cost import ITEM_SIZES
+
+R = TypeVar("R")
 
 
 class UsageError(ValueError):
-    """Arguments of a command that contradict each other."""
+    """Arguments of a command that are malformed or contradict each other."""
 
 
 def is_closed_form(model: str) -> bool:
     """Return True if a model reference names an architecture."""
-    return find(parsing.split_reference(model)[0]) is not None
+    return find(split_reference(model)[0]) is not None
 
 
-def models(incomplete: str) -> list[str]:
-    """Known architectures, for completion."""
-    return [name for name in NAMES if name.startswith(incomplete)]
+def matching(names: Iterable[str], incomplete: str) -> list[str]:
+    """Return the names that start with a text, for shell completion."""
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Return the architectures whose name starts with a text."""
+    return matching(NAMES, incomplete)
+
+
+def complete_family(incomplete: str) -> list[str]:
+    """Return the families and networks with published figures whose name starts with a text."""
+    from mbanalyze.literature.figures import entries
+
+    return matching(dict.fromkeys(name for e in entries() for name in (e.family, e.variant)), incomplete)
+
+
+def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return a parser for `typer.Option` whose error names the option and keeps the message of `parse`."""
+
+    def parser(given: str) -> Any:
+        try:
+            return parse(given)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    return parser
+
+
+def choice(what: str, names: Collection[str], help: str) -> Any:
+    """Declare an option with a fixed set of values.
+
+    Args:
+        what: the noun for error messages.
+        names: the values.
+        help: the help text.
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return matching(names, incomplete)
+
+    return typer.Option(
+        parser=checked(lambda given: choose(what, given, names)),
+        autocompletion=complete,
+        metavar=f"[{'|'.join(names)}]",
+        help=help,
+    )
 
 
 Model = Annotated[
     str,
     typer.Argument(
-        help="A known architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, "
-        "transformers:CONFIG, package.module:factory or file.py:factory.",
-        autocompletion=models,
+        help="An architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, transformers:CONFIG, "
+        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192.",
+        autocompletion=complete_model,
         show_default=False,
     ),
 ]
-Alpha = Annotated[float | None, typer.Option(help="Width multiplier.", show_default=False)]
-Resolution = Annotated[
-    int | None, typer.Option(help="Height and width of the input, in pixels.", show_default=False)
+Format = Annotated[str, choice("format", FORMATS, "Output format.")]
+Output = Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Any option of the architecture, or argument of the factory; repeatable.",
-    ),
+Dtype = Annotated[
+    str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")
 ]
-Batch = Annotated[int | None, typer.Option(help="Images in the input, 1 unless given.", show_default=False)]
+Batch = Annotated[int | None, typer.Option(help="Images in the input (default 1).")]
 Input = Annotated[
     list[str] | None,
     typer.Option(
@@ -63,68 +104,129 @@ Input = Annotated[
         help="Shape of an input, such as 1,3,224,224 or ids=1,128:int64; repeatable.",
     ),
 ]
+Real = Annotated[bool, typer.Option("--real", help="Trace with values, not only with shapes.")]
+Keep = Annotated[
+    bool,
+    typer.Option("--keep", help="If a result depends on values, assume that every candidate is kept."),
+]
 
 
-Output = Annotated[Path | None, typer.Option(help="Write to this file instead.", show_default=False)]
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The options of one model."""
+
+    alpha: Annotated[float | None, typer.Option(help="Width multiplier.")] = None
+    resolution: Annotated[int | None, typer.Option(help="Height and width of the input, in pixels.")] = None
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="Any option of the architecture or argument of the factory; repeatable."
+        ),
+    ] = None
+    batch: Batch = None
+    input: Input = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `mbanalyze.count`.
+
+        Raises:
+            ParseError: an option is malformed or given twice.
+            InputError: an input is malformed.
+        """
+        named = {"alpha": self.alpha, "resolution": self.resolution, "batch": self.batch}
+        given = [(name, value) for name, value in named.items() if value is not None]
+        return {**unique([*given, *map(parse_option, self.set or [])]), **inputs_of(self.input)[1]}
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The positional inputs of `mbanalyze.count`; errors as for `options`."""
+        return inputs_of(self.input)[0]
 
 
-def families(incomplete: str) -> list[str]:
-    """Families and networks that figures are published of, for completion."""
-    names = dict.fromkeys(name for e in published.entries() for name in (e.family, e.variant))
-    return [name for name in names if name.startswith(incomplete)]
+@dataclass(frozen=True, slots=True)
+class GridOptions:
+    """The options of a grid of models."""
+
+    alpha: Annotated[
+        str | None, typer.Option(metavar="VALUES", help="Width multipliers: 1,0.75,0.5 or 0.25:1.5:0.05.")
+    ] = None
+    resolution: Annotated[
+        str | None, typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,192 or 96:224:32.")
+    ] = None
+    rho: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUES",
+            help="Resolution multipliers: fractions of the network's default input size, such as 1,0.857.",
+        ),
+    ] = None
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUES", help="Any other option with its values, such as groups=1,2,3; repeatable."
+        ),
+    ] = None
+
+    def options(self, function: Callable[..., Any]) -> dict[str, list[Any]]:
+        """Return the values of each option, for the keyword arguments of `function`.
+
+        Raises:
+            UsageError: `--rho` and `--resolution` are both given, or `--set` names a parameter of `function`.
+            ParseError: an option is malformed or given twice.
+        """
+        if self.rho is not None and self.resolution is not None:
+            raise UsageError("--rho and --resolution both set the input size: give one of them")
+        named = {"alpha": self.alpha, "resolution": self.resolution, "rho": self.rho}
+        given = [(name, values) for name, values in named.items() if values is not None]
+        texts = unique([*given, *(_split_values(text, function) for text in self.set or [])])
+        return {name: parse_axis(values) for name, values in texts.items()}
 
 
-def described(
-    model: str,
-    alpha: float | None,
-    resolution: int | None,
-    settings: list[str] | None,
-    batch: int | None,
-    inputs: list[str] | None,
-) -> ResolvedModel:
-    """What the arguments shared by `report` and `check` describe."""
-    given = {"alpha": alpha, "resolution": resolution, "batch": batch}
-    named = ((name, value) for name, value in given.items() if value is not None)
-    options = parsing.unique([*named, *map(parsing.parse_option, settings or [])])
-    shapes, keywords = shapes_of(inputs)
-    if keywords:
-        options["kwargs"] = keywords
-    return sources.resolve(model, *shapes, **options)
+def _split_values(text: str, function: Callable[..., Any]) -> tuple[str, str]:
+    """The name and values of an option that is not a parameter of `function`."""
+    name, equals, values = text.partition("=")
+    if not name.strip() or not equals:
+        raise UsageError(f"malformed option {text!r}: give key=values")
+    own = inspect.signature(function).parameters.get(name.strip())
+    if own and own.kind in (own.KEYWORD_ONLY, own.POSITIONAL_OR_KEYWORD):
+        raise UsageError(
+            f"--set {name} is an argument of the command, not an option of the model: see --help"
+        )
+    return name.strip(), values
 
 
-def shapes_of(inputs: list[str] | None) -> tuple[list[Any], dict[str, Any]]:
-    """What the forward takes by position, and by name.
+def inputs_of(texts: list[str] | None) -> tuple[list[Any], dict[str, dict[str, Any]]]:
+    """Return the positional inputs, and the keyword argument `kwargs` with the named ones if there are any.
 
     Raises:
-        InputError: one is malformed.
+        InputError: an input is malformed.
         ParseError: a name is given twice.
     """
-    parsed = list(map(parsing.parse_input, inputs or []))
-    named = parsing.unique((name, shape) for name, shape in parsed if name is not None)
-    return [shape for name, shape in parsed if name is None], named
+    parsed = list(map(parse_input, texts or []))
+    named = unique((name, shape) for name, shape in parsed if name is not None)
+    return [shape for name, shape in parsed if name is None], {"kwargs": named} if named else {}
 
 
-@contextlib.contextmanager
-def working(long: bool) -> Iterator[None]:
-    """While the library works: a spinner on a terminal, and stdout kept for the result alone."""
-    console = Console(stderr=True)
-    spinner = console.status("counting") if long and console.is_terminal else None
-    with _stdout_kept(), contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
-        yield
+def expand(command: Callable[..., R]) -> Callable[..., R]:
+    """Replace each parameter of a command that takes a dataclass by the fields of the dataclass."""
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    groups: dict[str, Any] = {p.name: p.annotation for p in parameters if is_dataclass(p.annotation)}
 
+    @functools.wraps(command)
+    def run(**given: Any) -> R:
+        made = {
+            name: group(**{field.name: given.pop(field.name) for field in fields(group)})
+            for name, group in groups.items()
+        }
+        return command(**given, **made)
 
-@contextlib.contextmanager
-def _stdout_kept() -> Iterator[None]:
-    """Inside the `with`, what other programs that are started here print goes where messages go."""
-    sys.stdout.flush()
-    try:
-        ours = os.dup(1)
-    except OSError:  # it is closed
-        yield
-        return
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(ours, 1)
-        os.close(ours)
+    expanded = [
+        each.replace(kind=each.KEYWORD_ONLY)
+        for p in parameters
+        for each in (
+            inspect.signature(groups[p.name], eval_str=True).parameters.values() if p.name in groups else [p]
+        )
+    ]
+    run.__signature__ = inspect.Signature(expanded)  # type: ignore[attr-defined]
+    return run

@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.parsing import split_reference
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -44,6 +45,20 @@ class Reference:
     make: Callable[[], Module]
     published: Callable[[int, int | None], Input | None] | None = None
     hint: str = "--input 1,3,224,224"
+
+
+def split_given(reference: str, given: Container[str]) -> tuple[str, dict[str, Any]]:
+    """Split a model reference into its name and options, as `split_reference` does.
+
+    Raises:
+        ParseError: an option is malformed.
+        OptionError: an option is also among those `given` as arguments.
+    """
+    name, options = split_reference(reference)
+    for option in options:
+        if option in given:
+            raise OptionError(f"{option} is given twice")
+    return name, options
 
 
 def look_up(name: str, options: Mapping[str, Any]) -> Reference:

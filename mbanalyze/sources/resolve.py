@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
-from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
-from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up
+from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -149,10 +148,8 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
 
 def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
     """Resolve the arguments of `count`, without those of `ResolvedModel.report`; same errors."""
-    name, spelled = split_reference(what) if isinstance(what, str) else (name_of(what) or "", {})
-    for option in spelled.keys() & options.keys():
-        raise OptionError(f"{option} is given twice")
-    options = {**spelled, **options}
+    name, spelled = split_given(what, options) if isinstance(what, str) else (name_of(what) or "", {})
+    options |= spelled
     keywords = _pop_keywords(options)
     if found := find(name):
         arch, implied = found

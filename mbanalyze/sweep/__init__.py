@@ -3,6 +3,7 @@
 ablation.py        `ablate`: every variant of a grid of options
 budget.py          `search`: the best variants within limits
 candidates.py      the variants that a search considers
+objectives.py      the totals that a search limits, and the quantities that it maximises
 grid.py            the values of each option, and their combinations
 closed_form.py     counts of every variant of an architecture, in few passes
 arrays.py          numbers that stand for all variants

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mbanalyze.archs import ARCHS, find, name_of
-from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, merge, validate_values
+from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sources.references import split_given
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
 from mbanalyze.sweep.grid import (
     Grid,
@@ -114,9 +115,7 @@ def ablate(
     """
     if bits is not None and not (is_shape((bits,)) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
-    what, spelled = split_reference(what) if isinstance(what, str) else (what, {})
-    for option in spelled.keys() & options.keys():
-        raise OptionError(f"{option} is given twice")
+    what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     known = _known(what, grid)
     if known is None:

@@ -15,19 +15,11 @@ from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.sweep.candidates import SearchError, candidates
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LIMITS = {
-    "macs": "multiply-accumulates",
-    "params": "params",
-    "memory_access": "memory access",
-    "activations": "activations",
-}
-"""The totals that a search can limit, and their titles."""
-OBJECTIVES = {"top1": "top-1 accuracy", "params": "params", "macs": "multiply-accumulates"}
-"""The quantities that a search can maximise, and their titles."""
 SEARCH_SCHEMA = "mbanalyze.search/1"
 
 

@@ -1,0 +1,42 @@
+"""The view of the catalog: a table of options for each architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mbanalyze.archs.catalog import Catalog
+from mbanalyze.display import records
+from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.views import Section, View, words
+
+
+@view.register
+def catalog_view(catalog: Catalog) -> View:
+    """Lay out the catalog."""
+    return View(tuple(map(_section, catalog.as_dict()["models"])))
+
+
+def _section(model: Mapping[str, Any]) -> Section:
+    options = model["options"]
+    values = [option["choices"] or (option["type"],) for option in options]
+    return Section(
+        f"{model['name']}  {model['paper']}",
+        (
+            words("option", [option["name"] for option in options]),
+            words("default", [str(option["default"]) for option in options]),
+            words("values", ["|".join(map(str, allowed)) for allowed in values]),
+            words("meaning", [option["help"] for option in options], wrap=True),
+        ),
+    )
+
+
+def _json(catalog: Catalog, **_: Any) -> str:
+    """A list with one object for each architecture."""
+    return records.json(catalog.as_dict()["models"])
+
+
+@formats.register
+def catalog_formats(_: Catalog) -> Mapping[str, Renderer]:
+    """The formats of the catalog."""
+    return {**FORMATS, "json": _json}

@@ -1,0 +1,121 @@
+"""The command `mbanalyze ablate`."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from typing import Annotated
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import (
+    Batch,
+    Dtype,
+    Format,
+    GridOptions,
+    Input,
+    Model,
+    Output,
+    Plot,
+    UsageError,
+    inputs_of,
+    is_closed_form,
+)
+from mbanalyze.cli.output import draw, require_files, require_readable, show
+from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.inputs.parsing import unique
+
+Bits = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")
+]
+Source = Annotated[
+    str,
+    typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False),
+]
+SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that trace the variants of a factory (default one per processor)."),
+]
+
+
+def ablate(
+    model: Model,
+    grid: GridOptions,
+    batch: Batch = None,
+    input: Input = None,
+    dtype: Dtype = None,
+    bits: Bits = None,
+    source: Source = "",
+    skip_invalid: SkipInvalid = False,
+    workers: Workers = None,
+    format: Format = "table",
+    output: Output = None,
+    plot: Plot = None,
+) -> None:
+    """Count every variant over a grid of options.
+
+    Published accuracy and latency are shown with the counts of known architectures.
+    --plot shows accuracy against cost, or cost against the width if no accuracy is published.
+
+    \b
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
+    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
+    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
+    mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output, plot)
+    options = grid.options(mbanalyze.ablate)
+    if batch is not None:
+        options = unique([*options.items(), ("batch", [batch])])
+    variants = math.prod(map(len, options.values()))
+    require_readable(variants, format, output)
+    known = is_closed_form(model)
+    if known and workers is not None:
+        raise UsageError(f"--workers is for the variants of a factory: {model} is counted in closed form")
+    inputs, keywords = inputs_of(input)
+    with (
+        working(False),
+        progress_bar("tracing", shown=not known) as progress,
+        _executor(0 if known else variants, workers) as executor,
+    ):
+        ablation = mbanalyze.ablate(
+            model,
+            *inputs,
+            dtype=dtype,
+            bits=bits,
+            source=source,
+            skip_invalid=skip_invalid,
+            executor=executor,
+            progress=progress,
+            **options,
+            **keywords,
+        )
+    show(ablation, format, output)
+    if plot is not None:
+        from mbanalyze import plots
+
+        draw(plots.ablation, ablation, plot)
+
+
+@contextlib.contextmanager
+def _executor(variants: int, workers: int | None) -> Iterator[Executor | None]:
+    """Processes that trace variants, or None if this process should trace them."""
+    processes = min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)
+    if processes <= 1:
+        yield None
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    with ProcessPoolExecutor(processes, context, _redirect_stdout) as executor:
+        yield executor
+
+
+def _redirect_stdout() -> None:
+    """In a worker process, print to stderr."""
+    sys.stdout = sys.stderr

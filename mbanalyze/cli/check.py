@@ -1,0 +1,32 @@
+"""The command `mbanalyze check`."""
+
+from __future__ import annotations
+
+import mbanalyze
+from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real
+from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.progress import working
+
+
+def check(
+    model: Model,
+    given: ModelOptions,
+    real: Real = False,
+    keep: Keep = False,
+    format: Format = "table",
+    output: Output = None,
+) -> int:
+    """Check the counts of a model with other tools.
+
+    The closed form is compared with a trace of the module, and the trace with fvcore and the module's parameters.
+    The exit code is 1 if two counts disagree.
+
+    \b
+    mbanalyze check mobilenet_v2 --alpha 1.4
+    mbanalyze check net.py:build --input 1,3,64,64 --format json
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    with working(True):
+        checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
+    show(checked, format, output)
+    return int(not checked.agree)

@@ -1,0 +1,44 @@
+"""The command `mbanalyze compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
+from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.progress import working
+
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL MODEL...",
+        help="Two or more models, as for 'mbanalyze report'.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layers to show.")]
+
+
+def compare(
+    models: Models, input: Input = None, top: Top = 10, format: Format = "table", output: Output = None
+) -> None:
+    """Compare two or more models.
+
+    The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
+    For two models, it also aligns their layers, and lists the largest changes first.
+    --input is the input of every model that has none of its own.
+
+    \b
+    mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
+    mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
+    mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    inputs, keywords = inputs_of(input)
+    with working(True):
+        comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
+    show(comparison, format, output, top=top)

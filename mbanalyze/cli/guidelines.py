@@ -1,0 +1,66 @@
+"""The command `mbanalyze guidelines`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import (
+    Format,
+    ModelOptions,
+    Output,
+    UsageError,
+    complete_model,
+    is_closed_form,
+)
+from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.progress import progress_bar, working
+
+OptionalModel = Annotated[
+    str | None,
+    typer.Argument(
+        help="A model, as for 'mbanalyze report'. Without one, the command shows the paper's experiments.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+Top = Annotated[int, typer.Option(min=1, help="Number of layers and blocks to show for each guideline.")]
+Measure = Annotated[bool, typer.Option("--measure", help="Time the paper's experiments on this machine.")]
+Seconds = Annotated[float, typer.Option(min=0, help="Time to spend on --measure.")]
+Device = Annotated[str, typer.Option(help="Device for --measure: cpu or cuda.")]
+
+
+def guidelines(
+    given: ModelOptions,
+    model: OptionalModel = None,
+    measure: Measure = False,
+    seconds: Seconds = 60.0,
+    device: Device = "cpu",
+    top: Top = 10,
+    format: Format = "table",
+    output: Output = None,
+) -> None:
+    """Apply ShuffleNet V2's guidelines to a model.
+
+    For each guideline, G1 to G4, the command lists the layers or blocks that break it most.
+    Without a model, it shows the paper's experiments, and the speeds that memory access predicts.
+
+    \b
+    mbanalyze guidelines mobilenet_v2 --alpha 1.4 --top 5
+    mbanalyze guidelines --measure
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    if model is not None:
+        if measure:
+            raise UsageError("--measure times the paper's experiments: leave out the model")
+        with working(not is_closed_form(model)):
+            analysis = mbanalyze.guidelines(model, *given.inputs, **given.options)
+        show(analysis, format, output, top=top)
+        return
+    if given != ModelOptions():
+        raise UsageError("--alpha, --resolution, --set, --batch and --input need a model")
+    with progress_bar("measuring", shown=measure) as progress:
+        experiments = mbanalyze.guidelines(measure=measure, seconds=seconds, device=device, progress=progress)
+    show(experiments, format, output)

@@ -1,0 +1,18 @@
+"""The command `mbanalyze models`."""
+
+from __future__ import annotations
+
+from mbanalyze.archs.catalog import Catalog
+from mbanalyze.cli.arguments import Format, Output
+from mbanalyze.cli.output import require_files, show
+
+
+def models(format: Format = "table", output: Output = None) -> None:
+    """List the known architectures and their options.
+
+    \b
+    mbanalyze models
+    mbanalyze models --format json
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    show(Catalog(), format, output)

@@ -1,0 +1,36 @@
+"""The command `mbanalyze published`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import Format, Output, complete_family
+from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.progress import working
+
+Family = Annotated[
+    str | None,
+    typer.Argument(
+        help="A family (mobilenet) or a network (mobilenet_v2); all by default.",
+        autocompletion=complete_family,
+        show_default=False,
+    ),
+]
+
+
+def published(family: Family = None, format: Format = "table", output: Output = None) -> None:
+    """Give a verdict on published figures.
+
+    Each verdict comes with its arithmetic. A figure is exact, follows another convention, is an erratum, or is unresolved.
+
+    \b
+    mbanalyze published mobilenet_v2
+    mbanalyze published shufflenet --format markdown --output shufflenet.md
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    with working(True):
+        verdicts = mbanalyze.published(family)
+    show(verdicts, format, output)

@@ -1,0 +1,83 @@
+"""The command `mbanalyze report`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mbanalyze.cli.arguments import (
+    Dtype,
+    Keep,
+    Model,
+    ModelOptions,
+    Output,
+    Plot,
+    Real,
+    choice,
+    is_closed_form,
+)
+from mbanalyze.cli.output import draw, require_files, require_page, show
+from mbanalyze.cli.progress import working
+from mbanalyze.inputs.typed import Mode
+from mbanalyze.report.rows import KEYS
+from mbanalyze.report.view import REPORT_FORMATS
+
+By = Annotated[str | None, choice("grouping", KEYS, "One row for each of these (default module in tables).")]
+ReportFormat = Annotated[
+    str, choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
+]
+Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
+RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Add the result of 'mbanalyze check'; exit with 1 if it disagrees.")
+]
+
+
+def report(
+    model: Model,
+    given: ModelOptions,
+    dtype: Dtype = None,
+    trace: Trace = False,
+    mode: RunMode = "eval",
+    real: Real = False,
+    keep: Keep = False,
+    by: By = None,
+    format: ReportFormat = "table",
+    output: Output = None,
+    plot: Plot = None,
+    strict: Strict = False,
+    check: Check = False,
+) -> int:
+    """Report the cost of a model, layer by layer.
+
+    --plot shows the share of each operator in the totals, along the depth of the network.
+
+    \b
+    mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
+    mbanalyze report timm:convnext_tiny --by block
+    mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
+    mbanalyze report net.py:build --input 1,3,64,64 --format json
+    mbanalyze report mobilenet_v2 --format html --output report.html
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
+    from mbanalyze.sources.resolve import resolve
+
+    require_files(output, plot)
+    if format == "html":
+        require_page(output)
+    with working(trace or check or not is_closed_form(model)):
+        resolved = resolve(model, *given.inputs, **given.options)
+        counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
+        checked = check_model(resolved, real=real, keep=keep) if check else None
+    shown = counted.by(by) if by else counted
+    show(CheckedReport(shown, checked) if checked else shown, format, output)
+    if checked and format == "csv":
+        Console(stderr=True).print(checked, soft_wrap=True)
+    if plot is not None:
+        from mbanalyze.plots import profile
+
+        draw(profile, counted, plot)
+    return int((checked is not None and not checked.agree) or (strict and not counted.complete))

@@ -1,0 +1,89 @@
+"""The command `mbanalyze search`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import (
+    Format,
+    GridOptions,
+    Output,
+    Plot,
+    checked,
+    choice,
+    complete_family,
+)
+from mbanalyze.cli.output import draw, require_files, require_readable, show
+from mbanalyze.cli.progress import working
+from mbanalyze.inputs.parsing import parse_count
+from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
+
+
+def limit(total: str, example: str) -> Any:
+    """Declare the option that limits a total."""
+    help = f"Most {LIMITS[total]} of a variant, such as {example}."
+    return typer.Option(parser=checked(parse_count), metavar="COUNT", help=help)
+
+
+Family = Annotated[
+    str,
+    typer.Argument(
+        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
+    ),
+]
+Objective = Annotated[
+    str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")
+]
+ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
+Images = Annotated[int, typer.Option(help="Images in the input.")]
+
+
+def search(
+    grid: GridOptions,
+    family: Family = "all",
+    max_macs: Annotated[int | None, limit("macs", "150M")] = None,
+    max_params: Annotated[int | None, limit("params", "3.4M")] = None,
+    max_memory_access: Annotated[int | None, limit("memory_access", "20M")] = None,
+    max_activations: Annotated[int | None, limit("activations", "5M")] = None,
+    objective: Objective = "top1",
+    dtype: ByteDtype = "float32",
+    batch: Images = 1,
+    format: Format = "table",
+    output: Output = None,
+    plot: Plot = None,
+) -> int:
+    """Find the best variants within limits.
+
+    The command shows the Pareto front, and the limits that exclude better variants.
+    Without --alpha or --resolution, the command considers all values with published figures.
+    --plot shows the front. The exit code is 1 if no variant fits.
+
+    \b
+    mbanalyze search all --max-macs 150M --max-params 3M
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output, plot)
+    with working(True):
+        found = mbanalyze.search(
+            family,
+            max_macs=max_macs,
+            max_params=max_params,
+            max_memory_access=max_memory_access,
+            max_activations=max_activations,
+            objective=objective,
+            dtype=dtype,
+            batch=batch,
+            **grid.options(mbanalyze.search),
+        )
+    rows = found.frame("front" if format in ("table", "markdown") else "variants")
+    require_readable(len(rows), format, output)
+    show(found, format, output)
+    if plot is not None:
+        from mbanalyze import plots
+
+        draw(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
+    return int(found.best is None)
