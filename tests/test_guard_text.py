@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import get_args
 
 from markdown_it import MarkdownIt
 from outcomes import COMMAND, LAYER, MODEL, OLD, Project, hostile, spelled
 
-from mbanalyze.cli.guard import OutcomeFormat
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.view import OUTCOME_FORMATS
 
 
 def test_hostile_names_in_tables(outcomes: dict[str, Outcome]) -> None:
@@ -67,10 +64,3 @@ def test_csv_has_one_record_for_each_change(outcomes: dict[str, Outcome]) -> Non
     ]
     assert len(records) > 2
     assert outcomes["ok"].to("csv") == "model,path,kind,metric,before,after,limit,verdict,level\n"
-
-
-def test_the_command_line_offers_every_format() -> None:
-    """The command's formats are those of an outcome."""
-    declared = get_args(OutcomeFormat)[1]
-
-    assert declared.metavar == f"[{'|'.join(OUTCOME_FORMATS)}]"

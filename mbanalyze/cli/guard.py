@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +12,9 @@ import typer
 
 from mbanalyze import guard
 from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
-from mbanalyze.cli.output import emit, show
+from mbanalyze.cli.output import emit, require_files, show
 from mbanalyze.cli.progress import progress_bar, working
-from mbanalyze.display.files import append, require_writable
+from mbanalyze.display.files import append
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
@@ -26,7 +24,7 @@ app = typer.Typer(
 )
 
 
-def complete_model(incomplete: str) -> list[str]:
+def complete_guarded_model(incomplete: str) -> list[str]:
     """Return the guarded models whose name starts with a text, for shell completion."""
     with contextlib.suppress(PolicyError):
         return matching(_load(None).models, incomplete)
@@ -40,7 +38,7 @@ Config = Annotated[
         show_default=False,
     ),
 ]
-OutcomeFormat = Annotated[str, choice("format", OUTCOME_FORMATS, "Output format.")]
+CheckFormat = Annotated[str, choice("format", OUTCOME_FORMATS, "Output format.")]
 Outputs = Annotated[
     list[str] | None,
     typer.Option(
@@ -58,12 +56,12 @@ AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock althou
 
 def _models(help: str) -> typer.models.ArgumentInfo:
     """The argument that names guarded models."""
-    return typer.Argument(help=help, autocompletion=complete_model, show_default=False)  # type: ignore[no-any-return]
+    return typer.Argument(help=help, autocompletion=complete_guarded_model, show_default=False)  # type: ignore[no-any-return]
 
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: OutcomeFormat = "table", outputs: Outputs = None
+    context: typer.Context, config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
 ) -> int:
     """Fail if a model costs more than its budget, or more than the committed lock records.
 
@@ -83,7 +81,7 @@ def check(
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
-    with working(False), _progress_bar(len(policy.models)) as progress:
+    with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
         outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
     return _publish(outcome, format, files)
 
@@ -106,7 +104,7 @@ def update(
     if guard.in_ci() and not allow_ci:
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy = _load(config)
-    with working(False), _progress_bar(len(models or policy.models)) as progress:
+    with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
         outcome = guard.update(policy, models or (), progress)
     return _publish(outcome, format, {})
 
@@ -115,7 +113,7 @@ def update(
 def diff(
     base: Annotated[str, BASE],
     config: Config = None,
-    format: OutcomeFormat = "table",
+    format: CheckFormat = "table",
     outputs: Outputs = None,
 ) -> int:
     """Compare every model with its cost at the commit where the current branch left a git ref.
@@ -150,13 +148,12 @@ def explain(
     mbanalyze guard explain small --base origin/main
     """  # noqa: D301 (the character keeps typer from joining the lines)
     policy = _load(config)
-    require_writable(output)
+    require_files(output)
     with working(True):
         explanations = guard.explain(policy, models or (), base)
     if explanations.outcome.problem:
         print(f"mbanalyze: {explanations.outcome.problem}", file=sys.stderr)
-    options = {"top": top} if format in ("table", "markdown") else {}
-    show(explanations, format, output, **options)
+    show(explanations, format, output, top=top)
     return explanations.exit_code
 
 
@@ -181,7 +178,7 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
         if format in files or Path(file) in files.values():
             raise UsageError(f"duplicate output {text!r}: give each format and each file once")
         files[format] = Path(file)
-        require_writable(files[format])
+        require_files(files[format])
     return files
 
 
@@ -194,11 +191,3 @@ def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
         append(Path(summary), outcome.to("markdown"))
     show(outcome, format)
     return outcome.exit_code
-
-
-@contextlib.contextmanager
-def _progress_bar(models: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on a terminal, if there are several models."""
-    done = itertools.count(1)
-    with progress_bar("counting", shown=models > 1) as show_fraction:
-        yield lambda: show_fraction(next(done) / models)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mbanalyze.guard import git_base, lock
@@ -13,12 +13,10 @@ from mbanalyze.guard.lock import DamagedLockError, Lock, LockError
 from mbanalyze.guard.model_result import ModelResult, evaluate, missing_from_policy
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError
-from mbanalyze.guard.runner import MeasuredModel, measure
-
-Progress = Callable[[], None]
+from mbanalyze.guard.runner import MeasuredModel, Progress, measure, no_progress
 
 
-def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None) -> Outcome:
+def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress) -> Outcome:
     """Compare every model with its budgets and with the lock.
 
     If there is no lock, the function writes it, unless `ci` is true or a model could not be measured.
@@ -26,7 +24,7 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
     Args:
         policy: policy of the project.
         ci: True to write nothing.
-        progress: function to call after each model.
+        progress: callback for the fraction of the models that are measured.
 
     Raises:
         OutputError: the lock cannot be written.
@@ -51,7 +49,7 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = lambda: None
     return Outcome(policy, name, models, written=True)
 
 
-def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambda: None) -> Outcome:
+def update(policy: Policy, names: Sequence[str] = (), progress: Progress = no_progress) -> Outcome:
     """Write the costs of models into the lock; write nothing if one of them could not be measured.
 
     The outcome lists the changes. They are accepted, so its exit code is 0 if the lock was written.
@@ -59,7 +57,7 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambd
     Args:
         policy: policy of the project.
         names: models to update; all by default.
-        progress: function to call after each model.
+        progress: callback for the fraction of the models that are measured.
 
     Raises:
         PolicyError: the policy has no model of that name.
@@ -79,13 +77,13 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = lambd
     return Outcome(policy, policy.lock.name, accepted, written=True)
 
 
-def diff(policy: Policy, base: str, progress: Progress = lambda: None) -> Outcome:
+def diff(policy: Policy, base: str, progress: Progress = no_progress) -> Outcome:
     """Compare every model with its cost at the commit where the current branch left a git ref.
 
     Args:
         policy: policy of the project.
         base: git ref: a branch, tag or commit.
-        progress: function to call after each model.
+        progress: callback for the fraction of the models that are measured.
 
     Raises:
         GitError: the ref does not exist, or its models cannot be measured.

@@ -16,7 +16,7 @@ from mbanalyze.guard.runner import MeasuredModel, project_environment
 from mbanalyze.guard.source_location import SourceLocation, layer_locations
 from mbanalyze.guard.suggestions import Suggestion, candidates_of, suggest
 
-SCHEMA = "mbanalyze.explanation/1"
+EXPLANATION_SCHEMA = "mbanalyze.explanation/1"
 CONTRIBUTION_KEYS = ("path", "kind", "amount", "share", "file", "line", "what")
 
 
@@ -95,8 +95,8 @@ class Explanations(Result):
         return self.outcome.exit_code
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON document of schema `SCHEMA`."""
-        return {"schema": SCHEMA, "models": [_model_record(each) for each in self.models]}
+        """Return the JSON document of schema `EXPLANATION_SCHEMA`."""
+        return {"schema": EXPLANATION_SCHEMA, "models": [_model_record(each) for each in self.models]}
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat record for each contribution, with the name of its model and its metric."""

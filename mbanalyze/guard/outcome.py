@@ -16,7 +16,7 @@ from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
 
-SCHEMA = "mbanalyze.guard/1"
+OUTCOME_SCHEMA = "mbanalyze.guard/1"
 CHANGE_KEYS = ("path", "kind", "metric", "before", "after", "limit", "verdict", "level")
 
 
@@ -90,9 +90,9 @@ class Outcome(Result):
         return Advice(text, shlex.join(command))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON document of schema `SCHEMA`."""
+        """Return the JSON document of schema `OUTCOME_SCHEMA`."""
         return {
-            "schema": SCHEMA,
+            "schema": OUTCOME_SCHEMA,
             "exit": self.exit_code,
             "against": self.against,
             "problem": self.problem or None,

@@ -161,8 +161,9 @@ def _read_reference(table: TomlTable) -> tuple[str, dict[str, Any]]:
     nothing: tuple[str, dict[str, Any]] = "", {}
     source, options = table.get("source", lambda given: split_reference(parse_text(given)), nothing)
     given = table.table("options")
-    for option in options.keys() & given.values:
-        given.report("this option is in source too: give it once", option)
+    for option in options:
+        if option in given.values:
+            given.report("this option is in source too: give it once", option)
     return source, {**options, **given.values}
 
 

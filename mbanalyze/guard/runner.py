@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,13 @@ from mbanalyze.inputs.typed import Typed
 from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import ResolvedModel, resolve
+
+Progress = Callable[[float], None]
+"""A callback for the fraction of the models that are measured, from 0 to 1."""
+
+
+def no_progress(_: float) -> None:
+    """Report no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +56,14 @@ class MeasuredModel:
             sys.modules.update(before)
 
 
-def measure(
-    policy: Policy, names: Iterable[str], progress: Callable[[], None] = lambda: None
-) -> list[MeasuredModel]:
-    """Measure the named models, each in isolation; call `progress` after each."""
+def measure(policy: Policy, names: Collection[str], progress: Progress = no_progress) -> list[MeasuredModel]:
+    """Measure the named models, each in isolation; report progress after each."""
     measured = []
     for name in names:
         with project_environment(policy, policy.models[name].source) as imported:
             found = _measure(policy.models[name])
         measured.append(replace(found, modules=dict(imported)))
-        progress()
+        progress(len(measured) / len(names))
     return measured
 
 

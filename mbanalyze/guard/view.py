@@ -26,9 +26,9 @@ from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.suggestions import Suggestion
 
-LAYERS_SHOWN = 10
+LAYERS_PER_MODEL = 10
 """The number of layers of each model that a view lists."""
-CONTRIBUTIONS_SHOWN = 5
+LAYERS_PER_CAUSE = 5
 """The number of layers of each cause that a view lists by default."""
 LAYER_DROP_ORDER = ("kind", "activations", "flops", "memory access bytes", "memory access")
 CONTRIBUTION_DROP_ORDER = ("kind", "from")
@@ -77,8 +77,8 @@ def change_sections(result: ModelResult) -> Iterator[Section]:
     if layers:
         order = sorted(layers.values(), key=_importance)
         heading = f"Layers of {label(result.name)}"
-        columns = _layer_columns(order[:LAYERS_SHOWN], order)
-        yield Section(heading, columns, LAYER_DROP_ORDER, notes=_more_layers(len(order) - LAYERS_SHOWN))
+        columns = _layer_columns(order[:LAYERS_PER_MODEL], order)
+        yield Section(heading, columns, LAYER_DROP_ORDER, notes=_more_layers(len(order) - LAYERS_PER_MODEL))
 
 
 def _importance(changes: Sequence[Change]) -> tuple[bool, int]:
@@ -161,7 +161,7 @@ def _verdict(changes: Sequence[Change]) -> str:
 
 
 @view.register
-def explanations_view(explanations: Explanations, *, top: int = CONTRIBUTIONS_SHOWN) -> View:
+def explanations_view(explanations: Explanations, *, top: int = LAYERS_PER_CAUSE) -> View:
     """Lay out explanations: the verdicts, the layers behind each cause, and suggestions.
 
     Args:

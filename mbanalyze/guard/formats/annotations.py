@@ -11,7 +11,7 @@ from mbanalyze.guard.outcome import Outcome
 
 MAX_ANNOTATIONS = 10
 """The number of annotations of a step that GitHub shows."""
-LAYERS_SHOWN = 5
+LAYERS_PER_ANNOTATION = 5
 """The number of layers that one annotation lists."""
 COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -35,7 +35,7 @@ def _annotation(finding: Finding, outcome: Outcome) -> str:
     advice = [": ".join(advice_lines(outcome))] if finding.level == "error" and outcome.advice else []
     return _command(
         COMMANDS[finding.level],
-        "\n".join([first, *describe_layers(finding.changes, LAYERS_SHOWN), *advice]),
+        "\n".join([first, *describe_layers(finding.changes, LAYERS_PER_ANNOTATION), *advice]),
         file=finding.location.file,
         line=str(finding.location.line),
         title=f"{one_line(result.name) if result else 'mbanalyze guard'}: {finding.rule}",

@@ -14,7 +14,7 @@ from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 
 SUITE = "mbanalyze guard"
-LAYERS_SHOWN = 100
+LAYERS_PER_FINDING = 100
 """The number of layers that one finding lists."""
 
 
@@ -73,7 +73,7 @@ def _case(result: ModelResult, found: Iterable[Finding], outcome: Outcome) -> El
 def _lines(finding: Finding) -> list[str]:
     location = finding.location
     first = one_line(f"{location.file}:{location.line} {location.name}")
-    return [first, *describe_layers(finding.changes, LAYERS_SHOWN)]
+    return [first, *describe_layers(finding.changes, LAYERS_PER_FINDING)]
 
 
 def _remarks(found: Iterable[Finding]) -> Iterator[str]:
