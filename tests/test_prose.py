@@ -17,7 +17,7 @@ PHRASES = re.compile(
     r"\b(so many|of it\b(?!s)|as it is\b|as they are\b|in its stead|what is to be|has most of)"
 )
 CODE = re.compile(r"`[^`]*`|\[([^]]*)\]\([^)]*\)|\([\w, ./:-]*\)")
-TREE = re.compile(r" *[\w./,* ]+\s{2,}\S.*")
+TREE = re.compile(r" *[\w./*][\w./,* ]*\s{2,}\S.*")
 """A line of a tree of files: a name, and words after two spaces."""
 
 
@@ -26,7 +26,9 @@ def blocks(text: str) -> Iterator[str]:
     text = re.sub(r"```.*?```", "\n\n", text, flags=re.DOTALL)
     text = re.sub(r"^ *(>>>|\.\.\.|!!!|\?\?\?|:::|<).*$", "", text, flags=re.MULTILINE)
     for paragraph in re.split(r"\n\s*\n", text):
-        lines = [line for line in paragraph.splitlines() if not TREE.fullmatch(line)]
+        lines = [
+            line for line in paragraph.splitlines() if not TREE.fullmatch(line) and "\b" not in paragraph
+        ]
         for item in re.split(r"\n\s*(?=[-*|#]|\d+\. |[\w`*, .]+: )", "\n".join(lines)):
             yield from item.split("|") if item.strip().startswith("|") else [item]
 

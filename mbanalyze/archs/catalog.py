@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
@@ -13,6 +13,8 @@ from mbanalyze.display.result import Result
 @dataclass(frozen=True, slots=True, repr=False)
 class Catalog(Result):
     """The known architectures."""
+
+    json_key: ClassVar[str] = "models"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the name, paper and options of each architecture, under the key `models`."""

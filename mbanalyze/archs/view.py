@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mbanalyze.archs.catalog import Catalog
-from mbanalyze.display import records
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.result import view
 from mbanalyze.display.views import Section, View, words
 
 
@@ -29,14 +28,3 @@ def _section(model: Mapping[str, Any]) -> Section:
             words("meaning", [option["help"] for option in options], wrap=True),
         ),
     )
-
-
-def _json(catalog: Catalog, **_: Any) -> str:
-    """A list with one object for each architecture."""
-    return records.json(catalog.as_dict()["models"])
-
-
-@formats.register
-def catalog_formats(_: Catalog) -> Mapping[str, Renderer]:
-    """The formats of the catalog."""
-    return {**FORMATS, "json": _json}

@@ -1,7 +1,8 @@
 """Reports side by side.
 
 comparison.py  `compare`
+parts.py       kinds, stages and layers with their counts in each report
 alignment.py   corresponding layers of two networks
 stages.py      the stage of each operator
-view.py        a comparison as text
+view.py        a comparison as tables
 """

@@ -6,7 +6,7 @@ import csv as csv_module
 import io
 import json as json_module
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -45,8 +45,14 @@ def frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
 
     made = pd.DataFrame(records, columns=list(columns) if columns else None)
     counts = [name for name in made if NULLABLE.fullmatch(str(name))]
-    fitting = [name for name in counts if not (made[name].dropna().abs() >= 2**63).any()]
-    return made.astype(dict.fromkeys(fitting, "Int64"))
+    return made.astype(
+        dict.fromkeys([name for name in counts if _fits(record[str(name)] for record in records)], "Int64")
+    )
+
+
+def _fits(counts: Iterable[Any]) -> bool:
+    """True if all counts are unknown or integers of 64 bits."""
+    return all(count is None or (isinstance(count, int) and abs(count) < 2**63) for count in counts)
 
 
 def json(document: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import singledispatch
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mbanalyze.display import records
 from mbanalyze.display.views import View
@@ -27,6 +27,8 @@ class Result:
     """
 
     __slots__ = ()
+    json_key: ClassVar[str] = ""
+    """The key of `as_dict` whose value is the JSON text; "" for the whole document."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as a JSON document."""
@@ -98,8 +100,9 @@ def csv(result: Result, **_: Any) -> str:
 
 
 def json(result: Result, **_: Any) -> str:
-    """The document of `as_dict`; unknown is null."""
-    return records.json(result.as_dict())
+    """The document of `as_dict`, or the value of its `json_key`; unknown is null."""
+    document = result.as_dict()
+    return records.json(document[result.json_key] if result.json_key else document)
 
 
 FORMATS: Mapping[str, Renderer] = {"table": table, "markdown": markdown, "csv": csv, "json": json}

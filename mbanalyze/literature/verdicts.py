@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from mbanalyze.archs.options import Architecture
 from mbanalyze.display.result import Result
@@ -79,6 +79,8 @@ class Verdict:
 @dataclass(frozen=True, repr=False)
 class Verdicts(Result, Sequence[Verdict]):
     """Verdicts on figures, displayed as a table for each source."""
+
+    json_key: ClassVar[str] = "verdicts"
 
     verdicts: tuple[Verdict, ...]
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
-from mbanalyze.display.records import json
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.result import view
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.interpretations import truncates
@@ -86,14 +84,3 @@ def _table_section(table: PaperTable) -> Section:
 
 def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _json(verdicts: Verdicts, **_: Any) -> str:
-    """A list with an object for each figure."""
-    return json(verdicts.records())
-
-
-@formats.register
-def verdicts_formats(_: Verdicts) -> Mapping[str, Renderer]:
-    """The formats of verdicts."""
-    return {**FORMATS, "json": _json}

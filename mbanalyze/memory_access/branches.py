@@ -15,8 +15,8 @@ def segments(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """Split rows into blocks: consecutive rows of one named block, or of parallel blocks inside one module.
 
     Names alone would split an Inception block, whose branches number their own layers, into its branches.
-    A segment therefore continues into the next named block of the same module while two values are live:
-    inputs or outputs of the segment that a later row reads.
+    A segment therefore continues into the next named block of the same module while two values are live.
+    A value is live if it is an input or output of the segment that a later row reads.
     """
     last_read = {value.number: i for i, row in enumerate(rows) for value in row.op.inputs}
     segment: list[Row] = []

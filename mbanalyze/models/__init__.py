@@ -1,6 +1,8 @@
 """The networks of `archs` as trainable `torch.nn.Module`s, one file per paper.
 
 A module shares only the paper's table with its closed form, so that the two derivations check each other.
+
+blocks.py  building blocks that several networks share
 """
 
 from __future__ import annotations

@@ -6,4 +6,5 @@ cost.py         `Cost`, totals, item sizes
 elementwise.py  flops of the elementwise kinds
 formulas.py     the built-in formula of every kind
 registry.py     `cost(op)`, and `formula` to register a formula
+view.py         a cost as a table
 """

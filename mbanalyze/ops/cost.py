@@ -28,7 +28,7 @@ PRODUCTS = frozenset({"conv", "linear", "matmul", "einsum", "bilinear", "attenti
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cost(Result):
-    """What an operator, or any sum of them, costs. Every count is exact; None is unknown.
+    """The cost of an operator or of a sum of operators, in exact counts; None is unknown.
 
     A sum skips unknown counts and is unknown if every count is; `Report.complete` is False if any was skipped.
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mbanalyze.display.records import json
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
@@ -180,12 +179,7 @@ def _ablation_csv(ablation: Ablation, **_: Any) -> str:
     return ablation.variants.to_csv(index=False, lineterminator="\n")
 
 
-def _ablation_json(ablation: Ablation, **_: Any) -> str:
-    """A list with an object for each variant."""
-    return json(ablation.records())
-
-
 @formats.register
 def ablation_formats(_: Ablation) -> Mapping[str, Renderer]:
     """The formats of an ablation; CSV is written from the frame, because grids can be large."""
-    return {**FORMATS, "csv": _ablation_csv, "json": _ablation_json}
+    return {**FORMATS, "csv": _ablation_csv}
