@@ -206,7 +206,7 @@ def test_a_terminal_is_no_place_for_a_page() -> None:
     os.close(ours)
 
     assert ran.returncode == 2
-    assert ran.stderr == "mbanalyze: error: a page is not for a terminal: give --output FILE.html\n"
+    assert ran.stderr == "mbanalyze: error: a terminal cannot show an HTML page: give --output FILE.html\n"
 
 
 def test_without_the_extra_one_line_says_so(

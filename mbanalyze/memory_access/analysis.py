@@ -252,7 +252,7 @@ def guidelines(
         OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
 
     >>> f"{guidelines('mobilenet_v2').elementwise_share:.3f}"
-    '0.283'
+    '0.297'
     """
     if (inputs or options) and (what is None or isinstance(what, Report)):
         raise GuidelinesError("inputs and options describe a network: give one that is not counted yet")
