@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mbanalyze import data
-from mbanalyze.inputs.parsing import parse_option
 from mbanalyze.literature.conventions import CONVENTIONS, DEFAULT_CONVENTION, Convention
-from mbanalyze.literature.figures import Figure, Quantity, Rounding, entries
-
-TableKey = tuple[str, Quantity]
-"""The figures of one quantity in one source."""
+from mbanalyze.literature.figures import Figure, Rounding, TableKey, figures_by_table, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +93,6 @@ def scoped_rows(name: str) -> Iterator[tuple[Scope, dict[str, str]]]:
     """Yield the rows of a data file, each with its scope."""
     for row in data.read_table(name):
         yield Scope(row["tables"], row["quantity"], settings_of(row["where"])), row
-
-
-def settings_of(text: str) -> dict[str, Any]:
-    """Parse settings: 'alpha=0.75 shallow=true' -> {"alpha": 0.75, "shallow": True}."""
-    return dict(map(parse_option, text.split()))
-
-
-@functools.cache
-def figures_by_table() -> dict[TableKey, tuple[Figure, ...]]:
-    """Return all figures, by table and quantity."""
-    tables: dict[TableKey, tuple[Figure, ...]] = {}
-    for entry in entries():
-        for figure in entry.figures:
-            tables[figure.table] = (*tables.get(figure.table, ()), figure)
-    return tables
 
 
 def default_of(figure: Figure) -> Interpretation:

@@ -13,14 +13,8 @@ from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.errata import conversion, default_count, proofs, spec_of, unsupported_matches
-from mbanalyze.literature.figures import Figure, entries
-from mbanalyze.literature.interpretations import (
-    Interpretation,
-    candidates,
-    figures_by_table,
-    interpretation_of,
-    rounding_of,
-)
+from mbanalyze.literature.figures import Figure, entries, figures_by_table
+from mbanalyze.literature.interpretations import Interpretation, candidates, interpretation_of, rounding_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,9 +137,8 @@ def _verdict(figure: Figure) -> Verdict:
         return Verdict(figure, count, "exact", rounding, conversion(figure, count, rounding))
     interpretation = interpretation_of(figure)
     if interpretation is not None:
-        return Verdict(
-            figure, count, "convention", interpretation.name, _conventional(figure, interpretation)
-        )
+        arithmetic = _conventional(figure, interpretation)
+        return Verdict(figure, count, "convention", interpretation.name, arithmetic)
     proof = next(proofs(figure), None)
     if proof is not None:
         return Verdict(figure, count, "erratum", proof.rule, proof.arithmetic)

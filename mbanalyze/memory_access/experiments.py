@@ -157,19 +157,16 @@ class Timings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the timings as a JSON document."""
-        return {
-            "device": self.device,
-            "rounds": self.rounds,
-            "settings": [
-                {
-                    "guideline": guideline,
-                    "setting": setting,
-                    "seconds": seconds,
-                    "relative_speed": self.relative_speed(guideline, setting),
-                }
-                for (guideline, setting), seconds in self.seconds.items()
-            ],
-        }
+        settings = [
+            {
+                "guideline": of,
+                "setting": name,
+                "seconds": time,
+                "relative_speed": self.relative_speed(of, name),
+            }
+            for (of, name), time in self.seconds.items()
+        ]
+        return {"device": self.device, "rounds": self.rounds, "settings": settings}
 
 
 @dataclass(frozen=True, repr=False)
