@@ -88,15 +88,15 @@ CAFFE_FLOPS = Convention(
     "two FLOPs per multiply-accumulate, last convolution padded", lambda found: 2 * _padded_classifier(found)
 )
 FULL_CLASSIFIER = Convention("with 1000 classes", _macs, {"num_classes": 1000})
-SLIM_CLASSES = {"num_classes": 1001}
+_SLIM_CLASSES = {"num_classes": 1001}
 NO_BATCH_NORM = Convention("without batch norm", lambda found: _params(found) - _params(_batch_norms(found)))
-NO_BATCH_NORM_1001 = replace(NO_BATCH_NORM, name="without batch norm, 1001 classes", options=SLIM_CLASSES)
+NO_BATCH_NORM_1001 = replace(NO_BATCH_NORM, name="without batch norm, 1001 classes", options=_SLIM_CLASSES)
 WEIGHTS = Convention("weights only, without batch norm and biases", _without_biases)
 STATISTICS = Convention("with moving statistics", lambda found: _params(found) + _statistics(found))
 UNSCALED = Convention(
     "with moving statistics, batch norm without scale", lambda found: _params(found) + _statistics(found) // 2
 )
-UNSCALED_1001 = replace(UNSCALED, name=f"1001 classes, {UNSCALED.name}", options=SLIM_CLASSES)
+UNSCALED_1001 = replace(UNSCALED, name=f"1001 classes, {UNSCALED.name}", options=_SLIM_CLASSES)
 BIASED = Convention(
     "with moving statistics and a bias in every convolution",
     lambda found: (

@@ -79,11 +79,8 @@ def _by_neighbours(figure: Figure, erratum: Erratum) -> Iterator[Proof]:
     here, count = spec_of(figure).resolution, default_count(figure)
     width = {"variant": figure.entry.variant, "alpha": figure.entry.options["alpha"]}
     same_width = Scope(erratum.neighbours, figure.quantity, width)
-    others = {
-        spec_of(other).resolution: other
-        for other in figures_by_table()[erratum.neighbours, figure.quantity]
-        if same_width.covers(other)
-    }
+    table = filter(same_width.covers, figures_by_table()[erratum.neighbours, figure.quantity])
+    others = {spec_of(other).resolution: other for other in table}
     below, above = max(r for r in others if r < here), min(r for r in others if r > here)
     scaled = {r: [_scaled(others[r], here / r, end) for end in (-1, 0, 1)] for r in (below, above)}
     low, high = min(map(min, scaled.values())), max(map(max, scaled.values()))

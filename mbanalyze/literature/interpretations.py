@@ -112,16 +112,13 @@ def truncates(table: TableKey) -> bool:
 
     Truncation then explains every figure that rounding does, and at least two more.
     """
-    explained: dict[Rounding, set[str]] = {
-        rounding: {
-            figure.printed
-            for figure in figures_by_table().get(table, ())
-            if any(candidate.matches(figure, rounding) for candidate in candidates(figure))
-        }
-        for rounding in ("rounded", "truncated")
-    }
-    more = explained["truncated"] - explained["rounded"]
-    return explained["rounded"] < explained["truncated"] and len(more) > 1
+    figures = figures_by_table().get(table, ())
+
+    def explained(rounding: Rounding) -> set[str]:
+        return {f.printed for f in figures if any(known.matches(f, rounding) for known in candidates(f))}
+
+    rounded, truncated = explained("rounded"), explained("truncated")
+    return rounded < truncated and len(truncated - rounded) > 1
 
 
 def rounding_of(figure: Figure) -> Rounding:

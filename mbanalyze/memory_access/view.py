@@ -51,12 +51,11 @@ def _convolutions(guidelines: Guidelines, top: int, cause: str, part: str) -> Se
 
 
 def _fragments(guidelines: Guidelines, blocks: Sequence[BlockAnalysis]) -> Section:
-    heading = (
-        f"{guidelines.fragmentation:.2f} branches per block on average, {guidelines.most_branches} at most"
-    )
+    mean, most = guidelines.fragmentation, guidelines.most_branches
+    heading = f"G3: {mean:.2f} branches per block on average, {most} at most"
     fragments = Column("fragments", [str(block.fragments) for block in blocks])
     branches = Column("branches", [str(block.branches) for block in blocks])
-    return Section(f"G3: {heading}", (_paths("block", blocks), fragments, branches))
+    return Section(heading, (_paths("block", blocks), fragments, branches))
 
 
 def _classes(guidelines: Guidelines) -> Section:
