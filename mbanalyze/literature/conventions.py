@@ -74,37 +74,29 @@ class Convention:
         return self.count(_rows(cast("Hashable", counted)))
 
 
+def _without_classifier(count: Callable[[Iterable[Row]], int]) -> Convention:
+    return Convention("without the classifier", lambda found: count(found) - count(_products(found)[-1:]))
+
+
 DEFAULT_CONVENTION = {"macs": Convention("as counted", _macs), "params": Convention("as counted", _params)}
 """The convention of this package, by quantity."""
-NO_CLASSIFIER = {
-    "macs": Convention("without the classifier", lambda found: _macs(found) - _macs(_products(found)[-1:])),
-    "params": Convention(
-        "without the classifier", lambda found: _params(found) - _params(_products(found)[-1:])
-    ),
-}
+NO_CLASSIFIER = {"macs": _without_classifier(_macs), "params": _without_classifier(_params)}
 NO_FIRST_CONV = Convention("without the first convolution", lambda found: _macs(_products(found)[1:]))
 CONVOLUTIONS = Convention("convolutions only", lambda found: _macs(r for r in found if r.op.kind == "conv"))
 TWO_FLOPS = Convention("two FLOPs per multiply-accumulate", lambda found: 2 * _macs(found))
 CAFFE_FLOPS = Convention(
-    "two FLOPs per multiply-accumulate, last convolution padded",
-    lambda found: 2 * _padded_classifier(found),
+    "two FLOPs per multiply-accumulate, last convolution padded", lambda found: 2 * _padded_classifier(found)
 )
 FULL_CLASSIFIER = Convention("with 1000 classes", _macs, {"num_classes": 1000})
+_SLIM_CLASSES = {"num_classes": 1001}
 NO_BATCH_NORM = Convention("without batch norm", lambda found: _params(found) - _params(_batch_norms(found)))
-NO_BATCH_NORM_1001 = replace(
-    NO_BATCH_NORM, name="without batch norm, 1001 classes", options={"num_classes": 1001}
-)
+NO_BATCH_NORM_1001 = replace(NO_BATCH_NORM, name="without batch norm, 1001 classes", options=_SLIM_CLASSES)
 WEIGHTS = Convention("weights only, without batch norm and biases", _without_biases)
 STATISTICS = Convention("with moving statistics", lambda found: _params(found) + _statistics(found))
 UNSCALED = Convention(
-    "with moving statistics, batch norm without scale",
-    lambda found: _params(found) + _statistics(found) // 2,
+    "with moving statistics, batch norm without scale", lambda found: _params(found) + _statistics(found) // 2
 )
-UNSCALED_1001 = replace(
-    UNSCALED,
-    name="1001 classes, with moving statistics, batch norm without scale",
-    options={"num_classes": 1001},
-)
+UNSCALED_1001 = replace(UNSCALED, name=f"1001 classes, {UNSCALED.name}", options=_SLIM_CLASSES)
 BIASED = Convention(
     "with moving statistics and a bias in every convolution",
     lambda found: (
@@ -121,13 +113,8 @@ AUXILIARY_HEAD = Convention(
 COMMON_CONVENTIONS: dict[Quantity, tuple[Convention, ...]] = {
     "macs": (DEFAULT_CONVENTION["macs"], NO_CLASSIFIER["macs"], NO_FIRST_CONV, CONVOLUTIONS, TWO_FLOPS),
     "params": (
-        DEFAULT_CONVENTION["params"],
-        NO_CLASSIFIER["params"],
-        NO_BATCH_NORM,
-        NO_BATCH_NORM_1001,
-        WEIGHTS,
-        STATISTICS,
-        UNSCALED_1001,
+        *(DEFAULT_CONVENTION["params"], NO_CLASSIFIER["params"], NO_BATCH_NORM, NO_BATCH_NORM_1001),
+        *(WEIGHTS, STATISTICS, UNSCALED_1001),
     ),
 }
 """Conventions that every unresolved figure is compared with, by quantity."""

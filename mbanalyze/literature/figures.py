@@ -14,23 +14,16 @@ from mbanalyze.archs.options import Architecture, make
 from mbanalyze.inputs.parsing import parse_option
 
 Quantity = Literal["macs", "params"]
+TableKey = tuple[str, Quantity]
+"""The figures of one quantity in one source."""
 Rounding = Literal["rounded", "truncated", "rounded up"]
-ROUNDINGS: dict[Rounding, str] = {
-    "rounded": ROUND_HALF_UP,
-    "truncated": ROUND_DOWN,
-    "rounded up": ROUND_UP,
-}
+ROUNDINGS: dict[Rounding, str] = {"rounded": ROUND_HALF_UP, "truncated": ROUND_DOWN, "rounded up": ROUND_UP}
 """Rounding modes of `decimal`, by name."""
 UNITS = {"K": 3, "M": 6, "G": 9}
 """Powers of ten, by the unit of a figure."""
 MEASUREMENTS = (
-    "top1",
-    "top5",
-    "latency_ms",
-    "pixel2_ms",
-    "pixel3_ms",
-    "gpu_batches_per_s",
-    "arm_images_per_s",
+    *("top1", "top5", "latency_ms", "pixel2_ms", "pixel3_ms"),
+    *("gpu_batches_per_s", "arm_images_per_s"),
 )
 """Columns of numbers that are measured, not counted."""
 
@@ -111,7 +104,7 @@ class Figure:
         return f"{self.printed} {self.unit}"
 
     @property
-    def table(self) -> tuple[str, Quantity]:
+    def table(self) -> TableKey:
         """The table and quantity; figures that share them are rounded alike."""
         return self.entry.source, self.quantity
 
@@ -142,4 +135,18 @@ def entries() -> tuple[Entry, ...]:
 def _entry(row: dict[str, str]) -> Entry:
     values: dict[str, Any] = dict(row)
     values |= {name: float(row[name]) if row[name] else None for name in MEASUREMENTS}
-    return Entry(**values | {"options": dict(map(parse_option, row["options"].split()))})
+    return Entry(**values | {"options": settings_of(row["options"])})
+
+
+def settings_of(text: str) -> dict[str, Any]:
+    """Parse settings: 'alpha=0.75 shallow=true' -> {"alpha": 0.75, "shallow": True}."""
+    return dict(map(parse_option, text.split()))
+
+
+@functools.cache
+def figures_by_table() -> dict[TableKey, tuple[Figure, ...]]:
+    """Return all figures, by table and quantity."""
+    tables: dict[TableKey, tuple[Figure, ...]] = {}
+    for figure in (figure for entry in entries() for figure in entry.figures):
+        tables[figure.table] = (*tables.get(figure.table, ()), figure)
+    return tables

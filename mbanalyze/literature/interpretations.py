@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mbanalyze import data
-from mbanalyze.inputs.parsing import parse_option
 from mbanalyze.literature.conventions import CONVENTIONS, DEFAULT_CONVENTION, Convention
-from mbanalyze.literature.figures import Figure, Quantity, Rounding, entries
-
-TableKey = tuple[str, Quantity]
-"""The figures of one quantity in one source."""
+from mbanalyze.literature.figures import Figure, Rounding, TableKey, figures_by_table, settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +95,6 @@ def scoped_rows(name: str) -> Iterator[tuple[Scope, dict[str, str]]]:
         yield Scope(row["tables"], row["quantity"], settings_of(row["where"])), row
 
 
-def settings_of(text: str) -> dict[str, Any]:
-    """Parse settings: 'alpha=0.75 shallow=true' -> {"alpha": 0.75, "shallow": True}."""
-    return dict(map(parse_option, text.split()))
-
-
-@functools.cache
-def figures_by_table() -> dict[TableKey, tuple[Figure, ...]]:
-    """Return all figures, by table and quantity."""
-    tables: dict[TableKey, tuple[Figure, ...]] = {}
-    for entry in entries():
-        for figure in entry.figures:
-            tables[figure.table] = (*tables.get(figure.table, ()), figure)
-    return tables
-
-
 def default_of(figure: Figure) -> Interpretation:
     """Return the interpretation by the default convention."""
     scope = Scope(figure.entry.source, figure.quantity, {})
@@ -131,16 +112,13 @@ def truncates(table: TableKey) -> bool:
 
     Truncation then explains every figure that rounding does, and at least two more.
     """
-    explained: dict[Rounding, set[str]] = {
-        rounding: {
-            figure.printed
-            for figure in figures_by_table().get(table, ())
-            if any(candidate.matches(figure, rounding) for candidate in candidates(figure))
-        }
-        for rounding in ("rounded", "truncated")
-    }
-    more = explained["truncated"] - explained["rounded"]
-    return explained["rounded"] < explained["truncated"] and len(more) > 1
+    figures = figures_by_table().get(table, ())
+
+    def explained(rounding: Rounding) -> set[str]:
+        return {f.printed for f in figures if any(known.matches(f, rounding) for known in candidates(f))}
+
+    rounded, truncated = explained("rounded"), explained("truncated")
+    return rounded < truncated and len(truncated - rounded) > 1
 
 
 def rounding_of(figure: Figure) -> Rounding:

@@ -10,6 +10,7 @@ from mbanalyze import layers
 from mbanalyze.archs import MobileNetV1, MobileNetV2, MobileNetV3Large, ShuffleNetV1
 from mbanalyze.archs.options import Architecture
 from mbanalyze.display.result import Result
+from mbanalyze.ops.cost import total
 from mbanalyze.report.rows import Row, block, rows
 
 Cells = Mapping[str, Any]
@@ -89,13 +90,9 @@ def _layer_types() -> Iterator[Cells]:
         ("Fully connected", None, "0.18", "24.33"),
     ):
         macs, weights = _macs_and_weights([row for row in found if row.op.variant == variant])
-        yield {
-            "layer": name,
-            "printed macs %": printed_macs,
-            "macs %": f"{100 * macs / all_macs:.2f}",
-            "printed params %": printed_params,
-            "params %": f"{100 * weights / all_weights:.2f}",
-        }
+        of_macs = {"printed macs %": printed_macs, "macs %": f"{100 * macs / all_macs:.2f}"}
+        of_params = {"printed params %": printed_params, "params %": f"{100 * weights / all_weights:.2f}"}
+        yield {"layer": name, **of_macs, **of_params}
 
 
 def _macs_and_weights(found: Sequence[Row]) -> tuple[int, int]:
@@ -112,13 +109,8 @@ def _one_layer() -> Iterator[Cells]:
         ("alpha = 0.75", separable(14, 384), "29.6", "0.15"),
         ("rho = 0.714", separable(10, 384), "15.1", "0.15"),
     ):
-        yield {
-            "layer": name,
-            "printed M macs": macs,
-            "macs": cost.macs,
-            "printed M params": params,
-            "params": cost.params,
-        }
+        of_macs = {"printed M macs": macs, "macs": cost.macs}
+        yield {"layer": name, **of_macs, "printed M params": params, "params": cost.params}
 
 
 PRINTED_WIDEST = {
@@ -167,14 +159,12 @@ def _outputs(spec: Architecture, prefix: str) -> dict[int, int]:
 
 
 def _last_stage() -> Iterator[Cells]:
-    stages = {tail: rows(MobileNetV3Large(tail=tail).ops()) for tail in ("original", "efficient")}
-    macs = {tail: sum(row.cost.macs or 0 for row in found) for tail, found in stages.items()}
-    params = {tail: sum(row.cost.params for row in found) for tail, found in stages.items()}
-    for tail in stages:
-        yield {"last stage": tail, "printed M macs": "", "macs": macs[tail], "params": params[tail]}
-    yield {
-        "last stage": "saved",
-        "printed M macs": "30",
-        "macs": macs["original"] - macs["efficient"],
-        "params": params["original"] - params["efficient"],
-    }
+    stages = [rows(MobileNetV3Large(tail=tail).ops()) for tail in ("original", "efficient")]
+    original, efficient = (total([row.cost for row in found]) for found in stages)
+    saved_macs = (original.macs or 0) - (efficient.macs or 0)
+    for name, printed, macs, params in (
+        ("original", "", original.macs, original.params),
+        ("efficient", "", efficient.macs, efficient.params),
+        ("saved", "30", saved_macs, original.params - efficient.params),
+    ):
+        yield {"last stage": name, "printed M macs": printed, "macs": macs, "params": params}

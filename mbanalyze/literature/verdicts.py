@@ -13,14 +13,8 @@ from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.errata import conversion, default_count, proofs, spec_of, unsupported_matches
-from mbanalyze.literature.figures import Figure, entries
-from mbanalyze.literature.interpretations import (
-    Interpretation,
-    candidates,
-    figures_by_table,
-    interpretation_of,
-    rounding_of,
-)
+from mbanalyze.literature.figures import Figure, entries, figures_by_table
+from mbanalyze.literature.interpretations import Interpretation, candidates, interpretation_of, rounding_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,17 +110,13 @@ def published(family: str | None = None) -> Verdicts:
     Raises:
         PublishedError: no figure of `family` is published.
     """
-    found = tuple(
-        verdict
-        for verdict in _verdicts()
-        if family in (None, verdict.figure.entry.family, verdict.figure.entry.variant)
-    )
+    found = [v for v in _verdicts() if family in (None, v.figure.entry.family, v.figure.entry.variant)]
     if not found:
         families = sorted({entry.family for entry in entries()})
         near = nearest(family, [*families, *{entry.variant for entry in entries()}])
         hint = f"nearest are {', '.join(near)}; " if near else ""
         raise PublishedError(f"no figure of {family!r} is known: {hint}families are {', '.join(families)}")
-    return Verdicts(found)
+    return Verdicts(tuple(found))
 
 
 @functools.cache
@@ -143,9 +133,8 @@ def _verdict(figure: Figure) -> Verdict:
         return Verdict(figure, count, "exact", rounding, conversion(figure, count, rounding))
     interpretation = interpretation_of(figure)
     if interpretation is not None:
-        return Verdict(
-            figure, count, "convention", interpretation.name, _conventional(figure, interpretation)
-        )
+        arithmetic = _conventional(figure, interpretation)
+        return Verdict(figure, count, "convention", interpretation.name, arithmetic)
     proof = next(proofs(figure), None)
     if proof is not None:
         return Verdict(figure, count, "erratum", proof.rule, proof.arithmetic)
@@ -169,11 +158,8 @@ def _evidence(figure: Figure, interpretation: Interpretation) -> str:
     table = [other for other in figures_by_table()[figure.table] if other.entry.spec]
     covered = [other for other in table if interpretation.scope.covers(other)]
     rounding = interpretation.rounding or rounding_of(figure)
-    failed = dict.fromkeys(
-        str(other)
-        for other in (covered if interpretation.evidence else table)
-        if not interpretation.matches(other, rounding)
-    )
+    compared = covered if interpretation.evidence else table
+    failed = dict.fromkeys(str(other) for other in compared if not interpretation.matches(other, rounding))
     evidence = interpretation.evidence or _match(interpretation, len(covered))
     return f"{evidence}; it does not match {', '.join(failed)}" if failed else evidence
 

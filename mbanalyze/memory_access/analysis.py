@@ -173,6 +173,11 @@ class Guidelines(Result):
         found = [block.branches for block in self.blocks if block.fragments > 1]
         return sum(found) / len(found) if found else 1.0
 
+    @property
+    def most_branches(self) -> int:
+        """The largest number of branches of a block (G3)."""
+        return max((block.branches for block in self.blocks), default=0)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the analysis as a JSON document; memory access in elements."""
         return {
@@ -182,10 +187,7 @@ class Guidelines(Result):
             "memory_access": self.report.totals.memory_access,
             "g1": {"imbalance": sum(c.imbalance for c in self.convolutions)},
             "g2": {"grouping": sum(c.grouping for c in self.convolutions)},
-            "g3": {
-                "fragmentation": self.fragmentation,
-                "most_branches": max((block.branches for block in self.blocks), default=0),
-            },
+            "g3": {"fragmentation": self.fragmentation, "most_branches": self.most_branches},
             "g4": {"elementwise_share": self.elementwise_share, "shares": self.shares},
             "convolutions": self.records("convolutions"),
             "blocks": self.records("blocks"),

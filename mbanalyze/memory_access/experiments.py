@@ -70,7 +70,7 @@ def _pair(c1: int, c2: int) -> Cost:
     return layers.pointwise_conv(SIZE, c1, c2, bias=False) + layers.pointwise_conv(SIZE, c2, c1, bias=False)
 
 
-def _grouped(c1: int, c2: int, groups: int) -> Cost:
+def _group(c1: int, c2: int, groups: int) -> Cost:
     """The formula of section 2, G2, which does not require that the groups divide the channels."""
     image, weights = SIZE * SIZE, c1 * c2 // groups
     macs = image * weights
@@ -103,12 +103,7 @@ def _bottleneck(c: int, _: int, relu: bool, shortcut: bool) -> Cost:
     return total(parts)
 
 
-BLOCK_COSTS: dict[str, Callable[..., Cost]] = {
-    "G1": _pair,
-    "G2": _grouped,
-    "G3": _fragments,
-    "G4": _bottleneck,
-}
+BLOCK_COSTS: dict[str, Callable[..., Cost]] = {"G1": _pair, "G2": _group, "G3": _fragments, "G4": _bottleneck}
 """Functions that return the cost of a block from its channels and options, by guideline."""
 
 
@@ -157,19 +152,11 @@ class Timings:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the timings as a JSON document."""
-        return {
-            "device": self.device,
-            "rounds": self.rounds,
-            "settings": [
-                {
-                    "guideline": guideline,
-                    "setting": setting,
-                    "seconds": seconds,
-                    "relative_speed": self.relative_speed(guideline, setting),
-                }
-                for (guideline, setting), seconds in self.seconds.items()
-            ],
-        }
+        settings = [
+            {"guideline": g, "setting": name, "seconds": time, "relative_speed": self.relative_speed(g, name)}
+            for (g, name), time in self.seconds.items()
+        ]
+        return {"device": self.device, "rounds": self.rounds, "settings": settings}
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,15 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
-from mbanalyze.memory_access.experiments import (
-    BLOCKS_PER_NETWORK,
-    SIZE,
-    TITLES,
-    Timings,
-    Trial,
-    fragment_channels,
-    series,
-)
+from mbanalyze.memory_access import experiments
+from mbanalyze.memory_access.experiments import TITLES, Timings, Trial, series
 
 MIN_ROUNDS = 5
 
@@ -85,15 +78,15 @@ def trial_network(trial: Trial) -> tuple[nn.Module, Tensor]:
     """Return the ten blocks of `trial` as a module, and an image `[1, c, 56, 56]` for it."""
     c1, c2 = trial.channels
     if trial.guideline == "G3":
-        c1 = fragment_channels(c1, trial.options["fragments"])
+        c1 = experiments.fragment_channels(c1, trial.options["fragments"])
     factories: dict[str, Callable[[], nn.Module]] = {
         "G1": lambda: nn.Sequential(_conv(c1, c2), _conv(c2, c1)),
         "G2": lambda: _conv(c1, c2, groups=trial.options["groups"]),
         "G3": lambda: FragmentedBlock(c1, **trial.options),
         "G4": lambda: BottleneckBlock(c1, **trial.options),
     }
-    blocks = [factories[trial.guideline]() for _ in range(BLOCKS_PER_NETWORK)]
-    return nn.Sequential(*blocks).eval(), torch.randn(1, c1, SIZE, SIZE)
+    blocks = [factories[trial.guideline]() for _ in range(experiments.BLOCKS_PER_NETWORK)]
+    return nn.Sequential(*blocks).eval(), torch.randn(1, c1, experiments.SIZE, experiments.SIZE)
 
 
 def _conv(c1: int, c2: int, kernel: int = 1, groups: int = 1) -> nn.Conv2d:

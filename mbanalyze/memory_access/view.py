@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from mbanalyze.display.result import view
 from mbanalyze.display.units import count_cell
@@ -14,35 +15,23 @@ from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, tr
 @view.register
 def guidelines_view(guidelines: Guidelines, top: int = 10) -> View:
     """Lay out a network: for each guideline, the `top` convolutions or blocks with the highest cost."""
-    fragmented = [block for block in guidelines.blocks if block.fragments]
-    fragmented.sort(key=lambda block: (-block.branches, -block.fragments))
+    blocks = [block for block in guidelines.blocks if block.fragments]
+    fragmented = sorted(blocks, key=lambda block: (-block.branches, -block.fragments))
     elementwise = [block for block in fragmented if block.elementwise]
     elementwise.sort(key=lambda block: -block.elementwise)
-    most = fragmented[0].branches if fragmented else 0
-    return View(
-        (
-            _convolutions(guidelines, top, "G1: unequal input and output sizes", "imbalance"),
-            _convolutions(guidelines, top, "G2: groups", "grouping"),
-            _fragments(
-                f"G3: {guidelines.fragmentation:.2f} branches per block on average, {most} at most",
-                fragmented[:top],
-            ),
-            _classes(
-                f"G4: element-wise operators cause {100 * guidelines.elementwise_share:.1f} % of memory access",
-                guidelines,
-            ),
-            _elementwise("G4: blocks with the most element-wise memory access", elementwise[:top]),
-        )
+    sections = (
+        _convolutions(guidelines, top, "G1: unequal input and output sizes", "imbalance"),
+        _convolutions(guidelines, top, "G2: groups", "grouping"),
+        _fragments(guidelines, fragmented[:top]),
+        _classes(guidelines),
+        _elementwise(elementwise[:top]),
     )
+    return View(sections)
 
 
 def _convolutions(guidelines: Guidelines, top: int, cause: str, part: str) -> Section:
     """The convolutions whose memory access has the largest part of one kind."""
-
-    def size(convolution: ConvolutionAnalysis) -> float:
-        value: float = getattr(convolution, part)
-        return value
-
+    size: Callable[[ConvolutionAnalysis], float] = attrgetter(part)
     whole = guidelines.report.totals.memory_access
     found = sorted((c for c in guidelines.convolutions if round(size(c))), key=size, reverse=True)[:top]
     return Section(
@@ -61,41 +50,31 @@ def _convolutions(guidelines: Guidelines, top: int, cause: str, part: str) -> Se
     )
 
 
-def _fragments(heading: str, blocks: Sequence[BlockAnalysis]) -> Section:
-    return Section(
-        heading,
-        (
-            _paths("block", blocks),
-            Column("fragments", [str(block.fragments) for block in blocks]),
-            Column("branches", [str(block.branches) for block in blocks]),
-        ),
-    )
+def _fragments(guidelines: Guidelines, blocks: Sequence[BlockAnalysis]) -> Section:
+    mean, most = guidelines.fragmentation, guidelines.most_branches
+    heading = f"G3: {mean:.2f} branches per block on average, {most} at most"
+    fragments = Column("fragments", [str(block.fragments) for block in blocks])
+    branches = Column("branches", [str(block.branches) for block in blocks])
+    return Section(heading, (_paths("block", blocks), fragments, branches))
 
 
-def _classes(heading: str, guidelines: Guidelines) -> Section:
+def _classes(guidelines: Guidelines) -> Section:
     """Memory access by class of operators, the largest first."""
+    heading = f"G4: element-wise operators cause {100 * guidelines.elementwise_share:.1f} % of memory access"
     shares = sorted(guidelines.shares.items(), key=lambda share: -share[1])
     whole = guidelines.report.totals.memory_access
-    return Section(
-        heading,
-        (
-            words("operators", [name for name, _ in shares]),
-            Column("memory access", [count_cell(elements) for _, elements in shares]),
-            Column("share", [_percent(elements, whole) for _, elements in shares]),
-        ),
-    )
+    operators = words("operators", [name for name, _ in shares])
+    accessed = Column("memory access", [count_cell(elements) for _, elements in shares])
+    share = Column("share", [_percent(elements, whole) for _, elements in shares])
+    return Section(heading, (operators, accessed, share))
 
 
-def _elementwise(heading: str, blocks: Sequence[BlockAnalysis]) -> Section:
-    return Section(
-        heading,
-        (
-            _paths("block", blocks),
-            Column("memory access", [count_cell(block.memory_access) for block in blocks]),
-            Column("element-wise", [count_cell(block.elementwise) for block in blocks]),
-            Column("share", [_percent(block.elementwise, block.memory_access) for block in blocks]),
-        ),
-    )
+def _elementwise(blocks: Sequence[BlockAnalysis]) -> Section:
+    heading = "G4: blocks with the most element-wise memory access"
+    accessed = Column("memory access", [count_cell(block.memory_access) for block in blocks])
+    elementwise = Column("element-wise", [count_cell(block.elementwise) for block in blocks])
+    share = Column("share", [_percent(block.elementwise, block.memory_access) for block in blocks])
+    return Section(heading, (_paths("block", blocks), accessed, elementwise, share))
 
 
 def _paths(heading: str, found: Sequence[ConvolutionAnalysis | BlockAnalysis]) -> Column:
@@ -120,15 +99,9 @@ def _experiment(guideline: str, timings: Timings | None) -> Section:
     narrow = [r for r in records if (r["platform"], r["scale"]) == ("GPU", 1)]
 
     def speeds(platform: str) -> Column:
-        found = [
-            [
-                f"{r['relative_speed']:.2f}"
-                for r in records
-                if (r["platform"], r["setting"]) == (platform, name)
-            ]
-            for name in settings
-        ]
-        return Column(f"{platform} x1 x2 x4", [" ".join(of_scales) for of_scales in found])
+        printed = [r for r in records if r["platform"] == platform]
+        cells = [[f"{r['relative_speed']:.2f}" for r in printed if r["setting"] == name] for name in settings]
+        return Column(f"{platform} x1 x2 x4", list(map(" ".join, cells)))
 
     settings = [record["setting"] for record in narrow]
     columns = [
@@ -147,15 +120,10 @@ def _experiment(guideline: str, timings: Timings | None) -> Section:
 
 def _notes(timings: Timings | None) -> tuple[str, ...]:
     records = Experiments().records()
-    changes = " and ".join(
-        f"{-100 * min(r['macs_change'] for r in records if r['guideline'] == guideline):.1f} % ({guideline})"
-        for guideline in ("G1", "G2")
-    )
-    unbuildable = " and ".join(
-        f"{trial.channels[0]} channels ({trial.setting} on {trial.platform})"
-        for trial in trials()
-        if not trial.buildable
-    )
+    falls = {name: -min(r["macs_change"] for r in records if r["guideline"] == name) for name in ("G1", "G2")}
+    changes = " and ".join(f"{100 * fall:.1f} % ({name})" for name, fall in falls.items())
+    undivided = [trial for trial in trials() if not trial.buildable]
+    unbuildable = " and ".join(f"{t.channels[0]} channels ({t.setting} on {t.platform})" for t in undivided)
     notes = (
         "Speeds are relative to the first setting.",
         "The predicted speed is that of GPU x1 if memory access alone decided.",
