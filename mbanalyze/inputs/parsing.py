@@ -238,7 +238,6 @@ def _spell_value(value: Any) -> str:
     if value is None or isinstance(value, bool | list | tuple):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
     text = str(value)
-    plain = not re.search(r'[\s,@"\[\]]|^$', text) and (
-        not isinstance(value, str) or _parse_value(text) == text
-    )
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    if re.search(r'[\s,@"\[\]]|^$', text) or (isinstance(value, str) and _parse_value(text) != text):
+        return json.dumps(text, ensure_ascii=False)
+    return text

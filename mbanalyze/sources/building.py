@@ -50,33 +50,31 @@ def _build(name: str, make: Callable[[], object], filled: bool) -> Built:
     from mbanalyze.sources.skip_init import keep_random_state
 
     with keep_random_state():
-        return _with_weights(name, make) if filled else _without_weights(name, make)
+        made, note = (_fill(name, make), None) if filled else _skip_fill(name, make)
+    if not is_module(made):
+        raise SourceError(f"{name} returned a {type(made).__name__}, not a torch.nn.Module")
+    return Built(made, note)
 
 
-def _without_weights(name: str, make: Callable[[], object]) -> Built:
+def _skip_fill(name: str, make: Callable[[], object]) -> tuple[object, str | None]:
+    """The module with large weights not filled, and a note if that failed."""
     from mbanalyze.sources.skip_init import skip_init
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they advise on how to fill weights
-            return Built(_require_module(name, skip_init(make)))
+            return skip_init(make), None
     except SourceError:
         raise
     except (Exception, SystemExit) as error:
-        module = _with_weights(name, make).module
-        return Built(module, f"built with weights, because building without them failed: {summarize(error)}")
+        note = f"built with weights, because building without them failed: {summarize(error)}"
+        return _fill(name, make), note
 
 
-def _with_weights(name: str, make: Callable[[], object]) -> Built:
+def _fill(name: str, make: Callable[[], object]) -> object:
     try:
-        return Built(_require_module(name, make()))
+        return make()
     except SourceError:
         raise
     except (Exception, SystemExit) as error:
         raise SourceError(f"{name} raised {summarize(error)}") from error
-
-
-def _require_module(name: str, made: object) -> Module:
-    if not is_module(made):
-        raise SourceError(f"{name} returned a {type(made).__name__}, not a torch.nn.Module")
-    return made

@@ -80,11 +80,9 @@ def _package(name: str) -> ModuleType:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name == name:
-            raise SourceError(f"{name} is not installed: pip install 'mbanalyze[{name}]'") from error
-        raise SourceError(f"cannot import {name}: {summarize(error)}") from error
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == name:
+            raise SourceError(f"{name} is not installed: pip install 'mbanalyze[{name}]'") from error
         raise SourceError(f"cannot import {name}: {summarize(error)}") from error
 
 
@@ -98,10 +96,9 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
     if name not in models.list_models():
         raise _unknown("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
-    off: dict[str, Any] = {"weights": None}
-    if "weights_backbone" in inspect.signature(builder).parameters:
-        off["weights_backbone"] = None
-    _refuse("torchvision", options, ("weights", "weights_backbone"))
+    names = ("weights", "weights_backbone")
+    off = {given: None for given in names if given in inspect.signature(builder).parameters}
+    _refuse("torchvision", options, names)
 
     def fits(weights: Any) -> bool:
         """True if the model takes images of the size that these weights were published for."""
@@ -120,8 +117,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         kind = getattr(getattr(best.transforms, "func", None), "__name__", "")
         if size is None or kind not in ("ImageClassification", "SemanticSegmentation", "VideoClassification"):
             return None
-        image = tuple(size) if isinstance(size, list | tuple) else (size, size)
-        image = image * 2 if len(image) == 1 else image
+        image = _sides(size)
         frames = (max(16, best.meta.get("min_temporal_size", 16)),) if kind == "VideoClassification" else ()
         return ((batch, 3, *frames, *image),), {}
 
@@ -142,8 +138,7 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
         sizes = getattr(card, "input_size", None)
         if sizes is None:
             return None
-        given = side or options.get("img_size") or sizes[1:]
-        image = tuple(given) if isinstance(given, list | tuple) else (given, given)
+        image = _sides(side or options.get("img_size") or sizes[1:])
         return ((batch, options.get("in_chans", sizes[0]), *image),), {}
 
     return Reference(lambda: timm.create_model(name, pretrained=False, **options), published)
@@ -163,13 +158,10 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
         size = getattr(config, "image_size", None)
         if size is None:
             return None
-        image = (side, side) if side else tuple(size) if isinstance(size, list | tuple) else (size, size)
-        return (), {"pixel_values": (batch, getattr(config, "num_channels", 3), *image)}
+        return (), {"pixel_values": (batch, getattr(config, "num_channels", 3), *_sides(side or size))}
 
-    hint = "--input pixel_values=1,3,224,224"
-    if hasattr(config, "vocab_size"):
-        hint = "--input input_ids=1,128:int64"
-    return Reference(lambda: transformers.AutoModel.from_config(config), published, hint)
+    example = "input_ids=1,128:int64" if hasattr(config, "vocab_size") else "pixel_values=1,3,224,224"
+    return Reference(lambda: transformers.AutoModel.from_config(config), published, f"--input {example}")
 
 
 PACKAGES: dict[str, Callable[[str, Mapping[str, Any]], Reference]] = {
@@ -178,6 +170,12 @@ PACKAGES: dict[str, Callable[[str, Mapping[str, Any]], Reference]] = {
     "transformers": _transformers,
 }
 """The packages whose models have names, and the function that looks a name up."""
+
+
+def _sides(size: Any) -> tuple[Any, ...]:
+    """The sides of an image, from one number for all or a list."""
+    sides = tuple(size) if isinstance(size, list | tuple) else (size,)
+    return sides * 2 if len(sides) == 1 else sides
 
 
 def _refuse(package: str, options: Mapping[str, Any], names: tuple[str, ...]) -> None:
@@ -218,7 +216,7 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
         )
 
     def make() -> Module:
-        if is_module(found) and not options:
+        if is_module(found):
             return found
         with _searching(_folder(place)):
             made: Module = found(**options)

@@ -73,16 +73,9 @@ class ResolvedModel:
         """
         if self.spec is None or trace or mode != "eval" or real or keep:
             return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
-        ops = self.spec.ops(batch=self.inputs[0][0])
-        return Report(
-            self.name,
-            self.options,
-            self.inputs,
-            "closed-form",
-            rows(ops),
-            dtype or "float32",
-            unused_params=unused_params(self.spec),
-        )
+        counted = rows(self.spec.ops(batch=self.inputs[0][0]))
+        model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
+        return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
 
     def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
         from mbanalyze.trace.forward_args import as_inputs, floating_dtype, tensor_leaves
@@ -96,17 +89,11 @@ class ResolvedModel:
         notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
+        shapes = tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords)))
+        model, counted = (self.name, self.options, shapes), rows(seen.ops)
+        free, unused, used = seen.free, seen.unused_params, versions("torch")
         return Report(
-            self.name,
-            self.options,
-            tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords))),
-            "trace",
-            rows(seen.ops),
-            dtype or own_dtype,
-            seen.free,
-            seen.unused_params,
-            versions=versions("torch"),
-            notes=tuple(notes),
+            *model, "trace", counted, dtype or own_dtype, free, unused, versions=used, notes=tuple(notes)
         )
 
 
@@ -241,10 +228,7 @@ def _valid_input(given: Any) -> Any:
         return given
     if is_shape(given) and all(size > 0 for size in given):
         return tuple(map(int, given))
-    if (
-        isinstance(given, tuple | list)
-        and given
-        and all(isinstance(size, int | float | str) for size in given)
-    ):
+    is_list = isinstance(given, tuple | list)
+    if is_list and given and all(isinstance(size, int | float | str) for size in given):
         raise InputError(f"an input shape must be whole numbers above 0, not {given!r}")
     return given

@@ -15,17 +15,12 @@ from torch.utils._pytree import tree_leaves, tree_map
 _MAX_FILLED = 2**16
 """The most elements of a tensor that is initialised all the same: its values may decide what a forward does."""
 
-_RANDOM_FILLS = frozenset(
-    {
-        *("normal_", "uniform_", "random_", "exponential_", "bernoulli_", "geometric_"),
-        *("log_normal_", "cauchy_"),
-    }
+_RANDOM_FILLS = (
+    *("normal_", "uniform_", "random_", "exponential_", "bernoulli_", "geometric_", "log_normal_", "cauchy_"),
 )
-_IN_PLACE_OPERATORS = frozenset(
-    {
-        *("mul_", "add_", "sub_", "div_", "clamp_", "clamp_min_", "clamp_max_", "erfinv_", "pow_"),
-        *("abs_", "neg_", "sqrt_", "exp_", "log_", "tanh_", "sin_", "cos_", "copy_", "masked_fill_"),
-    }
+_IN_PLACE_OPERATORS = (
+    *("mul_", "add_", "sub_", "div_", "clamp_", "clamp_min_", "clamp_max_", "erfinv_", "pow_"),
+    *("abs_", "neg_", "sqrt_", "exp_", "log_", "tanh_", "sin_", "cos_", "copy_", "masked_fill_"),
 )
 _RANDOM_FACTORIES = frozenset({"rand", "randn", "rand_like", "randn_like", "normal"})
 _EMPTY_FACTORIES = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"})
@@ -68,7 +63,8 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         uninitialised = self._is_uninitialised(args[1 if name == "copy_" else 0]) if args else False
         if name in _RANDOM_FILLS or (name in _IN_PLACE_OPERATORS and uninitialised):
             return self._mark(args[0]) if _numel(args[0]) > _MAX_FILLED else func(*args, **kwargs)
-        computed = uninitialised and not schema.is_mutable and not _returns_view(schema)
+        views = any(result.alias_info for result in schema.returns)
+        computed = uninitialised and not schema.is_mutable and not views
         sized = args[-1] if name == "normal" else args[0] if args else ()
         if (computed or name in _RANDOM_FACTORIES) and "out" not in kwargs and _numel(sized) > _MAX_FILLED:
             return self._uncomputed(func, name, args, kwargs)
@@ -100,10 +96,6 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _is_uninitialised(self, value: object) -> bool:
         return isinstance(value, Tensor) and value.untyped_storage()._cdata in self._uninitialised  # noqa: SLF001 (as above)
-
-
-def _returns_view(schema: Any) -> bool:
-    return not schema.is_mutable and any(result.alias_info is not None for result in schema.returns)
 
 
 def _to_meta(value: Any) -> Any:

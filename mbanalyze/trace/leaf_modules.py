@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch._C import _DisableTorchDispatch
 
-from mbanalyze.ops.record import Attribute
-from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.recorder import Recorder, Settings
+from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
 
 
@@ -28,8 +28,8 @@ class LeafCall(NamedTuple):
 
     name: str
     kind: str
-    operands: tuple[Tensor, ...]
-    attributes: tuple[tuple[str, Attribute], ...]
+    operands: Tensors
+    attributes: Settings
     sizes: Sequence[int] | None
 
 
@@ -37,7 +37,7 @@ LeafRule = Callable[[Any, Tensor], LeafCall | None]
 """A function from a module and its input to the operator that it runs; None if the forward has to run."""
 
 
-def _params(module: nn.Module, data: Tensor) -> tuple[Tensor, ...] | None:
+def _params(module: nn.Module, data: Tensor) -> Tensors | None:
     """Weight and bias, without those that are None; None unless both are parameters of the input's dtype.
 
     Pruning and weight normalisation replace a parameter by a computed tensor.
@@ -46,14 +46,11 @@ def _params(module: nn.Module, data: Tensor) -> tuple[Tensor, ...] | None:
     if "weight" not in held or "bias" not in held:
         return None
     params = tuple([param for param in (held["weight"], held["bias"]) if param is not None])
-    dtype = data.dtype
-    for param in params:
-        if param.dtype is not dtype:
-            return None
-    return params if dtype.is_floating_point else None
+    fits = data.dtype.is_floating_point and not [p for p in params if p.dtype is not data.dtype]
+    return params if fits else None
 
 
-def _product_params(module: nn.Module, data: Tensor, dims: int) -> tuple[Tensor, ...] | None:
+def _product_params(module: nn.Module, data: Tensor, dims: int) -> Tensors | None:
     """Weight and bias of a product: a weight of `dims` dimensions, and a bias as long as its first."""
     params = _params(module, data)
     if not params or params[0].dim() != dims or params[-1].shape[:1] != params[0].shape[:1]:
@@ -69,9 +66,7 @@ def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
     filters, depth, *kernel = params[0].shape
     if channels != depth * module.groups or filters != module.out_channels:
         return None
-    out = [batch, filters]
-    for i, n in enumerate(image):
-        out.append(window_count(n, kernel[i], module.stride[i], padding[i], module.dilation[i]))
+    out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
     return LeafCall("conv2d", "conv", (data, *params), (), out) if out[2] > 0 and out[3] > 0 else None
 
 
@@ -90,19 +85,15 @@ def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
     if len(sizes) != 4 or not data.is_contiguous():
         return None
     channels = sizes[1:2]
-    for per_channel in (*params, mean, var):
-        if per_channel.shape != channels:
-            return None
+    if [t for t in (*params, mean, var) if t.shape != channels]:
+        return None
     return LeafCall("batch_norm", "batch_norm", (data, *params, mean, var), (), sizes)
 
 
 def _layer_norm(module: nn.LayerNorm, data: Tensor) -> LeafCall | None:
     params, shape = _params(module, data), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape:
+    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p.shape != shape]:
         return None
-    for param in params:
-        if param.shape != shape:
-            return None
     return LeafCall("layer_norm", "layer_norm", (data, *params), (("affine", len(params)),), data.shape)
 
 
@@ -162,9 +153,8 @@ def leaf_forward(
         if not kind:
             free[name] += 1
             return data
-        if sizes is None:
-            output = data
-        else:
+        output = data
+        if sizes is not None:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = torch.empty(sizes, dtype=data.dtype, device=META)
         add(path, kind, operands, (output,), attributes, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import torch
@@ -16,12 +17,14 @@ from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.trace.matching.kinds import MATCHERS, is_free, is_query
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
-from mbanalyze.trace.restore import SavedElements
-from mbanalyze.trace.schema import Arguments, OpSchema, flat_tensors
+from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
 from mbanalyze.trace.storage import Storages
+
+Settings = tuple[tuple[str, Attribute], ...]
+"""The attributes of an `Op`."""
 
 _SCHEMAS: dict[int, OpSchema] = {}
 """The id of an overload -> its schema."""
@@ -47,7 +50,7 @@ class _Call(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     bound: Arguments
-    tensors: tuple[Tensor, ...]
+    tensors: Tensors
 
     def __call__(self) -> Any:
         """Run the operator."""
@@ -66,7 +69,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         assumed: the operators whose candidates were all kept, as keys.
         running: the operator that runs at present, or "".
         module_stack: the paths of the running modules.
-        saved: the elements of real tensors that operators overwrite.
+        saved: a context that restores the elements of real tensors that operators overwrote.
     """
 
     supports_higher_order_operators = True  # to raise HiddenOperatorsError for them
@@ -79,7 +82,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.assumed: dict[str, None] = {}
         self.running = ""
         self.module_stack = ModuleStack()
-        self.saved = SavedElements()
+        self.saved = ExitStack()
         self._storages = storages
         self._real = real
         self._shortcuts = SHORTCUTS if shortcuts else {}
@@ -90,13 +93,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False  # otherwise the first call imports torch's compiler
 
     def add(
-        self,
-        path: str,
-        kind: str,
-        operands: tuple[Tensor, ...],
-        outputs: tuple[Tensor, ...],
-        attributes: tuple[tuple[str, Attribute], ...],
-        operator: str,
+        self, path: str, kind: str, operands: Tensors, outputs: Tensors, attributes: Settings, operator: str
     ) -> None:
         """Record one operator; arguments as in `Op`."""
         read, params = self._storages.read(operands)
@@ -181,15 +178,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _lacks_values(self, tensors: tuple[Tensor, ...]) -> bool:
         """True if one of `tensors` has no data or is a weight, because weights lend only their shapes."""
-        for tensor in tensors:
-            if tensor.is_meta:
-                return True
-        return any(map(self._storages.is_weight, tensors))
+        return any(tensor.is_meta for tensor in tensors) or any(map(self._storages.is_weight, tensors))
 
     def _run_on_values(self, call: _Call) -> Any:
         """Run on real tensors; a module may cache constants, so these are no inference tensors."""
         if call.schema.mutable:
-            self.saved.save(call.schema.written_args(call.bound, call.kwargs))
+            for tensor in call.schema.written_args(call.bound, call.kwargs):
+                self.saved.callback(tensor.detach().copy_, tensor.clone())
         constant = not self._real and not any(t.is_inference() for t in call.tensors)
         with torch.inference_mode(mode=not constant):
             return call()
@@ -217,14 +212,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in outputs:
                 self._storages.invalidate(tensor)
 
-    def _record(
-        self, schema: OpSchema, bound: Arguments, tensors: tuple[Tensor, ...], outputs: tuple[Tensor, ...]
-    ) -> None:
+    def _record(self, schema: OpSchema, bound: Arguments, tensors: Tensors, outputs: Tensors) -> None:
         """Record an operator by its matcher; one without is recorded by its name and reads `tensors`."""
         matcher = MATCHERS.get(schema.base_name)
-        kind, operands, attributes = (matcher(bound) if matcher else None) or Match(
-            schema.qualified_name, tensors
-        )
+        match = (matcher(bound) if matcher else None) or Match(schema.qualified_name, tensors)
+        kind, operands, attributes = match
         settings = tuple(sorted(attributes.items())) if attributes else ()
         self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
 

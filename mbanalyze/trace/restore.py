@@ -202,27 +202,6 @@ def _restore_tensor(
     tensor: Tensor, storage: Any, offset: int, shape: Any, strides: Any, dtype: Any, requires_grad: bool
 ) -> None:
     with torch.inference_mode(mode=tensor.is_inference()):
-        view = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, shape, strides)
-        tensor.data = view
+        tensor.data = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, shape, strides)
     if tensor.requires_grad != requires_grad:
         tensor.requires_grad_(requires_grad)
-
-
-class SavedElements:
-    """A context that restores the elements of the tensors saved in it on exit."""
-
-    def __init__(self) -> None:
-        self._saved: list[tuple[Tensor, Tensor]] = []
-
-    def save(self, tensors: Iterable[Tensor]) -> None:
-        """Copy the elements of `tensors`, which are about to be overwritten."""
-        self._saved += [(tensor.detach(), tensor.clone()) for tensor in tensors]
-
-    def __enter__(self) -> None:
-        """Do nothing: `save` adds tensors."""
-
-    def __exit__(self, *_: object) -> None:
-        """Restore the elements, the last saved first."""
-        with torch.inference_mode():
-            for alias, elements in reversed(self._saved):
-                alias.copy_(elements)

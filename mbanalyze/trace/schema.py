@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+Tensors = tuple[Tensor, ...]
+
 Arguments = Mapping[str, Any]
 """The arguments of one call by name, defaults included, without the tensors given as `out`."""
 

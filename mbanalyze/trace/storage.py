@@ -150,15 +150,10 @@ class Storages:
                 elements = storage.nbytes() // tensor.itemsize
                 copy = torch.empty(elements, dtype=tensor.dtype, device="meta")
                 self._meta_copies[key] = copy
-                self._add_alias(copy, region, key[0])
+                self._regions[copy.untyped_storage()._cdata] = region  # noqa: SLF001 (as above)
+                if key[0] in self._shared:
+                    self._shared[copy.untyped_storage()._cdata] = self._shared[key[0]]  # noqa: SLF001 (as above)
             return self._meta_copies[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
-
-    def _add_alias(self, copy: Tensor, region: _Region, of: int) -> None:
-        """Count the storage of `copy` as the storage at address `of`."""
-        storage = copy.untyped_storage()
-        self._regions[storage._cdata] = region  # noqa: SLF001 (as above)
-        if of in self._shared:
-            self._shared[storage._cdata] = self._shared[of]  # noqa: SLF001 (as above)
 
     def _region_of(self, tensor: Tensor, role: Role = "buffer") -> _Region:
         """The region that `tensor` views.
@@ -181,16 +176,11 @@ class Storages:
             region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
         shape, dtype = tuple(tensor.shape), tensor.dtype
-        offset = int(tensor.storage_offset())
+        offset = int(tensor.storage_offset()) - region.start // dtype.itemsize
+        strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
+        size = None if dtype.is_floating_point else dtype.itemsize
         region.last_tensor = tensor
-        region.value = value = Value(
-            region.role,
-            region.number,
-            shape,
-            offset - region.start // dtype.itemsize if region.start else offset,
-            None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride()),
-            None if dtype.is_floating_point else dtype.itemsize,
-        )
+        region.value = value = Value(region.role, region.number, shape, offset, strides, size)
         return value
 
 

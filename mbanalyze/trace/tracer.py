@@ -81,17 +81,14 @@ def trace(
     storages = _storages(dict(_named_params(modules)))
     recorder = Recorder(storages, real=real, keep=keep, shortcuts=shortcuts)
     try:
-        with _LOCK, preserve_state(modules.values()), recorder.saved:
+        with _LOCK, preserve_state(modules.values()), torch.inference_mode(), recorder.saved:
             for path, module in modules.items():
                 module.__dict__["training"] = mode == "train"  # `train()` may be overridden
                 module.__dict__["_compiled_call_impl"] = None
-                module.__dict__["forward"] = _recorded(
-                    module, path, recorder, shortcuts=shortcuts and not real
-                )
-            with torch.inference_mode():
-                args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
-                with recorder:
-                    model(*args, **kwargs)
+                module.__dict__["forward"] = _recorded(module, path, recorder, shortcuts and not real)
+            args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
+            with recorder:
+                model(*args, **kwargs)
     except (Exception, SystemExit) as error:
         raise TraceError(_message(model, recorder, error, real=real)) from error
     return Trace(tuple(recorder.ops), dict(recorder.free), storages.unread_params(), tuple(recorder.assumed))
@@ -142,7 +139,7 @@ def _storages(params: Mapping[str, nn.Parameter]) -> Storages:
         raise TraceError(str(error)) from error
 
 
-def _recorded(module: nn.Module, path: str, recorder: Recorder, *, shortcuts: bool) -> Any:
+def _recorded(module: nn.Module, path: str, recorder: Recorder, shortcuts: bool) -> Any:
     """A forward that tells the recorder when it runs."""
     rule = leaf_rule(module) if shortcuts else None
     forward = recorder.module_stack.tracked(module.forward, path)
@@ -158,10 +155,8 @@ def _add_inputs(
         storages.add_input(tensor)
         return (tensor if real else storages.to_meta(tensor)).detach()
 
-    def converted(argument: Any) -> Any:
-        return added(argument) if isinstance(argument, Tensor) else tree_map_only(Tensor, added, argument)
-
-    return tuple(map(converted, inputs)), {name: converted(value) for name, value in keywords.items()}
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, added, (inputs, dict(keywords)))
+    return arguments
 
 
 def _message(model: nn.Module, recorder: Recorder, error: BaseException, *, real: bool) -> str:

@@ -17,11 +17,6 @@ def embedding_bag(args: Arguments) -> Match:
     return Match("embedding_bag", operands, {"mode": ("sum", "mean", "max")[args["mode"]]})
 
 
-def index(args: Arguments) -> Match:
-    """Match a selection by indices."""
-    return Match("gather", flat_tensors([args["self"], args.get("indices"), args.get("index")]))
-
-
 def where(args: Arguments) -> Match:
     """Match a choice between two operands, or with one operand the positions of its true elements."""
     return Match("where" if "self" in args else "nonzero", flat_tensors(args.values()))

@@ -8,31 +8,20 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.schema import Arguments, flat_tensors
 
 
-def _with_bias(args: Arguments) -> tuple[Tensor, ...]:
-    bias = args["bias"]
-    return (args["input"], args["weight"]) if bias is None else (args["input"], args["weight"], bias)
-
-
-def linear(args: Arguments) -> Match:
-    """Match a product with a weight, plus an optional bias."""
-    return Match("linear", _with_bias(args))
-
-
 def conv(args: Arguments, *, transposed: bool | None = None) -> Match:
     """Match a convolution. By default the argument `transposed` of the call decides its direction."""
     if transposed is None:
         transposed = args["transposed"]
-    return Match("conv", _with_bias(args), {"transposed": True} if transposed else {})
+    operands = flat_tensors([args["input"], args["weight"], args["bias"]])
+    return Match("conv", operands, {"transposed": True} if transposed else {})
 
 
 def scaled_sum(args: Arguments, *, factors: tuple[str, str]) -> Match:
     """Match `beta * self + alpha * (a @ b)`, where `factors` are the names of a and b."""
     alpha, beta = args["alpha"], args["beta"]
-    operands = [args[name] for name in (*factors, "self")]
+    operands = flat_tensors([args[name] for name in ((*factors, "self") if beta else factors)])
     scales = (alpha != 1) + (beta not in (0, 1))
-    return Match(
-        "matmul", flat_tensors(operands if beta else operands[:-1]), {"scales": scales} if scales else {}
-    )
+    return Match("matmul", operands, {"scales": scales} if scales else {})
 
 
 def inner(args: Arguments) -> Match:

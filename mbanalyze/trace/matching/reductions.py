@@ -52,12 +52,6 @@ def sort(args: Arguments) -> Match:
     return Match("sort", (values,), {"length": length})
 
 
-def sorted_search(args: Arguments) -> Match:
-    """Match a binary search for each value of one operand in another, sorted one."""
-    values, boundaries = args["self"], args.get("boundaries", args.get("sorted_sequence"))
-    return Match("search", flat_tensors([values, boundaries]))
-
-
 def fft(args: Arguments, *, real: bool, inverse: bool = False) -> Match:
     """Match a Fourier transform of complex or real values along one or more dimensions."""
     values = args["self"]

@@ -58,6 +58,5 @@ def grid_sample(args: Arguments) -> Match:
 def roi_align(args: Arguments) -> Match | None:
     """Match samples of four neighbours each, if their number per bin does not depend on the region's size."""
     samples = args["sampling_ratio"]
-    return (
-        Match("roi_align", (args["input"], args["rois"]), {"taps": 4 * samples**2}) if samples > 0 else None
-    )
+    match = Match("roi_align", (args["input"], args["rois"]), {"taps": 4 * samples**2})
+    return match if samples > 0 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments, per_dimension
-from mbanalyze.trace.shapes.layout import contiguous_output, same_float_dtype, window_count
+from mbanalyze.trace.shapes.layout import contiguous, same_float_dtype, window_count
 
 
 def recurrent(args: Arguments) -> tuple[Tensor, ...]:
@@ -13,8 +13,8 @@ def recurrent(args: Arguments) -> tuple[Tensor, ...]:
     data = args["input"] if "input" in args else args["data"]
     states = args["hx"] if isinstance(args["hx"], list | tuple) else [args["hx"]]
     width = states[0].shape[-1] * (2 if args["bidirectional"] else 1)
-    last = (contiguous_output(data, state.shape) for state in states)
-    return (contiguous_output(data, (*data.shape[:-1], width)), *last)
+    last = (contiguous(data, state.shape) for state in states)
+    return (contiguous(data, (*data.shape[:-1], width)), *last)
 
 
 def conv(args: Arguments) -> Tensor | None:
@@ -30,7 +30,7 @@ def conv(args: Arguments) -> Tensor | None:
         return None
     settings = [per_dimension(of, len(kernel)) for of in (args["stride"], padding, args["dilation"])]
     counts = [window_count(*of) for of in zip(sizes, kernel, *settings, strict=True)]
-    return contiguous_output(image, (batch, filters, *counts)) if min(counts, default=0) > 0 else None
+    return contiguous(image, (batch, filters, *counts)) if min(counts, default=0) > 0 else None
 
 
 def linear(args: Arguments) -> Tensor | None:
@@ -40,17 +40,15 @@ def linear(args: Arguments) -> Tensor | None:
         return None
     if bias is not None and bias.shape != weight.shape[:1]:
         return None
-    return contiguous_output(data, (*data.shape[:-1], weight.shape[0]))
+    return contiguous(data, (*data.shape[:-1], weight.shape[0]))
 
 
 def matmul(args: Arguments) -> Tensor | None:
     """Return the product of two batches of matrices of equal length."""
     left, right = args["self"], args["other"]
-    if left.dim() < 3 or left.shape[:-2] != right.shape[:-2] or not same_float_dtype(left, right):
+    if left.dim() < 3 or left.shape[:-2] != right.shape[:-2] or left.shape[-1] != right.shape[-2]:
         return None
-    if left.shape[-1] != right.shape[-2]:
-        return None
-    return contiguous_output(left, (*left.shape[:-1], right.shape[-1]))
+    return contiguous(left, (*left.shape[:-1], right.shape[-1])) if same_float_dtype(left, right) else None
 
 
 def attention(args: Arguments) -> Tensor | None:
@@ -62,8 +60,5 @@ def attention(args: Arguments) -> Tensor | None:
         return None
     if query.shape[-1] != key.shape[-1] or key.shape[-2:-1] != value.shape[-2:-1]:
         return None
-    return (
-        contiguous_output(query, (*query.shape[:-1], value.shape[-1]))
-        if same_float_dtype(query, key, value)
-        else None
-    )
+    fits = same_float_dtype(query, key, value)
+    return contiguous(query, (*query.shape[:-1], value.shape[-1])) if fits else None

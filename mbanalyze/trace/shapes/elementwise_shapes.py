@@ -6,14 +6,7 @@ import torch
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments
-from mbanalyze.trace.shapes.layout import (
-    META,
-    broadcast_shape,
-    contiguous_output,
-    dense_output,
-    has_dim,
-    same_float_dtype,
-)
+from mbanalyze.trace.shapes.layout import broadcast_shape, contiguous, dense_output, has_dim, same_float_dtype
 
 
 def same_shape(args: Arguments) -> Tensor | None:
@@ -22,7 +15,7 @@ def same_shape(args: Arguments) -> Tensor | None:
     dtype = data.dtype
     if not dtype.is_floating_point or args.get("dtype") not in (None, dtype) or not data.is_contiguous():
         return None
-    return torch.empty(data.shape, dtype=dtype, device=META)
+    return contiguous(data, data.shape)
 
 
 def unary(args: Arguments) -> Tensor | None:
@@ -46,7 +39,7 @@ def binary(args: Arguments) -> Tensor | None:
     if right.dtype is not dtype or not dtype.is_floating_point or shape is None:
         return None
     if left.is_contiguous() and right.is_contiguous():
-        return torch.empty(shape, dtype=dtype, device=META)
+        return contiguous(left, shape)
     # the first operand decides the order of dimensions, except along those in which it is broadcast
     if left.shape == shape:
         return dense_output(left)
@@ -58,11 +51,10 @@ def binary_in_place(args: Arguments) -> Tensor | None:
     left, right = args["self"], args["other"]
     if isinstance(right, complex):
         return None
-    if isinstance(right, Tensor) and (
-        left.dtype != right.dtype or broadcast_shape(right.shape, left.shape) != left.shape
-    ):
-        return None
-    return unary_in_place(args)
+    if not isinstance(right, Tensor):
+        return unary_in_place(args)
+    fits = left.dtype == right.dtype and broadcast_shape(right.shape, left.shape) == left.shape
+    return unary_in_place(args) if fits else None
 
 
 def compare_number(args: Arguments) -> Tensor | None:
@@ -70,7 +62,7 @@ def compare_number(args: Arguments) -> Tensor | None:
     data = args["self"]
     if isinstance(args["other"], Tensor) or not data.is_contiguous():
         return None
-    return contiguous_output(data, data.shape, torch.bool)
+    return contiguous(data, data.shape, torch.bool)
 
 
 def masked_fill(args: Arguments) -> Tensor | None:
@@ -93,10 +85,9 @@ def dropout(args: Arguments) -> Tensor | None:
 def channel_norm(args: Arguments) -> Tensor | None:
     """Return a tensor like the first argument, if its channels fit the weights, statistics and groups."""
     channels = args["input"].shape[1:2]
-    for name in ("weight", "bias", "running_mean", "running_var"):
-        per_channel = args.get(name)
-        if per_channel is not None and per_channel.shape != channels:
-            return None
+    given = [args.get(name) for name in ("weight", "bias", "running_mean", "running_var")]
+    if [t for t in given if t is not None and t.shape != channels]:
+        return None
     return same_shape(args) if channels and channels[0] % args.get("num_groups", 1) == 0 else None
 
 
@@ -105,4 +96,4 @@ def layer_norm(args: Arguments) -> Tensor | None:
     data, shape = args["input"], tuple(args["normalized_shape"])
     affine = [args[name] for name in ("weight", "bias") if args.get(name) is not None]
     fits = all(tuple(size) == shape for size in (data.shape[-len(shape) :], *[t.shape for t in affine]))
-    return contiguous_output(data, data.shape) if fits and same_float_dtype(data, *affine) else None
+    return contiguous(data, data.shape) if fits and same_float_dtype(data, *affine) else None

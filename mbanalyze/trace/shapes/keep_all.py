@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments
-from mbanalyze.trace.shapes.layout import ShapeRule, contiguous_output
+from mbanalyze.trace.shapes.layout import ShapeRule, contiguous
 
 
 def _nonzero(args: Arguments) -> Tensor:
     data = args["self"]
-    return contiguous_output(data, (data.numel(), data.dim()), torch.int64)
+    return contiguous(data, (data.numel(), data.dim()), torch.int64)
 
 
 def _where(args: Arguments) -> list[Tensor] | None:
@@ -19,15 +19,15 @@ def _where(args: Arguments) -> list[Tensor] | None:
     condition = args["condition"]
     if "self" in args or "other" in args:
         return None
-    return [contiguous_output(condition, (condition.numel(),), torch.int64) for _ in range(condition.dim())]
+    return [contiguous(condition, (condition.numel(),), torch.int64) for _ in range(condition.dim())]
 
 
 def _nms(args: Arguments) -> Tensor:
-    return contiguous_output(args["dets"], args["dets"].shape[:1], torch.int64)
+    return contiguous(args["dets"], args["dets"].shape[:1], torch.int64)
 
 
 def _masked_select(args: Arguments) -> Tensor:
-    return contiguous_output(args["self"], (args["self"].numel(),))
+    return contiguous(args["self"], (args["self"].numel(),))
 
 
 def _masked_index(args: Arguments) -> Tensor | None:
@@ -38,7 +38,7 @@ def _masked_index(args: Arguments) -> Tensor | None:
         return None
     (at,) = given
     mask = indices[at]
-    return contiguous_output(data, (*data.shape[:at], mask.numel(), *data.shape[at + mask.dim() :]))
+    return contiguous(data, (*data.shape[:at], mask.numel(), *data.shape[at + mask.dim() :]))
 
 
 KEEP_ALL: dict[str, ShapeRule] = {

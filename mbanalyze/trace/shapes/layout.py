@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,9 @@ ShapeRule = Callable[[Arguments], Any]
 """A function from the arguments of a call to its outputs without data; None if PyTorch has to compute them."""
 
 
-def contiguous_output(like: Tensor, shape: Iterable[int], dtype: torch.dtype | None = None) -> Tensor:
+def contiguous(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """Return a contiguous meta tensor of `shape`, by default of the dtype of `like`."""
-    return torch.empty(tuple(shape), dtype=dtype or like.dtype, device=META)
+    return torch.empty(shape, dtype=dtype or like.dtype, device=META)
 
 
 def dense_output(like: Tensor) -> Tensor | None:

@@ -9,13 +9,7 @@ from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments
 from mbanalyze.trace.shapes.elementwise_shapes import same_shape
-from mbanalyze.trace.shapes.layout import (
-    broadcast_shape,
-    contiguous_output,
-    has_dim,
-    is_viewable,
-    same_float_dtype,
-)
+from mbanalyze.trace.shapes.layout import broadcast_shape, contiguous, has_dim, is_viewable, same_float_dtype
 
 
 def cat(args: Arguments) -> Tensor | None:
@@ -30,7 +24,7 @@ def cat(args: Arguments) -> Tensor | None:
         return None
     others = {(*part.shape[:dim], *part.shape[dim + 1 :]) for part in parts}
     sizes[dim] = sum([part.shape[dim] for part in parts])
-    return contiguous_output(parts[0], sizes) if len(others) == 1 else None
+    return contiguous(parts[0], sizes) if len(others) == 1 else None
 
 
 def roll(args: Arguments) -> Tensor | None:
@@ -52,7 +46,7 @@ def reshape(args: Arguments) -> Tensor | None:
     sizes = [elements // known if n == -1 else n for n in sizes]
     if prod(sizes) != elements or is_viewable(data, sizes):
         return None
-    return contiguous_output(data, sizes)
+    return contiguous(data, sizes)
 
 
 def make_contiguous(args: Arguments) -> Tensor | None:
@@ -60,7 +54,7 @@ def make_contiguous(args: Arguments) -> Tensor | None:
     data: Tensor = args["self"]
     if args["memory_format"] not in (0, torch.contiguous_format):  # the schema's default is 0
         return None
-    return data if data.is_contiguous() else contiguous_output(data, data.shape)
+    return data if data.is_contiguous() else contiguous(data, data.shape)
 
 
 def copy_in_place(args: Arguments) -> Tensor | None:
@@ -74,4 +68,4 @@ def lookup(args: Arguments) -> Tensor | None:
     table, (index, *more) = args["self"], args["indices"]
     if more or index is None or index.dtype != torch.int64 or not table.is_contiguous():
         return None
-    return contiguous_output(table, (*index.shape, *table.shape[1:]))
+    return contiguous(table, (*index.shape, *table.shape[1:]))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments, per_dimension
-from mbanalyze.trace.shapes.layout import contiguous_output, has_dim, window_count
+from mbanalyze.trace.shapes.layout import contiguous, has_dim, window_count
 
 
 def pool(args: Arguments) -> Tensor | None:
@@ -26,7 +26,7 @@ def pool(args: Arguments) -> Tensor | None:
         if args["ceil_mode"] and reach < n + 2 * p and count * s < n + p:
             count += 1  # the last window may overhang the end, but must not start in its padding
         counts.append(count)
-    return contiguous_output(image, (*image.shape[:2], *counts))
+    return contiguous(image, (*image.shape[:2], *counts))
 
 
 def adaptive_pool(args: Arguments) -> Tensor | None:
@@ -37,7 +37,7 @@ def adaptive_pool(args: Arguments) -> Tensor | None:
     channels_last = image.is_contiguous(memory_format=torch.channels_last)
     if size != [1, 1] and (channels_last or not image.is_contiguous()):
         return None
-    return contiguous_output(image, (*image.shape[:2], *size))
+    return contiguous(image, (*image.shape[:2], *size))
 
 
 def mean(args: Arguments) -> Tensor | None:
@@ -51,5 +51,5 @@ def mean(args: Arguments) -> Tensor | None:
     if len(reduced) < len(dims) or not all(has_dim(data, d) for d in dims):
         return None
     if args["keepdim"]:
-        return contiguous_output(data, [1 if d in reduced else n for d, n in enumerate(data.shape)])
-    return contiguous_output(data, [n for d, n in enumerate(data.shape) if d not in reduced])
+        return contiguous(data, [1 if d in reduced else n for d, n in enumerate(data.shape)])
+    return contiguous(data, [n for d, n in enumerate(data.shape) if d not in reduced])

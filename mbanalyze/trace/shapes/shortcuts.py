@@ -6,8 +6,18 @@ from mbanalyze.trace.shapes import contractions, elementwise_shapes, movement, p
 from mbanalyze.trace.shapes.layout import ShapeRule
 
 _UNARY = (
-    *("relu", "relu6", "hardtanh", "hardswish", "hardsigmoid", "silu", "gelu", "sigmoid", "tanh"),
-    "leaky_relu",
+    *(
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "silu",
+        "gelu",
+        "sigmoid",
+        "tanh",
+    ),
 )
 _BINARY = ("add", "sub", "mul", "div")
 
