@@ -188,31 +188,24 @@ def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> 
 
 
 def _measure(
-    name: str,
-    model: Any,
-    inputs: Any,
-    allowed: Iterable[str],
-    options: dict[str, Any] | None,
-    rules: Rules,
+    name: str, model: Any, inputs: Any, allowed: Iterable[str], options: dict[str, Any] | None, rules: Rules
 ) -> tuple[MeasuredModel, Report]:
     """The measured model and its report; the test fails if the model cannot be measured."""
-    from mbanalyze.guard.measurement import Measurement
     from mbanalyze.guard.policy import GuardedModel
-    from mbanalyze.guard.runner import MeasuredModel, count_unused_params, describe_uncounted
+    from mbanalyze.guard.runner import measure_report
     from mbanalyze.sources.resolve import resolve
 
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
-    guarded = GuardedModel(name, source, {}, (), {}, rules)
+    guarded = GuardedModel(name, source, {}, (), {}, rules, allow_uncounted=frozenset(allowed))
     try:
         resolved = resolve(model, *_inputs(inputs), **(options or {}))
         report = resolved.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
-    uncounted = describe_uncounted(report, frozenset(allowed))
-    if uncounted:
-        _fail([f"could not measure {name}: {uncounted}"])
-    measurement = Measurement.from_report(guarded, report, count_unused_params(report, resolved))
-    return MeasuredModel(guarded, measurement, resolved=resolved), report
+    measured = measure_report(guarded, resolved, report)
+    if measured.measurement is None:
+        _fail([f"could not measure {name}: {measured.reason}"])
+    return measured, report
 
 
 def _inputs(inputs: Any) -> list[Any]:

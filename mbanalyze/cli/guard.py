@@ -18,10 +18,7 @@ from mbanalyze.display.files import append
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
-app = typer.Typer(
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def complete_guarded_model(incomplete: str) -> list[str]:
@@ -111,10 +108,7 @@ def update(
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE],
-    config: Config = None,
-    format: CheckFormat = "table",
-    outputs: Outputs = None,
+    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
 ) -> int:
     """Compare every model with its cost at the commit where the current branch left a git ref.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from mbanalyze.comparison.alignment import aligned
-from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS, Level
+from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, Budget, Level
 from mbanalyze.guard.measurement import Counts, LayerCost, Measurement
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.ops.cost import ITEM_SIZES, Count
@@ -91,10 +91,9 @@ def most_severe(changes: Sequence[Change]) -> ChangeVerdict:
 def over_budget(model: GuardedModel, measured: Measurement) -> tuple[CountChange, ...]:
     """Return every total of the model, and every count of a layer, that is above its budget."""
     return tuple(
-        CountChange(metric, None, totals[metric], "over budget", budget.level, budget.maximum, layer)
-        for layer, totals, rules in _scopes(model, measured)
-        for metric, budget in rules.budget.items()
-        if totals[metric] is not None and totals[metric] > budget.maximum and budget.level != "off"
+        CountChange(metric, None, count, "over budget", budget.level, budget.maximum, layer)
+        for layer, metric, count, budget in _budgets(model, measured)
+        if count is not None and count > budget.maximum
     )
 
 
@@ -102,58 +101,46 @@ def unknown_budgets(model: GuardedModel, measured: Measurement) -> str:
     """Return a message about budgets of unknown counts; "" if there are none."""
     unknown = [
         f"{metric} of {layer.path or 'the root module'}" if layer else metric
-        for layer, totals, rules in _scopes(model, measured)
-        for metric, budget in rules.budget.items()
-        if totals[metric] is None and budget.level != "off"
+        for layer, metric, count, _ in _budgets(model, measured)
+        if count is None
     ]
     return f"budget on an unknown count: {', '.join(unknown)}" if unknown else ""
 
 
-def _scopes(model: GuardedModel, measured: Measurement) -> Iterator[tuple[LayerId | None, Counts, Rules]]:
-    """The whole model and each layer, with their counts and rules."""
-    yield None, measured.totals, model.rules
-    for layer in measured.layers:
-        yield LayerId(layer.path, layer.kind), layer.counts, model.rules_of(layer.path)
+def _budgets(
+    model: GuardedModel, measured: Measurement
+) -> Iterator[tuple[LayerId | None, str, Count, Budget]]:
+    """Each budget of the model and its layers that is not off, with its layer, metric and count."""
+    layers = [(LayerId(x.path, x.kind), x.counts, model.rules_of(x.path)) for x in measured.layers]
+    for layer, counts, rules in [(None, measured.totals, model.rules), *layers]:
+        for metric, budget in rules.budget.items():
+            if budget.level != "off":
+                yield layer, metric, counts[metric], budget
 
 
 def differences(model: GuardedModel, before: Measurement, after: Measurement) -> Iterator[Change]:
     """Yield every changed count, of the whole model and of each layer, and every renamed layer."""
-    yield from _count_changes(
-        None, before.totals, after.totals, model.rules, before, (*LOCKED_METRICS, UNUSED_PARAMS)
-    )
+    yield from _count_changes(None, before.totals, after.totals, model.rules, before)
     pairs = aligned([x.alignable for x in before.layers], [x.alignable for x in after.layers])
     order = sorted(pairs, key=lambda p: (p[1] if p[1] is not None else -1, p[0] if p[0] is not None else -1))
+    absent = LayerCost("", (), "", dict.fromkeys(LOCKED_METRICS, 0))
     for i, j in order:
-        old = None if i is None else before.layers[i]
-        new = None if j is None else after.layers[j]
-        yield from _layer_changes(model, old, new, before)
-
-
-def _layer_changes(
-    model: GuardedModel, old: LayerCost | None, new: LayerCost | None, before: Measurement
-) -> Iterator[Change]:
-    shown = new or old
-    assert shown is not None
-    layer = LayerId(shown.path, shown.kind)
-    if old and new and old.path != new.path:
-        yield Rename(layer, old.path)
-    zero = dict.fromkeys(LOCKED_METRICS, 0)
-    was, is_ = (side.counts if side else zero for side in (old, new))
-    yield from _count_changes(layer, was, is_, model.rules_of(layer.path), before, LOCKED_METRICS)
+        old = absent if i is None else before.layers[i]
+        new = absent if j is None else after.layers[j]
+        shown = old if j is None else new
+        layer = LayerId(shown.path, shown.kind)
+        if old.path != shown.path and i is not None:
+            yield Rename(layer, old.path)
+        yield from _count_changes(layer, old.counts, new.counts, model.rules_of(layer.path), before)
 
 
 def _count_changes(
-    layer: LayerId | None,
-    old: Mapping[str, Any],
-    new: Mapping[str, Any],
-    rules: Rules,
-    before: Measurement,
-    metrics: Sequence[str],
+    layer: LayerId | None, old: Counts, new: Counts, rules: Rules, before: Measurement
 ) -> Iterator[CountChange]:
     """The counts that differ; a percentage is relative to the whole model `before`."""
     itemsize = ITEM_SIZES[before.dtype]
     found: dict[str, CountChange] = {}
-    for metric in metrics:
+    for metric in LOCKED_METRICS if layer else GROWTH_METRICS:
         growth = rules.growth[metric]
         if old[metric] != new[metric] and growth.level != "off":
             allowed = growth.allowed(before.totals[metric] or 0, itemsize)

@@ -10,10 +10,10 @@ from mbanalyze.guard import git_base, lock
 from mbanalyze.guard.explanation import Explanations, explain_result
 from mbanalyze.guard.git_base import GitBase
 from mbanalyze.guard.lock import DamagedLockError, Lock, LockError
-from mbanalyze.guard.model_result import ModelResult, evaluate, missing_from_policy
+from mbanalyze.guard.model_result import ModelResult, ModelVerdict, evaluate, missing_from_policy
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError
-from mbanalyze.guard.runner import MeasuredModel, Progress, measure, no_progress
+from mbanalyze.guard.runner import MeasuredModel, Progress, measure, measurements, no_progress
 
 
 def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress) -> Outcome:
@@ -34,18 +34,17 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress)
     try:
         known = lock.read(policy.lock)
     except LockError as error:
-        models = tuple(_not_comparable(each, str(error)) for each in measured)
+        models = tuple(_without_lock(each, str(error)) for each in measured)
         return Outcome(policy, name, models, str(error), error.fix)
     if known is not None:
         return Outcome(policy, name, _evaluate_all(measured, known))
     models = _evaluate_all(measured, Lock())
     if ci:
-        problem = f"there is no {name}: run '{lock.UPDATE_COMMAND}' and commit it"
-        return Outcome(policy, name, models, problem)
+        return Outcome(policy, name, models, f"there is no {name}: run '{lock.UPDATE_COMMAND}' and commit it")
     if any(each.measurement is None for each in measured):
         return Outcome(policy, name, models)
     with lock.exclusive(policy.lock):
-        lock.save(policy.lock, _lock_of(measured))
+        lock.save(policy.lock, Lock(measurements(measured)))
     return Outcome(policy, name, models, written=True)
 
 
@@ -72,7 +71,7 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = no_pr
         if any(each.measurement is None for each in measured):
             return Outcome(policy, policy.lock.name, models)
         kept = known.models if names else {}
-        lock.save(policy.lock, Lock({**kept, **_lock_of(measured).models}))
+        lock.save(policy.lock, Lock({**kept, **measurements(measured)}))
     accepted = tuple(replace(result, exit_code=0, stale=False) for result in models)
     return Outcome(policy, policy.lock.name, accepted, written=True)
 
@@ -114,12 +113,9 @@ def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None)
     """
     _require_models(policy, models)
     outcome = check(policy, ci=True) if base is None else diff(policy, base)
-    chosen = [
-        result for result in outcome.models if result.name in models or (result.exit_code and not models)
-    ]
-    return Explanations(
-        replace(outcome, models=tuple(chosen)), tuple(explain_result(result, policy) for result in chosen)
-    )
+    chosen = tuple(each for each in outcome.models if each.name in models or (each.exit_code and not models))
+    explained = tuple(explain_result(result, policy) for result in chosen)
+    return Explanations(replace(outcome, models=chosen), explained)
 
 
 def in_ci() -> bool:
@@ -151,15 +147,14 @@ def _evaluate_since(measured: MeasuredModel, base: GitBase, old_name: str | None
         reason = f"at {base.name}: {base.failed[name]}"
         return ModelResult(name, "could not measure", 2, (), reason, measured)
     accepted = base.lock.models
-    if old_name:
-        accepted = {**accepted, name: accepted[old_name]}
-    result = evaluate(measured, replace(base.lock, models=accepted))
+    renamed = {name: accepted[old_name]} if old_name else {}
+    result = evaluate(measured, replace(base.lock, models={**accepted, **renamed}))
     if result.verdict != "missing from lock":
         return replace(result, stale=False, exit_code=0) if result.stale else result
-    reason = f"new since {base.name}"
-    if result.failing:
-        return ModelResult(name, "over budget", 1, result.changes, reason, measured)
-    return ModelResult(name, "ok", 0, result.changes, reason, measured)
+    verdict: ModelVerdict = "over budget" if result.failing else "ok"
+    return replace(
+        result, verdict=verdict, exit_code=int(bool(result.failing)), reason=f"new since {base.name}"
+    )
 
 
 def _evaluate_all(
@@ -170,14 +165,9 @@ def _evaluate_all(
     return (*(evaluate(each, known) for each in measured), *lost)
 
 
-def _not_comparable(measured: MeasuredModel, problem: str) -> ModelResult:
-    if measured.measurement is None:
-        return ModelResult(measured.model.name, "could not measure", 2, (), measured.reason, measured)
-    return ModelResult(measured.model.name, "not comparable", 2, (), problem, measured)
-
-
-def _lock_of(measured: Sequence[MeasuredModel]) -> Lock:
-    return Lock({each.model.name: each.measurement for each in measured if each.measurement is not None})
+def _without_lock(measured: MeasuredModel, problem: str) -> ModelResult:
+    verdict: ModelVerdict = "not comparable" if measured.measurement else "could not measure"
+    return ModelResult(measured.model.name, verdict, 2, (), measured.reason or problem, measured)
 
 
 def _lock_to_update(policy: Policy, *, whole: bool) -> Lock:
@@ -189,8 +179,6 @@ def _lock_to_update(policy: Policy, *, whole: bool) -> Lock:
             return Lock()
         raise
     if not whole and not known.is_current and known.models:
-        raise LockError(
-            f"mbanalyze {known.version} wrote {policy.lock.name}: "
-            f"update all of its models with '{lock.UPDATE_COMMAND}'"
-        )
+        fix = f"update all of its models with '{lock.UPDATE_COMMAND}'"
+        raise LockError(f"mbanalyze {known.version} wrote {policy.lock.name}: {fix}")
     return known

@@ -17,6 +17,7 @@ from mbanalyze.guard.source_location import SourceLocation, layer_locations
 from mbanalyze.guard.suggestions import Suggestion, candidates_of, suggest
 
 EXPLANATION_SCHEMA = "mbanalyze.explanation/1"
+CAUSE_KEYS = ("metric", "before", "after", "limit", "grew")
 CONTRIBUTION_KEYS = ("path", "kind", "amount", "share", "file", "line", "what")
 
 
@@ -127,14 +128,8 @@ def _model_record(explanation: Explanation) -> dict[str, Any]:
 
 
 def _cause_record(cause: Cause) -> dict[str, Any]:
-    return {
-        "metric": cause.metric,
-        "before": cause.before,
-        "after": cause.after,
-        "limit": cause.limit,
-        "grew": cause.grew,
-        "layers": [_contribution_record(each) for each in cause.contributions],
-    }
+    values = {key: getattr(cause, key) for key in CAUSE_KEYS}
+    return {**values, "layers": [_contribution_record(each) for each in cause.contributions]}
 
 
 def _contribution_record(contribution: Contribution) -> dict[str, Any]:

@@ -10,12 +10,7 @@ from mbanalyze.guard.changes import Change, LayerId, most_severe
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
-from mbanalyze.guard.source_location import (
-    SourceLocation,
-    layer_locations,
-    policy_location,
-    repository_root,
-)
+from mbanalyze.guard.source_location import SourceLocation, layer_locations, policy_location, repository_root
 
 FindingLevel = Literal["error", "warning", "note"]
 FINDING_LEVELS: tuple[FindingLevel, ...] = get_args(FindingLevel)

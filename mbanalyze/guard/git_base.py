@@ -16,7 +16,7 @@ from mbanalyze.guard import lock, policy_file
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError
 from mbanalyze.guard.policy_file import MissingPolicyError
-from mbanalyze.guard.runner import MeasuredModel, measure
+from mbanalyze.guard.runner import MeasuredModel, measure, measurements
 
 CHILD = "import sys; from mbanalyze.guard import git_base; git_base.main(sys.argv[1:])"
 
@@ -59,19 +59,14 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
         folder.mkdir(parents=True, exist_ok=True)
         answer = checkout.parent / "answer.json"
         arguments = map(str, (file or path, folder, top, checkout, answer))
-        ran = subprocess.run(  # noqa: S603
-            [sys.executable, "-P", "-c", CHILD, *arguments],
-            cwd=folder,
-            stdout=subprocess.DEVNULL,
-            check=False,
-        )
+        command = [sys.executable, "-P", "-c", CHILD, *arguments]
+        ran = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
         try:
             found = json.loads(answer.read_text(encoding="utf-8"))
             base = GitBase(name, lock.loads(found["lock"], name), found["failed"])
         except (OSError, ValueError, KeyError) as error:
-            raise GitError(
-                f"the models at {name} could not be measured (exit code {ran.returncode})"
-            ) from error
+            problem = f"the models at {name} could not be measured (exit code {ran.returncode})"
+            raise GitError(problem) from error
     if found["misplaced"]:
         raise GitError(found["misplaced"])
     return base
@@ -119,14 +114,10 @@ def main(arguments: list[str]) -> None:
     policy = Policy(folder / file.name, known.lock, known.models, moved)
     with redirect_stdout(sys.stderr):
         measured = measure(policy, policy.models)
-    counted = {each.model.name: each.measurement for each in measured if each.measurement is not None}
+    failed = [each for each in measured if each.measurement is None and not _is_absent(each)]
     result = {
-        "lock": lock.dumps(Lock(counted)),
-        "failed": {
-            each.model.name: each.reason
-            for each in measured
-            if each.measurement is None and not _is_absent(each)
-        },
+        "lock": lock.dumps(Lock(measurements(measured))),
+        "failed": {each.model.name: each.reason for each in failed},
         "misplaced": _misplaced_package(checkout, _packages(known)),
     }
     answer.write_text(json.dumps(result), encoding="utf-8")
@@ -162,9 +153,8 @@ def _misplaced_package(checkout: Path, packages: set[str]) -> str:
 
 def _base_commit(folder: Path, ref: str) -> str:
     """The commit where the current branch left `ref`, or the commit of `ref` if they share no history."""
-    commit = _git(
-        folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}", missing=ref
-    )
+    verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    commit = _git(folder, *verify, missing=ref)
     with suppress(GitError):
         return _git(folder, "merge-base", commit, "HEAD")
     return commit

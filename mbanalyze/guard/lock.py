@@ -14,11 +14,14 @@ from typing import Any
 
 from mbanalyze._version import __version__
 from mbanalyze.display.files import write
-from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
+from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS
 from mbanalyze.guard.measurement import LayerCost, Measurement, natural_key, sum_of_layers
 from mbanalyze.report.network import CONVENTION
 
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.lock", 1
+SCHEMA = f"{SCHEMA_NAME}/{SCHEMA_NUMBER}"
+HEAD_KEYS = ("source", "options", "method", "input", "dtype")
+"""The attributes of a measurement that precede its totals."""
 UPDATE_COMMAND = "mbanalyze guard update"
 
 
@@ -87,29 +90,25 @@ def loads(text: str, name: str) -> Lock:
         LockError: the text is damaged or newer than this version.
     """
     if any(line.startswith(("<<<<<<<", ">>>>>>>")) for line in text.splitlines()):
-        raise DamagedLockError(
-            f"{name} contains merge conflict markers: run '{UPDATE_COMMAND}' and commit the result"
-        )
+        problem = f"{name} contains merge conflict markers"
+        raise DamagedLockError(f"{problem}: run '{UPDATE_COMMAND}' and commit the result")
     try:
         document = json.loads(text, object_pairs_hook=_without_duplicates)
         schema, _, number = document["schema"].partition("/")
         if schema == SCHEMA_NAME and int(number) > SCHEMA_NUMBER:
-            raise NewerLockError(
-                f"{name} has schema {SCHEMA_NAME}/{number}: upgrade mbanalyze; "
-                f"version {__version__} reads schema {SCHEMA_NUMBER}"
-            )
+            fix = f"upgrade mbanalyze; version {__version__} reads schema {SCHEMA_NUMBER}"
+            raise NewerLockError(f"{name} has schema {SCHEMA_NAME}/{number}: {fix}")
         return _parse_lock(document)
     except LockError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         why = f"key {error} is missing" if isinstance(error, KeyError) else error
-        raise DamagedLockError(
-            f"{name} is damaged ({why}): run '{UPDATE_COMMAND}' and review the difference"
-        ) from error
+        fix = f"run '{UPDATE_COMMAND}' and review the difference"
+        raise DamagedLockError(f"{name} is damaged ({why}): {fix}") from error
 
 
 def _parse_lock(document: Mapping[str, Any]) -> Lock:
-    if document["schema"] != f"{SCHEMA_NAME}/{SCHEMA_NUMBER}":
+    if document["schema"] != SCHEMA:
         raise ValueError(f"unknown schema {document['schema']!r}")
     models = {name: _parse_measurement(name, given) for name, given in document["models"].items()}
     return Lock(models, str(document["convention"]), str(document["version"]))
@@ -130,12 +129,11 @@ def _parse_measurement(name: str, given: Mapping[str, Any]) -> Measurement:
         LayerCost(path, tuple(layer["kinds"].split(" + ")), str(layer["output"]), _parse_counts(layer))
         for path, layer in given["layers"].items()
     )
-    totals = _parse_counts(given["totals"], (*LOCKED_METRICS, UNUSED_PARAMS))
+    totals = _parse_counts(given["totals"], GROWTH_METRICS)
     if sum_of_layers(layers) != {metric: totals[metric] for metric in LOCKED_METRICS}:
         raise ValueError(f"the layers of {name!r} do not add up to its totals")
-    input = tuple(map(str, given["input"]))
-    options = dict(given["options"])
-    return Measurement(given["source"], options, given["method"], input, given["dtype"], totals, layers)
+    source, options, method, input, dtype = (given[key] for key in HEAD_KEYS)
+    return Measurement(source, dict(options), method, tuple(map(str, input)), dtype, totals, layers)
 
 
 def _parse_counts(given: Mapping[str, Any], metrics: Sequence[str] = LOCKED_METRICS) -> dict[str, int | None]:
@@ -148,11 +146,7 @@ def _parse_counts(given: Mapping[str, Any], metrics: Sequence[str] = LOCKED_METR
 
 def dumps(lock: Lock) -> str:
     """Return the text of a lock: indented to the level of the models, with one line for each key and layer."""
-    head = {
-        "schema": f"{SCHEMA_NAME}/{SCHEMA_NUMBER}",
-        "convention": lock.convention,
-        "version": lock.version,
-    }
+    head = {"schema": SCHEMA, "convention": lock.convention, "version": lock.version}
     models = sorted(lock.models.items(), key=lambda model: natural_key(model[0]))
     lines = [f"  {_json(key)}: {_json(value)}," for key, value in head.items()]
     body = ",\n".join(f"    {_json(name)}: {_dump_measurement(each)}" for name, each in models)
@@ -160,19 +154,11 @@ def dumps(lock: Lock) -> str:
 
 
 def _dump_measurement(measurement: Measurement) -> str:
-    head = {
-        "source": measurement.source,
-        "options": dict(measurement.options),
-        "method": measurement.method,
-        "input": list(measurement.input),
-        "dtype": measurement.dtype,
-        "totals": {metric: measurement.totals[metric] for metric in (*LOCKED_METRICS, UNUSED_PARAMS)},
-    }
-    lines = [f"      {_json(key)}: {_json(value)},\n" for key, value in head.items()]
-    layers = ",\n".join(
-        f"        {_json(layer.path)}: {_json(_layer_record(layer))}" for layer in measurement.layers
-    )
-    return "{\n" + "".join(lines) + '      "layers": {\n' + layers + "\n      }\n    }"
+    head = {key: getattr(measurement, key) for key in HEAD_KEYS}
+    head["totals"] = {metric: measurement.totals[metric] for metric in GROWTH_METRICS}
+    lines = "".join(f"      {_json(key)}: {_json(value)},\n" for key, value in head.items())
+    layers = ",\n".join(f"        {_json(x.path)}: {_json(_layer_record(x))}" for x in measurement.layers)
+    return "{\n" + lines + '      "layers": {\n' + layers + "\n      }\n    }"
 
 
 def _layer_record(layer: LayerCost) -> dict[str, Any]:

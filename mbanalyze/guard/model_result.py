@@ -16,14 +16,7 @@ from mbanalyze.guard.runner import MeasuredModel
 from mbanalyze.report.network import CONVENTION
 
 ModelVerdict = Literal[
-    "ok",
-    "better",
-    "worse",
-    "over budget",
-    "missing from lock",
-    "gone",
-    "not comparable",
-    "could not measure",
+    "ok", "better", "worse", "over budget", "missing from lock", "gone", "not comparable", "could not measure"
 ]
 MODEL_VERDICTS: tuple[ModelVerdict, ...] = get_args(ModelVerdict)
 """Verdicts on a model, from the least to the most severe."""

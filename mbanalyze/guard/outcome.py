@@ -102,11 +102,8 @@ class Outcome(Result):
 
     def records(self) -> list[dict[str, Any]]:
         """Return one flat record for each change, with the name of its model."""
-        return [
-            {"model": result.name, **change_record(change)}
-            for result in self.models
-            for change in result.changes
-        ]
+        pairs = ((result, change) for result in self.models for change in result.changes)
+        return [{"model": result.name, **change_record(change)} for result, change in pairs]
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""

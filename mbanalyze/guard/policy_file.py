@@ -10,18 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
-from mbanalyze.guard.limits import (
-    BUDGET_METRICS,
-    GROWTH_METRICS,
-    UNUSED_PARAMS,
-    Growth,
-    Level,
-    parse_budget,
-    parse_growth,
-    parse_level,
-    parse_uniform_growth,
-    with_bytes,
-)
+from mbanalyze.guard import limits
+from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
@@ -123,9 +113,9 @@ def _read_policy(path: Path, root: TomlTable) -> Policy:
 
 def _read_defaults(root: TomlTable) -> _Defaults:
     default: Level = "error"
-    level = root.get("level", parse_level, default)
+    level = root.get("level", limits.parse_level, default)
     return _Defaults(
-        Rules({}, parse_uniform_growth("0", level) | _read_growth(root, level)),
+        Rules({}, limits.parse_uniform_growth("0", level) | _read_growth(root, level)),
         level,
         root.get("strict", parse_flag, default=False),
         root.get_list("allow_uncounted", parse_text),
@@ -137,7 +127,7 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
     if "source" not in table.values:
         table.report('no source: write such as source = "net.py:build"')
     source, options = _read_reference(table)
-    level = table.get("level", parse_level, defaults.level)
+    level = table.get("level", limits.parse_level, defaults.level)
     rules = _read_rules(table, defaults.rules, level, BUDGET_METRICS)
     return GuardedModel(
         name,
@@ -178,8 +168,8 @@ def _read_settings(table: TomlTable) -> dict[str, Any]:
 
 def _read_layer_rules(table: TomlTable, inherited: Rules, level: Level) -> Rules:
     table.check_keys(LAYER_KEYS)
-    metrics = [metric for metric in BUDGET_METRICS if metric != UNUSED_PARAMS]
-    return _read_rules(table, inherited, table.get("level", parse_level, level), metrics)
+    metrics = [metric for metric in BUDGET_METRICS if metric != limits.UNUSED_PARAMS]
+    return _read_rules(table, inherited, table.get("level", limits.parse_level, level), metrics)
 
 
 def _read_rules(table: TomlTable, inherited: Rules, level: Level, metrics: Collection[str]) -> Rules:
@@ -187,7 +177,7 @@ def _read_rules(table: TomlTable, inherited: Rules, level: Level, metrics: Colle
     growth = inherited.growth
     if "level" in table.values:
         growth = {metric: replace(each, level=level) for metric, each in growth.items()}
-    budget = table.table("budget").get_each(metrics, partial(parse_budget, level=level))
+    budget = table.table("budget").get_each(metrics, partial(limits.parse_budget, level=level))
     return Rules(budget, {**growth, **_read_growth(table, level)})
 
 
@@ -195,9 +185,11 @@ def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
     """The allowed growth that a table states: for all metrics, or a table by metric."""
     given = table.values.get("max_increase", {})
     if isinstance(given, Mapping) and "max" not in given:
-        each = table.table("max_increase").get_each(GROWTH_METRICS, partial(parse_growth, level=level))
-        return with_bytes(each)
-    return table.get("max_increase", partial(parse_uniform_growth, level=level), {})
+        each = table.table("max_increase").get_each(
+            limits.GROWTH_METRICS, partial(limits.parse_growth, level=level)
+        )
+        return limits.with_bytes(each)
+    return table.get("max_increase", partial(limits.parse_uniform_growth, level=level), {})
 
 
 def _parse_input(given: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -108,15 +108,25 @@ def _measure(model: GuardedModel) -> MeasuredModel:
         raise
     except BaseException as error:
         return MeasuredModel(model, reason=f"unexpected {summarize(error)}")
-    uncounted = describe_uncounted(report, model.allow_uncounted)
+    return measure_report(model, resolved, report)
+
+
+def measure_report(model: GuardedModel, resolved: ResolvedModel, report: Report) -> MeasuredModel:
+    """Return a model with the measurement that its report states, unless operators are not counted."""
+    uncounted = _describe_uncounted(report, model.allow_uncounted)
     if uncounted:
         return MeasuredModel(model, reason=uncounted, resolved=resolved)
-    measurement = Measurement.from_report(model, report, count_unused_params(report, resolved))
+    measurement = Measurement.from_report(model, report, _count_unused_params(report, resolved))
     return MeasuredModel(model, measurement, resolved=resolved)
 
 
-def count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
-    """Return the number of learned scalars that the forward pass never reads.
+def measurements(measured: Iterable[MeasuredModel]) -> dict[str, Measurement]:
+    """Return the measurements of the models that could be measured, by name."""
+    return {each.model.name: each.measurement for each in measured if each.measurement is not None}
+
+
+def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
+    """The number of learned scalars that the forward pass never reads.
 
     None is unknown: a closed form lists the names of such parameters without their sizes.
     """
@@ -126,8 +136,8 @@ def count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
     return sum(params[name].numel() for name in report.unused_params)
 
 
-def describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
-    """Return a message about operators without a count that are not `allowed`; "" if there are none."""
+def _describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
+    """A message about operators without a count that are not `allowed`; "" if there are none."""
     uncounted = [each for each in report.uncounted if each.operator not in allowed]
     if not uncounted:
         return ""

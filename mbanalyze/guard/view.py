@@ -9,19 +9,11 @@ from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.guard.changes import Change, CountChange, Rename, most_severe
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation, Explanations
+from mbanalyze.guard.formats import wording
 from mbanalyze.guard.formats.annotations import github
 from mbanalyze.guard.formats.junit import junit
 from mbanalyze.guard.formats.sarif import sarif
-from mbanalyze.guard.formats.wording import (
-    details,
-    format_count,
-    format_growth,
-    format_growth_and_percent,
-    label,
-    layer_label,
-    metric_label,
-    summarize,
-)
+from mbanalyze.guard.formats.wording import format_count, label, layer_label, metric_label
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.suggestions import Suggestion
@@ -38,25 +30,20 @@ CONTRIBUTION_DROP_ORDER = ("kind", "from")
 def outcome_view(outcome: Outcome) -> View:
     """Lay out an outcome: the verdicts, the changes of each model, and the next step."""
     sections = [section for result in outcome.models for section in change_sections(result)]
-    notes = [summarize(outcome), *filter(None, [outcome.problem])]
-    if outcome.advice is None:
-        return View((_verdicts(outcome), *sections), tuple(notes))
-    text, command = outcome.advice
-    return View((_verdicts(outcome), *sections), (*notes, f"{text}:"), commands=(command,))
+    advice = outcome.advice
+    notes = filter(None, [wording.summarize(outcome), outcome.problem, f"{advice.text}:" if advice else ""])
+    commands = (advice.command,) if advice else ()
+    return View((_verdicts(outcome), *sections), tuple(notes), commands=commands)
 
 
 def _verdicts(outcome: Outcome) -> Section:
     models = outcome.models
-    return Section(
-        f"Model costs against {outcome.against}",
-        filled(
-            (
-                words("model", [label(result.name) for result in models]),
-                words("verdict", [Cell(result.verdict, result.verdict, _style(result)) for result in models]),
-                words("details", [details(result) for result in models], wrap=True),
-            )
-        ),
+    columns = (
+        words("model", [label(result.name) for result in models]),
+        words("verdict", [Cell(result.verdict, result.verdict, _style(result)) for result in models]),
+        words("details", [wording.details(result) for result in models], wrap=True),
     )
+    return Section(f"Model costs against {outcome.against}", filled(columns))
 
 
 def _style(result: ModelResult) -> str:
@@ -91,21 +78,18 @@ def _more_layers(number: int) -> tuple[str, ...]:
 
 
 def _total_columns(changes: Sequence[CountChange]) -> tuple[Column, ...]:
+    before = [_count_cell(c.before, c.metric, c.after) if c.before is not None else "" for c in changes]
     limits = [_count_cell(c.limit, c.metric, c.after) if c.limit is not None else "" for c in changes]
     limited = any(change.limit != change.before for change in changes)
-    return filled(
-        (
-            words("what", [metric_label(change.metric) for change in changes]),
-            Column(
-                "before",
-                [_count_cell(c.before, c.metric, c.after) if c.before is not None else "" for c in changes],
-            ),
-            Column("after", [_count_cell(c.after, c.metric, c.before, c.limit) for c in changes]),
-            Column("change", [format_growth_and_percent(change) for change in changes]),
-            *([Column("at most", limits)] if limited else []),
-            words("verdict", [_verdict([change]) for change in changes]),
-        )
+    columns = (
+        words("what", [metric_label(change.metric) for change in changes]),
+        Column("before", before),
+        Column("after", [_count_cell(c.after, c.metric, c.before, c.limit) for c in changes]),
+        Column("change", [wording.format_growth_and_percent(change) for change in changes]),
+        *([Column("at most", limits)] if limited else []),
+        words("verdict", [_verdict([change]) for change in changes]),
     )
+    return filled(columns)
 
 
 def _layer_columns(
@@ -116,18 +100,14 @@ def _layer_columns(
     metrics = dict.fromkeys(change.metric for change in changes if isinstance(change, CountChange))
     renames = [next((c for c in some if isinstance(c, Rename)), None) for some in shown]
     kinds = [some[0].layer.kind if some[0].layer else "" for some in shown]
-    return filled(
-        (
-            words("layer", [layer_label(some[0]) for some in shown]),
-            words("was", [label(rename.before) if rename else "" for rename in renames]),
-            words("kind", kinds),
-            *(
-                Column(metric_label(metric), [_metric_cell(metric, some) for some in shown])
-                for metric in metrics
-            ),
-            words("verdict", [_verdict(some) for some in shown]),
-        )
+    columns = (
+        words("layer", [layer_label(some[0]) for some in shown]),
+        words("was", [label(rename.before) if rename else "" for rename in renames]),
+        words("kind", kinds),
+        *(Column(metric_label(metric), [_metric_cell(metric, some) for some in shown]) for metric in metrics),
+        words("verdict", [_verdict(some) for some in shown]),
     )
+    return filled(columns)
 
 
 def _metric_cell(metric: str, changes: Sequence[Change]) -> Cell:
@@ -137,16 +117,14 @@ def _metric_cell(metric: str, changes: Sequence[Change]) -> Cell:
 
 
 def _growth_cell(change: CountChange) -> Cell:
-    before, after, limit = (
-        _count_cell(change.before, change.metric),
-        _count_cell(change.after, change.metric, change.limit),
-        _count_cell(change.limit, change.metric, change.after),
-    )
+    before = _count_cell(change.before, change.metric)
+    after = _count_cell(change.after, change.metric, change.limit)
+    limit = _count_cell(change.limit, change.metric, change.after)
     if change.verdict == "over budget":
         return Cell(f"{after.short} > {limit.short}", f"{after.exact} > {limit.exact}")
     if change.before is None or change.after is None:
         return Cell(f"{before.short} -> {after.short}", f"{before.exact} -> {after.exact}")
-    return Cell(format_growth(change), f"{change.growth:+,}")
+    return Cell(wording.format_growth(change), f"{change.growth:+,}")
 
 
 def _count_cell(count: float | None, metric: str, *others: float | None) -> Cell:

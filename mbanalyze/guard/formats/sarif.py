@@ -38,7 +38,7 @@ def sarif(outcome: Outcome) -> str:
     results = list(_results(outcome))
     used = dict.fromkeys(result["ruleId"] for result in results)
     rules = [
-        {"id": _id(rule), "name": _name(rule), "shortDescription": {"text": text}}
+        {"id": _id(rule), "name": rule.title().replace(" ", ""), "shortDescription": {"text": text}}
         for rule, text in RULES.items()
         if _id(rule) in used
     ]
@@ -103,7 +103,3 @@ def _literal(text: str) -> str:
 
 def _id(rule: str) -> str:
     return rule.replace(" ", "-")
-
-
-def _name(rule: str) -> str:
-    return "".join(word.capitalize() for word in rule.split())
