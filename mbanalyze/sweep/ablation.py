@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -21,14 +21,7 @@ from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
-from mbanalyze.sweep.grid import (
-    Grid,
-    GridError,
-    combinations,
-    input_sizes,
-    parse_grid,
-    value_indices,
-)
+from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
 from mbanalyze.sweep.traced import (
     CountArguments,
@@ -126,7 +119,7 @@ def ablate(
         trace = partial(trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid)
         frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
     elif inputs:
-        raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
+        raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
         frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
@@ -135,18 +128,8 @@ def ablate(
     return Ablation(frame)
 
 
-class _Known(NamedTuple):
-    """An architecture in closed form.
-
-    Attributes:
-        name: the user's name for it.
-        arch: its class.
-        fixed: options that an alias or an instance sets.
-    """
-
-    name: str
-    arch: type[Architecture]
-    fixed: Mapping[str, Any]
+_Known = tuple[str, type[Architecture], Mapping[str, Any]]
+"""The user's name for an architecture, its class, and the options that an alias or an instance sets."""
 
 
 def _known(what: Any, grid: Grid) -> _Known | None:
@@ -154,14 +137,12 @@ def _known(what: Any, grid: Grid) -> _Known | None:
     if found := find(what):
         arch, implied = found
         merge(
-            what,
-            implied,
-            {option: values[0] if len(values) == 1 else values for option, values in grid.items()},
+            what, implied, {name: values[0] if len(values) == 1 else values for name, values in grid.items()}
         )
-        return _Known(what, arch, implied)
+        return what, arch, implied
     if name := name_of(what):
-        return _Known(name, type(what), asdict(what))
-    return next((_Known(name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
+        return name, type(what), asdict(what)
+    return next(((name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
 
 
 def _in_closed_form(
@@ -170,11 +151,11 @@ def _in_closed_form(
     """The frame of an architecture."""
     import pandas as pd
 
-    name, arch = known.name, known.arch
+    name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
     _check_sources(prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
-    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **known.fixed}
+    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
     default = defaults.pop("resolution")
     sizes, rhos = input_sizes(grid, lambda: default)
     sizes = validate_values(name, arch, "resolution", sizes or [default], drop=skip_invalid)
