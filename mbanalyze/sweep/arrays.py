@@ -223,7 +223,7 @@ class OuterSum(_Operators):
         Raises:
             SplitError: the answers differ.
         """
-        terms = [term for term in (self - other).terms.values() if not _is_zero(term[0])]
+        terms = [term for term in (self - other).terms.values() if _factor(term[0]).any()]
         if not terms:
             return bool(relation(0, 0))
         mask = relation(to_grid(OuterSum(terms)), 0)
@@ -235,10 +235,6 @@ class OuterSum(_Operators):
 
     def __bool__(self) -> bool:
         return bool(self != 0)
-
-
-def _is_zero(number: AxisArray | int) -> bool:
-    return not number.array.any() if isinstance(number, AxisArray) else number == 0
 
 
 def to_grid(number: Any) -> Array:
