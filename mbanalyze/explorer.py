@@ -16,7 +16,7 @@ from mbanalyze.sources.resolve import count
 
 ALPHAS = tuple(twentieths / 20 for twentieths in range(2, 41))
 """The values of the alpha widget, if the architecture allows any alpha."""
-MIN_RESOLUTION, MAX_RESOLUTION = 32, 640
+RESOLUTION_RANGE = {"min": 32, "max": 640}
 """The range of the resolution widget, in pixels."""
 
 
@@ -54,9 +54,7 @@ class Explorer:
         self.report: Report | None = None
         self.family = widgets.Dropdown(options=list(ARCHS), value=architecture, description="family", **wide)
         self.alpha = widgets.SelectionSlider(options=ALPHAS, value=1.0, description="alpha", **wide)
-        self.resolution = widgets.IntSlider(
-            min=MIN_RESOLUTION, max=MAX_RESOLUTION, description="resolution", **wide
-        )
+        self.resolution = widgets.IntSlider(description="resolution", **RESOLUTION_RANGE, **wide)
         self.groups = widgets.Dropdown(description="groups", **wide)
         self.table = widgets.HTML()
         self.pictures = widgets.HTML()
@@ -96,12 +94,10 @@ class Explorer:
         try:
             self.report = count(self.family.value, **self.options)
         except (OptionError, ShapeError) as error:
-            self.report = None
-            self.table.value = notes([str(error)])
-            self.pictures.value = ""
-            return
-        self.table.value = self.report.by("kind")._repr_html_()
-        self.pictures.value = pictures(self.report)
+            self.report, self.table.value, self.pictures.value = None, notes([str(error)]), ""
+        else:
+            self.table.value = self.report.by("kind")._repr_html_()
+            self.pictures.value = pictures(self.report)
 
 
 def _ipywidgets() -> ModuleType:

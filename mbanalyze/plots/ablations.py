@@ -12,7 +12,6 @@ from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
 from mbanalyze.plots import drawing
-from mbanalyze.plots.drawing import PlotError
 from mbanalyze.plots.frames import Data, as_frame, positive_rows
 
 MAX_LEVELS = len(drawing.MARKERS)
@@ -30,7 +29,7 @@ def ablation(data: Data, ax: Axes | None = None) -> Axes:
     for against in ("alpha", "rho", "resolution"):
         if against in frame and len(set(frame[against])) > 1:
             return scaling(frame, ax, against=against)
-    raise PlotError("a plot needs published accuracy, or several alphas or resolutions")
+    raise drawing.PlotError("a plot needs published accuracy, or several alphas or resolutions")
 
 
 class Levels(NamedTuple):
@@ -78,8 +77,8 @@ def tradeoff(data: Data, ax: Axes | None = None, *, cost: str = "macs", accuracy
     ax.set_xscale("log")
     drawing.style_axes(ax, drawing.axis_label(cost), drawing.axis_label(accuracy))
     colors = {level: drawing.COLORMAP(norm(level)) for level in color.labels}
-    shapes = _legend_entries(marker, colors if marker is color else {}, markers)
-    drawing.legend_right(ax, {color.name: _legend_entries(color, colors, {}), marker.name: shapes})
+    shapes = _entries(marker, colors if marker is color else {}, markers)
+    drawing.legend_right(ax, {color.name: _entries(color, colors, {}), marker.name: shapes})
     drawing.set_ticks(ax, "x", rows[cost])
     return ax
 
@@ -94,9 +93,7 @@ def _encodings(rows: pd.DataFrame) -> tuple[Levels, Levels]:
     return color, marker if marker.fit else _levels(rows, [])
 
 
-def _legend_entries(
-    levels: Levels, colors: Mapping[float, Any], markers: Mapping[float, str]
-) -> list[Line2D]:
+def _entries(levels: Levels, colors: Mapping[float, Any], markers: Mapping[float, str]) -> list[Line2D]:
     """An entry for each level; without a colour it is grey, without a marker a dot."""
     return [
         drawing.legend_entry(text, color=colors.get(level, "0.5"), marker=markers.get(level, "o"))
@@ -127,18 +124,15 @@ def scaling(data: Data, ax: Axes | None = None, *, against: str = "alpha") -> Ax
     law = [100 * (end / ends[1]) ** 2 for end in ends]
     ax = drawing.get_axes(ax)
     ax.plot(ends, law, "--", color="0.4", linewidth=1, label=f"{against}²", gid="law")
+    blue, orange, *_ = drawing.PALETTE
     # a ring around a dot keeps both visible
-    looks = {
-        "macs": ("s", 4, drawing.PALETTE[1], drawing.PALETTE[1]),
-        "params": ("o", 7.5, drawing.PALETTE[0], "none"),
-    }
+    looks = {"macs": ("s", 4, orange, orange), "params": ("o", 7.5, blue, "none")}
     for count, (marker, size, color, face) in looks.items():
         ax.plot(
             options, 100 * rows[count] / largest[count], marker, markersize=size, color=color,
             markerfacecolor=face, label=drawing.title(count), gid=count,
         )  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    ax.set(xscale="log", yscale="log")
     drawing.style_axes(ax, against, f"relative to {against} {ends[1]:.3g} (%)")
     drawing.legend_above(ax)
     drawing.set_ticks_at(ax, "x", options)
@@ -181,5 +175,5 @@ def _comparable(rows: pd.DataFrame, against: str) -> pd.DataFrame:
     rows = rows[(options == options.iloc[-1]).all(axis="columns")]
     if rows[against].nunique() < 2:
         equal = f" and have the same {', '.join(others)}" if others else ""
-        raise PlotError(f"no two rows of the frame differ in {against}{equal}")
+        raise drawing.PlotError(f"no two rows of the frame differ in {against}{equal}")
     return rows

@@ -186,9 +186,7 @@ def legend_above(ax: Axes, entries: Sequence[Artist] | None = None) -> None:
     _legend(ax, entries, max(1, int(1.1 * axis_length(ax, "x") / longest)), "lower left", (0, 1))
 
 
-def _legend(
-    ax: Axes, entries: Sequence[Artist], columns: int, corner: Any, anchor: tuple[float, float]
-) -> None:
+def _legend(ax: Axes, entries: Sequence[Artist], columns: int, corner: Any, anchor: tuple[int, int]) -> None:
     ax.legend(
         handles=entries, loc=corner, bbox_to_anchor=anchor, ncols=columns, fontsize=SMALL, frameon=False,
         handlelength=1.2, handletextpad=0.4, columnspacing=1, labelspacing=0.35, borderpad=0.2, borderaxespad=0.3,

@@ -13,11 +13,12 @@ from matplotlib.transforms import Bbox
 
 from mbanalyze.plots.drawing import SMALL, figure_of
 
-Offset = tuple[float, float]
+Vector = tuple[float, float]
+"""A position or an offset: x and y."""
 
-OFFSETS_BELOW: tuple[Offset, ...] = ((0.0, -4.0),)
+OFFSETS_BELOW: tuple[Vector, ...] = ((0.0, -4.0),)
 """The position of a label below its point, in points."""
-OFFSETS_AROUND: tuple[Offset, ...] = tuple(
+OFFSETS_AROUND: tuple[Vector, ...] = tuple(
     (dx * distance, dy * distance)
     for distance in (4, 8, 13, 19, 26, 34, 43, 53, 64, 80)
     for dx, dy in ((-1, 1), (1, -1), (-1.5, 0.5), (1.5, -0.5), (-2, 1.3), (-0.4, 1.3), (0.4, -1.3), (2, -2.2))
@@ -31,7 +32,7 @@ def place_labels(
     ax: Axes,
     points: pd.DataFrame,
     texts: Sequence[str],
-    offsets: Sequence[Offset],
+    offsets: Sequence[Vector],
     *,
     obstacles: pd.DataFrame,
     lines: Sequence[Outline],
@@ -59,9 +60,8 @@ def place_labels(
     for point, text in zip(points.itertuples(index=False), texts, strict=True):
         x, y = at(tuple(point))
         for dx, dy in offsets:
-            trial = _annotate(
-                ax, text, tuple(point), (dx, dy), None
-            )  # a leader line would slow the extent down
+            # a leader line would slow the extent down
+            trial = _annotate(ax, text, tuple(point), (dx, dy), None)
             box = trial.get_window_extent().padded(1)
             trial.remove()
             leader = Outline([(x, y), (x + dx * inch / 72, y + dy * inch / 72)])
@@ -88,7 +88,7 @@ def _is_free(ax: Axes, box: Bbox, leader: Outline, taken: Sequence[Bbox], lines:
 
 
 def _annotate(
-    ax: Axes, text: str, point: tuple[float, float], offset: Offset, leader: dict[str, Any] | None
+    ax: Axes, text: str, point: Vector, offset: Vector, leader: dict[str, Any] | None
 ) -> Annotation:
     """A label at an offset from its point; a distant one gets a leader line, if `leader` has its style."""
     dx, dy = offset

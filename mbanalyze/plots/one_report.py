@@ -11,7 +11,6 @@ from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
-from mbanalyze.plots.drawing import PlotError
 from mbanalyze.plots.frames import Data, as_frame, numbers, positive_rows, require_columns
 from mbanalyze.plots.labels import OFFSETS_BELOW, place_labels
 from mbanalyze.report.network import Report
@@ -42,9 +41,7 @@ def profile(
         ax.vlines(some.index, 0, some, color=color, linewidth=0.6, alpha=0.6)
         ax.plot(some, marker, color=color, markersize=2.8, label=drawing.title(count), gid=count)
     ax.set_ylim(bottom=0)
-    drawing.style_axes(ax, "operator, in order (bands are blocks)", "share of its total (%)")
-    drawing.shade_blocks(ax, frame["path"])
-    drawing.legend_above(ax)
+    _style_depth(ax, frame, "operator", "share of its total (%)")
     return ax
 
 
@@ -103,23 +100,20 @@ def bound(data: Data, ax: Axes | None = None) -> Axes:
     require_columns(frame, "path")
     rows = positive_rows(frame, "memory_access", "bound")
     access, least = rows["memory_access"], rows["bound"]
-    both = pd.concat([access, least])
     ax = drawing.get_axes(ax)
     stems = ax.vlines(rows.index, least, access, color=drawing.PALETTE[1], linewidth=1.5, zorder=1)
     ax.plot(access, "o", color=drawing.PALETTE[0], markersize=3, label="memory access", gid="memory_access")
     ax.plot(least, "_", color="black", markersize=5, label="lower bound", gid="bound")
     ax.set_yscale("log")
     ax.margins(y=0.1)
-    drawing.style_axes(ax, "convolution, in order (bands are blocks)", drawing.axis_label("memory_access"))
-    drawing.shade_blocks(ax, frame["path"])
-    drawing.legend_above(ax)
+    _style_depth(ax, frame, "convolution", drawing.axis_label("memory_access"))
+    both = pd.concat([access, least])
     drawing.set_ticks(ax, "y", both)
     ratios = (access / least).sort_values(ascending=False)
     ratios = ratios[ratios >= 1.05]
     texts = [f"{ratio:.2g}\N{MULTIPLICATION SIGN}" for ratio in ratios]
-    points = least[ratios.index].reset_index()
-    obstacles, lines = both.reset_index(), stems.get_paths()
-    place_labels(ax, points, texts, OFFSETS_BELOW, obstacles=obstacles, lines=lines)
+    points, obstacles = least[ratios.index].reset_index(), both.reset_index()
+    place_labels(ax, points, texts, OFFSETS_BELOW, obstacles=obstacles, lines=stems.get_paths())
     return ax
 
 
@@ -143,7 +137,7 @@ def intensity(data: Data, ax: Axes | None = None, *, itemsize: int = 4) -> Axes:
     ratios = numbers(frame, "flops") / (itemsize * numbers(frame, "memory_access"))
     ratios = ratios[(ratios > 0) & (ratios < float("inf"))]
     if ratios.empty:
-        raise PlotError("no operator of the frame has flops and memory access")
+        raise drawing.PlotError("no operator of the frame has flops and memory access")
     require_columns(frame, "path")
     styles = drawing.styles(classes[ratios.index].unique())
     ax = drawing.get_axes(ax)
@@ -151,20 +145,23 @@ def intensity(data: Data, ax: Axes | None = None, *, itemsize: int = 4) -> Axes:
         some = ratios[classes[ratios.index] == name]
         ax.plot(some, marker, color=color, markersize=3.2, label=str(name), gid=str(name).replace(" ", "-"))
     ax.set_yscale("log")
-    drawing.style_axes(
-        ax, "operator, in order (bands are blocks)", drawing.axis_label("arithmetic_intensity")
-    )
-    drawing.shade_blocks(ax, frame["path"])
-    drawing.legend_above(ax)
+    _style_depth(ax, frame, "operator", drawing.axis_label("arithmetic_intensity"))
     drawing.set_ticks(ax, "y", ratios)
     return ax
+
+
+def _style_depth(ax: Axes, frame: pd.DataFrame, rows: str, label: str) -> None:
+    """Label axes along the depth of a network, shade every other block, and add a legend."""
+    drawing.style_axes(ax, f"{rows}, in order (bands are blocks)", label)
+    drawing.shade_blocks(ax, frame["path"])
+    drawing.legend_above(ax)
 
 
 def _per_cent(frame: pd.DataFrame, count: str) -> pd.Series[float]:
     """A column in per cent of its sum."""
     counts = numbers(frame, count)
     if not counts.sum():
-        raise PlotError(f"no operator of the frame has {drawing.title(count)}")
+        raise drawing.PlotError(f"no operator of the frame has {drawing.title(count)}")
     return 100 * counts / counts.sum()
 
 
@@ -172,9 +169,8 @@ def _kinds(frame: pd.DataFrame) -> pd.Series[str]:
     """The kind of each operator in words: `pointwise conv`, `linear`, `batch norm`."""
     require_columns(frame, "kind", "variant")
     pairs = zip(frame["kind"], frame["variant"], strict=True)
-    return pd.Series(
-        [f"{v} conv" if isinstance(v, str) else str(k).replace("_", " ") for k, v in pairs], dtype=str
-    )
+    names = [f"{v} conv" if isinstance(v, str) else str(k).replace("_", " ") for k, v in pairs]
+    return pd.Series(names, dtype=str)
 
 
 def _merged(table: pd.DataFrame, least: float, most: int) -> pd.DataFrame:

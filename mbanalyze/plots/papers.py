@@ -10,15 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mbanalyze.memory_access.experiments import TITLES, Experiments, series
+from mbanalyze.plots import activations as functions
 from mbanalyze.plots import drawing
-from mbanalyze.plots.activations import (
-    hard_swish,
-    random_embedding,
-    reconstruct,
-    recoverable_share,
-    spiral,
-    swish,
-)
 
 DIMENSIONS = (2, 3, 5, 15, 30)
 """The dimensions of MobileNetV2's Figure 1."""
@@ -27,7 +20,8 @@ DIMENSIONS = (2, 3, 5, 15, 30)
 def activations(ax: Axes | None = None) -> Axes:
     """Plot swish, hard-swish and their difference: Howard et al., 2019, arXiv:1905.02244, Figure 6."""
     x = np.linspace(-6, 6, 481)
-    curves = {"swish": swish(x), "hard-swish": hard_swish(x), "difference": hard_swish(x) - swish(x)}
+    curves = {"swish": functions.swish(x), "hard-swish": functions.hard_swish(x)}
+    curves["difference"] = curves["hard-swish"] - curves["swish"]
     ax = drawing.get_axes(ax)
     for (name, y), color, line in zip(curves.items(), drawing.PALETTE, ("-", "--", ":"), strict=False):
         ax.plot(x, y, line, color=color, linewidth=1.4, label=name, gid=name)
@@ -41,20 +35,19 @@ def manifold(dimensions: Sequence[int] = DIMENSIONS, seed: int = 0) -> Figure:
 
     The colour runs along the spiral. Titles show the share of its points that the output of ReLU determines.
     """
-    points = spiral()
+    points = functions.spiral()
     width, height = drawing.PAGE_SIZE[0], drawing.PAGE_SIZE[0] / (len(dimensions) + 1) + 0.45
     figure, axes = plt.subplots(1, len(dimensions) + 1, figsize=(width, height), layout="constrained")
     curves = {"input": points}
     for n in dimensions:
-        matrix = random_embedding(n, seed)
-        share = 100 * recoverable_share(points, matrix)
-        curves[f"n = {n}\n{share:.0f} % kept"] = reconstruct(points, matrix)
+        matrix = functions.random_embedding(n, seed)
+        share = 100 * functions.recoverable_share(points, matrix)
+        curves[f"n = {n}\n{share:.0f} % kept"] = functions.reconstruct(points, matrix)
     for ax, (title, (x, y)) in zip(axes, curves.items(), strict=True):
         ax.scatter(x, y, 3, range(len(x)), cmap=drawing.COLORMAP, linewidths=0)
         ax.set_title(title, fontsize=drawing.TEXT)
         ax.set_aspect("equal", adjustable="datalim")
-        ax.set_xticks([])
-        ax.set_yticks([])
+        ax.set(xticks=[], yticks=[])
     return figure
 
 

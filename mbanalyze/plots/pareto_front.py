@@ -12,7 +12,6 @@ from matplotlib.path import Path as Outline
 
 from mbanalyze.ops.cost import Cost
 from mbanalyze.plots import drawing
-from mbanalyze.plots.drawing import PlotError
 from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_columns
 from mbanalyze.plots.labels import OFFSETS_AROUND, place_labels
 
@@ -38,7 +37,7 @@ def pareto(data: Data, ax: Axes | None = None, *, cost: str | None = None, objec
     """
     cost = cost or ("params" if objective == "macs" else "macs")
     if cost == objective:
-        raise PlotError(f"cost and objective are both {cost}: choose two")
+        raise drawing.PlotError(f"cost and objective are both {cost}: choose two")
     frame = as_frame(data)
     require_columns(frame, "model")
     rows = positive_rows(frame, cost, objective)
@@ -51,10 +50,9 @@ def pareto(data: Data, ax: Axes | None = None, *, cost: str | None = None, objec
     (line,) = ax.plot(edge[cost], edge[objective], color="0.3", linewidth=1, zorder=1, gid="front")
     for model, style in styles.items():
         mine = rows["model"] == model
-        _scatter(ax, rows.loc[~front & mine, [cost, objective]], style, f"{model}-behind")
+        _scatter(ax, rows.loc[~front & mine, [cost, objective]], style, f"{model}-behind", filled=False)
         _scatter(ax, rows.loc[front & mine, [cost, objective]], style, f"{model}-front", filled=True)
-    ax.set_xscale("log")
-    ax.set_yscale("log" if objective in Cost().as_dict() else "linear")
+    ax.set(xscale="log", yscale="log" if objective in Cost().as_dict() else "linear")
     ax.margins(y=0.12)
     drawing.style_axes(ax, drawing.axis_label(cost), drawing.axis_label(objective))
     drawing.legend_above(ax, _legend_entries(styles, named))
@@ -84,9 +82,7 @@ def _styles(models: pd.Series[str], leading: pd.Series[str]) -> tuple[Styles, Se
     return grey | drawing.styles(named), named
 
 
-def _scatter(
-    ax: Axes, points: pd.DataFrame, style: tuple[str, str], gid: str, *, filled: bool = False
-) -> None:
+def _scatter(ax: Axes, points: pd.DataFrame, style: tuple[str, str], gid: str, *, filled: bool) -> None:
     color, marker = style
     x, y = (points[column] for column in points)
     ax.scatter(
@@ -118,12 +114,9 @@ def _options(rows: pd.DataFrame) -> pd.Series[str]:
     """Alpha and resolution of each row, such as `0.5/160`, and its `options` if other rows have the same two."""
     columns = [column for column in ("alpha", "resolution") if column in rows]
     records = rows[columns].to_dict("records") if columns else [{}] * len(rows)
-    texts = pd.Series(
-        ["/".join(f"{v:g}" for v in record.values() if pd.notna(v)) for record in records],
-        rows.index,
-        dtype=object,
-    )
+    texts = ["/".join(f"{value:g}" for value in record.values() if pd.notna(value)) for record in records]
+    found = pd.Series(texts, rows.index, dtype=object)
     if "options" not in rows:
-        return texts
-    same = pd.DataFrame({"model": rows["model"], "text": texts}).duplicated(keep=False)
-    return texts.mask(same, (texts + " " + rows["options"]).str.strip())
+        return found
+    same = pd.DataFrame({"model": rows["model"], "text": found}).duplicated(keep=False)
+    return found.mask(same, (found + " " + rows["options"]).str.strip())

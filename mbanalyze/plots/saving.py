@@ -13,14 +13,12 @@ from matplotlib.figure import Figure
 from mbanalyze.display.files import require_writable, write
 from mbanalyze.plots.drawing import PlotError, figure_of
 
-SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {"dpi": 200, "metadata": {}},
-    ".svg": {"metadata": {"Date": None}},
-    ".pdf": {"metadata": {"CreationDate": None}},
-}
-"""Options of `savefig` for each suffix; without dates, so that a figure always gives the same bytes."""
+METADATA: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""The metadata for each suffix; without dates, so that a figure always gives the same bytes."""
 DESCRIPTION_KEYS = {".png": "Description", ".svg": "Description", ".pdf": "Subject"}
 """The metadata key of the description for each suffix."""
+PNG_DPI = 200
+"""Pixels per inch of a .png."""
 
 
 def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
@@ -38,10 +36,10 @@ def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
     suffix = check_format(path)
     require_writable(path)
     content = io.BytesIO()
-    about = {DESCRIPTION_KEYS[suffix]: description} if description else {}
-    options = SAVE_OPTIONS[suffix] | {"metadata": SAVE_OPTIONS[suffix]["metadata"] | about}
+    metadata = METADATA[suffix] | ({DESCRIPTION_KEYS[suffix]: description} if description else {})
     with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
-        figure_of(drawn).savefig(content, format=suffix[1:], **options)
+        dpi = PNG_DPI if suffix == ".png" else None
+        figure_of(drawn).savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
     write(path, content.getvalue())
 
 
@@ -52,6 +50,6 @@ def check_format(path: Path) -> str:
         PlotError: figures cannot be saved with this suffix.
     """
     suffix = path.suffix.lower()
-    if suffix not in SAVE_OPTIONS:
-        raise PlotError(f"cannot save a plot as {path.name!r}: choose one of {', '.join(SAVE_OPTIONS)}")
+    if suffix not in METADATA:
+        raise PlotError(f"cannot save a plot as {path.name!r}: choose one of {', '.join(METADATA)}")
     return suffix

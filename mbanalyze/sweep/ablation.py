@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,23 +20,10 @@ from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
+from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
-from mbanalyze.sweep.grid import (
-    Grid,
-    GridError,
-    combinations,
-    input_sizes,
-    parse_grid,
-    value_indices,
-)
+from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
-from mbanalyze.sweep.traced import (
-    CountArguments,
-    VariantError,
-    count_arguments,
-    default_resolution,
-    trace_variants,
-)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,10 +110,12 @@ def ablate(
     if known is None:
         if source:
             raise GridError("source selects published figures, which only known architectures have")
-        trace = partial(trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid)
+        trace = partial(
+            traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
+        )
         frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
     elif inputs:
-        raise GridError(f"{known.name} takes its input from resolution and batch, not as a shape")
+        raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
         frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
@@ -135,18 +124,8 @@ def ablate(
     return Ablation(frame)
 
 
-class _Known(NamedTuple):
-    """An architecture in closed form.
-
-    Attributes:
-        name: the user's name for it.
-        arch: its class.
-        fixed: options that an alias or an instance sets.
-    """
-
-    name: str
-    arch: type[Architecture]
-    fixed: Mapping[str, Any]
+_Known = tuple[str, type[Architecture], Mapping[str, Any]]
+"""The user's name for an architecture, its class, and the options that an alias or an instance sets."""
 
 
 def _known(what: Any, grid: Grid) -> _Known | None:
@@ -154,14 +133,12 @@ def _known(what: Any, grid: Grid) -> _Known | None:
     if found := find(what):
         arch, implied = found
         merge(
-            what,
-            implied,
-            {option: values[0] if len(values) == 1 else values for option, values in grid.items()},
+            what, implied, {name: values[0] if len(values) == 1 else values for name, values in grid.items()}
         )
-        return _Known(what, arch, implied)
+        return what, arch, implied
     if name := name_of(what):
-        return _Known(name, type(what), asdict(what))
-    return next((_Known(name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
+        return name, type(what), asdict(what)
+    return next(((name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
 
 
 def _in_closed_form(
@@ -170,11 +147,11 @@ def _in_closed_form(
     """The frame of an architecture."""
     import pandas as pd
 
-    name, arch = known.name, known.arch
+    name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
     _check_sources(prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
-    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **known.fixed}
+    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
     default = defaults.pop("resolution")
     sizes, rhos = input_sizes(grid, lambda: default)
     sizes = validate_values(name, arch, "resolution", sizes or [default], drop=skip_invalid)
@@ -208,7 +185,7 @@ def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
     """Raise `VariantError` for the first variant that makes no network."""
     for invalid in counted.invalid:
         shown = {o: v for o, v in invalid.options.items() if o in given or o in ("alpha", "resolution")}
-        raise VariantError(f"{spell_reference(name, shown)}: {invalid.reason}")
+        raise traced.VariantError(f"{spell_reference(name, shown)}: {invalid.reason}")
 
 
 def _batch(values: list[Any]) -> int:
@@ -234,16 +211,16 @@ def _traced(
     inputs: tuple[Any, ...],
     grid: Grid,
     settings: Mapping[str, Any],
-    trace: Callable[[Sequence[CountArguments]], list[dict[str, Any] | None]],
+    trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
 ) -> pd.DataFrame:
     """The frame of a factory."""
     import pandas as pd
 
     rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
     first = {option: values[0] for option, values in rest.items()}
-    sizes, rhos = input_sizes(grid, lambda: default_resolution(what, inputs, first))
+    sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
     variants = list(combinations(rest | ({"resolution": sizes} if sizes else {})))
-    counted = trace([count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
+    counted = trace([traced.count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
     rho_of = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
         {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
@@ -254,7 +231,5 @@ def _traced(
         if totals is not None
     ]
     frame = pd.DataFrame(rows)
-    nullable = [
-        name for name in ("macs", "flops", "activations") if not (frame[name].dropna() >= 2**63).any()
-    ]
-    return frame.astype(dict.fromkeys(nullable, "Int64"))
+    small = [name for name in ("macs", "flops", "activations") if (frame[name].dropna() < 2**63).all()]
+    return frame.astype(dict.fromkeys(small, "Int64"))

@@ -12,7 +12,8 @@ The caller then counts each part of the grid separately.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -51,23 +52,19 @@ def _truth(axis: Axis, mask: Array) -> bool:
     return False
 
 
+def _relation(relation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The method of `_Operators` that passes `relation` to `compare`."""
+    return lambda self, other: self.compare(other, relation)
+
+
 class _Operators:
     """The operators that follow from addition, negation, multiplication and `compare` of a subclass."""
 
-    __slots__ = ()
     __hash__ = None  # type: ignore[assignment]  # equality depends on every variant
 
-    def __add__(self, other: Any) -> Any:
-        raise NotImplementedError
-
-    def __neg__(self) -> Any:
-        raise NotImplementedError
-
-    def __mul__(self, other: Any) -> Any:
-        raise NotImplementedError
-
-    def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> Any:
-        raise NotImplementedError
+    __add__: Callable[..., Any]
+    __neg__: Callable[..., Any]
+    __mul__: Callable[..., Any]
 
     def __radd__(self, other: Any) -> Any:
         return self + other
@@ -81,23 +78,12 @@ class _Operators:
     def __rmul__(self, other: Any) -> Any:
         return self * other
 
-    def __eq__(self, other: object) -> Any:
-        return self.compare(other, operator.eq)
-
-    def __ne__(self, other: object) -> Any:
-        return self.compare(other, operator.ne)
-
-    def __lt__(self, other: Any) -> Any:
-        return self.compare(other, operator.lt)
-
-    def __le__(self, other: Any) -> Any:
-        return self.compare(other, operator.le)
-
-    def __gt__(self, other: Any) -> Any:
-        return self.compare(other, operator.gt)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.compare(other, operator.ge)
+    __eq__ = _relation(operator.eq)
+    __ne__ = _relation(operator.ne)
+    __lt__ = _relation(operator.lt)
+    __le__ = _relation(operator.le)
+    __gt__ = _relation(operator.gt)
+    __ge__ = _relation(operator.ge)
 
 
 class AxisArray(_Operators):
@@ -105,38 +91,26 @@ class AxisArray(_Operators):
 
     Attributes:
         array: [variants], int64 or float64.
+        dtype: the element type of the array.
         axis: the axis along which the number varies.
         bound: an upper bound of the absolute values.
     """
 
-    __slots__ = ("_key", "array", "axis", "bound")
-
     EXACT_LIMIT = 2**53
     """Floats represent every integer below this limit exactly."""
+    ndim = 1
+    """The number of dimensions."""
 
     def __init__(self, array: Array, axis: Axis, bound: float | None = None) -> None:
-        self.array, self.axis = array, axis
+        self.array, self.dtype, self.axis = array, array.dtype, axis
         self.bound = float(np.abs(array).max()) if bound is None else bound
-        self._key: bytes | None = None
         if not self.bound < self.EXACT_LIMIT:
             raise TooLargeError
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The element type of the array."""
-        return self.array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions, always one."""
-        return 1
-
-    @property
+    @cached_property
     def key(self) -> bytes:
         """The values as bytes, to find equal arrays."""
-        if self._key is None:
-            self._key = self.array.tobytes()
-        return self._key
+        return self.array.tobytes()
 
     def _apply(self, other: Any, function: Callable[[Any, Any], Any], bound: float | None) -> Any:
         """The array of `function`, if `other` is a number or varies along the same axis."""
@@ -214,48 +188,34 @@ class OuterSum(_Operators):
         terms: the products, at most one for each distinct factor along the resolutions, by its `key`.
     """
 
-    __slots__ = ("terms",)
-
-    def __init__(self, terms: dict[bytes, Term]) -> None:
-        self.terms = terms
+    def __init__(self, terms: Iterable[Term]) -> None:
+        self.terms: dict[bytes, Term] = {}
+        for networks, resolutions in terms:
+            key, term = b"", (networks, resolutions)
+            if isinstance(resolutions, AxisArray):
+                key = resolutions.key
+            elif resolutions != 1:
+                term = networks * resolutions, 1
+            known = self.terms.get(key)
+            self.terms[key] = (known[0] + term[0], term[1]) if known else term
 
     @staticmethod
     def of(number: Any) -> OuterSum:
         """Return a number along one axis, or a plain number, as an outer sum."""
         if isinstance(number, OuterSum):
             return number
-        if isinstance(number, AxisArray) and number.axis == RESOLUTIONS:
-            return OuterSum({number.key: (1, number)})
-        return OuterSum({b"": (number, 1)})
-
-    def _add_term(self, key: bytes, term: Term) -> None:
-        """Add a product in place."""
-        networks, resolutions = term
-        if key in self.terms:
-            networks = self.terms[key][0] + networks
-        self.terms[key] = networks, resolutions
+        along_resolutions = isinstance(number, AxisArray) and number.axis == RESOLUTIONS
+        return OuterSum([(1, number) if along_resolutions else (number, 1)])
 
     def __add__(self, other: Any) -> OuterSum:
-        total = OuterSum(dict(self.terms))
-        for key, term in OuterSum.of(other).terms.items():
-            total._add_term(key, term)
-        return total
+        return OuterSum([*self.terms.values(), *OuterSum.of(other).terms.values()])
 
     def __neg__(self) -> OuterSum:
-        return OuterSum(
-            {key: (-networks, resolutions) for key, (networks, resolutions) in self.terms.items()}
-        )
+        return OuterSum((-networks, resolutions) for networks, resolutions in self.terms.values())
 
     def __mul__(self, other: Any) -> OuterSum:
-        total = OuterSum({})
-        for a, b in self.terms.values():
-            for c, d in OuterSum.of(other).terms.values():
-                networks, resolutions = a * c, b * d
-                if isinstance(resolutions, AxisArray):
-                    total._add_term(resolutions.key, (networks, resolutions))
-                else:
-                    total._add_term(b"", (networks * resolutions, 1))
-        return total
+        others = OuterSum.of(other).terms.values()
+        return OuterSum((a * c, b * d) for a, b in self.terms.values() for c, d in others)
 
     def compare(self, other: Any, relation: Callable[[Any, Any], Any]) -> bool:
         """Return the answer to `relation` that all variants share.
@@ -263,8 +223,7 @@ class OuterSum(_Operators):
         Raises:
             SplitError: the answers differ.
         """
-        difference = self - other
-        terms = {key: term for key, term in difference.terms.items() if not _is_zero(term[0])}
+        terms = [term for term in (self - other).terms.values() if _factor(term[0]).any()]
         if not terms:
             return bool(relation(0, 0))
         mask = relation(to_grid(OuterSum(terms)), 0)
@@ -276,10 +235,6 @@ class OuterSum(_Operators):
 
     def __bool__(self) -> bool:
         return bool(self != 0)
-
-
-def _is_zero(number: AxisArray | int) -> bool:
-    return not number.array.any() if isinstance(number, AxisArray) else number == 0
 
 
 def to_grid(number: Any) -> Array:

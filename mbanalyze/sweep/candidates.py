@@ -32,16 +32,14 @@ class SearchError(ValueError):
 
 def families() -> dict[str, list[str]]:
     """Return each family with published figures, and its architectures."""
-    found: dict[str, dict[str, None]] = {}
-    for entry in entries():
-        if entry.variant in ARCHS:
-            found.setdefault(entry.family, {})[entry.variant] = None
-    return {family: list(names) for family, names in found.items()}
+    found: dict[str, list[str]] = {}
+    for family, name in dict.fromkeys((entry.family, entry.variant) for entry in entries()):
+        if name in ARCHS:
+            found.setdefault(family, []).append(name)
+    return found
 
 
-def candidates(
-    family: str, options: Mapping[str, Any], *, dtype: str = "float32", batch: int = 1
-) -> pd.DataFrame:
+def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: int) -> pd.DataFrame:
     """Return one row for each distinct variant, with the columns of `ablate`.
 
     The columns `model`, `alpha`, `resolution` and `options` replace the columns of the options.
@@ -61,7 +59,11 @@ def candidates(
     names = _architectures(family)
     _check_options(family, names, options)
     arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
-    frames = list(_frames(names, options, arguments))
+    frames = []
+    for name in names:
+        for grid in _grids(name, options):
+            with suppress(VariantError):  # no combination makes a network
+                frames.append(_frame(name, grid, arguments))
     if not frames:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
@@ -72,30 +74,16 @@ def _architectures(family: str) -> list[str]:
     """The architectures of a family."""
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
-        raise SearchError(
-            f"no family {family!r}: nearest are {', '.join(nearest(family, known))}; "
-            f"families are all, {', '.join(families())}"
-        )
+        near, listed = ", ".join(nearest(family, known)), ", ".join(families())
+        raise SearchError(f"no family {family!r}: nearest are {near}; families are all, {listed}")
     return known[family]
 
 
 def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]) -> None:
-    known = {"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))}
+    known = sorted({"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))})
     for option in options:
         if option not in known:
-            raise OptionError(
-                f"{family} has no option {option!r}: its options are {', '.join(sorted(known))}"
-            )
-
-
-def _frames(
-    names: Sequence[str], options: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> Iterator[pd.DataFrame]:
-    """The variants of each architecture, a frame for each grid."""
-    for name in names:
-        for grid in _grids(name, options):
-            with suppress(VariantError):  # no combination makes a network
-                yield _frame(name, grid, arguments)
+            raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(known)}")
 
 
 def _grids(name: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -14,16 +14,8 @@ from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.registry import cost
-from mbanalyze.sweep.arrays import (
-    NETWORKS,
-    RESOLUTIONS,
-    Array,
-    Axis,
-    AxisArray,
-    SplitError,
-    TooLargeError,
-    to_grid,
-)
+from mbanalyze.sweep import arrays
+from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Array, AxisArray
 from mbanalyze.sweep.grid import Grid, value_indices
 
 MAX_SCALAR_VARIANTS = 16
@@ -88,10 +80,9 @@ def count_grid(
     counter = _GridCounter(arch, networks, np.asarray(resolutions), batch)
     indices = value_indices(networks)
     lengths = {i: len(networks[name]) for i, name in enumerate(networks) if not is_numeric(arch, name)}
-    categorical = list(lengths)
     for choice in product(*map(range, lengths.values())):
-        same = (indices[categorical] == np.array(choice, dtype=int)[:, None]).all(axis=0)
-        chosen = np.flatnonzero(same)
+        same = indices[list(lengths)] == np.array(choice, dtype=int)[:, None]
+        chosen = np.flatnonzero(same.all(axis=0))
         counter.count(chosen, indices[:, chosen])
     return GridCounts(counter.counts, counter.valid, tuple(counter.invalid))
 
@@ -108,10 +99,8 @@ class _GridCounter:
         self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in COST_FIELDS}
         self.valid = np.ones(shape, dtype=bool)
         self.invalid: list[InvalidVariants] = []
-        self._arch = arch
-        self._networks = networks
-        self._resolutions = resolutions
-        self._batch = batch
+        self._arch, self._batch = arch, batch
+        self._networks, self._resolutions = networks, resolutions
 
     def count(self, networks: Array, indices: Array) -> None:
         """Count the given networks at all resolutions, and split them where conditions differ.
@@ -129,9 +118,9 @@ class _GridCounter:
                     self._count_each(*part)
                 else:
                     self._count_together(*part)
-            except SplitError as error:
+            except arrays.SplitError as error:
                 parts += _split(rows, columns, error.axis, error.mask)
-            except TooLargeError:
+            except arrays.TooLargeError:
                 axis = NETWORKS if len(rows) >= len(columns) else RESOLUTIONS
                 parts += _split(rows, columns, axis, np.arange(max(len(rows), len(columns))) % 2 == 0)
             except (OptionError, ShapeError):
@@ -147,7 +136,7 @@ class _GridCounter:
         }
         found = self._cost(options, AxisArray(self._resolutions[resolutions], RESOLUTIONS))
         counts = {name: getattr(found, name) for name in COST_FIELDS}
-        blocks = {name: to_grid(n) for name, n in counts.items() if type(n) is not int or n}
+        blocks = {name: arrays.to_grid(n) for name, n in counts.items() if type(n) is not int or n}
         where: tuple[Any, ...] = np.ix_(networks, resolutions)
         if _is_contiguous(networks) and _is_contiguous(resolutions):  # slices are faster to assign
             where = (slice(networks[0], networks[-1] + 1), slice(resolutions[0], resolutions[-1] + 1))
@@ -171,8 +160,7 @@ class _GridCounter:
 
     def _options(self, indices: Array) -> dict[str, Any]:
         """The options of one network."""
-        pairs = zip(self._networks.items(), indices, strict=True)
-        return {name: values[int(at)] for (name, values), at in pairs}
+        return {name: self._networks[name][at] for name, at in zip(self._networks, indices, strict=True)}
 
     def _cost(self, options: Mapping[str, Any], resolution: Any) -> Cost:
         spec = self._arch(**{**options, "resolution": resolution})
@@ -194,7 +182,7 @@ def _is_contiguous(indices: Array) -> bool:
     return bool(indices[-1] - indices[0] == len(indices) - 1)
 
 
-def _split(rows: Array, columns: Array, axis: Axis, mask: Array) -> list[tuple[Array, Array]]:
+def _split(rows: Array, columns: Array, axis: arrays.Axis, mask: Array) -> list[tuple[Array, Array]]:
     """The two parts of a part: along `axis`, the elements that the mask selects, and the others."""
     if axis == NETWORKS:
         return [(rows[mask], columns), (rows[~mask], columns)]

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import cache
-from itertools import product
 from typing import Any, cast
 
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
 from mbanalyze.literature.figures import Entry, entries
 from mbanalyze.ops.record import Op
-from mbanalyze.sweep.grid import Grid
+from mbanalyze.sweep.grid import Grid, combinations
 
 PUBLISHED_COLUMNS = ("published_macs", "published_params", "top1", "latency_ms", "device", "label", "source")
 """Columns of a published variant: printed counts, per cent, milliseconds, the device, the row's label, the source."""
@@ -92,8 +91,7 @@ def _equivalent_options(spec: Architecture, networks: Grid) -> Iterator[dict[str
         name: [own[name]] * (own[name] in values) if is_numeric(arch, name) else values
         for name, values in networks.items()
     }
-    for values in product(*candidates.values()):
-        choice = dict(zip(networks, values, strict=True))
+    for choice in combinations(candidates):
         with suppress(OptionError):
             variant = arch(**{**default, **choice, "resolution": spec.resolution})
             if variant == spec or _ops(cast("Any", variant)) == _ops(cast("Any", spec)):

@@ -144,11 +144,9 @@ def _advice(search: Search) -> list[str]:
 def _gain(search: Search, variant: Record) -> str:
     """The objective of a better variant."""
     value = variant[search.ranked_by]
-    return (
-        f"{value} % top-1"
-        if search.ranked_by == "top1"
-        else f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
-    )
+    if search.ranked_by == "top1":
+        return f"{value} % top-1"
+    return f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
 
 
 def variant_reference(row: Record) -> str:
