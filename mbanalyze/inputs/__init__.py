@@ -2,5 +2,5 @@
 
 choices.py  a name out of the known ones
 typed.py    shapes and element types of inputs
-parsing.py  text from the command line and from policies, and its inverse
+parsing.py  model references (`name@key=value`), options, ranges and counts with units: read and written
 """
