@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mbanalyze.literature.verdicts import published
     from mbanalyze.memory_access.analysis import guidelines
     from mbanalyze.sweep.ablation import ablate
-    from mbanalyze.sweep.budget import search
+    from mbanalyze.sweep.best_variants import search
 
 __all__ = [
     "Cost",
@@ -48,7 +48,7 @@ _HOMES = {
     "explore": "explorer",
     "guidelines": "memory_access.analysis",
     "published": "literature.verdicts",
-    "search": "sweep.budget",
+    "search": "sweep.best_variants",
 }
 """The modules of public functions that are imported at first use, since they import NumPy or more modules."""
 

@@ -78,7 +78,7 @@ class ModelCost:
             ParseError: the number of a limit is malformed.
         """
         from mbanalyze.guard.changes import over_budget, unknown_budgets
-        from mbanalyze.guard.formats.wording import describe
+        from mbanalyze.guard.wording import describe
 
         rules = _rules(limits)
         measured, report = _measure("the model", model, inputs, allow_uncounted, options, rules)
@@ -221,8 +221,8 @@ def _describe_result(result: ModelResult) -> list[str]:
     """The verdict on a model, and its changes as tables."""
     from mbanalyze.display.terminal import plain
     from mbanalyze.display.views import View
-    from mbanalyze.guard.formats.wording import headline, label
     from mbanalyze.guard.view import change_sections
+    from mbanalyze.guard.wording import headline, label
 
     return [f"{label(result.name)}  {headline(result)}", plain(View(tuple(change_sections(result))), 80)]
 

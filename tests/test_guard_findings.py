@@ -5,9 +5,9 @@ from __future__ import annotations
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.changes import CountChange
 from mbanalyze.guard.findings import findings
-from mbanalyze.guard.formats.wording import headline
 from mbanalyze.guard.model_result import MODEL_VERDICTS, ModelResult
 from mbanalyze.guard.source_location import layer_locations
+from mbanalyze.guard.wording import headline
 
 
 def test_outcomes_have_their_verdicts(outcomes: dict[str, Outcome]) -> None:

@@ -10,7 +10,7 @@ from outcomes import BLOCK, COMMAND, HOSTILE, LAYER, MODEL, Project, spelled
 
 from mbanalyze import guard
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.formats.wording import headline
+from mbanalyze.guard.wording import headline
 
 
 @dataclass(frozen=True)

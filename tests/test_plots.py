@@ -29,7 +29,7 @@ from mbanalyze.plots.drawing import PlotError
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import block
 from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.budget import search
+from mbanalyze.sweep.best_variants import search
 
 mpl.use("Agg")
 

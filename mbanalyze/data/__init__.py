@@ -1,4 +1,10 @@
-"""CSV files of published data: figures of the papers, their counting conventions, errata, and measured speeds."""
+"""CSV files of published data.
+
+published.csv        printed counts, accuracy and speed; `sweep/published_rows.py` chooses between sources
+interpretations.csv  counting conventions of the figures
+errata.csv           figures that are wrong
+guidelines.csv       speeds that ShuffleNet V2 measured
+"""
 
 from __future__ import annotations
 

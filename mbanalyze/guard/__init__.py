@@ -12,7 +12,8 @@ changes.py          the differences of two measurements
 model_result.py     the verdict on one model
 outcome.py          the results of all models
 source_location.py  the source line of a layer
-findings.py         an outcome as annotations of source lines
+findings.py         an outcome as messages for source lines
+wording.py          changes and verdicts as sentences
 suggestions.py      a smaller width or resolution that would fit
 explanation.py      the layers that cause a failure
 commands.py         check, update, diff and explain

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
+from mbanalyze.guard import wording
 from mbanalyze.guard.changes import Change, CountChange, Rename, most_severe
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation, Explanations
-from mbanalyze.guard.formats import wording
-from mbanalyze.guard.formats.annotations import github
+from mbanalyze.guard.formats.github import github
 from mbanalyze.guard.formats.junit import junit
 from mbanalyze.guard.formats.sarif import sarif
-from mbanalyze.guard.formats.wording import format_count, label, layer_label, metric_label
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.suggestions import Suggestion
+from mbanalyze.guard.wording import format_count, label, layer_label, metric_label
 
 LAYERS_PER_MODEL = 10
 """The number of layers of each model that a view lists."""

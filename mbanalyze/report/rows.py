@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Sweep over the variants of a network.
 
 ablation.py        `ablate`: every variant of a grid of options
-budget.py          `search`: the best variants within limits
+best_variants.py   `search`: the best variants within limits, and their Pareto front
 candidates.py      the variants that a search considers
 objectives.py      the totals that a search limits, and the quantities that it maximises
 grid.py            the values of each option, and their combinations

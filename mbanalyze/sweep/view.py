@@ -11,7 +11,7 @@ from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.sweep.ablation import Ablation
-from mbanalyze.sweep.budget import Search
+from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 

@@ -1,7 +1,6 @@
 """The formats of an outcome for CI systems.
 
-wording.py      counts, changes and verdicts in words
-annotations.py  GitHub workflow commands
-junit.py        JUnit XML
-sarif.py        SARIF 2.1.0
+github.py  GitHub workflow commands
+junit.py   JUnit XML
+sarif.py   SARIF 2.1.0
 """

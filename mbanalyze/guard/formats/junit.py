@@ -9,9 +9,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from mbanalyze._version import __version__
 from mbanalyze.display.records import one_line
 from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, findings
-from mbanalyze.guard.formats.wording import advice_lines, describe_layers, headline
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.wording import advice_lines, describe_layers, headline
 
 SUITE = "mbanalyze guard"
 LAYERS_PER_FINDING = 100

@@ -14,8 +14,8 @@ from mbanalyze.display.records import json as to_json
 from mbanalyze.display.records import one_line
 from mbanalyze.guard.changes import Change, most_severe
 from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, by_layer, findings
-from mbanalyze.guard.formats.wording import advice_lines, describe_briefly, headline, layer_label
 from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.wording import advice_lines, describe_briefly, headline, layer_label
 
 SCHEMA_URL = "https://json.schemastore.org/sarif-2.1.0.json"
 MAX_RESULTS = 100

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mbanalyze.display.records import one_line
 from mbanalyze.guard.findings import Finding, findings
-from mbanalyze.guard.formats.wording import advice_lines, describe_layers, headline
 from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.wording import advice_lines, describe_layers, headline
 
 MAX_ANNOTATIONS = 10
 """The number of annotations of a step that GitHub shows."""

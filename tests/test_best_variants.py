@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
-from mbanalyze.sweep.budget import BlockingLimit, Search, search
+from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
 from mbanalyze.sweep.candidates import SearchError, families
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
