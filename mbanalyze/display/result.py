@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from mbanalyze.display import records
 from mbanalyze.display.views import View
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderResult
 
+T = TypeVar("T")
 Renderer = Callable[..., str]
 """A format: a function of a result, and of keywords for its view, that returns text."""
 
@@ -72,6 +73,23 @@ class Result:
         from mbanalyze.display.html import html
 
         return html(view_of(self))
+
+
+class ResultSequence(Result, Sequence[T]):
+    """A result that is a sequence of its `items`."""
+
+    __slots__ = ()
+    items: tuple[T, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
 
 
 @singledispatch

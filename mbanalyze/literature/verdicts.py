@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mbanalyze.archs.options import Architecture
-from mbanalyze.display.result import Result
+from mbanalyze.display.result import ResultSequence
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.conventions import COMMON_CONVENTIONS
@@ -71,22 +71,12 @@ class Verdict:
 
 
 @dataclass(frozen=True, repr=False)
-class Verdicts(Result, Sequence[Verdict]):
+class Verdicts(ResultSequence[Verdict]):
     """Verdicts on figures, displayed as a table for each source."""
 
     json_key: ClassVar[str] = "verdicts"
 
-    verdicts: tuple[Verdict, ...]
-
-    @overload
-    def __getitem__(self, index: int) -> Verdict: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Verdict, ...]: ...
-    def __getitem__(self, index: int | slice) -> Verdict | tuple[Verdict, ...]:
-        return self.verdicts[index]
-
-    def __len__(self) -> int:
-        return len(self.verdicts)
+    items: tuple[Verdict, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the records under the key `verdicts`."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
 from mbanalyze.display.records import finite
-from mbanalyze.display.result import Result
+from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Shape
@@ -47,28 +47,18 @@ def _installed(package: str) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Groups(Result, Sequence[Group]):
+class Groups(ResultSequence[Group]):
     """The rows of a report by one key: a sequence of `Group`s, in order of first appearance.
 
     Attributes:
         report: the report.
         key: the grouping, one of `KEYS`.
-        groups: the groups.
+        items: the groups.
     """
 
     report: Report
     key: str
-    groups: tuple[Group, ...]
-
-    @overload
-    def __getitem__(self, index: int) -> Group: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Group, ...]: ...
-    def __getitem__(self, index: int | slice) -> Group | tuple[Group, ...]:
-        return self.groups[index]
-
-    def __len__(self) -> int:
-        return len(self.groups)
+    items: tuple[Group, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report's document, with one row for each group."""
