@@ -14,19 +14,7 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import (
-    Batch,
-    Dtype,
-    Format,
-    GridOptions,
-    Input,
-    Model,
-    Output,
-    Plot,
-    UsageError,
-    inputs_of,
-    is_closed_form,
-)
+from mbanalyze.cli import arguments
 from mbanalyze.cli.output import draw, require_files, require_readable, show
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.inputs.parsing import unique
@@ -35,8 +23,7 @@ Bits = Annotated[
     int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")
 ]
 Source = Annotated[
-    str,
-    typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False),
+    str, typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False)
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
 Workers = Annotated[
@@ -46,18 +33,18 @@ Workers = Annotated[
 
 
 def ablate(
-    model: Model,
-    grid: GridOptions,
-    batch: Batch = None,
-    input: Input = None,
-    dtype: Dtype = None,
+    model: arguments.Model,
+    grid: arguments.GridOptions,
+    batch: arguments.Batch = None,
+    input: arguments.Input = None,
+    dtype: arguments.Dtype = None,
     bits: Bits = None,
     source: Source = "",
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
-    format: Format = "table",
-    output: Output = None,
-    plot: Plot = None,
+    format: arguments.Format = "table",
+    output: arguments.Output = None,
+    plot: arguments.Plot = None,
 ) -> None:
     """Count every variant over a grid of options.
 
@@ -76,10 +63,12 @@ def ablate(
         options = unique([*options.items(), ("batch", [batch])])
     variants = math.prod(map(len, options.values()))
     require_readable(variants, format, output)
-    known = is_closed_form(model)
+    known = arguments.is_closed_form(model)
     if known and workers is not None:
-        raise UsageError(f"--workers is for the variants of a factory: {model} is counted in closed form")
-    inputs, keywords = inputs_of(input)
+        raise arguments.UsageError(
+            f"--workers is for the variants of a factory: {model} is counted in closed form"
+        )
+    inputs, keywords = arguments.inputs_of(input)
     with (
         working(False),
         progress_bar("tracing", shown=not known) as progress,

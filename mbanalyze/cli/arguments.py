@@ -66,13 +66,9 @@ def choice(what: str, names: Collection[str], help: str) -> Any:
         names: the values.
         help: the help text.
     """
-
-    def complete(incomplete: str) -> list[str]:
-        return matching(names, incomplete)
-
     return typer.Option(
         parser=checked(lambda given: choose(what, given, names)),
-        autocompletion=complete,
+        autocompletion=lambda incomplete: matching(names, incomplete),
         metavar=f"[{'|'.join(names)}]",
         help=help,
     )
@@ -106,8 +102,7 @@ Input = Annotated[
 ]
 Real = Annotated[bool, typer.Option("--real", help="Trace with values, not only with shapes.")]
 Keep = Annotated[
-    bool,
-    typer.Option("--keep", help="If a result depends on values, assume that every candidate is kept."),
+    bool, typer.Option("--keep", help="If a result depends on values, assume that every candidate is kept.")
 ]
 
 

@@ -7,14 +7,7 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import (
-    Format,
-    ModelOptions,
-    Output,
-    UsageError,
-    complete_model,
-    is_closed_form,
-)
+from mbanalyze.cli.arguments import Format, ModelOptions, Output, UsageError, complete_model, is_closed_form
 from mbanalyze.cli.output import require_files, show
 from mbanalyze.cli.progress import progress_bar, working
 

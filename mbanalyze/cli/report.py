@@ -7,26 +7,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from mbanalyze.cli.arguments import (
-    Dtype,
-    Keep,
-    Model,
-    ModelOptions,
-    Output,
-    Plot,
-    Real,
-    choice,
-    is_closed_form,
-)
+from mbanalyze.cli import arguments
 from mbanalyze.cli.output import draw, require_files, require_page, show
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.rows import KEYS
 from mbanalyze.report.view import REPORT_FORMATS
 
-By = Annotated[str | None, choice("grouping", KEYS, "One row for each of these (default module in tables).")]
+By = Annotated[
+    str | None, arguments.choice("grouping", KEYS, "One row for each of these (default module in tables).")
+]
 ReportFormat = Annotated[
-    str, choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
+    str, arguments.choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
 ]
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
 RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
@@ -37,17 +29,17 @@ Check = Annotated[
 
 
 def report(
-    model: Model,
-    given: ModelOptions,
-    dtype: Dtype = None,
+    model: arguments.Model,
+    given: arguments.ModelOptions,
+    dtype: arguments.Dtype = None,
     trace: Trace = False,
     mode: RunMode = "eval",
-    real: Real = False,
-    keep: Keep = False,
+    real: arguments.Real = False,
+    keep: arguments.Keep = False,
     by: By = None,
     format: ReportFormat = "table",
-    output: Output = None,
-    plot: Plot = None,
+    output: arguments.Output = None,
+    plot: arguments.Plot = None,
     strict: Strict = False,
     check: Check = False,
 ) -> int:
@@ -68,7 +60,7 @@ def report(
     require_files(output, plot)
     if format == "html":
         require_page(output)
-    with working(trace or check or not is_closed_form(model)):
+    with working(trace or check or not arguments.is_closed_form(model)):
         resolved = resolve(model, *given.inputs, **given.options)
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
         checked = check_model(resolved, real=real, keep=keep) if check else None

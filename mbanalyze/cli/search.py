@@ -7,15 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import (
-    Format,
-    GridOptions,
-    Output,
-    Plot,
-    checked,
-    choice,
-    complete_family,
-)
+from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
 from mbanalyze.cli.output import draw, require_files, require_readable, show
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count

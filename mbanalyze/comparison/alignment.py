@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from difflib import SequenceMatcher
-from functools import partial
 from typing import NamedTuple
 
 Pair = tuple[int, int]
@@ -42,22 +41,17 @@ def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> 
         Pairs of indices, each layer once; None in place of a missing counterpart.
     """
     pairing = _Pairing(left, right)
-    pairing.take(_same(_unchanged, pairing))
+    pairing.take(_same(lambda layer: layer, pairing))
     if len(left) != len(right):
         moved = _in_order(_content, pairing)
         pairing.take(moved if pairing.are_half(len(pairing.found) + len(moved)) else ())
-    in_order = partial(_in_order, _sort)
     if pairing.are_half(len(pairing.found) + len(_same(_own_place, pairing))):
-        rounds: list[Callable[[_Pairing], list[Pair]]] = [
-            partial(_same, _own_place),
-            in_order,
-            partial(_same, _path),
-        ]
+        pairing.take(_same(_own_place, pairing))
+        pairing.take(_in_order(_sort, pairing))
+        pairing.take(_same(lambda layer: layer.path, pairing))
     else:
         pairing.reset()
-        rounds = [in_order]
-    for pairs in rounds:
-        pairing.take(pairs(pairing))
+        pairing.take(_in_order(_sort, pairing))
     while moved := _in_order(_content, pairing):
         pairing.take(moved)
     return [*pairing.found, *((i, None) for i in pairing.left), *((None, j) for j in pairing.right)]
@@ -86,10 +80,6 @@ class _Pairing:
         return 2 * matched >= min(map(len, self._layers))
 
 
-def _path(layer: AlignableLayer) -> Hashable:
-    return layer.path
-
-
 def _own_place(layer: AlignableLayer) -> Hashable:
     return layer.path, tuple(kind.split()[0] for kind in layer.kinds)
 
@@ -100,10 +90,6 @@ def _sort(layer: AlignableLayer) -> Hashable:
 
 def _content(layer: AlignableLayer) -> Hashable:
     return layer.kinds, layer.place, layer.cost
-
-
-def _unchanged(layer: AlignableLayer) -> Hashable:
-    return layer
 
 
 def _same(of: Callable[[AlignableLayer], Hashable], pairing: _Pairing) -> list[Pair]:

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
-from mbanalyze.comparison.parts import (
-    UNCERTAIN,
-    Part,
-    differences,
-    largest_first,
-    layer_dict,
-    layer_record,
-    parts_of,
-)
+from mbanalyze.comparison.parts import UNCERTAIN, Part, differences, largest_first, parts_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
@@ -148,7 +140,7 @@ class Comparison(Result):
             "ratios": list(self.ratios),
             "by_kind": [_part("kind", part) for part in self.by_kind],
             "by_stage": [_part("stage", part) for part in self.by_stage],
-            "layers": None if self.layers is None else [layer_dict(layer) for layer in self.layers],
+            "layers": None if self.layers is None else [layer.layer_dict() for layer in self.layers],
         }
 
     def records(self, which: str = "totals") -> list[dict[str, Any]]:
@@ -247,7 +239,7 @@ def _part_records(comparison: Comparison, key: str, parts: Sequence[Part]) -> li
 def _layer_records(comparison: Comparison) -> list[dict[str, Any]]:
     if comparison.layers is None:
         raise ComparisonError(f"only two reports have aligned layers, not {len(comparison.reports)}")
-    return [layer_record(layer) for layer in comparison.layers]
+    return [layer.layer_record() for layer in comparison.layers]
 
 
 COMPARISON_TABLES: dict[str, Callable[[Comparison], list[dict[str, Any]]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mbanalyze.ops.cost import Count
-from mbanalyze.report.rows import Group, Row, group
+from mbanalyze.report.rows import Group, Row, group, grouped
 
 PART_COUNTS = ("params", "macs", "flops", "memory_access")
 """The counts of a kind, a stage or a layer."""
@@ -66,6 +66,37 @@ class Part:
         """Return the changes by name, for each report."""
         return _by_report([self.changes(name) for name in PART_COUNTS])
 
+    def layer_dict(self) -> dict[str, Any]:
+        """Return a layer of two reports as a JSON object; a side without it is None."""
+        before, after = (
+            {"path": group.key, "kind": _kinds(group), "output": _output(group), **counts}
+            if group.rows
+            else None
+            for group, counts in zip(self.groups, self.counts_by_report(), strict=True)
+        )
+        return {
+            "status": self.status,
+            "before": before,
+            "after": after,
+            "change": self.changes_by_report()[-1],
+        }
+
+    def layer_record(self) -> dict[str, Any]:
+        """Return a layer of two reports as a flat record; counts are zero on a side without it."""
+        sides = {f"_{side}": group for side, group in zip(("before", "after"), self.groups, strict=True)}
+        counts = [*self.counts_by_report(), self.changes_by_report()[-1]]
+        return {
+            "status": self.status,
+            **{f"path{side}": group.key if group.rows else None for side, group in sides.items()},
+            **{f"kind{side}": _kinds(group) or None for side, group in sides.items()},
+            **{f"output{side}": _output(group) or None for side, group in sides.items()},
+            **{
+                f"{name}{side}": some[name]
+                for name in PART_COUNTS
+                for side, some in zip([*sides, "_change"], counts, strict=True)
+            },
+        }
+
 
 def _by_report(counts: Iterable[Sequence[Count]]) -> list[dict[str, Count]]:
     return [dict(zip(PART_COUNTS, line, strict=True)) for line in zip(*counts, strict=True)]
@@ -82,49 +113,14 @@ def differences(counts: Sequence[Count], known: Sequence[bool]) -> tuple[Count, 
 
 def parts_of(reports: Sequence[Sequence[Row]], keys: Sequence[Sequence[str]]) -> tuple[Part, ...]:
     """Group the rows of each report by the keys given for them: a part for each key."""
-    grouped = [_grouped(rows, names) for rows, names in zip(reports, keys, strict=True)]
+    found = [grouped(rows, names) for rows, names in zip(reports, keys, strict=True)]
     every = dict.fromkeys(key for names in keys for key in names)
-    return largest_first(
-        Part(key, tuple(group(key, found.get(key, ())) for found in grouped)) for key in every
-    )
-
-
-def _grouped(rows: Sequence[Row], keys: Sequence[str]) -> dict[str, list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row, key in zip(rows, keys, strict=True):
-        groups.setdefault(key, []).append(row)
-    return groups
+    return largest_first(Part(key, tuple(group(key, rows.get(key, ())) for rows in found)) for key in every)
 
 
 def largest_first(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Sort parts by the size of their change, the largest first."""
     return tuple(sorted(parts, key=lambda part: part.size, reverse=True))
-
-
-def layer_dict(layer: Part) -> dict[str, Any]:
-    """Return a layer of two reports as a JSON object; a side without it is None."""
-    before, after = (
-        {"path": group.key, "kind": _kinds(group), "output": _output(group), **counts} if group.rows else None
-        for group, counts in zip(layer.groups, layer.counts_by_report(), strict=True)
-    )
-    return {"status": layer.status, "before": before, "after": after, "change": layer.changes_by_report()[-1]}
-
-
-def layer_record(layer: Part) -> dict[str, Any]:
-    """Return a layer of two reports as a flat record; counts are zero on a side without it."""
-    sides = {f"_{side}": group for side, group in zip(("before", "after"), layer.groups, strict=True)}
-    counts = [*layer.counts_by_report(), layer.changes_by_report()[-1]]
-    return {
-        "status": layer.status,
-        **{f"path{side}": group.key if group.rows else None for side, group in sides.items()},
-        **{f"kind{side}": _kinds(group) or None for side, group in sides.items()},
-        **{f"output{side}": _output(group) or None for side, group in sides.items()},
-        **{
-            f"{name}{side}": some[name]
-            for name in PART_COUNTS
-            for side, some in zip([*sides, "_change"], counts, strict=True)
-        },
-    }
 
 
 def _kinds(group: Group) -> str:

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from textwrap import wrap
+from textwrap import TextWrapper, wrap
 
 from rich import box
 from rich.cells import cell_len
@@ -57,15 +57,10 @@ def _section(section: Section, width: int) -> Iterator[RenderableType]:
 
 
 def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
-    for line in lines:
-        for part in wrap(
-            one_line(line),
-            max(width, NARROWEST),
-            subsequent_indent="  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        ):
-            yield Text(part, style=style)
+    wrapper = TextWrapper(
+        max(width, NARROWEST), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return (Text(part, style=style) for line in lines for part in wrapper.wrap(one_line(line)))
 
 
 def _heading(column: Column) -> str:

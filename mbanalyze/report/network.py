@@ -18,7 +18,7 @@ from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
-from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group
+from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,9 +142,7 @@ class Report(Result):
         of = KEYS[choose("grouping", key, KEYS)]
         if key == "op":
             return Groups(self, key, tuple(Group(of(row), (row,), row.cost) for row in self.rows))
-        groups: dict[str, list[Row]] = {}
-        for row in self.rows:
-            groups.setdefault(of(row), []).append(row)
+        groups = grouped(self.rows, map(of, self.rows))
         return Groups(self, key, tuple(group(name, rows) for name, rows in groups.items()))
 
     def only(self, *kinds: str) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
+
+ROW_COUNTS = ("params", "macs", "flops", "activations", "reads", "writes")
+"""The counts of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,7 @@ class Row:
             "inputs": _shapes(self.op.inputs),
             "weights": _shapes(self.op.weights),
             "output": _shapes(self.op.output),
-            "params": self.cost.params,
-            "macs": self.cost.macs,
-            "flops": self.cost.flops,
-            "activations": self.cost.activations,
-            "reads": self.cost.reads,
-            "writes": self.cost.writes,
+            **{name: getattr(self.cost, name) for name in ROW_COUNTS},
         }
 
 
@@ -74,6 +72,14 @@ class Group:
 def group(key: str, rows: Sequence[Row]) -> Group:
     """Make a group; without rows, it costs nothing."""
     return Group(key, tuple(rows), total([row.cost for row in rows]))
+
+
+def grouped(rows: Iterable[Row], keys: Iterable[str]) -> dict[str, list[Row]]:
+    """Return the rows of each key, in order of first appearance."""
+    groups: dict[str, list[Row]] = {}
+    for row, key in zip(rows, keys, strict=True):
+        groups.setdefault(key, []).append(row)
+    return groups
 
 
 @dataclass(frozen=True, slots=True)
