@@ -202,11 +202,7 @@ def conv_transpose(
         _image(builder, size, in_channels, batch),
         _integer("out_channels", out_channels),
         **_window_settings(
-            kernel=kernel,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            dilation=dilation,
+            kernel=kernel, stride=stride, padding=padding, output_padding=output_padding, dilation=dilation
         ),
         groups=_integer("groups", groups),
         bias=bias,
@@ -356,12 +352,7 @@ def concatenation(size: SizePair, *channels: Size, batch: Size = 1) -> Cost:
 
 
 def squeeze_excitation(
-    size: SizePair,
-    channels: Size,
-    squeezed: Size,
-    *,
-    gate: str = "sigmoid",
-    batch: Size = 1,
+    size: SizePair, channels: Size, squeezed: Size, *, gate: str = "sigmoid", batch: Size = 1
 ) -> Cost:
     """Count a squeeze-and-excitation: pool, reduce, ReLU, expand, gate, scale.
 

@@ -18,12 +18,8 @@ from mbanalyze.archs.inception_v3 import InceptionV3 as InceptionV3
 from mbanalyze.archs.mnasnet import MnasNet as MnasNet
 from mbanalyze.archs.mobilenet_v1 import MobileNetV1 as MobileNetV1
 from mbanalyze.archs.mobilenet_v2 import MobileNetV2 as MobileNetV2
-from mbanalyze.archs.mobilenet_v3 import (
-    MobileNetV3Large as MobileNetV3Large,
-)
-from mbanalyze.archs.mobilenet_v3 import (
-    MobileNetV3Small as MobileNetV3Small,
-)
+from mbanalyze.archs.mobilenet_v3 import MobileNetV3Large as MobileNetV3Large
+from mbanalyze.archs.mobilenet_v3 import MobileNetV3Small as MobileNetV3Small
 from mbanalyze.archs.options import Architecture
 from mbanalyze.archs.resnet import ResNet18 as ResNet18
 from mbanalyze.archs.resnet import ResNet50 as ResNet50

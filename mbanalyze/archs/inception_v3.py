@@ -70,11 +70,7 @@ def inception_c(name: str, c7: int) -> Mixed:
     """Return a module of the paper's Figure 6 with n = 7; the 7x7 branches have `c7` channels inside."""
     branches = (
         (Unit("branch1x1", 192, 1),),
-        (
-            Unit("branch7x7_1", c7, 1),
-            Unit("branch7x7_2", c7, (1, 7)),
-            Unit("branch7x7_3", 192, (7, 1)),
-        ),
+        (Unit("branch7x7_1", c7, 1), Unit("branch7x7_2", c7, (1, 7)), Unit("branch7x7_3", 192, (7, 1))),
         (
             Unit("branch7x7dbl_1", c7, 1),
             Unit("branch7x7dbl_2", c7, (7, 1)),
@@ -104,10 +100,7 @@ def inception_e(name: str) -> Mixed:
     """Return a module of the paper's Figure 7."""
     branches = (
         (Unit("branch1x1", 320, 1),),
-        (
-            Unit("branch3x3_1", 384, 1),
-            (Unit("branch3x3_2a", 384, (1, 3)), Unit("branch3x3_2b", 384, (3, 1))),
-        ),
+        (Unit("branch3x3_1", 384, 1), (Unit("branch3x3_2a", 384, (1, 3)), Unit("branch3x3_2b", 384, (3, 1)))),
         (
             Unit("branch3x3dbl_1", 448, 1),
             Unit("branch3x3dbl_2", 384, 3),

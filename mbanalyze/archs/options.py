@@ -41,11 +41,7 @@ def unused_params(spec: Architecture) -> tuple[str, ...]:
 
 
 def option(
-    default: float | bool | str,
-    help: str,
-    *,
-    minimum: int = 1,
-    choices: tuple[float, ...] | None = None,
+    default: float | bool | str, help: str, *, minimum: int = 1, choices: tuple[float, ...] | None = None
 ) -> Any:
     """Declare an option of an architecture as a dataclass field.
 

@@ -12,13 +12,7 @@ from mbanalyze.ops.record import Op, Value
 
 STEM = (32, 64)
 # output channels of the separable convolutions of each block, and the stride of its pooling (the paper's Figure 5)
-BLOCKS = (
-    ((128, 128), 2),
-    ((256, 256), 2),
-    ((728, 728), 2),
-    *(((728, 728, 728), 1),) * 8,
-    ((728, 1024), 2),
-)
+BLOCKS = (((128, 128), 2), ((256, 256), 2), ((728, 728), 2), *(((728, 728, 728), 1),) * 8, ((728, 1024), 2))
 EXIT_FLOW = (1536, 2048)
 
 

@@ -20,12 +20,8 @@ from mbanalyze.models.inception_v3 import InceptionV3 as InceptionV3
 from mbanalyze.models.mnasnet import MnasNet as MnasNet
 from mbanalyze.models.mobilenet_v1 import MobileNetV1 as MobileNetV1
 from mbanalyze.models.mobilenet_v2 import MobileNetV2 as MobileNetV2
-from mbanalyze.models.mobilenet_v3 import (
-    MobileNetV3Large as MobileNetV3Large,
-)
-from mbanalyze.models.mobilenet_v3 import (
-    MobileNetV3Small as MobileNetV3Small,
-)
+from mbanalyze.models.mobilenet_v3 import MobileNetV3Large as MobileNetV3Large
+from mbanalyze.models.mobilenet_v3 import MobileNetV3Small as MobileNetV3Small
 from mbanalyze.models.resnet import ResNet18 as ResNet18
 from mbanalyze.models.resnet import ResNet50 as ResNet50
 from mbanalyze.models.shufflenet_v1 import ShuffleNetV1 as ShuffleNetV1

@@ -31,8 +31,7 @@ class Inception(nn.Module):
             ConvNormReLU(inp, three_reduced, 1), ConvNormReLU(three_reduced, three, 3, padding=1)
         )
         self.branch3 = nn.Sequential(
-            ConvNormReLU(inp, five_reduced, 1),
-            ConvNormReLU(five_reduced, five, window, padding=window // 2),
+            ConvNormReLU(inp, five_reduced, 1), ConvNormReLU(five_reduced, five, window, padding=window // 2)
         )
         self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), ConvNormReLU(inp, pooled, 1))
 

@@ -33,11 +33,7 @@ class MobileNetV1(nn.Module):
     """
 
     def __init__(
-        self,
-        alpha: float = 1.0,
-        num_classes: int = 1000,
-        shallow: bool = False,
-        separable: bool = True,
+        self, alpha: float = 1.0, num_classes: int = 1000, shallow: bool = False, separable: bool = True
     ) -> None:
         super().__init__()
         widths = [max(int(alpha * c), 8) for c, _ in ((STEM, 2), *SEPARABLE_LAYERS)]

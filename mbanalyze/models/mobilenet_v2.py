@@ -35,11 +35,7 @@ class MobileNetV2(nn.Module):
     """
 
     def __init__(
-        self,
-        alpha: float = 1.0,
-        num_classes: int = 1000,
-        round_nearest: int = 8,
-        dropout: float = 0.2,
+        self, alpha: float = 1.0, num_classes: int = 1000, round_nearest: int = 8, dropout: float = 0.2
     ) -> None:
         super().__init__()
         width = nearest_multiple(STEM * alpha, round_nearest)
