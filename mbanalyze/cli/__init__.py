@@ -37,19 +37,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS: dict[str, Callable[..., int | None]] = {
-    "report": report.report,
-    "check": check.check,
-    "ablate": ablate.ablate,
-    "compare": compare.compare,
-    "search": search.search,
-    "models": models.models,
-    "published": published.published,
-    "guidelines": guidelines.guidelines,
-}
-"""Name -> command, in the order of `--help`."""
-for name, command in COMMANDS.items():
-    app.command(name)(expand(command))
+COMMANDS: tuple[Callable[..., int | None], ...] = (
+    *(report.report, check.check, ablate.ablate, compare.compare),
+    *(search.search, models.models, published.published, guidelines.guidelines),
+)
+"""The commands, in the order of `--help`; each is called like its function."""
+for command in COMMANDS:
+    app.command(command.__name__)(expand(command))
 app.add_typer(guard.app, name="guard")
 
 

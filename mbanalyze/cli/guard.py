@@ -148,7 +148,7 @@ def explain(
     if explanations.outcome.problem:
         print(f"mbanalyze: {explanations.outcome.problem}", file=sys.stderr)
     show(explanations, format, output, top=top)
-    return explanations.exit_code
+    return explanations.outcome.exit_code
 
 
 def _load(config: Path | None) -> Policy:

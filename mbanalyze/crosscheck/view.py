@@ -26,16 +26,12 @@ def check_section(check: Check) -> Section:
         "",
         (
             words("what", [c.what for c in made]),
-            Column("ours", [_digits(c.ours) for c in made]),
-            Column("theirs", [_digits(c.theirs) for c in made]),
+            Column("ours", ["" if c.ours is None else f"{c.ours:,}" for c in made]),
+            Column("theirs", ["" if c.theirs is None else f"{c.theirs:,}" for c in made]),
             words("agree", ["yes" if c.agree else Cell("NO", "NO", "bold red") for c in made]),
             words("reason", [c.reason or "" for c in made], wrap=True),
         ),
     )
-
-
-def _digits(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"
 
 
 @view.register

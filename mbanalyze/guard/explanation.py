@@ -90,11 +90,6 @@ class Explanations(Result):
     outcome: Outcome
     models: tuple[Explanation, ...]
 
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the command, as for `mbanalyze guard`."""
-        return self.outcome.exit_code
-
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document of schema `EXPLANATION_SCHEMA`."""
         return {"schema": EXPLANATION_SCHEMA, "models": [_model_record(each) for each in self.models]}

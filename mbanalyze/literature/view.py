@@ -8,7 +8,7 @@ from itertools import groupby
 
 from mbanalyze.display.result import view
 from mbanalyze.display.views import Cell, Column, Section, View, words
-from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.literature.interpretations import truncates
 from mbanalyze.literature.paper_tables import PaperTable, paper_tables
 from mbanalyze.literature.verdicts import CATEGORIES, Verdict, Verdicts
@@ -51,10 +51,9 @@ def _source_section(source: str, verdicts: Sequence[Verdict]) -> Section:
 
 
 def network_name(verdict: Verdict) -> str:
-    """Return the network of a figure in words: its variant, options and label."""
+    """Return the network of a figure as a reference, with its label."""
     entry = verdict.figure.entry
-    parts = (entry.variant, spell_options(entry.options, " "), f"({entry.label})" if entry.label else "")
-    return " ".join(filter(None, parts))
+    return spell_reference(entry.variant, entry.options) + (f" ({entry.label})" if entry.label else "")
 
 
 def _category(verdict: Verdict, number: str) -> Cell:
