@@ -63,9 +63,10 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
 """A result of each class, by the name of the class."""
 
 
-def classes(base: type[Result]) -> Iterator[type[Result]]:
+def classes(base: type) -> Iterator[type]:
     """Yield the subclasses of a class that their modules define; dataclasses with slots leave copies behind."""
-    for kind in base.__subclasses__():
+    subclasses: list[type] = type.__subclasses__(base)
+    for kind in subclasses:
         yield from classes(kind)
         if getattr(importlib.import_module(kind.__module__), kind.__name__, None) is kind:
             yield kind

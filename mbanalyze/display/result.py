@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
 from importlib import import_module
@@ -20,7 +21,7 @@ Renderer = Callable[..., str]
 """A format: a function of a result, and of keywords for its view, that returns text."""
 
 
-class Result:
+class Result(ABC):
     """A result that exports and displays itself.
 
     A subclass defines `as_dict` and `records`. The module `view` of its package registers its view, and is
@@ -31,13 +32,13 @@ class Result:
     json_key: ClassVar[str] = ""
     """The key of `as_dict` whose value is the JSON text; "" for the whole document."""
 
+    @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """Return the result as a JSON document."""
-        raise NotImplementedError
 
+    @abstractmethod
     def records(self) -> list[dict[str, Any]]:
         """Return flat records with equal keys; unknown counts are None."""
-        raise NotImplementedError
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""

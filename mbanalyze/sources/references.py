@@ -107,6 +107,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         return bool(least != (crop, crop) or crop == options.get("image_size", 224))
 
     def published(batch: int, side: int | None) -> Input | None:
+        """Return the input of the published weights that fit; None if they have none, or none of images."""
         weights = models.get_model_weights(name)
         known = [*filter(None, [getattr(weights, "DEFAULT", None)]), *weights]
         best = next(filter(fits, known), None) or next(iter(known), None)
