@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from mbanalyze.archs import options
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 
 class ConvLayer(NamedTuple):
@@ -42,13 +42,13 @@ POOLED_SIZE, HIDDEN_FEATURES = 6, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlexNet:
+class AlexNet(options.Architecture):
     """Five convolutions and three fully connected layers.
 
     `grouped` selects the network of 2012, with two towers (as groups) and local response normalisation.
     """
 
-    paper: ClassVar[str] = "AlexNet, arXiv:1404.5997"
+    paper = "AlexNet, arXiv:1404.5997"
 
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
@@ -56,13 +56,7 @@ class AlexNet:
         False, "the original network of 2012, with two towers; designed for 227 px"
     )
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("features"):
             position = 0
             for layer in TWO_TOWERS if self.grouped else ONE_TOWER:
@@ -73,7 +67,6 @@ class AlexNet:
                 x = builder.linear(x, HIDDEN_FEATURES, name=position)
                 x = builder.elementwise("relu", x, name=position + 1)
             builder.linear(x, self.num_classes, name=6)
-        return builder.ops
 
 
 def _layer(builder: Builder, x: Value, layer: ConvLayer, position: int) -> tuple[Value, int]:

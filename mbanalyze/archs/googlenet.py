@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, parameter_names
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 # name: filters of the 1x1 branch, the 3x3 branch (reduced, final), the 5x5 branch (reduced, final) and the
 # pooling branch (the paper's Table 1)
@@ -33,27 +33,21 @@ UNIT_NAMES = ("conv", "bn", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GoogLeNet:
+class GoogLeNet(options.Architecture):
     """Inception modules of four parallel branches: the paper's Table 1.
 
     The third branch has a 3x3 window in torchvision and a 5x5 window in the paper.
     `aux` adds the auxiliary classifiers; they run only in training, so inference does not read their parameters.
     """
 
-    paper: ClassVar[str] = "GoogLeNet, arXiv:1409.4842"
+    paper = "GoogLeNet, arXiv:1409.4842"
 
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
     branch: Literal["3x3", "5x5"] = options.option("3x3", "window of the third branch; 5x5 in the paper")
     aux: bool = options.option(True, "add the auxiliary classifiers, which run only in training")
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("conv1"):
             x = conv_unit(builder, x, 64, 7, "relu", stride=2, names=UNIT_NAMES)
         x = builder.pool("max", x, 3, stride=2, ceil=True, name="maxpool1")
@@ -70,7 +64,6 @@ class GoogLeNet:
                 x = builder.pool("max", x, window, stride=2, ceil=True, name=f"maxpool{number}")
         x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
         builder.linear(x, self.num_classes, name="fc")
-        return builder.ops
 
     def unused_params(self) -> tuple[str, ...]:
         """Return the names of the auxiliary classifiers' parameters, which inference does not read."""

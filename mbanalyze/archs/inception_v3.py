@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, parameter_names
 from mbanalyze.archs.builder import Builder, Pair, pair
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 
 class Unit(NamedTuple):
@@ -137,25 +137,19 @@ AUX_INPUT, AUX_UNITS = 768, (Unit("conv0", 128, 1), Unit("conv1", 768, 5, 1, Fal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InceptionV3:
+class InceptionV3(options.Architecture):
     """Factorised convolutions in parallel branches: the paper's Table 1, as implemented in torchvision.
 
     `aux` adds the auxiliary classifier; it runs only in training, so inference does not read its parameters.
     """
 
-    paper: ClassVar[str] = "Inception V3, arXiv:1512.00567"
+    paper = "Inception V3, arXiv:1512.00567"
 
     resolution: int = options.resolution(299)
     num_classes: int = options.num_classes()
     aux: bool = options.option(True, "add the auxiliary classifier, which runs only in training")
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         for part in STEM:
             x = (
                 builder.pool("max", x, 3, stride=2, name=part)
@@ -167,7 +161,6 @@ class InceptionV3:
                 x = _mixed(builder, x, mixed)
         x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
         builder.linear(x, self.num_classes, name="fc")
-        return builder.ops
 
     def unused_params(self) -> tuple[str, ...]:
         """Return the names of the auxiliary classifier's parameters, which inference does not read."""

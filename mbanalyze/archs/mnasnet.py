@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit, round_width
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM, SEPARABLE, HEAD = 32, 16, 1280
 # t, c, n, s, k: expansion, output channels, repeats, stride of the first block, kernel (the paper's Figure 7)
@@ -23,22 +22,16 @@ BLOCKS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MnasNet:
+class MnasNet(options.Architecture):
     """Inverted residuals found by a latency-aware search: the paper's Figure 7, with torchvision's rounding."""
 
-    paper: ClassVar[str] = "MnasNet, arXiv:1807.11626"
+    paper = "MnasNet, arXiv:1807.11626"
 
     alpha: float = options.alpha()
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("layers"):
             x = conv_unit(builder, x, self._width(STEM), 3, "relu", stride=2)
             x = depthwise_unit(builder, x, 3, "relu", names=(3, 4, 5))
@@ -51,7 +44,6 @@ class MnasNet:
             x = conv_unit(builder, x, HEAD, 1, "relu", names=(last, last + 1, last + 2))
         x = builder.global_avg_pool(x, keepdim=False)
         builder.linear(x, self.num_classes, name="classifier.1")
-        return builder.ops
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
 from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.numbers import at_least
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM = 32
 # c, s: output channels and stride of each separable layer (the paper's Table 1). The paper prints 2 for the last
@@ -31,13 +30,13 @@ SHALLOW_OMITS = slice(6, 11)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetV1:
+class MobileNetV1(options.Architecture):
     """A stack of depthwise separable layers: the paper's Table 1.
 
     A layer has `max(8, int(c alpha))` channels.
     """
 
-    paper: ClassVar[str] = "MobileNets, arXiv:1704.04861"
+    paper = "MobileNets, arXiv:1704.04861"
 
     alpha: float = options.alpha()
     resolution: int = options.resolution()
@@ -47,13 +46,7 @@ class MobileNetV1:
         True, "false: every layer is a full 3x3 convolution (the paper's Table 4)"
     )
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("features"):
             with builder.scope(0):
                 x = conv_unit(builder, x, self._width(STEM), 3, "relu", stride=2)
@@ -65,7 +58,6 @@ class MobileNetV1:
                     x = self._layer(builder, x, self._width(c), s)
         x = builder.flatten(builder.global_avg_pool(x, name="pool"))
         builder.linear(x, self.num_classes, name="classifier")
-        return builder.ops
 
     def _width(self, channels: int) -> int:
         return at_least(8, floor(channels * self.alpha))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
 from mbanalyze.archs.builder import Builder
 from mbanalyze.ops.numbers import at_least
-from mbanalyze.ops.record import Op
+from mbanalyze.ops.record import Value
 
 STEM, HEAD = 32, 1280
 # t, c, n, s: expansion, output channels, repeats, stride of the first block (the paper's Table 2)
@@ -25,7 +24,7 @@ BLOCKS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetV2:
+class MobileNetV2(options.Architecture):
     """Inverted residuals with linear bottlenecks: the paper's Table 2, with torchvision's rounding.
 
     Channels are `c alpha`, rounded to a multiple of `round_nearest` that is at least nine tenths of `c alpha`.
@@ -33,20 +32,14 @@ class MobileNetV2:
     A block adds its input if its stride is 1 and its rounded input and output channels are equal.
     """
 
-    paper: ClassVar[str] = "MobileNetV2, arXiv:1801.04381"
+    paper = "MobileNetV2, arXiv:1801.04381"
 
     alpha: float = options.alpha()
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
     round_nearest: int = options.option(8, "every width is a multiple of this number")
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("features"):
             with builder.scope(0):
                 x = conv_unit(builder, x, self._width(STEM), 3, "relu6", stride=2)
@@ -60,7 +53,6 @@ class MobileNetV2:
                 x = conv_unit(builder, x, head, 1, "relu6")
         x = builder.flatten(builder.global_avg_pool(x))
         builder.linear(x, self.num_classes, name="classifier.1")
-        return builder.ops
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha, self.round_nearest)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM = 16
 # k, exp, c, se, hs, s: kernel, expanded channels, output channels, squeeze-and-excitation, hard swish, stride
@@ -51,7 +51,7 @@ _block = partial(inverted_residual, submodule="block", wrap_projection=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MobileNetV3:
+class MobileNetV3(options.Architecture):
     """The network of both sizes; widths are rounded to multiples of 8 as in MobileNetV2.
 
     `width_rule`: torchvision scales every width of the table.
@@ -60,7 +60,7 @@ class MobileNetV3:
     The efficient one pools before its last expansion; the original one ends like MobileNetV2.
     """
 
-    paper: ClassVar[str] = "MobileNetV3, arXiv:1905.02244"
+    paper = "MobileNetV3, arXiv:1905.02244"
     blocks: ClassVar[tuple[tuple[int, int, int, bool, bool, int], ...]]
 
     alpha: float = options.alpha()
@@ -75,14 +75,8 @@ class MobileNetV3:
     )
     head: int = options.option(1280, "features before the classifier")
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
+    def _forward(self, builder: Builder, x: Value) -> None:
         swish = "relu" if self.minimalistic else "hard_swish"
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
         with builder.scope("features"):
             with builder.scope(0):
                 x = conv_unit(builder, x, self._width(STEM), 3, swish, stride=2)
@@ -115,7 +109,6 @@ class MobileNetV3:
             x = builder.linear(x, self._head(), name="classifier.0")
             x = builder.elementwise(swish, x, name="classifier.1")
         builder.linear(x, self.num_classes, name="classifier.3")
-        return builder.ops
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha)

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
-from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
+from mbanalyze.archs.builder import Builder
 from mbanalyze.inputs.choices import nearest
-from mbanalyze.ops.record import Op
+from mbanalyze.ops.record import Op, Value
 
 
 class OptionError(ValueError):
     """An unknown or contradictory option of an architecture or factory, or a value outside its range."""
 
 
-class Architecture(Protocol):
-    """A network in closed form: a frozen dataclass of its options."""
+class Architecture(ABC):
+    """A network in closed form: a frozen dataclass whose fields are its options, validated on creation."""
 
+    __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     paper: ClassVar[str]
+    resolution: int
 
-    @property
-    def resolution(self) -> int:
-        """Height and width of the input, in pixels."""
-        ...
+    def __post_init__(self) -> None:
+        validate(self)
 
     def ops(self, batch: int = 1) -> list[Op]:
         """Return the operators of a forward pass on `batch` images, in order."""
-        ...
+        builder = Builder()
+        self._forward(builder, builder.input(batch, 3, self.resolution, self.resolution))
+        return builder.ops
+
+    @abstractmethod
+    def _forward(self, builder: Builder, x: Value) -> None:
+        """Record the forward pass on the images `x`."""
 
 
 ArchitectureT = TypeVar("ArchitectureT", bound=Architecture)

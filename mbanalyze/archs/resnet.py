@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM = 64
 # channels of the 3x3 convolutions in each stage (the paper's Table 1)
@@ -19,22 +19,16 @@ EXPANSION = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResNet:
+class ResNet(options.Architecture):
     """The network of all sizes: stem, four stages, classifier; a subclass defines the blocks and their number."""
 
-    paper: ClassVar[str] = "ResNet, arXiv:1512.03385"
+    paper = "ResNet, arXiv:1512.03385"
     repeats: ClassVar[tuple[int, ...]]
 
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         x = conv_unit(builder, x, STEM, 7, "relu", stride=2, names=("conv1", "bn1", "relu"))
         x = builder.pool("max", x, 3, stride=2, padding=1, name="maxpool")
         for stage, (channels, repeats) in enumerate(zip(STAGES, self.repeats, strict=True), 1):
@@ -43,7 +37,6 @@ class ResNet:
                     x = self._block(builder, x, channels, 2 if i == 0 and stage > 1 else 1)
         x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
         builder.linear(x, self.num_classes, name="fc")
-        return builder.ops
 
     def _block(self, builder: Builder, x: Value, channels: int, stride: int) -> Value:
         y = self._convolutions(builder, x, channels, stride)

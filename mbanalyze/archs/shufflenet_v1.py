@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import floor
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
 from mbanalyze.archs.builder import Builder
 from mbanalyze.archs.options import OptionError
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 REPEATS = (4, 8, 4)
 # groups: output channels of the first stage at alpha 1 (the paper's Table 1); each later stage doubles them
@@ -20,7 +19,7 @@ STEM_STEPS = ((2.0, 48), (1.0, 24), (0.0, 12))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShuffleNetV1:
+class ShuffleNetV1(options.Architecture):
     """Grouped pointwise convolutions with a channel shuffle between them: the paper's Table 1.
 
     `alpha` scales the stages. The first convolution has 12 channels below alpha 1, 24 below 2, and 48 from 2 on.
@@ -29,7 +28,7 @@ class ShuffleNetV1:
     The classifier has no bias.
     """
 
-    paper: ClassVar[str] = "ShuffleNet, arXiv:1707.01083"
+    paper = "ShuffleNet, arXiv:1707.01083"
 
     alpha: float = options.alpha()
     resolution: int = options.resolution()
@@ -45,10 +44,7 @@ class ShuffleNetV1:
                 f"{out:g} output channels are not a multiple of {4 * self.groups}"
             )
 
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("conv1"):
             x = conv_unit(builder, x, self._stem(), 3, "relu", stride=2)
         x = builder.pool("max", x, 3, stride=2, padding=1, name="maxpool")
@@ -59,7 +55,6 @@ class ShuffleNetV1:
                     x = self._unit(builder, x, floor(self._channels(stage)), groups, 2 if i == 0 else 1)
         x = builder.global_avg_pool(x, keepdim=False)
         builder.linear(x, self.num_classes, bias=False, name="fc")
-        return builder.ops
 
     def _channels(self, stage: int) -> float:
         return CHANNELS[self.groups] * self.alpha * (1 << stage)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, depthwise_unit
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM = 24
 REPEATS = (4, 8, 4)
@@ -22,7 +22,7 @@ CHANNELS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShuffleNetV2:
+class ShuffleNetV2(options.Architecture):
     """Units that leave half of their channels unchanged: the paper's Table 5 and Figure 3.
 
     `layout` selects the first unit of each stage.
@@ -31,7 +31,7 @@ class ShuffleNetV2:
     The other branch gives the remaining channels, and the classifier has no bias.
     """
 
-    paper: ClassVar[str] = "ShuffleNet V2, arXiv:1807.11164"
+    paper = "ShuffleNet V2, arXiv:1807.11164"
 
     alpha: float = options.alpha(choices=tuple(CHANNELS))
     resolution: int = options.resolution()
@@ -40,14 +40,8 @@ class ShuffleNetV2:
         "torchvision", "paper: the shortcut of a stage's first unit keeps the number of channels"
     )
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
+    def _forward(self, builder: Builder, x: Value) -> None:
         *stages, head = CHANNELS[self.alpha]
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
         with builder.scope("conv1"):
             x = conv_unit(builder, x, STEM, 3, "relu", stride=2)
         x = builder.pool("max", x, 3, stride=2, padding=1, name="maxpool")
@@ -59,7 +53,6 @@ class ShuffleNetV2:
             x = conv_unit(builder, x, head, 1, "relu")
         x = builder.global_avg_pool(x, keepdim=False)
         builder.linear(x, self.num_classes, bias=self.layout == "torchvision", name="fc")
-        return builder.ops
 
     def _first(self, builder: Builder, x: Value, channels: int) -> Value:
         """The unit at stride 2, in which both branches read the whole input: Figure 3 (d)."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import fire
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 # s, e: squeezed channels and filters of each expansion in the Fire modules 2 to 9 (the paper's Table 1)
 FIRE_MODULES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 256), (64, 256))
@@ -18,10 +18,10 @@ VERSION_1_1 = ((64, 3), (0, 2, 4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SqueezeNet:
+class SqueezeNet(options.Architecture):
     """The network of both versions: the paper's Table 1, and the bypasses of its Figure 2."""
 
-    paper: ClassVar[str] = "SqueezeNet, arXiv:1602.07360"
+    paper = "SqueezeNet, arXiv:1602.07360"
     version: ClassVar[tuple[tuple[int, int], tuple[int, ...]]]
 
     resolution: int = options.resolution()
@@ -31,14 +31,8 @@ class SqueezeNet:
         "add a Fire module's input: simple, if channels agree; complex, always, by a 1x1 convolution if they differ",
     )
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
+    def _forward(self, builder: Builder, x: Value) -> None:
         (filters, kernel), pools = self.version
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
         with builder.scope("features"):
             x = builder.conv(x, filters, kernel, stride=2, bias=True, name=0)
             x = builder.elementwise("relu", x, name=1)
@@ -54,7 +48,6 @@ class SqueezeNet:
             x = builder.conv(x, self.num_classes, 1, bias=True, name=1)
             x = builder.elementwise("relu", x, name=2)
             builder.global_avg_pool(x, name=3)
-        return builder.ops
 
     def _fire(self, builder: Builder, x: Value, squeezed: int, expanded: int) -> Value:
         out = fire(builder, x, squeezed, expanded)

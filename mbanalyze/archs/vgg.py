@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op
+from mbanalyze.ops.record import Value
 
 # channels and number of the 3x3 convolutions before each pooling (the paper's Table 1, configuration D)
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
@@ -15,21 +14,15 @@ POOLED_SIZE, HIDDEN_FEATURES = 7, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VGG16:
+class VGG16(options.Architecture):
     """VGG-16: configuration D of the paper's Table 1."""
 
-    paper: ClassVar[str] = "VGG, arXiv:1409.1556"
+    paper = "VGG, arXiv:1409.1556"
 
     resolution: int = options.resolution()
     num_classes: int = options.num_classes()
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         with builder.scope("features"):
             position = 0
             for channels, repeats in STAGES:
@@ -45,4 +38,3 @@ class VGG16:
                 x = builder.linear(x, HIDDEN_FEATURES, name=position)
                 x = builder.elementwise("relu", x, name=position + 1)
             builder.linear(x, self.num_classes, name=6)
-        return builder.ops

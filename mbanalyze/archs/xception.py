@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, separable_conv
 from mbanalyze.archs.builder import Builder
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Value
 
 STEM = (32, 64)
 # output channels of the separable convolutions of each block, and the stride of its pooling (the paper's Figure 5)
@@ -17,21 +16,15 @@ EXIT_FLOW = (1536, 2048)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Xception:
+class Xception(options.Architecture):
     """Separable convolutions with residual connections: the paper's Figure 5."""
 
-    paper: ClassVar[str] = "Xception, arXiv:1610.02357"
+    paper = "Xception, arXiv:1610.02357"
 
     resolution: int = options.resolution(299)
     num_classes: int = options.num_classes()
 
-    def __post_init__(self) -> None:
-        options.validate(self)
-
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
-        x = builder.input(batch, 3, self.resolution, self.resolution)
+    def _forward(self, builder: Builder, x: Value) -> None:
         for i, channels in enumerate(STEM, 1):
             names = (f"conv{i}", f"bn{i}", f"act{i}")
             x = conv_unit(builder, x, channels, 3, "relu", stride=3 - i, padding=0, names=names)
@@ -44,7 +37,6 @@ class Xception:
             x = builder.elementwise("relu", builder.batch_norm(x, name=f"bn{i}"), name=f"act{i}")
         x = builder.flatten(builder.global_avg_pool(x, name="global_pool"))
         builder.linear(x, self.num_classes, name="fc")
-        return builder.ops
 
 
 def _block(
