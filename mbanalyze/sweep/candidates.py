@@ -74,8 +74,9 @@ def _architectures(family: str) -> list[str]:
     """The architectures of a family."""
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
-        near, listed = ", ".join(nearest(family, known)), ", ".join(families())
-        raise SearchError(f"no family {family!r}: nearest are {near}; families are all, {listed}")
+        near = ", ".join(nearest(family, known))
+        hint = f"nearest are {near}; " if near else ""
+        raise SearchError(f"no family {family!r}: {hint}families are all, {', '.join(families())}")
     return known[family]
 
 

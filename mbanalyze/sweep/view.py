@@ -82,6 +82,8 @@ def _cell(name: str, row: Record) -> str | Cell:
         return ratio_cell(value)
     if name == "params_bytes":
         return Cell(si_bytes(value), f"{value:,} B")
+    if name == "options":
+        return str(value).replace(" ", ",")  # as in a reference
     return "" if value is None else str(value)
 
 
