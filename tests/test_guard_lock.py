@@ -32,7 +32,7 @@ def test_the_first_run_writes_the_lock(project: Path, run: Run, monkeypatch: pyt
     ran = run("guard")
 
     assert (ran.code, file.read_text()) == (1, before)
-    assert "review and commit it" in ran.out
+    assert "mbanalyze.lock.json was written; review it and add it to a commit:\ngit add" in ran.out
     assert ran.out.splitlines()[-1] == "git add mbanalyze.lock.json"
     assert run("guard").code == 0
     file.unlink()

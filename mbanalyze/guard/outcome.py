@@ -63,7 +63,7 @@ class Outcome(Result):
         """The next step; None if there is nothing to do, or no command helps."""
         if self.written:
             add = shlex.join(["git", "add", os.path.relpath(self.policy.lock)])
-            return Advice(f"{self.policy.lock.name} was written: review and commit it", add)
+            return Advice(f"{self.policy.lock.name} was written; review it and add it to a commit", add)
         if self.problem:
             return Advice("to fix it", self.fix) if self.fix else None
         failing = [result for result in self.models if result.exit_code]

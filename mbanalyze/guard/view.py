@@ -171,7 +171,7 @@ def _cause_section(explanation: Explanation, cause: Cause, top: int) -> Section:
 def _cause_heading(explanation: Explanation, cause: Cause) -> str:
     """The model, and the total with its limit: 'small: macs 1.2 M -> 1.3 M, at most 1.2 M'."""
     metric, before, after, limit = cause.metric, cause.before, cause.after, cause.limit
-    was = "" if before is None else f" {format_count(before, metric, after)} ->"
+    was = "" if before in (None, after) else f" {format_count(before, metric, after)} ->"
     most = "" if limit is None else f", at most {format_count(limit, metric, after)}"
     shown = format_count(after, metric, before, limit)
     return f"{label(explanation.result.name)}: {metric_label(metric)}{was} {shown}{most}"
