@@ -49,6 +49,15 @@ def test_explaining_a_growth(project: Path, run: Run) -> None:
     assert "33.2 %" in out
 
 
+def test_an_unchanged_total_over_its_budget_is_one_number(project: Path, run: Run) -> None:
+    """The heading of a cause shows the former total only if it differs."""
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ macs = "1 k" }'))
+    out = run("guard", "explain", "small").out
+
+    assert "small: macs " in out
+    assert "->" not in out.split("small: macs ", 1)[1].splitlines()[0]
+
+
 def test_the_suggested_width_is_the_largest(project: Path, run: Run) -> None:
     """The suggested width fits the budget, and one step more does not."""
     macs = count((project / "net.py:build").as_posix(), (1, 3, 64, 64)).totals.macs or 0
