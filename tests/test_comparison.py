@@ -340,6 +340,14 @@ def test_fewer_than_two_reports(n: int) -> None:
         compare(*[count("mobilenet_v2")] * n)
 
 
+@pytest.mark.parametrize("given", [{"inputs": [IMAGE]}, {"kwargs": {"input": IMAGE}}])
+def test_inputs_that_no_model_takes(given: dict[str, Any]) -> None:
+    """Inputs raise ComparisonError if every model is a report or a known network, and are used otherwise."""
+    with pytest.raises(ComparisonError, match=r"^no compared model takes an input shape"):
+        compare("mobilenet_v2", count("mobilenet_v1"), **given)
+    assert len(compare("mobilenet_v2", f"{DATA / 'nets.py'}:small", **given).reports) == 2
+
+
 def test_frames_are_tidy() -> None:
     """Frames have a row for each report, for each kind or stage of a report, or for each layer, and sum to the totals."""
     comparison = compare(count("mobilenet_v1"), count("mobilenet_v2"))

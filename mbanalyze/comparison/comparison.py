@@ -170,20 +170,30 @@ def compare(*models: Countable | Report, inputs: Sequence[Any] = (), **options: 
         options: options of `count` for every model but reports, such as `trace=True`.
 
     Raises:
-        ComparisonError: fewer than two models.
+        ComparisonError: fewer than two models, or inputs that no model takes.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
     >>> both.changes("macs"), both.by_kind[0].key
     ((0, -91704480), 'conv pointwise')
     """
+    if (inputs or "kwargs" in options) and all(map(_has_input, models)):
+        raise ComparisonError(
+            "no compared model takes an input shape: known networks have the options resolution and batch"
+        )
     return Comparison(tuple(_report(model, inputs, options) for model in models))
+
+
+def _has_input(model: Countable | Report) -> bool:
+    """True for a report and for a known architecture."""
+    if isinstance(model, Report):
+        return True
+    return bool(find(split_reference(model)[0]) if isinstance(model, str) else name_of(model))
 
 
 def _report(model: Countable | Report, inputs: Sequence[Any], options: Mapping[str, Any]) -> Report:
     if isinstance(model, Report):
         return model
-    known = find(split_reference(model)[0]) if isinstance(model, str) else name_of(model)
-    if known:
+    if _has_input(model):
         return count(model, **{name: value for name, value in options.items() if name != "kwargs"})
     return count(model, *inputs, **options)
 
