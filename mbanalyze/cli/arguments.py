@@ -100,7 +100,14 @@ Input = Annotated[
         help="Shape of an input, such as 1,3,224,224 or ids=1,128:int64; repeatable.",
     ),
 ]
-Real = Annotated[bool, typer.Option("--real", help="Trace with values, not only with shapes.")]
+Real = Annotated[
+    bool | None,
+    typer.Option(
+        "--real/--no-real",
+        help="Trace on values, or on shapes only. By default, values are used if the network needs them.",
+        show_default=False,
+    ),
+]
 Keep = Annotated[
     bool, typer.Option("--keep", help="If a result depends on values, assume that every candidate is kept.")
 ]

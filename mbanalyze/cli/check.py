@@ -11,7 +11,7 @@ from mbanalyze.cli.progress import working
 def check(
     model: Model,
     given: ModelOptions,
-    real: Real = False,
+    real: Real = None,
     keep: Keep = False,
     format: Format = "table",
     output: Output = None,

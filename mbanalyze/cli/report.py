@@ -34,7 +34,7 @@ def report(
     dtype: arguments.Dtype = None,
     trace: Trace = False,
     mode: RunMode = "eval",
-    real: arguments.Real = False,
+    real: arguments.Real = None,
     keep: arguments.Keep = False,
     by: By = None,
     format: ReportFormat = "table",

@@ -88,13 +88,15 @@ class CheckedReport(Result):
         return self.shown.columns()
 
 
-def check(what: Countable, /, *inputs: Any, real: bool = False, keep: bool = False, **options: Any) -> Check:
+def check(
+    what: Countable, /, *inputs: Any, real: bool | None = None, keep: bool = False, **options: Any
+) -> Check:
     """Compare a network's closed form with its trace, and the trace with fvcore and `sum(p.numel())`.
 
     Args:
         what: the network, as `mbanalyze.count` takes it.
         inputs: the inputs of its forward pass, as for `count`.
-        real: trace on real tensors instead of shapes.
+        real: as for `count`.
         keep: assume that operators which select by value keep every candidate.
         options: hyper-parameters of the network, as for `count`.
 
@@ -108,7 +110,7 @@ def check(what: Countable, /, *inputs: Any, real: bool = False, keep: bool = Fal
     return check_model(resolve(what, *inputs, **options), real=real, keep=keep)
 
 
-def check_model(model: ResolvedModel, *, real: bool = False, keep: bool = False) -> Check:
+def check_model(model: ResolvedModel, *, real: bool | None = None, keep: bool = False) -> Check:
     """Check a resolved model; arguments and errors as for `check`."""
     module = model.module
     traced = model.report(trace=True, real=real, keep=keep)

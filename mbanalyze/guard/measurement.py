@@ -82,7 +82,7 @@ class Measurement:
             report: report of the model.
             unused_params: number of learned scalars that the forward pass never reads; None is unknown.
         """
-        extra = [name for name in ("real", "keep") if model.settings.get(name)]
+        extra = ["real"] * report.real + ["keep"] * bool(model.settings.get("keep"))
         extra += ["train"] * (model.settings.get("mode") == "train")
         layers = (_layer_cost(group, report.itemsize) for group in report.by("module"))
         return cls(

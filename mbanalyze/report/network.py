@@ -90,6 +90,8 @@ class Report(Result):
         omitted: uncounted operators among those that `only` left out.
         versions: versions of the software that made the report.
         notes: settings that differ from the usual ones.
+        real: True if the network ran on values, not only on shapes.
+        unseen: reasons to believe that a trace missed some work; empty for a complete report.
     """
 
     model: str
@@ -103,6 +105,8 @@ class Report(Result):
     omitted: tuple[Uncounted, ...] = ()
     versions: Mapping[str, str] = field(default_factory=versions)
     notes: tuple[str, ...] = ()
+    real: bool = False
+    unseen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
@@ -131,7 +135,7 @@ class Report(Result):
     @property
     def complete(self) -> bool:
         """True if every operator is counted."""
-        return not self.uncounted
+        return not self.uncounted and not self.unseen
 
     def by(self, key: str) -> Groups:
         """Return the rows grouped by `op`, `module`, `block` or `kind`, in order of first appearance.
@@ -179,6 +183,8 @@ class Report(Result):
             "free": dict(self.free),
             "unused_params": list(self.unused_params),
             "notes": list(self.notes),
+            "real": self.real,
+            "unseen": list(self.unseen),
         }
 
     def records(self, by: str | None = None) -> list[dict[str, Any]]:

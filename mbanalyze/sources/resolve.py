@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
@@ -15,8 +15,10 @@ from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
-    from mbanalyze.trace.tracer import Module
+    from mbanalyze.trace.tracer import Module, NeedsValuesError
 
+
+_ON_VALUES = "run on real tensors"
 
 Countable: TypeAlias = "str | Architecture | Module | Callable[..., Module]"
 """A model reference, an architecture, a module, or a function or class that makes a module."""
@@ -53,7 +55,7 @@ class ResolvedModel:
         trace: bool = False,
         dtype: str | None = None,
         mode: Mode = "eval",
-        real: bool = False,
+        real: bool | None = None,
         keep: bool = False,
         shortcuts: bool = True,
     ) -> Report:
@@ -63,7 +65,8 @@ class ResolvedModel:
             trace: trace the module even if the model has a closed form.
             dtype: the element type assumed for byte counts; by default float32, or a traced module's own.
             mode: as for `trace`.
-            real: as for `trace`.
+            real: True to trace on values, False on shapes; by default on shapes, and on values if the forward
+                needs them and the weights have values.
             keep: as for `trace`.
             shortcuts: as for `trace`.
 
@@ -77,7 +80,28 @@ class ResolvedModel:
         model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
         return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
 
-    def _traced(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> Report:
+    def _traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
+        from mbanalyze.trace.tracer import NeedsValuesError, TraceError
+
+        try:
+            report, asked = self._trace(dtype, mode=mode, real=bool(real), **settings)
+            if not asked or real is not None or not self._has_values():
+                return report
+        except NeedsValuesError as error:
+            if real is not None or not self._has_values():
+                raise TraceError(f"{error}: {_advice(error, forbidden=real is False)}") from error
+            asked = error.operator
+        report, _ = self._trace(dtype, mode=mode, real=True, **settings)
+        reason = f"run on real tensors, because {asked} needs the values of a tensor"
+        return replace(report, notes=tuple(reason if note == _ON_VALUES else note for note in report.notes))
+
+    def _has_values(self) -> bool:
+        """True if the weights and buffers have values, or can be built with them."""
+        module = self.module
+        return not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
+
+    def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
+        """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
         from mbanalyze.trace.forward_args import as_inputs, floating_dtype, tensor_leaves
         from mbanalyze.trace.tracer import trace
 
@@ -86,15 +110,36 @@ class ResolvedModel:
         own_dtype = str(floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
         seen = trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
         notes = [built.note] if built.note else []
-        notes += ["training mode"] * (mode == "train") + ["run on real tensors"] * real
+        notes += ["training mode"] * (mode == "train") + [_ON_VALUES] * real
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
+        notes += [
+            f"counted the costlier branch of a condition in {path or 'the model'}" for path in seen.branches
+        ]
         shapes = tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords)))
-        model, counted = (self.name, self.options, shapes), rows(seen.ops)
-        free, unused, used = seen.free, seen.unused_params, versions("torch")
-        return Report(
-            *model, "trace", counted, dtype or own_dtype, free, unused, versions=used, notes=tuple(notes)
+        report = Report(
+            self.name,
+            self.options,
+            shapes,
+            "trace",
+            rows(seen.ops),
+            dtype or own_dtype,
+            seen.free,
+            seen.unused_params,
+            versions=versions("torch"),
+            notes=tuple(notes),
+            real=real,
+            unseen=seen.unseen,
         )
+        return report, seen.asked
+
+
+def _advice(error: NeedsValuesError, *, forbidden: bool) -> str:
+    """The way to count a model whose forward needs values."""
+    keep = ", or --keep assumes that every candidate is kept" if error.can_keep else ""
+    if forbidden:
+        return f"--real runs on values{keep}"
+    return f"build the model with weights that have values, instead of on the meta device{keep}"
 
 
 def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
@@ -113,7 +158,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `dtype`: the element type assumed for byte counts.
             - `trace=True`: trace the module instead of using the closed form.
             - `mode="train"`: trace in training mode.
-            - `real=True`: trace with values, not only with shapes.
+            - `real`: True to trace on values, False on shapes only; by default values are used if needed.
             - `keep=True`: if a result depends on values, assume that every candidate is kept.
             - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).
 

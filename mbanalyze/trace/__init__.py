@@ -2,12 +2,19 @@
 
 tracer.py        `trace`, the entry point
 forward_args.py  arguments of a forward, made from shapes
-recorder.py      the dispatch mode that records every operator
+module_tree.py   the modules and parameters of a model
 module_stack.py  the paths of the modules that are running
 leaf_modules.py  modules that run one operator, recorded without running it
+threads.py       the threads of a forward, each with a recorder
+recorder.py      the dispatch mode that records every operator
+higher_order.py  conditions, loops and other operators that run functions
+execution.py     an operator run on values, on meta tensors, or by assumption
+deferred.py      generators and coroutines that a forward returns
 schema.py        the signature of one operator overload
 storage.py       the number and role of each tensor
+param_memory.py  parameters that share one storage
 restore.py       snapshots of the module and of global state
+surroundings/    contexts in which a forward runs
 matching/        an operator's arguments -> kind, operands, attributes
 shapes/          outputs of operators on meta tensors
 """

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch._C import _DisableTorchDispatch
+from torch._C import _DisableTorchDispatch, _functorch, _len_torch_dispatch_stack, _len_torch_function_stack
+from torch.nn import functional
 
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
+from mbanalyze.trace.surroundings.autocast import ENTERED
 
 
 class LeafCall(NamedTuple):
@@ -127,28 +131,75 @@ _LEAF_RULES: dict[type[nn.Module], LeafRule] = {
 """The exact type of a module -> its rule."""
 
 
-def leaf_rule(module: nn.Module) -> LeafRule | None:
-    """Return the rule for `module`, or None if it has none or its forward is not that of PyTorch."""
-    kind = type(module)
-    if kind not in _LEAF_RULES or "forward" in module.__dict__ or kind.forward.__module__ != kind.__module__:
-        return None
-    return _LEAF_RULES[kind]
+_METHODS = frozenset({"forward", "_conv_forward", "_check_input_dim"})
+"""The methods of these modules between a call and its operator."""
+
+_FUNCTIONS = (
+    *(
+        functional.conv2d,
+        functional.linear,
+        functional.batch_norm,
+        functional.layer_norm,
+        functional.relu,
+        functional.relu6,
+        functional.hardtanh,
+        functional.hardswish,
+        functional.hardsigmoid,
+    ),
+    *(functional.silu, functional.dropout),
+)
+"""The functions of these modules between a call and its operator."""
+
+_TORCH = str(Path(torch.__file__).parent)
+
+
+def leaf_rules() -> Mapping[type[nn.Module], LeafRule]:
+    """Return the rule of each type of module; none if a method or function of PyTorch between was replaced."""
+    methods = (vars(kind).get(name) for kind in _LEAF_RULES for name in _METHODS)
+    functions = (getattr(functional, function.__name__, None) for function in _FUNCTIONS)
+    original = all(map(_is_original, filter(None, methods))) and all(map(_is_original, functions))
+    return _LEAF_RULES if original else {}
+
+
+def _is_original(function: object) -> bool:
+    """True for a function that PyTorch defines."""
+    if isinstance(function, FunctionType):
+        return function.__code__.co_filename.startswith(_TORCH)
+    return isinstance(function, BuiltinFunctionType)
+
+
+def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> LeafRule | None:
+    """Return the rule for `module`, or None if it has none or methods of its own."""
+    return None if _METHODS & module.__dict__.keys() else rules.get(type(module))
+
+
+def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """True for a call with one meta tensor, in no context that changes what an operator does."""
+    return (
+        len(args) == 1
+        and not kwargs
+        and type(args[0]) is Tensor
+        and args[0].is_meta
+        and not ENTERED
+        and not _len_torch_function_stack()
+        and _len_torch_dispatch_stack() == 1
+        and _functorch.peek_interpreter_stack() is None
+    )
 
 
 def leaf_forward(
     module: nn.Module, path: str, rule: LeafRule, forward: Callable[..., Any], recorder: Recorder
 ) -> Callable[..., Any]:
     """Return a forward that records the operator of `rule`, and falls back to `forward` if there is none."""
-    thread, free, add = recorder.module_stack.thread, recorder.free, recorder.add
+    thread, free = recorder.module_stack.thread, recorder.free
 
     def recorded_forward(*args: Any, **kwargs: Any) -> Any:
         """Record one operator if the only argument is a meta tensor that fits."""
-        data = args[0] if len(args) == 1 and not kwargs else None
-        if type(data) is not Tensor or not data.is_meta or threading.get_ident() != thread:
-            return forward(*args, **kwargs)
-        call = rule(module, data)
+        plain = threading.get_ident() == thread and recorder.lock is None and _is_plain_call(args, kwargs)
+        call = rule(module, args[0]) if plain else None
         if call is None:
-            return forward(data)
+            return forward(*args, **kwargs)
+        data = args[0]
         name, kind, operands, attributes, sizes = call
         if not kind:
             free[name] += 1
@@ -157,7 +208,7 @@ def leaf_forward(
         if sizes is not None:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = torch.empty(sizes, dtype=data.dtype, device=META)
-        add(path, kind, operands, (output,), attributes, name)
+        recorder.add(path, kind, operands, (output,), attributes, name)
         return output
 
     recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures

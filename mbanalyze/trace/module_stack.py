@@ -12,39 +12,57 @@ class OtherThreadError(RuntimeError):
 
 
 class ModuleStack:
-    """The modules that are running, outermost first.
+    """The modules that are running in one thread, outermost first.
 
     Attributes:
         paths: their paths, after "" for the model itself.
-        thread: the thread that runs the model.
+        thread: the thread.
         failed: the path of the innermost module whose forward raised, or None.
+        ran: the paths of the modules whose forwards have run.
     """
 
-    def __init__(self) -> None:
-        self.paths = [""]
-        self.thread = threading.get_ident()
+    def __init__(self, paths: list[str] | None = None, thread: int = 0) -> None:
+        """Start with the modules `paths`, in this thread by default."""
+        self.paths = paths or [""]
+        self.thread = thread or threading.get_ident()
         self.failed: str | None = None
+        self.ran: set[str] = set()
         self._error: BaseException | None = None
 
-    def tracked(self, forward: Callable[..., Any], path: str) -> Callable[..., Any]:
-        """Return `forward` as a function that keeps `path` on the stack while it runs."""
-        paths, thread = self.paths, self.thread
+    def run(self, path: str, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run the forward of the module `path`, and note the module if it raises."""
+        self.paths.append(path)
+        try:
+            return forward(*args, **kwargs)
+        except BaseException as error:
+            if self._error is not error:
+                self._error, self.failed = error, path
+            raise
+        finally:
+            self.paths.pop()
+            self.ran.add(path)
 
-        def tracked_forward(*args: Any, **kwargs: Any) -> Any:
-            """Run the forward, and note the module if it raises."""
-            if threading.get_ident() != thread:
-                raise OtherThreadError(
-                    f"{path or 'the model'} runs in a thread of its own, which a trace cannot see"
-                )
-            paths.append(path)
-            try:
-                return forward(*args, **kwargs)
-            except BaseException as error:
-                if self._error is not error:
-                    self._error, self.failed = error, path
-                raise
-            finally:
-                paths.pop()
 
-        tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
-        return tracked_forward
+def tracked(
+    forward: Callable[..., Any],
+    path: str,
+    stack: ModuleStack,
+    other: Callable[[str, Any], ModuleStack | None],
+) -> Callable[..., Any]:
+    """Return `forward` as a function that keeps `path` on the stack while it runs.
+
+    Args:
+        forward: the forward of a module.
+        path: the path of the module.
+        stack: the stack of the thread that runs the model.
+        other: gives the stack of another thread, from `path` and the arguments; None if it is not of the trace.
+    """
+    thread = stack.thread
+
+    def tracked_forward(*args: Any, **kwargs: Any) -> Any:
+        """Run the forward."""
+        current = stack if threading.get_ident() == thread else other(path, (args, kwargs))
+        return current.run(path, forward, args, kwargs) if current else forward(*args, **kwargs)
+
+    tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+    return tracked_forward

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import suppress
+from threading import RLock
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,14 +14,14 @@ from torch.utils._pytree import tree_map
 
 from mbanalyze.ops.record import Attribute, Op
 from mbanalyze.ops.registry import REGISTRY
+from mbanalyze.trace.execution import Call, Execution
+from mbanalyze.trace.higher_order import run_higher_order
 from mbanalyze.trace.matching.kinds import MATCHERS, is_free, is_query
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
-from mbanalyze.trace.shapes.keep_all import KEEP_ALL
-from mbanalyze.trace.shapes.layout import META
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
-from mbanalyze.trace.storage import Storages
+from mbanalyze.trace.surroundings.autocast import ENTERED, OnDevice, autocast_key, unwrap
 
 Settings = tuple[tuple[str, Attribute], ...]
 """The attributes of an `Op`."""
@@ -30,63 +30,48 @@ _SCHEMAS: dict[int, OpSchema] = {}
 """The id of an overload -> its schema."""
 
 
-class HiddenOperatorsError(RuntimeError):
-    """An operator runs others that a dispatch mode cannot see."""
-
-
-class _Call(NamedTuple):
-    """One operator call.
+class Checkpoint(NamedTuple):
+    """The state of a recorder, to which it can return.
 
     Attributes:
-        overload: the operator.
-        schema: its signature.
-        args, kwargs: the arguments as given.
-        bound: the arguments by name.
-        tensors: the tensors among the arguments.
+        ops: the number of operators.
+        free: the free operators.
+        storages: the state of the memory.
     """
 
-    overload: Any
-    schema: OpSchema
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    bound: Arguments
-    tensors: Tensors
-
-    def __call__(self) -> Any:
-        """Run the operator."""
-        return self.overload(*self.args, **self.kwargs)
+    ops: int
+    free: Counter[str]
+    storages: Any
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operator that runs in its context.
-
-    An operator with a meta tensor or a weight among its arguments runs on meta tensors; weights and buffers
-    are replaced by meta copies. Operators on other real tensors run for real.
+    """Records every operator that runs in its context, in one thread.
 
     Attributes:
         ops: the operators recorded so far.
         free: how often each operator without cost ran, by name.
-        assumed: the operators whose candidates were all kept, as keys.
-        running: the operator that runs at present, or "".
-        module_stack: the paths of the running modules.
-        saved: a context that restores the elements of real tensors that operators overwrote.
+        module_stack: the paths of the modules that run in this thread.
+        execution: runs the operators.
+        storages: the memory of every tensor.
+        lock: held for each operator if the forward uses several threads, else None.
+        branches: the conditional operators whose costlier branch was recorded, as keys.
     """
 
-    supports_higher_order_operators = True  # to raise HiddenOperatorsError for them
+    supports_higher_order_operators = True
 
-    def __init__(self, storages: Storages, *, real: bool, keep: bool, shortcuts: bool) -> None:
+    def __init__(self, execution: Execution, module_stack: ModuleStack, *, shortcuts: bool) -> None:
         """Take the options of `trace`."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.ops: list[Op] = []
         self.free: Counter[str] = Counter()
-        self.assumed: dict[str, None] = {}
-        self.running = ""
-        self.module_stack = ModuleStack()
-        self.saved = ExitStack()
-        self._storages = storages
-        self._real = real
+        self.module_stack = module_stack
+        self.execution = execution
+        self.storages = execution.storages
+        self.lock: RLock | None = None
+        self.branches: dict[str, None] = {}
+        self._real = execution.real
         self._shortcuts = SHORTCUTS if shortcuts else {}
-        self._keep_rules = KEEP_ALL if keep else {}
+        self._casting = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -96,25 +81,83 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, path: str, kind: str, operands: Tensors, outputs: Tensors, attributes: Settings, operator: str
     ) -> None:
         """Record one operator; arguments as in `Op`."""
-        read, params = self._storages.read(operands)
-        self.ops.append(Op(path, kind, read, self._storages.write(outputs), params, attributes, operator))
+        read, params = self.storages.read(operands)
+        self.ops.append(Op(path, kind, read, self.storages.write(outputs), params, attributes, operator))
+
+    def refuse(self, error: Exception) -> Exception:
+        """Return `error`, and remember it in case the forward catches it."""
+        self.execution.refused.append(str(error))
+        return error
+
+    def child(self, module_stack: ModuleStack, lock: RLock) -> Recorder:
+        """Return a recorder for another thread. From now on, one operator runs at a time."""
+        child = Recorder(self.execution, module_stack, shortcuts=bool(self._shortcuts))
+        self.lock = child.lock = lock
+        return child
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the state of the recorder."""
+        return Checkpoint(len(self.ops), self.free.copy(), self.storages.checkpoint())
+
+    def roll_back(self, to: Checkpoint) -> None:
+        """Forget everything that was recorded since a checkpoint."""
+        del self.ops[to.ops :]
+        self.free.clear()
+        self.free.update(to.free)
+        self.storages.roll_back(to.storages)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        schema, kwargs = _SCHEMAS.get(id(func)) or _schema_of(func), kwargs or {}
-        result = None if self._real else self._run_shortcut(schema, func, args, kwargs)
-        if result is not None:
-            return result
+        if self.lock is None:
+            return self._dispatch(func, types, args, kwargs or {})
+        with self.lock:
+            return self._dispatch(func, types, args, kwargs or {})
+
+    def _dispatch(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Record one operator, or the operators that it stands for."""
+        schema = _SCHEMAS.get(id(func))
+        if schema is None:
+            if isinstance(func, HigherOrderOperator):
+                return run_higher_order(self, func, args, kwargs)
+            schema = _SCHEMAS[id(func)] = OpSchema(func)
+        if not self._real:
+            if ENTERED:
+                if OnDevice in types:
+                    args, kwargs = tree_map(unwrap, (args, kwargs))
+                elif not self._casting and (key := autocast_key(func)):
+                    return self._run_with_casts(func, *key, args, kwargs)
+            result = self._run_shortcut(schema, func, args, kwargs)
+            if result is not None:
+                return result
         bound = schema.bind(args, kwargs)
-        return self._run(_Call(func, schema, args, kwargs, bound, schema.tensor_args(bound)))
+        return self._run(Call(func, schema, args, kwargs, bound, schema.tensor_args(bound)))
+
+    def _run_with_casts(
+        self, func: Any, device: str, keys: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run the autocast kernel of an operator, which casts its arguments and calls it."""
+
+        def claimed(argument: Any) -> Any:
+            lacking = isinstance(argument, Tensor) and self.storages.lacks_values(argument)
+            return OnDevice(self.storages.to_meta(argument), device) if lacking else argument
+
+        args, kwargs = tree_map(claimed, (args, kwargs))
+        self._casting = True
+        try:
+            with self:
+                return func.redispatch(keys, *args, **kwargs)
+        finally:
+            self._casting = False
 
     def _run_shortcut(
         self, schema: OpSchema, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Return the outputs of an operator that has a shape rule or returns a view, else None."""
         first = args[0] if args and isinstance(args[0], Tensor) else next(iter(flat_tensors(args)), None)
-        if first is None or schema.has_out or not (first.is_meta or self._lacks_values(flat_tensors(args))):
+        if first is None or schema.has_out:
+            return None
+        if not (first.is_meta or self.execution.lacks_values(flat_tensors(args))):
             return None
         rule = self._shortcuts.get(schema.name)
         if rule:
@@ -129,7 +172,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not schema.returns_views or schema.has_device or not first.is_meta:
             return None
         result = func(*args, **kwargs)
-        if self._storages.share_storage(result if isinstance(result, Tensor) else result[0], first):
+        views = (result,) if isinstance(result, Tensor) else result
+        if all(self.storages.share_storage(view, first) for view in views[:1]):
             self.free[schema.base_name] += 1
         elif schema.base_name in MATCHERS:
             self._record(schema, schema.bind(args, kwargs), (first,), flat_tensors((result,)))
@@ -137,80 +181,49 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return None
         return result
 
-    def _run(self, call: _Call) -> Any:
+    def _run(self, call: Call) -> Any:
         """Run an operator and record it, as itself or as the operators that compose it."""
         schema = call.schema
         known = schema.base_name in MATCHERS
+        if schema.is_data_assignment and not self._real:
+            return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
         if is_free(schema.base_name, call.bound) or not (call.tensors or known):
-            result = self._result(call)
-            self._record_free(schema, flat_tensors((result,)))
-            return result
-        opaque = schema.composite and not known and schema.qualified_name not in REGISTRY
-        if opaque and schema.mutable:
-            return self._decompose(call)
-        result = self._result(call)
+            return self._run_free(call)
+        if schema.composite and not known and schema.qualified_name not in REGISTRY:
+            return self._run_composite(call)
+        result = self.execution.result(call)
         outputs = flat_tensors((result,))
         if not schema.mutable and self._only_views(call, outputs):
-            self._record_free(schema, ())
-        elif opaque:
-            return self._decompose(call)
+            self.free[schema.base_name] += 1
         else:
             self._record(schema, call.bound, call.tensors, outputs)
         return result
 
-    def _decompose(self, call: _Call) -> Any:
-        """Run the operators that compose this one, and record those instead."""
-        with self:
-            return call.overload.decompose(*call.args, **call.kwargs)
-
-    def _result(self, call: _Call) -> Any:
-        """The outputs of an operator, on real or meta tensors."""
-        schema = call.schema
-        self.running = schema.qualified_name
-        if self._real or not self._lacks_values(call.tensors):
-            result = self._run_on_values(call)
-        elif not schema.has_device and not self._keep_rules and all(t.is_meta for t in call.tensors):
-            result = call()
-        else:
-            result = self._run_on_meta(call)
-        self.running = ""
-        return result
-
-    def _lacks_values(self, tensors: tuple[Tensor, ...]) -> bool:
-        """True if one of `tensors` has no data or is a weight, because weights lend only their shapes."""
-        return any(tensor.is_meta for tensor in tensors) or any(map(self._storages.is_weight, tensors))
-
-    def _run_on_values(self, call: _Call) -> Any:
-        """Run on real tensors; a module may cache constants, so these are no inference tensors."""
+    def _run_free(self, call: Call) -> Any:
+        """Run an operator that does no work."""
+        result = self.execution.result(call)
+        self.free[call.schema.base_name] += 1
+        outputs = flat_tensors((result,))
+        self.storages.add_made(outputs)
         if call.schema.mutable:
-            for tensor in call.schema.written_args(call.bound, call.kwargs):
-                self.saved.callback(tensor.detach().copy_, tensor.clone())
-        constant = not self._real and not any(t.is_inference() for t in call.tensors)
-        with torch.inference_mode(mode=not constant):
-            return call()
-
-    def _run_on_meta(self, call: _Call) -> Any:
-        """Run on meta copies, or keep every candidate if the output depends on values."""
-        schema = call.schema
-        args, kwargs = tree_map(self._to_meta, (call.args, call.kwargs))
-        rule = None if schema.has_out else self._keep_rules.get(schema.name)
-        result = rule(schema.bind(args, kwargs)) if rule else None
-        if result is None:
-            return call.overload(*args, **kwargs)
-        self.assumed[schema.name] = None
+            for tensor in outputs:
+                self.storages.invalidate(tensor)
         return result
 
-    def _to_meta(self, argument: Any) -> Any:
-        """The meta copy of a tensor, and the meta device for any device."""
-        if isinstance(argument, Tensor):
-            return self._storages.to_meta(argument)
-        return META if isinstance(argument, torch.device) else argument
-
-    def _record_free(self, schema: OpSchema, outputs: tuple[Tensor, ...]) -> None:
-        self.free[schema.base_name] += 1
-        if schema.mutable:
-            for tensor in outputs:
-                self._storages.invalidate(tensor)
+    def _run_composite(self, call: Call) -> Any:
+        """Run an operator that returns views, or else the operators that compose it, and record those."""
+        schema = call.schema
+        if not schema.mutable:
+            asked = self.execution.asked
+            with suppress(Exception):
+                result = self.execution.result(call)
+                if self._only_views(call, flat_tensors((result,))):
+                    self.free[schema.base_name] += 1
+                    return result
+            self.execution.asked = asked
+        args, kwargs = self.execution.parts_arguments(call)
+        with self:
+            return call.overload.decompose(*args, **kwargs)
 
     def _record(self, schema: OpSchema, bound: Arguments, tensors: Tensors, outputs: Tensors) -> None:
         """Record an operator by its matcher; one without is recorded by its name and reads `tensors`."""
@@ -220,15 +233,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         settings = tuple(sorted(attributes.items())) if attributes else ()
         self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
 
-    def _only_views(self, call: _Call, outputs: tuple[Tensor, ...]) -> bool:
+    def _only_views(self, call: Call, outputs: tuple[Tensor, ...]) -> bool:
         """True if an operator returned views of its arguments, or only queried them."""
         if not outputs:
-            return is_query(call.schema.name)
-        return all(self._storages.is_view(tensor, call.tensors) for tensor in outputs)
-
-
-def _schema_of(overload: Any) -> OpSchema:
-    if isinstance(overload, HigherOrderOperator):
-        raise HiddenOperatorsError(f"the operator {overload} hides what it runs")
-    schema = _SCHEMAS[id(overload)] = OpSchema(overload)
-    return schema
+            return is_query(call.schema.name) or call.schema.returns_views
+        return all(self.storages.is_view(tensor, call.tensors) for tensor in outputs)

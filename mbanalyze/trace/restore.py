@@ -33,8 +33,7 @@ def preserve_state(modules: Collection[nn.Module]) -> Iterator[None]:
     gradients and flags. Dicts, lists, sets, deques, plain objects and random generators in attributes are restored
     to any depth. Not restored are contents of arrays, slots, classes, caches outside the modules, and files.
 
-    Inside the context, autocast, the fused attention path and compilation are off, because they change the
-    operators that run.
+    Inside the context, autocast and the fused attention path are off, because they change the operators that run.
     """
     fast_attention = torch.backends.mha.get_fastpath_enabled()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
@@ -51,8 +50,6 @@ def preserve_state(modules: Collection[nn.Module]) -> Iterator[None]:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
         torch.backends.mha.set_fastpath_enabled(False)
         yield
 

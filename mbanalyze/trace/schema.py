@@ -13,6 +13,10 @@ Arguments = Mapping[str, Any]
 """The arguments of one call by name, defaults included, without the tensors given as `out`."""
 
 
+_UNDECLARED_WRITES = ("running_mean", "running_var")
+"""The arguments that operators write to although their schemas do not say so: the statistics of norms."""
+
+
 class OpSchema:
     """The signature of one operator overload, parsed once.
 
@@ -23,6 +27,7 @@ class OpSchema:
         mutable: True if the operator writes to an argument.
         has_out: True if the caller passes the output tensors.
         has_device: True if the operator takes a device for its outputs.
+        is_data_assignment: True for the question whether a tensor may be assigned to `tensor.data`.
         returns_views: True if the operator returns views of its first argument and writes nothing. Some
             operators copy when no view is possible.
         composite: True if PyTorch implements the operator in terms of others.
@@ -45,7 +50,9 @@ class OpSchema:
         self._tensors = tuple(name for name in types if types[name] in ("Tensor", "Optional[Tensor]"))
         self._has_lists = any("List" in kind and "Tensor" in kind for kind in types.values())
         self.has_device = any("Device" in kind for kind in types.values())
-        self._writes = tuple(a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write)
+        self.is_data_assignment = self.name == "_has_compatible_shallow_copy_type"
+        writes = [a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write]
+        self._writes = (*writes, *(name for name in _UNDECLARED_WRITES if name in types))
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the order of the schema."""
@@ -66,6 +73,10 @@ class OpSchema:
     def written_args(self, bound: Arguments, kwargs: Arguments) -> tuple[Tensor, ...]:
         """Return the tensors that the operator writes to."""
         return flat_tensors([(kwargs if name in self._outs else bound)[name] for name in self._writes])
+
+    def outputs_given(self, kwargs: Arguments) -> tuple[Tensor, ...]:
+        """Return the tensors that the caller passes as outputs."""
+        return flat_tensors([kwargs[name] for name in self._outs]) if self._outs else ()
 
 
 def flat_tensors(arguments: Iterable[Any]) -> tuple[Tensor, ...]:

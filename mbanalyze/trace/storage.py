@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mbanalyze.ops.record import Role, Value, canonical_strides
+from mbanalyze.trace.param_memory import ParamMemory, byte_range
+from mbanalyze.trace.schema import Tensors
 
-
-class InterleavedError(ValueError):
-    """Two parameters overlap in memory, so a view could belong to either."""
+_MAX_TWIN = 2**23
+"""The most bytes of a storage that is copied for its twin."""
 
 
 class _Region:
     """Memory that is counted as one tensor: an activation, a stored constant or a parameter.
 
     Attributes:
+        role: the role of the tensor.
         number: the number within its role, or -1 before its first use.
         param: the parameter stored here, or None once an operator has read it.
-        start, stop: the byte range of a parameter that is only a part of its storage, else 0.
+        start: the first byte of a parameter that is only a part of its storage, else 0.
+        lacks_values: True if the elements must not be used. These are weights, and tensors that the forward
+            has overwritten by one without data.
         storage: the storage, kept alive so that its address stays unique.
         last_tensor: the tensor whose `Value` was computed last.
         value: the value of `last_tensor`, or None if it has to be computed again.
     """
 
-    __slots__ = ("last_tensor", "number", "param", "role", "start", "stop", "storage", "value")
+    __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
 
     def __init__(self, role: Role, tensor: Tensor, param: nn.Parameter | None = None) -> None:
         self.storage = tensor.untyped_storage()
         self.role = role
         self.number = -1
         self.param = param
-        self.start = self.stop = 0
+        self.start = 0
+        self.lacks_values = param is not None
         self.last_tensor = tensor
         self.value: Value | None = None
 
@@ -45,47 +51,71 @@ class Storages:
     A view has the number of the tensor that it views. Writing to an activation gives it a new number.
     """
 
-    def __init__(self, params: Mapping[str, nn.Parameter]) -> None:
-        """Raise `InterleavedError` if two different parameters overlap in memory."""
+    def __init__(
+        self, params: Mapping[str, nn.Parameter], modules: Mapping[str, nn.Module] = MappingProxyType({})
+    ) -> None:
+        """Take the parameters of a model by name, and its modules by path.
+
+        Raises:
+            InterleavedError: two different parameters have elements in common.
+        """
         self._params = params
+        self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
         self._regions: dict[int, _Region] = {}
-        self._shared: dict[int, list[_Region]] = {}  # storages that hold several parameters
+        self._shared: dict[int, ParamMemory[_Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._twins: dict[int, torch.UntypedStorage] = {}
+        self._made: set[int] = set()  # storages of allocations, which are numbered when they are read
+        self._unknown: list[Tensor] = []
+        several: dict[int, list[tuple[nn.Parameter, _Region]]] = {}
         for param in params.values():
-            key = param.untyped_storage()._cdata  # noqa: SLF001 (the only address of a meta tensor)
-            region = _Region("weight", param, param)
-            if param.storage_offset():
-                region.start, region.stop = _byte_range(param)
-            if self._regions.setdefault(key, region) is not region:
-                self._shared.setdefault(key, [self._regions[key]]).append(region)
-        for regions in self._shared.values():
-            self._set_ranges(regions)
-
-    def _set_ranges(self, regions: list[_Region]) -> None:
-        """Set the byte ranges of parameters that share a storage, and sort them."""
-        for region in regions:
-            assert region.param is not None
-            region.start, region.stop = _byte_range(region.param)
-        regions.sort(key=lambda region: (region.start, region.stop))
-        for a, b in itertools.pairwise(regions):
-            if b.start < a.stop and (a.start, a.stop) != (b.start, b.stop):
-                names = [name for name, p in self._params.items() if p is a.param or p is b.param]
-                raise InterleavedError(f"{' and '.join(names)} are interleaved in memory: clone one of them")
+            key = _key(param)
+            region = _Region("weight", stored(param), param)
+            if param.layout is torch.strided and param.storage_offset():
+                region.start = byte_range(param)[0]
+            first = self._regions.setdefault(key, region)
+            if first is not region and first.param is not None:
+                several.setdefault(key, [(first.param, first)]).append((param, region))
+        for key, held in several.items():
+            self._shared[key] = ParamMemory(held, params)
+            for param, region in held:
+                region.start = byte_range(param)[0]
 
     def unread_params(self) -> tuple[str, ...]:
         """Return the names of the parameters that no operator has read."""
-        regions = itertools.chain(self._regions.values(), *self._shared.values())
-        unread = {id(region.param) for region in regions if region.param is not None}
+        shared = [region for memory in self._shared.values() for region in memory.owners]
+        unread = {
+            id(region.param) for region in (*self._regions.values(), *shared) if region.param is not None
+        }
         return tuple(name for name, param in self._params.items() if id(param) in unread)
 
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
+        tensor = stored(tensor)
         self._value_of(tensor, self._region_of(tensor, "activation"))
 
-    def is_weight(self, tensor: Tensor) -> bool:
-        """Return True if `tensor` views a parameter."""
-        return self._region_of(tensor).role == "weight"
+    def add_made(self, tensors: Tensors) -> None:
+        """Add tensors that an operator allocated without any work."""
+        self._made.update(map(_key, tensors))
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Return True if `tensor` belongs to this trace: an operator has read, written or made it."""
+        key = _key(tensor)
+        return key in self._regions or key in self._made
+
+    def unknown(self, returned: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """Return the tensors that an operator read, or the forward returned, and no recorded operator computed."""
+        results = (tensor for tensor in returned if not self.knows(tensor) and _computed(tensor))
+        return (*self._unknown, *results)
+
+    def lacks_values(self, tensor: Tensor) -> bool:
+        """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
+        return tensor.is_meta or self._region_of(tensor).lacks_values
+
+    def discard_values(self, tensor: Tensor) -> None:
+        """Note that `tensor` was overwritten by a tensor without data."""
+        self._region_of(tensor).lacks_values = True
 
     def is_view(self, tensor: Tensor, of: tuple[Tensor, ...]) -> bool:
         """Return True if `tensor` views one of `of`. If not, it is added as an activation."""
@@ -95,35 +125,45 @@ class Storages:
     @staticmethod
     def share_storage(a: Tensor, b: Tensor) -> bool:
         """Return True if both tensors view the same storage."""
-        return a.untyped_storage()._cdata == b.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+        return _key(a) == _key(b)
 
     def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int]:
         """Return the values of an operator's operands, and how many learned scalars it is the first to read."""
         values, params = [], 0
         for tensor in tensors:
-            key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
-            region = self._regions.get(key) or self._add_region(tensor, key, "buffer")
+            try:
+                key = tensor.untyped_storage()._cdata  # noqa: SLF001 (the only address of a meta tensor)
+            except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
+                tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
+                key = _key(tensor)
+            region = self._regions.get(key) or self._found(tensor, key)
+            if region.role != "weight" and type(tensor) is nn.Parameter:
+                self._note_replacement(tensor, region)
             if key in self._shared:
                 region = self._region_of(tensor)
-                params += self._read_shared(tensor, self._shared[key])
+                params += sum(map(_first_read, self._shared[key].read(tensor)))
             elif region.param is not None:
-                params += region.param.numel()
-                region.param = None
+                params += _first_read(region)
             value = region.value
             if region.last_tensor is not tensor or value is None or value.shape != tensor.shape:
                 value = self._value_of(tensor, region)
             values.append(value)
         return tuple(values), params
 
-    def _read_shared(self, tensor: Tensor, regions: list[_Region]) -> int:
-        """The learned scalars of the unread parameters in a shared storage that `tensor` overlaps."""
-        params = 0
-        start, stop = _byte_range(tensor)
-        for region in regions:
-            if region.param is not None and region.start < stop and start < region.stop:
-                params += region.param.numel()
-                region.param = None
-        return params
+    def _found(self, tensor: Tensor, key: int) -> _Region:
+        """The region of a tensor that no operator of the trace has made: a constant of the model."""
+        if _computed(tensor) and key not in self._made:
+            self._unknown.append(tensor)
+        return self._add_region(stored(tensor), key, "buffer")
+
+    def _note_replacement(self, tensor: nn.Parameter, region: _Region) -> None:
+        """Make `region` a weight if a module holds `tensor` in place of its parameter, as a gathered shard."""
+        for name, param in self._params.items():
+            path, _, own = name.rpartition(".")
+            if vars(self._modules[path])["_parameters"].get(own) is tensor and param is not tensor:
+                region.role, region.number, region.value = "weight", -1, None
+                original = self._regions[_key(param)]
+                region.param, original.param = original.param, None
 
     def invalidate(self, tensor: Tensor) -> None:
         """Forget the value of `tensor` after a change in place of its shape or strides."""
@@ -136,12 +176,12 @@ class Storages:
             region = self._region_of(tensor, "activation")
             if region.role == "activation":
                 region.number = -1
-            values.append(self._value_of(tensor, region))
+            values.append(self._value_of(stored(tensor), region))
         return tuple(values)
 
     def to_meta(self, tensor: Tensor) -> Tensor:
         """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
-        if tensor.is_meta:
+        if tensor.is_meta or tensor.layout is not torch.strided:
             return tensor
         region, storage = self._region_of(tensor), tensor.untyped_storage()
         key = storage._cdata, tensor.dtype  # noqa: SLF001 (as above)
@@ -155,16 +195,45 @@ class Storages:
                     self._shared[copy.untyped_storage()._cdata] = self._shared[key[0]]  # noqa: SLF001 (as above)
             return self._meta_copies[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
+    def checkpoint(self) -> tuple[list[tuple[Any, ...]], dict[Role, int]]:
+        """Return the state of all regions, for `roll_back`."""
+        shared = [region for memory in self._shared.values() for region in memory.owners]
+        regions = {id(region): region for region in (*self._regions.values(), *shared)}.values()
+        states = [(r, r.number, r.param, r.lacks_values, r.last_tensor, r.value) for r in regions]
+        return states, self._next_number.copy()
+
+    def roll_back(self, checkpoint: tuple[list[tuple[Any, ...]], dict[Role, int]]) -> None:
+        """Return all regions to an earlier state."""
+        states, self._next_number = checkpoint
+        for region, *state in states:
+            region.number, region.param, region.lacks_values, region.last_tensor, region.value = state
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """Return a tensor with the values of `tensor` in memory of its own, counted as the same memory."""
+        if tensor.is_meta or tensor.layout is not torch.strided or tensor.is_nested:
+            return tensor.detach()
+        storage = tensor.untyped_storage()
+        if storage.nbytes() > _MAX_TWIN:
+            return tensor.detach()
+        key = storage._cdata  # noqa: SLF001 (as above)
+        if key not in self._twins:
+            self._twins[key] = storage.clone()  # type: ignore[no-untyped-call]
+            self._regions[self._twins[key]._cdata] = self._region_of(tensor)  # noqa: SLF001 (as above)
+        layout = tensor.storage_offset(), tensor.size(), tensor.stride()
+        return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(self._twins[key], *layout)
+
     def _region_of(self, tensor: Tensor, role: Role = "buffer") -> _Region:
         """The region that `tensor` views.
 
         Unknown memory is added with `role`: a tensor that is no input, parameter or output is a constant.
         """
-        key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
+        key = _key(tensor)
         if key in self._shared:
-            regions, (start, _) = self._shared[key], _byte_range(tensor)
-            return next((r for r in regions if r.start <= start < r.stop), regions[0])
-        return self._regions.get(key) or self._add_region(tensor, key, role)
+            return self._shared[key].owner(stored(tensor))
+        region = self._regions.get(key)
+        if region is not None:
+            return region
+        return self._found(tensor, key) if role == "buffer" else self._add_region(stored(tensor), key, role)
 
     def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
         region = self._regions[key] = _Region(role, tensor)
@@ -184,9 +253,29 @@ class Storages:
         return value
 
 
-def _byte_range(tensor: Tensor) -> tuple[int, int]:
-    """The first byte of `tensor` in its storage, and one past the last."""
-    start, elements = int(tensor.storage_offset()) * tensor.itemsize, tensor.numel()
-    if elements and not tensor.is_contiguous():
-        elements = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return start, start + int(elements) * tensor.itemsize
+def stored(tensor: Tensor) -> Tensor:
+    """Return the tensor that holds the elements of `tensor`: the values of a sparse or nested one, else itself."""
+    if tensor.layout is torch.sparse_coo:
+        return tensor._values()  # noqa: SLF001 (`values` needs it coalesced)
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return tensor.values()
+    return tensor
+
+
+def _key(tensor: Tensor) -> int:
+    """The address of the storage of a tensor, which identifies its memory."""
+    try:
+        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (the only address of a meta tensor)
+    except (NotImplementedError, RuntimeError):
+        return stored(tensor).untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+
+
+def _computed(tensor: Tensor) -> bool:
+    """Return True if an operator must have computed `tensor`: it has no data, or a gradient function."""
+    return tensor.is_meta or tensor.grad_fn is not None
+
+
+def _first_read(region: Any) -> int:
+    """The learned scalars of a parameter that is read for the first time."""
+    param, region.param = region.param, None
+    return param.numel() if param is not None else 0

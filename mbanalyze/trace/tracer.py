@@ -6,32 +6,66 @@ used. The module is restored afterwards, also when its forward raises.
 
 from __future__ import annotations
 
+import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map_only
 
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
-from mbanalyze.trace.leaf_modules import leaf_forward, leaf_rule
+from mbanalyze.trace.deferred import finish
+from mbanalyze.trace.execution import Execution
+from mbanalyze.trace.leaf_modules import LeafRule, leaf_forward, leaf_rule, leaf_rules
+from mbanalyze.trace.module_stack import ModuleStack, tracked
+from mbanalyze.trace.module_tree import (
+    held_tensors,
+    lazy_param,
+    named_modules,
+    named_params,
+    silent_modules,
+    unwrapped,
+)
+from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.restore import preserve_state
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
-from mbanalyze.trace.storage import InterleavedError, Storages
+from mbanalyze.trace.storage import Storages
+from mbanalyze.trace.surroundings.autocast import follow_autocast
+from mbanalyze.trace.surroundings.devices import any_device
+from mbanalyze.trace.surroundings.eager import run_eagerly
+from mbanalyze.trace.threads import Threads, follow_threads
 
 Module: TypeAlias = nn.Module
 """A PyTorch module, for annotations in packages that do not import torch."""
 
 _LOCK = threading.RLock()  # a trace changes the forward of each module, and global state of torch
 
+_MAX_VALUES = 2**16
+"""The most elements of a floating-point input that keeps its values."""
+
 
 class TraceError(ValueError):
     """The forward of a module does not run on tensors without data."""
+
+
+class NeedsValuesError(TraceError):
+    """The forward of a module asks for the values of a tensor that has only a shape.
+
+    Attributes:
+        operator: the operator that asks.
+        can_keep: True if `keep` answers it.
+    """
+
+    def __init__(self, message: str, operator: str) -> None:
+        """Take the message and the operator."""
+        super().__init__(message)
+        self.operator = operator
+        self.can_keep = operator.removeprefix("aten::") in KEEP_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +77,18 @@ class Trace:
         free: how often each operator without cost ran (views, allocations, dropout in eval mode), by name.
         unused_params: the names of the parameters that the forward never read.
         assumed: the operators whose output depends on values, and was assumed to keep every candidate.
+        branches: the modules with a conditional operator whose costlier branch was counted.
+        unseen: reasons to believe that some work was not recorded; empty for a complete trace.
+        asked: an operator that needed the values of a tensor in vain, although the forward went on; or "".
     """
 
     ops: tuple[Op, ...]
     free: dict[str, int]
     unused_params: tuple[str, ...]
     assumed: tuple[str, ...] = ()
+    branches: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    asked: str = ""
 
 
 def trace(
@@ -64,7 +104,7 @@ def trace(
 
     Args:
         model: any module, with its weights on any device, `meta` included.
-        inputs: tensors, or containers of tensors. Only shapes and dtypes are used, unless `real`.
+        inputs: tensors, or containers of tensors. Integers and small tensors keep their values.
         keywords: the same for keyword arguments of the forward.
         mode: "train" to count the operators of training mode; no gradients are computed.
         real: run on the data of the inputs, which takes the time of a forward pass.
@@ -73,108 +113,153 @@ def trace(
         shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
 
     Raises:
-        TraceError: the model is lazy or compiled by TorchScript, or its forward raised; the message names the
-            innermost module that was running.
+        NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
+        TraceError: the forward raised; the message names the innermost module that was running.
     """
-    model = _unwrapped(model)
-    modules = _named_modules(model)
-    storages = _storages(dict(_named_params(modules)))
-    recorder = Recorder(storages, real=real, keep=keep, shortcuts=shortcuts)
+    model = unwrapped(model)
+    modules = named_modules(model)
+    if lazy_param(named_params(modules)):
+        model = _with_shapes(model, inputs, keywords or {}, mode, real=real)
+        modules = named_modules(model)
+    storages = _storages(dict(named_params(modules)), modules)
+    execution = Execution(storages, real=real, keep=keep)
+    recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
+    threads = Threads(recorder)
     try:
-        with _LOCK, preserve_state(modules.values()), torch.inference_mode(), recorder.saved:
-            for path, module in modules.items():
-                module.__dict__["training"] = mode == "train"  # `train()` may be overridden
-                module.__dict__["_compiled_call_impl"] = None
-                module.__dict__["forward"] = _recorded(module, path, recorder, shortcuts and not real)
+        with (
+            _LOCK,
+            preserve_state(modules.values()),
+            torch.inference_mode(),
+            any_device(),
+            follow_autocast(),
+            run_eagerly(),
+            execution.saved,
+            follow_threads(threads),
+        ):
+            _prepare(modules, mode, recorder, threads, leaf_rules() if shortcuts and not real else {})
             args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
             with recorder:
-                model(*args, **kwargs)
+                returned = finish(model(*args, **kwargs))
     except (Exception, SystemExit) as error:
-        raise TraceError(_message(model, recorder, error, real=real)) from error
-    return Trace(tuple(recorder.ops), dict(recorder.free), storages.unread_params(), tuple(recorder.assumed))
+        raise _trace_error(model, recorder, error) from error
+    unseen = _unseen(modules, recorder, threads, returned)
+    return Trace(
+        threads.ops(),
+        threads.free(),
+        storages.unread_params(),
+        tuple(execution.assumed),
+        tuple(recorder.branches),
+        unseen,
+        execution.asked,
+    )
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside a result of `torch.compile`, or `model` itself."""
-    model = getattr(model, "_orig_mod", model)
-    if isinstance(model, torch.jit.ScriptModule):
-        raise TraceError("a TorchScript module hides its operators: give the module that it was made from")
-    return model
-
-
-def _named_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """The same as `dict(model.named_modules())`, but faster."""
-    found: dict[str, nn.Module] = {}
-    seen: set[int] = set()
-
-    def visit(path: str, module: nn.Module) -> None:
-        seen.add(id(module))
-        found[path] = module
-        for name, child in module.__dict__["_modules"].items():  # attribute access on a module is slow
-            if child is not None and id(child) not in seen:
-                visit(f"{path}.{name}" if path else name, child)
-
-    visit("", model)
-    return found
-
-
-def _named_params(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Parameter]]:
-    """The same as `named_parameters()`, but faster."""
-    seen: set[int] = set()
-    for path, module in modules.items():
-        for name, param in module.__dict__["_parameters"].items():
-            if param is not None and id(param) not in seen:
-                seen.add(id(param))
-                yield f"{path}.{name}" if path else name, param
-
-
-def _storages(params: Mapping[str, nn.Parameter]) -> Storages:
+def _storages(params: Mapping[str, nn.Parameter], modules: Mapping[str, nn.Module]) -> Storages:
     """The memory of the parameters, all of which need a shape."""
-    lazy = next((name for name, param in params.items() if is_lazy(param)), None)
-    if lazy:
+    if lazy := lazy_param(params.items()):
         raise TraceError(f"{lazy} has no shape yet: run the module once on a real input first")
     try:
-        return Storages(params)
+        return Storages(params, modules)
     except InterleavedError as error:
         raise TraceError(str(error)) from error
 
 
-def _recorded(module: nn.Module, path: str, recorder: Recorder, shortcuts: bool) -> Any:
-    """A forward that tells the recorder when it runs."""
-    rule = leaf_rule(module) if shortcuts else None
-    forward = recorder.module_stack.tracked(module.forward, path)
-    return leaf_forward(module, path, rule, forward, recorder) if rule else forward
+def _with_shapes(
+    model: nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any], mode: Mode, *, real: bool
+) -> nn.Module:
+    """A copy of a lazy model, whose parameters have the shapes that they take in its forward."""
+    copied = copy.deepcopy(model).train(mode == "train")
+    storages = Storages({})
+    args, kwargs = _add_inputs(inputs, keywords, storages, real=real)
+    recorder = Recorder(Execution(storages, real=real, keep=False), ModuleStack(), shortcuts=True)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), recorder:
+            copied(*args, **kwargs)
+    except (Exception, SystemExit) as error:
+        raise _trace_error(model, recorder, error) from error
+    return copied
+
+
+def _prepare(
+    modules: Mapping[str, nn.Module],
+    mode: Mode,
+    recorder: Recorder,
+    threads: Threads,
+    rules: Mapping[type[nn.Module], LeafRule],
+) -> None:
+    """Set the mode of all modules, and let their forwards tell the recorder when they run."""
+    for path, module in modules.items():
+        if isinstance(module, torch.jit.ScriptModule):
+            module.train(mode == "train")
+        else:
+            module.__dict__["training"] = mode == "train"  # `train()` may be overridden
+            module.__dict__["_compiled_call_impl"] = None
+        forward = tracked(module.forward, path, recorder.module_stack, threads.stack_of)
+        rule = leaf_rule(module, rules)
+        module.__dict__["forward"] = leaf_forward(module, path, rule, forward, recorder) if rule else forward
 
 
 def _add_inputs(
     inputs: tuple[Any, ...], keywords: Mapping[str, Any], storages: Storages, *, real: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of the forward, whose tensors are the first activations; without data unless `real`."""
+    """The arguments of the forward, whose tensors are the first activations; large ones without data unless `real`."""
 
     def added(tensor: Tensor) -> Tensor:
+        known = storages.knows(tensor)
         storages.add_input(tensor)
-        return (tensor if real else storages.to_meta(tensor)).detach()
+        if real:
+            return tensor.detach()
+        if known or (tensor.is_floating_point() and tensor.numel() > _MAX_VALUES):
+            return storages.to_meta(tensor).detach()
+        return storages.twin(tensor)
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, added, (inputs, dict(keywords)))
     return arguments
 
 
-def _message(model: nn.Module, recorder: Recorder, error: BaseException, *, real: bool) -> str:
-    """The message of a `TraceError`: the module, the operator and the first line of the error."""
-    failed, running = recorder.module_stack.failed, recorder.running
-    where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
-    if not real and running.removeprefix("aten::") in KEEP_ALL:
-        return (
-            f"{running} in {where} needs the values of a tensor, and a trace has only shapes: "
-            "--keep assumes that every candidate is kept, --real runs on values"
+def _unseen(
+    modules: Mapping[str, nn.Module], recorder: Recorder, threads: Threads, returned: list[Tensor]
+) -> tuple[str, ...]:
+    """The reasons to believe that some work was not recorded."""
+    storages, execution = recorder.storages, recorder.execution
+    reasons = list(execution.refused)
+    if execution.asked:
+        reasons.append(
+            f"{execution.asked} needed the values of a tensor, and the forward went on without them"
         )
+    if threads.running:
+        reasons.append("a thread that the forward started is still running")
+    silent = silent_modules(modules, recorder.module_stack.ran, set(storages.unread_params()))
+    reasons += [f"{path or 'the model'} ran, but no operator was seen to read its weight" for path in silent]
+    unknown = storages.unknown(returned)
+    if unknown and not _held(unknown, modules):
+        reasons.append("a tensor was computed where a trace cannot see it, such as in a thread of its own")
+    return tuple(reasons)
+
+
+def _held(tensors: tuple[Tensor, ...], modules: Mapping[str, nn.Module]) -> bool:
+    """True if all tensors view memory that modules hold."""
+    held = held_tensors(modules)
+    return all(any(Storages.share_storage(tensor, other) for other in held) for tensor in tensors)
+
+
+def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> TraceError:
+    """The error for a forward that raised, with the module, the operator and the first line of the error."""
+    execution, failed = recorder.execution, recorder.module_stack.failed
+    where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
+    asked = "" if execution.real else execution.asked or ("it" if _asks_for_values(error) else "")
+    if asked.removeprefix("aten::") in KEEP_ALL:
+        text = f"{asked} in {where} needs the values of a tensor, and a trace has only shapes"
+        return NeedsValuesError(text, asked)
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line.split(". ")[0].split(", but there was no")[0]  # torch adds advice on its compiler
+    line = line.split(". ")[0].split(", but there was no")[0].rstrip(".")  # torch adds advice on its compiler
     text = f"the forward raised {type(error).__name__} in {where}: {line}"
-    needs_values = isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
-    if not real and needs_values:
-        text += f" ({running or 'it'} may need the values of a tensor: --real runs on values)"
-    return text
+    return NeedsValuesError(f"{text} ({asked} may need values)", asked) if asked else TraceError(text)
+
+
+def _asks_for_values(error: BaseException) -> bool:
+    """True if an error may come from a tensor without data."""
+    return isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
 
 
 _HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data")

@@ -9,5 +9,6 @@ contractions.py        convolutions, matrix products, attention, recurrent layer
 pooling.py             pooling and means
 elementwise_shapes.py  activations, arithmetic and normalisations
 movement.py            concatenation, copies, rolls and lookups
-keep_all.py            operators whose output shape depends on values
+valued.py              operators whose output shape depends on arguments with values
+keep_all.py            operators whose output shape depends on values, which are assumed
 """

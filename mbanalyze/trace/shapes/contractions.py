@@ -14,7 +14,10 @@ def recurrent(args: Arguments) -> tuple[Tensor, ...]:
     states = args["hx"] if isinstance(args["hx"], list | tuple) else [args["hx"]]
     width = states[0].shape[-1] * (2 if args["bidirectional"] else 1)
     last = (contiguous(data, state.shape) for state in states)
-    return (contiguous(data, (*data.shape[:-1], width)), *last)
+    if not args.get("batch_first") or data.dim() < 3:
+        return (contiguous(data, (*data.shape[:-1], width)), *last)
+    batch, steps, _ = data.shape
+    return (contiguous(data, (steps, batch, width)).transpose(0, 1), *last)  # computed step by step
 
 
 def conv(args: Arguments) -> Tensor | None:

@@ -41,11 +41,30 @@ def _masked_index(args: Arguments) -> Tensor | None:
     return contiguous(data, (*data.shape[:at], mask.numel(), *data.shape[at + mask.dim() :]))
 
 
+def _unique(args: Arguments) -> tuple[Tensor, ...]:
+    """Every element, as if no two were equal; the places of the elements; and how often each occurs."""
+    data, elements = args["self"], args["self"].numel()
+    places = data.shape if args["return_inverse"] else (0,)
+    times = (elements,) if args["return_counts"] else (0,)
+    return contiguous(data, (elements,)), *(contiguous(data, n, torch.int64) for n in (places, times))
+
+
+def _unique_along(args: Arguments) -> tuple[Tensor, ...] | None:
+    """The same along one dimension; None without one."""
+    data, dim = args["self"], args.get("dim")
+    if dim is None:
+        return _unique(args)
+    places = contiguous(data, (data.shape[dim],), torch.int64)
+    return contiguous(data, data.shape), places, contiguous(data, places.shape, torch.int64)
+
+
 KEEP_ALL: dict[str, ShapeRule] = {
     "nonzero": _nonzero,
     "where": _where,
     "masked_select": _masked_select,
     "index": _masked_index,
     "torchvision::nms": _nms,
+    "_unique2": _unique,
+    **dict.fromkeys(("unique_dim", "unique_consecutive", "unique_dim_consecutive"), _unique_along),
 }
 """Operator name -> its outputs if every candidate is kept; None if they do not depend on values."""

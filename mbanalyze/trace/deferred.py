@@ -1,0 +1,51 @@
+"""Forwards that have not run when they return: generators, coroutines and lazy iterators."""
+
+from __future__ import annotations
+
+import inspect
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+
+class UnfinishedError(RuntimeError):
+    """A forward returned something that still has to run."""
+
+
+def finish(returned: Any) -> list[Tensor]:
+    """Run what a forward returned to its end, and return the tensors of its result.
+
+    Raises:
+        UnfinishedError: a coroutine waits for something outside the forward, or an iterator is asynchronous.
+    """
+    tensors: list[Tensor] = []
+    queue = deque(tree_leaves(returned))
+    while queue:
+        value = queue.popleft()
+        if isinstance(value, Tensor):
+            tensors.append(value)
+        elif inspect.iscoroutine(value):
+            queue += tree_leaves(_awaited(value))
+        elif inspect.isasyncgen(value):
+            raise UnfinishedError(
+                "the forward returns an asynchronous generator: count a module that consumes it"
+            )
+        elif isinstance(value, Future):
+            queue += tree_leaves(value.result())
+        elif isinstance(value, Iterator):
+            queue += tree_leaves(list(value))
+    return tensors
+
+
+def _awaited(coroutine: Any) -> Any:
+    """The result of a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    coroutine.close()
+    raise UnfinishedError("the forward is a coroutine that waits for something: count a module that runs it")

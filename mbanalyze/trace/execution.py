@@ -1,0 +1,158 @@
+"""How one operator runs during a trace: on values, on meta tensors, or by assumption."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
+from torch.utils._pytree import tree_map
+
+from mbanalyze.trace.schema import Arguments, OpSchema, Tensors
+from mbanalyze.trace.shapes.keep_all import KEEP_ALL
+from mbanalyze.trace.shapes.layout import META
+from mbanalyze.trace.shapes.valued import VALUED
+from mbanalyze.trace.storage import Storages
+from mbanalyze.trace.surroundings.devices import on_present_device
+
+_NO_DATA = ("meta", "data-dependent", "no data", "symbolic")
+"""Parts of PyTorch's messages about tensors without data."""
+
+
+class Call(NamedTuple):
+    """One operator call.
+
+    Attributes:
+        overload: the operator.
+        schema: its signature.
+        args, kwargs: the arguments as given.
+        bound: the arguments by name.
+        tensors: the tensors among the arguments.
+    """
+
+    overload: Any
+    schema: OpSchema
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    bound: Arguments
+    tensors: Tensors
+
+    def __call__(self) -> Any:
+        """Run the operator."""
+        return self.overload(*self.args, **self.kwargs)
+
+
+class Execution:
+    """Runs operators: on meta tensors if an argument has no data or is a weight, else on values.
+
+    Attributes:
+        storages: the memory of every tensor.
+        real: True to run every operator on values.
+        assumed: the operators whose candidates were all kept, as keys.
+        running: the operator that runs at present, or "".
+        asked: the first operator that needed the values of a tensor without data, or "".
+        refused: the messages of errors that the recorder raised, which a forward may have caught.
+        saved: a context that restores the elements of real tensors that operators overwrote.
+    """
+
+    def __init__(self, storages: Storages, *, real: bool, keep: bool) -> None:
+        """Take the options of `trace`."""
+        self.storages = storages
+        self.real = real
+        self.assumed: dict[str, None] = {}
+        self.running = ""
+        self.asked = ""
+        self.refused: list[str] = []
+        self.saved = ExitStack()
+        self._keep_rules = KEEP_ALL if keep else {}
+
+    def result(self, call: Call) -> Any:
+        """Return the outputs of an operator, on real or meta tensors."""
+        schema = call.schema
+        self.running = schema.qualified_name
+        if self.real or not self.lacks_values((*call.tensors, *schema.outputs_given(call.kwargs))):
+            result = self._run_on_values(call)
+        else:
+            result = self._run_without_values(call)
+        self.running = ""
+        return result
+
+    def lacks_values(self, tensors: Tensors) -> bool:
+        """Return True if one of `tensors` has no data or is a weight, because weights lend only their shapes."""
+        return any(tensor.is_meta for tensor in tensors) or any(map(self.storages.lacks_values, tensors))
+
+    def parts_arguments(self, call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments with which the operators that compose this one can run.
+
+        Elements are taken from one device: integers stay, because they may be sizes or indices.
+        """
+        if self.real or not self.lacks_values(call.tensors):
+            return call.args, call.kwargs
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map(
+            self._element_to_meta, (call.args, call.kwargs)
+        )
+        return arguments
+
+    def _run_on_values(self, call: Call) -> Any:
+        """Run on real tensors; a module may cache constants, so these are no inference tensors."""
+        for tensor in call.schema.written_args(call.bound, call.kwargs):
+            self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
+        args, kwargs = call.args, call.kwargs
+        if call.schema.has_device:
+            args, kwargs = tree_map(on_present_device, (args, kwargs))
+        constant = not self.real and not any(t.is_inference() for t in call.tensors)
+        with torch.inference_mode(mode=not constant), torch.no_grad():
+            return call.overload(*args, **kwargs)
+
+    def _run_without_values(self, call: Call) -> Any:
+        """Run on meta tensors, and note an operator that asks for values."""
+        schema = call.schema
+        plain = not schema.has_device and not self._keep_rules and schema.name not in VALUED
+        try:
+            if plain and all(
+                tensor.is_meta for tensor in (*call.tensors, *schema.outputs_given(call.kwargs))
+            ):
+                return call()
+            return self._run_on_meta(call)
+        except Exception as error:
+            text = str(error).lower()
+            if isinstance(error, NotImplementedError) or any(hint in text for hint in _NO_DATA):
+                self.asked = self.asked or schema.qualified_name
+            raise
+
+    def _run_on_meta(self, call: Call) -> Any:
+        """Run on meta copies; by a rule if the values that are given decide, or if every candidate is kept."""
+        schema = call.schema
+        valued = VALUED.get(schema.name)
+        result = valued(call.bound) if valued else None
+        if result is not None:
+            return result
+        args, kwargs = tree_map(self._to_meta, (call.args, call.kwargs))
+        rule = None if schema.has_out else self._keep_rules.get(schema.name)
+        result = rule(schema.bind(args, kwargs)) if rule else None
+        if result is not None:
+            self.assumed[schema.name] = None
+            return result
+        result = call.overload(*args, **kwargs)
+        for tensor in schema.written_args(call.bound, call.kwargs):
+            if not tensor.is_meta:
+                self.storages.discard_values(tensor)
+        return result
+
+    def _to_meta(self, argument: Any) -> Any:
+        """The meta copy of a tensor, and the meta device for any device."""
+        if isinstance(argument, Tensor):
+            return self.storages.to_meta(argument)
+        return META if isinstance(argument, torch.device) else argument
+
+    def _element_to_meta(self, argument: Any) -> Any:
+        fixed = isinstance(argument, Tensor) and not (argument.is_floating_point() or argument.is_complex())
+        return argument if fixed else self._to_meta(argument)
+
+
+def _copy_back(tensor: Tensor, content: Tensor) -> None:
+    """Write `content` to `tensor`, whose version stays, since it is what it was."""
+    with nullcontext() if tensor.is_inference() else _unsafe_preserve_version_counter(tensor):
+        tensor.copy_(content)

@@ -1,0 +1,99 @@
+"""The casts of `torch.autocast` for tensors without data.
+
+PyTorch casts the arguments of an operator if their device is that of the autocast context. A meta tensor has no such
+device. It is therefore wrapped in a tensor that claims the device, and PyTorch's own autocast kernel casts it.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C import DispatchKey, DispatchKeySet
+
+ENTERED: list[tuple[str, bool]] = []
+"""The autocast contexts that the forward has entered: the device, and True if it casts.
+
+PyTorch has no such list, and says that autocast is off while its own kernel runs.
+"""
+
+
+@contextmanager
+def follow_autocast() -> Iterator[None]:
+    """Keep `ENTERED` for the forward that this thread runs."""
+    context: Any = torch.amp.autocast_mode.autocast
+    enter, leave, thread = context.__enter__, context.__exit__, threading.get_ident()
+
+    @functools.wraps(enter)
+    def following_enter(self: Any) -> Any:
+        """Enter the context, and note it."""
+        if threading.get_ident() == thread:
+            ENTERED.append((self.device, self._enabled))
+        return enter(self)
+
+    @functools.wraps(leave)
+    def following_leave(self: Any, *error: Any) -> Any:
+        """Leave the context, and forget it."""
+        if threading.get_ident() == thread and ENTERED:
+            ENTERED.pop()
+        return leave(self, *error)
+
+    context.__enter__, context.__exit__ = following_enter, following_leave
+    try:
+        yield
+    finally:
+        context.__enter__, context.__exit__ = enter, leave
+        ENTERED.clear()
+
+
+class OnDevice(Tensor):
+    """A meta tensor that claims to be on another device."""
+
+    meta: Tensor
+
+    @staticmethod
+    def __new__(cls: type[OnDevice], meta: Tensor, device: str) -> OnDevice:  # noqa: PYI034 (PyTorch's type is not `Self`)
+        """Wrap `meta`."""
+        wrapper: OnDevice = Tensor._make_wrapper_subclass(  # noqa: SLF001 (the documented way)
+            cls,
+            meta.shape,
+            strides=meta.stride(),
+            storage_offset=meta.storage_offset(),
+            dtype=meta.dtype,
+            device=torch.device(device),
+        )
+        wrapper.meta = meta
+        return wrapper
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, *_: Any) -> Any:
+        """Never called: the recorder takes every operator first."""
+        raise AssertionError(func)
+
+
+def autocast_key(overload: Any) -> tuple[str, DispatchKeySet] | None:
+    """Return the device of the innermost autocast context, and the key of its kernel; None if it does not cast."""
+    settled: set[str] = set()
+    for device, casts in reversed(ENTERED):
+        if casts and device not in settled:
+            return _key_of(overload, device)
+        settled.add(device)
+    return None
+
+
+@functools.cache
+def _key_of(overload: Any, device: str) -> tuple[str, DispatchKeySet] | None:
+    key = f"Autocast{device.upper()}"
+    if not torch._C._dispatch_has_kernel_for_dispatch_key(overload.name(), key):  # noqa: SLF001 (no public access)
+        return None
+    return device, DispatchKeySet(getattr(DispatchKey, key))
+
+
+def unwrap(argument: Any) -> Any:
+    """Return the meta tensor inside `argument`, or `argument` itself."""
+    return argument.meta if isinstance(argument, OnDevice) else argument
