@@ -18,7 +18,7 @@ from mbanalyze.trace.shapes.layout import META, contiguous
 from mbanalyze.trace.storage import Storages
 
 
-class Recorder(AbstractContextManager[Any], Protocol):
+class OperatorRecorder(AbstractContextManager[Any], Protocol):
     """The members of the recorder that these operators use."""
 
     execution: Execution
@@ -44,7 +44,9 @@ class HiddenOperatorsError(RuntimeError):
     """An operator runs others that a dispatch mode cannot see."""
 
 
-def run_higher_order(recorder: Recorder, operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def run_higher_order(
+    recorder: OperatorRecorder, operator: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Run a higher-order operator and record what it runs.
 
     Raises:
@@ -57,7 +59,7 @@ def run_higher_order(recorder: Recorder, operator: Any, args: tuple[Any, ...], k
 
 
 def _cond(
-    recorder: Recorder,
+    recorder: OperatorRecorder,
     _operator: Any,
     condition: Any,
     if_true: Callable[..., Any],
@@ -75,7 +77,7 @@ def _cond(
         return branch(*operands)
 
 
-def _cost_of(recorder: Recorder, branch: Callable[..., Any], operands: Any) -> tuple[int, int, int]:
+def _cost_of(recorder: OperatorRecorder, branch: Callable[..., Any], operands: Any) -> tuple[int, int, int]:
     """The macs, flops and memory access of a branch; it runs, and is forgotten."""
     before = recorder.checkpoint()
     with recorder:
@@ -86,7 +88,7 @@ def _cost_of(recorder: Recorder, branch: Callable[..., Any], operands: Any) -> t
 
 
 def _while_loop(
-    recorder: Recorder,
+    recorder: OperatorRecorder,
     _operator: Any,
     condition: Callable[..., Any],
     body: Callable[..., Any],
@@ -106,13 +108,19 @@ def _while_loop(
             carried = tuple(body(*carried, *additional))
 
 
-def _has_value(recorder: Recorder, condition: Any) -> bool:
+def _has_value(recorder: OperatorRecorder, condition: Any) -> bool:
     execution = recorder.execution
     return not isinstance(condition, Tensor) or execution.real or not execution.lacks_values((condition,))
 
 
 def _flex_attention(
-    recorder: Recorder, operator: Any, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **settings: Any
+    recorder: OperatorRecorder,
+    operator: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *rest: Any,
+    **settings: Any,
 ) -> tuple[Tensor, ...]:
     """Record attention, and the score function on all scores at once."""
     score_function, *others = rest
