@@ -81,7 +81,12 @@ def trace(
     storages = _storages(dict(_named_params(modules)))
     recorder = Recorder(storages, real=real, keep=keep, shortcuts=shortcuts)
     try:
-        with _LOCK, preserve_state(modules.values()), torch.inference_mode(), recorder.saved:
+        with (
+            _LOCK,
+            preserve_state(modules.values(), (inputs, keywords), real=real),
+            torch.inference_mode(),
+            recorder.saved,
+        ):
             for path, module in modules.items():
                 module.__dict__["training"] = mode == "train"  # `train()` may be overridden
                 module.__dict__["_compiled_call_impl"] = None

@@ -1,0 +1,56 @@
+"""The bytes of storages: copied before a trace, and written back if they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, UntypedStorage
+
+_COMPRESSED: tuple[Callable[[Tensor], Tensor], ...] = (Tensor.crow_indices, Tensor.col_indices, Tensor.values)
+_COMPRESSED_COLUMNS = (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)
+_PARTS: dict[torch.layout, tuple[Callable[[Tensor], Tensor], ...]] = {
+    torch.strided: (lambda tensor: tensor.values() if tensor.is_nested else tensor,),
+    torch.sparse_coo: (Tensor._indices, Tensor._values),  # noqa: SLF001 (the public ones want it coalesced)
+    torch.sparse_csr: _COMPRESSED,
+    torch.sparse_bsr: _COMPRESSED,
+    torch.sparse_csc: _COMPRESSED_COLUMNS,
+    torch.sparse_bsc: _COMPRESSED_COLUMNS,
+}
+"""The tensors that hold the elements of a tensor, by its layout."""
+
+
+def storages_of(tensor: Tensor) -> list[UntypedStorage]:
+    """Return the storages of a tensor of any layout; none if torch does not give them away."""
+    try:
+        return [part(tensor).untyped_storage() for part in _PARTS.get(tensor.layout, ())]
+    except RuntimeError:
+        return []
+
+
+def copied_storage(storage: UntypedStorage, *, elements: bool) -> tuple[UntypedStorage, int, Tensor | None]:
+    """Return a storage, its size in bytes, and on request a copy of its elements."""
+    size = storage.nbytes()
+    copied = elements and size > 0 and storage.device.type != "meta"
+    return storage, size, _elements(storage).clone() if copied else None
+
+
+def restore_storage(_: Any, storage: UntypedStorage, size: int, copy: Tensor | None) -> None:
+    """Restore the size of a storage, and its elements if they changed.
+
+    Raises:
+        ValueError: the size changed, and there is no copy of the elements.
+    """
+    if storage.nbytes() != size:
+        if copy is None:
+            raise ValueError("its storage was resized")
+        storage.resize_(size)
+    if copy is not None and not torch.equal(_elements(storage), copy):
+        _elements(storage).copy_(copy)
+
+
+def _elements(storage: UntypedStorage) -> Tensor:
+    """The bytes of a storage, as the widest integers that fit: torch compares bytes slowly."""
+    dtype = torch.uint8 if storage.nbytes() % 8 else torch.int64
+    return torch.empty(0, dtype=dtype, device=storage.device).set_(storage)
