@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 from torch import _C
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]
 """A function that returns the value of a setting, and one that sets it."""
@@ -28,6 +30,7 @@ _FLAGS = (
     "mkldnn_enabled",
     "nnpack_enabled",
     "qengine",
+    "torch_function_state",
     "warnAlways",
 )
 """Settings of torch with a getter `_get_NAME` and a setter `_set_NAME`, behind `torch.backends` and others."""
@@ -35,7 +38,7 @@ _FLAGS = (
 _PRECISIONS = (("cuda", "matmul"), ("cuda", "conv"), ("mkldnn", "matmul"), ("mkldnn", "conv"))
 _ATTENTION = ("cudnn", "flash", "math", "mem_efficient")
 _UNREADABLE = object()
-_KEPT: list[object] = []  # guards of the inference mode, which would leave it when they are freed
+_KEPT: list[object] = []  # guards, which undo what they set when they are freed
 
 
 def _set_deterministic(state: tuple[bool, bool]) -> None:
@@ -65,6 +68,17 @@ def _set_gc_threshold(threshold: tuple[int, int, int]) -> None:
 
 def _set_inference_mode(enabled: bool) -> None:
     guard = torch.inference_mode(mode=enabled)
+    guard.__enter__()
+    _KEPT.append(guard)
+
+
+def _get_dispatch_keys() -> tuple[int, int]:
+    include, exclude = _C._dispatch_tls_local_include_set(), _C._dispatch_tls_local_exclude_set()  # noqa: SLF001
+    return include.raw_repr(), exclude.raw_repr()
+
+
+def _set_dispatch_keys(keys: tuple[int, int]) -> None:
+    guard = _C._ForceDispatchKeyGuard(*map(_C.DispatchKeySet.from_raw_repr, keys))  # noqa: SLF001 (as above)
     guard.__enter__()
     _KEPT.append(guard)
 
@@ -116,28 +130,26 @@ def _of_autocast(device: str) -> Iterator[Setting]:
     yield lambda: torch.get_autocast_dtype(device), lambda value: torch.set_autocast_dtype(device, value)
 
 
-def _stack(kind: str) -> Setting:
-    """The modes of `__torch_function__` or `__torch_dispatch__` that are active, outermost first."""
-    length, at = getattr(_C, f"_len_torch_{kind}_stack"), getattr(_C, f"_get_{kind}_stack_at")
-    pop, push = getattr(_C, f"_pop_torch_{kind}_stack"), getattr(_C, f"_push_on_torch_{kind}_stack")
+def _set_function_modes(modes: list[Any]) -> None:
+    for _ in _get_current_function_mode_stack():
+        _C._pop_torch_function_stack()  # noqa: SLF001 (as above)
+    for mode in modes:
+        _C._push_on_torch_function_stack(mode)  # noqa: SLF001 (as above)
 
-    def get() -> list[Any]:
-        return [at(i) for i in range(length())]
 
-    def set_(modes: list[Any]) -> None:
-        for _ in range(length()):
-            pop()
-        for mode in modes:
-            push(mode)
-
-    return get, set_
+def _set_dispatch_modes(modes: list[Any]) -> None:
+    for mode in reversed(_get_current_dispatch_mode_stack()):
+        _C._pop_torch_dispatch_stack(getattr(mode, "_mode_key", None))  # noqa: SLF001 (as above)
+    for mode in modes:
+        _C._push_on_torch_dispatch_stack(mode)  # noqa: SLF001 (as above)
 
 
 _MODES: tuple[Setting, ...] = (
-    _stack("function"),
-    _stack("dispatch"),
+    (_get_current_function_mode_stack, _set_function_modes),
+    (_get_current_dispatch_mode_stack, _set_dispatch_modes),
     (torch.is_inference_mode_enabled, _set_inference_mode),
     (torch.is_grad_enabled, _C._set_grad_enabled),  # noqa: SLF001 (the public one is a context as well)
+    (_get_dispatch_keys, _set_dispatch_keys),
 )
 
 _SETTINGS: tuple[Setting, ...] = (

@@ -158,6 +158,7 @@ def _set_data(tensor: Tensor, data: Tensor) -> None:
         tensor.requires_grad_(False)  # torch refuses integers otherwise
     try:
         tensor.data = data
+        _versions([tensor])  # raises for what was an inference tensor before: it never had a version
     except RuntimeError:
         torch._C._swap_tensor_impl(tensor, data)  # noqa: SLF001 (as above)
 
