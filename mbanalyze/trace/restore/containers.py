@@ -52,7 +52,7 @@ def refill(base: Any, container: Any, content: Any) -> None:
     elif base is array:
         container[:] = array(container.typecode, content)
     elif base is dict:
-        _refill_dict(container, content)
+        refill_dict(container, content)
     elif not is_unchanged(base, container, content):
         base.clear(container)
         if base is deque:
@@ -64,13 +64,16 @@ def refill(base: Any, container: Any, content: Any) -> None:
                 OrderedDict.__setitem__(container, key, value)
 
 
-def _refill_dict(container: dict[Any, Any], content: dict[Any, Any]) -> None:
-    """Refill a dict that threads may be reading: what is unchanged stays in place."""
+def refill_dict(container: dict[Any, Any], content: dict[Any, Any]) -> None:
+    """Refill a dict that other threads may be reading: what is unchanged stays in place."""
     while dict.__len__(container) > len(content):
         dict.popitem(container)
     dict.update(container, content)
-    if dict.__len__(container) != len(content) or not all(
-        map(operator.is_, dict.__iter__(container), content)
-    ):
+    if [*dict.__iter__(container)] != [*content]:
         dict.clear(container)
         dict.update(container, content)
+
+
+def clear(container: Any) -> None:
+    """Remove all elements of a container that is no instance of a user's class."""
+    container.clear()

@@ -6,21 +6,17 @@ import gc
 import operator
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import chain, islice
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mbanalyze.trace.restore.containers import copied, elements, is_unchanged, refill
+from mbanalyze.trace.restore.containers import clear, copied, elements, is_unchanged, refill
 from mbanalyze.trace.restore.keyed_state import KeyedState, attributes_of, slots_of
 from mbanalyze.trace.restore.object_kinds import ObjectKind, Role, kind_of, namespace
 
-_MODULE_ATTRIBUTES = tuple(nn.Module().__dict__)
-_HOOK_FLAG = _MODULE_ATTRIBUTES.index("_is_full_backward_hook") - 3  # within the hooks, which are dicts
-_MODULE_DICT: Callable[[Any], dict[str, Any]] = namespace(nn.Module)["__dict__"].__get__
 _TENSOR_DICT: Callable[[Any], dict[str, Any]] = namespace(Tensor)["__dict__"].__get__
 _PLAIN: tuple[type, ...] = (str, bytes, int, float, bool, type(None), torch.dtype, torch.device)
 _CONTAINERS = frozenset({dict, OrderedDict, list, set})
@@ -38,12 +34,12 @@ class ObjectSnapshot:
         seen: all objects found, by id.
     """
 
-    def __init__(self, seen: dict[int, Any] | None = None) -> None:
-        self.tensors: list[Tensor] = []
+    def __init__(self, seen: dict[int, Any], tensors: Iterable[Tensor] = ()) -> None:
+        self.tensors = list(tensors)
         self.code: list[Any] = []
         self.classes: dict[type, None] = {}
         self.states: list[KeyedState] = []
-        self.seen: dict[int, Any] = {} if seen is None else seen
+        self.seen = seen
         self._empty: list[Any] = []  # most containers are hooks that nobody registered
         self._filled: list[tuple[Any, Any, Any]] = []
         self._owners: list[tuple[Any, type, Any, Any]] = []
@@ -55,7 +51,7 @@ class ObjectSnapshot:
         self._queue: list[Any] = []
         self._visits: dict[Role, Callable[[Any], object]] = {
             "tensor": self.tensors.append,
-            "module": self._add_module,
+            "module": self._add_scripted,
             "function": self.code.append,
             "class": self.code.append,
             "cache": self.code.append,
@@ -64,18 +60,6 @@ class ObjectSnapshot:
             "reference": lambda reference: self.enqueue([reference()]),
             "holder": lambda holder: self.enqueue(gc.get_referents(holder)),
         }
-
-    def add_modules(self, modules: Collection[nn.Module]) -> None:
-        """Look into modules, but not into their children."""
-        for module in modules:
-            self.seen[id(module)] = module
-            self._add_module(module)
-        for class_ in set(map(type, modules)):
-            kind = self._kind(class_)
-            if kind and (kind.slots or kind.base):
-                for module in modules:
-                    if type(module) is class_:
-                        self._add_parts(module, kind)
 
     def add(self, values: Iterable[Any]) -> None:
         """Look into values, and into all that they and the modules hold."""
@@ -109,6 +93,11 @@ class ObjectSnapshot:
                 self.classes[class_] = None
                 self.add_state(attributes_of(class_))
 
+    def look_at(self, classes: Iterable[type]) -> None:
+        """Look into the users' classes from which some classes derive."""
+        for class_ in classes:
+            self._kind(class_)
+
     def _kind(self, class_: type) -> ObjectKind | None:
         kind = self._kinds.get(class_) or kind_of(class_)
         if kind and class_ not in self._kinds:
@@ -120,9 +109,7 @@ class ObjectSnapshot:
         kind = self._kinds[type(value)]
         if kind.role:
             self._visits[kind.role](value)
-            if kind.role == "module":
-                self.enqueue(_MODULE_DICT(value).get("_modules", {}).values())
-        if kind.role not in ("module", "tensor") and kind.attributes:
+        if kind.attributes and kind.role != "tensor":
             attributes = kind.attributes(value)
             self._owners.append((value, type(value), kind.attributes, attributes))
             self._add_container(dict, attributes)
@@ -135,29 +122,10 @@ class ObjectSnapshot:
         if kind.slots:
             self.add_state(slots_of(value, kind.slots))
 
-    def _add_module(self, module: nn.Module) -> None:
-        """Copy the attributes of a module; those of every module take a shortcut."""
-        state = _MODULE_DICT(module)
-        self._owners.append((module, type(module), _MODULE_DICT, state))
-        if tuple(islice(state, len(_MODULE_ATTRIBUTES))) != _MODULE_ATTRIBUTES:
-            self._add_container(dict, state)
-            if issubclass(type(module), torch.jit.ScriptModule):
-                self.enqueue([*module.parameters(), *module.buffers()])
-            return
-        self._filled.append((dict, state, state.copy()))
-        _, parameters, buffers, *hooks = islice(state.values(), len(_MODULE_ATTRIBUTES) - 1)
-        del hooks[_HOOK_FLAG]
-        self._empty += hooks
-        if any(hooks):
-            self.enqueue(filter(None, hooks))
-        for held in parameters, buffers, state["_modules"]:
-            if held:
-                self._filled.append((dict, held, held.copy()))
-            else:
-                self._empty.append(held)
-        if parameters or buffers:
-            self.tensors += [t for t in chain(parameters.values(), buffers.values()) if t is not None]
-        self.enqueue(islice(state.values(), len(_MODULE_ATTRIBUTES), None))
+    def _add_scripted(self, module: Any) -> None:
+        """Look at the tensors of a TorchScript module, which no attribute holds."""
+        if issubclass(type(module), torch.jit.ScriptModule):
+            self.enqueue([*module.parameters(), *module.buffers()])
 
     def _add_container(self, base: Any, container: Any) -> None:
         content = copied(base, container)
@@ -220,7 +188,7 @@ class ObjectSnapshot:
         """Restore everything but tensors and random generators."""
         attempt(_restore_owner, self._owners)
         attempt(_restore_tensor_dict, zip(self.tensors, self._tensor_dicts, strict=True))
-        attempt(operator.methodcaller("clear"), zip(filter(None, self._empty)))
+        attempt(clear, zip(filter(None, self._empty)))
         attempt(refill, self._filled)
         attempt(KeyedState.restore, zip(self.states))
         attempt(_restore_array, self._arrays)

@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.modules import module as torch_modules
 
 from mbanalyze.trace.restore.functions import FunctionSnapshot
+from mbanalyze.trace.restore.module_attributes import ModuleSnapshot
 from mbanalyze.trace.restore.objects import ObjectSnapshot
 from mbanalyze.trace.restore.process_settings import GlobalSnapshot
 from mbanalyze.trace.restore.tensors import TensorSnapshot
@@ -71,16 +72,17 @@ def _restored(
     real: bool,
 ) -> Iterator[None]:
     """Restore modules and arguments."""
-    model = ObjectSnapshot()
-    model.add_modules(modules)
-    model.add((*handed_in, *_GLOBAL_HOOKS))
+    attributes = ModuleSnapshot(modules)
+    model = ObjectSnapshot({id(module): module for module in attributes.modules}, attributes.tensors)
+    model.look_at(set(map(type, modules)))
+    model.add((*attributes.others, *handed_in, *_GLOBAL_HOOKS))
     functions = FunctionSnapshot(model)
     tensors = TensorSnapshot([*model.tensors, *functions.tensors], elements=real)
     try:
         yield
     finally:
         settings.restore_modes(attempt)
-        for snapshot in model, functions, tensors:
+        for snapshot in attributes, model, functions, tensors:
             snapshot.restore(attempt)
         for generators in model, functions:
             generators.restore_generators(attempt)

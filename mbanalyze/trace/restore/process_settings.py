@@ -68,7 +68,7 @@ def _set_gc_threshold(threshold: tuple[int, int, int]) -> None:
 
 def _set_inference_mode(enabled: bool) -> None:
     guard = torch.inference_mode(mode=enabled)
-    guard.__enter__()
+    guard.__enter__()  # type: ignore[no-untyped-call]
     _KEPT.append(guard)
 
 
@@ -131,7 +131,7 @@ def _of_autocast(device: str) -> Iterator[Setting]:
 
 
 def _set_function_modes(modes: list[Any]) -> None:
-    for _ in _get_current_function_mode_stack():
+    for _ in range(_C._len_torch_function_stack()):  # noqa: SLF001 (as above)
         _C._pop_torch_function_stack()  # noqa: SLF001 (as above)
     for mode in modes:
         _C._push_on_torch_function_stack(mode)  # noqa: SLF001 (as above)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -29,24 +28,30 @@ def storages_of(tensor: Tensor) -> list[UntypedStorage]:
         return []
 
 
-def copied_storage(storage: UntypedStorage, *, elements: bool) -> tuple[UntypedStorage, int, Tensor | None]:
-    """Return a storage, its size in bytes, and on request a copy of its elements."""
-    size = storage.nbytes()
-    copied = elements and size > 0 and storage.device.type != "meta"
-    return storage, size, _elements(storage).clone() if copied else None
+def copied_elements(
+    storages: Iterable[tuple[Tensor, UntypedStorage]],
+) -> list[tuple[Tensor, UntypedStorage, Tensor]]:
+    """Return a tensor of each storage that has data, the storage, and a copy of its elements."""
+    found = {id(storage): (tensor, storage) for tensor, storage in storages}
+    with_data = [(t, s) for t, s in found.values() if s.nbytes() and s.device.type != "meta"]
+    return [(tensor, storage, _elements(storage).clone()) for tensor, storage in with_data]
 
 
-def restore_storage(_: Any, storage: UntypedStorage, size: int, copy: Tensor | None) -> None:
-    """Restore the size of a storage, and its elements if they changed.
+def restore_size(_: Tensor, storage: UntypedStorage, size: int, *, copied: bool) -> None:
+    """Restore the size of a storage.
 
     Raises:
-        ValueError: the size changed, and there is no copy of the elements.
+        ValueError: the storage was resized, and there is no copy of its elements.
     """
     if storage.nbytes() != size:
-        if copy is None:
+        if not copied and storage.device.type != "meta":
             raise ValueError("its storage was resized")
         storage.resize_(size)
-    if copy is not None and not torch.equal(_elements(storage), copy):
+
+
+def restore_elements(_: Tensor, storage: UntypedStorage, copy: Tensor) -> None:
+    """Restore the elements of a storage, if they changed."""
+    if not torch.equal(_elements(storage), copy):
         _elements(storage).copy_(copy)
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, UntypedStorage
+from torch import Tensor
 from torch._C import TensorBase
 from torch._C._autograd import _unsafe_set_version_counter
 
 from mbanalyze.trace.restore.containers import refill
 from mbanalyze.trace.restore.object_kinds import mro, namespace
-from mbanalyze.trace.restore.storage_bytes import copied_storage, restore_storage, storages_of
+from mbanalyze.trace.restore.storage_bytes import copied_elements, restore_elements, restore_size, storages_of
 
 _Getter = Callable[[Any], Any]
 
@@ -25,10 +26,6 @@ def _property(name: str) -> _Getter:
 
 
 _grad, _is_leaf, _version = map(_property, ("grad", "is_leaf", "_version"))
-
-
-def _leaf_grad(tensor: Tensor) -> Tensor | None:
-    return _grad(tensor) if _is_leaf(tensor) else None  # torch warns for others
 
 
 _LAYOUT: tuple[_Getter, ...] = (
@@ -43,7 +40,6 @@ _FLAGS: tuple[_Getter, ...] = (
     _property("requires_grad"),
     _property("_backward_hooks"),
     _property("_post_accumulate_grad_hooks"),
-    _leaf_grad,
 )
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 _UNUSUAL = frozenset({torch.complex32, torch.complex64, torch.complex128}) | frozenset(
@@ -69,39 +65,48 @@ class TensorSnapshot:
 
     def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
         with plain_torch():
-            grads = [grad for grad in map(_leaf_grad, tensors) if grad is not None]
+            grads = [grad for grad in _grads(tensors) if grad is not None]
             self._tensors = list({id(tensor): tensor for tensor in (*tensors, *grads)}.values())
-            self._flags = [list(map(get, self._tensors)) for get in _FLAGS]
+            self._flags = _flags(self._tensors)
             self._hooks = [
                 (OrderedDict, held, dict(held)) for held in self._flags[2] + self._flags[3] if held
             ]
             self._versions = _versions(self._tensors)
             self._strided, others = _by_layout(self._tensors)
             self._layouts = _layouts(self._strided)
-            self._inference = [tensor.is_inference() for tensor in self._strided]
+            self._inference = [version is None for version in _versions(self._strided)]
             self._others = [(tensor, tensor.detach()) for tensor in others]
-            self._storages = self._find_storages(elements=elements)
-
-    def _find_storages(self, *, elements: bool) -> list[tuple[Tensor, UntypedStorage, int, Tensor | None]]:
-        """Return a tensor of each storage, the storage, its size, and its elements."""
-        storages = self._layouts[0]
-        found = dict(zip(map(id, storages), zip(self._strided, storages, strict=True), strict=True))
-        for tensor, _ in self._others:
-            found |= {id(storage): (tensor, storage) for storage in storages_of(tensor)}
-        return [(tensor, *copied_storage(storage, elements=elements)) for tensor, storage in found.values()]
+            held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
+            self._storages = [*zip(self._strided, self._layouts[0], strict=True), *held]
+            self._sizes = [storage.nbytes() for _, storage in self._storages]
+            self._elements = copied_elements(self._storages) if elements else []
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore each tensor, also if another one cannot be restored."""
         with plain_torch():
-            attempt(restore_storage, self._storages)
+            if [storage.nbytes() for _, storage in self._storages] != self._sizes:
+                sized = zip(self._storages, self._sizes, strict=True)
+                attempt(partial(restore_size, copied=bool(self._elements)), ((*s, size) for s, size in sized))
+            attempt(restore_elements, self._elements)
             if _layouts(self._strided) != self._layouts:
                 attempt(_restore_layout, zip(self._strided, self._inference, *self._layouts, strict=True))
             attempt(_set_data, self._others)
-            if [list(map(get, self._tensors)) for get in _FLAGS] != self._flags:
+            if _flags(self._tensors) != self._flags:
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
             attempt(refill, self._hooks)
             if _versions(self._tensors) != self._versions:
                 attempt(_restore_version, zip(self._tensors, self._versions, strict=True))
+
+
+def _flags(tensors: Sequence[Tensor]) -> list[list[Any]]:
+    """The flags, hooks and gradient of each tensor, by property."""
+    return [*(list(map(get, tensors)) for get in _FLAGS), _grads(tensors)]
+
+
+def _grads(tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    if all(map(_is_leaf, tensors)):
+        return list(map(_grad, tensors))
+    return [_grad(tensor) if _is_leaf(tensor) else None for tensor in tensors]  # torch warns for others
 
 
 def _layouts(tensors: list[Tensor]) -> list[list[Any]]:
@@ -171,7 +176,7 @@ def _restore_flags(tensor: Tensor, class_: type, requires_grad: bool, *others: A
         tensor.requires_grad_(requires_grad)
     _restore_hooks(tensor, "_backward_hooks", backward_hooks)
     _restore_hooks(tensor, "_post_accumulate_grad_hooks", accumulate_hooks)
-    if _leaf_grad(tensor) is not grad:
+    if _grads([tensor])[0] is not grad:
         tensor.grad = grad
 
 
