@@ -13,8 +13,8 @@ deferred.py      generators and coroutines that a forward returns
 schema.py        the signature of one operator overload
 storage.py       the number and role of each tensor
 param_memory.py  parameters that share one storage
-restore.py       snapshots of the module and of global state
 surroundings/    contexts in which a forward runs
+restore/         snapshots of the model, its inputs and global state
 matching/        an operator's arguments -> kind, operands, attributes
 shapes/          outputs of operators on meta tensors
 """

@@ -128,7 +128,7 @@ def trace(
     try:
         with (
             _LOCK,
-            preserve_state(modules.values()),
+            preserve_state(modules.values(), (inputs, keywords), real=real),
             torch.inference_mode(),
             any_device(),
             follow_autocast(),

@@ -1,0 +1,228 @@
+"""Process-wide settings of torch, Python and NumPy that a forward may change, restored after a trace."""
+
+from __future__ import annotations
+
+import gc
+import operator
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import starmap
+from typing import Any
+
+import torch
+from torch import _C
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+Setting = tuple[Callable[[], Any], Callable[[Any], object]]
+"""A function that returns the value of a setting, and one that sets it."""
+
+_FLAGS = (
+    "cudnn_benchmark",
+    "cudnn_deterministic",
+    "cudnn_enabled",
+    "deterministic_fill_uninitialized_memory",
+    "float32_matmul_precision",
+    "mkldnn_deterministic",
+    "mkldnn_enabled",
+    "nnpack_enabled",
+    "qengine",
+    "torch_function_state",
+    "warnAlways",
+)
+"""Settings of torch with a getter `_get_NAME` and a setter `_set_NAME`, behind `torch.backends` and others."""
+
+_PRECISIONS = (("cuda", "matmul"), ("cuda", "conv"), ("mkldnn", "matmul"), ("mkldnn", "conv"))
+_ATTENTION = ("cudnn", "flash", "math", "mem_efficient")
+_UNREADABLE = object()
+_KEPT: list[object] = []  # guards, which undo what they set when they are freed
+
+
+def _set_deterministic(state: tuple[bool, bool]) -> None:
+    torch.use_deterministic_algorithms(state[0], warn_only=state[1])
+
+
+def _get_deterministic() -> tuple[bool, bool]:
+    enabled = torch.are_deterministic_algorithms_enabled()
+    return enabled, torch.is_deterministic_algorithms_warn_only_enabled()
+
+
+def _set_anomaly(state: tuple[bool, bool]) -> None:
+    torch.set_anomaly_enabled(*state)
+
+
+def _get_anomaly() -> tuple[bool, bool]:
+    return torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+
+
+def _set_gc(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+
+
+def _set_gc_threshold(threshold: tuple[int, int, int]) -> None:
+    gc.set_threshold(*threshold)
+
+
+def _set_inference_mode(enabled: bool) -> None:
+    guard = torch.inference_mode(mode=enabled)
+    guard.__enter__()  # type: ignore[no-untyped-call]
+    _KEPT.append(guard)
+
+
+def _get_dispatch_keys() -> tuple[int, int]:
+    include, exclude = _C._dispatch_tls_local_include_set(), _C._dispatch_tls_local_exclude_set()  # noqa: SLF001
+    return include.raw_repr(), exclude.raw_repr()
+
+
+def _set_dispatch_keys(keys: tuple[int, int]) -> None:
+    guard = _C._ForceDispatchKeyGuard(*map(_C.DispatchKeySet.from_raw_repr, keys))  # noqa: SLF001 (as above)
+    guard.__enter__()
+    _KEPT.append(guard)
+
+
+def _get_warning_filters() -> tuple[list[Any], tuple[Any, ...]]:
+    return warnings.filters, tuple(warnings.filters)  # type: ignore[return-value]
+
+
+def _set_warning_filters(state: tuple[list[Any], tuple[Any, ...]]) -> None:
+    warnings.filters, content = state
+    warnings.filters[:] = content
+    with warnings.catch_warnings():
+        pass  # Python forgets which warnings the filters have hidden
+
+
+def _get_print_options() -> dict[str, Any]:
+    return vars(torch._tensor_str.PRINT_OPTS).copy()  # noqa: SLF001 (torch has no public getter)
+
+
+def _set_print_options(options: dict[str, Any]) -> None:
+    current = vars(torch._tensor_str.PRINT_OPTS)  # noqa: SLF001 (as above)
+    current.clear()
+    current.update(options)
+
+
+def _get_default_device() -> Any:
+    return getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # noqa: SLF001 (as above)
+
+
+def _set_default_device(context: Any) -> None:
+    torch._GLOBAL_DEVICE_CONTEXT.device_context = context  # noqa: SLF001 (its mode is on the stack of modes)
+
+
+def _of_flag(name: str) -> Setting:
+    return getattr(_C, f"_get_{name}"), getattr(_C, f"_set_{name}")
+
+
+def _of_attention(name: str) -> Setting:
+    return getattr(_C, f"_get_{name}_sdp_enabled"), getattr(_C, f"_set_sdp_use_{name}")
+
+
+def _of_precision(backend: str, operator: str) -> Setting:
+    get, set_ = _C._get_fp32_precision_getter, _C._set_fp32_precision_setter  # noqa: SLF001 (as above)
+    return partial(get, backend, operator), partial(set_, backend, operator)
+
+
+def _of_autocast(device: str) -> Iterator[Setting]:
+    yield lambda: torch.is_autocast_enabled(device), lambda value: torch.set_autocast_enabled(device, value)
+    yield lambda: torch.get_autocast_dtype(device), lambda value: torch.set_autocast_dtype(device, value)
+
+
+def _set_function_modes(modes: list[Any]) -> None:
+    for _ in range(_C._len_torch_function_stack()):  # noqa: SLF001 (as above)
+        _C._pop_torch_function_stack()  # noqa: SLF001 (as above)
+    for mode in modes:
+        _C._push_on_torch_function_stack(mode)  # noqa: SLF001 (as above)
+
+
+def _set_dispatch_modes(modes: list[Any]) -> None:
+    for mode in reversed(_get_current_dispatch_mode_stack()):
+        _C._pop_torch_dispatch_stack(getattr(mode, "_mode_key", None))  # noqa: SLF001 (as above)
+    for mode in modes:
+        _C._push_on_torch_dispatch_stack(mode)  # noqa: SLF001 (as above)
+
+
+_MODES: tuple[Setting, ...] = (
+    (_get_current_function_mode_stack, _set_function_modes),
+    (_get_current_dispatch_mode_stack, _set_dispatch_modes),
+    (torch.is_inference_mode_enabled, _set_inference_mode),
+    (torch.is_grad_enabled, _C._set_grad_enabled),  # noqa: SLF001 (the public one is a context as well)
+    (_get_dispatch_keys, _set_dispatch_keys),
+)
+
+_SETTINGS: tuple[Setting, ...] = (
+    *map(_of_flag, (name for name in _FLAGS if hasattr(_C, f"_get_{name}"))),
+    *map(_of_attention, (name for name in _ATTENTION if hasattr(_C, f"_get_{name}_sdp_enabled"))),
+    *starmap(_of_precision, _PRECISIONS),
+    *(setting for device in ("cpu", "cuda") for setting in _of_autocast(device)),
+    (torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
+    (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (_get_default_device, _set_default_device),
+    (torch.get_num_threads, torch.set_num_threads),
+    (_get_deterministic, _set_deterministic),
+    (_get_anomaly, _set_anomaly),
+    (_get_print_options, _set_print_options),
+    (gc.isenabled, _set_gc),
+    (gc.get_threshold, _set_gc_threshold),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (_get_warning_filters, _set_warning_filters),
+)
+
+
+class GlobalSnapshot:
+    """The settings and random states of the process."""
+
+    def __init__(self) -> None:
+        self._modes = [(get, set_, get()) for get, set_ in _MODES]
+        settings = (*_SETTINGS, *_numpy_errors())
+        values = [(get, set_, _value(get)) for get, set_ in settings]
+        self._settings = [setting for setting in values if setting[2] is not _UNREADABLE]
+        self._random = [
+            partial(random.setstate, random.getstate()),
+            partial(torch.set_rng_state, torch.get_rng_state()),
+        ]
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            self._random.append(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
+        if "numpy" in sys.modules:
+            self._random.append(partial(_set_numpy_random, sys.modules["numpy"].random.get_state()))
+
+    def restore_modes(self, attempt: Callable[..., None]) -> None:
+        """Restore the modes that intercept operators, and those of autograd."""
+        attempt(_restore, self._modes)
+
+    def restore(self, attempt: Callable[..., None]) -> None:
+        """Restore everything that changed."""
+        attempt(_restore, self._settings)
+        attempt(operator.call, zip(self._random))
+        self.restore_modes(attempt)
+
+
+def _restore(get: Callable[[], Any], set_: Callable[[Any], object], value: Any) -> None:
+    if _value(get) != value:
+        set_(value)
+
+
+def _value(get: Callable[[], Any]) -> Any:
+    """The value of a setting; torch does not tell it if its two ways to set TF32 were mixed."""
+    try:
+        return get()
+    except RuntimeError:
+        return _UNREADABLE
+
+
+def _numpy_errors() -> tuple[Setting, ...]:
+    """The error handling of NumPy, if it is loaded."""
+    if "numpy" not in sys.modules:
+        return ()
+    numpy = sys.modules["numpy"]
+    return ((numpy.geterr, lambda state: numpy.seterr(**state)),)
+
+
+def _set_numpy_random(state: tuple[Any, ...]) -> None:
+    numpy = sys.modules["numpy"]
+    current = numpy.random.get_state()
+    if current[2:] != state[2:] or not numpy.array_equal(current[1], state[1]):  # setting the state is slow
+        numpy.random.set_state(state)

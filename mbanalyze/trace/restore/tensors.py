@@ -1,0 +1,188 @@
+"""A snapshot of tensors: storage, layout, flags, hooks, gradient, version and, on request, elements."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._C import TensorBase
+from torch._C._autograd import _unsafe_set_version_counter
+
+from mbanalyze.trace.restore.containers import refill
+from mbanalyze.trace.restore.object_kinds import mro, namespace
+from mbanalyze.trace.restore.storage_bytes import copied_elements, restore_elements, restore_size, storages_of
+
+_Getter = Callable[[Any], Any]
+
+
+def _property(name: str) -> _Getter:
+    """The property of every tensor, whatever a class that derives from `Tensor` makes of it."""
+    return namespace(TensorBase)[name].__get__  # type: ignore[no-any-return]
+
+
+_grad, _is_leaf, _version = map(_property, ("grad", "is_leaf", "_version"))
+
+
+_LAYOUT: tuple[_Getter, ...] = (
+    TensorBase.untyped_storage,
+    TensorBase.storage_offset,
+    TensorBase.size,
+    TensorBase.stride,
+    _property("dtype"),
+)
+_FLAGS: tuple[_Getter, ...] = (
+    type,
+    _property("requires_grad"),
+    _property("_backward_hooks"),
+    _property("_post_accumulate_grad_hooks"),
+)
+_PLAIN = frozenset({Tensor, torch.nn.Parameter})
+_UNUSUAL = frozenset({torch.complex32, torch.complex64, torch.complex128}) | frozenset(
+    {torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4}
+)
+"""Types of elements whose tensors have more than a layout: a scale, or elements to conjugate."""
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Run no code of modes and of classes that derive from `Tensor`, and record no gradients."""
+    with (
+        torch._C.DisableTorchFunction(),  # noqa: SLF001 (torch has no public name)
+        torch._C._DisableTorchDispatch(),  # noqa: SLF001 (as above)
+        torch.inference_mode(mode=False),
+        torch.no_grad(),
+    ):
+        yield
+
+
+class TensorSnapshot:
+    """Tensors as they are, and on request the elements of every storage."""
+
+    def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
+        with plain_torch():
+            grads = [grad for grad in _grads(tensors) if grad is not None]
+            self._tensors = list({id(tensor): tensor for tensor in (*tensors, *grads)}.values())
+            self._flags = _flags(self._tensors)
+            self._hooks = [
+                (OrderedDict, held, dict(held)) for held in self._flags[2] + self._flags[3] if held
+            ]
+            self._versions = _versions(self._tensors)
+            self._strided, others = _by_layout(self._tensors)
+            self._layouts = _layouts(self._strided)
+            self._inference = [version is None for version in _versions(self._strided)]
+            self._others = [(tensor, tensor.detach()) for tensor in others]
+            held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
+            self._storages = [*zip(self._strided, self._layouts[0], strict=True), *held]
+            self._sizes = [storage.nbytes() for _, storage in self._storages]
+            self._elements = copied_elements(self._storages) if elements else []
+
+    def restore(self, attempt: Callable[..., None]) -> None:
+        """Restore each tensor, also if another one cannot be restored."""
+        with plain_torch():
+            if [storage.nbytes() for _, storage in self._storages] != self._sizes:
+                sized = zip(self._storages, self._sizes, strict=True)
+                attempt(partial(restore_size, copied=bool(self._elements)), ((*s, size) for s, size in sized))
+            attempt(restore_elements, self._elements)
+            if _layouts(self._strided) != self._layouts:
+                attempt(_restore_layout, zip(self._strided, self._inference, *self._layouts, strict=True))
+            attempt(_set_data, self._others)
+            if _flags(self._tensors) != self._flags:
+                attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
+            attempt(refill, self._hooks)
+            if _versions(self._tensors) != self._versions:
+                attempt(_restore_version, zip(self._tensors, self._versions, strict=True))
+
+
+def _flags(tensors: Sequence[Tensor]) -> list[list[Any]]:
+    """The flags, hooks and gradient of each tensor, by property."""
+    return [*(list(map(get, tensors)) for get in _FLAGS), _grads(tensors)]
+
+
+def _grads(tensors: Sequence[Tensor]) -> list[Tensor | None]:
+    if all(map(_is_leaf, tensors)):
+        return list(map(_grad, tensors))
+    return [_grad(tensor) if _is_leaf(tensor) else None for tensor in tensors]  # torch warns for others
+
+
+def _layouts(tensors: list[Tensor]) -> list[list[Any]]:
+    """The layout of each tensor, by property; empty if a tensor has none."""
+    try:
+        return [list(map(get, tensors)) for get in _LAYOUT]
+    except RuntimeError:  # sparse and nested tensors, and those of functorch
+        return []
+
+
+def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The tensors that a storage and a layout describe, and others; without those that run code of their class."""
+    plain = [tensor for tensor in tensors if type(tensor) in _PLAIN or not _dispatches(type(tensor))]
+    layouts = _layouts(plain)
+    if layouts and _UNUSUAL.isdisjoint(layouts[-1]):
+        return plain, []
+    strided = [tensor for tensor in plain if (found := _layouts([tensor])) and found[-1][0] not in _UNUSUAL]
+    known = set(map(id, strided))
+    return strided, [tensor for tensor in plain if id(tensor) not in known]
+
+
+def _dispatches(class_: type) -> bool:
+    """True if a class of tensors runs operators itself."""
+    found = next(
+        namespace(c)["__torch_dispatch__"] for c in mro(class_) if "__torch_dispatch__" in namespace(c)
+    )
+    return found is not namespace(Tensor)["__torch_dispatch__"]
+
+
+def _versions(tensors: list[Tensor]) -> list[int | None]:
+    """The version of each tensor; None for inference tensors."""
+    try:
+        return list(map(_version, tensors))
+    except RuntimeError:
+        return [None if tensor.is_inference() else _version(tensor) for tensor in tensors]
+
+
+def _restore_version(tensor: Tensor, version: int | None) -> None:
+    if version is not None and _version(tensor) != version:
+        _unsafe_set_version_counter((tensor,), (version,))
+
+
+def _restore_layout(tensor: Tensor, inference: bool, *layout: Any) -> None:
+    if _layouts([tensor]) != [[value] for value in layout]:
+        storage, offset, size, stride, dtype = layout
+        with torch.inference_mode(mode=inference):
+            data = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, size, stride)
+        _set_data(tensor, data)
+
+
+def _set_data(tensor: Tensor, data: Tensor) -> None:
+    """Give a tensor other data; where torch refuses, as between devices, exchange what is inside of both."""
+    if tensor.requires_grad and _is_leaf(tensor):
+        tensor.requires_grad_(False)  # torch refuses integers otherwise
+    try:
+        tensor.data = data
+        _versions([tensor])  # raises for what was an inference tensor before: it never had a version
+    except RuntimeError:
+        torch._C._swap_tensor_impl(tensor, data)  # noqa: SLF001 (as above)
+
+
+def _restore_flags(tensor: Tensor, class_: type, requires_grad: bool, *others: Any) -> None:
+    backward_hooks, accumulate_hooks, grad = others
+    if type(tensor) is not class_:
+        object.__setattr__(tensor, "__class__", class_)
+    if tensor.requires_grad != requires_grad:
+        tensor.requires_grad_(requires_grad)
+    _restore_hooks(tensor, "_backward_hooks", backward_hooks)
+    _restore_hooks(tensor, "_post_accumulate_grad_hooks", accumulate_hooks)
+    if _grads([tensor])[0] is not grad:
+        tensor.grad = grad
+
+
+def _restore_hooks(tensor: Tensor, name: str, hooks: Any) -> None:
+    current = getattr(tensor, name)
+    if current is not hooks:
+        if current:
+            current.clear()  # torch keeps some hooks of a tensor that has no dict of them any more
+        setattr(tensor, name, hooks)
