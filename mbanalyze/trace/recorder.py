@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_map
 
 from mbanalyze.ops.record import Attribute, Op
 from mbanalyze.ops.registry import REGISTRY
-from mbanalyze.trace.matching.kinds import MATCHERS, is_free, is_query
+from mbanalyze.trace.matching.free import is_free, is_query
+from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
@@ -141,7 +142,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operator and record it, as itself or as the operators that compose it."""
         schema = call.schema
         known = schema.base_name in MATCHERS
-        if is_free(schema.base_name, call.bound) or not (call.tensors or known):
+        if is_free(schema.base_name, call.bound):
             result = self._result(call)
             self._record_free(schema, flat_tensors((result,)))
             return result
@@ -216,9 +217,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record an operator by its matcher; one without is recorded by its name and reads `tensors`."""
         matcher = MATCHERS.get(schema.base_name)
         match = (matcher(bound) if matcher else None) or Match(schema.qualified_name, tensors)
-        kind, operands, attributes = match
+        kind, operands, attributes, results = match
         settings = tuple(sorted(attributes.items())) if attributes else ()
-        self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
+        self.add(self.module_stack.paths[-1], kind, operands, outputs[:results], settings, schema.name)
 
     def _only_views(self, call: _Call, outputs: tuple[Tensor, ...]) -> bool:
         """True if an operator returned views of its arguments, or only queried them."""
