@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from mbanalyze.ops.contractions import einsum_steps
 from mbanalyze.ops.derivations import Formula, number
+from mbanalyze.ops.einsum import einsum_steps
 from mbanalyze.ops.record import Op
 
 ADD, MULTIPLY, MULTIPLY_ACCUMULATE = 2, 6, 4

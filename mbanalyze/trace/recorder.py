@@ -21,7 +21,7 @@ from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
-from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
+from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.storage import Storages
 
 Settings = tuple[tuple[str, Attribute], ...]
@@ -86,7 +86,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.saved = ExitStack()
         self._storages = storages
         self._real = real
-        self._shortcuts = SHORTCUTS if shortcuts else {}
+        self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
         self._keep_rules = KEEP_ALL if keep else {}
 
     @classmethod

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from mbanalyze.trace.matching import (
-    contractions,
+    factorisations,
     indexing,
-    linear_algebra,
     losses,
     pointwise,
     products,
     reductions,
+    sequence_layers,
     sparse,
     transforms,
     windows,
@@ -57,19 +57,19 @@ _PRODUCTS: dict[str, Matcher] = {
     **dict.fromkeys(("_sparse_addmm", "sspaddmm"), sparse.sparse_addmm),
     "hspmm": sparse.hybrid_mm,
     "sparse_sampled_addmm": sparse.sampled_addmm,
-    "einsum": contractions.einsum,
+    "einsum": products.einsum,
     **dict.fromkeys(
         (
             *("scaled_dot_product_attention", "_scaled_dot_product_fused_attention_overrideable"),
             *(f"_scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")),
             "_scaled_dot_product_flash_attention_for_cpu",
         ),
-        contractions.attention,
+        sequence_layers.attention,
     ),
-    **{kind: partial(contractions.recurrent, kind=kind) for kind in ("lstm", "gru")},
-    **{f"{kind}_cell": partial(contractions.recurrent_cell, kind=kind) for kind in ("lstm", "gru")},
-    **dict.fromkeys(("rnn_tanh", "rnn_relu"), partial(contractions.recurrent, kind="rnn")),
-    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), partial(contractions.recurrent_cell, kind="rnn")),
+    **{kind: partial(sequence_layers.recurrent, kind=kind) for kind in ("lstm", "gru")},
+    **{f"{kind}_cell": partial(sequence_layers.recurrent_cell, kind=kind) for kind in ("lstm", "gru")},
+    **dict.fromkeys(("rnn_tanh", "rnn_relu"), partial(sequence_layers.recurrent, kind="rnn")),
+    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), partial(sequence_layers.recurrent_cell, kind="rnn")),
     **QUANTISED,
 }
 """The matchers of products."""
@@ -110,29 +110,29 @@ _WINDOWS: dict[str, Matcher] = {
 }
 """The matchers of operators that combine the elements of a window."""
 
-_LINEAR_ALGEBRA: dict[str, Matcher] = {
+_FACTORISATIONS: dict[str, Matcher] = {
     "linalg_lu_factor_ex": fixed("lu", "A", outputs=2),
     "linalg_ldl_factor_ex": fixed("ldl", "self", outputs=2),
     "linalg_cholesky_ex": fixed("cholesky", "self", outputs=1),
     "linalg_inv_ex": fixed("inverse", "A", outputs=1),
     "_linalg_solve_ex": fixed("solve", "A", "B", outputs=1),
     "_linalg_det": fixed("determinant", "A", outputs=1),
-    "_linalg_slogdet": linear_algebra.log_determinant,
+    "_linalg_slogdet": factorisations.log_determinant,
     **dict.fromkeys(
         ("linalg_lu_solve", "linalg_ldl_solve"), fixed("factored_solve", "LU", "LD", "pivots", "B")
     ),
-    "linalg_solve_triangular": partial(linear_algebra.triangular_solve, names=("self", "B")),
-    "triangular_solve": partial(linear_algebra.triangular_solve, names=("A", "self"), outputs=1),
+    "linalg_solve_triangular": partial(factorisations.triangular_solve, names=("self", "B")),
+    "triangular_solve": partial(factorisations.triangular_solve, names=("A", "self"), outputs=1),
     "linalg_lstsq": fixed("least_squares", "self", "b", outputs=1),
-    "linalg_qr": linear_algebra.qr,
-    "geqrf": linear_algebra.reflections,
-    "_linalg_svd": linear_algebra.svd,
-    "linalg_pinv": linear_algebra.pseudo_inverse,
-    "_linalg_eigh": linear_algebra.eigh,
-    "linalg_eig": partial(linear_algebra.eig, vectors=True),
-    **dict.fromkeys(("linalg_eigvals", "_linalg_eigvals"), partial(linear_algebra.eig, vectors=False)),
+    "linalg_qr": factorisations.qr,
+    "geqrf": factorisations.reflections,
+    "_linalg_svd": factorisations.svd,
+    "linalg_pinv": factorisations.pseudo_inverse,
+    "_linalg_eigh": factorisations.eigh,
+    "linalg_eig": partial(factorisations.eig, vectors=True),
+    **dict.fromkeys(("linalg_eigvals", "_linalg_eigvals"), partial(factorisations.eig, vectors=False)),
     "linalg_cross": fixed("cross", "self", "other"),
-    "trace": linear_algebra.trace,
+    "trace": factorisations.trace,
 }
 """The matchers of factorisations and solvers."""
 
@@ -208,7 +208,7 @@ MATCHERS: dict[str, Matcher] = {
     **_PRODUCTS,
     **_LOSSES,
     **_WINDOWS,
-    **_LINEAR_ALGEBRA,
+    **_FACTORISATIONS,
     **_REDUCTIONS,
     **_INDEXING,
     "hardtanh": partial(pointwise.clamp, low="min_val", high="max_val"),

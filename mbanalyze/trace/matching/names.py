@@ -4,7 +4,7 @@ from __future__ import annotations
 
 ALIASES = (
     *(
-        ("mul", "multiply", "outer", "ger"),
+        ("mul", "multiply", "outer", "ger", "deg2rad", "rad2deg"),
         ("pow", "float_power"),
     ),
     *(
@@ -131,7 +131,14 @@ FIXED = {
         *("alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy", "narrow_copy"),
         *("permute_copy", "select_copy", "slice_copy", "split_copy", "split_with_sizes_copy", "squeeze_copy"),
         *("t_copy", "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_copy"),
-        *("view_as_complex_copy", "view_as_real_copy", "_reshape_alias_copy", "_pin_memory"),
+        *(
+            "view_as_complex_copy",
+            "view_as_real_copy",
+            "_reshape_alias_copy",
+            "_pin_memory",
+            "lift_fresh_copy",
+        ),
+        *("_conj_copy", "_neg_view_copy", "_to_dense"),
     ),
     "shuffle": ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle"),
     "triangle": ("tril", "triu", "lu_unpack"),

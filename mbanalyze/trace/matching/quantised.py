@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mbanalyze.ops.elementwise import ELEMENTWISE
-from mbanalyze.trace.matching import contractions
+from mbanalyze.trace.matching import sequence_layers
 from mbanalyze.trace.matching.match import Match, Matcher
 from mbanalyze.trace.schema import Arguments, Tensors, flat_tensors
 
@@ -73,13 +73,13 @@ def _is_packed(item: object) -> bool:
 def recurrent(args: Arguments, *, kind: str) -> Match:
     """Match a quantised LSTM or GRU, whose parameters are packed for each layer."""
     params = [tensor for cell in args["params"] for tensor in _cell_tensors(cell)]
-    return contractions.recurrent({**args, "params": params}, kind=kind)
+    return sequence_layers.recurrent({**args, "params": params}, kind=kind)
 
 
 def recurrent_cell(args: Arguments, *, kind: str) -> Match:
     """Match one step of a quantised recurrent layer."""
     weights = {name: unpacked(args[name])[0] for name in ("w_ih", "w_hh")}
-    return contractions.recurrent_cell({**args, **weights}, kind=kind)
+    return sequence_layers.recurrent_cell({**args, **weights}, kind=kind)
 
 
 _LINEAR_ACTIVATIONS = {"": "", "_relu": "relu", "_leaky_relu": "leaky_relu", "_tanh": "tanh"}

@@ -209,7 +209,7 @@ def pseudo_inverse(op: Op) -> tuple[int, int]:
     return 0, _batches(matrix) * (factor + n + n * n + 2 * m * n * n)
 
 
-LINEAR_ALGEBRA: dict[str, Formula] = {
+FACTORISATIONS: dict[str, Formula] = {
     "lu": lu,
     "determinant": determinant,
     "solve": solve,
