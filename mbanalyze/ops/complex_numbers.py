@@ -2,6 +2,7 @@
 
 A complex addition takes 2 flops and a multiplication 6: four products and two sums.
 A multiply-accumulate of complex numbers is four of real numbers, and so takes 8 flops.
+A factorisation takes four times the flops of one of real numbers.
 PyTorch converts real operands to complex numbers first, so they cost the same.
 """
 
@@ -12,6 +13,7 @@ from math import prod
 
 from mbanalyze.ops.derivations import Formula, number
 from mbanalyze.ops.einsum import einsum_steps
+from mbanalyze.ops.factorisation_formulas import FACTORISATIONS
 from mbanalyze.ops.record import Op
 
 ADD, MULTIPLY, MULTIPLY_ACCUMULATE = 2, 6, 4
@@ -89,6 +91,18 @@ def _cumulate(op: Op) -> tuple[int, int]:
     return 0, prod(op.operands[0].shape) * (MULTIPLY if op.attribute("product") else ADD)
 
 
+def _factorisation(formula: Formula) -> Formula:
+    """The formula of a factorisation, most of whose operations are multiply-accumulates."""
+
+    def factorisation(op: Op) -> tuple[int, int]:
+        times = (
+            MULTIPLY_ACCUMULATE if op.operands[0].is_complex else 1
+        )  # real matrices have complex eigenvalues
+        return 0, times * formula(op)[1]
+
+    return factorisation
+
+
 def complex_formulas(real: Mapping[str, Formula], unchanged: tuple[str, ...]) -> dict[str, Formula]:
     """Return the formulas of complex numbers by kind; a kind without one is unknown.
 
@@ -101,6 +115,7 @@ def complex_formulas(real: Mapping[str, Formula], unchanged: tuple[str, ...]) ->
         **{kind: _elementwise(flops) for kind, flops in COMPLEX_ELEMENTWISE.items()},
         **{kind: _product(real[kind]) for kind in ("conv", "linear", "bilinear")},
         **{kind: _matmul(real[kind]) for kind in ("matmul", "sparse_matmul")},
+        **{kind: _factorisation(real[kind]) for kind in FACTORISATIONS},
         "einsum": _einsum,
         "reduce": _reduce,
         "cumulate": _cumulate,

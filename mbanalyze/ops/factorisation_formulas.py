@@ -131,7 +131,7 @@ def householder_product(op: Op) -> tuple[int, int]:
     # [*, m, n] = householder_product([*, m, n], [*, k])
     matrix, reflections = op.operands
     (m, n), k = matrix.shape[-2:], reflections.shape[-1]
-    return 0, _batches(matrix) * ((12 * m * n * k - 6 * (m + n) * k * k + 4 * k**3) // 3)
+    return 0, _batches(matrix) * max((12 * m * n * k - 6 * (m + n) * k * k + 4 * k**3) // 3, 0)
 
 
 def householder_multiply(op: Op) -> tuple[int, int]:

@@ -14,14 +14,24 @@ def qr(args: Arguments) -> Match:
 
 def svd(args: Arguments) -> Match:
     """Match a singular value decomposition, with or without vectors."""
-    if not args.get("compute_uv", True):
-        return Match("svd", (args["A"],), {"vectors": "none"})
+    if not args["compute_uv"]:
+        return singular_values(args)
     return Match("svd", (args["A"],), {"vectors": "full" if args["full_matrices"] else "thin"})
+
+
+def singular_values(args: Arguments) -> Match:
+    """Match a singular value decomposition without vectors."""
+    return Match("svd", (args["A"],), {"vectors": "none"})
 
 
 def eigh(args: Arguments) -> Match:
     """Match the eigenvalues of a symmetric matrix, with or without vectors."""
     return Match("eigh", (args["A"],), {"vectors": bool(args["compute_v"])})
+
+
+def symmetric_eigenvalues(args: Arguments) -> Match:
+    """Match the eigenvalues of a symmetric matrix."""
+    return Match("eigh", (args["self"],), {"vectors": False})
 
 
 def eig(args: Arguments, *, vectors: bool) -> Match:

@@ -23,7 +23,6 @@ _VIEWS = frozenset(
         *(
             "as_strided",
             "detach",
-            "rename",
             "resize",
             "resize_as",
             "_resize_output",
@@ -55,6 +54,11 @@ _QUERIES = (
 def is_query(name: str) -> bool:
     """Return True if an operator without output tensors only reads or checks a property or number of a tensor."""
     return name.startswith(_QUERIES)
+
+
+def is_dropout(base_name: str) -> bool:
+    """Return True if an operator drops elements in training and does no work at inference."""
+    return base_name in _DROPOUTS
 
 
 def is_free(base_name: str, args: Arguments) -> bool:

@@ -121,14 +121,18 @@ _FACTORISATIONS: dict[str, Matcher] = {
     **dict.fromkeys(
         ("linalg_lu_solve", "linalg_ldl_solve"), fixed("factored_solve", "LU", "LD", "pivots", "B")
     ),
+    "cholesky_solve": fixed("factored_solve", "input2", "self"),
+    "_cholesky_solve_helper": fixed("factored_solve", "A", "self"),
     "linalg_solve_triangular": partial(factorisations.triangular_solve, names=("self", "B")),
     "triangular_solve": partial(factorisations.triangular_solve, names=("A", "self"), outputs=1),
     "linalg_lstsq": fixed("least_squares", "self", "b", outputs=1),
     "linalg_qr": factorisations.qr,
     "geqrf": factorisations.reflections,
     "_linalg_svd": factorisations.svd,
+    "linalg_svdvals": factorisations.singular_values,
     "linalg_pinv": factorisations.pseudo_inverse,
     "_linalg_eigh": factorisations.eigh,
+    "linalg_eigvalsh": factorisations.symmetric_eigenvalues,
     "linalg_eig": partial(factorisations.eig, vectors=True),
     **dict.fromkeys(("linalg_eigvals", "_linalg_eigvals"), partial(factorisations.eig, vectors=False)),
     "linalg_cross": fixed("cross", "self", "other"),

@@ -40,6 +40,7 @@ ALIASES = (
         "column_stack",
         "block_diag",
         "_stack",
+        "_chunk_cat",
         "quantized::cat",
     ),
 )
@@ -166,7 +167,6 @@ FIXED = {
     "bartlett_window": ("bartlett_window",),
     "kaiser_window": ("kaiser_window",),
     "lu": ("linalg_lu",),
-    "factored_solve": ("cholesky_solve", "_cholesky_solve_helper"),
     "cholesky": ("cholesky",),
     "cholesky_inverse": ("cholesky_inverse",),
     "householder_product": ("linalg_householder_product",),

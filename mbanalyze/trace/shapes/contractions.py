@@ -72,8 +72,5 @@ def grouped_matmul(args: Arguments) -> Tensor | None:
         return None
     if (left.dim() == right.dim() == 3) != (offsets is None) or not {left.dim(), right.dim()} <= {2, 3}:
         return None
-    if left.dim() == right.dim():
-        batch = [left.shape[0] if offsets is None else offsets.shape[0]]
-    else:
-        batch = []
+    batch = [left.shape[0] if offsets is None else offsets.shape[0]] if left.dim() == right.dim() else []
     return contiguous(left, (*batch, left.shape[-2], right.shape[-1]), args["out_dtype"])
