@@ -34,6 +34,10 @@ COMPLEX_ELEMENTWISE = {
     "pow": 17,  # log, multiply, exp
     "sqrt": 11,  # abs, add, subtract, two halves, two roots, one sign
     **dict.fromkeys(("sin", "cos", "sinh", "cosh"), 6),  # four real functions, two multiplications
+    **dict.fromkeys(("tan", "tanh"), 6 + 6 + 11),  # a quotient of two of these
+    **dict.fromkeys(("log2", "log10", "log1p"), 6 + ADD),  # log, and a real factor or an addition
+    **dict.fromkeys(("exp2", "expm1"), 5 + ADD),
+    "rsqrt": 11 + 6,  # sqrt, reciprocal
     "sigmoid": ADD + 5 + ADD + 11,
     "silu": ADD + 5 + ADD + 11 + MULTIPLY,
     **dict.fromkeys(("eq", "ne", "isnan", "isinf", "isfinite"), 3),  # both parts, and one logical operation

@@ -30,7 +30,7 @@ class OpSchema:
 
     def __init__(self, overload: Any) -> None:
         schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
-        self._overload = overload  # kept alive, because schemas are cached by its id
+        self.overload = overload  # kept alive, because schemas are cached by its id
         self.qualified_name: str = schema.name
         self.name = self.qualified_name.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable

@@ -40,7 +40,10 @@ FREE = _ALLOCATIONS | _VIEWS
 """Base names of the operators that do no work whatever their arguments."""
 
 _DROPOUTS = frozenset(
-    {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"}
+    {
+        *("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "native_dropout"),
+        "quantized::dropout",
+    }
 )
 
 _QUERIES = (
@@ -64,5 +67,5 @@ def is_dropout(base_name: str) -> bool:
 def is_free(base_name: str, args: Arguments) -> bool:
     """Return True if an operator does no work: it allocates, changes a view in place or drops nothing."""
     if base_name in _DROPOUTS:
-        return not args["train"]
+        return not args.get("train", args.get("training"))
     return base_name in FREE

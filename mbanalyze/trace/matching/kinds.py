@@ -237,7 +237,7 @@ MATCHERS: dict[str, Matcher] = {
     **{kind: partial(pointwise.fused_add, kind=kind) for kind in ("addcmul", "addcdiv")},
     "max": partial(pointwise.extremum, kind="maximum"),
     "min": partial(pointwise.extremum, kind="minimum"),
-    **dict.fromkeys(("dropout", "feature_dropout", "quantized::dropout"), fixed("dropout", "input")),
+    **dict.fromkeys(("dropout", "feature_dropout", "quantized::dropout"), fixed("dropout", "input", "self")),
     "native_dropout": fixed("dropout", "input", outputs=1),
 }
 """Base name of an operator -> its matcher. An operator without a matcher is unknown, unless `is_free`."""

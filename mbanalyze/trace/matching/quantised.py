@@ -58,7 +58,9 @@ def product(kind: str, data: str, weight: str, *, activation: str = "", transpos
 
 
 def _cell_tensors(cell: Any) -> Tensors:
-    """The weights and biases in the packed parameters of one layer and direction."""
+    """The weights and biases in the packed parameters of one layer and direction, or the tensor itself."""
+    if isinstance(cell, Tensor):
+        return (cell,)
     found: list[Tensor] = []
     for part in cell.__getstate__()[0]:
         for item in part if isinstance(part, list) else ():
@@ -79,7 +81,8 @@ def recurrent(args: Arguments, *, kind: str) -> Match:
 def recurrent_cell(args: Arguments, *, kind: str) -> Match:
     """Match one step of a quantised recurrent layer."""
     weights = {name: unpacked(args[name])[0] for name in ("w_ih", "w_hh")}
-    return sequence_layers.recurrent_cell({**args, **weights}, kind=kind)
+    biases = {name: args.get(name, args.get(f"bias{name[1:]}")) for name in ("b_ih", "b_hh")}
+    return sequence_layers.recurrent_cell({**args, **weights, **biases}, kind=kind)
 
 
 _LINEAR_ACTIVATIONS = {"": "", "_relu": "relu", "_leaky_relu": "leaky_relu", "_tanh": "tanh"}
