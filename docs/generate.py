@@ -19,7 +19,8 @@ from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.cli import app
-from mbanalyze.ops.formulas import FORMULAS, Formula
+from mbanalyze.ops.derivations import Formula
+from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent
 GENERATED = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)

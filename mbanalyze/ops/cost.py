@@ -22,7 +22,12 @@ ITEM_SIZES = {
 }
 """Name of a dtype -> bytes of one element."""
 
-PRODUCTS = frozenset({"conv", "linear", "matmul", "einsum", "bilinear", "attention", "lstm", "gru", "rnn"})
+PRODUCTS = frozenset(
+    {
+        *("conv", "linear", "matmul", "einsum", "bilinear", "attention", "lstm", "gru", "rnn"),
+        *("deform_conv", "sparse_matmul", "sampled_matmul", "affine_grid"),
+    }
+)
 """The kinds that multiply and accumulate; `Cost.activations` counts their outputs."""
 
 
@@ -35,12 +40,15 @@ class Cost(Result):
     Attributes:
         params: learned scalars, each counted once.
         macs: multiply-accumulates of convolutions, linear layers and matrix products, without bias.
+            One of complex numbers is four of real numbers.
         flops: all arithmetic, two per multiply-accumulate.
         activations: output elements of convolutions, linear layers and matrix products.
         reads: elements read (activations, weights, buffers); an operator reads each distinct element once.
         writes: elements written.
         fixed: elements read and written whose item size does not depend on the report's dtype (an int64 index).
         fixed_bytes: bytes of the `fixed` elements.
+        params_fixed: learned scalars whose item size does not depend on the report's dtype (complex, int8).
+        params_fixed_bytes: bytes of the `params_fixed` scalars.
     """
 
     params: int = 0
@@ -51,6 +59,8 @@ class Cost(Result):
     writes: int = 0
     fixed: int = 0
     fixed_bytes: int = 0
+    params_fixed: int = 0
+    params_fixed_bytes: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return total([self, other])
@@ -66,7 +76,7 @@ class Cost(Result):
 
     def params_bytes(self, itemsize: int = 4) -> int:
         """Return the bytes of the learned scalars at `itemsize` bytes each."""
-        return self.params * itemsize
+        return (self.params - self.params_fixed) * itemsize + self.params_fixed_bytes
 
     def arithmetic_intensity(self, itemsize: int = 4) -> float | None:
         """Return flops per byte of memory access; None if flops are unknown or no byte moves."""

@@ -24,13 +24,15 @@ class Derivation(NamedTuple):
 
 _ARITHMETIC = (
     *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder", "floor_divide"),
-    *("neg", "abs", "sign", "reciprocal", "square", "floor", "ceil", "round", "trunc"),
+    *("neg", "abs", "sign", "reciprocal", "square", "floor", "ceil", "round", "trunc", "conjugate"),
+    *("copysign", "nextafter", "heaviside", "frexp"),
 )
 _TRANSCENDENTAL = (
     *("sqrt", "rsqrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "erf", "erfinv"),
     *("sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh"),
+    *("asinh", "acosh", "atanh", "angle"),
 )
-_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "nan_to_num")
+_COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "signbit", "nan_to_num")
 _LOGIC = (
     *("logical_and", "logical_or", "logical_xor", "logical_not"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "shift"),
@@ -41,6 +43,7 @@ ELEMENTWISE = {
     **dict.fromkeys(_TRANSCENDENTAL, Derivation(1, "one transcendental function")),
     **dict.fromkeys(_COMPARISONS, Derivation(1, "one comparison")),
     **dict.fromkeys(_LOGIC, Derivation(1, "one logical operation")),
+    "special_function": Derivation(1, "one special function"),
     "relu": Derivation(1, "compare with 0"),
     "relu6": Derivation(1, "clamp to 0 and 6"),
     "clamp": Derivation(1, "one clamp"),
@@ -69,6 +72,31 @@ ELEMENTWISE = {
     "scaled_addcmul": Derivation(3, "multiply, scale, add"),
     "scaled_addcdiv": Derivation(3, "divide, scale, add"),
     "rrelu": Derivation(3, "draw, compare, multiply", "arXiv:1505.00853; in training"),
+    "add_relu": Derivation(2, "add, relu"),
+    "mul_relu": Derivation(2, "mul, relu"),
+    "batch_norm_relu": Derivation(3, "multiply, add, relu"),
+    "cat_relu": Derivation(1, "relu"),
+    "hypot": Derivation(4, "square, square, add, root"),
+    "polar": Derivation(4, "cos, multiply, sin, multiply"),
+    "log_add_exp": Derivation(4, "exp, exp, add, log"),
+    "x_log_y": Derivation(2, "log, multiply"),
+    "x_log1p_y": Derivation(3, "increment, log, multiply"),
+    "scale_by_power": Derivation(2, "exp2, multiply"),
+    "sinc": Derivation(3, "multiply, sin, divide"),
+    "logit": Derivation(3, "subtract, divide, log"),
+    "entropy": Derivation(3, "log, multiply, negate"),
+    "cross": Derivation(3, "multiply, multiply, subtract"),
+    "quantize": Derivation(4, "divide, round, add, clamp"),
+    "quantize_dynamically": Derivation(6, "compare, compare, quantize"),
+    "dequantize": Derivation(2, "subtract, multiply"),
+    "fake_quantize": Derivation(6, "quantize, dequantize", "arXiv:1712.05877 eq. 12"),
+    "cosine_window": Derivation(4, "multiply, cos, multiply, subtract"),
+    "blackman_window": Derivation(8, "multiply, cos, multiply, subtract, multiply, cos, multiply, add"),
+    "bartlett_window": Derivation(4, "multiply, subtract, abs, subtract"),
+    "kaiser_window": Derivation(
+        8, "multiply, subtract, square, subtract, root, multiply, special_function, divide"
+    ),
+    "power_sequence": Derivation(2, "step, power"),
     "lerp": Derivation(3, "subtract, multiply, add"),
     "dropout": Derivation(2, "mask, scale", "arXiv:1207.0580; in training, free at inference"),
 }
@@ -78,7 +106,9 @@ BINARY = frozenset(
     {
         *("add", "sub", "mul", "div", "pow", "maximum", "minimum", "remainder", "floor_divide", "atan2"),
         *("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor"),
-        *("bitwise_and", "bitwise_or", "bitwise_xor", "shift", "scaled_add"),
+        *("bitwise_and", "bitwise_or", "bitwise_xor", "shift", "scaled_add", "add_relu", "mul_relu"),
+        *("copysign", "nextafter", "heaviside", "hypot", "polar", "log_add_exp", "x_log_y", "x_log1p_y"),
+        *("scale_by_power", "cross"),
     }
 )
 """The elementwise kinds with two operands; the second may be a number."""

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from mbanalyze.inputs.typed import Shape
 from mbanalyze.ops.numbers import any_true
+from mbanalyze.ops.strides import distinct_elements
 
 Role = Literal["activation", "weight", "buffer"]
 Attribute = int | bool | str | tuple[int, ...]
@@ -39,6 +40,7 @@ class Value(NamedTuple):
         offset: elements between the start of the tensor and the first element of this view.
         strides: elements between neighbours along each dimension; None if contiguous.
         itemsize: bytes of one element if fixed (an int64 index), or None to use the report's dtype.
+        is_complex: True if the elements are complex numbers; their item size is fixed.
     """
 
     role: Role
@@ -47,6 +49,7 @@ class Value(NamedTuple):
     offset: int = 0
     strides: tuple[int, ...] | None = None
     itemsize: int | None = None
+    is_complex: bool = False
 
     @property
     def size(self) -> int:
@@ -54,8 +57,7 @@ class Value(NamedTuple):
         if self.strides is None:
             return prod(self.shape)
         strided = [(n, s) for n, s in zip(self.shape, self.strides, strict=True) if any_true(s)]
-        size, span = prod(n for n, _ in strided), 1 + sum((n - 1) * s for n, s in strided)
-        return span if any_true(span < size) else size
+        return distinct_elements(strided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from math import prod
 
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import PRODUCTS, Cost
-from mbanalyze.ops.formulas import FORMULAS, GATHERS, Formula
+from mbanalyze.ops.derivations import Formula
+from mbanalyze.ops.formulas import COMPLEX_FORMULAS, FORMULAS, GATHERS
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 
@@ -79,13 +80,36 @@ def _first_operand_reads(op: Op, first: Value) -> int:
         return min(first.size, op.output[0].size)
     if op.kind == "embedding_bag":
         return min(first.size, prod(op.operands[1].shape) * op.output[0].shape[-1])
-    return first.size
+    if op.kind == "embedding_renorm":
+        return min(first.size, prod(op.operands[1].shape) * first.shape[-1])
+    return min(first.size, op.operands[1].size) if op.kind == "nll_loss" else first.size
+
+
+def _formula_of(op: Op, fixed: int) -> Formula | None:
+    """The formula of `op`, that of complex numbers if it reads or writes some; `fixed` are elements of a fixed size."""
+    if any_true(fixed) and op.kind in FORMULAS and any(v.is_complex for v in op.operands + op.output):
+        return COMPLEX_FORMULAS.get(op.kind)
+    return REGISTRY.get(op.kind)
+
+
+def _fixed_params(op: Op) -> tuple[int, int]:
+    """The learned scalars of a fixed item size that `op` is the first to read, and their bytes.
+
+    If it reads weights of both sorts, those of a fixed item size count first.
+    """
+    weights = _distinct(op.weights)
+    fixed = [weight for weight in weights if weight.itemsize]
+    if not fixed:
+        return 0, 0
+    left, params, bytes_ = op.params, 0, 0
+    for weight in fixed:
+        size = left if len(weights) == 1 else min(left, weight.size)
+        left, params, bytes_ = left - size, params + size, bytes_ + size * (weight.itemsize or 0)
+    return params, bytes_
 
 
 def cost(op: Op) -> Cost:
     """Return the cost of `op`; macs, flops and activations are None if its kind has no formula."""
-    function = REGISTRY.get(op.kind)
-    macs, flops = function(op) if function else (None, None)
     reads = writes = fixed = fixed_bytes = 0
     for i, value in enumerate(_distinct(op.operands)):
         size = value.size if i else _first_operand_reads(op, value)
@@ -99,6 +123,9 @@ def cost(op: Op) -> Cost:
         if value.itemsize:
             fixed += size
             fixed_bytes += size * value.itemsize
+    function = _formula_of(op, fixed)
+    macs, flops = function(op) if function else (None, None)
     products = op.kind in PRODUCTS or any_true(macs)
     activations = writes if products else 0 if function else None
-    return Cost(op.params, macs, flops, activations, reads, writes, fixed, fixed_bytes)
+    params = _fixed_params(op) if any_true(fixed) and any_true(op.params) else (0, 0)
+    return Cost(op.params, macs, flops, activations, reads, writes, fixed, fixed_bytes, *params)

@@ -16,11 +16,12 @@ from mbanalyze.ops.record import Attribute, Op
 from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.trace.execution import Call, Execution
 from mbanalyze.trace.higher_order import run_higher_order
-from mbanalyze.trace.matching.kinds import MATCHERS, is_free, is_query
+from mbanalyze.trace.matching.free import is_free, is_query
+from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
-from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
+from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.surroundings.autocast import ENTERED, OnDevice, autocast_key, unwrap
 
 Settings = tuple[tuple[str, Attribute], ...]
@@ -70,7 +71,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.lock: RLock | None = None
         self.branches: dict[str, None] = {}
         self._real = execution.real
-        self._shortcuts = SHORTCUTS if shortcuts else {}
+        self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
         self._casting = False
 
     @classmethod
@@ -91,7 +92,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def child(self, module_stack: ModuleStack, lock: RLock) -> Recorder:
         """Return a recorder for another thread. From now on, one operator runs at a time."""
-        child = Recorder(self.execution, module_stack, shortcuts=bool(self._shortcuts))
+        child = Recorder(self.execution, module_stack, shortcuts=self._shortcuts is SHORTCUTS)
         self.lock = child.lock = lock
         return child
 
@@ -187,7 +188,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         known = schema.base_name in MATCHERS
         if schema.is_data_assignment and not self._real:
             return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
-        if is_free(schema.base_name, call.bound) or not (call.tensors or known):
+        if is_free(schema.base_name, call.bound):
             return self._run_free(call)
         if schema.composite and not known and schema.qualified_name not in REGISTRY:
             return self._run_composite(call)
@@ -229,9 +230,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record an operator by its matcher; one without is recorded by its name and reads `tensors`."""
         matcher = MATCHERS.get(schema.base_name)
         match = (matcher(bound) if matcher else None) or Match(schema.qualified_name, tensors)
-        kind, operands, attributes = match
+        kind, operands, attributes, results = match
         settings = tuple(sorted(attributes.items())) if attributes else ()
-        self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
+        self.add(self.module_stack.paths[-1], kind, operands, outputs[:results], settings, schema.name)
+        if results is not None:
+            self.storages.add_made(outputs[results:])
 
     def _only_views(self, call: Call, outputs: tuple[Tensor, ...]) -> bool:
         """True if an operator returned views of its arguments, or only queried them."""

@@ -35,11 +35,12 @@ class OpSchema:
 
     def __init__(self, overload: Any) -> None:
         schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
-        self._overload = overload  # kept alive, because schemas are cached by its id
+        self.overload = overload  # kept alive, because schemas are cached by its id
         self.qualified_name: str = schema.name
         self.name = self.qualified_name.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable
-        self.base_name = self.name.removesuffix("_") if self.mutable else self.name
+        in_place = self.mutable and not self.name.endswith("__")  # `__ior__` ends in no in-place mark
+        self.base_name = self.name.removesuffix("_") if in_place else self.name
         returns = [returned.alias_info for returned in schema.returns]
         self.returns_views = bool(returns) and all(alias and not alias.is_write for alias in returns)
         self.composite: bool = overload._can_decompose()  # noqa: SLF001 (as above)

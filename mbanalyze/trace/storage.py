@@ -249,7 +249,9 @@ class Storages:
         strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
         region.last_tensor = tensor
-        region.value = value = Value(region.role, region.number, shape, offset, strides, size)
+        region.value = value = Value(
+            region.role, region.number, shape, offset, strides, size, dtype.is_complex
+        )
         return value
 
 

@@ -1,113 +1,97 @@
-"""The matcher of each operator, and the operators that do no work."""
+"""The matcher of each operator."""
 
 from __future__ import annotations
 
 from functools import partial
 
-from mbanalyze.trace.matching import indexing, pointwise, products, reductions, windows
+from mbanalyze.trace.matching import (
+    factorisations,
+    indexing,
+    losses,
+    pointwise,
+    products,
+    reductions,
+    sequence_layers,
+    sparse,
+    transforms,
+    windows,
+)
 from mbanalyze.trace.matching.match import Matcher, fixed
-from mbanalyze.trace.schema import Arguments
+from mbanalyze.trace.matching.names import ALIASES, FIXED, SAME_NAME
+from mbanalyze.trace.matching.quantised import QUANTISED
 
-_ALIASES = (
-    *(
-        ("matmul", "mm", "bmm", "mv", "dot", "vdot"),
-        ("mul", "multiply", "outer", "ger"),
-        ("pow", "float_power"),
-    ),
-    *(
-        ("maximum", "fmax"),
-        ("minimum", "fmin"),
-        ("remainder", "fmod"),
-        ("neg", "negative"),
-        ("abs", "absolute"),
-    ),
-    *(("sign", "sgn"), ("trunc", "fix", "frac"), ("erf", "erfc", "special_erf"), ("asin", "arcsin")),
-    *(("acos", "arccos"), ("atan", "arctan"), ("atan2", "arctan2"), ("ne", "not_equal"), ("lt", "less")),
-    *(("le", "less_equal"), ("gt", "greater"), ("ge", "greater_equal"), ("prelu", "_prelu_kernel")),
-    *(("bitwise_and", "__and__", "__iand__"), ("bitwise_or", "__or__", "__ior__")),
-    *(("bitwise_xor", "__xor__", "__ixor__"), ("log_sigmoid", "log_sigmoid_forward")),
-    *(("softmax", "_softmax", "_safe_softmax"), ("log_softmax", "_log_softmax")),
-    *(("var", "std", "var_mean", "std_mean"), ("flip", "fliplr", "flipud", "rot90")),
-    *(("repeat", "tile", "repeat_interleave"), ("scatter_add", "index_add", "col2im")),
-    ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "column_stack", "block_diag"),
-)
-"""The operators that have one kind whatever their arguments; the first of each gives the kind its name."""
-
-_FIXED = {
-    "hard_sigmoid": ("hardsigmoid",),
-    "hard_swish": ("hardswish",),
-    "hard_shrink": ("hardshrink",),
-    "soft_shrink": ("softshrink",),
-    "log_sum_exp": ("logsumexp",),
-    "weight_norm": ("_weight_norm",),
-    "unfold": ("im2col",),
-    "extremes": ("aminmax",),
-    "non_maximum_suppression": ("torchvision::nms",),
-    "gather": ("masked_select", "take_along_dim"),
-    "shift": ("bitwise_left_shift", "bitwise_right_shift", "__lshift__", "__rshift__"),
-    "clamp": ("clamp_min", "clamp_max", "clip"),
-    "norm": ("linalg_vector_norm", "norm", "frobenius_norm"),
-    "reduce": ("sum", "prod", "amax", "amin", "all", "any", "argmax", "argmin", "nansum", "count_nonzero"),
-    "cumulate": ("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp"),
-    "pad": (
-        *("constant_pad_nd", "pad", "_pad_circular"),
-        *(f"{mode}_pad{d}d" for mode in ("reflection", "replication") for d in (1, 2, 3)),
-    ),
-    "copy": ("clone", "contiguous", "flatten", "reshape", "to", "_to_copy", "ravel", "_reshape_copy"),
-    "shuffle": ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle"),
-    "triangle": ("tril", "triu"),
-    "scatter": (
-        *("index_copy", "index_fill", "slice_scatter", "select_scatter", "diagonal_scatter"),
-        *("masked_scatter", "max_unpool2d", "max_unpool3d"),
-    ),
-    "random": (
-        *("bernoulli", "normal", "uniform", "exponential", "rand", "randn", "randint", "random"),
-        *("rand_like", "randn_like", "randint_like"),
-    ),
-}
-"""Kind -> the operators that have this kind whatever their arguments, and other names."""
-
-_SAME_NAME = (
-    *("relu", "relu6", "sigmoid", "silu", "mish", "softplus", "elu", "celu", "selu", "threshold", "glu"),
-    *("eq", "isnan", "isinf", "isfinite", "nan_to_num", "reciprocal", "square", "sqrt", "rsqrt"),
-    *("floor", "ceil", "round", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "erfinv"),
-    *("sin", "cos", "tan", "sinh", "cosh", "tanh", "bitwise_not", "lerp", "floor_divide", "leaky_relu"),
-    *(
-        "logical_and",
-        "logical_or",
-        "logical_xor",
-        "logical_not",
-        "bilinear",
-        "roll",
-        "nonzero",
-        "masked_fill",
-    ),
-)
-"""The operators that are the only ones of their kind, and share its name."""
-
-MATCHERS: dict[str, Matcher] = {
-    **{name: fixed(kind) for kind, names in _FIXED.items() for name in names},
-    **{name: fixed(names[0]) for names in _ALIASES for name in names},
-    **{name: fixed(name) for name in _SAME_NAME},
+_PRODUCTS: dict[str, Matcher] = {
     "linear": fixed("linear", "input", "weight", "bias"),
     **{f"conv{d}d": partial(products.conv, transposed=False) for d in (1, 2, 3)},
     **{f"conv_transpose{d}d": partial(products.conv, transposed=True) for d in (1, 2, 3)},
     **dict.fromkeys(("convolution", "_convolution"), products.conv),
+    "conv_tbc": products.conv_tbc,
+    "torchvision::deform_conv2d": products.deform_conv,
+    **dict.fromkeys(("mm", "bmm", "_int_mm"), products.matmul),
+    "matmul": partial(products.matmul, names=("self", "other")),
+    "mv": partial(products.matmul, names=("self", "vec")),
+    "dot": partial(products.matmul, names=("self", "tensor")),
+    "vdot": partial(products.matmul, names=("self", "other")),
     "addmm": partial(products.scaled_sum, factors=("mat1", "mat2")),
+    "_addmm_activation": partial(products.scaled_sum, factors=("mat1", "mat2"), activation=True),
     "addmv": partial(products.scaled_sum, factors=("mat", "vec")),
     "baddbmm": partial(products.scaled_sum, factors=("batch1", "batch2")),
+    "addbmm": products.batch_sum,
+    "addr": products.outer_sum,
+    **dict.fromkeys(("_grouped_mm", "_scaled_grouped_mm", "_scaled_grouped_mm_v2"), products.grouped),
+    **dict.fromkeys(("_scaled_mm", "_scaled_mm_v2"), products.scaled),
+    "_weight_int8pack_mm": partial(products.packed, scales=1),
+    **dict.fromkeys(
+        (
+            *("_weight_int4pack_mm", "_weight_int4pack_mm_for_cpu"),
+            *("_weight_int4pack_mm_with_scales_and_zeros", "_dyn_quant_matmul_4bit"),
+        ),
+        partial(products.packed, scales=0, unpacked=True),
+    ),
     "inner": products.inner,
+    **dict.fromkeys(
+        ("cdist", "_cdist_forward", "_euclidean_dist", "pdist", "_pdist_forward"), products.distance
+    ),
+    "affine_grid_generator": fixed("affine_grid", "theta"),
+    "_sparse_mm": sparse.sparse_mm,
+    **dict.fromkeys(("_sparse_addmm", "sspaddmm"), sparse.sparse_addmm),
+    "hspmm": sparse.hybrid_mm,
+    "sparse_sampled_addmm": sparse.sampled_addmm,
     "einsum": products.einsum,
-    "scaled_dot_product_attention": products.attention,
-    **{kind: partial(products.recurrent, kind=kind) for kind in ("lstm", "gru")},
-    **{f"{kind}_cell": partial(products.recurrent_cell, kind=kind) for kind in ("lstm", "gru")},
-    **dict.fromkeys(("rnn_tanh", "rnn_relu"), partial(products.recurrent, kind="rnn")),
-    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), partial(products.recurrent_cell, kind="rnn")),
+    **dict.fromkeys(
+        (
+            *("scaled_dot_product_attention", "_scaled_dot_product_fused_attention_overrideable"),
+            *(f"_scaled_dot_product_{name}_attention" for name in ("flash", "efficient", "cudnn")),
+            "_scaled_dot_product_flash_attention_for_cpu",
+        ),
+        sequence_layers.attention,
+    ),
+    **{kind: partial(sequence_layers.recurrent, kind=kind) for kind in ("lstm", "gru")},
+    **{f"{kind}_cell": partial(sequence_layers.recurrent_cell, kind=kind) for kind in ("lstm", "gru")},
+    **dict.fromkeys(("rnn_tanh", "rnn_relu"), partial(sequence_layers.recurrent, kind="rnn")),
+    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), partial(sequence_layers.recurrent_cell, kind="rnn")),
+    **QUANTISED,
+}
+"""The matchers of products."""
+
+_LOSSES: dict[str, Matcher] = {
+    **{name: losses.loss(name) for name in ("mse_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss")},
+    "binary_cross_entropy": losses.loss("bce_loss"),
+    "binary_cross_entropy_with_logits": losses.loss("bce_with_logits_loss"),
+    **dict.fromkeys(("nll_loss_forward", "nll_loss2d_forward"), losses.nll_loss),
+    "multi_margin_loss": losses.multi_margin_loss,
+    "_ctc_loss": losses.ctc_loss,
+    "dist": losses.distance,
+}
+"""The matchers of loss functions."""
+
+_WINDOWS: dict[str, Matcher] = {
     **{f"max_pool{d}d": partial(windows.max_pool, dims=d) for d in (1, 2, 3)},
     **{f"max_pool{d}d_with_indices": partial(windows.max_pool, dims=d) for d in (1, 2, 3)},
     **{f"fractional_max_pool{d}d": partial(windows.max_pool, dims=d) for d in (2, 3)},
     **{f"avg_pool{d}d": partial(windows.avg_pool, dims=d) for d in (1, 2, 3)},
     **{f"adaptive_avg_pool{d}d": partial(windows.adaptive_avg_pool, dims=d) for d in (1, 2, 3)},
+    **{f"_adaptive_avg_pool{d}d": partial(windows.adaptive_avg_pool, dims=d) for d in (2, 3)},
     **{f"adaptive_max_pool{d}d": partial(windows.adaptive_max_pool, dims=d) for d in (1, 2, 3)},
     **{f"upsample_nearest{d}d": partial(windows.interpolate, taps=1) for d in (1, 2, 3)},
     **{f"_upsample_nearest_exact{d}d": partial(windows.interpolate, taps=1) for d in (1, 2, 3)},
@@ -118,57 +102,142 @@ MATCHERS: dict[str, Matcher] = {
     "_upsample_bilinear2d_aa": partial(windows.antialiased, support=1),
     "_upsample_bicubic2d_aa": partial(windows.antialiased, support=2),
     **dict.fromkeys(("grid_sampler", "grid_sampler_2d", "grid_sampler_3d"), windows.grid_sample),
+    **{f"quantized_max_pool{d}d": partial(windows.max_pool, dims=d) for d in (1, 2, 3)},
+    **{f"quantized::max_pool{d}d": partial(windows.max_pool, dims=d, image="qx") for d in (1, 2)},
+    "_upsample_lanczos2d_aa": partial(windows.antialiased, support=3),
+    "torchvision::ps_roi_align": windows.roi_align,
     "torchvision::roi_align": windows.roi_align,
+}
+"""The matchers of operators that combine the elements of a window."""
+
+_FACTORISATIONS: dict[str, Matcher] = {
+    "linalg_lu_factor_ex": fixed("lu", "A", outputs=2),
+    "linalg_ldl_factor_ex": fixed("ldl", "self", outputs=2),
+    "linalg_cholesky_ex": fixed("cholesky", "self", outputs=1),
+    "linalg_inv_ex": fixed("inverse", "A", outputs=1),
+    "_linalg_solve_ex": fixed("solve", "A", "B", outputs=1),
+    "_linalg_det": fixed("determinant", "A", outputs=1),
+    "_linalg_slogdet": factorisations.log_determinant,
+    **dict.fromkeys(
+        ("linalg_lu_solve", "linalg_ldl_solve"), fixed("factored_solve", "LU", "LD", "pivots", "B")
+    ),
+    "cholesky_solve": fixed("factored_solve", "input2", "self"),
+    "_cholesky_solve_helper": fixed("factored_solve", "A", "self"),
+    "linalg_solve_triangular": partial(factorisations.triangular_solve, names=("self", "B")),
+    "triangular_solve": partial(factorisations.triangular_solve, names=("A", "self"), outputs=1),
+    "linalg_lstsq": fixed("least_squares", "self", "b", outputs=1),
+    "linalg_qr": factorisations.qr,
+    "geqrf": factorisations.reflections,
+    "_linalg_svd": factorisations.svd,
+    "linalg_svdvals": factorisations.singular_values,
+    "linalg_pinv": factorisations.pseudo_inverse,
+    "_linalg_eigh": factorisations.eigh,
+    "linalg_eigvalsh": factorisations.symmetric_eigenvalues,
+    "linalg_eig": partial(factorisations.eig, vectors=True),
+    **dict.fromkeys(("linalg_eigvals", "_linalg_eigvals"), partial(factorisations.eig, vectors=False)),
+    "linalg_cross": fixed("cross", "self", "other"),
+    "trace": factorisations.trace,
+}
+"""The matchers of factorisations and solvers."""
+
+_REDUCTIONS: dict[str, Matcher] = {
+    **dict.fromkeys(("batch_norm", "native_batch_norm", "_native_batch_norm_legit"), reductions.batch_norm),
+    "_native_batch_norm_legit_functional": reductions.batch_norm,
+    "_native_batch_norm_legit_no_training": partial(reductions.batch_norm, training=False),
+    "_batch_norm_no_update": partial(reductions.batch_norm, training=False),
+    **dict.fromkeys(
+        ("_batch_norm_with_update", "_batch_norm_with_update_functional"),
+        partial(reductions.batch_norm, training=True),
+    ),
+    "_fused_rms_norm": partial(reductions.norm, kind="rms_norm"),
+    "_weight_norm_interface": fixed("weight_norm", outputs=1),
+    **{f"quantized::{kind}": partial(reductions.norm, kind=kind) for kind in ("layer_norm", "group_norm")},
+    "quantized::instance_norm": partial(reductions.norm, kind="instance_norm"),
+    "instance_norm": reductions.instance_norm,
+    **{kind: partial(reductions.norm, kind=kind) for kind in ("layer_norm", "group_norm", "rms_norm")},
+    **{f"native_{kind}": partial(reductions.norm, kind=kind) for kind in ("layer_norm", "group_norm")},
+    "mean": reductions.mean,
+    **dict.fromkeys(("sort", "argsort", "topk", "kthvalue", "median", "nanmedian", "mode"), reductions.sort),
+    **dict.fromkeys(("bucketize", "searchsorted"), fixed("search", "self", "boundaries", "sorted_sequence")),
+    "prod": partial(reductions.product, kind="reduce"),
+    "cumprod": partial(reductions.product, kind="cumulate"),
+    **dict.fromkeys(
+        (*(f"fft_{i}fft{d}" for i in ("", "i") for d in ("", "2", "n")),), partial(transforms.fft, real=False)
+    ),
+    **dict.fromkeys(
+        (*(f"fft_{name}{d}" for name in ("rfft", "ihfft") for d in ("", "2", "n")),),
+        partial(transforms.fft, real=True),
+    ),
+    **dict.fromkeys(
+        (*(f"fft_{name}{d}" for name in ("irfft", "hfft") for d in ("", "2", "n")),),
+        partial(transforms.fft, real=True, inverse=True),
+    ),
+    "_fft_c2c": partial(transforms.fft_kernel, real=False),
+    **dict.fromkeys(("_fft_r2c", "_fft_c2r"), partial(transforms.fft_kernel, real=True)),
+}
+"""The matchers of normalisations, reductions, sorts and transforms."""
+
+_INDEXING: dict[str, Matcher] = {
+    "embedding": fixed("embedding", "weight", "indices"),
+    **dict.fromkeys(
+        ("embedding_bag", "_embedding_bag", "_embedding_bag_forward_only"), indexing.embedding_bag
+    ),
+    "where": indexing.where,
+    **dict.fromkeys(("copy", "copy_sparse_to_sparse"), fixed("copy", "src")),
+    **dict.fromkeys(
+        ("index", "_unsafe_index", "index_select", "gather", "take"),
+        fixed("gather", "self", "indices", "index"),
+    ),
+    "_unsafe_masked_index": fixed("gather", "self", "indices", "mask"),
+    **dict.fromkeys(("scatter", "scatter_reduce", "index_reduce"), indexing.scatter),
+    "put": indexing.put,
+    "segment_reduce": indexing.segment_reduce,
+    **dict.fromkeys(("_unique", "_unique2", "unique_dim"), indexing.unique),
+    **dict.fromkeys(
+        ("unique_consecutive", "unique_dim_consecutive"), partial(indexing.unique, is_sorted=False)
+    ),
+    "isin": fixed("is_in"),
+    "histc": fixed("fixed_histogram"),
+    "histogram": indexing.histogram,
+    "multinomial": indexing.multinomial,
+    "nonzero_static": fixed("nonzero"),
+    **dict.fromkeys(("index_put", "_index_put_impl", "_unsafe_index_put"), indexing.index_put),
+}
+"""The matchers of lookups, gathers and scatters."""
+
+MATCHERS: dict[str, Matcher] = {
+    **{name: fixed(kind) for kind, names in FIXED.items() for name in names},
+    **{name: fixed(names[0]) for names in ALIASES for name in names},
+    **{name: fixed(name) for name in SAME_NAME},
+    **_PRODUCTS,
+    **_LOSSES,
+    **_WINDOWS,
+    **_FACTORISATIONS,
+    **_REDUCTIONS,
+    **_INDEXING,
     "hardtanh": partial(pointwise.clamp, low="min_val", high="max_val"),
-    "clamp": partial(pointwise.clamp, low="min", high="max"),
+    **dict.fromkeys(("clamp", "clip"), partial(pointwise.clamp, low="min", high="max")),
     "gelu": pointwise.gelu,
-    "rrelu": pointwise.rrelu,
+    **dict.fromkeys(("rrelu", "rrelu_with_noise", "rrelu_with_noise_functional"), pointwise.rrelu),
+    "log_sigmoid": fixed("log_sigmoid"),
+    "log_sigmoid_forward": fixed("log_sigmoid", outputs=1),
+    "quantize_per_tensor_dynamic": fixed("quantize_dynamically"),
+    **{
+        f"fake_quantize_per_{unit}_affine_cachemask": fixed("fake_quantize", outputs=1)
+        for unit in ("tensor", "channel")
+    },
+    "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams": fixed("fake_quantize", outputs=1),
+    **{
+        f"_fake_quantize_learnable_per_{unit}_affine": fixed("fake_quantize", outputs=1)
+        for unit in ("tensor", "channel")
+    },
     "add": partial(pointwise.add, kind="add"),
     **dict.fromkeys(("sub", "rsub", "subtract"), partial(pointwise.add, kind="sub")),
     **dict.fromkeys(("div", "divide", "true_divide"), pointwise.div),
     **{kind: partial(pointwise.fused_add, kind=kind) for kind in ("addcmul", "addcdiv")},
     "max": partial(pointwise.extremum, kind="maximum"),
     "min": partial(pointwise.extremum, kind="minimum"),
-    **dict.fromkeys(("dropout", "feature_dropout"), fixed("dropout", "input")),
-    "batch_norm": reductions.batch_norm,
-    "instance_norm": reductions.instance_norm,
-    **{kind: partial(reductions.norm, kind=kind) for kind in ("layer_norm", "group_norm", "rms_norm")},
-    **{f"native_{kind}": partial(reductions.norm, kind=kind) for kind in ("layer_norm", "group_norm")},
-    "linalg_norm": reductions.matrix_norm,
-    "mean": reductions.mean,
-    **dict.fromkeys(("sort", "argsort", "topk", "kthvalue", "median"), reductions.sort),
-    **dict.fromkeys(("bucketize", "searchsorted"), fixed("search", "self", "boundaries", "sorted_sequence")),
-    **dict.fromkeys(("fft_fft", "fft_ifft", "fft_fft2", "fft_ifft2"), partial(reductions.fft, real=False)),
-    **dict.fromkeys(("fft_rfft", "fft_rfft2"), partial(reductions.fft, real=True)),
-    **dict.fromkeys(("fft_irfft", "fft_irfft2"), partial(reductions.fft, real=True, inverse=True)),
-    "embedding": fixed("embedding", "weight", "indices"),
-    "embedding_bag": indexing.embedding_bag,
-    "where": indexing.where,
-    "copy": fixed("copy", "src"),
-    **dict.fromkeys(("index", "index_select", "gather", "take"), fixed("gather", "self", "indices", "index")),
-    "scatter": indexing.scatter,
-    **dict.fromkeys(("index_put", "_index_put_impl"), indexing.index_put),
+    **dict.fromkeys(("dropout", "feature_dropout", "quantized::dropout"), fixed("dropout", "input", "self")),
+    "native_dropout": fixed("dropout", "input", outputs=1),
 }
 """Base name of an operator -> its matcher. An operator without a matcher is unknown, unless `is_free`."""
-
-_FREE = {
-    *("empty_like", "zeros_like", "ones_like", "full_like", "zero", "fill", "new_empty", "new_empty_strided"),
-    *("new_zeros", "new_ones", "new_full", "as_strided", "detach", "rename", "resize", "squeeze", "swapaxes"),
-    *("t", "transpose", "unsqueeze"),
-}
-"""The operators that allocate, and the views that have a variant in place."""
-
-_DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
-_QUERIES = ("is_", "sym_", "_assert", "_local_scalar_dense", "item", "size", "stride", "numel")
-
-
-def is_query(name: str) -> bool:
-    """Return True if an operator without output tensors only reads a property or number of a tensor."""
-    return name.startswith(_QUERIES)
-
-
-def is_free(base_name: str, args: Arguments) -> bool:
-    """Return True if an operator does no work: it allocates, changes a view in place or drops nothing."""
-    if base_name in _DROPOUTS:
-        return not args["train"]
-    return base_name in _FREE

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from math import prod
-
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.schema import Arguments, flat_tensors
 
 
 def norm(args: Arguments, *, kind: str) -> Match:
-    """Match a normalisation by statistics of its input, with an optional scale and shift."""
+    """Match a normalisation by statistics of its input, which some operators return for a backward pass."""
     affine = flat_tensors([args.get("weight"), args.get("bias")])
-    return Match(kind, (args["input"], *affine), {"affine": len(affine)})
+    return Match(kind, (args["input"], *affine), {"affine": len(affine)}, 1)
 
 
 def instance_norm(args: Arguments) -> Match:
@@ -21,19 +19,23 @@ def instance_norm(args: Arguments) -> Match:
     return batch_norm({**args, "training": False})
 
 
-def batch_norm(args: Arguments) -> Match:
-    """Match a batch norm by running statistics, or in training by those of the batch."""
+def batch_norm(args: Arguments, *, training: bool | None = None) -> Match:
+    """Match a batch norm by running statistics, or in training by those of the batch.
+
+    By default the argument `training` of the call decides.
+    """
     names = ("input", "weight", "bias", "running_mean", "running_var")
-    operands = flat_tensors([args[name] for name in names])
-    if not args["training"]:
-        return Match("batch_norm", operands)
+    operands = flat_tensors([args.get(name) for name in names])
+    if not (args["training"] if training is None else training):
+        return Match("batch_norm", operands, {}, 1)
     affine = flat_tensors([args["weight"], args["bias"]])
-    return Match("batch_norm_training", operands, {"affine": len(affine)})
+    return Match("batch_norm_training", operands, {"affine": len(affine)}, 1)
 
 
 def matrix_norm(args: Arguments) -> Match | None:
     """Match the Frobenius norm; other matrix norms have no formula."""
-    return Match("norm", (args["self"],)) if args.get("ord") is None else None
+    operand = args["self"] if "self" in args else args["A"]
+    return Match("norm", (operand,)) if args.get("ord") in (None, "fro") else None
 
 
 def mean(args: Arguments) -> Match:
@@ -52,14 +54,7 @@ def sort(args: Arguments) -> Match:
     return Match("sort", (values,), {"length": length})
 
 
-def fft(args: Arguments, *, real: bool, inverse: bool = False) -> Match:
-    """Match a Fourier transform of complex or real values along one or more dimensions."""
+def product(args: Arguments, *, kind: str) -> Match:
+    """Match a product of many elements; a complex one takes more flops than a sum."""
     values = args["self"]
-    dims = args["dim"] if isinstance(args.get("dim"), list | tuple) else [args.get("dim", -1)]
-    given = args.get("n", args.get("s"))
-    sizes = (given if isinstance(given, list | tuple) else [given] * len(dims)) or [None] * len(dims)
-    length = prod(values.shape[d] if n is None else n for d, n in zip(dims, sizes, strict=True))
-    if real and inverse and not given:
-        length = length // values.shape[dims[-1]] * 2 * (values.shape[dims[-1]] - 1)
-    times = values.numel() // max(prod(values.shape[d] for d in dims), 1)
-    return Match("fft", (values,), {"times": times, "length": length, "real": real})
+    return Match(kind, (values,), {"product": True} if values.is_complex() else {})

@@ -8,9 +8,9 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.schema import Arguments, per_dimension
 
 
-def max_pool(args: Arguments, *, dims: int) -> Match:
-    """Match the maximum of each window."""
-    return Match("max_pool", (args["self"],), {"kernel": per_dimension(args["kernel_size"], dims)})
+def max_pool(args: Arguments, *, dims: int, image: str = "self") -> Match:
+    """Match the maximum of each window; `image` is the argument that holds the image."""
+    return Match("max_pool", (args[image],), {"kernel": per_dimension(args["kernel_size"], dims)})
 
 
 def avg_pool(args: Arguments, *, dims: int) -> Match:
@@ -41,10 +41,14 @@ def interpolate(args: Arguments, *, taps: int) -> Match:
 
 
 def antialiased(args: Arguments, *, support: int) -> Match:
-    """Match an antialiased interpolation, whose window reaches `support` times the shrink ratio each way."""
-    image, size = args["input"], args["output_size"]
-    pairs = zip(image.shape[-len(size) :], size, strict=True)
-    taps = prod(-(-2 * support * max(n, m) // m) for n, m in pairs)
+    """Match an antialiased interpolation, whose window reaches `support` times the shrink ratio each way.
+
+    The output has a given size, or that of the image times given factors, rounded down.
+    """
+    image = args["self"] if "self" in args else args["input"]
+    sizes = image.shape[-2:]
+    given = args["output_size"] or [int(n * f) for n, f in zip(sizes, args["scale_factors"], strict=True)]
+    taps = prod(-(-2 * support * max(n, m) // m) for n, m in zip(sizes, given, strict=True))
     return Match("interpolate", (image,), {"taps": taps})
 
 
@@ -58,5 +62,5 @@ def grid_sample(args: Arguments) -> Match:
 def roi_align(args: Arguments) -> Match | None:
     """Match samples of four neighbours each, if their number per bin does not depend on the region's size."""
     samples = args["sampling_ratio"]
-    match = Match("roi_align", (args["input"], args["rois"]), {"taps": 4 * samples**2})
+    match = Match("roi_align", (args["input"], args["rois"]), {"taps": 4 * samples**2}, 1)
     return match if samples > 0 else None

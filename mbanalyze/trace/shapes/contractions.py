@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments, per_dimension
@@ -65,3 +66,14 @@ def attention(args: Arguments) -> Tensor | None:
         return None
     fits = same_float_dtype(query, key, value)
     return contiguous(query, (*query.shape[:-1], value.shape[-1])) if fits else None
+
+
+def grouped_matmul(args: Arguments) -> Tensor | None:
+    """Return the product of groups of rows or columns; PyTorch has a rule for bfloat16 only."""
+    left, right, offsets = args["self"], args["mat2"], args["offs"]
+    if left.dtype is torch.bfloat16 or left.shape[-1] != right.shape[-2] or left.dtype != right.dtype:
+        return None
+    if (left.dim() == right.dim() == 3) != (offsets is None) or not {left.dim(), right.dim()} <= {2, 3}:
+        return None
+    batch = [left.shape[0] if offsets is None else offsets.shape[0]] if left.dim() == right.dim() else []
+    return contiguous(left, (*batch, left.shape[-2], right.shape[-1]), args["out_dtype"])

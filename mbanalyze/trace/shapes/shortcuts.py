@@ -21,7 +21,11 @@ _UNARY = (
 )
 _BINARY = ("add", "sub", "mul", "div")
 
+REQUIRED: dict[str, ShapeRule] = {"_grouped_mm": contractions.grouped_matmul}
+"""Operator name -> its shape rule, where PyTorch has none for some dtypes."""
+
 SHORTCUTS: dict[str, ShapeRule] = {
+    **REQUIRED,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), contractions.recurrent),
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), contractions.conv),
     "linear": contractions.linear,
