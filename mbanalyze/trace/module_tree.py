@@ -6,8 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+
+from mbanalyze.trace.matching.quantised import unpacked
 
 READS_WEIGHT = (
     *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.PReLU),
@@ -54,10 +57,18 @@ def named_params(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Par
                 yield f"{path}.{name}" if path else name, param
 
 
-def _own_params(module: nn.Module) -> Any:
-    """The parameters that `named_params` takes from a module: its own, or all of a TorchScript module."""
+def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
+    """The parameters that `named_params` takes from a module: its own, or all of a TorchScript module.
+
+    Quantised modules hold the weight and bias inside packed objects, which are no parameters to PyTorch.
+    """
     held = module.__dict__.get("_parameters")
-    return module.named_parameters() if held is None else held.items()
+    if held is None:
+        return module.named_parameters()
+    if type(module).__module__.startswith("torch.ao."):
+        packed = next((value for value in vars(module).values() if isinstance(value, torch.ScriptObject)), None)
+        return [*held.items(), *zip(("weight", "bias"), () if packed is None else unpacked(packed), strict=False)]
+    return held.items()
 
 
 def lazy_param(params: Iterable[tuple[str, nn.Parameter]]) -> str | None:
