@@ -12,7 +12,7 @@ from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.runner import MeasuredModel, resolve_model
 from mbanalyze.guard.source_location import find_factory
-from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.inputs.input_text import parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.resolve import count
