@@ -65,8 +65,8 @@ class ModelCost:
 
         Args:
             model: module, function that makes one, or model reference, as `mbanalyze.count` takes it.
-            inputs: an input as `mbanalyze.count` takes it, such as `(1, 3, 224, 224)`; a text as `--input` takes it,
-                such as `"ids=1,128:int64"`; or a list of these, which may be empty.
+            inputs: an input of the forward, or a list of inputs, which may be empty. An input is a text as for
+                `--input`, such as `"ids=1,128:int64"`, or a value as for `mbanalyze.count`, such as `(1, 3, 64, 64)`.
             allow_uncounted: operators that are allowed to have no count.
             options: options for `mbanalyze.count`.
             limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
@@ -200,7 +200,7 @@ def _measure(
     guarded = GuardedModel(name, source, {}, (), {}, rules, allow_uncounted=frozenset(allowed))
     try:
         given, keywords = _inputs(inputs)
-        resolved = resolve(model, *given, **(keywords | (options or {})))
+        resolved = resolve(model, *given, **_merge(keywords, options or {}))
         report = resolved.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
@@ -213,11 +213,22 @@ def _measure(
 def _inputs(inputs: Any) -> tuple[list[Any], dict[str, dict[str, Any]]]:
     """The positional inputs of the forward pass, and `kwargs` with the named ones if there are any."""
     from mbanalyze.inputs.input_text import as_arguments, parse_input
+    from mbanalyze.inputs.shape import positional
     from mbanalyze.inputs.typed import is_shape
 
     several = type(inputs) in (list, tuple) and not is_shape(inputs)
     given = inputs if several else [inputs]
-    return as_arguments(parse_input(each) if isinstance(each, str) else (None, each) for each in given)
+    return as_arguments(
+        parse_input(each) if isinstance(each, str) else (None, positional(each)) for each in given
+    )
+
+
+def _merge(keywords: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `count`, whose `kwargs` include the inputs by name; an input given twice raises ParseError."""
+    from mbanalyze.inputs.parsing import unique
+
+    named = unique([*keywords.get("kwargs", {}).items(), *(options.get("kwargs") or {}).items()])
+    return {**options, "kwargs": named} if named else options
 
 
 def _describe_result(result: ModelResult) -> list[str]:

@@ -16,7 +16,6 @@ from mbanalyze.inputs.parsing import (
     split_reference,
 )
 
-
 NAMES = ["mobilenet_v2", "timm:hf-hub:owner/name@main", "dir@v1/net.py:build", "dir@x=1/net.py:f"]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -12,7 +12,7 @@ from typing import Any
 
 from mbanalyze.inputs.parsing import unique
 from mbanalyze.inputs.shape import FILLS, Shape, Values
-from mbanalyze.inputs.typed import InputError, Sizes, is_whole
+from mbanalyze.inputs.typed import InputError, Sizes, is_shape, is_whole
 
 EXAMPLES = "1,3,224,224, 0.5, int:5, nearest, true, null, '(16,16)' or '[1,2]'"
 
@@ -73,7 +73,14 @@ def as_arguments(parsed: Iterable[tuple[str | None, Any]]) -> tuple[list[Any], d
     """
     given = list(parsed)
     named = unique((name, value) for name, value in given if name is not None)
-    return [value for name, value in given if name is None], {"kwargs": named} if named else {}
+    by_place = [_LiteralTuple(value) if is_shape(value) else value for name, value in given if name is None]
+    return by_place, {"kwargs": named} if named else {}
+
+
+class _LiteralTuple(tuple[int, ...]):
+    """A tuple of whole numbers by position that is no shape."""
+
+    __slots__ = ()
 
 
 _QUOTES = tuple("\"'[{(")
@@ -192,7 +199,8 @@ def _spell(value: Any) -> str:
     if isinstance(value, str) and _WORD.fullmatch(value) and _parse(value) == value:
         return value
     for text in (_dumps(value), repr(value)):
-        if text and repr(_loads(_parse, text)) == repr(value):
+        found = _loads(_parse, text) if text else ...
+        if type(found) is type(value) and repr(found) == repr(value):
             return text
     raise InputError(f"an input of type {type(value).__name__} cannot be written as text")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 from mbanalyze.inputs.typed import DTYPES, InputError, Sizes, is_shape, is_whole
 
@@ -31,7 +31,7 @@ class Shape:
     dtype: str | None
     fill: str | None
 
-    def __init__(self, *sizes: int, dtype: Any = None, fill: str | None = None) -> None:
+    def __init__(self, *sizes: SupportsIndex, dtype: Any = None, fill: str | None = None) -> None:
         """Check the sizes and names.
 
         Args:

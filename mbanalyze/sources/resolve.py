@@ -108,7 +108,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             `@key=value,...`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
         inputs: the positional arguments of a module's forward. A plain tuple of whole numbers, such as
             `(1, 3, 224, 224)`, is the shape of a tensor, and so is a `Shape` anywhere. Everything else is passed
-            as it is. Inputs are optional for a forward without required arguments, and for models of a package
+            unchanged. Inputs are optional for a forward without required arguments, and for models of a package
             that publishes an input.
         options: hyper-parameters of the architecture, or arguments of the factory. These names are special:
 
