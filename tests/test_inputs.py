@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from mbanalyze import Shape, ablate, check, compare, count
 from mbanalyze.crosscheck.witnesses import CheckError
 from mbanalyze.guard.policy_file import load
-from mbanalyze.inputs.input_text import is_literal, parse_input, spell_input
+from mbanalyze.inputs.input_text import has_values, parse_input, spell_input
 from mbanalyze.inputs.shape import FILLS, Values
 from mbanalyze.inputs.typed import DTYPES, InputError
 from mbanalyze.trace.forward_args import as_inputs
@@ -147,14 +147,11 @@ def test_an_object_has_no_text() -> None:
         spell_input(None, object())
 
 
-def test_literals_are_told_from_tensors() -> None:
-    """Shapes and tensors with values are no literals."""
-    assert [is_literal(text) for text in ("scale=0.5", "x=1,3", "ones:3", "tensor:[1]")] == [
-        True,
-        False,
-        False,
-        False,
-    ]
+def test_shapes_are_told_from_values() -> None:
+    """Only a shape without a fill states no values."""
+    given = {"scale=0.5": True, "x=1,3": False, "ones:3": True, "tensor:[1]": True, "": False}
+
+    assert given == {text: has_values(text) for text in given}
 
 
 class TestShape:
@@ -543,10 +540,14 @@ def test_inputs_of_a_policy(inputs: str, tmp_path: Path, run: Run, monkeypatch: 
 
     assert run("guard", "update").code == 0
     assert run("guard").code == 0
+    (tmp_path / "mbanalyze.toml").write_text(
+        f'[models.small]\nsource = "{FILE}:Scaled"\n{inputs.replace("1,1,4,4", "1x1x4x4")}\n'
+    )
+    assert run("guard").code == 0
     lock = json.loads((tmp_path / "mbanalyze.lock.json").read_text())["models"]["small"]
     assert lock["totals"]["flops"] == SCALED_FLOPS
     assert lock["input"][:2] == ["1x1x4x4", "1"]
-    assert len(lock["input"]) == 5
+    assert len(lock["input"]) == 2 + 4
     (tmp_path / "mbanalyze.toml").write_text(
         f'[models.small]\nsource = "{FILE}:Scaled"\n{inputs.replace("0.5", "0.25")}\n'
     )

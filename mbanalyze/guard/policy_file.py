@@ -202,11 +202,9 @@ def _read_inputs(table: TomlTable) -> tuple[str, ...]:
 
 
 def _parse_input(name: str | None, given: Any) -> str:
-    """An input as text: a text as for `--input`, or any other value of TOML."""
+    """An input as `spell_input` writes it, from a text as for `--input` or any other value of TOML."""
     text = given if isinstance(given, str) else spell_input(None, given)
-    named = text if name is None else f"{name}={text}"
-    parse_input(named)
-    return named
+    return spell_input(*parse_input(text if name is None else f"{name}={text}"))
 
 
 def _line_of(text: str, name: str) -> int:

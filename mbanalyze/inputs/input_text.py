@@ -56,13 +56,14 @@ def spell_input(name: str | None, value: Any) -> str:
     return _spell(value) if name is None else f"{name}={_spell(value)}"
 
 
-def is_literal(text: str) -> bool:
-    """Return True if the text of an input stands for no tensor.
+def has_values(text: str) -> bool:
+    """Return True if the text of an input states more than a shape: values of a tensor, or a literal.
 
     Raises:
         InputError: the text is malformed.
     """
-    return not isinstance(parse_input(text)[1], Shape | Values)
+    _, value = parse_input(text)
+    return not isinstance(value, Shape) or value.fill is not None
 
 
 def as_arguments(parsed: Iterable[tuple[str | None, Any]]) -> tuple[list[Any], dict[str, dict[str, Any]]]:
