@@ -85,8 +85,9 @@ class _LiteralTuple(tuple[int, ...]):
 
 
 _QUOTES = tuple("\"'[{(")
-_SIZES = re.compile(r"([-+\d,][-+\d,x\s]*)?")
-_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_SIZES = re.compile(r"([-+0-9,][-+0-9,x\s]*)?")
+_WHOLE = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _WORD = re.compile(r"[^\W\d][\w./-]*")
 _CONSTANTS = {
     **dict.fromkeys(("true", "True"), True),
@@ -143,10 +144,10 @@ def _parse_kind(kind: str, rest: str) -> Any:
         return _parse_tensor(rest)
     if kind != "int":
         raise InputError(f"unknown kind {kind!r}: choose one of {', '.join(FILLS)}, tensor, int")
-    try:
-        return int(rest)
-    except ValueError as error:
-        raise InputError("give a whole number, such as int:5") from error
+    whole = _loads(int, rest) if _WHOLE.fullmatch(rest) else ...
+    if whole is ...:
+        raise InputError("give a whole number, such as int:5")
+    return whole
 
 
 def _parse_tensor(text: str) -> Values:
