@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mbanalyze import archs, layers
 from mbanalyze._version import __version__
+from mbanalyze.inputs.shape import Shape
 from mbanalyze.ops.cost import Cost
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import formula
@@ -25,6 +26,7 @@ __all__ = [
     "Cost",
     "Op",
     "Report",
+    "Shape",
     "Value",
     "__version__",
     "ablate",

@@ -65,7 +65,8 @@ class ModelCost:
 
         Args:
             model: module, function that makes one, or model reference, as `mbanalyze.count` takes it.
-            inputs: input shape, such as `(1, 3, 224, 224)` or `"1,3,224,224"`; a tensor; or a list of these.
+            inputs: an input of the forward, or a list of inputs, which may be empty. An input is a text as for
+                `--input`, such as `"ids=1,128:int64"`, or a value as for `mbanalyze.count`, such as `(1, 3, 64, 64)`.
             allow_uncounted: operators that are allowed to have no count.
             options: options for `mbanalyze.count`.
             limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
@@ -198,7 +199,8 @@ def _measure(
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     guarded = GuardedModel(name, source, {}, (), {}, rules, allow_uncounted=frozenset(allowed))
     try:
-        resolved = resolve(model, *_inputs(inputs), **(options or {}))
+        given, keywords = _inputs(inputs)
+        resolved = resolve(model, *given, **_merge(keywords, options or {}))
         report = resolved.report()
     except (ValueError, LookupError) as error:
         _fail([f"could not measure {name}: {error}"])
@@ -208,13 +210,25 @@ def _measure(
     return measured, report
 
 
-def _inputs(inputs: Any) -> list[Any]:
-    """The arguments of the forward pass, one by one."""
-    from mbanalyze.inputs.parsing import parse_shape
+def _inputs(inputs: Any) -> tuple[list[Any], dict[str, dict[str, Any]]]:
+    """The positional inputs of the forward pass, and `kwargs` with the named ones if there are any."""
+    from mbanalyze.inputs.input_text import as_arguments, parse_input
+    from mbanalyze.inputs.shape import positional
     from mbanalyze.inputs.typed import is_shape
 
-    single = isinstance(inputs, str) or is_shape(inputs) or not isinstance(inputs, list | tuple)
-    return [parse_shape(each) if isinstance(each, str) else each for each in ([inputs] if single else inputs)]
+    several = type(inputs) in (list, tuple) and not is_shape(inputs)
+    given = inputs if several else [inputs]
+    return as_arguments(
+        parse_input(each) if isinstance(each, str) else (None, positional(each)) for each in given
+    )
+
+
+def _merge(keywords: dict[str, dict[str, Any]], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `count`, whose `kwargs` include the inputs by name; an input given twice raises ParseError."""
+    from mbanalyze.inputs.parsing import unique
+
+    named = unique([*keywords.get("kwargs", {}).items(), *(options.get("kwargs") or {}).items()])
+    return {**options, "kwargs": named} if named else options
 
 
 def _describe_result(result: ModelResult) -> list[str]:

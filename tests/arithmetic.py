@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mbanalyze.inputs.typed import Typed
+from mbanalyze import Shape
 
 
 class Run(nn.Module):
@@ -37,7 +37,7 @@ def ones(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.ones(shape, dtype=dtype)
 
 
-TARGETS = Typed((2,), "int64")
+TARGETS = Shape(2, dtype="int64")
 INT8 = torch.int8
 
 
@@ -116,7 +116,7 @@ LOSSES: Hand = {
     "nll": (run(functional.nll_loss), ((2, 3), TARGETS), 0, 2 + 2),
     # a weight for each, and the sum of the weights
     "nll weighted": (run(functional.nll_loss), ((2, 3), TARGETS, (3,)), 0, 2 + 2 + 2 + 2),
-    "nll of images": (run(functional.nll_loss), ((2, 3, 4, 4), Typed((2, 4, 4), "int64")), 0, 32 + 32),
+    "nll of images": (run(functional.nll_loss), ((2, 3, 4, 4), Shape(2, 4, 4, dtype="int64")), 0, 32 + 32),
     # log softmax, then as above
     "cross entropy": (run(functional.cross_entropy), ((2, 3), TARGETS), 0, 30 + 4),
     # 6 classes: subtract, add, compare, sum; 2 divisions; the mean of 2
@@ -124,7 +124,7 @@ LOSSES: Hand = {
     "multi margin squared": (run(lambda a, b: functional.multi_margin_loss(a, b, p=2)), ((2, 3), TARGETS), 0, 30 + 2 + 2),
     # targets of 4: 9 states of 2 samples in 6 steps
     "ctc": (
-        run(lambda a, b: torch._ctc_loss(a, b, [6, 6], [4, 4])), ((6, 2, 5), Typed((2, 4), "int64")), 0, 13 * 6 * 18,
+        run(lambda a, b: torch._ctc_loss(a, b, [6, 6], [4, 4])), ((6, 2, 5), Shape(2, 4, dtype="int64")), 0, 13 * 6 * 18,
     ),
     # subtract, square, add
     "distance of tensors": (run(torch.dist), ((2, 3), (2, 3)), 0, 18),

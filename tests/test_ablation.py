@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from witness import DATA
 
-from mbanalyze import archs, count
+from mbanalyze import Shape, archs, count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.figures import Entry, entries
@@ -357,7 +357,7 @@ def test_inputs_by_name_are_resized() -> None:
         def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
             return x * scale
 
-    inputs = {"x": (1, 3, 32, 32), "scale": (1,)}
+    inputs = {"x": Shape(1, 3, 32, 32), "scale": Shape(1)}
     frame = ablate(Named, kwargs=inputs, rho=[1, 0.5]).frame()
 
     # a multiplication a value

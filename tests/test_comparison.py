@@ -19,7 +19,7 @@ from rich.console import Console
 from torch import nn
 from witness import DATA, Bessel, torchvision
 
-from mbanalyze import count
+from mbanalyze import Shape, count
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import TOTALS, Comparison, ComparisonError, compare
 from mbanalyze.comparison.parts import PART_COUNTS
@@ -340,7 +340,7 @@ def test_fewer_than_two_reports(n: int) -> None:
         compare(*[count("mobilenet_v2")] * n)
 
 
-@pytest.mark.parametrize("given", [{"inputs": [IMAGE]}, {"kwargs": {"input": IMAGE}}])
+@pytest.mark.parametrize("given", [{"inputs": [IMAGE]}, {"kwargs": {"input": Shape(*IMAGE)}}])
 def test_inputs_that_no_model_takes(given: dict[str, Any]) -> None:
     """Inputs raise ComparisonError if every model is a report or a known network, and are used otherwise."""
     with pytest.raises(ComparisonError, match=r"^no compared model takes an input shape"):

@@ -51,7 +51,7 @@ max_increase = { macs = "1 Q", parms = "1" }
 [tool.mbanalyze.models.a]
 source = "mobilenet_v2@alpha=0.75"
 options = { alpha = 1.0 }
-inputs = ["1,x", "1,3,64,64", "y"]
+inputs = ["1,x", "1,3,64,64", "a,b"]
 [tool.mbanalyze.models."two\\nlines"]
 source = "net.py:build@alpha=1,alpha=2"
 layers = { "*" = { budget = { macs = -1, unused_params = 1 } } }
@@ -73,7 +73,7 @@ def test_all_mistakes_are_reported_at_once(project: Path, run: Run) -> None:
         "allow_uncounted",
         "models.a.options.alpha: this option is in source too",
         "models.a.inputs: malformed input '1,x'",
-        "models.a.inputs: malformed input 'y'",
+        "models.a.inputs: malformed input 'a,b'",
         "models.two lines.source",
         "models.two lines.layers.*.budget: unknown key 'unused_params'",
         "models.two lines.layers.*.budget.macs: malformed count '-1'",

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from mbanalyze import count
-from mbanalyze.inputs.typed import Typed
+from mbanalyze import Shape, count
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.formulas import FORMULAS
 from mbanalyze.ops.record import Value
@@ -41,7 +40,7 @@ def counted(name: str) -> Report:
     return count(make(), *given, real=True)
 
 
-INDICES = {shape: Typed(shape, "int64") for shape in ((2, 5), (3, 4))}
+INDICES = {shape: Shape(*shape, dtype="int64") for shape in ((2, 5), (3, 4))}
 
 # name: module, inputs, macs, flops
 HAND: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], int, int]] = {

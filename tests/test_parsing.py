@@ -1,4 +1,4 @@
-"""Text that users type: inputs, references, ranges and counts."""
+"""Text that users type: references, ranges and counts."""
 
 from __future__ import annotations
 
@@ -12,33 +12,9 @@ from mbanalyze.inputs.parsing import (
     ParseError,
     parse_axis,
     parse_count,
-    parse_input,
     spell_reference,
     split_reference,
 )
-from mbanalyze.inputs.typed import InputError, Typed
-
-
-@pytest.mark.parametrize(
-    ("text", "parsed"),
-    [
-        ("1,3,224,224", (None, (1, 3, 224, 224))),
-        ("ids=1,128:int64", ("ids", Typed((1, 128), "int64"))),
-        ("mask=2,3", ("mask", (2, 3))),
-        ("7:bool", (None, Typed((7,), "bool"))),
-    ],
-)
-def test_inputs_are_parsed(text: str, parsed: object) -> None:
-    """An input is a shape with an optional name and type."""
-    assert parsed == parse_input(text)
-
-
-@pytest.mark.parametrize("text", ["", "1,x", "1,-3", "a b=1,2", "1,2:int", "=1,2", "1,2:"])
-def test_malformed_inputs(text: str) -> None:
-    """Malformed text raises InputError."""
-    with pytest.raises(InputError, match="malformed input"):
-        parse_input(text)
-
 
 NAMES = ["mobilenet_v2", "timm:hf-hub:owner/name@main", "dir@v1/net.py:build", "dir@x=1/net.py:f"]
 VALUES = st.recursive(

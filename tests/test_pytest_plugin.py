@@ -105,6 +105,53 @@ def test_a_failure_names_its_reason(project: Path) -> None:
         assert said in failures[f"test_{i}"]
 
 
+INPUTS = """
+import pytest
+import torch
+from mbanalyze import Shape
+
+
+class Net(torch.nn.Module):
+    def forward(self, x=None, mask=None, scale=1.0, size=None):
+        assert size is None or isinstance(size, tuple)
+        x = torch.ones(3) if x is None else x
+        return x * scale if mask is None else x * mask * scale
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "flops"),
+    [
+        ([], {}, 3),
+        ((), {}, 1),
+        ((2, 3), {}, 6),
+        (Shape(2, 3, fill="ones"), {}, 6),
+        (torch.ones(2, 3), {}, 6),
+        ("2,3", {}, 6),
+        ("x=ones:2,3", {}, 6),
+        ([(2, 3), "mask=ones:3", "scale=0.5", "size=(2,2)"], {}, 12),
+        ([(2, 3), (3,), 0.5, "(2,2)"], {}, 12),
+        ([(2, 3)], {"kwargs": {"mask": Shape(3), "size": (2, 2)}}, 12),
+        (["2,3", "mask=3"], {"kwargs": {"size": (2, 2)}}, 12),
+    ],
+)
+def test_inputs(model_cost, inputs, options, flops):
+    assert model_cost.check(Net(), inputs, options=options, max_macs=0).totals.flops == flops
+
+
+def test_a_list_of_sizes(model_cost):
+    model_cost.check(Net(), [2, 3], max_macs=0)
+"""
+
+
+def test_inputs(project: Path) -> None:
+    """Inputs are as for `count`, or texts as for `--input`; a list of numbers is no shape."""
+    (project / "test_net.py").write_text(INPUTS)
+    code, out = run(project)
+
+    assert (code, re.findall(r"\d+ passed|\d+ failed", out)) == (1, ["1 failed", "11 passed"])
+    assert "could not measure the model: write an input as a shape in parentheses, such as (2, 3)" in out
+
+
 def test_tolerated_growth_and_allowed_operators(project: Path) -> None:
     """A snapshot passes within max_increase and with operators in allow_uncounted."""
     body = "model_cost.snapshot(build(), (1, 3, 64, 64), max_increase='1%', allow_uncounted=['aten::special_bessel_j0'])"

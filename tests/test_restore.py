@@ -195,7 +195,9 @@ def write_from_c(net: Net, x: Tensor) -> None:
 def normalise(net: Net, x: Tensor) -> None:
     functional.batch_norm(torch.rand(5, 4), net.norm.running_mean, net.norm.running_var, training=True)
     functional.instance_norm(torch.rand(5, 4, 3), net.norm.running_mean, net.norm.running_var)
-    torch.native_batch_norm(torch.rand(5, 4), None, None, net.norm.running_mean, net.norm.running_var, True, 0.1, 0)
+    torch.native_batch_norm(
+        torch.rand(5, 4), None, None, net.norm.running_mean, net.norm.running_var, True, 0.1, 0
+    )
 
 
 def train(net: Net, x: Tensor) -> None:
@@ -448,7 +450,10 @@ def process() -> dict[str, Any]:
     """The settings and random states of the process."""
     hooks = vars(nn.modules.module)
     return {
-        "modes": (len(torch.overrides._get_current_function_mode_stack()), torch._C._len_torch_dispatch_stack()),
+        "modes": (
+            len(torch.overrides._get_current_function_mode_stack()),
+            torch._C._len_torch_dispatch_stack(),
+        ),
         "gradients": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()),
         "types": (torch.get_default_dtype(), torch.get_default_device(), torch.is_autocast_enabled("cpu")),
         "deterministic": torch.are_deterministic_algorithms_enabled(),

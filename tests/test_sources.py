@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from witness import DATA, timm, torchvision
 
-from mbanalyze import count
+from mbanalyze import Shape, count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.typed import InputError, Typed
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.sources.references import SourceError
 from mbanalyze.sources.resolve import resolve
 
@@ -91,7 +91,7 @@ class Nested(nn.Module):
 
 def test_nested_inputs_and_keywords() -> None:
     """Containers may mix shapes and tensors."""
-    report = count(Nested(), ((2, 3), torch.zeros(2, 3)), {"x": (2, 3)}, kwargs={"scale": (3,)})
+    report = count(Nested(), (Shape(2, 3), torch.zeros(2, 3)), {"x": Shape(2, 3)}, kwargs={"scale": Shape(3)})
 
     assert report.input == ((2, 3), (2, 3), (2, 3), (3,))
     assert [row.op.kind for row in report.rows] == ["add", "mul", "add"]
@@ -99,7 +99,7 @@ def test_nested_inputs_and_keywords() -> None:
 
 def test_typed_shapes() -> None:
     """A typed shape sets the element size of its operand."""
-    report = count(nn.Embedding(10, 4), Typed((2, 5), "int64"))
+    report = count(nn.Embedding(10, 4), Shape(2, 5, dtype="int64"))
 
     assert report.rows[0].op.operands[1].itemsize == 8
 
@@ -359,7 +359,17 @@ def test_tensors_that_a_forward_caches_work_afterwards() -> None:
     [
         ((1, 3, 8, 8), {}, r"write an input as a shape in parentheses, such as \(1, 3, 8, 8\)"),
         ((), {"kwargs": 3}, "kwargs must be a dict of the forward's keyword arguments, not 3"),
-        ((), {"kwargs": {"input": (1, -3)}}, r"an input shape must be whole numbers above 0, not \(1, -3\)"),
+        ((), {"kwargs": {1: 3}}, "kwargs must be a dict of the forward's keyword arguments, not {1: 3}"),
+        (
+            ((1, -3),),
+            {},
+            r"input 1 must be a shape of whole numbers above 0, not \(1, -3\): give a tuple that",
+        ),
+        (((1, 3), (0,)), {}, r"input 2 must be a shape of whole numbers above 0, not \(0,\)"),
+        ((5,), {}, r"write an input as a shape in parentheses, such as \(5,\); kwargs takes numbers"),
+        (([1, 3, 8, 8],), {}, r"write a shape as a tuple: \(1, 3, 8, 8\) instead of \[1, 3, 8, 8\]"),
+        (((1, 3, 4.5, 4.5),), {}, r"an input shape must be whole numbers above 0, not \(1, 3, 4\.5, 4\.5\)"),
+        ((("1", "3"),), {}, r"an input shape must be whole numbers above 0, not \('1', '3'\)"),
     ],
 )
 def test_invalid_inputs(inputs: tuple[Any, ...], options: dict[str, Any], message: str) -> None:

@@ -273,7 +273,7 @@ def test_transformers_agree_with_another_counter(
     kwargs = {name: torch.zeros(shape, dtype=torch.int64, device="meta") for name, shape in inputs.items()}
     subject_ = resolve(f"transformers:{config}", kwargs=kwargs, **options)
     report, module = subject_.report(), subject_.module
-    given = kwargs or {name: torch.empty(shape, device="meta") for name, shape in subject_.keywords.items()}
+    given = kwargs or as_inputs(module, (), subject_.keywords)[1]
     macs, _ = other_counts(module, **given)
 
     assert report.complete, report.uncounted

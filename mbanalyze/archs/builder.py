@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from math import prod
 from typing import Literal
 
-from mbanalyze.inputs.typed import Shape
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Attribute, Op, Role, Value, canonical_strides, contiguous_strides
 
@@ -53,7 +53,7 @@ class Builder:
         yield
         del self._path[depth:]
 
-    def _new_value(self, role: Role, shape: Shape) -> Value:
+    def _new_value(self, role: Role, shape: Sizes) -> Value:
         number = self._numbers[role]
         self._numbers[role] += 1
         return Value(role, number, shape)
@@ -67,10 +67,10 @@ class Builder:
         name: object,
         kind: str,
         inputs: tuple[Value, ...],
-        shape: Shape,
+        shape: Sizes,
         *,
-        weights: tuple[Shape, ...] = (),
-        buffers: tuple[Shape, ...] = (),
+        weights: tuple[Sizes, ...] = (),
+        buffers: tuple[Sizes, ...] = (),
         **attributes: Attribute,
     ) -> Value:
         output = self._new_value("activation", shape)
@@ -102,7 +102,7 @@ class Builder:
         dilation: Pair,
         *,
         ceil: bool = False,
-    ) -> Shape:
+    ) -> Sizes:
         settings = zip(x.shape[-2:], *map(pair, (kernel, stride, padding, dilation)), strict=True)
         out = tuple(_output_size(n, k, s, p, d, ceil) for n, k, s, p, d in settings)
         if any(any_true(n < 1) for n in out):

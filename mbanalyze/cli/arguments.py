@@ -14,7 +14,8 @@ import typer
 from mbanalyze.archs import NAMES, find
 from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import parse_axis, parse_input, parse_option, split_reference, unique
+from mbanalyze.inputs.input_text import as_arguments, parse_input
+from mbanalyze.inputs.parsing import parse_axis, parse_option, split_reference, unique
 from mbanalyze.ops.cost import ITEM_SIZES
 
 R = TypeVar("R")
@@ -96,8 +97,10 @@ Input = Annotated[
     list[str] | None,
     typer.Option(
         "--input",
-        metavar="[NAME=]N,C,H,W[:DTYPE]",
-        help="Shape of an input, such as 1,3,224,224 or ids=1,128:int64; repeatable.",
+        metavar="[NAME=]VALUE",
+        help="An input of the forward; repeatable. A shape, such as 1,3,224,224 or ids=1,128:int64. "
+        "Or a shape with values: zeros:1,8:int64, and ones, arange or rand likewise; or tensor:[10,5,1]. "
+        "Or a value that is no tensor: int:5, 0.5, true, null, nearest, '(16,16)' or '[1,2]'.",
     ),
 ]
 Real = Annotated[
@@ -205,9 +208,7 @@ def inputs_of(texts: list[str] | None) -> tuple[list[Any], dict[str, dict[str, A
         InputError: an input is malformed.
         ParseError: a name is given twice.
     """
-    parsed = list(map(parse_input, texts or []))
-    named = unique((name, shape) for name, shape in parsed if name is not None)
-    return [shape for name, shape in parsed if name is None], {"kwargs": named} if named else {}
+    return as_arguments(map(parse_input, texts or []))
 
 
 def expand(command: Callable[..., R]) -> Callable[..., R]:

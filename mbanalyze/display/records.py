@@ -77,8 +77,8 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def shape(sizes: Sequence[int]) -> str:
-    """`(1, 3, 224, 224)` -> '1x3x224x224'."""
-    return "x".join(map(str, sizes))
+    """`(1, 3, 224, 224)` -> '1x3x224x224'; 'scalar' for a tensor without dimensions."""
+    return "x".join(map(str, sizes)) or "scalar"
 
 
 def one_line(text: str) -> str:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mbanalyze.comparison.alignment import AlignableLayer
+from mbanalyze.display.records import shape
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.policy import GuardedModel
+from mbanalyze.inputs.input_text import has_values
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
@@ -54,7 +56,7 @@ class Measurement:
         source: model reference.
         options: options of the architecture, or arguments of the factory.
         method: `closed-form` or `trace`, followed by settings that differ from the defaults.
-        input: input shapes: '1x3x224x224'.
+        input: input shapes, '1x3x224x224', and the texts of inputs with values, 'scale=0.5'.
         dtype: element type assumed for byte counts.
         totals: totals by metric; only `LOCKED_METRICS` and `UNUSED_PARAMS` if they come from a lock.
         layers: layers in the natural order of their paths.
@@ -89,7 +91,7 @@ class Measurement:
             model.source,
             json.loads(json.dumps(dict(report.options), default=str)),
             " ".join([report.method, *extra]),
-            tuple("x".join(map(str, shape)) for shape in report.input),
+            (*map(shape, report.input), *filter(has_values, model.inputs)),
             report.dtype,
             report.totals.as_dict(report.itemsize) | {UNUSED_PARAMS: unused_params},
             tuple(sorted(layers, key=lambda layer: natural_key(layer.path))),

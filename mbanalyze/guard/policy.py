@@ -44,7 +44,7 @@ class GuardedModel:
         name: name in the policy.
         source: model reference without options, as `mbanalyze report` takes it.
         options: options of the architecture, or arguments of the factory.
-        inputs: input shapes as text.
+        inputs: inputs as text, as `--input` takes them.
         settings: settings of the count: `dtype`, `mode`, `trace`, `real` and `keep`.
         rules: limits of the whole model.
         layers: limits of the layers that match a glob pattern; the first match applies.

@@ -15,7 +15,8 @@ from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import parse_input, split_reference
+from mbanalyze.inputs.input_text import parse_input, spell_input
+from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
@@ -133,7 +134,7 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
         name,
         source,
         options,
-        table.get_list("inputs", _parse_input),
+        _read_inputs(table),
         _read_settings(table),
         rules,
         tuple(
@@ -192,9 +193,18 @@ def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
     return table.get("max_increase", partial(limits.parse_uniform_growth, level=level), {})
 
 
-def _parse_input(given: Any) -> str:
-    parse_input(parse_text(given))
-    return str(given)
+def _read_inputs(table: TomlTable) -> tuple[str, ...]:
+    """The inputs of a model as text: a list of them, or a table by name."""
+    if not isinstance(table.values.get("inputs"), Mapping):
+        return table.get_list("inputs", partial(_parse_input, None))
+    named = table.table("inputs")
+    return tuple(named.get_each(named.values, _parse_input).values())
+
+
+def _parse_input(name: str | None, given: Any) -> str:
+    """An input as `spell_input` writes it, from a text as for `--input` or any other value of TOML."""
+    text = given if isinstance(given, str) else spell_input(None, given)
+    return spell_input(*parse_input(text if name is None else f"{name}={text}"))
 
 
 def _line_of(text: str, name: str) -> int:

@@ -11,8 +11,7 @@ from types import ModuleType
 
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.inputs.parsing import parse_input
-from mbanalyze.inputs.typed import Typed
+from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import ResolvedModel, resolve
@@ -148,9 +147,5 @@ def _describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
 
 def resolve_model(model: GuardedModel) -> ResolvedModel:
     """Resolve the source, options and inputs of a guarded model."""
-    options = dict(model.options)
-    given = list(map(parse_input, model.inputs))
-    named: dict[str, tuple[int, ...] | Typed] = {name: shape for name, shape in given if name is not None}
-    if named:
-        options["kwargs"] = named
-    return resolve(model.source, *(shape for name, shape in given if name is None), **options)
+    inputs, keywords = as_arguments(map(parse_input, model.inputs))
+    return resolve(model.source, *inputs, **model.options, **keywords)

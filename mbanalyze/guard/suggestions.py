@@ -12,7 +12,7 @@ from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.runner import MeasuredModel, resolve_model
 from mbanalyze.guard.source_location import find_factory
-from mbanalyze.inputs.parsing import parse_input
+from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.resolve import count
@@ -83,11 +83,10 @@ def candidates_of(measured: MeasuredModel) -> Iterator[Candidates]:
     if width:
         yield Candidates(*width, _narrower_models(measured, *width))
     with suppress(ValueError, LookupError):
-        given = [parse_input(text) for text in measured.model.inputs]
-        if given and all(name is None for name, _ in given):
-            shapes = tuple(shape for _, shape in given)
-            side = default_resolution(measured.model.source, shapes, {})
-            yield Candidates("resolution", side, _smaller_images(measured, shapes, side))
+        inputs, keywords = as_arguments(map(parse_input, measured.model.inputs))
+        if inputs and not keywords:
+            side = default_resolution(measured.model.source, tuple(inputs), {})
+            yield Candidates("resolution", side, _smaller_images(measured, tuple(inputs), side))
 
 
 def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[Candidates]:
@@ -130,13 +129,13 @@ def _narrower_models(measured: MeasuredModel, option: str, current: float) -> It
 
 
 def _smaller_images(
-    measured: MeasuredModel, shapes: tuple[Any, ...], side: int
+    measured: MeasuredModel, given: tuple[Any, ...], side: int
 ) -> Iterator[tuple[float, Report]]:
     """The model on smaller images."""
     assert measured.resolved is not None
     for value in _smaller_sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = count_arguments(measured.resolved.module, shapes, {"resolution": value})
+            what, inputs, _ = count_arguments(measured.resolved.module, given, {"resolution": value})
             yield value, count(what, *inputs, **measured.model.settings)
 
 

@@ -43,7 +43,8 @@ class TomlTable:
     ) -> tuple[str, ...]:
         """Return the parsed elements of a list that are right; `default` if the key is absent."""
         given: Sequence[Any] = self.get(key, _parse_list, default)
-        return tuple(filter(None, (self._parse(key, each, parse, "") for each in given)))
+        parsed = (self._parse(key, each, parse, None) for each in given)
+        return tuple(each for each in parsed if each is not None)
 
     def get_each(self, known: Collection[str], parse: Callable[[str, Any], T]) -> dict[str, T]:
         """Return the parsed values of the known keys that are present and right."""

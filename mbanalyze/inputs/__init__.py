@@ -1,6 +1,8 @@
 """Values that users give: names, input shapes, and text to parse.
 
-choices.py  a name out of the known ones
-typed.py    shapes and element types of inputs
-parsing.py  model references (`name@key=value`), options, ranges and counts with units: read and written
+choices.py     a name out of the known ones
+typed.py       types of sizes, modes and elements
+shape.py       `Shape`: a tensor that a forward takes
+input_text.py  inputs of a forward as text: read and written
+parsing.py     model references (`name@key=value`), options, ranges and counts with units: read and written
 """

@@ -1,4 +1,4 @@
-"""Text that users type: input shapes, options, model references, ranges and counts."""
+"""Text that users type: options, model references, ranges and counts."""
 
 from __future__ import annotations
 
@@ -10,48 +10,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from mbanalyze.inputs.typed import DTYPES, InputError, Shape, Typed
-
 
 class ParseError(ValueError):
     """Malformed text for an option, a list of values, a range or a count."""
-
-
-def parse_input(text: str) -> tuple[str | None, Shape | Typed]:
-    """Parse an input as `[NAME=]N,C,H,W[:DTYPE]`.
-
-    Returns:
-        The name of the forward's argument, or None for an input by position; and the shape.
-
-    >>> parse_input("ids=1,128:int64")
-    ('ids', Typed(shape=(1, 128), dtype='int64'))
-
-    Raises:
-        InputError: the name, a size or the type is malformed.
-    """
-    name, equals, rest = text.rpartition("=")
-    sizes, colon, dtype = rest.partition(":")
-    if equals and not name.strip().isidentifier():
-        raise InputError(f"malformed input {text!r}: {name.strip()!r} is not the name of an argument")
-    if colon and dtype not in DTYPES:
-        raise InputError(f"malformed input {text!r}: the type must be one of {', '.join(DTYPES)}")
-    shape = parse_shape(sizes)
-    return name.strip() or None, Typed(shape, dtype) if colon else shape
-
-
-def parse_shape(text: str) -> Shape:
-    """Parse a shape: '1,3,224,224' is (1, 3, 224, 224).
-
-    Raises:
-        InputError: the text is not a list of whole numbers above 0 with commas between them.
-    """
-    try:
-        shape = tuple(int(size) for size in text.split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise InputError(f"malformed input {text!r}: give whole numbers above 0, such as 1,3,224,224")
-    return shape
 
 
 def split_reference(text: str) -> tuple[str, dict[str, Any]]:

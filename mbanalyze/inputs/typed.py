@@ -1,19 +1,24 @@
-"""Shapes and element types of inputs."""
+"""Types of what users give: sizes, modes, element types and the error of an input."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Literal, TypeGuard
 
-Shape = tuple[int, ...]
+Sizes = tuple[int, ...]
+"""The sizes of a tensor."""
 
 
-def is_shape(given: object) -> TypeGuard[Shape]:
-    """Return True for a tuple or list of integers, including NumPy integers."""
-    return isinstance(given, tuple | list) and all(
-        isinstance(size, Integral) and not isinstance(size, bool) for size in given
-    )
+def is_whole(given: object) -> TypeGuard[int]:
+    """Return True for a whole number, including a NumPy integer; a boolean is none."""
+    return isinstance(given, Integral) and not isinstance(given, bool)
+
+
+def is_shape(given: object) -> TypeGuard[Sizes]:
+    """Return True for a plain tuple or `torch.Size` of whole numbers; a named tuple is none."""
+    kind = type(given)
+    plain = kind is tuple or (kind.__module__, kind.__qualname__) == ("torch", "Size")
+    return isinstance(given, tuple) and plain and all(map(is_whole, given))
 
 
 class InputError(ValueError):
@@ -23,13 +28,8 @@ class InputError(ValueError):
 Mode = Literal["eval", "train"]
 """The mode in which a module runs."""
 
-DTYPES = ("float32", "float64", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")
+DTYPES = (
+    *("float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
+)
 """The element types that an input may have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A shape with an element type from `DTYPES`, for an input that differs from the model's own type."""
-
-    shape: Shape
-    dtype: str

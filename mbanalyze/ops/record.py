@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, NamedTuple
 
-from mbanalyze.inputs.typed import Shape
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.strides import distinct_elements
 
@@ -15,12 +15,12 @@ Role = Literal["activation", "weight", "buffer"]
 Attribute = int | bool | str | tuple[int, ...]
 
 
-def contiguous_strides(shape: Shape) -> tuple[int, ...]:
+def contiguous_strides(shape: Sizes) -> tuple[int, ...]:
     """Return the strides, in elements, of a contiguous tensor of `shape`."""
     return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
-def canonical_strides(shape: Shape, strides: Sequence[int]) -> tuple[int, ...] | None:
+def canonical_strides(shape: Sizes, strides: Sequence[int]) -> tuple[int, ...] | None:
     """Return `strides` as a `Value` stores them: None if contiguous, 0 for a dimension of one element."""
     several = [any_true(n != 1) for n in shape]
     expected = contiguous_strides(shape)
@@ -45,7 +45,7 @@ class Value(NamedTuple):
 
     role: Role
     number: int
-    shape: Shape
+    shape: Sizes
     offset: int = 0
     strides: tuple[int, ...] | None = None
     itemsize: int | None = None

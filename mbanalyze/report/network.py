@@ -14,7 +14,7 @@ from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.typed import Shape
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
@@ -96,7 +96,7 @@ class Report(Result):
 
     model: str
     options: Mapping[str, Any]
-    input: tuple[Shape, ...]
+    input: tuple[Sizes, ...]
     method: Method
     rows: tuple[Row, ...]
     dtype: str = "float32"

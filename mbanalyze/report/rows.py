@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mbanalyze.inputs.typed import Shape
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
@@ -64,7 +64,7 @@ class Group:
         return tuple(dict.fromkeys(row.type for row in self.rows))
 
     @property
-    def output(self) -> tuple[Shape, ...]:
+    def output(self) -> tuple[Sizes, ...]:
         """The shapes that the last operator writes."""
         return tuple(value.shape for value in self.rows[-1].op.output) if self.rows else ()
 

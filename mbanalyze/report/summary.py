@@ -64,6 +64,6 @@ def remarks(report: Report) -> list[str]:
 
 def provenance(report: Report) -> str:
     """One line: the model and its options, the input, the method, the convention and the versions."""
-    inputs = " ".join(map(shape, report.input))
+    inputs = " ".join(map(shape, report.input)) or "none"
     made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return f"{report.reference} | input {inputs} | {report.method} | convention {CONVENTION} | {made_by}"

@@ -1,7 +1,8 @@
 """From a model reference to a model that can be counted.
 
-references.py  models that other packages or the user's own code define
-building.py    making the module of a model, once
-skip_init.py   making a module without filling its weights
-resolve.py     `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
+references.py      models that other packages or the user's own code define
+building.py        making the module of a model, once
+skip_init.py       making a module without filling its weights
+forward_inputs.py  the inputs that a user gives for a forward, checked
+resolve.py         `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
 """

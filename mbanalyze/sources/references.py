@@ -19,6 +19,7 @@ from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.inputs.shape import Shape
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -159,7 +160,7 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
         size = getattr(config, "image_size", None)
         if size is None:
             return None
-        return (), {"pixel_values": (batch, getattr(config, "num_channels", 3), *_sides(side or size))}
+        return (), {"pixel_values": Shape(batch, getattr(config, "num_channels", 3), *_sides(side or size))}
 
     example = "input_ids=1,128:int64" if hasattr(config, "vocab_size") else "pixel_values=1,3,224,224"
     return Reference(lambda: transformers.AutoModel.from_config(config), published, f"--input {example}")

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
-from mbanalyze.inputs.typed import InputError, Mode, Typed, is_shape
+from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
+from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ class ResolvedModel:
     Attributes:
         name: the user's name for the model, without options.
         options: its hyper-parameters.
-        inputs: the positional arguments of its forward: shapes, `Typed` shapes, tensors, or containers of these.
+        inputs: the positional arguments of its forward: tuples of sizes, and as in `keywords`.
         build: makes the module; the argument is True to fill its weights. Each call returns the same module.
         spec: its closed form, or None.
-        keywords: the keyword arguments of its forward.
+        keywords: the keyword arguments of its forward: `Shape`s, tensors, containers of these, or any other value.
     """
 
     name: str
@@ -102,7 +103,7 @@ class ResolvedModel:
 
     def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
-        from mbanalyze.trace.forward_args import as_inputs, floating_dtype, tensor_leaves
+        from mbanalyze.trace.forward_args import as_inputs, floating_dtype, other_inputs, tensor_leaves
         from mbanalyze.trace.tracer import trace
 
         built = self.build(real)
@@ -111,6 +112,7 @@ class ResolvedModel:
         seen = trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
         notes = [built.note] if built.note else []
         notes += ["training mode"] * (mode == "train") + [_ON_VALUES] * real
+        notes += other_inputs(inputs, keywords)
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
         notes += [
@@ -149,12 +151,14 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
         what: a model reference: a name from `mbanalyze models`, `torchvision:NAME`, `timm:NAME`,
             `transformers:CONFIG`, `package.module:factory` or `path/to/file.py:factory`, each with optional
             `@key=value,...`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
-        inputs: the positional arguments of a module's forward: shapes such as `(1, 3, 224, 224)`, tensors, or
-            containers of these. They are optional for models of a package that publishes an input.
+        inputs: the positional arguments of a module's forward. A plain tuple of whole numbers, such as
+            `(1, 3, 224, 224)`, is the shape of a tensor, and so is a `Shape` anywhere. Everything else is passed
+            unchanged. Inputs are optional for a forward without required arguments, and for models of a package
+            that publishes an input.
         options: hyper-parameters of the architecture, or arguments of the factory. These names are special:
 
             - `batch`: the number of images, for architectures and published inputs.
-            - `kwargs`: a dict of the keyword arguments of the forward.
+            - `kwargs`: a dict of the keyword arguments of the forward, in which a shape is a `Shape`.
             - `dtype`: the element type assumed for byte counts.
             - `trace=True`: trace the module instead of using the closed form.
             - `mode="train"`: trace in training mode.
@@ -182,7 +186,7 @@ def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
     """Resolve the arguments of `count`, without those of `ResolvedModel.report`; same errors."""
     name, spelled = split_given(what, options) if isinstance(what, str) else (name_of(what) or "", {})
     options |= spelled
-    keywords = _pop_keywords(options)
+    keywords = pop_keywords(options)
     if found := find(name):
         arch, implied = found
         own = asdict(what) if is_dataclass(what) and not isinstance(what, type) else {}
@@ -217,16 +221,16 @@ def _from_reference(
     side, batch = None, 1
     if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
         batch, side = _pop_batch(options), options.pop("resolution", None)
-        if side is not None and not (is_shape((side,)) and side > 0):
+        if side is not None and not (is_whole(side) and side > 0):
             raise InputError(f"resolution must be a whole number above 0, not {side!r}")
     reference = look_up(name, options)
+    build = build_once(name, reference.make)
     if not inputs and not keywords:
         published = reference.published(batch, side) if reference.published else None
-        if published is None:
+        if published is None and (reference.published or needs_input(build(False).module)):
             raise InputError(f"{name} needs the shape of its input, such as {reference.hint}")
-        inputs, keywords = published
-    build = build_once(name, reference.make)
-    return ResolvedModel(name, options, _valid_inputs(inputs), build, None, keywords)
+        inputs, keywords = published or ((), {})
+    return ResolvedModel(name, options, valid_inputs(inputs, keywords), build, None, keywords)
 
 
 def _from_object(
@@ -239,41 +243,15 @@ def _from_object(
     if built and options:
         raise OptionError(f"a module is already built and takes no options: leave out {', '.join(options)}")
     name = type(what).__name__ if built else getattr(what, "__name__", repr(what))
-    if not inputs and not keywords:
-        raise InputError(f"{name} needs the shape of its input, such as 1,3,224,224")
     build = (lambda _: Built(what)) if built else build_once(name, lambda: what(**options))
-    return ResolvedModel(name, options, _valid_inputs(inputs), build, None, keywords)
-
-
-def _pop_keywords(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove the forward's keyword arguments from `options` and return them."""
-    keywords = options.pop("kwargs", None) or {}
-    if not isinstance(keywords, Mapping):
-        raise InputError(f"kwargs must be a dict of the forward's keyword arguments, not {keywords!r}")
-    return {name: _valid_input(given) for name, given in keywords.items()}
+    if not inputs and not keywords and needs_input(build(False).module):
+        raise InputError(f"{name} needs the shape of its input, such as (1, 3, 224, 224)")
+    return ResolvedModel(name, options, valid_inputs(inputs, keywords), build, None, keywords)
 
 
 def _pop_batch(options: dict[str, Any]) -> int:
     """Remove the batch size from `options` and return it."""
     batch = options.pop("batch", 1)
-    if not is_shape((batch,)) or not 1 <= batch <= MAX_VALUE:
+    if not is_whole(batch) or not 1 <= batch <= MAX_VALUE:
         raise InputError(f"batch must be a whole number from 1 to {MAX_VALUE}, not {batch!r}")
     return int(batch)
-
-
-def _valid_inputs(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    if inputs and is_shape(inputs):
-        raise InputError(f"write an input as a shape in parentheses, such as {inputs}")
-    return tuple(map(_valid_input, inputs))
-
-
-def _valid_input(given: Any) -> Any:
-    """An input, unchanged unless it is a shape."""
-    if isinstance(given, Typed):
-        return given
-    if is_shape(given) and all(size > 0 for size in given):
-        return tuple(map(int, given))
-    is_list = isinstance(given, tuple | list)
-    if is_list and given and all(isinstance(size, int | float | str) for size in given):
-        raise InputError(f"an input shape must be whole numbers above 0, not {given!r}")
-    return given

@@ -17,7 +17,7 @@ from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.typed import is_shape
+from mbanalyze.inputs.typed import is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
@@ -102,7 +102,7 @@ def ablate(
     0    1.0  4231976            4.2 M
     1    0.5  1331592            1.3 M
     """
-    if bits is not None and not (is_shape((bits,)) and 1 <= bits <= 64):
+    if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
@@ -190,7 +190,7 @@ def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
 
 def _batch(values: list[Any]) -> int:
     """The batch of a grid, which has one value."""
-    if len(values) > 1 or not is_shape(values) or not 1 <= values[0] <= MAX_VALUE:
+    if len(values) > 1 or not is_whole(values[0]) or not 1 <= values[0] <= MAX_VALUE:
         raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
     return int(values[0])
 

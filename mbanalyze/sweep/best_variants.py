@@ -13,7 +13,7 @@ import numpy as np
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.typed import is_shape
+from mbanalyze.inputs.typed import is_whole
 from mbanalyze.sweep.candidates import SearchError, candidates
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
@@ -193,7 +193,7 @@ def _limits(*given: int | None) -> dict[str, int]:
     """The limits that are set, by total; `given` has the order of `LIMITS`."""
     limits = {total: limit for total, limit in zip(LIMITS, given, strict=True) if limit is not None}
     for total, limit in limits.items():
-        if not is_shape((limit,)) or limit < 1:
+        if not is_whole(limit) or limit < 1:
             raise SearchError(f"max_{total} must be a whole number above 0, not {limit!r}")
     return limits
 

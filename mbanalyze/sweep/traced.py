@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import replace
 from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.typed import InputError, Typed, is_shape
+from mbanalyze.inputs.shape import Shape, positional
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.sources.resolve import count, resolve
 
 
@@ -51,12 +51,12 @@ def count_arguments(what: Any, inputs: tuple[Any, ...], options: Mapping[str, An
         raise InputError("resolution needs an image input n,c,h,w, and none of the inputs is one")
     if rest.get("kwargs"):
         rest["kwargs"] = {name: _resized(value, side) for name, value in rest["kwargs"].items()}
-    return what, tuple(_resized(value, side) for value in inputs), rest
+    return what, tuple(_resized(positional(value), side) for value in inputs), rest
 
 
 def _all_inputs(inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
     """The inputs of the forward, by position and by name."""
-    return [*inputs, *(options.get("kwargs") or {}).values()]
+    return [*map(positional, inputs), *(options.get("kwargs") or {}).values()]
 
 
 def trace_variants(
@@ -108,15 +108,11 @@ def _totals(arguments: CountArguments) -> dict[str, Any] | VariantError:
 
 
 def _image_shape(given: Any) -> tuple[int, ...]:
-    """The shape [n, c, h, w] if `given` is an image, else an empty tuple."""
-    shape = given.shape if isinstance(given, Typed) else given
-    return tuple(shape) if is_shape(shape) and len(shape) == 4 else ()
+    """The sizes [n, c, h, w] if `given` is the shape of an image, else an empty tuple."""
+    return given.sizes if isinstance(given, Shape) and len(given.sizes) == 4 else ()
 
 
 def _resized(given: Any, side: int) -> Any:
-    """An image with sides of `side` pixels; any other input is unchanged."""
-    shape = _image_shape(given)
-    if not shape:
-        return given
-    resized = (*shape[:2], side, side)
-    return replace(given, shape=resized) if isinstance(given, Typed) else resized
+    """The shape of an image with sides of `side` pixels; any other input is unchanged."""
+    sizes = _image_shape(given)
+    return given.resized(*sizes[:2], side, side) if sizes else given

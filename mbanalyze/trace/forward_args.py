@@ -1,16 +1,21 @@
-"""Arguments of a forward, made from shapes."""
+"""Arguments of a forward, made from shapes, and a note on those that are no tensors."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
-from mbanalyze.inputs.typed import Typed, is_shape
+from mbanalyze.inputs.input_text import spell_input
+from mbanalyze.inputs.shape import Shape, Values, positional
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.trace.tracer import TraceError
 
 
@@ -28,50 +33,102 @@ def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
 def as_inputs(
     model: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any], *, real: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the positional and keyword arguments of a forward, with a meta tensor for each shape.
+    """Return the positional and keyword arguments of a forward, with a tensor for each shape.
 
-    A `Typed` shape has a dtype of its own; other shapes take the dtype of the model.
+    A shape that asks for values, and given values, become CPU tensors. Other shapes become meta tensors.
 
     Args:
-        model: the module whose forward takes the arguments.
-        inputs: positional arguments: shapes, tensors, or containers of these.
-        keywords: keyword arguments, likewise.
-        real: make tensors with data instead: integers are zeros, floats are uniform in [0, 1) from a fixed seed.
+        model: the module whose forward takes the arguments; a shape without a dtype takes that of its parameters.
+        inputs: positional arguments, in which a plain tuple of whole numbers is a shape.
+        keywords: keyword arguments.
+        real: give every tensor data: integers are zeros, floats are uniform in [0, 1) from a fixed seed.
 
     Raises:
-        TraceError: a shape is too large for a tensor.
+        TraceError: there is no tensor of a shape, or of given values.
     """
-    model_dtype = floating_dtype(model)
-    generator = torch.Generator().manual_seed(0)
-
-    def tensor_of(leaf: Any) -> Any:
-        """Return a tensor for a shape, and any other leaf unchanged."""
-        if not _is_input(leaf):
-            return leaf
-        shape, dtype = (
-            (leaf.shape, getattr(torch, leaf.dtype)) if isinstance(leaf, Typed) else (leaf, model_dtype)
-        )
-        if not real:
-            return torch.empty(shape, dtype=dtype, device="meta")
-        if not dtype.is_floating_point:
-            return torch.zeros(shape, dtype=dtype)
-        return torch.rand(shape, generator=generator).to(dtype)
-
-    def converted(argument: Any) -> Any:
-        return tree_map(tensor_of, argument, is_leaf=_is_input)
-
+    make = _Maker(floating_dtype(model), torch.Generator().manual_seed(0), real)
     try:
-        return tuple(map(converted, inputs)), {name: converted(given) for name, given in keywords.items()}
-    except (RuntimeError, OverflowError, TypeError) as error:
+        args = tuple(make.converted(positional(given)) for given in inputs)
+        return args, {name: make.converted(given) for name, given in keywords.items()}
+    except (RuntimeError, OverflowError, TypeError, ValueError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the tensors of one forward.
+
+    Attributes:
+        dtype: the element type of a shape without one.
+        generator: draws random values.
+        real: give every tensor data.
+    """
+
+    dtype: torch.dtype
+    generator: torch.Generator
+    real: bool
+
+    def converted(self, argument: Any) -> Any:
+        """An argument with a tensor for each shape; the argument itself if it has none."""
+        if not any(isinstance(leaf, Shape | Values) for leaf in tree_leaves(argument)):
+            return argument
+        return tree_map(self._tensor_of, argument)
+
+    def _tensor_of(self, leaf: Any) -> Any:
+        if isinstance(leaf, Shape):
+            return self._filled(leaf)
+        return self._valued(leaf) if isinstance(leaf, Values) else leaf
+
+    def _valued(self, given: Values) -> Tensor:
+        dtype = getattr(torch, given.dtype) if given.dtype else None
+        tensor = torch.tensor(given.values, dtype=dtype, device="cpu")
+        return tensor.to(self.dtype) if dtype is None and tensor.is_floating_point() else tensor
+
+    def _filled(self, shape: Shape) -> Tensor:
+        dtype = getattr(torch, shape.dtype) if shape.dtype else self.dtype
+        random = dtype.is_floating_point or dtype.is_complex
+        fill = shape.fill or (("rand" if random else "zeros") if self.real else None)
+        if fill is None:
+            return torch.empty(shape.sizes, dtype=dtype, device="meta")
+        if fill == "arange":
+            return torch.arange(prod(shape.sizes), device="cpu").reshape(shape.sizes).to(dtype)
+        if fill == "rand":
+            return torch.rand(shape.sizes, generator=self.generator, device="cpu").to(dtype)
+        return torch.full(shape.sizes, int(fill == "ones"), dtype=dtype, device="cpu")
+
+
 def ones(model: nn.Module, inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the positional arguments of a forward as CPU tensors of ones; arguments and errors as `as_inputs`."""
+    """Return the positional arguments of a forward as CPU tensors; arguments and errors as `as_inputs`.
+
+    Tensors with values keep a copy of these. The others hold ones.
+    """
+
+    def valued(tensor: Tensor) -> Tensor:
+        if tensor.device.type == "cpu":
+            return tensor.detach().clone()
+        return torch.ones(tensor.shape, dtype=tensor.dtype, device="cpu")
+
     args, _ = as_inputs(model, inputs, {})
-    made: tuple[Any, ...] = tree_map_only(Tensor, lambda each: torch.ones(each.shape, dtype=each.dtype), args)
+    made: tuple[Any, ...] = tree_map_only(Tensor, valued, args)
     return made
 
 
-def _is_input(leaf: object) -> bool:
-    return isinstance(leaf, Typed) or (is_shape(leaf) and len(leaf) > 0)
+LONGEST_TEXT = 40
+"""The most characters of a literal that a note shows; of a longer one, it names the type."""
+
+
+def other_inputs(inputs: Sequence[Any], keywords: Mapping[str, Any]) -> list[str]:
+    """Return a note on the arguments of a forward that hold no tensors in containers, unless there are none."""
+    given: list[tuple[str | None, Any]] = [*((None, each) for each in inputs), *keywords.items()]
+    shown = [_spelled(name, value) for name, value in given if not tensor_leaves(value)]
+    return [f"other inputs: {', '.join(shown)}"] if shown else []
+
+
+def _spelled(name: str | None, value: Any) -> str:
+    """An argument as text: its value if it is short, else its type."""
+    with suppress(InputError):
+        text = spell_input(name, value)
+        if len(text) <= LONGEST_TEXT:
+            return text
+    kind = type(value).__name__
+    return kind if name is None else f"{name} ({kind})"

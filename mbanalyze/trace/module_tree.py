@@ -66,8 +66,13 @@ def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
     if held is None:
         return module.named_parameters()
     if type(module).__module__.startswith("torch.ao."):
-        packed = next((value for value in vars(module).values() if isinstance(value, torch.ScriptObject)), None)
-        return [*held.items(), *zip(("weight", "bias"), () if packed is None else unpacked(packed), strict=False)]
+        packed = next(
+            (value for value in vars(module).values() if isinstance(value, torch.ScriptObject)), None
+        )
+        return [
+            *held.items(),
+            *zip(("weight", "bias"), () if packed is None else unpacked(packed), strict=False),
+        ]
     return held.items()
 
 

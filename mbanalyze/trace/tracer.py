@@ -254,6 +254,8 @@ def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> 
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     line = line.split(". ")[0].split(", but there was no")[0].rstrip(".")  # torch adds advice on its compiler
     text = f"the forward raised {type(error).__name__} in {where}: {line}"
+    if isinstance(error, TypeError) and "Tensor, not tuple" in line:
+        text += ": write Shape(...) for a tensor in a container or a keyword argument"
     return NeedsValuesError(f"{text} ({asked} may need values)", asked) if asked else TraceError(text)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mbanalyze.inputs.typed import Shape
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.trace.schema import Arguments
 
 META = torch.device("meta")
@@ -56,7 +56,7 @@ def window_count(n: int, kernel: int, stride: int, padding: int, dilation: int) 
     return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def broadcast_shape(a: Shape, b: Shape) -> Shape | None:
+def broadcast_shape(a: Sizes, b: Sizes) -> Sizes | None:
     """Return the broadcast of two shapes; None if they do not fit."""
     if a == b:
         return a
