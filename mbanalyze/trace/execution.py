@@ -17,7 +17,7 @@ from mbanalyze.trace.shapes.valued import VALUED
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.devices import on_present_device
 
-_NO_DATA = ("meta", "data-dependent", "no data", "symbolic")
+_NO_DATA = ("meta", "data-dependent", "no data", "not allocated")
 """Parts of PyTorch's messages about tensors without data."""
 
 

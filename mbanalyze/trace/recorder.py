@@ -117,6 +117,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _dispatch(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record one operator, or the operators that it stands for."""
+        if types and OnDevice not in types:
+            return NotImplemented  # a class of tensors that runs operators itself, which come here in turn
         schema = _SCHEMAS.get(id(func))
         if schema is None:
             if isinstance(func, HigherOrderOperator):

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_map_only
 
 from mbanalyze.inputs.typed import Mode
@@ -140,6 +141,8 @@ def trace(
             args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
             with recorder:
                 returned = finish(model(*args, **kwargs))
+    except TraceError:
+        raise
     except (Exception, SystemExit) as error:
         raise _trace_error(model, recorder, error) from error
     unseen = _unseen(modules, recorder, threads, returned)
@@ -205,8 +208,12 @@ def _add_inputs(
     """The arguments of the forward, whose tensors are the first activations; large ones without data unless `real`."""
 
     def added(tensor: Tensor) -> Tensor:
+        if tensor.is_nested and tensor.layout is torch.strided:
+            raise TraceError("a nested tensor of this layout has no sizes: make it with layout=torch.jagged")
         known = storages.knows(tensor)
         storages.add_input(tensor)
+        if is_traceable_wrapper_subclass(tensor):
+            return tensor  # a nested tensor and the like, which hold the tensors that operators see
         if real:
             return tensor.detach()
         if known or (tensor.is_floating_point() and tensor.numel() > _MAX_VALUES):
@@ -247,7 +254,7 @@ def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> 
     """The error for a forward that raised, with the module, the operator and the first line of the error."""
     execution, failed = recorder.execution, recorder.module_stack.failed
     where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
-    asked = "" if execution.real else execution.asked or ("it" if _asks_for_values(error) else "")
+    asked = "" if execution.real else execution.asked or (_SOMETHING if _asks_for_values(error) else "")
     if asked.removeprefix("aten::") in KEEP_ALL:
         text = f"{asked} in {where} needs the values of a tensor, and a trace has only shapes"
         return NeedsValuesError(text, asked)
@@ -264,5 +271,6 @@ def _asks_for_values(error: BaseException) -> bool:
     return isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
 
 
-_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data")
+_SOMETHING = "the forward"
+_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "not allocated")
 """Parts of PyTorch's messages about tensors without data."""

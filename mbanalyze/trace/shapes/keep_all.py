@@ -42,11 +42,18 @@ def _masked_index(args: Arguments) -> Tensor | None:
 
 
 def _unique(args: Arguments) -> tuple[Tensor, ...]:
-    """Every element, as if no two were equal; the places of the elements; and how often each occurs."""
-    data, elements = args["self"], args["self"].numel()
-    places = data.shape if args["return_inverse"] else (0,)
-    times = (elements,) if args["return_counts"] else (0,)
-    return contiguous(data, (elements,)), *(contiguous(data, n, torch.int64) for n in (places, times))
+    """Every element as if no two were equal, with the place of each and how often each occurs.
+
+    If only the values are wanted, they are taken for classes, and all candidates to be of one class.
+    """
+    data = args["self"]
+    places, times = args.get("return_inverse"), args.get("return_counts")
+    elements = data.numel() if places or times else min(data.numel(), 1)
+    return (
+        contiguous(data, (elements,)),
+        contiguous(data, data.shape if places else (0,), torch.int64),
+        contiguous(data, (elements,) if times else (0,), torch.int64),
+    )
 
 
 def _unique_along(args: Arguments) -> tuple[Tensor, ...] | None:

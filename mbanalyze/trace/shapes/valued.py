@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mbanalyze.trace.schema import Arguments
+from mbanalyze.trace.shapes.contractions import recurrent
 from mbanalyze.trace.shapes.layout import ShapeRule, contiguous
 
 
@@ -68,9 +69,15 @@ def _repeat_interleave(args: Arguments) -> Tensor | None:
     return contiguous(data, sizes)
 
 
+def _packed_recurrent(args: Arguments) -> tuple[Tensor, ...] | None:
+    """The outputs of a recurrent layer on packed sequences, whose kernel reads the number at each step."""
+    return recurrent(args) if "data" in args and not args["batch_sizes"].is_meta else None
+
+
 VALUED: dict[str, ShapeRule] = {
     "_pack_padded_sequence": _pack_sequence,
     "_pad_packed_sequence": _pad_sequence,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _packed_recurrent),
     "masked_select": _masked_select,
     "index": _index,
     "repeat_interleave": _repeat_interleave,
