@@ -273,8 +273,11 @@ def _key(tensor: Tensor) -> int:
 
 
 def _computed(tensor: Tensor) -> bool:
-    """Return True if an operator must have computed `tensor`: it has no data, or a gradient function."""
-    return tensor.is_meta or tensor.grad_fn is not None
+    """Return True if `tensor` comes from outside of the thread of a trace.
+
+    It has no data, although its thread was not in inference mode, or it has a gradient function.
+    """
+    return (tensor.is_meta and not tensor.is_inference()) or tensor.grad_fn is not None
 
 
 def _first_read(region: Any) -> int:
