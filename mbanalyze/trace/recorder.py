@@ -182,7 +182,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _run_on_values(self, call: _Call) -> Any:
         """Run on real tensors; a module may cache constants, so these are no inference tensors."""
-        if call.schema.mutable:
+        if call.schema.writes:
             for tensor in call.schema.written_args(call.bound, call.kwargs):
                 self.saved.callback(tensor.detach().copy_, tensor.clone())
         constant = not self._real and not any(t.is_inference() for t in call.tensors)

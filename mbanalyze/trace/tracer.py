@@ -20,7 +20,7 @@ from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
 from mbanalyze.trace.leaf_modules import leaf_forward, leaf_rule
 from mbanalyze.trace.recorder import Recorder
-from mbanalyze.trace.restore import preserve_state
+from mbanalyze.trace.restore import RestoreError, preserve_state
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.storage import InterleavedError, Storages
 
@@ -94,6 +94,8 @@ def trace(
             args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
             with recorder:
                 model(*args, **kwargs)
+    except RestoreError as error:
+        raise TraceError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise TraceError(_message(model, recorder, error, real=real)) from error
     return Trace(tuple(recorder.ops), dict(recorder.free), storages.unread_params(), tuple(recorder.assumed))

@@ -12,6 +12,6 @@ storage_bytes.py     the elements of storages
 process_settings.py  settings of torch, Python and NumPy
 """
 
-from mbanalyze.trace.restore.preserve import preserve_state
+from mbanalyze.trace.restore.preserve import RestoreError, preserve_state
 
-__all__ = ["preserve_state"]
+__all__ = ["RestoreError", "preserve_state"]

@@ -72,24 +72,27 @@ class TensorSnapshot:
                 (OrderedDict, held, dict(held)) for held in self._flags[2] + self._flags[3] if held
             ]
             self._versions = _versions(self._tensors)
-            self._strided, others = _by_layout(self._tensors)
-            self._layouts = _layouts(self._strided)
-            self._inference = [version is None for version in _versions(self._strided)]
+            self._strided, self._layouts, others = _by_layout(self._tensors)
             self._others = [(tensor, tensor.detach()) for tensor in others]
             held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
             self._storages = [*zip(self._strided, self._layouts[0], strict=True), *held]
-            self._sizes = [storage.nbytes() for _, storage in self._storages]
+            self._sizes = self._get_sizes()
             self._elements = copied_elements(self._storages) if elements else []
+
+    def _get_sizes(self) -> list[int]:
+        return [storage.nbytes() for _, storage in self._storages]
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore each tensor, also if another one cannot be restored."""
         with plain_torch():
-            if [storage.nbytes() for _, storage in self._storages] != self._sizes:
+            if self._get_sizes() != self._sizes:
                 sized = zip(self._storages, self._sizes, strict=True)
                 attempt(partial(restore_size, copied=bool(self._elements)), ((*s, size) for s, size in sized))
             attempt(restore_elements, self._elements)
             if _layouts(self._strided) != self._layouts:
-                attempt(_restore_layout, zip(self._strided, self._inference, *self._layouts, strict=True))
+                inference = {id(t): v is None for t, v in zip(self._tensors, self._versions, strict=True)}
+                modes = [inference[id(tensor)] for tensor in self._strided]
+                attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
             if _flags(self._tensors) != self._flags:
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
@@ -117,15 +120,18 @@ def _layouts(tensors: list[Tensor]) -> list[list[Any]]:
         return []
 
 
-def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that a storage and a layout describe, and others; without those that run code of their class."""
+def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[list[Any]], list[Tensor]]:
+    """The tensors that a storage and a layout describe, their layouts, and other tensors.
+
+    Those that run code of their class are left out: their elements are in tensors that they hold.
+    """
     plain = [tensor for tensor in tensors if type(tensor) in _PLAIN or not _dispatches(type(tensor))]
     layouts = _layouts(plain)
     if layouts and _UNUSUAL.isdisjoint(layouts[-1]):
-        return plain, []
+        return plain, layouts, []
     strided = [tensor for tensor in plain if (found := _layouts([tensor])) and found[-1][0] not in _UNUSUAL]
     known = set(map(id, strided))
-    return strided, [tensor for tensor in plain if id(tensor) not in known]
+    return strided, _layouts(strided), [tensor for tensor in plain if id(tensor) not in known]
 
 
 def _dispatches(class_: type) -> bool:
