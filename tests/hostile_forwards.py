@@ -144,7 +144,7 @@ class Net(nn.Module):
         return torch.zeros(2)
 
     def forward(self, x: Tensor, *given: Any) -> Tensor:
-        """Do what is to be undone."""
+        """Change the state."""
         self.act(self, x)
         if self.fail:
             raise RuntimeError("enough")

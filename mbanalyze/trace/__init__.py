@@ -7,7 +7,7 @@ module_stack.py  the paths of the modules that are running
 leaf_modules.py  modules that run one operator, recorded without running it
 schema.py        the signature of one operator overload
 storage.py       the number and role of each tensor
-restore.py       snapshots of the module and of global state
+restore/         snapshots of the module, its inputs and global state
 matching/        an operator's arguments -> kind, operands, attributes
 shapes/          outputs of operators on meta tensors
 """

@@ -7,6 +7,7 @@ object_kinds.py      the parts of an object, by its class
 containers.py        copying and refilling containers
 keyed_state.py       values that are read and written by key: slots, classes, closures, globals
 functions.py         what functions and classes reach: closures, defaults, globals, caches
+installed_modules.py variables in which installed modules may cache something
 tensors.py           storage, layout, flags, gradient and elements of tensors
 storage_bytes.py     the elements of storages
 process_settings.py  settings of torch, Python and NumPy

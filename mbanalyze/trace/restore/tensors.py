@@ -21,7 +21,7 @@ _Getter = Callable[[Any], Any]
 
 
 def _property(name: str) -> _Getter:
-    """The property of every tensor, whatever a class that derives from `Tensor` makes of it."""
+    """The property as every tensor has it; a class that derives from `Tensor` may replace it."""
     return namespace(TensorBase)[name].__get__  # type: ignore[no-any-return]
 
 
@@ -61,7 +61,7 @@ def plain_torch() -> Iterator[None]:
 
 
 class TensorSnapshot:
-    """Tensors as they are, and on request the elements of every storage."""
+    """The state of tensors, and on request the elements of every storage."""
 
     def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
         with plain_torch():
