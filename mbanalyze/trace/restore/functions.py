@@ -39,7 +39,8 @@ class FunctionSnapshot(ObjectSnapshot):
         self._add_installed({namespace(class_).get("__module__") for class_ in model.classes})
         while self.code:
             self._add_code(self.code.pop())
-            self.add(())
+            if self._queue:
+                self.add(())
         self.states += [globals_of(module, names) for module, names in self._modules.values()]
 
     def _add_installed(self, names: set[Any]) -> None:
