@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 from torch._C import TensorBase
 from torch._C._autograd import _unsafe_set_version_counter
 
@@ -75,19 +75,20 @@ class TensorSnapshot:
             self._strided, self._layouts, others = _by_layout(self._tensors)
             self._others = [(tensor, tensor.detach()) for tensor in others]
             held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
-            self._storages = [*zip(self._strided, self._layouts[0], strict=True), *held]
+            self._owners = [*self._strided, *(tensor for tensor, _ in held)]
+            self._storages = [*self._layouts[0], *(storage for _, storage in held)]
             self._sizes = self._get_sizes()
-            self._elements = copied_elements(self._storages) if elements else []
+            self._elements = copied_elements(self._owners, self._storages) if elements else []
 
     def _get_sizes(self) -> list[int]:
-        return [storage.nbytes() for _, storage in self._storages]
+        return list(map(UntypedStorage.nbytes, self._storages))
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore each tensor, also if another one cannot be restored."""
         with plain_torch():
             if self._get_sizes() != self._sizes:
-                sized = zip(self._storages, self._sizes, strict=True)
-                attempt(partial(restore_size, copied=bool(self._elements)), ((*s, size) for s, size in sized))
+                sized = zip(self._owners, self._storages, self._sizes, strict=True)
+                attempt(partial(restore_size, copied=bool(self._elements)), sized)
             attempt(restore_elements, self._elements)
             if _layouts(self._strided) != self._layouts:
                 inference = {id(t): v is None for t, v in zip(self._tensors, self._versions, strict=True)}
@@ -125,7 +126,8 @@ def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[list[Any]], li
 
     Those that run code of their class are left out: their elements are in tensors that they hold.
     """
-    plain = [tensor for tensor in tensors if type(tensor) in _PLAIN or not _dispatches(type(tensor))]
+    dispatching = set(filter(_dispatches, set(map(type, tensors)) - _PLAIN))
+    plain = [tensor for tensor in tensors if type(tensor) not in dispatching] if dispatching else tensors
     layouts = _layouts(plain)
     if layouts and _UNUSUAL.isdisjoint(layouts[-1]):
         return plain, layouts, []
