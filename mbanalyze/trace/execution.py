@@ -97,7 +97,7 @@ class Execution:
 
     def _run_on_values(self, call: Call) -> Any:
         """Run on real tensors; a module may cache constants, so these are no inference tensors."""
-        for tensor in call.schema.written_args(call.bound, call.kwargs):
+        for tensor in () if self.real else call.schema.written_args(call.bound, call.kwargs):
             self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
         args, kwargs = call.args, call.kwargs
         if call.schema.has_device:
@@ -136,7 +136,7 @@ class Execution:
             self.assumed[schema.name] = None
             return result
         result = call.overload(*args, **kwargs)
-        for tensor in schema.written_args(call.bound, call.kwargs):
+        for tensor in schema.written_args(call.bound, call.kwargs) if schema.mutable else ():
             if not tensor.is_meta:
                 self.storages.discard_values(tensor)
         return result

@@ -13,8 +13,20 @@ Arguments = Mapping[str, Any]
 """The arguments of one call by name, defaults included, without the tensors given as `out`."""
 
 
-_UNDECLARED_WRITES = ("running_mean", "running_var")
-"""The arguments that operators write to although their schemas do not say so: the statistics of norms."""
+_UPDATING_STATISTICS = frozenset(
+    {
+        "_batch_norm_impl_index",
+        "batch_norm",
+        "batch_norm_gather_stats",
+        "batch_norm_gather_stats_with_counts",
+        "batch_norm_update_stats",
+        "cudnn_batch_norm",
+        "instance_norm",
+        "miopen_batch_norm",
+        "native_batch_norm",
+    }
+)
+"""The operators of ATen that write to arguments without saying so in their schema."""
 
 
 class OpSchema:
@@ -24,7 +36,8 @@ class OpSchema:
         qualified_name: the name with its library, such as `aten::relu_`.
         name: the qualified name without `aten::`.
         base_name: the name of the out-of-place variant, such as `relu`.
-        mutable: True if the operator writes to an argument.
+        mutable: True if the operator writes to an argument, as its schema says.
+        writes: True if the operator may write to an argument, also if its schema does not say so.
         has_out: True if the caller passes the output tensors.
         has_device: True if the operator takes a device for its outputs.
         is_data_assignment: True for the question whether a tensor may be assigned to `tensor.data`.
@@ -52,8 +65,15 @@ class OpSchema:
         self._has_lists = any("List" in kind and "Tensor" in kind for kind in types.values())
         self.has_device = any("Device" in kind for kind in types.values())
         self.is_data_assignment = self.name == "_has_compatible_shallow_copy_type"
-        writes = [a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write]
-        self._writes = (*writes, *(name for name in _UNDECLARED_WRITES if name in types))
+        annotated = tuple(a.name for a in schema.arguments if a.alias_info and a.alias_info.is_write)
+        self._writes = annotated or self._hidden_writes(types)
+        self.writes = bool(self._writes)
+
+    def _hidden_writes(self, types: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the arguments that may be written to although the schema does not say so."""
+        if "::" in self.name.removeprefix("prims::"):  # an operator of a user
+            return tuple(name for name, kind in types.items() if "Tensor" in kind)
+        return ("running_mean", "running_var") if self.name in _UPDATING_STATISTICS else ()
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, in the order of the schema."""
@@ -72,7 +92,7 @@ class OpSchema:
         return tuple([bound[name] for name in self._tensors if isinstance(bound[name], Tensor)])
 
     def written_args(self, bound: Arguments, kwargs: Arguments) -> tuple[Tensor, ...]:
-        """Return the tensors that the operator writes to."""
+        """Return the tensors that the operator may write to."""
         return flat_tensors([(kwargs if name in self._outs else bound)[name] for name in self._writes])
 
     def outputs_given(self, kwargs: Arguments) -> tuple[Tensor, ...]:

@@ -33,7 +33,7 @@ from mbanalyze.trace.module_tree import (
 )
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
-from mbanalyze.trace.restore import preserve_state
+from mbanalyze.trace.restore import RestoreError, preserve_state
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.autocast import follow_autocast
@@ -143,6 +143,8 @@ def trace(
                 returned = finish(model(*args, **kwargs))
     except TraceError:
         raise
+    except RestoreError as error:
+        raise TraceError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise _trace_error(model, recorder, error) from error
     unseen = _unseen(modules, recorder, threads, returned)

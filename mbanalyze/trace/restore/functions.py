@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
+from mbanalyze.trace.restore.installed_modules import all_code, cache_names, is_installed
 from mbanalyze.trace.restore.keyed_state import contents_of, globals_of
-from mbanalyze.trace.restore.object_kinds import CacheWrapper, is_library, is_of_user, library, mro, namespace
+from mbanalyze.trace.restore.object_kinds import CacheWrapper, is_library, is_of_user, mro, namespace
 from mbanalyze.trace.restore.objects import ObjectSnapshot
 
 _GLOBALS: Callable[[Any], dict[str, Any]] = namespace(ModuleType)["__dict__"].__get__
@@ -17,13 +19,13 @@ _clear_cache: Any = namespace(CacheWrapper)["cache_clear"]
 
 
 class FunctionSnapshot(ObjectSnapshot):
-    """The variables that the functions of a model can reach outside of it.
+    """The variables outside of a model that its functions can reach.
 
-    Such a variable may be a cache, and a tensor of the trace in a cache breaks the next run. All of them are
-    restored if the forward stored a tensor in one. Otherwise none is: a function may note what it saw.
+    Such a variable may be a cache, and a tensor of the trace in a cache breaks the next run. All variables are
+    restored if the forward stored a tensor in one. Otherwise none is, because a function may note what it saw.
 
-    Followed are the names in the code of users' functions, from file to file. An installed package is left out
-    unless it defines a class of the model.
+    The names in the code of users' functions are followed from file to file. Of installed packages, only the
+    files that define classes of the model are looked at.
     """
 
     def __init__(self, model: ObjectSnapshot) -> None:
@@ -31,14 +33,23 @@ class FunctionSnapshot(ObjectSnapshot):
         super().__init__(model.seen)
         self.classes = model.classes
         self.code += model.code
-        self._packages = set(map(library, model.classes))
         self._modules: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self._followed: dict[int, bool] = {}
         self._caches: list[tuple[Any, int]] = []
+        self._add_installed({namespace(class_).get("__module__") for class_ in model.classes})
         while self.code:
             self._add_code(self.code.pop())
-            self.add(())
+            if self._queue:
+                self.add(())
         self.states += [globals_of(module, names) for module, names in self._modules.values()]
+
+    def _add_installed(self, names: set[Any]) -> None:
+        for name in names & sys.modules.keys():
+            module = _GLOBALS(sys.modules[name])
+            if is_installed(module):
+                held = cache_names(module)
+                self._modules[id(module)] = module, set(held)
+                self.enqueue([module[name] for name in held if name in module])
 
     def _add_code(self, code: Any) -> None:
         if type(code) is FunctionType:
@@ -49,12 +60,15 @@ class FunctionSnapshot(ObjectSnapshot):
             self._add_cache(code)
 
     def _add_function(self, function: FunctionType) -> None:
+        if not function.__closure__ and is_installed(function.__globals__):
+            return
         for cell in function.__closure__ or ():
             if id(cell) not in self.seen:
                 self.seen[id(cell)] = cell
                 self.add_state(contents_of(cell))
         self.enqueue((function.__defaults__, function.__kwdefaults__, function.__dict__))
-        self._add_globals(function.__globals__, _names(function.__code__))
+        names = {name for code in all_code(function.__code__) for name in code.co_names}
+        self._add_globals(function.__globals__, names)
 
     def _add_globals(self, module: dict[str, Any], names: set[str]) -> None:
         """Look into the global variables of some names, and the same names in modules among them."""
@@ -72,10 +86,8 @@ class FunctionSnapshot(ObjectSnapshot):
 
     def _is_followed(self, module: dict[str, Any]) -> bool:
         if id(module) not in self._followed:
-            name, file = module.get("__name__"), module.get("__file__")
-            installed = type(file) is str and ("site-packages" in file or "dist-packages" in file)
-            of_model = type(name) is str and name.partition(".")[0] in self._packages
-            self._followed[id(module)] = not is_library(name) and (of_model or not installed)
+            of_user = not is_library(module.get("__name__")) and not is_installed(module)
+            self._followed[id(module)] = of_user
         return self._followed[id(module)]
 
     def _add_cache(self, cache: Any) -> None:
@@ -83,7 +95,7 @@ class FunctionSnapshot(ObjectSnapshot):
         attributes = _CACHE_ATTRIBUTES(cache)
         self.enqueue(attributes.values())
         function = attributes.get("__wrapped__")
-        if type(function) is FunctionType and self._is_followed(function.__globals__):
+        if type(function) is FunctionType and not is_library(function.__module__):
             self._caches.append((cache, _cache_info(cache).misses))
 
     def restore(self, attempt: Callable[..., None]) -> None:
@@ -98,14 +110,3 @@ class FunctionSnapshot(ObjectSnapshot):
 def _clear_if_grown(cache: Any, misses: int) -> None:
     if _cache_info(cache).misses != misses:
         _clear_cache(cache)
-
-
-def _names(code: CodeType) -> set[str]:
-    """The names of global variables and attributes in a function and in those that it defines."""
-    names: set[str] = set()
-    left = [code]
-    while left:
-        code = left.pop()
-        names.update(code.co_names)
-        left += [constant for constant in code.co_consts if type(constant) is CodeType]
-    return names

@@ -13,7 +13,6 @@ from mbanalyze.trace.restore.containers import clear, refill_dict
 from mbanalyze.trace.restore.object_kinds import kind_of, namespace
 
 _USUAL = tuple(nn.Module().__dict__)
-_HOOK_FLAG = _USUAL.index("_is_full_backward_hook") - 3  # within the hooks, which are dicts
 _DICT: Any = namespace(nn.Module)["__dict__"]
 _attributes: Callable[[Any], dict[str, Any]] = _DICT.__get__
 
@@ -50,8 +49,7 @@ class ModuleSnapshot:
 
     def _add(self, attributes: dict[str, Any]) -> None:
         _, parameters, buffers, *hooks, children = islice(attributes.values(), len(_USUAL))
-        del hooks[_HOOK_FLAG]
-        if any(hooks):
+        if any(hooks):  # one of them is a flag
             self.others += hooks
         else:
             self._empty += hooks
@@ -79,9 +77,19 @@ class ModuleSnapshot:
         if not _same(map(_attributes, self.modules), self._dicts):
             attempt(_DICT.__set__, zip(self.modules, self._dicts, strict=True))
         attempt(clear, zip(filter(None, self._empty)))
-        attempt(refill_dict, zip(self._dicts, self._copies, strict=True))
+        if not _have_same_items(self._dicts, self._copies):
+            attempt(_refill, zip(self._dicts, self._copies, strict=True))
         if not _have_same_items(self._filled, self._contents):
             attempt(refill_dict, zip(self._filled, self._contents, strict=True))
+
+
+def _refill(attributes: dict[str, Any], copy: dict[str, Any]) -> None:
+    """Refill the dict of a module, which other threads may be reading."""
+    while len(attributes) > len(copy):
+        attributes.popitem()
+    attributes.update(copy)
+    if len(attributes) != len(copy) or next(reversed(attributes)) != next(reversed(copy)):
+        refill_dict(attributes, copy)  # some were removed and set again, and are at the end
 
 
 def _is_unusual(class_: type) -> bool:

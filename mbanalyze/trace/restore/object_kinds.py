@@ -26,7 +26,7 @@ from mbanalyze.trace.restore.containers import base_of
 Role = Literal[
     "tensor", "module", "function", "class", "cache", "array", "generator", "reference", "holder", ""
 ]
-"""What a snapshot does with an object besides looking at its elements and attributes."""
+"""The special treatment of an object, besides a look at its elements and attributes."""
 
 mro: Callable[[type], tuple[type, ...]] = type.__dict__["__mro__"].__get__
 """The classes that a class derives from, itself first; a metaclass cannot change the answer."""

@@ -79,7 +79,11 @@ class ObjectSnapshot:
             return
         for value in [value for value in values if type(value) not in opaque]:
             class_ = type(value)
-            if class_ in _CONTAINERS and not value:
+            if class_ is tuple:
+                self._queue += [
+                    inner for inner in value if type(inner) not in opaque and self._kind(type(inner))
+                ]
+            elif class_ in _CONTAINERS and not value:
                 self._empty.append(value)
             elif class_ in kinds or self._kind(class_):
                 self._queue.append(value)
@@ -187,7 +191,8 @@ class ObjectSnapshot:
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore everything but tensors and random generators."""
         attempt(_restore_owner, self._owners)
-        attempt(_restore_tensor_dict, zip(self.tensors, self._tensor_dicts, strict=True))
+        if not all(map(operator.is_, map(_TENSOR_DICT, self.tensors), self._tensor_dicts)):
+            attempt(_restore_tensor_dict, zip(self.tensors, self._tensor_dicts, strict=True))
         attempt(clear, zip(filter(None, self._empty)))
         attempt(refill, self._filled)
         attempt(KeyedState.restore, zip(self.states))

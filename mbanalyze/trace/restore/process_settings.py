@@ -68,7 +68,7 @@ def _set_gc_threshold(threshold: tuple[int, int, int]) -> None:
 
 def _set_inference_mode(enabled: bool) -> None:
     guard = torch.inference_mode(mode=enabled)
-    guard.__enter__()  # type: ignore[no-untyped-call]
+    guard.__enter__()
     _KEPT.append(guard)
 
 
@@ -79,7 +79,7 @@ def _get_dispatch_keys() -> tuple[int, int]:
 
 def _set_dispatch_keys(keys: tuple[int, int]) -> None:
     guard = _C._ForceDispatchKeyGuard(*map(_C.DispatchKeySet.from_raw_repr, keys))  # noqa: SLF001 (as above)
-    guard.__enter__()
+    guard.__enter__()  # type: ignore[no-untyped-call]
     _KEPT.append(guard)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -29,10 +29,15 @@ def storages_of(tensor: Tensor) -> list[UntypedStorage]:
 
 
 def copied_elements(
-    storages: Iterable[tuple[Tensor, UntypedStorage]],
+    tensors: Sequence[Tensor], storages: Sequence[UntypedStorage]
 ) -> list[tuple[Tensor, UntypedStorage, Tensor]]:
-    """Return a tensor of each storage that has data, the storage, and a copy of its elements."""
-    found = {id(storage): (tensor, storage) for tensor, storage in storages}
+    """Return a tensor of each storage that has data, the storage, and a copy of its elements.
+
+    Args:
+        tensors: the tensor of each storage.
+        storages: storages, some of them more than once.
+    """
+    found = {id(storage): (tensor, storage) for tensor, storage in zip(tensors, storages, strict=True)}
     with_data = [(t, s) for t, s in found.values() if s.nbytes() and s.device.type != "meta"]
     return [(tensor, storage, _elements(storage).clone()) for tensor, storage in with_data]
 

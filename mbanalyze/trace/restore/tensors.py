@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 from torch._C import TensorBase
 from torch._C._autograd import _unsafe_set_version_counter
 
@@ -21,7 +21,7 @@ _Getter = Callable[[Any], Any]
 
 
 def _property(name: str) -> _Getter:
-    """The property of every tensor, whatever a class that derives from `Tensor` makes of it."""
+    """The property as every tensor has it; a class that derives from `Tensor` may replace it."""
     return namespace(TensorBase)[name].__get__  # type: ignore[no-any-return]
 
 
@@ -61,7 +61,7 @@ def plain_torch() -> Iterator[None]:
 
 
 class TensorSnapshot:
-    """Tensors as they are, and on request the elements of every storage."""
+    """The state of tensors, and on request the elements of every storage."""
 
     def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
         with plain_torch():
@@ -72,24 +72,28 @@ class TensorSnapshot:
                 (OrderedDict, held, dict(held)) for held in self._flags[2] + self._flags[3] if held
             ]
             self._versions = _versions(self._tensors)
-            self._strided, others = _by_layout(self._tensors)
-            self._layouts = _layouts(self._strided)
-            self._inference = [version is None for version in _versions(self._strided)]
+            self._strided, self._layouts, others = _by_layout(self._tensors)
             self._others = [(tensor, tensor.detach()) for tensor in others]
             held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
-            self._storages = [*zip(self._strided, self._layouts[0], strict=True), *held]
-            self._sizes = [storage.nbytes() for _, storage in self._storages]
-            self._elements = copied_elements(self._storages) if elements else []
+            self._owners = [*self._strided, *(tensor for tensor, _ in held)]
+            self._storages = [*self._layouts[0], *(storage for _, storage in held)]
+            self._sizes = self._get_sizes()
+            self._elements = copied_elements(self._owners, self._storages) if elements else []
+
+    def _get_sizes(self) -> list[int]:
+        return list(map(UntypedStorage.nbytes, self._storages))
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore each tensor, also if another one cannot be restored."""
         with plain_torch():
-            if [storage.nbytes() for _, storage in self._storages] != self._sizes:
-                sized = zip(self._storages, self._sizes, strict=True)
-                attempt(partial(restore_size, copied=bool(self._elements)), ((*s, size) for s, size in sized))
+            if self._get_sizes() != self._sizes:
+                sized = zip(self._owners, self._storages, self._sizes, strict=True)
+                attempt(partial(restore_size, copied=bool(self._elements)), sized)
             attempt(restore_elements, self._elements)
             if _layouts(self._strided) != self._layouts:
-                attempt(_restore_layout, zip(self._strided, self._inference, *self._layouts, strict=True))
+                inference = {id(t): v is None for t, v in zip(self._tensors, self._versions, strict=True)}
+                modes = [inference[id(tensor)] for tensor in self._strided]
+                attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
             if _flags(self._tensors) != self._flags:
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
@@ -117,15 +121,19 @@ def _layouts(tensors: list[Tensor]) -> list[list[Any]]:
         return []
 
 
-def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """The tensors that a storage and a layout describe, and others; without those that run code of their class."""
-    plain = [tensor for tensor in tensors if type(tensor) in _PLAIN or not _dispatches(type(tensor))]
+def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[list[Any]], list[Tensor]]:
+    """The tensors that a storage and a layout describe, their layouts, and other tensors.
+
+    Those that run code of their class are left out: their elements are in tensors that they hold.
+    """
+    dispatching = set(filter(_dispatches, set(map(type, tensors)) - _PLAIN))
+    plain = [tensor for tensor in tensors if type(tensor) not in dispatching] if dispatching else tensors
     layouts = _layouts(plain)
     if layouts and _UNUSUAL.isdisjoint(layouts[-1]):
-        return plain, []
+        return plain, layouts, []
     strided = [tensor for tensor in plain if (found := _layouts([tensor])) and found[-1][0] not in _UNUSUAL]
     known = set(map(id, strided))
-    return strided, [tensor for tensor in plain if id(tensor) not in known]
+    return strided, _layouts(strided), [tensor for tensor in plain if id(tensor) not in known]
 
 
 def _dispatches(class_: type) -> bool:
