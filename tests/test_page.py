@@ -12,9 +12,11 @@ import sys
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commandline import Run
+from many_rows import many_rows
 from torch import nn
 from witness import Bessel
 
@@ -23,9 +25,10 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.crosscheck.witnesses import Check, CheckedCount, CheckedReport
 from mbanalyze.report import page
 from mbanalyze.report.network import Report
-from mbanalyze.report.page import PACKAGES, PageError
+from mbanalyze.report.page import PACKAGES, ROWS, SCRIPTS, PageError
 from mbanalyze.report.page.charts import MEASURES, charts
-from mbanalyze.report.page.tree import tree
+from mbanalyze.report.page.tree import CHILDREN, Node, tree
+from mbanalyze.report.pictures import profile
 
 NOT_INSTALLED = "plotly not installed: pip install 'mbanalyze[html]'"
 
@@ -57,6 +60,17 @@ class Reader(HTMLParser):
         """Add text to a cell."""
         if self._cell:
             self.rows[-1][-1] += data
+
+
+def data(text: str) -> dict[str, Any]:
+    """Return the data that the script of a page reads."""
+    return dict(json.loads(json_of(text)))
+
+
+def json_of(text: str) -> str:
+    """Return the text of that data in the document."""
+    (found,) = re.findall(r'<script type="application/json" id="data">(.*)</script>', text)
+    return str(found)
 
 
 def partly_known() -> Report:
@@ -93,7 +107,7 @@ def test_unknown_counts_and_lower_bounds_are_marked() -> None:
 def test_a_page_is_ascii() -> None:
     """A page and its template files are ASCII, so that the encoding of stdout does not matter."""
     assert partly_known().to("html").isascii()
-    for name in ("page.html", "page.css", "page.js"):
+    for name in ("page.html", "page.css", *SCRIPTS):
         assert (files(page) / name).read_text(encoding="utf-8").isascii()
 
 
@@ -106,6 +120,39 @@ def test_a_page_is_the_same_each_time() -> None:
 def test_a_page_of_each_network_is_small(name: str) -> None:
     """The page of each known network has less than three megabytes."""
     assert len(count(name).to("html", "op")) < 3_000_000
+
+
+def test_a_page_of_150_rows_is_small() -> None:
+    """A page of 150 rows has less than three megabytes, and one of 20,000 less than ten."""
+    assert len(many_rows(150).to("html")) < 3_000_000
+    assert len(many_rows(20_000).to("html")) < 10_000_000
+
+
+@pytest.mark.parametrize("by", ["op", "module", "block"])
+def test_a_long_table_has_all_rows_in_the_data(by: str) -> None:
+    """The markup of a long table has the first rows, and the data of the script has the cells of each row."""
+    long = many_rows(ROWS + 1).to("html", by)
+    _, *body, total = Reader(long).rows
+    rows = data(long)["rows"]
+
+    assert [*body] == rows[:ROWS]
+    assert len(rows) == ROWS + 1
+    assert rows[-1][0] == f"stage{ROWS}.layer"[: None if by != "block" else -len(".layer")]
+    assert total[0] == "total"
+    assert "The filter searches all 501 rows" in long
+    assert data(many_rows(ROWS).to("html", by))["rows"] is None
+
+
+HOSTILE = "</script><!--<script>&amp;'\"\u2028\u2029\ud800\x1b\u202e"
+
+
+def test_names_in_the_data_are_no_markup() -> None:
+    """The data of the script has no character that ends a script, a comment, a line or a character reference."""
+    hostile = many_rows(ROWS + 1, HOSTILE + "{}").to("html")
+
+    assert set(json_of(hostile)) & {"<", ">", "&", "'", "\u2028", "\u2029", "\x1b", "\u202e"} == set()
+    assert Reader(many_rows(ROWS + 1).to("html")).tags == Reader(hostile).tags
+    assert f"{HOSTILE}{ROWS}" == data(hostile)["rows"][-1][0]
 
 
 def test_a_name_is_no_markup() -> None:
@@ -123,7 +170,8 @@ def test_charts_hold_escaped_text() -> None:
     """Charts interpret some markup, so names in them are escaped."""
     model = nn.Sequential()
     model.add_module("<a href='x'>&lt;", nn.Sequential(nn.ReLU(), nn.ReLU()))
-    drawn = json.dumps(charts(count(model, (1, 2)))["modules"]["texts"])
+    modules = charts(count(model, (1, 2)))["modules"]
+    drawn = json.dumps([modules["labels"], modules["tips"]])
 
     assert "<a" not in drawn
     assert "&lt;a href=&#x27;x&#x27;&gt;&amp;lt;" in drawn
@@ -157,6 +205,54 @@ def test_a_chain_of_modules_is_one_node() -> None:
         (None, "ReLU"),
         (0, "relu"),
     ]
+
+
+@pytest.mark.parametrize("path", ["layers.{}", "{}", "same", "", "blocks.{}.a.b"])
+def test_runs_stand_for_many_children(path: str) -> None:
+    """No module of the chart has more children than fit, each operator is one leaf, and costs add up."""
+    nodes = tree(many_rows(3000, path))
+    below: dict[int | None, list[Node]] = {}
+    for node in nodes:
+        below.setdefault(node.parent, []).append(node)
+
+    assert max(map(len, below.values())) <= CHILDREN
+    assert len([at for at in range(len(nodes)) if at not in below]) == 3000
+    for parent, children in below.items():
+        if parent is not None:
+            assert nodes[parent].rows == tuple(row for child in children for row in child.rows)
+
+
+def test_a_run_is_named_after_its_first_and_last_child() -> None:
+    """A run has the names of its ends, and so has its list entry."""
+    modules = charts(many_rows(101, "layers.{}"))["modules"]
+
+    # 101 children in 21 runs of up to 5; the last has one child, which stands for itself
+    assert modules["labels"][:3] == ["mobilenet_v2", "layers", "0 to 4"]
+    assert "100" in modules["labels"][:23]
+    assert [2, "layers.0 to layers.4"] in modules["holders"]
+    assert modules["tips"][2][:2] == ["layers.0 to layers.4", "5 operators"]
+
+
+def test_bars_of_a_long_report_are_sums() -> None:
+    """A bar stands for a run of operators in a long report; all of them together are the total."""
+    report = many_rows(20_000)
+    operators = charts(report)["operators"]
+    macs = 2 + list(MEASURES).index("macs")
+
+    assert (operators["length"], len(operators["tips"])) == (20, 1000)
+    assert operators["tips"][0][:2] == ["stage0.layer to stage19.layer", "20 operators"]
+    assert report.totals.macs == sum(int(tip[macs].replace(",", "")) for tip in operators["tips"])
+    assert (charts(many_rows(1000))["operators"]["length"], operators["shaded"]) == (1, False)
+
+
+def test_pictures_of_a_long_report_are_sums() -> None:
+    """The picture along depth has at most 300 bars for each of three counts, and says what a bar is."""
+    drawn = profile(many_rows(20_000))
+
+    # 20,000 operators in runs of 67; and a line below each of the three strips
+    assert "share along depth, 67 operators a bar" in drawn
+    assert drawn.count("<rect") <= 3 * 300 + 3
+    assert "share along depth, operator by operator" in profile(many_rows(300))
 
 
 def test_the_largest_are_named_in_words() -> None:

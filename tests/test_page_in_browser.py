@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from many_rows import many_rows
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.report.network import Report
+from mbanalyze.report.page import ROWS
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +173,142 @@ def test_everybody_can_read_it(show: Show) -> None:
         assert found.violations_count == 0, found.generate_report()
     expect(bar).not_to_have_css("fill", light)
     assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def scroll(page: Page, share: float) -> None:
+    """Scroll the table to a share of its height."""
+    page.locator(".tall").evaluate(
+        "(frame, share) => { frame.scrollTop = share * frame.scrollHeight; }", share
+    )
+
+
+def test_a_long_table_shows_rows_on_demand(show: Show) -> None:
+    """Of 20,000 rows, the document has those in view; scrolling, sorting and filtering reach all."""
+    page = show(many_rows(20_000))
+    rows, names = page.locator("#costs tbody tr"), page.locator("#costs tbody .name")
+    heading = page.locator("#costs thead th", has_text="macs").first
+
+    assert (names.first.inner_text(), rows.count() < 300) == ("stage0.layer", True)
+    scroll(page, 0.5)
+    expect(page.locator("#costs")).to_contain_text("stage10000.layer")
+    assert rows.count() < 300
+    page.locator(".tall").press("End")
+    expect(names.last).to_have_text("stage19999.layer")
+    expect(names.last).to_be_in_viewport()
+    assert rows.count() < 300
+
+    heading.click()
+    highest = "20,070,400"  # 7 x 7 outputs, each of 320 x 1280
+    expect(page.locator("#costs tbody td:nth-child(5)").first).to_have_text(highest)
+    scroll(page, 1)
+    expect(page.locator("#costs tbody td:nth-child(5)").last).to_have_text("0")
+
+    page.get_by_label("Filter").fill("stage1999")  # and ten names that begin so
+    expect(page.locator("#shown")).to_have_text("11 of 20,000 rows")
+    assert names.count() == 11
+    page.get_by_label("Filter").fill("nothing like it")
+    assert column(page, 1) == ["Nothing matches."]
+    page.get_by_label("Filter").fill("")
+    expect(page.locator("#shown")).to_have_text("20,000 rows")
+    heading.click()
+    heading.click()
+    expect(names.first).to_have_text("stage0.layer")
+
+    # the shares differ by less than they show
+    page.locator("#costs thead th", has_text="share of macs").click()
+    expect(page.locator("#costs tbody td:nth-child(5)").first).to_have_text(highest)
+
+
+def test_a_long_table_says_how_long_it_is(show: Show) -> None:
+    """Assistive technology learns the number of rows and the place of each, and axe finds no violation."""
+    page = show(many_rows(ROWS + 100), width=400)
+    table = page.locator("#costs")
+    scroll(page, 1)
+    expect(table.locator("tbody .name").last).to_have_text(f"stage{ROWS + 99}.layer")
+
+    # with the headings and the total
+    expect(table).to_have_attribute("aria-rowcount", str(ROWS + 102))
+    expect(table.locator("tbody tr:has(.name)").last).to_have_attribute("aria-rowindex", str(ROWS + 101))
+    expect(table.locator("tfoot tr")).to_have_attribute("aria-rowindex", str(ROWS + 102))
+    page.get_by_label("Filter").fill("stage7.")
+    expect(table).to_have_attribute("aria-rowcount", "3")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
+def test_columns_keep_their_width(show: Show) -> None:
+    """Columns of a long table are as wide at its start as at its end, and a resize keeps the place."""
+    page = show(many_rows(10_000))
+    widths = "[...document.querySelectorAll('#costs thead th')].map((cell) => cell.offsetWidth)"
+    at_start = page.evaluate(widths)
+    scroll(page, 1)
+    expect(page.locator("#costs tbody .name").last).to_have_text("stage9999.layer")
+    assert at_start == page.evaluate(widths)
+
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_timeout(100)
+    expect(page.locator("#costs tbody .name").last).to_have_text("stage9999.layer")
+
+
+def test_a_long_table_prints_its_first_rows(show: Show) -> None:
+    """On paper, a long table has the first rows in their current order, and the page says so."""
+    page = show(many_rows(ROWS + 100))
+    page.get_by_label("Filter").fill("layer")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+
+    assert [f"stage{i}.layer" for i in range(ROWS)] == column(page, 1)
+    expect(page.locator("#layers")).to_contain_text(f"on paper, the table has at most {ROWS} rows")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#costs tbody tr").count() < 300
+
+
+def test_names_in_a_long_table_do_nothing(show: Show) -> None:
+    """Hostile names are text in rows that the script makes, in the charts of a long report, and for the filter."""
+    name = " ".join(HOSTILE)
+    page = show(many_rows(1200, name + "{}"))
+    names = page.locator("#costs tbody .name")
+    scroll(page, 1)
+    expect(names.last).to_have_text(f"{name}1199")
+    page.get_by_label("Filter").fill(f"{HOSTILE[0]} {HOSTILE[-1]}1199")
+    expect(names).to_have_text([f"{name}1199"])
+    page.locator("#icicle .slice").last.hover()
+    expect(page.locator("#icicle .hovertext")).to_contain_text(HOSTILE[0])
+    page.locator("#profile").press("End")
+    expect(page.locator("#said")).to_contain_text(f"{name}1198 to {name}1199")
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert page.locator(".chart a, table a, table img").count() == 0
+
+
+def test_a_chart_of_many_modules_is_entered_step_by_step(show: Show) -> None:
+    """A chart draws some hundreds of many modules, and a click or the list enters the others."""
+    page = show(many_rows(20_000, "layers.{}"))
+    slices = page.locator("#icicle .slice")
+
+    assert slices.count() < 500
+    assert page.locator("#profile .point").count() <= 1000
+    page.locator("#icicle .slice", has_text="800 to 1599").click()
+    expect(page.locator("#module option:checked")).to_have_text("layers.800 to layers.1599")
+    page.locator("#icicle .slice", has_text="832 to 863").click()
+    expect(page.locator("#icicle .slice", has_text="863").last).to_be_visible()
+    page.locator("#module").select_option(label="layers.19200 to layers.19999")
+    expect(page.locator("#icicle .slice", has_text="19968 to 19999")).to_be_visible()
+    assert slices.count() < 500
+    page.locator("#icicle .slice", has_text="19200 to 19999").click()
+    expect(page.locator("#module option:checked")).to_have_text("layers")
+
+
+def test_without_scripts_a_long_table_has_its_first_rows(browser: Browser) -> None:
+    """Without JavaScript, a long table has its first rows and its total, and the page says so."""
+    page = browser.new_page(java_script_enabled=False)
+    page.set_content(many_rows(ROWS + 100).to("html"))
+
+    assert [f"stage{i}.layer" for i in range(ROWS)] == column(page, 1)
+    expect(page.locator("#layers")).to_contain_text(
+        f"Without JavaScript and on paper, the table has at most {ROWS}"
+    )
+    expect(page.locator("#costs tfoot")).to_contain_text(f"{ROWS + 100} ops")
+    page.context.close()
 
 
 def test_without_scripts_every_number_is_there(browser: Browser) -> None:

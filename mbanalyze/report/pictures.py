@@ -8,6 +8,7 @@ from html import escape
 from mbanalyze.display.records import one_line
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.report.network import Report
+from mbanalyze.report.runs import runs
 
 COLORS = {"macs": "#0072B2", "params": "#E69F00", "memory_access": "#009E73"}
 """The counts that are shown, each with a colour that is legible on light and dark pages."""
@@ -15,6 +16,8 @@ WIDTH, HEIGHT = 450, 260
 """The size of a picture, in pixels."""
 KINDS = 5
 """The number of kinds with bars of their own."""
+BARS = 300
+"""The number of bars along depth, each at least a pixel wide; the bars of a longer report are runs of operators."""
 LEFT, TOP = 110, 24
 """The space for names and for the legend, in pixels."""
 
@@ -51,13 +54,15 @@ def _bars(kinds: Sequence[str], each: dict[str, list[float]]) -> Iterator[str]:
 
 
 def profile(report: Report) -> str:
-    """Return strips: each operator's share of each count in order of execution, scaled to the largest share."""
-    return _svg("share along depth, operator by operator", _strips(report))
+    """Return strips: each bar's share of each count in order of execution, scaled to the largest share."""
+    bars = runs(report.rows, BARS)
+    each = "operator by operator" if len(bars) == len(report.rows) else f"{len(bars[0])} operators a bar"
+    return _svg(f"share along depth, {each}", _strips([total([row.cost for row in bar]) for bar in bars]))
 
 
-def _strips(report: Report) -> Iterator[str]:
-    each = _shares([row.cost for row in report.rows])
-    strip, step = (HEIGHT - TOP) / len(COLORS), (WIDTH - LEFT - 10) / max(len(report.rows), 1)
+def _strips(costs: Sequence[Cost]) -> Iterator[str]:
+    each = _shares(costs)
+    strip, step = (HEIGHT - TOP) / len(COLORS), (WIDTH - LEFT - 10) / max(len(costs), 1)
     for j, (name, color) in enumerate(COLORS.items()):
         most, base = max(each[name], default=0) or 1, TOP + (j + 1) * strip
         yield _text(LEFT - 6, base - strip / 2, name.replace("_", " "), "end")

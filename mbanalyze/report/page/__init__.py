@@ -2,7 +2,9 @@
 
 charts.py  the data of the charts
 tree.py    the modules of a report as a tree
-page.*     template, style and script
+page.*     template, style, and the script that starts the others
+charts.js  draws the charts
+table.js   makes the table sort, filter, and show its rows on demand
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ from mbanalyze.report.summary import headline, kind_of, output_of, places, remar
 
 PACKAGES = ("jinja2", "plotly", "itables")
 """The packages that the page needs: for its template, its charts and its sortable table (DataTables)."""
+
+SCRIPTS = ("charts.js", "table.js", "page.js")
+"""The page's own script in parts; the last one starts the others."""
+ROWS = 500
+"""The number of rows that the document has as markup; the script draws those of a longer table on demand."""
 
 
 class PageError(ValueError):
@@ -71,7 +78,8 @@ def _checked(check: Section) -> dict[str, Any]:
 
 def _shown(groups: Groups) -> dict[str, Any]:
     """The values that the template fills in."""
-    report, by, script = groups.report, groups.key, _own("page.js")
+    report, by, script = groups.report, groups.key, "\n".join(map(_own, SCRIPTS))
+    rows = [_row(group, report, by) for group in groups]
     return {
         "report": report,
         "title": report.model,
@@ -80,10 +88,11 @@ def _shown(groups: Groups) -> dict[str, Any]:
         "places": places(report),
         "remarks": remarks(report),
         "by": by,
-        "rows": [_row(group, report, by) for group in groups],
+        "rows": rows[:ROWS],
+        "all_rows": len(rows),
         "total": _counts(report.totals, report.complete, report),
         "measures": MEASURES,
-        "charts": charts(report),
+        "data": charts(report) | {"rows": [_texts(row) for row in rows] if len(rows) > ROWS else None},
         "convention": CONVENTION,
         "style": _own("page.css"),
         "script": script,
@@ -96,10 +105,16 @@ def _row(group: Group, report: Report, by: str) -> dict[str, Any]:
     """A row of the table."""
     return {
         "name": group.key or "(model)",
-        "what": kind_of(group) if by in ("op", "module") else len(group.rows),
-        "output": "" if by == "kind" else output_of(group),
+        "what": kind_of(group) if by in ("op", "module") else str(len(group.rows)),
+        "output": None if by == "kind" else output_of(group),
         "counts": _counts(group.cost, group.complete, report),
     }
+
+
+def _texts(row: dict[str, Any]) -> list[str]:
+    """The cells of a row."""
+    cells = (row["name"], row["what"], row["output"], *(text for _, text in row["counts"].values()))
+    return [cell for cell in cells if cell is not None]
 
 
 def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float | None, str]]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Any
 
 from mbanalyze.display.units import si
-from mbanalyze.ops.cost import Cost, Count
+from mbanalyze.ops.cost import Cost, Count, total
 from mbanalyze.report.network import Report
 from mbanalyze.report.page.tree import Node, tree
 from mbanalyze.report.rows import Row, block
+from mbanalyze.report.runs import runs
 
 MEASURES = {
     "macs": "multiply-accumulates",
@@ -27,6 +28,12 @@ COLORS = 7
 
 MODULE = -1
 """The colour index of a module with several operators."""
+
+BARS = 1000
+"""The number of bars at most; the bars of a longer report are runs of operators."""
+
+BANDS = 200
+"""The number of blocks that are shaded at most; more would be too narrow to see."""
 
 NAMED = 5
 """The number of blocks or operators that a caption names."""
@@ -51,14 +58,11 @@ def charts(report: Report) -> dict[str, Any]:
     """Return all data that the page's script reads, ready for JSON."""
     kinds = _kinds(report.rows)
     return {
-        "measures": MEASURES,
+        "measures": list(MEASURES.items()),
         "kinds": kinds if {row.type for row in report.rows} <= {*kinds} else [*kinds, "other"],
         "modules": _modules(tree(report), kinds),
         "operators": _operators(report, kinds),
-        "captions": {
-            measure: {"modules": largest_blocks(report, measure), "operators": largest_rows(report, measure)}
-            for measure in MEASURES
-        },
+        "captions": _captions(report),
     }
 
 
@@ -75,57 +79,58 @@ def _color(row: Row, kinds: list[str]) -> int:
 
 
 def _modules(nodes: Sequence[Node], kinds: list[str]) -> dict[str, Any]:
-    """The nodes of the icicle by column."""
+    """The nodes of the icicle by column, and the index and name of each that has children."""
+    holders = {node.parent for node in nodes if node.parent is not None}
     return {
         "labels": [escape(node.label) for node in nodes],
         "parents": [node.parent for node in nodes],
-        "paths": [node.path or "(model)" for node in nodes],
-        "holders": sorted({node.parent for node in nodes if node.parent is not None}),
+        "holders": [[at, nodes[at].path or "(model)"] for at in sorted(holders)],
         "kinds": [_color(node.rows[0], kinds) if len(node.rows) == 1 else MODULE for node in nodes],
-        "values": _values(node.cost for node in nodes),
-        "texts": [_text(node.path, node.rows, node.cost, node.complete) for node in nodes],
+        "tips": [_tip(node.path, node.rows, node.cost, node.complete) for node in nodes],
     }
 
 
 def _operators(report: Report, kinds: list[str]) -> dict[str, Any]:
-    """The bars of the profile by column, and the first bar of each block."""
-    blocks = [(name, len(list(rows))) for name, rows in groupby(block(row.op.path) for row in report.rows)]
-    starts = accumulate((length for _, length in blocks), initial=0)
+    """The bars of the profile by column, and the first operator of each block."""
+    bars = runs(report.rows, BARS)
+    named = groupby(enumerate(report.rows), key=lambda pair: block(pair[1].op.path))
+    blocks = [[escape(name or "(model)"), next(rows)[0]] for name, rows in named]
     return {
-        "kinds": [_color(row, kinds) for row in report.rows],
-        "values": _values(row.cost for row in report.rows),
-        "texts": [_text(row.op.path, (row,), row.cost, True) for row in report.rows],
-        "blocks": [
-            [escape(name or "(model)"), start] for (name, _), start in zip(blocks, starts, strict=False)
-        ],
+        "count": len(report.rows),
+        "length": len(bars[0]) if bars else 1,
+        "kinds": [_color(max(bar, key=lambda row: row.cost.memory_access), kinds) for bar in bars],
+        "tips": [_bar_tip(bar) for bar in bars],
+        "blocks": blocks,
+        "shaded": len(blocks) <= BANDS,
     }
 
 
-def _values(costs: Iterable[Cost]) -> dict[str, list[int]]:
-    """The numbers of each measure; unknown is 0."""
-    costs = list(costs)
-    return {measure: [getattr(cost, measure) or 0 for cost in costs] for measure in MEASURES}
+def _bar_tip(bar: Sequence[Row]) -> list[str]:
+    """The tooltip of a bar."""
+    if len(bar) == 1:
+        return _tip(bar[0].op.path, bar, bar[0].cost, True)
+    path = f"{bar[0].op.path or '(model)'} to {bar[-1].op.path or '(model)'}"
+    return _tip(path, bar, total([row.cost for row in bar]), all(row.cost.flops is not None for row in bar))
 
 
-def _text(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> str:
-    """The tooltip of a node, with names escaped."""
+def _tip(path: str, rows: Sequence[Row], cost: Cost, complete: bool) -> list[str]:
+    """The tooltip of a node or bar: its escaped name and kind, and the count of each measure."""
     what = rows[0].type if len(rows) == 1 else f"{len(rows)} operators"
     counts = [
-        f"{exact(getattr(cost, measure), complete or measure in ('params', 'memory_access'))} {name}"
-        for measure, name in MEASURES.items()
+        exact(getattr(cost, measure), complete or measure in ("params", "memory_access"))
+        for measure in MEASURES
     ]
-    return "<br>".join([f"<b>{escape(path or '(model)')}</b>", escape(what), *counts])
+    return [escape(path or "(model)"), escape(what), *counts]
 
 
-def largest_blocks(report: Report, measure: str) -> str:
-    """Return a caption that names the blocks with the largest share of a measure."""
-    return _largest(((group.key or "(model)", group.cost) for group in report.by("block")), measure)
-
-
-def largest_rows(report: Report, measure: str) -> str:
-    """Return a caption that names the operators with the largest share of a measure."""
-    named = ((f"{row.op.path or '(model)'} ({row.type})", row.cost) for row in report.rows)
-    return _largest(named, measure)
+def _captions(report: Report) -> dict[str, dict[str, str]]:
+    """Sentences that name the blocks and the operators with the largest share of each measure."""
+    blocks = [(group.key or "(model)", group.cost) for group in report.by("block")]
+    named = [(f"{row.op.path or '(model)'} ({row.type})", row.cost) for row in report.rows]
+    return {
+        measure: {"modules": _largest(blocks, measure), "operators": _largest(named, measure)}
+        for measure in MEASURES
+    }
 
 
 def _largest(named: Iterable[tuple[str, Cost]], measure: str) -> str:
