@@ -10,10 +10,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+# the number of random modules of `make fuzz`
+EXAMPLES ?= 5000
+
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks docs test test-fast benchmark check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast fuzz benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +46,9 @@ test: $(VENV)/installed-test ## Run every test
 
 test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+fuzz: $(VENV)/installed-test ## Count EXAMPLES (5000) random modules; a failing one is printed as a script
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
 
 benchmark: $(VENV)/installed-benchmark ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks
@@ -86,7 +92,10 @@ $(VENV)/installed-docs: $(VENV)/installed
 	@$(INSTALL) --editable '.[docs]'
 	@touch $@
 
-$(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
+$(VENV)/installed-fuzz: $(VENV)/installed-test ## Count EXAMPLES (5000) random modules; a failing one is printed as a script
+	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
+
+benchmark: $(VENV)/installed-test benchmarks/requirements.txt
 	@echo "installing the counters to compare with"
 	@$(INSTALL) --requirement benchmarks/requirements.txt
 	@touch $@

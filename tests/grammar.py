@@ -1,0 +1,319 @@
+"""Random modules: a grammar of layers, functions, views, writes in place and control flow, as source code."""
+
+from __future__ import annotations
+
+import random
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from grammar_parts import CONTROLS, EXCLUDED, GROUPS, Part
+from hypothesis import reject
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mbanalyze.inputs.typed import Mode, Shape, Typed
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+MAX_ELEMENTS = 1500
+NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": functional, "random": random}
+"""The names that the source of a module uses."""
+
+
+def _divisors(n: int) -> list[int]:
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+ACTIVATIONS = [
+    *(
+        "ReLU",
+        "ReLU6",
+        "SiLU",
+        "GELU",
+        "Hardswish",
+        "Hardsigmoid",
+        "Sigmoid",
+        "Tanh",
+        "ELU",
+        "CELU",
+        "SELU",
+        "Mish",
+    ),
+    *(
+        "Softplus",
+        "LeakyReLU",
+        "LogSigmoid",
+        "Hardtanh",
+        "Softshrink",
+        "Hardshrink",
+        "Softsign",
+        "Tanhshrink",
+    ),
+]
+UNARY = [
+    *(
+        "exp",
+        "sin",
+        "cos",
+        "tanh",
+        "sigmoid",
+        "neg",
+        "abs",
+        "square",
+        "floor",
+        "ceil",
+        "round",
+        "sign",
+        "erf",
+    ),
+    *("expm1", "log1p", "reciprocal", "rsqrt", "sqrt", "isnan"),
+]
+
+HOLES: dict[str, Callable[[Shape], list[Any]]] = {
+    "c": lambda s: [s[1]],
+    "last": lambda s: [s[-1]],
+    "next": lambda s: [s[-2]],
+    "rank": lambda s: [len(s)],
+    "k": lambda _: [1, 2, 3, 4],
+    "s": lambda _: [1, 2, 3],
+    "kernel": lambda _: [1, 2, 3],
+    "stride": lambda _: [1, 2],
+    "pad": lambda _: [0, 1],
+    "dilation": lambda _: [1, 2],
+    "layers": lambda _: [1, 2],
+    "flag": lambda _: [False, True],
+    "other": lambda _: [False, True],
+    "groups": lambda s: _divisors(s[1]),
+    "heads": lambda s: _divisors(s[-1]),
+    "d": lambda s: [*range(1, len(s)), -1],
+    "e": lambda s: list(range(1, len(s))),
+    "padding_mode": lambda _: ["zeros", "circular", "reflect", "replicate"],
+    "pad_mode": lambda _: ["circular", "reflect", "replicate"],
+    "rnn": lambda _: ["RNN", "GRU", "LSTM"],
+    "activation": lambda _: ACTIVATIONS,
+    "unary": lambda _: UNARY,
+    "binary": lambda _: ["add", "sub", "mul", "div", "maximum", "minimum", "fmod", "atan2", "pow"],
+    "compare": lambda _: ["<", "<=", ">", ">=", "==", "!="],
+    "reduce": lambda _: [
+        "sum",
+        "mean",
+        "prod",
+        "amax",
+        "amin",
+        "var",
+        "std",
+        "logsumexp",
+        "argmax",
+        "any",
+        "norm",
+    ],
+    "scan": lambda _: ["cumsum", "cumprod", "softmax", "log_softmax", "argsort"],
+    "interpolation": lambda _: ["nearest", "bilinear", "bicubic", "area"],
+}
+"""A hole in a template -> the values that fill it, given the shape of the tensor that the part takes."""
+
+
+class Filled(dict[str, Any]):
+    """The values of the holes of one part; a value is drawn when a template first asks for it."""
+
+    def __init__(self, draw: Draw, shape: Shape, **given: str) -> None:
+        super().__init__(given)
+        self.draw, self.shape = draw, shape
+
+    def __missing__(self, name: str) -> Any:
+        self[name] = self.draw(st.sampled_from(HOLES[name](self.shape)))
+        return self[name]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The source of a random module.
+
+    Attributes:
+        init: the statements that build its layers.
+        forward: the statements of its forward, which takes `t0`.
+        shape: the shape of its input.
+        integers: True if the input holds indices.
+        mode: the mode that it runs in.
+        batchwise: True if no statement mixes the samples of a batch.
+        unused: the layers that the forward never reads.
+        parts: the parts that it is made of.
+    """
+
+    init: tuple[str, ...]
+    forward: tuple[str, ...]
+    shape: Shape
+    integers: bool
+    mode: Mode
+    batchwise: bool
+    unused: tuple[str, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def source(self) -> str:
+        """The definition of the class `Net`."""
+        init = textwrap.indent("\n".join(("super().__init__()", *self.init)), " " * 8)
+        forward = textwrap.indent("\n".join(self.forward), " " * 8)
+        return f"class Net(nn.Module):\n    def __init__(self):\n{init}\n\n    def forward(self, t0):\n{forward}\n"
+
+    def script(self) -> str:
+        """Return a script that counts the module, to repeat a failure."""
+        imports = (
+            "import random\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n"
+            "from mbanalyze import count\n"
+        )
+        of = f"torch.zeros({self.shape}, dtype=torch.int64)" if self.integers else f"torch.rand({self.shape})"
+        calls = "\n".join(
+            f"print(count(net, x, mode={self.mode!r}{how}).to(by='op'))"
+            for how in ("", ", shortcuts=False", ", real=True")
+        )
+        return f"{imports}\n\n{self.source}\n\ntorch.manual_seed(0)\nnet, x = Net(), {of}\n{calls}"
+
+    def build(self) -> nn.Module:
+        """Return the module, with the same weights each time."""
+        names = dict(NAMES)
+        exec(self.source, names)  # noqa: S102 (the source is ours)
+        torch.default_generator.manual_seed(0)  # faster than to seed every device
+        net: nn.Module = names["Net"]()
+        return net.train(self.mode == "train")
+
+    def sizes(self, batch: int | None = None) -> Any:
+        """Return the input as a shape, with another batch if it is given."""
+        shape = (batch or self.shape[0], *self.shape[1:])
+        return Typed(shape, "int64") if self.integers else shape
+
+    def tensor(self) -> Tensor:
+        """Return the input with values."""
+        return _input(self.shape, self.integers)
+
+
+def _input(shape: Shape, integers: bool) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    if integers:
+        return torch.randint(0, 5, shape, generator=generator)
+    return torch.rand(shape, generator=generator)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Run a module without gradients and warnings, and restore the random state of Python."""
+    state = random.getstate()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # PyTorch warns once, so that a warning would not come twice
+            yield
+    finally:
+        random.setstate(state)
+
+
+class Writer:
+    """Writes a program statement by statement, and runs each on the CPU to learn the shape of its result."""
+
+    def __init__(self, draw: Draw, excluded: frozenset[str]) -> None:
+        self.draw, self.excluded = draw, excluded
+        self.mode: Mode = draw(st.sampled_from(["eval", "train"]))
+        self.integers = draw(st.integers(0, 7)) == 7
+        rank = 2 if self.integers else draw(st.sampled_from([4, 3, 2, 5]))
+        sizes = [4, 6, 3, 5, 1, 2] if rank < 5 else [4, 3, 2, 1]
+        self.shape = (draw(st.integers(1, 3)), *(draw(st.sampled_from(sizes)) for _ in range(rank - 1)))
+        self.model = nn.Module().train(self.mode == "train")
+        self.names = {**NAMES, "self": self.model, "t0": _input(self.shape, self.integers)}
+        self.values = ["t0"]
+        self.init: list[str] = []
+        self.forward: list[str] = []
+        self.unused: list[str] = []
+        self.parts: list[Part] = []
+
+    def add(self) -> None:
+        """Add a part that fits one of the values, usually the last."""
+        at = self.draw(st.sampled_from([-1, -1, -1, *range(len(self.values))]))
+        x = self.values[at]
+        fitting = [
+            [part for part in group if part.fits(self.names[x]) and self._allowed(part)] for group in GROUPS
+        ]
+        if not any(fitting):
+            return  # an operator in place gave it too many dimensions
+        part = self.draw(st.sampled_from(self.draw(st.sampled_from([group for group in fitting if group]))))
+        holes = self._holes(x)
+        init = part.init_statements.format_map(holes)
+        code = self._controlled(part).format_map(holes)
+        if self._runs(init, code, holes["out"]):
+            self.init += init.splitlines()
+            self.forward += code.splitlines()
+            self.values.append(holes["out"])
+            self.parts.append(part)
+            self.unused += [holes["m"].removeprefix("self.")] if part.unused else []
+
+    def _allowed(self, part: Part) -> bool:
+        return not {part.name, f"{part.name} {self.mode}"} & self.excluded
+
+    def _holes(self, x: str) -> Filled:
+        """The holes with the values they have to have: `y` is of the shape of `x`."""
+        shape = tuple(self.names[x].shape)
+        same = [
+            v
+            for v in self.values
+            if self.names[v].shape == shape and self.names[v].dtype == self.names[x].dtype
+        ]
+        number = len(self.values)
+        y = self.draw(st.sampled_from(same))
+        return Filled(self.draw, shape, x=x, y=y, m=f"self.m{number}", out=f"t{number}", b=f"m{number}")
+
+    def _controlled(self, part: Part) -> str:
+        """The statements of a part; the call of a layer may stand inside others."""
+        if part.code != Part("", "").code or self.draw(st.integers(0, 2)) < 2:
+            return part.statements
+        return str(self.draw(st.sampled_from([*filter(self._allowed, CONTROLS)])).statements)
+
+    def _runs(self, init: str, code: str, out: str) -> bool:
+        """True if the statements run, and their result is a small tensor that is not empty."""
+        try:
+            with quiet():
+                exec(init, self.names)  # noqa: S102 (the source is ours)
+                self.model.train(self.mode == "train")
+                exec(code, self.names)  # noqa: S102 (as above)
+        except Exception:
+            return False
+        result = self.names[out]
+        return (
+            isinstance(result, Tensor)
+            and result.dtype in (torch.float32, torch.int64)
+            and result.dim() < 6
+            and 0 < prod(result.shape) <= MAX_ELEMENTS
+        )
+
+    def program(self) -> Program:
+        """Return the program so far."""
+        kept = self.draw(st.sampled_from([self.values[-1:], self.values]))
+        return Program(
+            tuple(self.init),
+            (*self.forward, f"return {', '.join(kept)}"),
+            self.shape,
+            self.integers,
+            self.mode,
+            all(part.batchwise for part in self.parts),
+            tuple(self.unused),
+            tuple(self.parts),
+        )
+
+
+@st.composite
+def programs(draw: Draw, excluded: frozenset[str] = EXCLUDED) -> Program:
+    """Draw a module of up to eight parts that runs on the CPU."""
+    writer = Writer(draw, excluded)
+    for _ in range(draw(st.integers(1, 8))):
+        writer.add()
+    program = writer.program()
+    try:
+        with quiet():
+            program.build()(program.tensor())
+    except Exception:
+        reject()
+    return program
