@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from mbanalyze.inputs.typed import Mode, Shape, Typed
 
-Draw = Callable[[st.SearchStrategy[Any]], Any]
+Choose = Callable[[Sequence[Any]], Any]
+"""A function that returns one of several values."""
+
 
 MAX_ELEMENTS = 1500
 NAMES: dict[str, Any] = {"torch": torch, "nn": nn, "F": functional, "random": random}
@@ -123,12 +125,12 @@ HOLES: dict[str, Callable[[Shape], list[Any]]] = {
 class Filled(dict[str, Any]):
     """The values of the holes of one part; a value is drawn when a template first asks for it."""
 
-    def __init__(self, draw: Draw, shape: Shape, **given: str) -> None:
+    def __init__(self, choose: Choose, shape: Shape, **given: str) -> None:
         super().__init__(given)
-        self.draw, self.shape = draw, shape
+        self.choose, self.shape = choose, shape
 
     def __missing__(self, name: str) -> Any:
-        self[name] = self.draw(st.sampled_from(HOLES[name](self.shape)))
+        self[name] = self.choose(HOLES[name](self.shape))
         return self[name]
 
 
@@ -216,31 +218,35 @@ def quiet() -> Iterator[None]:
 class Writer:
     """Writes a program statement by statement, and runs each on the CPU to learn the shape of its result."""
 
-    def __init__(self, draw: Draw, excluded: frozenset[str]) -> None:
-        self.draw, self.excluded = draw, excluded
-        self.mode: Mode = draw(st.sampled_from(["eval", "train"]))
-        self.integers = draw(st.integers(0, 7)) == 7
-        rank = 2 if self.integers else draw(st.sampled_from([4, 3, 2, 5]))
-        sizes = [4, 6, 3, 5, 1, 2] if rank < 5 else [4, 3, 2, 1]
-        self.shape = (draw(st.integers(1, 3)), *(draw(st.sampled_from(sizes)) for _ in range(rank - 1)))
+    def __init__(self, choose: Choose, excluded: frozenset[str], ranks: str = "432435i") -> None:
+        self.choose, self.excluded = choose, excluded
+        self.mode: Mode = choose(["eval", "train"])
+        rank = choose(ranks)
+        self.integers = rank == "i"
+        self.shape = self._shape(2 if self.integers else int(rank))
         self.model = nn.Module().train(self.mode == "train")
         self.names = {**NAMES, "self": self.model, "t0": _input(self.shape, self.integers)}
         self.values = ["t0"]
         self.init: list[str] = []
         self.forward: list[str] = []
-        self.unused: list[str] = []
         self.parts: list[Part] = []
+
+    def _shape(self, rank: int) -> Shape:
+        sizes = [4, 6, 3, 5, 1, 2] if rank < 5 else [4, 3, 2, 1]
+        return tuple(self.choose(sizes if dim else [2, 1, 3]) for dim in range(rank))
 
     def add(self) -> None:
         """Add a part that fits one of the values, usually the last."""
-        at = self.draw(st.sampled_from([-1, -1, -1, *range(len(self.values))]))
-        x = self.values[at]
+        x = self.values[self.choose([-1, -1, -1, *range(len(self.values))])]
         fitting = [
-            [part for part in group if part.fits(self.names[x]) and self._allowed(part)] for group in GROUPS
+            [part for part in group if part.fits(self.names[x]) and self.allows(part)]
+            for group in GROUPS.values()
         ]
-        if not any(fitting):
-            return  # an operator in place gave it too many dimensions
-        part = self.draw(st.sampled_from(self.draw(st.sampled_from([group for group in fitting if group]))))
+        if any(fitting):  # an operator in place may have given `x` too many dimensions
+            self.add_part(self.choose(self.choose([group for group in fitting if group])), x)
+
+    def add_part(self, part: Part, x: str = "t0") -> None:
+        """Add `part`, which takes `x`, unless it raises."""
         holes = self._holes(x)
         init = part.init_statements.format_map(holes)
         code = self._controlled(part).format_map(holes)
@@ -249,9 +255,9 @@ class Writer:
             self.forward += code.splitlines()
             self.values.append(holes["out"])
             self.parts.append(part)
-            self.unused += [holes["m"].removeprefix("self.")] if part.unused else []
 
-    def _allowed(self, part: Part) -> bool:
+    def allows(self, part: Part) -> bool:
+        """Return False if the part is excluded in the mode of the program."""
         return not {part.name, f"{part.name} {self.mode}"} & self.excluded
 
     def _holes(self, x: str) -> Filled:
@@ -263,14 +269,14 @@ class Writer:
             if self.names[v].shape == shape and self.names[v].dtype == self.names[x].dtype
         ]
         number = len(self.values)
-        y = self.draw(st.sampled_from(same))
-        return Filled(self.draw, shape, x=x, y=y, m=f"self.m{number}", out=f"t{number}", b=f"m{number}")
+        y = self.choose(same)
+        return Filled(self.choose, shape, x=x, y=y, m=f"self.m{number}", out=f"t{number}", b=f"m{number}")
 
     def _controlled(self, part: Part) -> str:
         """The statements of a part; the call of a layer may stand inside others."""
-        if part.code != Part("", "").code or self.draw(st.integers(0, 2)) < 2:
+        if part.code != Part("", "").code or self.choose([False, False, True]):
             return part.statements
-        return str(self.draw(st.sampled_from([*filter(self._allowed, CONTROLS)])).statements)
+        return str(self.choose(list(filter(self.allows, CONTROLS))).statements)
 
     def _runs(self, init: str, code: str, out: str) -> bool:
         """True if the statements run, and their result is a small tensor that is not empty."""
@@ -285,13 +291,13 @@ class Writer:
         return (
             isinstance(result, Tensor)
             and result.dtype in (torch.float32, torch.int64)
-            and result.dim() < 6
+            and 0 < result.dim() < 6
             and 0 < prod(result.shape) <= MAX_ELEMENTS
         )
 
     def program(self) -> Program:
         """Return the program so far."""
-        kept = self.draw(st.sampled_from([self.values[-1:], self.values]))
+        kept = self.choose([self.values[-1:], self.values])
         return Program(
             tuple(self.init),
             (*self.forward, f"return {', '.join(kept)}"),
@@ -299,21 +305,39 @@ class Writer:
             self.integers,
             self.mode,
             all(part.batchwise for part in self.parts),
-            tuple(self.unused),
+            tuple(f"m{number}" for number, part in enumerate(self.parts, 1) if part.unused),
             tuple(self.parts),
         )
 
 
 @st.composite
-def programs(draw: Draw, excluded: frozenset[str] = EXCLUDED) -> Program:
+def programs(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Program:
     """Draw a module of up to eight parts that runs on the CPU."""
-    writer = Writer(draw, excluded)
+    writer = Writer(lambda options: draw(st.sampled_from(options)), EXCLUDED)
     for _ in range(draw(st.integers(1, 8))):
         writer.add()
     program = writer.program()
+    if not _runs(program):
+        reject()
+    return program
+
+
+def program_of(part: Part) -> Program:
+    """Return a module of one part, with settings that it takes."""
+    for seed in range(100):
+        writer = Writer(random.Random(seed).choice, EXCLUDED, part.ranks)
+        if part.fits(writer.names["t0"]) and writer.allows(part):
+            writer.add_part(part)
+        program = writer.program()
+        if writer.parts and _runs(program):
+            return program
+    raise AssertionError(f"{part} runs with no settings")
+
+
+def _runs(program: Program) -> bool:
     try:
         with quiet():
             program.build()(program.tensor())
     except Exception:
-        reject()
-    return program
+        return False
+    return True

@@ -216,7 +216,6 @@ MOVES = [
     *_code("2345", "torch.cat([{x}, {y}])", "torch.stack([{x}, {y}])", "{x}.expand(2, *{x}.shape)", "{x}.flip(0)", "{x}[-1]", batchwise=False),
     *_code("1", "{x}[None]", "{x}.unsqueeze(1)", "{x}.view(-1, 1)", batchwise=False),
     *_code("1", "{x}.diag_embed()", name="diag_embed", batchwise=False),
-    *_code("0", "{x}[None]", "{x}.view(1, 1)", batchwise=False),
     *_code("2345", "{x}[:, :0].sum({d})", "torch.stack({x}[:, :0].unbind(1) or ({x},))", name="empty"),
     *_code("2345", "{x} * torch.hann_window({last})", "{x}[..., torch.randperm({last})]", name="makers", batchwise=False),
 ]  # fmt: skip
@@ -247,7 +246,7 @@ CONTAINERS = [
     Part("2345", "nn.utils.parametrizations.orthogonal(nn.Linear({last}, {k}))", name="linear algebra", batchwise=False),
     Part("2345", "nn.utils.spectral_norm(nn.Linear({last}, {k}))", name="spectral_norm", batchwise=False),
     Part("2345", "nn.utils.parametrizations.spectral_norm(nn.Linear({last}, {k}))", name="spectral_norm", batchwise=False),
-    Part("2345", "{m} = nn.Linear({last}, {k})\ntorch.nn.utils.prune.l1_unstructured({m}, 'weight', 0.5)", batchwise=False),
+    Part("2345", "from torch.nn.utils.prune import l1_unstructured\n{m} = l1_unstructured(nn.Linear({last}, {k}), 'weight', 0.5)", name="constant", batchwise=False),
     Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.register_forward_hook(lambda module, args, result: result * 2)"),
     Part("2345", "{m} = nn.ReLU()\n{m}.register_forward_pre_hook(lambda module, args: (args[0] + 1,))"),
     Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.forward = lambda x, layer={m}: F.linear(x * 2, layer.weight)", name="patched"),
@@ -284,20 +283,19 @@ INTEGERS = [
     *_code("i", "F.one_hot({x}, 12).float()", batchwise=False),
 ]  # fmt: skip
 
-GROUPS = [
-    POINTWISE,
-    PRODUCTS,
-    PRODUCTS,
-    NORMS,
-    WINDOWS,
-    REDUCTIONS,
-    MOVES,
-    IN_PLACE,
-    CONTAINERS,
-    STATE,
-    INTEGERS,
-]
-"""The groups of parts, which are drawn equally often; products count twice."""
+GROUPS = {
+    "pointwise": POINTWISE,
+    "products": PRODUCTS,
+    "norms": NORMS,
+    "windows": WINDOWS,
+    "reductions": REDUCTIONS,
+    "moves": MOVES,
+    "in place": IN_PLACE,
+    "containers": CONTAINERS,
+    "state": STATE,
+    "integers": INTEGERS,
+}
+"""The parts by group; the groups are drawn equally often."""
 
 CONTROLS = [
     Part("", "", "if {x}.shape[-1] % 2:\n    {out} = {m}({x})\nelse:\n    {out} = {m}({x} * 2)"),

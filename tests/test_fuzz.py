@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from grammar import Program, programs
-from grammar_parts import EXCLUDED
+from grammar import Program, program_of, programs
+from grammar_parts import EXCLUDED, GROUPS
 from hypothesis import HealthCheck, given, note, settings
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -219,8 +219,22 @@ def check(program: Program) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_part(group: str) -> None:
+    """Each part of the grammar, alone in a module, is counted exactly."""
+    for part in GROUPS[group]:
+        if part.name not in EXCLUDED:
+            program = program_of(part)
+            try:
+                check(program)
+            except AssertionError as error:
+                error.add_note(program.script())
+                raise
+
+
+@pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
 @settings(
-    max_examples=EXAMPLES or 200,
+    max_examples=EXAMPLES or 100,
     derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=list(HealthCheck),
