@@ -13,10 +13,13 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDE
 # the number of random modules of `make fuzz`
 EXAMPLES ?= 5000
 
+# the files of `make mutants`, such as ops/cost.py; all by default
+FILES ?=
+
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks docs test test-fast fuzz benchmark check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast fuzz mutants benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -49,6 +52,9 @@ test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 
 fuzz: $(VENV)/installed-test ## Count EXAMPLES (5000) random modules; a failing one is printed as a script
 	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
+
+mutants: $(VENV)/installed-mutants ## Change FILES of the package, and print the changes that no test notices (hours for all)
+	$(BIN)/python tests/mutants.py $(FILES)
 
 benchmark: $(VENV)/installed-benchmark ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks

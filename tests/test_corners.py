@@ -74,7 +74,9 @@ def test_a_layer_norm_fits_its_weights(name: str, size: tuple[int, ...]) -> None
     assert refused(layer, (2, 6)) == [True, True]
 
 
-@pytest.mark.parametrize("sizes", [(-1, -1), (-1, 4, -1), (12, -1, -1), (-2, 6), (-2, -6), (5, -1), (4, 4), (0, -1)])
+@pytest.mark.parametrize(
+    "sizes", [(-1, -1), (-1, 4, -1), (12, -1, -1), (-2, 6), (-2, -6), (5, -1), (4, 4), (0, -1)]
+)
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_reshape_has_one_free_size(sizes: tuple[int, ...], order: tuple[int, int]) -> None:
     """A reshape to two free sizes, a negative size or another number of elements is refused."""
