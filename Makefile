@@ -1,20 +1,18 @@
 # `make report` and `make test` need Python 3.11 or newer, pip and make. They install everything else.
+# MODULES: the number of random modules that `make fuzz` counts.
+# FILES: the files that `make mutants` changes, such as ops/cost.py; all by default.
 # TORCH_INDEX: an additional package index for torch. On Linux,
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the CPU build instead of the CUDA build.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+MODULES ?= 5000
+FILES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-
-# the number of random modules of `make fuzz`
-EXAMPLES ?= 5000
-
-# the files of `make mutants`, such as ops/cost.py; all by default
-FILES ?=
 
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
@@ -50,8 +48,8 @@ test: $(VENV)/installed-test ## Run every test
 test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-fuzz: $(VENV)/installed-test ## Count EXAMPLES (5000) random modules; a failing one is printed as a script
-	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
+fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing one is printed as a script
+	FUZZ_EXAMPLES=$(MODULES) $(BIN)/python -m pytest tests/test_fuzz.py
 
 mutants: $(VENV)/installed-mutants ## Change FILES of the package, and print the changes that no test notices (hours for all)
 	$(BIN)/python tests/mutants.py $(FILES)
@@ -98,10 +96,12 @@ $(VENV)/installed-docs: $(VENV)/installed
 	@$(INSTALL) --editable '.[docs]'
 	@touch $@
 
-$(VENV)/installed-fuzz: $(VENV)/installed-test ## Count EXAMPLES (5000) random modules; a failing one is printed as a script
-	FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_fuzz.py
+$(VENV)/installed-mutants: $(VENV)/installed-test tests/mutants.txt
+	@echo "installing cosmic-ray"
+	@$(INSTALL) --requirement tests/mutants.txt
+	@touch $@
 
-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
+$(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
 	@echo "installing the counters to compare with"
 	@$(INSTALL) --requirement benchmarks/requirements.txt
 	@touch $@
