@@ -1,9 +1,13 @@
 # `make report` and `make test` need Python 3.11 or newer, pip and make. They install everything else.
+# MODULES: the number of random modules that `make fuzz` counts.
+# FILES: the files that `make mutants` changes, such as ops/cost.py; all by default.
 # TORCH_INDEX: an additional package index for torch. On Linux,
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu installs the CPU build instead of the CUDA build.
 
 PYTHON ?= python3
 TORCH_INDEX ?=
+MODULES ?= 5000
+FILES ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +17,7 @@ INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDE
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks docs test test-fast benchmark check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast fuzz mutants benchmark check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -43,6 +47,12 @@ test: $(VENV)/installed-test ## Run every test
 
 test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing one is printed as a script
+	FUZZ_EXAMPLES=$(MODULES) $(BIN)/python -m pytest tests/test_fuzz.py
+
+mutants: $(VENV)/installed-mutants ## Change FILES of the package, and print the changes that no test notices (hours for all)
+	$(BIN)/python tests/mutants.py $(FILES)
 
 benchmark: $(VENV)/installed-benchmark ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks
@@ -84,6 +94,11 @@ $(VENV)/installed-notebook: $(VENV)/installed
 $(VENV)/installed-docs: $(VENV)/installed
 	@echo "installing the docs extra"
 	@$(INSTALL) --editable '.[docs]'
+	@touch $@
+
+$(VENV)/installed-mutants: $(VENV)/installed-test tests/mutants.txt
+	@echo "installing cosmic-ray"
+	@$(INSTALL) --requirement tests/mutants.txt
 	@touch $@
 
 $(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
