@@ -247,6 +247,10 @@ FACTORISATIONS: Hand = {
     # svd 864, 3 divisions, 9 multiplications, 2 x 6 x 9
     "pseudo-inverse": (run(torch.linalg.pinv), ((6, 3),), 0, 864 + 3 + 9 + 108),
     "hermitian pseudo-inverse": (run(lambda a: torch.linalg.pinv(a, hermitian=True)), ((3, 3),), 0, 243 + 3 + 9 + 54),
+    # square, add; the largest of 3 column sums; 2 x 3 x 4 + 2 x 8 for singular values, the larger of 2
+    "Frobenius norm": (run(torch.linalg.norm), ((2, 3),), 0, 12),
+    "largest column sum": (run(lambda a: torch.linalg.norm(a, 1)), ((2, 3),), 0, 12 + 2),
+    "spectral norm": (run(lambda a: torch.linalg.matrix_norm(a, 2)), ((2, 3),), 0, 40 + 1),
     "ldl": (run(lambda a: torch.linalg.ldl_factor(a).LD), ((3, 3),), 0, 3 + 8),
     "trace": (run(torch.trace), ((3, 4),), 0, 2),
     "cross": (run(torch.linalg.cross), ((5, 3), (5, 3)), 0, 45),

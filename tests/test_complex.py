@@ -87,10 +87,16 @@ def test_bytes_of_complex_numbers() -> None:
 
 def test_real_and_complex_parameters_add_up() -> None:
     """The bytes of a network's parameters are those of its real and its complex ones."""
-    net = Run(lambda x: None)
-    net.real, net.complex = nn.Linear(8, 4), nn.Linear(4, 2, dtype=torch.complex64)
-    net.function = lambda x: net.complex(net.real(x).to(torch.complex64))
-    totals = count(net, (1, 8)).totals
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.real, self.complex = nn.Linear(8, 4), nn.Linear(4, 2, dtype=torch.complex64)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.complex(self.real(x).to(torch.complex64))  # type: ignore[no-any-return]
+
+    totals = count(Net(), (1, 8)).totals
 
     # 36 of the report's dtype, 10 of 8 bytes
     assert (totals.params, totals.params_bytes(4), totals.params_bytes(2)) == (46, 36 * 4 + 80, 36 * 2 + 80)

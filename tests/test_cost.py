@@ -15,7 +15,7 @@ from mbanalyze.ops.registry import cost
 
 COUNTS = st.integers(0, 10**12)
 UNKNOWN = COUNTS | st.none()
-COSTS = st.builds(Cost, COUNTS, UNKNOWN, UNKNOWN, UNKNOWN, COUNTS, COUNTS, COUNTS, COUNTS)
+COSTS = st.builds(Cost, COUNTS, UNKNOWN, UNKNOWN, UNKNOWN, *[COUNTS] * 6)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,31 @@ def test_cost_is_additive(a: Cost, b: Cost, c: Cost) -> None:
     for name in (field.name for field in fields(Cost)):
         known = [n for n in (getattr(a, name), getattr(b, name)) if n is not None]
         assert (sum(known) if known else None) == getattr(a + b, name)
+
+
+@given(COSTS, COSTS, st.integers(1, 16))
+def test_bytes_are_additive(a: Cost, b: Cost, itemsize: int) -> None:
+    """A sum moves the bytes of both parts, and has the bytes of the parameters of both, at every item size."""
+    both = a + b
+
+    assert a.memory_access_bytes(itemsize) + b.memory_access_bytes(itemsize) == both.memory_access_bytes(
+        itemsize
+    )
+    assert a.params_bytes(itemsize) + b.params_bytes(itemsize) == both.params_bytes(itemsize)
+
+
+def test_parameters_of_a_fixed_size_keep_it() -> None:
+    """32 weights of one byte and 4 biases of the report's dtype take 32 + 4 times the item size."""
+    weight, bias = Value("weight", 0, (4, 8), itemsize=1), Value("weight", 1, (4,))
+    x, y = Value("activation", 0, (2, 8)), Value("activation", 1, (2, 4))
+    first = cost(Op("", "linear", (x, weight, bias), (y,), 36))
+
+    assert (first.params_bytes(4), first.params_bytes(2)) == (32 + 16, 32 + 8)
+    # the second operator that reads them owns none
+    assert cost(Op("", "linear", (x, weight, bias), (y,), 0)).params_bytes(4) == 0
+    # all 100 parameters of a table of 8 bytes, of which only a view is read
+    view = Value("weight", 0, (4, 8), itemsize=8)
+    assert cost(Op("", "linear", (x, view), (y,), 100)).params_bytes(4) == 800
 
 
 def test_unknown_is_never_zero() -> None:

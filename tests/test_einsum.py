@@ -54,7 +54,7 @@ def test_an_output_that_is_left_out_is_found(equation: str) -> None:
 
 
 def test_three_operands_are_contracted_from_the_left() -> None:
-    """Whatever path is given, (2 x 3 x 4) + (2 x 4 x 5) multiply-accumulates are counted."""
+    """A path of `opt_einsum` changes nothing: (2 x 3 x 4) + (2 x 4 x 5) multiply-accumulates are counted."""
     report = count(
         Run(lambda a, b, c: torch.ops.aten.einsum("ij,jk,kl->il", [a, b, c], path=[1, 2, 0, 1])),
         (2, 3), (3, 4), (4, 5),

@@ -32,7 +32,7 @@ def quantise(x: Tensor) -> Tensor:
 
 def dynamic(*layers: nn.Module) -> nn.Module:
     """Return layers with dynamically quantised weights."""
-    quantised: nn.Module = torch.ao.quantization.quantize_dynamic(
+    quantised: nn.Module = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
         nn.Sequential(*layers), {nn.Linear, nn.LSTM, nn.GRU, nn.LSTMCell}, dtype=torch.qint8
     )
     return quantised

@@ -33,6 +33,7 @@ class OpSchema:
     """The signature of one operator overload, parsed once.
 
     Attributes:
+        overload: the operator, kept alive because schemas are cached by its id.
         qualified_name: the name with its library, such as `aten::relu_`.
         name: the qualified name without `aten::`.
         base_name: the name of the out-of-place variant, such as `relu`.
@@ -48,7 +49,7 @@ class OpSchema:
 
     def __init__(self, overload: Any) -> None:
         schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
-        self.overload = overload  # kept alive, because schemas are cached by its id
+        self.overload = overload
         self.qualified_name: str = schema.name
         self.name = self.qualified_name.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable

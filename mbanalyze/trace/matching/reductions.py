@@ -32,12 +32,6 @@ def batch_norm(args: Arguments, *, training: bool | None = None) -> Match:
     return Match("batch_norm_training", operands, {"affine": len(affine)}, 1)
 
 
-def matrix_norm(args: Arguments) -> Match | None:
-    """Match the Frobenius norm; other matrix norms have no formula."""
-    operand = args["self"] if "self" in args else args["A"]
-    return Match("norm", (operand,)) if args.get("ord") in (None, "fro") else None
-
-
 def mean(args: Arguments) -> Match:
     """Match a mean. Over every pixel of an image it is global pooling."""
     image = args["self"]
