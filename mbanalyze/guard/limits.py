@@ -143,7 +143,7 @@ def _parse_number(text: str, largest: int) -> Decimal:
     return number
 
 
-_NUMBER = re.compile(r"(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?", re.IGNORECASE)
+_NUMBER = re.compile(r"(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 def _text_and_level(given: Any, level: Level) -> tuple[str, Level]:

@@ -18,8 +18,17 @@ from multiprocessing.context import ForkProcess, SpawnProcess
 from pathlib import Path
 from typing import TextIO
 
+from mbanalyze.report.network import versions
+
 Job = Callable[[], object]
 """A function that `pickle` can send to a process, whose result JSON can send back."""
+TRACING = (
+    "mbanalyze.trace.tracer",
+    "mbanalyze.trace.forward_args",
+    "mbanalyze.sources.skip_init",
+    "numpy.random",
+)
+"""The modules that every trace needs, torch among them."""
 WAIT = 0.1
 """Seconds after which the end of a process is noticed even if its own children keep its pipes open."""
 
@@ -31,6 +40,7 @@ class Request:
     Attributes:
         jobs: jobs; the answer to job 3 is written to `3.json`, and what it prints to `3.txt`.
         folder: folder of these files.
+        cwd: working directory of the processes.
         environ: environment variables of the processes.
         path: `sys.path` of the processes; None for that of the server.
         workers: largest number of processes at the same time.
@@ -38,6 +48,7 @@ class Request:
 
     jobs: Sequence[Job]
     folder: Path
+    cwd: Path
     environ: Mapping[str, str]
     path: Sequence[str] | None
     workers: int
@@ -47,7 +58,7 @@ def main() -> None:
     """Serve the requests on stdin, and end with the process that sends them."""
     channel = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
-    _preload(["mbanalyze.trace.tracer", *sys.argv[2:]])
+    _preload([*TRACING, *sys.argv[2:]])
     with suppress(EOFError):
         while True:
             _serve(pickle.load(sys.stdin.buffer), channel)  # noqa: S301 (our own parent process sends it)
@@ -56,11 +67,12 @@ def main() -> None:
 
 
 def _preload(names: Sequence[str]) -> None:
-    """Import packages that most jobs need, once for all of them."""
+    """Import modules that most jobs need and look up the version of torch, once for all of them."""
     for name in names:
         with suppress(Exception), warnings.catch_warnings():  # the job that needs it says why it fails
             warnings.simplefilter("ignore")
             importlib.import_module(name)
+    versions("torch")
 
 
 def _serve(request: Request, channel: TextIO) -> None:
@@ -103,6 +115,7 @@ def _work(request: Request, index: int, channel: TextIO | None = None) -> None:
     os.dup2(printed, 1)
     os.dup2(printed, 2)
     sys.stdout = sys.stderr
+    os.chdir(request.cwd)
     os.environ.clear()
     os.environ.update(request.environ)
     if request.path is not None:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mbanalyze
 from mbanalyze.guard.documents import DocumentError, read_text
 from mbanalyze.guard.process_server import Job, Request
 
@@ -56,7 +55,7 @@ def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     if key in _servers and _servers[key].poll() is not None:
         _stop(_servers.pop(key))
     if key not in _servers:
-        command = [sys.executable, "-P", "-c", SERVER, str(Path(mbanalyze.__file__).parent.parent), *preload]
+        command = [sys.executable, "-P", "-c", SERVER, str(Path(__file__).parents[2]), *preload]
         _servers[key] = subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.PIPE,
@@ -76,7 +75,7 @@ def run_each(
 ) -> list[Answer]:
     """Run each job in a process of its own, several at the same time.
 
-    What the jobs print goes to stderr, in the order of the jobs.
+    Everything that a job prints goes to stderr, in the order of the jobs.
 
     Args:
         jobs: jobs.
@@ -91,7 +90,9 @@ def run_each(
         workers = min(_cpus(), len(jobs))
         server = start_server(preload)
         try:
-            codes = _exchange(server, Request(jobs, folder, dict(os.environ), path, workers), progress)
+            codes = _exchange(
+                server, Request(jobs, folder, Path.cwd(), dict(os.environ), path, workers), progress
+            )
         except BaseException:
             _stop(server)
             raise
@@ -124,7 +125,8 @@ def _exchange(
 def _show(file: Path) -> None:
     """Print what a job printed."""
     with suppress(OSError), file.open(encoding="utf-8", errors="backslashreplace") as printed:
-        shutil.copyfileobj(printed, sys.stderr)
+        if sys.stderr:  # it is None if it is closed
+            shutil.copyfileobj(printed, sys.stderr)
 
 
 def _answer(file: Path, code: int | None) -> Answer:
