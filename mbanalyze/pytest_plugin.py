@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from mbanalyze.guard.counting import MeasuredModel
     from mbanalyze.guard.lock import Lock
     from mbanalyze.guard.model_result import ModelResult
     from mbanalyze.guard.policy import Rules
-    from mbanalyze.guard.runner import MeasuredModel
     from mbanalyze.report.network import Report
 
 UPDATE_OPTION = "--model-cost-update"
@@ -192,8 +192,8 @@ def _measure(
     name: str, model: Any, inputs: Any, allowed: Iterable[str], options: dict[str, Any] | None, rules: Rules
 ) -> tuple[MeasuredModel, Report]:
     """The measured model and its report; the test fails if the model cannot be measured."""
+    from mbanalyze.guard.counting import measure_report
     from mbanalyze.guard.policy import GuardedModel
-    from mbanalyze.guard.runner import measure_report
     from mbanalyze.sources.resolve import resolve
 
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mbanalyze.inputs.typed import Mode, Shape, Typed
+from mbanalyze import Shape
+from mbanalyze.inputs.typed import Mode, Sizes
 
 Choose = Callable[[Sequence[Any]], Any]
 """A function that returns one of several values."""
@@ -78,7 +79,7 @@ UNARY = [
     *("expm1", "log1p", "reciprocal", "rsqrt", "sqrt", "isnan"),
 ]
 
-HOLES: dict[str, Callable[[Shape], list[Any]]] = {
+HOLES: dict[str, Callable[[Sizes], list[Any]]] = {
     "c": lambda s: [s[1]],
     "last": lambda s: [s[-1]],
     "next": lambda s: [s[-2]],
@@ -125,7 +126,7 @@ HOLES: dict[str, Callable[[Shape], list[Any]]] = {
 class Filled(dict[str, Any]):
     """The values of the holes of one part; a value is drawn when a template first asks for it."""
 
-    def __init__(self, choose: Choose, shape: Shape, **given: str) -> None:
+    def __init__(self, choose: Choose, shape: Sizes, **given: str) -> None:
         super().__init__(given)
         self.choose, self.shape = choose, shape
 
@@ -151,7 +152,7 @@ class Program:
 
     init: tuple[str, ...]
     forward: tuple[str, ...]
-    shape: Shape
+    shape: Sizes
     integers: bool
     mode: Mode
     batchwise: bool
@@ -189,14 +190,14 @@ class Program:
     def sizes(self, batch: int | None = None) -> Any:
         """Return the input as a shape, with another batch if it is given."""
         shape = (batch or self.shape[0], *self.shape[1:])
-        return Typed(shape, "int64") if self.integers else shape
+        return Shape(*shape, dtype="int64") if self.integers else shape
 
     def tensor(self) -> Tensor:
         """Return the input with values."""
         return _input(self.shape, self.integers)
 
 
-def _input(shape: Shape, integers: bool) -> Tensor:
+def _input(shape: Sizes, integers: bool) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     if integers:
         return torch.randint(0, 5, shape, generator=generator)
@@ -231,7 +232,7 @@ class Writer:
         self.forward: list[str] = []
         self.parts: list[Part] = []
 
-    def _shape(self, rank: int) -> Shape:
+    def _shape(self, rank: int) -> Sizes:
         sizes = [4, 6, 3, 5, 1, 2] if rank < 5 else [4, 3, 2, 1]
         return tuple(self.choose(sizes if dim else [2, 1, 3]) for dim in range(rank))
 

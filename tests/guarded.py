@@ -118,3 +118,18 @@ def total_in(document: dict[str, Any], metric: str) -> tuple[int, int] | None:
     """Return a total before and after; None if it did not change."""
     changes = (c for c in model_in(document)["changes"] if (c["kind"], c["metric"]) == ("total", metric))
     return next(((c["before"], c["after"]) for c in changes), None)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the paths of all values inside a JSON document, with that of the document."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(place for key, each in items for place in places(each, (*path, key)))]
+
+
+def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    """Return a JSON document with another value at a path."""
+    if not path:
+        return new
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(copy[path[0]], path[1:], new)
+    return copy

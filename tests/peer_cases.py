@@ -16,8 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import prune
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from mbanalyze import Report
-from mbanalyze.inputs.typed import Typed
+from mbanalyze import Report, Shape
 from mbanalyze.ops.record import Op
 
 
@@ -532,13 +531,13 @@ def _pairs(
     ]
 
 
-TOKENS = Typed((1, 100), "int64")
+TOKENS = Shape(1, 100, dtype="int64")
 TORCHINFO = [
     *_pairs("digits", _digits, [(16, 1, 28, 28)], 21840, 7801600, "bias"),
     *_pairs("digits, batch of one", _digits, [(1, 1, 28, 28)], 21840, 487600, "bias"),
     *_pairs("digits, batch of two", _digits, [(2, 1, 28, 28)], 21840, 975200, "bias"),
     *_pairs("linear 2 to 5", lambda: nn.Linear(2, 5), [(1, 2)], 15, 15, "bias"),
-    *_pairs("two inputs", _two_inputs, [(1, 300), Typed((1, 300), "int64")], 31120, 31120, "bias"),
+    *_pairs("two inputs", _two_inputs, [(1, 300), Shape(1, 300, dtype="int64")], 31120, 31120, "bias"),
     *_pairs("groups", lambda: nn.Conv2d(16, 32, 3, groups=4), [(7, 16, 28, 28)], 1184, 5602688, "bias"),
     *_pairs("linear of tokens", lambda: nn.Linear(8, 64), [(32, 16, 8)], 576, 294912, "bias"),
     *_pairs("LSTM", _words, [TOKENS], 3784580, 6000 + 376832000 + 1026000, "bias", "table"),
@@ -580,7 +579,7 @@ TORCHINFO = [
     Case("torchinfo", "large stored parameter", lambda: _stored(w=torch.zeros(1024)), [(1,)], "params", 1024, ("unread parameters",)),
     Case("torchinfo", "two parameters", lambda: Net(lambda s, x: s.w * x + s.b, w=nn.Parameter(torch.ones(10)), b=nn.Parameter(torch.ones(10))), [(10,)], "params", 20),
     Case("torchinfo", "registered parameter", _registered, [(1, 2)], "params", 14),
-    Case("torchinfo", "tied weights", _tied, [Typed((2, 8), "int64")], "params", 64000),
+    Case("torchinfo", "tied weights", _tied, [Shape(2, 8, dtype="int64")], "params", 64000),
     Case("torchinfo", "slices of one tensor", _slices, [(100, 100)], "params", 30000, ("unread parameters",), fault="slices of one tensor are refused"),
     Case("torchinfo", "module without input", lambda: Net(lambda _: torch.rand(3, 3).sum()), [], "params", 0, fault="an input is required"),
     *_pairs("frozen layers", lambda: nn.Sequential(*[nn.Conv1d(1, 1, 1).requires_grad_(False) for _ in range(3)]), [(1, 1, 1)], 6, 6, "bias"),

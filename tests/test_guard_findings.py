@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from outcomes import BLOCK, NET
+
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.changes import CountChange
 from mbanalyze.guard.findings import findings
 from mbanalyze.guard.model_result import MODEL_VERDICTS, ModelResult
-from mbanalyze.guard.source_location import layer_locations
+from mbanalyze.guard.source_location import layer_location, policy_location
 from mbanalyze.guard.wording import headline
 
 
@@ -25,17 +27,27 @@ def test_findings_match_the_exit_code(outcomes: dict[str, Outcome]) -> None:
         assert bool(outcome.exit_code) == any(finding.level == "error" for finding in findings(outcome))
 
 
-def test_layers_are_located_independently(outcomes: dict[str, Outcome]) -> None:
-    """The locations of all layers together are those of each layer alone."""
+def test_a_layer_has_the_line_of_the_class_around_it(outcomes: dict[str, Outcome]) -> None:
+    """A layer of torch has the line of the project's class around it, and so has a layer that was removed."""
     [result] = outcomes["worse"].models
     assert result.measured is not None
-    assert result.measured.measurement is not None
-    policy, paths = outcomes["worse"].policy, [layer.path for layer in result.measured.measurement.layers]
-    one_by_one = [layer_locations(result.measured, policy, [path]) for path in paths]
-
-    assert layer_locations(result.measured, policy, paths) == {
-        path: p for found in one_by_one for path, p in found.items()
+    lines = {
+        path: layer_location(result.measured.locations, path, outcomes["worse"].policy, "small").line
+        for path in ("", "head", "blocks", "blocks.0", "blocks.0.dw", "blocks.1.removed", "removed")
     }
+    net = NET[: NET.index("class Net")].count("\n") + 1
+
+    assert lines == {
+        **dict.fromkeys(("", "head", "blocks", "removed"), net),
+        **dict.fromkeys(("blocks.0", "blocks.0.dw", "blocks.1.removed"), BLOCK),
+    }
+
+
+def test_a_model_without_classes_of_the_project(outcomes: dict[str, Outcome]) -> None:
+    """A layer without a class of the project has the line of the policy."""
+    policy = outcomes["worse"].policy
+
+    assert layer_location({}, "head", policy, "small") == policy_location(policy, "small")
 
 
 def test_a_headline_shows_the_decisive_change() -> None:

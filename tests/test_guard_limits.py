@@ -169,6 +169,29 @@ def test_a_budget_of_layers(project: Path, run: Run) -> None:
     said = document_of(run)
     assert (said["exit"], model_in(said)["verdict"]) == (2, "could not measure")
     assert "no layer is left for 'blocks.*.filtered'" in model_in(said)["reason"]
+    assert said["command"] is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        '[tool.mbanalyze.models.small.layers."no.such"]\nlevel = "warn"\n',
+        '[tool.mbanalyze.models.small.layers.head]\nlevel = "warn"\n[tool.mbanalyze.models.small.layers."hea?"]\nlevel = "off"\n',
+    ],
+)  # fmt: skip
+def test_a_pattern_without_a_layer_is_not_accepted(rule: str, project: Path, run: Run) -> None:
+    """Neither an update nor a first run writes the lock if a rule has no effect."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    (project / "pyproject.toml").write_text(POLICY + rule)
+    file = project / "mbanalyze.lock.json"
+    before = file.read_text()
+    for command in (["update"], ["update", "small"]):
+        assert document_of(run, *command)["exit"] == 2
+        assert file.read_text() == before
+    file.unlink()
+    for command in ([], ["update"]):
+        assert document_of(run, *command)["exit"] == 2
+        assert not file.exists()
 
 
 @pytest.mark.parametrize(

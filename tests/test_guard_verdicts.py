@@ -294,11 +294,38 @@ def test_models_are_measured_in_isolation(project: Path, run: Run) -> None:
     }
     assert "no_such_package" in model_in(said, "broken")["reason"]
     assert "aten::special_bessel_j0 in the model" in model_in(said, "strange")["reason"]
-    assert run("guard").out.splitlines()[-1] == "mbanalyze guard explain broken leaves strange"
+    assert run("guard").out.splitlines()[-1] == "mbanalyze guard update small zoo"
     before = (project / "mbanalyze.lock.json").read_text()
     assert run("guard", "update").code == 2
     assert before == (project / "mbanalyze.lock.json").read_text()
     assert run("guard", "update", "zoo").code == 0
+
+
+@pytest.mark.parametrize(
+    ("models", "command"),
+    [
+        ({"small": "net.py:none"}, None),
+        ({"small": "net.py:none", "other": "alexnet"}, "mbanalyze guard update other"),
+        ({"broken": "net.py:none"}, None),
+        ({"broken": "net.py:none", "small": "net.py:build"}, None),
+    ],
+)
+def test_the_advice_beside_a_model_that_could_not_be_measured(
+    models: dict[str, str], command: str | None, project: Path, run: Run
+) -> None:
+    """The reason is the advice on a model that could not be measured; the command is one that succeeds."""
+    text = "".join(
+        f'[tool.mbanalyze.models.{name}]\nsource = "{source}"\n'
+        + 'inputs = ["1,3,64,64"]\n' * (":" in source)
+        for name, source in models.items()
+    )
+    (project / "pyproject.toml").write_text(text)
+    said = document_of(run)
+
+    assert (said["exit"], said["command"]) == (2, command)
+    assert run("guard").out.count("has no 'none'") == 1
+    if command:
+        assert run(*command.split()[1:]).code == 0
 
 
 def test_allowed_operators_need_no_count(project: Path, run: Run) -> None:

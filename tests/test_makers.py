@@ -11,8 +11,7 @@ from arithmetic import NEED_VALUES, OTHERS, Run
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mbanalyze import count
-from mbanalyze.inputs.typed import Typed
+from mbanalyze import Shape, count
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +97,7 @@ def test_an_embedding_bag_writes_its_bags(mode: str) -> None:
 
 def values_of(given: Any) -> Any:
     """Return the tensor that an input stands for; a square matrix is the identity."""
-    if isinstance(given, Typed):
+    if isinstance(given, Shape):
         return torch.zeros(given.shape, dtype=getattr(torch, given.dtype))
     if not isinstance(given, tuple):
         return given

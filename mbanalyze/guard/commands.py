@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mbanalyze.guard import git_base, lock
-from mbanalyze.guard.explanation import Explanations, explain_result
+from mbanalyze.guard.counting import MeasuredModel
+from mbanalyze.guard.explanation import Explanations, explain_results
 from mbanalyze.guard.git_base import GitBase
 from mbanalyze.guard.lock import DamagedLockError, Lock, LockError
 from mbanalyze.guard.model_result import ModelResult, ModelVerdict, evaluate, missing_from_policy
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError
-from mbanalyze.guard.runner import MeasuredModel, Progress, measure, measurements, no_progress
+from mbanalyze.guard.runner import Progress, measure, measurements, no_progress
 
 
 def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress) -> Outcome:
@@ -41,7 +42,7 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress)
     models = _evaluate_all(measured, Lock())
     if ci:
         return Outcome(policy, name, models, f"there is no {name}: run '{lock.UPDATE_COMMAND}' and commit it")
-    if any(each.measurement is None for each in measured):
+    if _unmeasured(models):
         return Outcome(policy, name, models)
     with lock.exclusive(policy.lock):
         lock.save(policy.lock, Lock(measurements(measured)))
@@ -68,7 +69,7 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = no_pr
     with lock.exclusive(policy.lock):
         known = _lock_to_update(policy, whole=not names)
         models = _evaluate_all(measured, known, whole=not names)
-        if any(each.measurement is None for each in measured):
+        if _unmeasured(models):
             return Outcome(policy, policy.lock.name, models)
         kept = known.models if names else {}
         lock.save(policy.lock, Lock({**kept, **measurements(measured)}))
@@ -114,8 +115,7 @@ def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None)
     _require_models(policy, models)
     outcome = check(policy, ci=True) if base is None else diff(policy, base)
     chosen = tuple(each for each in outcome.models if each.name in models or (each.exit_code and not models))
-    explained = tuple(explain_result(result, policy) for result in chosen)
-    return Explanations(replace(outcome, models=chosen), explained)
+    return Explanations(replace(outcome, models=chosen), explain_results(chosen, policy))
 
 
 def in_ci() -> bool:
@@ -163,6 +163,11 @@ def _evaluate_all(
     names = {each.model.name for each in measured}
     lost = [missing_from_policy(n, each) for n, each in known.models.items() if whole and n not in names]
     return (*(evaluate(each, known) for each in measured), *lost)
+
+
+def _unmeasured(models: Sequence[ModelResult]) -> bool:
+    """True if a model could not be measured, or has a rule without effect."""
+    return any(each.verdict == "could not measure" for each in models)
 
 
 def _without_lock(measured: MeasuredModel, problem: str) -> ModelResult:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import CountChange
+from mbanalyze.guard.counting import MeasuredModel
 from mbanalyze.guard.limits import UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
-from mbanalyze.guard.runner import MeasuredModel, project_environment
-from mbanalyze.guard.source_location import SourceLocation, layer_locations
-from mbanalyze.guard.suggestions import Suggestion, candidates_of, suggest
+from mbanalyze.guard.source_location import SourceLocation, layer_location
+from mbanalyze.guard.suggestions import Suggestion, Suggestions, suggest
 
 EXPLANATION_SCHEMA = "mbanalyze.explanation/1"
 CAUSE_KEYS = ("metric", "before", "after", "limit", "grew")
@@ -70,12 +71,14 @@ class Explanation:
         causes: failing totals; if only counts of layers fail, the metrics of those.
         suggestions: options that would fit the limits.
         tried: names of the options that were tried.
+        problem: reason why options could not be tried; "" if they could.
     """
 
     result: ModelResult
     causes: tuple[Cause, ...] = ()
     suggestions: tuple[Suggestion, ...] = ()
     tried: tuple[str, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -133,21 +136,25 @@ def _contribution_record(contribution: Contribution) -> dict[str, Any]:
     return dict(zip(CONTRIBUTION_KEYS, values, strict=True))
 
 
-def explain_result(result: ModelResult, policy: Policy) -> Explanation:
-    """Explain the result of a model; the explanation has no causes if the model passes."""
+def explain_results(results: Sequence[ModelResult], policy: Policy) -> tuple[Explanation, ...]:
+    """Explain the results of models; an explanation has no causes if the model passes or was not measured."""
+    limits = {result.name: _limits_of_totals(result) for result in results if result.measured}
+    found = suggest(policy, {name: each for name, each in limits.items() if each})
+    nothing = Suggestions()
+    return tuple(
+        Explanation(result, _causes(result, policy), *found.get(result.name, nothing)) for result in results
+    )
+
+
+def _causes(result: ModelResult, policy: Policy) -> tuple[Cause, ...]:
+    """The failing totals; if only counts of layers fail, the metrics of those."""
     measured = result.measured
     if measured is None or measured.measurement is None:
-        return Explanation(result)
+        return ()
     failing = [change for change in result.failing if isinstance(change, CountChange)]
     failing = [change for change in failing if change.layer is None] or failing
     metrics = dict.fromkeys(change.metric for change in failing)
-    causes = tuple(_cause(result, measured, measured.measurement, metric, policy) for metric in metrics)
-    limits = _limits_of_totals(result)
-    with project_environment(policy):
-        candidates = list(candidates_of(measured)) if limits else []
-        suggestions = [suggest(each, limits) for each in candidates]
-    tried = tuple(each.option for each in candidates)
-    return Explanation(result, causes, tuple(filter(None, suggestions)), tried)
+    return tuple(_cause(result, measured, measured.measurement, metric, policy) for metric in metrics)
 
 
 def _limits_of_totals(result: ModelResult) -> dict[str, float]:
@@ -168,9 +175,11 @@ def _cause(
     grown = [(c.layer.path, c.layer.kind, c.growth) for c in changes if c.layer and c.growth > 0]
     parts = grown or _counts_of_layers(measurement, metric)
     whole = sum(amount for _, _, amount in parts)
-    locations = layer_locations(measured, policy, [path for path, _, _ in parts])
     contributions = (
-        Contribution(path, kind, amount, amount / whole, locations[path]) for path, kind, amount in parts
+        Contribution(
+            path, kind, amount, amount / whole, layer_location(measured.locations, path, policy, result.name)
+        )
+        for path, kind, amount in parts
     )
     return Cause(
         metric,

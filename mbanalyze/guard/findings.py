@@ -10,7 +10,7 @@ from mbanalyze.guard.changes import Change, LayerId, most_severe
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
-from mbanalyze.guard.source_location import SourceLocation, layer_locations, policy_location, repository_root
+from mbanalyze.guard.source_location import SourceLocation, layer_location, policy_location, repository_root
 
 FindingLevel = Literal["error", "warning", "note"]
 FINDING_LEVELS: tuple[FindingLevel, ...] = get_args(FindingLevel)
@@ -71,9 +71,9 @@ def _of_changes(
     of_model = [c for c in changes if not c.layer and (c.verdict == "over budget" or not of_layers)]
     at: dict[SourceLocation, list[Change]] = {}
     if of_layers and result.measured is not None:
-        locations = layer_locations(result.measured, policy, {path for path, _ in of_layers})
         for path, change in of_layers:
-            at.setdefault(locations[path], []).append(change)
+            location = layer_location(result.measured.locations, path, policy, result.name)
+            at.setdefault(location, []).append(change)
     if of_model:
         at.setdefault(policy_location(policy, result.name), []).extend(of_model)
     for location, some in at.items():

@@ -1,24 +1,21 @@
-"""The measurement of guarded models at a git ref, in a temporary checkout and a separate process."""
+"""The measurement of guarded models at a git ref, in a temporary checkout."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mbanalyze.guard import lock, policy_file
+from mbanalyze.guard import policy_file
+from mbanalyze.guard.counting import MeasuredModel
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError
 from mbanalyze.guard.policy_file import MissingPolicyError
-from mbanalyze.guard.runner import MeasuredModel, measure, measurements
-
-CHILD = "import sys; from mbanalyze.guard import git_base; git_base.main(sys.argv[1:])"
+from mbanalyze.guard.runner import measure, measurements
 
 
 class GitError(ValueError):
@@ -57,19 +54,13 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
         file = _policy_in(checkout, checkout / path.relative_to(top), policy)
         folder = file.parent if file else checkout / path.parent.relative_to(top)
         folder.mkdir(parents=True, exist_ok=True)
-        answer = checkout.parent / "answer.json"
-        arguments = map(str, (file or path, folder, top, checkout, answer))
-        command = [sys.executable, "-P", "-c", CHILD, *arguments]
-        ran = subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
-        try:
-            found = json.loads(answer.read_text(encoding="utf-8"))
-            base = GitBase(name, lock.loads(found["lock"], name), found["failed"])
-        except (OSError, ValueError, KeyError) as error:
-            problem = f"the models at {name} could not be measured (exit code {ran.returncode})"
-            raise GitError(problem) from error
-    if found["misplaced"]:
-        raise GitError(found["misplaced"])
-    return base
+        known = policy_file.load(file or path)
+        moved = tuple(_in_checkout(place, top, checkout) for place in known.python_path)
+        then = Policy(folder / (file or path).name, known.lock, known.models, moved)
+        measured = measure(then, then.models, inherit_path=False)
+        _require_own_packages(measured, checkout)
+    failed = [each for each in measured if each.measurement is None and not _is_absent(each)]
+    return GitBase(name, Lock(measurements(measured)), {each.model.name: each.reason for each in failed})
 
 
 def _policy_in(checkout: Path, usual: Path, policy: Policy) -> Path | None:
@@ -101,28 +92,6 @@ def _sources(models: Mapping[str, GuardedModel]) -> set[str]:
     return {model.source for model in models.values()}
 
 
-def main(arguments: list[str]) -> None:
-    """Measure the models of a policy in another folder and write the result as JSON, in the child process.
-
-    Args:
-        arguments: policy file, folder to measure in, top of the working tree, top of the checkout, and file
-            to write.
-    """
-    file, folder, top, checkout, answer = map(Path, arguments)
-    known = policy_file.load(file)
-    moved = tuple(_in_checkout(place, top, checkout) for place in known.python_path)
-    policy = Policy(folder / file.name, known.lock, known.models, moved)
-    with redirect_stdout(sys.stderr):
-        measured = measure(policy, policy.models)
-    failed = [each for each in measured if each.measurement is None and not _is_absent(each)]
-    result = {
-        "lock": lock.dumps(Lock(measurements(measured))),
-        "failed": {each.model.name: each.reason for each in failed},
-        "misplaced": _misplaced_package(checkout, _packages(known)),
-    }
-    answer.write_text(json.dumps(result), encoding="utf-8")
-
-
 def _in_checkout(folder: Path, top: Path, checkout: Path) -> Path:
     """A folder of the working tree in the checkout; any other folder unchanged."""
     return checkout / folder.relative_to(top) if folder.is_relative_to(top) else folder
@@ -136,19 +105,20 @@ def _is_absent(measured: MeasuredModel) -> bool:
     return measured.reason.endswith(signs)
 
 
-def _packages(policy: Policy) -> set[str]:
-    """The top-level packages of the sources."""
-    return {source.partition(":")[0].partition(".")[0] for source in _sources(policy.models)}
+def _require_own_packages(measured: Sequence[MeasuredModel], checkout: Path) -> None:
+    """Raise `GitError` if Python imported the package of a model from elsewhere although the checkout has it."""
+    packages = {_package(each.model): Path(each.package).resolve() for each in measured if each.package}
+    for name, file in packages.items():
+        if name == "mbanalyze" or file.is_relative_to(checkout):
+            continue
+        if any((*checkout.rglob(f"{name}/__init__.py"), *checkout.rglob(f"{name}.py"))):
+            fix = "add its folder to python_path"
+            raise GitError(f"{name} was imported from {file.parent}, not from the ref: {fix}")
 
 
-def _misplaced_package(checkout: Path, packages: set[str]) -> str:
-    """A message about a package that the checkout has, but that Python imported from elsewhere; "" if none."""
-    for name in packages & sys.modules.keys() - {"mbanalyze"}:
-        file = Path(sys.modules[name].__file__ or checkout).resolve()
-        in_checkout = any((*checkout.rglob(f"{name}/__init__.py"), *checkout.rglob(f"{name}.py")))
-        if in_checkout and not file.is_relative_to(checkout):
-            return f"{name} was imported from {file.parent}, not from the ref: add its folder to python_path"
-    return ""
+def _package(model: GuardedModel) -> str:
+    """The top-level package of a source."""
+    return model.source.partition(":")[0].partition(".")[0]
 
 
 def _base_commit(folder: Path, ref: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Literal, cast, get_args
 
 from mbanalyze.inputs.choices import choose
@@ -21,6 +22,12 @@ LOCKED_METRICS = ("params", "macs", "flops", "activations", "memory_access", "me
 """The metrics that the lock records for each layer and each model, and whose growth is limited."""
 GROWTH_METRICS = (*LOCKED_METRICS, UNUSED_PARAMS)
 """The metrics of a whole model whose growth is limited."""
+
+
+LARGEST_COUNT = 10**100
+"""The largest count of a lock or a policy; a larger one is no count of a network."""
+LARGEST_PERCENT = 10**9
+"""The largest allowed growth in per cent."""
 
 
 class LimitError(ValueError):
@@ -85,8 +92,8 @@ def parse_budget(metric: str, given: Any, level: Level) -> Budget:
     """
     text, level = _text_and_level(given, level)
     if metric == "arithmetic_intensity":
-        return Budget(float(_parse_number(text)), level)
-    return Budget(parse_count(text, of_bytes=metric.endswith("_bytes"), least=0), level)
+        return Budget(float(_parse_number(text, LARGEST_COUNT)), level)
+    return Budget(_parse_amount(metric, text), level)
 
 
 def parse_growth(metric: str, given: Any, level: Level) -> Growth:
@@ -98,8 +105,8 @@ def parse_growth(metric: str, given: Any, level: Level) -> Growth:
     text, level = _text_and_level(given, level)
     text = text.removeprefix("+").strip()
     if text.endswith("%"):
-        return Growth(_parse_number(text[:-1]), 0, level)
-    return Growth(None, parse_count(text, of_bytes=metric.endswith("_bytes"), least=0), level)
+        return Growth(_parse_number(text[:-1], LARGEST_PERCENT), 0, level)
+    return Growth(None, _parse_amount(metric, text), level)
 
 
 def parse_uniform_growth(given: Any, level: Level) -> dict[str, Growth]:
@@ -120,14 +127,23 @@ def with_bytes(growth: Mapping[str, Growth]) -> dict[str, Growth]:
     return {**default, **growth}
 
 
-def _parse_number(text: str) -> Decimal:
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        number = Decimal(-1)
-    if not (number.is_finite() and number >= 0):
-        raise LimitError(f"malformed number {text!r}: give a number that is not negative, such as 1.5")
+def _parse_amount(metric: str, text: str) -> int:
+    amount = parse_count(text, of_bytes=metric.endswith("_bytes"), least=0)
+    if amount > LARGEST_COUNT:
+        raise LimitError("the count has more than 100 digits")
+    return amount
+
+
+def _parse_number(text: str, largest: int) -> Decimal:
+    number = Decimal(text.strip()) if _NUMBER.fullmatch(text.strip()) else Decimal(-1)
+    if not 0 <= number <= largest:
+        raise LimitError(
+            f"malformed number {text!r}: give a number from 0 to {Decimal(largest):.0e}, such as 1.5"
+        )
     return number
+
+
+_NUMBER = re.compile(r"(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,3})?", re.IGNORECASE)
 
 
 def _text_and_level(given: Any, level: Level) -> tuple[str, Level]:

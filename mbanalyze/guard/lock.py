@@ -5,23 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import reprlib
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mbanalyze._version import __version__
 from mbanalyze.display.files import write
+from mbanalyze.guard.documents import DocumentError, read_text, require_shallow
 from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS
-from mbanalyze.guard.measurement import LayerCost, Measurement, natural_key, sum_of_layers
+from mbanalyze.guard.measurement import Measurement, natural_key, sum_of_layers
+from mbanalyze.guard.measurement_record import expect, head_record, layer_record, parse_measurement, value_of
 from mbanalyze.report.network import CONVENTION
 
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.lock", 1
 SCHEMA = f"{SCHEMA_NAME}/{SCHEMA_NUMBER}"
-HEAD_KEYS = ("source", "options", "method", "input", "dtype")
-"""The attributes of a measurement that precede its totals."""
 UPDATE_COMMAND = "mbanalyze guard update"
 
 
@@ -75,11 +76,13 @@ def read(path: Path) -> Lock | None:
             fix it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    except DocumentError as error:
+        raise LockError(f"cannot read {path}: {error}; remove it and run '{UPDATE_COMMAND}'") from error
+    except OSError as error:
+        raise LockError(f"cannot read {path}: {error.strerror or error}") from error
     return loads(text, path.name)
 
 
@@ -93,55 +96,48 @@ def loads(text: str, name: str) -> Lock:
         problem = f"{name} contains merge conflict markers"
         raise DamagedLockError(f"{problem}: run '{UPDATE_COMMAND}' and commit the result")
     try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates)
-        schema, _, number = document["schema"].partition("/")
-        if schema == SCHEMA_NAME and int(number) > SCHEMA_NUMBER:
+        document = expect(dict, json.loads(text, object_pairs_hook=_without_duplicates), "the document")
+        require_shallow(document)
+        newer = re.fullmatch(f"{SCHEMA_NAME}/([0-9]{{1,9}})", value_of(document, "schema", str))
+        if newer and int(newer[1]) > SCHEMA_NUMBER:
             fix = f"upgrade mbanalyze; version {__version__} reads schema {SCHEMA_NUMBER}"
-            raise NewerLockError(f"{name} has schema {SCHEMA_NAME}/{number}: {fix}")
+            raise NewerLockError(f"{name} has schema {newer[0]}: {fix}")
         return _parse_lock(document)
     except LockError:
         raise
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        why = f"key {error} is missing" if isinstance(error, KeyError) else error
+    except (ValueError, RecursionError) as error:
+        why = "its values are nested too deeply" if isinstance(error, RecursionError) else error
         fix = f"run '{UPDATE_COMMAND}' and review the difference"
         raise DamagedLockError(f"{name} is damaged ({why}): {fix}") from error
 
 
-def _parse_lock(document: Mapping[str, Any]) -> Lock:
+def _parse_lock(document: Mapping[str, object]) -> Lock:
     if document["schema"] != SCHEMA:
-        raise ValueError(f"unknown schema {document['schema']!r}")
-    models = {name: _parse_measurement(name, given) for name, given in document["models"].items()}
-    return Lock(models, str(document["convention"]), str(document["version"]))
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object without duplicate keys, which a merge without conflict markers can leave behind."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        duplicate = next(key for i, key in enumerate(keys) if key in keys[:i])
-        raise ValueError(f"duplicate key {duplicate!r}")
-    return found
-
-
-def _parse_measurement(name: str, given: Mapping[str, Any]) -> Measurement:
-    layers = tuple(
-        LayerCost(path, tuple(layer["kinds"].split(" + ")), str(layer["output"]), _parse_counts(layer))
-        for path, layer in given["layers"].items()
+        raise ValueError(f"unknown schema {reprlib.repr(document['schema'])}")
+    models = value_of(document, "models", dict)
+    return Lock(
+        {name: _parse_model(name, given) for name, given in models.items()},
+        value_of(document, "convention", str),
+        value_of(document, "version", str),
     )
-    totals = _parse_counts(given["totals"], GROWTH_METRICS)
-    if sum_of_layers(layers) != {metric: totals[metric] for metric in LOCKED_METRICS}:
-        raise ValueError(f"the layers of {name!r} do not add up to its totals")
-    source, options, method, input, dtype = (given[key] for key in HEAD_KEYS)
-    return Measurement(source, dict(options), method, tuple(map(str, input)), dtype, totals, layers)
 
 
-def _parse_counts(given: Mapping[str, Any], metrics: Sequence[str] = LOCKED_METRICS) -> dict[str, int | None]:
-    counts = {metric: given[metric] for metric in metrics}
-    for metric, count in counts.items():
-        if not (count is None or (type(count) is int and count >= 0)):
-            raise ValueError(f"{metric} is {count!r}")
-    return counts
+def _parse_model(name: str, given: object) -> Measurement:
+    measurement = parse_measurement(given, GROWTH_METRICS, LOCKED_METRICS)
+    totals = {metric: measurement.totals[metric] for metric in LOCKED_METRICS}
+    if sum_of_layers(measurement.layers) != totals:
+        raise ValueError(f"the layers of {reprlib.repr(name)} do not add up to its totals")
+    return measurement
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object without duplicate keys, which a merge without conflict markers can leave behind."""
+    found = dict[str, object]()
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"duplicate key {reprlib.repr(key)}")
+        found[key] = value
+    return found
 
 
 def dumps(lock: Lock) -> str:
@@ -154,20 +150,19 @@ def dumps(lock: Lock) -> str:
 
 
 def _dump_measurement(measurement: Measurement) -> str:
-    head = {key: getattr(measurement, key) for key in HEAD_KEYS}
-    head["totals"] = {metric: measurement.totals[metric] for metric in GROWTH_METRICS}
+    head = head_record(measurement, GROWTH_METRICS)
     lines = "".join(f"      {_json(key)}: {_json(value)},\n" for key, value in head.items())
-    layers = ",\n".join(f"        {_json(x.path)}: {_json(_layer_record(x))}" for x in measurement.layers)
+    layers = ",\n".join(
+        f"        {_json(layer.path)}: {_json(layer_record(layer, LOCKED_METRICS))}"
+        for layer in measurement.layers
+    )
     return "{\n" + lines + '      "layers": {\n' + layers + "\n      }\n    }"
 
 
-def _layer_record(layer: LayerCost) -> dict[str, Any]:
-    counts = {metric: layer.counts[metric] for metric in LOCKED_METRICS}
-    return {"kinds": layer.kind, "output": layer.output, **counts}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _json(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    # Half of a surrogate pair, which the name of a module may contain, has no UTF-8.
+    return text if text.isprintable() else json.dumps(value)
 
 
 def save(path: Path, lock: Lock) -> None:

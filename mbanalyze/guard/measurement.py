@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -115,5 +116,10 @@ def _sum(counts: Sequence[Count]) -> Count:
 
 def natural_key(path: str) -> tuple[Any, ...]:
     """Return a sort key that places 'features.10' after 'features.9', and a module before its submodules."""
-    parts = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in path.split(".") if path]
+    parts = (
+        (0, int(part), "") if _INDEX.fullmatch(part) else (1, 0, part) for part in path.split(".") if path
+    )
     return tuple(parts), path
+
+
+_INDEX = re.compile("[0-9]{1,18}")

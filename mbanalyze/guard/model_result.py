@@ -9,10 +9,10 @@ from typing import Literal, get_args
 
 from mbanalyze._version import __version__
 from mbanalyze.guard.changes import Change, differences, most_severe, over_budget, unknown_budgets
+from mbanalyze.guard.counting import MeasuredModel
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel
-from mbanalyze.guard.runner import MeasuredModel
 from mbanalyze.report.network import CONVENTION
 
 ModelVerdict = Literal[

@@ -67,27 +67,29 @@ class Outcome(Result):
         if self.problem:
             return Advice("to fix it", self.fix) if self.fix else None
         failing = [result for result in self.models if result.exit_code]
-        return self._advice_on(failing) if failing else None
+        return self._advice_on([result for result in failing if result.verdict != "could not measure"])
 
-    def _advice_on(self, failing: Sequence[ModelResult]) -> Advice:
+    def _advice_on(self, failing: Sequence[ModelResult]) -> Advice | None:
+        """The advice on models that could be measured; no command makes the others measurable."""
         verdicts = {result.verdict for result in failing}
-        if "could not measure" in verdicts:
-            return self._explain("could not measure", failing, "to see why it cannot be measured")
-        if "over budget" in verdicts or self.base:
-            return self._explain("over budget", failing, "to see which layers grew, and what would fit")
+        if "over budget" in verdicts or (failing and self.base):
+            return self._explain(failing)
         whole = len(failing) == len(self.models) or verdicts & {"gone", "not comparable"}
+        unmeasured = any(result.verdict == "could not measure" for result in self.models)
+        if not failing or (whole and unmeasured):  # an update of all models would be refused
+            return None
         names = [] if whole else _as_arguments(failing)
         return Advice(
             f"if the change is intended: update {self.policy.lock.name}, review and commit it",
             shlex.join(["mbanalyze", "guard", "update", *_config(self.policy), *names]),
         )
 
-    def _explain(self, verdict: str, failing: Sequence[ModelResult], text: str) -> Advice:
-        """The advice to explain the models with a verdict, or all failing ones if none has it."""
+    def _explain(self, failing: Sequence[ModelResult]) -> Advice:
+        """The advice to explain the models over their budget, or all failing ones if none is."""
         base = ["--base", self.base] if self.base else []
-        names = _as_arguments([result for result in failing if result.verdict == verdict] or failing)
+        names = _as_arguments([result for result in failing if result.verdict == "over budget"] or failing)
         command = ["mbanalyze", "guard", "explain", *_config(self.policy), *base, *names]
-        return Advice(text, shlex.join(command))
+        return Advice("to see which layers grew, and what would fit", shlex.join(command))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON document of schema `OUTCOME_SCHEMA`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mbanalyze.guard import limits
+from mbanalyze.guard.documents import DocumentError, read_text, require_shallow
 from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
@@ -53,7 +54,7 @@ def find(start: Path) -> Path:
 def _has_policy(file: Path) -> bool:
     if not file.is_file():
         return False
-    return file.name == "mbanalyze.toml" or "mbanalyze" in _parse_toml(file).get("tool", {})
+    return file.name == "mbanalyze.toml" or "mbanalyze" in _tools(_parse_toml(file)[1])
 
 
 def load(path: Path) -> Policy:
@@ -62,24 +63,36 @@ def load(path: Path) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or has mistakes; the error lists all of them.
     """
-    document = _parse_toml(path)
-    values = document if "tool" not in document else document["tool"].get("mbanalyze")
+    text, document = _parse_toml(path)
+    values = _tools(document).get("mbanalyze") if "tool" in document else document
     if not isinstance(values, Mapping):
         raise MissingPolicyError(f"{path} has no [tool.mbanalyze]: write {EXAMPLE}")
     problems: list[str] = []
-    policy = _read_policy(path, TomlTable("", values, problems))
+    policy = _read_policy(path, text, TomlTable("", values, problems))
     if problems:
         raise PolicyError(*(f"{path}: {problem}" for problem in problems))
     return policy
 
 
-def _parse_toml(path: Path) -> dict[str, Any]:
+def _parse_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a file, and its values."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+        document = tomllib.loads(text)
+        require_shallow(_tools(document).get("mbanalyze", document))
+    except (OSError, DocumentError) as error:
         raise PolicyError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise PolicyError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise PolicyError(f"cannot read {path}: its values are nested too deeply") from error
+    return text, document
+
+
+def _tools(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The table `tool`; empty if there is none."""
+    tools = document.get("tool")
+    return tools if isinstance(tools, Mapping) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +105,25 @@ class _Defaults:
     allow_uncounted: tuple[str, ...]
 
 
-def _read_policy(path: Path, root: TomlTable) -> Policy:
+def _read_policy(path: Path, text: str, root: TomlTable) -> Policy:
     root.check_keys(ROOT_KEYS)
     models = root.table("models")
     if not models.values and not root.problems:
         root.report(f"no guarded model: write {EXAMPLE}")
     folder = path.resolve().parent
-    text = path.read_text(encoding="utf-8")
     default_path = ("src",) if (folder / "src").is_dir() else ()
     defaults = _read_defaults(root)
     return Policy(
         path,
-        folder / root.get("lock", parse_text, "mbanalyze.lock.json"),
+        root.get("lock", partial(_parse_lock, folder), folder / "mbanalyze.lock.json"),
         {
             name: _read_model(name, table, defaults, _line_of(text, name))
             for name, table in models.tables().items()
         },
-        tuple((folder / each).resolve() for each in root.get_list("python_path", parse_text, default_path)),
+        tuple(
+            (folder / each).resolve()
+            for each in root.get_list("python_path", partial(_parse_folder, folder), default_path)
+        ),
     )
 
 
@@ -205,6 +220,29 @@ def _parse_input(name: str | None, given: Any) -> str:
     """An input as `spell_input` writes it, from a text as for `--input` or any other value of TOML."""
     text = given if isinstance(given, str) else spell_input(None, given)
     return spell_input(*parse_input(text if name is None else f"{name}={text}"))
+
+
+def _parse_lock(folder: Path, given: Any) -> Path:
+    """The path of the lock, which a policy may place nowhere but in its own folder."""
+    place = _resolve(folder, given)
+    if not place.is_relative_to(folder):
+        raise PolicyError(f"the lock must be inside the folder of the policy, not {place}")
+    return folder / str(given)
+
+
+def _parse_folder(folder: Path, given: Any) -> str:
+    _resolve(folder, given)
+    return str(given)
+
+
+def _resolve(folder: Path, given: Any) -> Path:
+    """The place that a path means, relative to a folder."""
+    try:
+        return (folder / parse_text(given)).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        if isinstance(error, PolicyError):
+            raise
+        raise PolicyError(f"{given!r} is no path: {error}") from error
 
 
 def _line_of(text: str, name: str) -> int:

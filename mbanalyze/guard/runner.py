@@ -1,122 +1,86 @@
-"""The measurement of the models of a policy: each is built and counted in isolation from the others."""
+"""The measurement of the models of a policy: each model of a project's own code in its own process."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
+from mbanalyze.guard.counting import MeasuredModel, enter_project, is_closed_form, measure_here
+from mbanalyze.guard.limits import BUDGET_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
+from mbanalyze.guard.measurement_record import (
+    RecordError,
+    expect,
+    head_record,
+    layer_record,
+    parse_measurement,
+    present,
+    value_of,
+)
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.inputs.input_text import as_arguments, parse_input
-from mbanalyze.report.network import Report
-from mbanalyze.sources.references import summarize
-from mbanalyze.sources.resolve import ResolvedModel, resolve
+from mbanalyze.guard.processes import Answer, run_each, start_server
+from mbanalyze.guard.source_location import SourceLocation, module_locations
+from mbanalyze.sources.references import PACKAGES
 
 Progress = Callable[[float], None]
 """A callback for the fraction of the models that are measured, from 0 to 1."""
+LAYER_METRICS = tuple(metric for metric in BUDGET_METRICS if metric != UNUSED_PARAMS)
 
 
 def no_progress(_: float) -> None:
     """Report no progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredModel:
-    """A guarded model with its measurement.
+def measure(
+    policy: Policy,
+    names: Collection[str],
+    progress: Progress = no_progress,
+    *,
+    inherit_path: bool = True,
+) -> list[MeasuredModel]:
+    """Measure the named models; report progress after each.
 
-    Attributes:
-        model: guarded model.
-        measurement: cost of the model; None if it could not be measured.
-        reason: the problem if the model could not be measured.
-        resolved: resolved model, to look at its modules; None if it could not be resolved or counted.
-        modules: modules that were imported from the project for this model, by name.
+    Args:
+        policy: policy of the project.
+        names: names of models.
+        progress: callback for the fraction of the models that are measured.
+        inherit_path: True if imports look in `sys.path` after the folders of the policy; False if only where
+            a new Python looks.
     """
-
-    model: GuardedModel
-    measurement: Measurement | None = None
-    reason: str = ""
-    resolved: ResolvedModel | None = None
-    modules: Mapping[str, ModuleType] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def importable(self) -> Iterator[None]:
-        """Put the modules of this model into `sys.modules` inside the `with` statement."""
-        before = {name: sys.modules[name] for name in self.modules if name in sys.modules}
-        sys.modules.update(self.modules)
-        try:
-            yield
-        finally:
-            for name in self.modules:
-                del sys.modules[name]
-            sys.modules.update(before)
-
-
-def measure(policy: Policy, names: Collection[str], progress: Progress = no_progress) -> list[MeasuredModel]:
-    """Measure the named models, each in isolation; report progress after each."""
-    measured = []
-    for name in names:
-        with project_environment(policy, policy.models[name].source) as imported:
-            found = _measure(policy.models[name])
-        measured.append(replace(found, modules=dict(imported)))
-        progress(len(measured) / len(names))
-    return measured
+    models = {name: policy.models[name] for name in names}
+    own = [model for model in models.values() if not is_closed_form(model)]
+    packages = packages_of(policy)
+    if own:
+        start_server(packages)  # it imports torch while the closed forms are counted
+    measured: dict[str, MeasuredModel] = {}
+    for name, model in models.items():
+        if is_closed_form(model):
+            measured[name], _ = measure_here(model)
+            progress(len(measured) / len(models))
+    known = len(measured)
+    jobs = [partial(_measure_in_project, policy, model) for model in own]
+    answers = run_each(
+        jobs,
+        lambda ended: progress((known + ended) / len(models)),
+        preload=packages,
+        path=sys.path if inherit_path else None,
+    )
+    measured |= {model.name: _parse(model, answer) for model, answer in zip(own, answers, strict=True)}
+    return [measured[name] for name in names]
 
 
-@contextlib.contextmanager
-def project_environment(policy: Policy, source: str = "") -> Iterator[dict[str, ModuleType]]:
-    """Run the `with` statement as if Python had been started in the folder of the policy.
-
-    Files are looked up in that folder; imports also search the `python_path` of the policy. Afterwards the
-    working directory, `sys.path` and torch's default dtype are restored. Modules that were imported from the
-    folder of `source` are removed from `sys.modules`, unless all models share that folder.
-
-    Yields:
-        the removed modules by name; filled at the end.
-    """
-    folder = policy.path.resolve().parent
-    shared = [folder, *policy.python_path]
-    own = (folder / source.rpartition(":")[0]).parent if ".py:" in source else folder
-    path, before, imported = list(sys.path), dict(sys.modules), dict[str, ModuleType]()
-    dtype = sys.modules["torch"].get_default_dtype() if "torch" in sys.modules else None
-    sys.path[:0] = map(str, shared)
-    try:
-        with contextlib.chdir(folder):
-            yield imported
-    finally:
-        sys.path[:] = path
-        if "torch" in sys.modules:
-            torch = sys.modules["torch"]
-            torch.set_default_dtype(dtype or torch.float32)
-        for name, module in list(sys.modules.items()):
-            file = Path(getattr(module, "__file__", None) or "/")
-            if own not in shared and before.get(name) is not module and file.is_relative_to(own):
-                imported[name] = sys.modules.pop(name)
-
-
-def _measure(model: GuardedModel) -> MeasuredModel:
-    try:
-        resolved = resolve_model(model)
-        report = resolved.report(**model.settings)
-    except (ValueError, LookupError) as error:
-        return MeasuredModel(model, reason=str(error))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return MeasuredModel(model, reason=f"unexpected {summarize(error)}")
-    return measure_report(model, resolved, report)
-
-
-def measure_report(model: GuardedModel, resolved: ResolvedModel, report: Report) -> MeasuredModel:
-    """Return a model with the measurement that its report states, unless operators are not counted."""
-    uncounted = _describe_uncounted(report, model.allow_uncounted)
-    if uncounted:
-        return MeasuredModel(model, reason=uncounted, resolved=resolved)
-    measurement = Measurement.from_report(model, report, _count_unused_params(report, resolved))
-    return MeasuredModel(model, measurement, resolved=resolved)
+def packages_of(policy: Policy) -> list[str]:
+    """Return the packages that models of a policy come from, without those that the project itself defines."""
+    folders = (policy.path.resolve().parent, *policy.python_path)
+    named = {model.source.partition(":")[0] for model in policy.models.values()}
+    return [
+        name
+        for name in PACKAGES
+        if name in named and not any((f / name).exists() or (f / f"{name}.py").exists() for f in folders)
+    ]
 
 
 def measurements(measured: Iterable[MeasuredModel]) -> dict[str, Measurement]:
@@ -124,28 +88,49 @@ def measurements(measured: Iterable[MeasuredModel]) -> dict[str, Measurement]:
     return {each.model.name: each.measurement for each in measured if each.measurement is not None}
 
 
-def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
-    """The number of learned scalars that the forward pass never reads.
-
-    None is unknown: a closed form lists the names of such parameters without their sizes.
-    """
-    if report.method == "closed-form":
-        return None if report.unused_params else 0
-    params = dict(resolved.module.named_parameters())
-    return sum(params[name].numel() for name in report.unused_params)
-
-
-def _describe_uncounted(report: Report, allowed: frozenset[str]) -> str:
-    """A message about operators without a count that are not `allowed`; "" if there are none."""
-    uncounted = [each for each in report.uncounted if each.operator not in allowed]
-    if not uncounted:
-        return ""
-    found = ", ".join(f"{each.operator} in {each.path or 'the model'}" for each in uncounted)
-    names = ", ".join(f'"{name}"' for name in dict.fromkeys(each.operator for each in uncounted))
-    return f"not counted: {found}; register a formula, or set allow_uncounted = [{names}]"
+def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
+    """Measure a model, in its own process; the answer is what `_parse` reads."""
+    enter_project(policy)
+    measured, resolved = measure_here(model)
+    answer = {"reason": measured.reason, "package": _package_file(model.source), "measurement": None}
+    if measured.measurement is None or resolved is None:
+        return answer
+    found = module_locations(model, resolved.module, policy)
+    layers = {layer.path: layer_record(layer, LAYER_METRICS) for layer in measured.measurement.layers}
+    return {
+        **answer,
+        "measurement": {**head_record(measured.measurement, BUDGET_METRICS), "layers": layers},
+        "locations": {path: [each.file, each.line, each.name] for path, each in found.items()},
+    }
 
 
-def resolve_model(model: GuardedModel) -> ResolvedModel:
-    """Resolve the source, options and inputs of a guarded model."""
-    inputs, keywords = as_arguments(map(parse_input, model.inputs))
-    return resolve(model.source, *inputs, **model.options, **keywords)
+def _package_file(source: str) -> str:
+    """The file of the package that defines a model; "" if no package does, or it was not imported."""
+    package = sys.modules.get(source.partition(":")[0].partition(".")[0])
+    return str(getattr(package, "__file__", None) or "")
+
+
+def _parse(model: GuardedModel, answer: Answer) -> MeasuredModel:
+    """The measured model in the answer of its process, which the model's code may have written itself."""
+    if answer.problem:
+        return MeasuredModel(model, reason=answer.problem)
+    try:
+        record = expect(dict, answer.value, "the answer")
+        reason, package = value_of(record, "reason", str), value_of(record, "package", str)
+        given = present(record, "measurement")
+        if given is None:
+            return MeasuredModel(model, reason=reason or "its process gave no reason", package=package)
+        measurement = parse_measurement(given, BUDGET_METRICS, LAYER_METRICS)
+        locations = {
+            path: _parse_location(each) for path, each in value_of(record, "locations", dict).items()
+        }
+    except RecordError as error:
+        return MeasuredModel(model, reason=f"its process gave a wrong answer: {error}")
+    return MeasuredModel(model, measurement, locations=locations, package=package)
+
+
+def _parse_location(given: object) -> SourceLocation:
+    parts = expect(list, given, "a location")
+    if list(map(type, parts)) != [str, int, str] or Path(parts[0]).is_absolute() or parts[1] < 1:
+        raise RecordError("a location is malformed")
+    return SourceLocation(*parts)

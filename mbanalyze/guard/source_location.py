@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.guard.policy import Policy
-from mbanalyze.guard.runner import MeasuredModel
+from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
@@ -45,24 +46,41 @@ def policy_location(policy: Policy, name: str) -> SourceLocation:
     return SourceLocation(file, policy.models[name].line if name in policy.models else 1, name)
 
 
-def layer_locations(
-    measured: MeasuredModel, policy: Policy, paths: Iterable[str]
-) -> dict[str, SourceLocation]:
-    """Return the location of each layer by path: a class of the user, else the factory, else the policy."""
-    root, modules, factory = repository_root(policy), _modules(measured), find_factory(measured)
-    fallback = policy_location(policy, measured.model.name)
-    cache: dict[int, SourceLocation | None] = {}
+def layer_location(
+    known: Mapping[str, SourceLocation], path: str, policy: Policy, name: str
+) -> SourceLocation:
+    """Return the location of a layer: that of its module or of the nearest one around it, else the policy.
 
-    def locate(candidate: Any) -> SourceLocation | None:
-        if id(candidate) not in cache:
-            cache[id(candidate)] = _location(candidate, root)
-        return cache[id(candidate)]
+    Args:
+        known: locations of modules by path.
+        path: path of the layer.
+        policy: policy of the project.
+        name: name of the model.
+    """
+    found = (known[around] for around in _around(path) if around in known)
+    return next(found, None) or policy_location(policy, name)
 
-    with measured.importable():  # inspect looks up the module of a class in sys.modules
-        return {
-            path: next(filter(None, map(locate, (*_classes(modules, path), factory))), fallback)
-            for path in paths
-        }
+
+def module_locations(model: GuardedModel, module: Module, policy: Policy) -> dict[str, SourceLocation]:
+    """Return the location of each module by path: a class of the project around it, or else the factory."""
+    root, factory = repository_root(policy), find_factory(model)
+    classes = {path: type(each) for path, each in module.named_modules(remove_duplicate=False)}
+    known = {each: _location(each, root) for each in dict.fromkeys(classes.values())}
+    of_factory = _location(factory, root)
+    found = {
+        path: next(
+            filter(None, (known[classes[around]] for around in _around(path) if around in classes)),
+            of_factory,
+        )
+        for path in classes
+    }
+    return {path: location for path, location in found.items() if location}
+
+
+def _around(path: str) -> Iterator[str]:
+    """A path and the paths around it, from the inside out."""
+    parts = path.split(".") if path else []
+    return (".".join(parts[:length]) for length in range(len(parts), -1, -1))
 
 
 def _location(candidate: Any, root: Path) -> SourceLocation | None:
@@ -70,33 +88,49 @@ def _location(candidate: Any, root: Path) -> SourceLocation | None:
     with suppress(TypeError, OSError, ValueError):
         file = Path(inspect.getsourcefile(candidate) or "").resolve()
         if file.is_relative_to(root) and "site-packages" not in file.parts:
-            _, line = inspect.getsourcelines(candidate)
-            return SourceLocation(file.relative_to(root).as_posix(), max(line, 1), candidate.__qualname__)
+            line = _line_of(candidate, file)
+            return SourceLocation(file.relative_to(root).as_posix(), line, candidate.__qualname__)
     return None
 
 
-def _modules(measured: MeasuredModel) -> dict[str, Module]:
-    """The modules of a model by path; empty if it was counted in closed form."""
-    resolved = measured.resolved
-    if resolved is None or (resolved.spec is not None and not measured.model.settings.get("trace")):
-        return {}
-    return dict(resolved.module.named_modules(remove_duplicate=False))
+def _line_of(candidate: Any, file: Path) -> int:
+    """The line on which a class or function begins.
+
+    Raises:
+        OSError: its file does not contain it.
+    """
+    if not inspect.isclass(candidate):
+        return max(inspect.getsourcelines(candidate)[1], 1)
+    if candidate.__qualname__ not in _class_lines(file):
+        raise OSError
+    return _class_lines(file)[candidate.__qualname__]
 
 
-def _classes(modules: Mapping[str, Module], path: str) -> Iterator[type]:
-    """The classes of the module at `path` and of the modules around it, from the inside out."""
-    parts = path.split(".") if path else []
-    for length in range(len(parts), -1, -1):
-        module = modules.get(".".join(parts[:length]))
-        if module is not None:
-            yield type(module)
+@cache
+def _class_lines(file: Path) -> dict[str, int]:
+    """The line of each class of a file by its qualified name; `inspect` would read the file for each class."""
+    found: dict[str, int] = {}
+
+    def visit(node: ast.AST, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef):
+                first = child.decorator_list[0] if child.decorator_list else child
+                found.setdefault(prefix + child.name, first.lineno)
+                visit(child, f"{prefix}{child.name}.")
+            elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                visit(child, f"{prefix}{child.name}.<locals>.")
+            elif isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
+                visit(child, prefix)
+
+    with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        visit(ast.parse(file.read_bytes()), "")
+    return found
 
 
-def find_factory(measured: MeasuredModel) -> Any:
-    """Return the function or class of the user's project that makes a model; None if there is none."""
-    place, _, name = measured.model.source.rpartition(":")
-    imported_name = module_name(Path(place)) if place.endswith(".py") else place
-    found: Any = measured.modules.get(imported_name) or sys.modules.get(imported_name)
+def find_factory(model: GuardedModel) -> Any:
+    """Return the imported function or class of the project that makes a model; None if there is none."""
+    place, _, name = model.source.rpartition(":")
+    found: Any = sys.modules.get(module_name(Path(place)) if place.endswith(".py") else place)
     for part in name.split("."):
         found = getattr(found, part, None)
     return inspect.unwrap(found) if callable(found) else found

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import Any, NamedTuple
 
+from mbanalyze.archs import find
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
-from mbanalyze.guard.runner import MeasuredModel, resolve_model
+from mbanalyze.guard.counting import enter_project, resolve_model
+from mbanalyze.guard.measurement_record import RecordError, expect, parse_counts, parse_number, value_of
+from mbanalyze.guard.policy import GuardedModel, Policy
+from mbanalyze.guard.processes import Answer, run_each
+from mbanalyze.guard.runner import LAYER_METRICS, packages_of
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
-from mbanalyze.sources.resolve import count
+from mbanalyze.sources.resolve import ResolvedModel, count
 from mbanalyze.sweep.traced import count_arguments, default_resolution
 
 WIDTH_OPTIONS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")
@@ -45,6 +52,20 @@ class Suggestion:
     totals: Mapping[str, Any]
 
 
+class Suggestions(NamedTuple):
+    """The suggestions for one model.
+
+    Attributes:
+        fitting: options that would fit the limits.
+        tried: names of the options that were tried.
+        problem: reason why options could not be tried; "" if they could.
+    """
+
+    fitting: tuple[Suggestion, ...] = ()
+    tried: tuple[str, ...] = ()
+    problem: str = ""
+
+
 class Candidates(NamedTuple):
     """Smaller values of one option.
 
@@ -59,8 +80,59 @@ class Candidates(NamedTuple):
     reports: Iterator[tuple[float, Report]]
 
 
-def suggest(candidates: Candidates, limits: Mapping[str, float]) -> Suggestion | None:
-    """Return the first candidate that is within all limits; None if there is none."""
+Limits = Mapping[str, float]
+"""The lowest limit of each total that fails."""
+
+
+def suggest(policy: Policy, limits: Mapping[str, Limits]) -> dict[str, Suggestions]:
+    """Return suggestions for models by name; each model of a project's own code runs in its own process."""
+    models = {name: policy.models[name] for name in limits}
+    own = [name for name, model in models.items() if find(model.source) is None]
+    found = {name: _try_options(models[name], limits[name]) for name in models if name not in own}
+    jobs = [partial(_try_in_project, policy, models[name], limits[name]) for name in own]
+    answers = run_each(jobs, lambda _: None, preload=packages_of(policy), path=sys.path)
+    return found | {name: _parse(answer) for name, answer in zip(own, answers, strict=True)}
+
+
+def _try_in_project(policy: Policy, model: GuardedModel, limits: Limits) -> dict[str, Any]:
+    """Try options of a model, in its own process; the answer is what `_parse` reads."""
+    enter_project(policy)
+    found = _try_options(model, limits)
+    return {"fitting": list(map(asdict, found.fitting)), "tried": found.tried}
+
+
+def _parse(answer: Answer) -> Suggestions:
+    """The suggestions in the answer of a process, which the model's code may have written itself."""
+    if answer.problem:
+        return Suggestions(problem=answer.problem)
+    try:
+        record = expect(dict, answer.value, "the answer")
+        return Suggestions(
+            tuple(map(_parse_suggestion, value_of(record, "fitting", list))),
+            tuple(expect(str, each, "an option") for each in value_of(record, "tried", list)),
+        )
+    except RecordError as error:
+        return Suggestions(problem=f"its process gave a wrong answer: {error}")
+
+
+def _parse_suggestion(given: object) -> Suggestion:
+    record = expect(dict, given, "a suggestion")
+    return Suggestion(
+        value_of(record, "option", str),
+        parse_number(record, "current"),
+        parse_number(record, "value"),
+        parse_counts(value_of(record, "totals", dict), LAYER_METRICS),
+    )
+
+
+def _try_options(model: GuardedModel, limits: Limits) -> Suggestions:
+    candidates = list(_candidates_of(model))
+    fitting = filter(None, (_first_fitting(each, limits) for each in candidates))
+    return Suggestions(tuple(fitting), tuple(each.option for each in candidates))
+
+
+def _first_fitting(candidates: Candidates, limits: Limits) -> Suggestion | None:
+    """The first candidate that is within all limits; None if there is none."""
     for value, report in candidates.reports:
         totals = report.totals.as_dict(report.itemsize)
         if all(_fits(totals[metric], limit) for metric, limit in limits.items()):
@@ -72,21 +144,21 @@ def _fits(total: float | None, limit: float) -> bool:
     return total is not None and total <= limit
 
 
-def candidates_of(measured: MeasuredModel) -> Iterator[Candidates]:
-    """Yield the options of a model that make it smaller."""
-    resolved = measured.resolved
-    if resolved is not None and resolved.spec is not None:
-        dtype = str(measured.model.settings.get("dtype", "float32"))
+def _candidates_of(model: GuardedModel) -> Iterator[Candidates]:
+    """The options of a model that make it smaller."""
+    resolved = resolve_model(model)
+    if resolved.spec is not None:
+        dtype = str(model.settings.get("dtype", "float32"))
         yield from _closed_form_candidates(resolved.spec, resolved.inputs[0][0], dtype)
         return
-    width = _width_option(measured)
+    width = _width_option(model)
     if width:
-        yield Candidates(*width, _narrower_models(measured, *width))
+        yield Candidates(*width, _narrower_models(model, *width))
     with suppress(ValueError, LookupError):
-        inputs, keywords = as_arguments(map(parse_input, measured.model.inputs))
+        inputs, keywords = as_arguments(map(parse_input, model.inputs))
         if inputs and not keywords:
-            side = default_resolution(measured.model.source, tuple(inputs), {})
-            yield Candidates("resolution", side, _smaller_images(measured, tuple(inputs), side))
+            side = default_resolution(model.source, tuple(inputs), {})
+            yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
 
 
 def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[Candidates]:
@@ -106,11 +178,11 @@ def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Itera
     yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
 
 
-def _width_option(measured: MeasuredModel) -> tuple[str, float] | None:
+def _width_option(model: GuardedModel) -> tuple[str, float] | None:
     """The name and value of the width option of a factory; None if it has none."""
-    known = dict(measured.model.options)
+    known = dict(model.options)
     with suppress(TypeError, ValueError):
-        declared = inspect.signature(find_factory(measured)).parameters.values()
+        declared = inspect.signature(find_factory(model)).parameters.values()
         known = {each.name: each.default for each in declared} | known
     for name in WIDTH_OPTIONS:
         value = known.get(name)
@@ -119,24 +191,23 @@ def _width_option(measured: MeasuredModel) -> tuple[str, float] | None:
     return None
 
 
-def _narrower_models(measured: MeasuredModel, option: str, current: float) -> Iterator[tuple[float, Report]]:
+def _narrower_models(model: GuardedModel, option: str, current: float) -> Iterator[tuple[float, Report]]:
     """The model with smaller widths; a number of channels stays whole."""
     channels = list(range(int(current) - 1, 0, -1))[:MAX_TRIES]
     for value in channels if option == "width" and current > 1 else _smaller_widths(current):
         with suppress(ValueError, LookupError):
-            model = replace(measured.model, options={**measured.model.options, option: value})
-            yield value, resolve_model(model).report(**model.settings)
+            narrower = replace(model, options={**model.options, option: value})
+            yield value, resolve_model(narrower).report(**model.settings)
 
 
 def _smaller_images(
-    measured: MeasuredModel, given: tuple[Any, ...], side: int
+    model: GuardedModel, resolved: ResolvedModel, given: tuple[Any, ...], side: int
 ) -> Iterator[tuple[float, Report]]:
     """The model on smaller images."""
-    assert measured.resolved is not None
     for value in _smaller_sides(side):
         with suppress(ValueError, LookupError):
-            what, inputs, _ = count_arguments(measured.resolved.module, given, {"resolution": value})
-            yield value, count(what, *inputs, **measured.model.settings)
+            what, inputs, _ = count_arguments(resolved.module, given, {"resolution": value})
+            yield value, count(what, *inputs, **model.settings)
 
 
 def _smaller_widths(current: float) -> list[float]:

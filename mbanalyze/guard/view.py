@@ -184,7 +184,7 @@ def _contribution_columns(contributions: Sequence[Contribution], metric: str) ->
         words("kind", [each.kind for each in contributions]),
         Column(metric_label(metric), [_count_cell(each.amount, metric) for each in contributions]),
         Column("share", [f"{100 * each.share:.1f} %" for each in contributions]),
-        words("from", [f"{each.file}:{each.line} {one_line(each.name)}" for each in locations]),
+        words("from", [one_line(f"{each.file}:{each.line} {each.name}") for each in locations]),
     )
 
 
@@ -200,7 +200,9 @@ def _explanation_notes(explanation: Explanation) -> Iterator[str]:
     for option in explanation.tried:
         if option not in fitting:
             yield f"{name}: no smaller {option} alone fits"
-    if explanation.causes and not explanation.tried:
+    if explanation.problem:
+        yield f"{name}: no option could be tried: {one_line(explanation.problem)}"
+    elif explanation.causes and not explanation.tried:
         yield f"{name}: no width or resolution option is known, so none was tried"
 
 

@@ -172,7 +172,7 @@ def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
     return int(count)
 
 
-_COUNT = re.compile(r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)\s*([kKMGT]?)(i?B|)")
+_COUNT = re.compile(r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)\s*([kKMGT]?)(i?B|)", re.ASCII)
 
 
 _WORDS = {"true": True, "false": False, "null": None}

@@ -62,18 +62,13 @@ def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
 
     Quantised modules hold the weight and bias inside packed objects, which are no parameters to PyTorch.
     """
-    held = module.__dict__.get("_parameters")
+    held: dict[str, Any] | None = module.__dict__.get("_parameters")
     if held is None:
         return module.named_parameters()
-    if type(module).__module__.startswith("torch.ao."):
-        packed = next(
-            (value for value in vars(module).values() if isinstance(value, torch.ScriptObject)), None
-        )
-        return [
-            *held.items(),
-            *zip(("weight", "bias"), () if packed is None else unpacked(packed), strict=False),
-        ]
-    return held.items()
+    if not type(module).__module__.startswith("torch.ao."):
+        return held.items()
+    packed = [value for value in vars(module).values() if isinstance(value, torch.ScriptObject)]
+    return [*held.items(), *(pair for each in packed for pair in zip(("weight", "bias"), unpacked(each)))]  # noqa: B905 (the bias is optional)
 
 
 def lazy_param(params: Iterable[tuple[str, nn.Parameter]]) -> str | None:

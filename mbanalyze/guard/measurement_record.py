@@ -1,0 +1,128 @@
+"""A measurement as JSON: written into locks, sent by the processes of models, and checked when read."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from mbanalyze.guard.limits import LARGEST_COUNT
+from mbanalyze.guard.measurement import LayerCost, Measurement
+from mbanalyze.ops.cost import ITEM_SIZES
+
+T = TypeVar("T")
+
+HEAD_KEYS = ("source", "options", "method", "input", "dtype")
+"""The attributes of a measurement that precede its totals."""
+
+
+class RecordError(ValueError):
+    """A record that no measurement has."""
+
+
+def head_record(measurement: Measurement, totals: Sequence[str]) -> dict[str, Any]:
+    """Return a measurement without its layers, with some of its totals."""
+    head = {key: getattr(measurement, key) for key in HEAD_KEYS}
+    return {**head, "totals": {metric: measurement.totals[metric] for metric in totals}}
+
+
+def layer_record(layer: LayerCost, counts: Sequence[str]) -> dict[str, Any]:
+    """Return a layer without its path, with some of its counts."""
+    return {
+        "kinds": layer.kind,
+        "output": layer.output,
+        **{metric: layer.counts[metric] for metric in counts},
+    }
+
+
+def parse_measurement(given: object, totals: Sequence[str], counts: Sequence[str]) -> Measurement:
+    """Return the measurement in a record.
+
+    Args:
+        given: record of the measurement.
+        totals: metrics of the whole model.
+        counts: metrics of each layer.
+
+    Raises:
+        RecordError: a value is missing, or no measurement has it.
+    """
+    record = expect(dict, given, "a model")
+    dtype = value_of(record, "dtype", str)
+    if dtype not in ITEM_SIZES:
+        raise RecordError(f"dtype is {reprlib.repr(dtype)}")
+    return Measurement(
+        value_of(record, "source", str),
+        value_of(record, "options", dict),
+        value_of(record, "method", str),
+        tuple(expect(str, shape, "a shape of input") for shape in value_of(record, "input", list)),
+        dtype,
+        parse_counts(value_of(record, "totals", dict), totals),
+        tuple(_parse_layer(path, layer, counts) for path, layer in value_of(record, "layers", dict).items()),
+    )
+
+
+def _parse_layer(path: str, given: object, counts: Sequence[str]) -> LayerCost:
+    record = expect(dict, given, f"layer {reprlib.repr(path)}")
+    kinds = tuple(value_of(record, "kinds", str).split(" + "))
+    return LayerCost(path, kinds, value_of(record, "output", str), parse_counts(record, counts))
+
+
+def parse_counts(record: Mapping[str, object], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the counts of some metrics; None is unknown.
+
+    Raises:
+        RecordError: a count is missing, or is none.
+    """
+    return {metric: _parse_count(present(record, metric), metric) for metric in metrics}
+
+
+def _parse_count(given: object, metric: str) -> int | float | None:
+    """A count; only the arithmetic intensity may be a fraction."""
+    kinds = (int, float) if metric == "arithmetic_intensity" else (int,)
+    return None if given is None else _within(given, kinds, metric)
+
+
+def parse_number(record: Mapping[str, object], key: str) -> int | float:
+    """Return a number that is not negative.
+
+    Raises:
+        RecordError: it is missing, or is none.
+    """
+    return _within(present(record, key), (int, float), key)
+
+
+def _within(given: object, kinds: tuple[type, ...], what: str) -> int | float:
+    if type(given) not in kinds or not 0 <= cast("float", given) <= LARGEST_COUNT:  # false for NaN
+        raise RecordError(f"{what} is {reprlib.repr(given)}")
+    return cast("int | float", given)
+
+
+def value_of(record: Mapping[str, object], key: str, kind: type[T]) -> T:
+    """Return the value of a key.
+
+    Raises:
+        RecordError: the key is missing, or its value has another type.
+    """
+    return expect(kind, present(record, key), key)
+
+
+def present(record: Mapping[str, object], key: str) -> object:
+    """Return the value of a key, of any type.
+
+    Raises:
+        RecordError: the key is missing.
+    """
+    if key not in record:
+        raise RecordError(f"key {key!r} is missing")
+    return record[key]
+
+
+def expect(kind: type[T], given: object, what: str) -> T:
+    """Return `given` if it is of this very type: a boolean is no count.
+
+    Raises:
+        RecordError: it has another type.
+    """
+    if type(given) is not kind:
+        raise RecordError(f"{what} is {reprlib.repr(given)}")
+    return given

@@ -1,0 +1,171 @@
+"""Jobs that run a project's code, each in a process of its own: no code changes the answer to another job."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbanalyze.guard.documents import DocumentError, read_text
+from mbanalyze.guard.process_server import Job, Request
+
+SERVER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import mbanalyze
+del sys.path[0]
+from mbanalyze.guard.process_server import main
+main()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a job.
+
+    Attributes:
+        value: result of the job, as JSON has it.
+        problem: reason why there is no result; "" if there is one.
+    """
+
+    value: Any = None
+    problem: str = ""
+
+
+_servers: dict[tuple[int, tuple[str, ...]], subprocess.Popen[bytes]] = {}
+"""The running servers by the process that started them, which a fork copies, and what they have imported."""
+_one_at_a_time = threading.Lock()
+
+
+def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Return the server that has imported some packages; start it if it does not run."""
+    key = os.getpid(), tuple(preload)
+    if key in _servers and _servers[key].poll() is not None:
+        _stop(_servers.pop(key))
+    if key not in _servers:
+        command = [sys.executable, "-P", "-c", SERVER, str(Path(__file__).parents[2]), *preload]
+        _servers[key] = subprocess.Popen(  # noqa: S603
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if sys.__stderr__ is None else None,  # it is None if it is closed
+            start_new_session=True,  # the terminal interrupts this process alone, which stops the server
+        )
+    return _servers[key]
+
+
+def run_each(
+    jobs: Sequence[Job],
+    progress: Callable[[int], None],
+    *,
+    preload: Sequence[str] = (),
+    path: Sequence[str] | None = None,
+) -> list[Answer]:
+    """Run each job in a process of its own, several at the same time.
+
+    Everything that a job prints goes to stderr, in the order of the jobs.
+
+    Args:
+        jobs: jobs.
+        progress: callback for the number of jobs that have ended.
+        preload: packages to import before the processes start; no project's code is in them.
+        path: `sys.path` of the processes; by default that of a new Python.
+    """
+    if not jobs:
+        return []
+    with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mbanalyze-") as place:
+        folder = Path(place)
+        workers = min(_cpus(), len(jobs))
+        server = start_server(preload)
+        try:
+            codes = _exchange(
+                server, Request(jobs, folder, Path.cwd(), dict(os.environ), path, workers), progress
+            )
+        except BaseException:
+            _stop(server)
+            raise
+        if len(codes) < len(jobs):
+            _stop(server)
+        return [_answer(folder / f"{index}.json", codes.get(index)) for index in range(len(jobs))]
+
+
+def _exchange(
+    server: subprocess.Popen[bytes], request: Request, progress: Callable[[int], None]
+) -> dict[int, int]:
+    """The exit code of each job that ended; not all of them if the server ended before."""
+    assert server.stdin
+    assert server.stdout
+    codes: dict[int, int] = {}
+    shown = 0
+    with suppress(BrokenPipeError):
+        server.stdin.write(pickle.dumps(request))
+        server.stdin.flush()
+        while len(codes) < len(request.jobs) and (line := server.stdout.readline()):
+            index, code = map(int, line.split())
+            codes[index] = code
+            progress(len(codes))
+            while shown in codes:
+                _show(request.folder / f"{shown}.txt")
+                shown += 1
+    return codes
+
+
+def _show(file: Path) -> None:
+    """Print what a job printed."""
+    with suppress(OSError), file.open(encoding="utf-8", errors="backslashreplace") as printed:
+        if sys.stderr:  # it is None if it is closed
+            shutil.copyfileobj(printed, sys.stderr)
+
+
+def _answer(file: Path, code: int | None) -> Answer:
+    """The answer in a file, or the way in which the process of the job ended."""
+    if code is None:
+        return Answer(problem="the process that starts the processes of models was ended")
+    if code < 0:
+        hint = ", perhaps because it needs too much memory" if -code == signal.SIGKILL else ""
+        return Answer(problem=f"its process was ended by {signal.Signals(-code).name}{hint}")
+    if code or not file.exists():
+        return Answer(problem=f"its code ended the process with exit code {code}")
+    try:
+        return Answer(json.loads(read_text(file)))
+    except (OSError, DocumentError, ValueError, RecursionError) as error:
+        return Answer(problem=f"its process gave an unreadable answer: {error}")
+
+
+def _cpus() -> int:
+    """The number of processors that this process may use."""
+    with suppress(AttributeError):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    """End a server and the processes that it started."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            server.kill()
+        else:
+            os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+    for stream in (server.stdin, server.stdout):
+        with suppress(OSError):
+            stream and stream.close()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for (process, _), server in _servers.items():
+        if process == os.getpid():
+            _stop(server)
