@@ -98,7 +98,7 @@ def test_an_embedding_bag_writes_its_bags(mode: str) -> None:
 def values_of(given: Any) -> Any:
     """Return the tensor that an input stands for; a square matrix is the identity."""
     if isinstance(given, Shape):
-        return torch.zeros(given.shape, dtype=getattr(torch, given.dtype))
+        return torch.zeros(given.sizes, dtype=getattr(torch, str(given.dtype)))
     if not isinstance(given, tuple):
         return given
     square = len(given) > 1 and given[-1] == given[-2]
