@@ -43,7 +43,7 @@ def torchvision() -> ModuleType:
 
 @functools.cache
 def detectors() -> ModuleType:
-    """Import torchvision with detectors that run; without its compiled extension, `roi_align` only gives shapes."""
+    """Import torchvision with detectors that run; without its compiled extension, `roi_align` gives zeros."""
     package = torchvision()
     from torchvision import extension
 
@@ -54,6 +54,14 @@ def detectors() -> ModuleType:
         @torch.library.register_fake("torchvision::roi_align")  # type: ignore[untyped-decorator]
         def roi_align(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
             return image.new_empty((rois.shape[0], image.shape[1], h, w))
+
+        @torch.library.impl("torchvision::roi_align", "CPU")  # type: ignore[untyped-decorator]
+        def zeros(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
+            return image.new_zeros((rois.shape[0], image.shape[1], h, w))
+
+        @torch.library.impl("torchvision::nms", "CPU")  # type: ignore[untyped-decorator]
+        def best(boxes: Tensor, scores: Tensor, _: float) -> Tensor:
+            return scores.argsort(descending=True)[:10]
 
         extension._has_ops = lambda: True
     return package

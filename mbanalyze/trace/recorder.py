@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from contextlib import suppress
 from threading import RLock
@@ -117,8 +118,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _dispatch(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Record one operator, or the operators that it stands for."""
-        if types and OnDevice not in types:
-            return NotImplemented  # a class of tensors that runs operators itself, which come here in turn
+        if types and any(map(_runs_operators, types)):
+            return NotImplemented  # the class runs operators, which come here in turn
         schema = _SCHEMAS.get(id(func))
         if schema is None:
             if isinstance(func, HigherOrderOperator):
@@ -243,3 +244,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not outputs:
             return is_query(call.schema.name) or call.schema.returns_views
         return all(self.storages.is_view(tensor, call.tensors) for tensor in outputs)
+
+
+@functools.cache
+def _runs_operators(kind: type[Tensor]) -> bool:
+    """True for a class of tensors that runs operators itself, such as a nested tensor."""
+    return kind is not OnDevice and kind.__torch_dispatch__ is not Tensor.__torch_dispatch__
