@@ -6,7 +6,6 @@ import contextlib
 import math
 import multiprocessing
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Annotated
@@ -15,8 +14,9 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
-from mbanalyze.cli.output import draw, require_files, require_readable, show
+from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.signals import in_worker
 from mbanalyze.inputs.parsing import unique
 
 Bits = Annotated[
@@ -86,11 +86,12 @@ def ablate(
             **options,
             **keywords,
         )
-    show(ablation, format, output)
+    files = {}
     if plot is not None:
         from mbanalyze import plots
 
-        draw(plots.ablation, ablation, plot)
+        files = drawn(plots.ablation, ablation, plot)
+    publish(ablation, format, output, files)
 
 
 @contextlib.contextmanager
@@ -101,10 +102,5 @@ def _executor(variants: int, workers: int | None) -> Iterator[Executor | None]:
         yield None
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, context, _redirect_stdout) as executor:
+    with ProcessPoolExecutor(processes, context, in_worker) as executor:
         yield executor
-
-
-def _redirect_stdout() -> None:
-    """In a worker process, print to stderr."""
-    sys.stdout = sys.stderr

@@ -33,11 +33,7 @@ def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float]
 def _redirected() -> Iterator[None]:
     """Inside the `with` block, the stdout of child processes is stderr."""
     sys.stdout.flush()
-    try:
-        saved = os.dup(1)
-    except OSError:  # stdout is closed
-        yield
-        return
+    saved = os.dup(1)
     os.dup2(2, 1)
     try:
         yield

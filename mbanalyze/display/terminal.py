@@ -65,7 +65,8 @@ def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
 
 def _heading(column: Column) -> str:
     """The heading; above numbers, each word takes a line, and so does each option of a reference."""
-    return column.heading if column.align == "left" else re.sub(r" |(?<=[@,])", "\n", column.heading)
+    heading = one_line(column.heading)
+    return heading if column.align == "left" else re.sub(r" |(?<=[@,])", "\n", heading)
 
 
 def _width(column: Column) -> int:

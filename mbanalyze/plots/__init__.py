@@ -21,7 +21,7 @@ from mbanalyze.plots.ablations import ablation, scaling, tradeoff
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.pareto_front import pareto
-from mbanalyze.plots.saving import check_format, save
+from mbanalyze.plots.saving import check_format, encode, save
 
 __all__ = [
     "COLUMN_SIZE",
@@ -30,6 +30,7 @@ __all__ = [
     "ablation",
     "bound",
     "check_format",
+    "encode",
     "intensity",
     "pareto",
     "profile",
