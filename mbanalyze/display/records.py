@@ -99,3 +99,12 @@ def one_line(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable(value: Any) -> Any:
+    """`value` with `one_line` of each text in it; subclasses of `str`, such as markup, stay as they are."""
+    if type(value) is str:
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, list | tuple) else value

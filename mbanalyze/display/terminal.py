@@ -42,6 +42,7 @@ def plain(view: View, width: int | None = None) -> str:
 
 
 def _section(section: Section, width: int) -> Iterator[RenderableType]:
+    section = replace(section, columns=tuple(map(_printable, section.columns)))
     if section.heading:
         yield from _lines([section.heading], width, "bold")
     if not section.rows and section.heading:
@@ -56,6 +57,14 @@ def _section(section: Section, width: int) -> Iterator[RenderableType]:
     yield from _lines(section.notes, width, "dim")
 
 
+def _printable(column: Column) -> Column:
+    """The column with escapes for characters that do not print, line breaks included."""
+    cells = [
+        Cell(one_line(short(cell)), "", "" if isinstance(cell, str) else cell.style) for cell in column.cells
+    ]
+    return replace(column, heading=one_line(column.heading), cells=cells)
+
+
 def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
     wrapper = TextWrapper(
         max(width, NARROWEST), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
@@ -65,13 +74,12 @@ def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
 
 def _heading(column: Column) -> str:
     """The heading; above numbers, each word takes a line, and so does each option of a reference."""
-    heading = one_line(column.heading)
-    return heading if column.align == "left" else re.sub(r" |(?<=[@,])", "\n", heading)
+    return column.heading if column.align == "left" else re.sub(r" |(?<=[@,])", "\n", column.heading)
 
 
 def _width(column: Column) -> int:
     """The cells that a column needs."""
-    lines = [line for text in (_heading(column), *map(_shown, column.cells)) for line in text.split("\n")]
+    lines = [line for text in (_heading(column), *map(short, column.cells)) for line in text.split("\n")]
     return max(map(cell_len, lines))
 
 
@@ -143,10 +151,5 @@ def _narrowed(columns: Sequence[Column], width: int) -> list[Column]:
     ]
 
 
-def _shown(cell: str | Cell) -> str:
-    """The short spelling, without characters that do not print."""
-    return "\n".join(map(one_line, short(cell).split("\n")))
-
-
 def _text(cell: str | Cell) -> Text:
-    return Text(_shown(cell), style="" if isinstance(cell, str) else cell.style)
+    return Text(short(cell), style="" if isinstance(cell, str) else cell.style)
