@@ -15,6 +15,7 @@ output.py      printing and writing results and plots
 progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full
 signals.py     Ctrl-C and SIGTERM
+workers.py     processes that trace variants
 """
 
 from __future__ import annotations

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Annotated
 
 import typer
@@ -16,7 +12,7 @@ import mbanalyze
 from mbanalyze.cli import arguments
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
-from mbanalyze.cli.signals import in_worker
+from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
 
 Bits = Annotated[
@@ -72,7 +68,7 @@ def ablate(
     with (
         working(False),
         progress_bar("tracing", shown=not known) as progress,
-        _executor(0 if known else variants, workers) as executor,
+        executor(0 if known else _processes(variants, workers)) as pool,
     ):
         ablation = mbanalyze.ablate(
             model,
@@ -81,7 +77,7 @@ def ablate(
             bits=bits,
             source=source,
             skip_invalid=skip_invalid,
-            executor=executor,
+            executor=pool,
             progress=progress,
             **options,
             **keywords,
@@ -94,13 +90,6 @@ def ablate(
     publish(ablation, format, output, files)
 
 
-@contextlib.contextmanager
-def _executor(variants: int, workers: int | None) -> Iterator[Executor | None]:
-    """Processes that trace variants, or None if this process should trace them."""
-    processes = min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)
-    if processes <= 1:
-        yield None
-        return
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, context, in_worker) as executor:
-        yield executor
+def _processes(variants: int, workers: int | None) -> int:
+    """The number of processes that trace variants; 1 is this process alone."""
+    return min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import FrameType
 from typing import NoReturn
+
+
+class StoppedError(KeyboardInterrupt):
+    """A signal that ends the program; for a plain `KeyboardInterrupt`, Python may end itself by the signal."""
 
 
 class Stop:
@@ -13,7 +18,7 @@ class Stop:
 
     Attributes:
         at_once: True while there is nothing to clean up: a signal ends the process. Otherwise, the first
-            signal raises `KeyboardInterrupt`, and a second one ends the process.
+            signal raises `StoppedError`, and a second one ends the process.
         code: the exit code of the signal that arrived; 0 before.
     """
 
@@ -27,12 +32,5 @@ class Stop:
         if self.at_once:
             os._exit(128 + number)
         self.at_once, self.code = True, 128 + number
-        raise KeyboardInterrupt
-
-
-def in_worker() -> None:
-    """In a worker process: print on stderr, and end without a traceback."""
-    import sys
-
-    sys.stdout = sys.stderr
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+        threading.excepthook = lambda _: None  # a pool of processes whose workers are gone ends silently
+        raise StoppedError
