@@ -10,7 +10,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
-from mbanalyze.cli.output import drawn, publish, require_files, require_readable
+from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
@@ -87,6 +87,8 @@ def ablate(
         from mbanalyze import plots
 
         files = drawn(plots.ablation, ablation, plot)
+        if files and (note := plots.left_out(ablation)):
+            notify(note)
     publish(ablation, format, output, files)
 
 

@@ -22,7 +22,7 @@ app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": 
 
 def complete_guarded_model(incomplete: str) -> list[str]:
     """Return the guarded models whose name starts with a text, for shell completion."""
-    with contextlib.suppress(PolicyError):
+    with contextlib.suppress(PolicyError, UsageError):
         return matching(_load(None).models, incomplete)
     return []
 
@@ -153,7 +153,11 @@ def explain(
 
 
 def _load(config: Path | None) -> Policy:
-    return guard.load(config or guard.find(Path.cwd()))
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise UsageError("the current folder does not exist any more: change to another one") from error
+    return guard.load(config or guard.find(here))
 
 
 def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:

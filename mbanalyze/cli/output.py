@@ -13,7 +13,7 @@ from mbanalyze.cli.arguments import UsageError
 from mbanalyze.display.files import OutputError, append, require_writable, written
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import Result, view_of
-from mbanalyze.display.terminal import renderable
+from mbanalyze.display.terminal import renderable, sized
 
 STDOUT = Path("-")
 """The file that stands for stdout."""
@@ -57,7 +57,7 @@ def publish(
 
 def _render(result: Result, format: str, output: Path | None, **options: Any) -> str:
     """A result as text, for a file, a terminal or a pipe."""
-    console = Console()
+    console = sized(Console())
     if format == "table" and console.is_terminal and _is_stdout(output):
         with console.capture() as captured:
             console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
@@ -94,7 +94,10 @@ def require_files(output: Path | None, plot: Path | None = None) -> None:
         require_writable(file)
     if plot is None:
         return
-    from mbanalyze import plots
+    try:
+        from mbanalyze import plots
+    except Exception as error:
+        raise UsageError(f"matplotlib does not start, which --plot needs: {error}") from error
 
     plots.check_format(plot)
     if output is not None and output.resolve() == plot.resolve():

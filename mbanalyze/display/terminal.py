@@ -35,10 +35,16 @@ def renderable(view: View, width: int = 80) -> RenderableType:
 
 def plain(view: View, width: int | None = None) -> str:
     """The same as text without colour, as wide as the terminal by default."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console = sized(Console(file=io.StringIO(), width=width, color_system=None, highlight=False))
     with console.capture() as capture:
         console.print(renderable(view, console.width), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+
+
+def sized(console: Console) -> Console:
+    """The console, with a usual width if it has none, as with COLUMNS=0."""
+    console.width = console.width or 80
+    return console
 
 
 def _section(section: Section, width: int) -> Iterator[RenderableType]:

@@ -17,7 +17,7 @@ Their colours suit colour-blind readers, and their markers grey prints.
     saving.py        figures as files
 """
 
-from mbanalyze.plots.ablations import ablation, scaling, tradeoff
+from mbanalyze.plots.ablations import ablation, left_out, scaling, tradeoff
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.pareto_front import pareto
@@ -32,6 +32,7 @@ __all__ = [
     "check_format",
     "encode",
     "intensity",
+    "left_out",
     "pareto",
     "profile",
     "save",
