@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any, TextIO, cast
 
 from mbanalyze.display.files import OutputError
@@ -78,10 +78,10 @@ def reserve_descriptors() -> None:
 def guarded() -> Iterator[None]:
     """Inside the `with` block, a failed write to stdout raises `OutputError`, and one to stderr is ignored."""
     reserve_descriptors()
-    with (
-        redirect_stdout(cast("TextIO", _Stdout(sys.stdout or _null()))),
-        redirect_stderr(cast("TextIO", _Stream(sys.stderr or _null()))),
-    ):
+    with ExitStack() as opened:
+        stdout, stderr = (each or opened.enter_context(_null()) for each in (sys.stdout, sys.stderr))
+        opened.enter_context(redirect_stdout(cast("TextIO", _Stdout(stdout))))
+        opened.enter_context(redirect_stderr(cast("TextIO", _Stream(stderr))))
         yield
 
 

@@ -21,18 +21,23 @@ def require_writable(path: Path | None) -> None:
     if path is None or str(path) == "-":
         return
     with _named(path):
-        try:
-            mode = path.stat().st_mode
-        except FileNotFoundError:
-            mode = 0
-        if stat.S_ISDIR(mode):
-            raise _error(errno.EISDIR)
-        folder = Path(os.path.realpath(path)).parent
-        if not folder.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "no such folder")
-        replaced = not mode or stat.S_ISREG(mode)
-        if (mode and not os.access(path, os.W_OK)) or (replaced and not os.access(folder, os.W_OK)):
-            raise _error(errno.EACCES)
+        _check(path)
+
+
+def _check(path: Path) -> None:
+    """Raise the error of the system, or `ValueError`, if `path` cannot be written."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = 0
+    if stat.S_ISDIR(mode):
+        raise _error(errno.EISDIR)
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder")
+    replaced = not mode or stat.S_ISREG(mode)
+    if (mode and not os.access(path, os.W_OK)) or (replaced and not os.access(folder, os.W_OK)):
+        raise _error(errno.EACCES)
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -110,19 +115,17 @@ class _Replacement:
     """The replacement of one file, which can be undone; a pipe or device is written to directly."""
 
     def __init__(self, path: Path, content: bytes) -> None:
-        self.path, self.content = path, content
-        self.target = Path(os.path.realpath(path))
+        self.path, self.target, self.content = path, path, content
         self.temporary: Path | None = None
         self.backup: Path | None = None
         self.applied = False
 
     def prepare(self) -> None:
         """Write the content to a temporary file beside the target, and keep a link to the old file."""
-        target = self.target
+        _check(self.path)
+        self.target = target = Path(os.path.realpath(self.path))
         if target.exists() and not target.is_file():
             return
-        if target.exists() and not os.access(target, os.W_OK):
-            raise _error(errno.EACCES)
         handle, name = self._temporary()
         self.temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
