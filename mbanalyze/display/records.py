@@ -68,7 +68,7 @@ def json(document: Any) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    """A character as it is if it prints, else as JSON escapes it."""
+    """A character if it prints, else its escape in JSON."""
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return found[0] if found[0].isprintable() else re.sub("....", r"\\u\g<0>", units)
 
@@ -102,7 +102,7 @@ def one_line(text: str) -> str:
 
 
 def printable(value: Any) -> Any:
-    """`value` with `one_line` of each text in it; subclasses of `str`, such as markup, stay as they are."""
+    """`value` with `one_line` of each text in it, except subclasses of `str`, such as markup."""
     if type(value) is str:
         return one_line(value)
     if isinstance(value, Mapping):
