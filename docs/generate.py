@@ -18,7 +18,7 @@ import mbanalyze
 from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
-from mbanalyze.cli import app
+from mbanalyze.cli.program import app
 from mbanalyze.ops.derivations import Formula
 from mbanalyze.ops.formulas import FORMULAS
 

@@ -3,22 +3,21 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mbanalyze import archs, layers
 from mbanalyze._version import __version__
-from mbanalyze.inputs.shape import Shape
-from mbanalyze.ops.cost import Cost
-from mbanalyze.ops.record import Op, Value
-from mbanalyze.ops.registry import formula
-from mbanalyze.report.network import Report
-from mbanalyze.sources.resolve import count
 
 if TYPE_CHECKING:
-    from mbanalyze import guard
+    from mbanalyze import archs, guard, layers
     from mbanalyze.comparison.comparison import compare
     from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
+    from mbanalyze.inputs.shape import Shape
     from mbanalyze.literature.verdicts import published
     from mbanalyze.memory_access.analysis import guidelines
+    from mbanalyze.ops.cost import Cost
+    from mbanalyze.ops.record import Op, Value
+    from mbanalyze.ops.registry import formula
+    from mbanalyze.report.network import Report
+    from mbanalyze.sources.resolve import count
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
 
@@ -44,20 +43,27 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cost": "ops.cost",
+    "Op": "ops.record",
+    "Report": "report.network",
+    "Shape": "inputs.shape",
+    "Value": "ops.record",
     "ablate": "sweep.ablation",
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
+    "count": "sources.resolve",
     "explore": "explorer",
+    "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
 }
-"""The modules of public functions that are imported at first use, since they import NumPy or more modules."""
+"""The module of each public name, imported at first use: importing the package alone takes no time."""
 
 
 def __getattr__(name: str) -> object:
-    if name == "guard":
-        return import_module(f"{__name__}.guard")
+    if name in ("archs", "guard", "layers"):
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

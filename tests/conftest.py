@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,8 +53,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def run_(*args: str) -> Ran:
         monkeypatch.setattr(sys, "argv", ["mbanalyze", *args])
         monkeypatch.setenv("COLUMNS", "80")
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         with pytest.raises(SystemExit) as left:
             cli.main()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         captured = capsys.readouterr()
         return Ran(int(left.value.code or 0), captured.out, captured.err)
 

@@ -207,7 +207,9 @@ class Experts(nn.Module):
 class Products(nn.Module):
     """Products with an operator of their own."""
 
-    def forward(self, m: Tensor, a: Tensor, b: Tensor, i: Tensor, j: Tensor, x: Tensor, w: Tensor, c: Tensor) -> Any:
+    def forward(
+        self, m: Tensor, a: Tensor, b: Tensor, i: Tensor, j: Tensor, x: Tensor, w: Tensor, c: Tensor
+    ) -> Any:
         """Return three products."""
         return torch.addbmm(m, a, b), torch._int_mm(i, j), torch.conv_tbc(x, w, c)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from witness import DATA
+from witness import DATA, Bessel
 
 from mbanalyze import Shape, archs, count
 from mbanalyze.archs.options import OptionError
@@ -431,3 +431,20 @@ def test_any_executor_traces(executor: Executor) -> None:
         ablate(what, (1, 3, 8, 8), width=[4, -1], executor=executor)
     kept = ablate(what, (1, 3, 8, 8), width=[-2, 5], executor=executor, skip_invalid=True)
     assert [row["width"] for row in kept.records()] == [5]
+
+
+def test_unknown_counts_leave_others_exact() -> None:
+    """A variant without known macs does not round those of another, and options are one line of CSV."""
+
+    def build(name: str, known: bool) -> nn.Module:
+        return nn.Linear(3, 3) if known else Bessel()
+
+    # 2**53 + 1 rows of 3 x 3 products, which no float holds
+    rows = 2**53 + 1
+    ablation = ablate(build, (rows, 3), name=["a\x1b\n\u202e"], known=[True, False])
+
+    assert [row["macs"] for row in ablation.records()] == [9 * rows, None]
+    assert "a\\x1b\\n\\u202e,True" in ablation.to("csv")
+    assert len(ablation.to("csv").splitlines()) == 3
+    for format in ("table", "markdown", "csv", "json"):
+        assert {"\x1b", "\u202e"}.isdisjoint(ablation.to(format))

@@ -178,7 +178,9 @@ def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, ru
     file = tmp_path / f"plot.{suffix}"
 
     ran = run(*arguments, "--plot", str(file))
-    assert (ran.code, ran.err) == (0, "")
+    # only 224 px has a published accuracy of the five sizes of resnet50
+    missing = "mbanalyze: not drawn: 4 of 5 variants (no published accuracy)\n"
+    assert (ran.code, ran.err) == (0, missing if "resnet50" in arguments else "")
     assert SIGNATURES[suffix] == file.read_bytes()[: len(SIGNATURES[suffix])]
     assert [file] == list(tmp_path.iterdir())
 

@@ -24,7 +24,7 @@ from pages import ROOT, blocks, keys, pages, section, table
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.cli import app
+from mbanalyze.cli.program import app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
 from mbanalyze.guard.view import OUTCOME_FORMATS

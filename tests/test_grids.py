@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from math import floor, prod
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from mbanalyze import archs, count
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, describe
+from mbanalyze.display.records import frame, rows_of
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.numbers import at_least
 from mbanalyze.ops.registry import cost
@@ -120,6 +122,76 @@ def test_derived_totals_beyond_64_bits(alpha: float, dtype: str) -> None:
             if bits:
                 expected["params_bytes"] = 8 * report.totals.params
             assert expected == {name: row[name] for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"),
+    [
+        ("mobilenet_v1", {"alpha": [0.1, 3.3, 2.42447, 0.75, 0.7499999999], "batch": [1024]}),
+        ("mobilenet_v2", {"alpha": [0.35, 1.0, 1.4, 10.0, 33.3]}),
+        ("shufflenet_v2", {"alpha": [0.5, 1.0, 1.5, 2.0], "batch": [512]}),
+    ],
+)
+def test_every_count_of_a_grid_is_an_integer(name: str, grid: dict[str, Any]) -> None:
+    """Every cell is a Python integer equal to the count of its variant, beside cells beyond 64 bits too."""
+    sizes = [223, 1048576, 33, 4096, 64, 132, 224, 160]
+    ablation = ablate(name, resolution=sizes, **grid)
+    rows = ablation.records()
+    batch = grid.get("batch", [1])[0]
+
+    assert max(row["flops"] for row in rows) >= 2**63 > min(row["flops"] for row in rows)
+    for row in rows:
+        report = count(name, alpha=row["alpha"], resolution=row["resolution"], batch=batch)
+        for field, expected in report.totals.as_dict(report.itemsize).items():
+            assert row[field] == expected
+            assert type(row[field]) is type(expected)
+
+
+@pytest.mark.parametrize("name", COST_FIELDS)
+def test_the_boundary_of_64_bits(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The largest 64-bit integer is stored as one, and the next count as a Python integer."""
+    for most, dtype in ((2**63 - 1, np.dtype(np.int64)), (2**63, np.dtype(object))):
+        costs = iter([Cost(), Cost(**{name: most})])
+        monkeypatch.setattr(closed_form, "total", lambda _, costs=costs: next(costs))
+        found = count_grid(ARCHS["vgg16"], {"num_classes": [10]}, [224, 256])
+        assert found.counts[name].dtype == dtype
+        assert found.counts[name].tolist() == [[0, most]]
+
+
+def test_numbers_of_64_bits_become_grids() -> None:
+    """A number from 2**63 on has no grid, nor has a sum of products whose bound is from 2**62 on."""
+    assert to_grid(2**63 - 1).tolist() == [[2**63 - 1]]
+    for number in (2**63, -(2**63)):
+        with pytest.raises(TooLargeError):
+            to_grid(number)
+    below, at = (
+        AxisArray(np.array([size]), NETWORKS) * AxisArray(np.array([2**31]), RESOLUTIONS)
+        for size in (2**31 - 1, 2**31)
+    )
+    assert to_grid(below).tolist() == [[2**62 - 2**31]]
+    with pytest.raises(TooLargeError):
+        to_grid(at)
+
+
+def test_a_frame_at_the_boundary_of_64_bits() -> None:
+    """Counts that may be unknown are nullable integers up to 2**63 - 1, and Python integers beyond."""
+    for most, dtype in ((2**63 - 1, "Int64"), (2**63, "object")):
+        made = frame([{"macs": most, "name": "a"}, {"macs": None, "name": "b"}])
+        assert made["macs"].dtype == dtype
+        assert [row["macs"] for row in rows_of(made)] == [most, None]
+        assert type(rows_of(made)[0]["macs"]) is int
+
+
+@pytest.mark.parametrize(
+    "compare", [operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+)
+def test_equal_products_compare_as_equal(compare: Callable[[Any, Any], bool]) -> None:
+    """Two equal products across axes compare as equal numbers do."""
+    networks, resolutions = (AxisArray(np.array([2, 3]), axis) for axis in AXES)
+
+    assert compare(networks * resolutions, resolutions * networks) == compare(1, 1)
+    assert compare(networks * resolutions + 1, resolutions * networks) == compare(1, 0)
+    assert compare(networks * resolutions, resolutions * networks + 1) == compare(0, 1)
 
 
 def test_many_variants_beyond_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:

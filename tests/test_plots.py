@@ -452,6 +452,23 @@ def test_rows_without_a_positive_cost_are_left_out(none: float) -> None:
         plots.tradeoff(frame.assign(macs=none))
 
 
+def test_an_ablation_names_what_it_leaves_out() -> None:
+    """A caption counts the variants that a plot of an ablation does not draw; without any there is none."""
+    # 0.25, 0.5, 0.75 and 1 are published of these five
+    some = ablate("mobilenet_v1", alpha=[0.25, 0.5, 0.6, 0.75, 1])
+    # the largest resolution has three of the six
+    others = ablate("mobilenet_v2", alpha=[0.5, 1, 2], resolution=[96, 224], num_classes=10)
+    for data, expected in (
+        (some, "not drawn: 1 of 5 variants (no published accuracy)"),
+        (others, "not drawn: 3 of 6 variants (they differ from the largest in more than alpha)"),
+        (ablate("mobilenet_v1", alpha=[0.25, 0.5]), ""),
+        (ablate("mnasnet", alpha=[0.6, 1]), ""),
+    ):
+        assert plots.left_out(data) == expected
+        captions = [text.get_text() for text in plots.ablation(data).texts if "not drawn" in text.get_text()]
+        assert captions == [expected] * bool(expected)
+
+
 def test_an_ablation_is_plotted_by_its_columns() -> None:
     """With published accuracy the plot is a tradeoff, else the scaling of an option that varies."""
     assert plots.ablation(published()).get_ylabel() == "top-1 accuracy (%)"

@@ -14,6 +14,8 @@ from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.display.markdown import escape
+from mbanalyze.display.records import one_line
 from mbanalyze.report.view import DROP_ORDER
 
 
@@ -201,6 +203,55 @@ def test_markup_in_a_name_is_only_a_name() -> None:
     assert "[bold]<b>&" in report.to("table")
     assert "[bold]&lt;b&gt;&amp;" in report._repr_html_()
     assert r"\[bold\]&lt;b&gt;&amp;" in report.to("markdown")
+
+
+HOSTILE = "\x1b[31mred\u202e<script>\r\n\u2028\x7f\ud800`@team"
+"""A name with control characters, a change of direction, line breaks, a lone surrogate, markup and a mention."""
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv", "json", "html"])
+@pytest.mark.parametrize("by", ["op", "module", "block"])
+def test_a_hostile_name_is_text_on_one_line(format: str, by: str) -> None:
+    """No format prints a character of a name that does not print, and a line break in it begins no line."""
+    model = nn.Sequential()
+    model.add_module(HOSTILE, nn.ReLU())
+    plain = nn.Sequential()
+    plain.add_module("x" * len(one_line(HOSTILE)), nn.ReLU())
+    text, expected = (count(each, (1, 2)).to(format, by) for each in (model, plain))
+
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert len(text.splitlines()) == len(expected.splitlines())
+    assert "red" in text
+
+
+def test_json_keeps_a_hostile_name() -> None:
+    """The escapes of JSON are those that every reader undoes, also beyond the 16 bits of an escape."""
+    model = nn.Sequential()
+    model.add_module(f"{HOSTILE}\U000e0001\N{GRINNING FACE}", nn.ReLU())
+    text = count(model, (1, 2)).to("json")
+
+    assert json.loads(text)["rows"][0]["path"] == f"{HOSTILE}\U000e0001\N{GRINNING FACE}"
+    assert r"\udb40\udc01" in text
+    assert "\N{GRINNING FACE}" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("@team", "@&#8203;team"),
+        ("a @org/team", "a @&#8203;org/team"),
+        ("-@x", "-@&#8203;x"),
+        ("\u00e9@x", "\u00e9@&#8203;x"),
+        ("net@alpha=1", "net@alpha=1"),
+        ("a`b", r"a\`b"),
+        ("<img src=x>", "&lt;img src=x&gt;"),
+        ("a&#64;b", r"a&amp;\#64;b"),
+        ("a|b", r"a\|b"),
+    ],
+)
+def test_markdown_is_text(name: str, shown: str) -> None:
+    """Markdown has no markup from a name, and mentions nobody; a reference with options is unchanged."""
+    assert escape(name) == shown
 
 
 def test_a_report_shows_itself() -> None:

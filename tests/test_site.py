@@ -17,7 +17,7 @@ import typer
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
-from mbanalyze.cli import app
+from mbanalyze.cli.program import app
 from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import pytest
 
 import mbanalyze
-from mbanalyze.cli import COMMANDS
 from mbanalyze.cli.arguments import ModelOptions, expand
+from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolve import ResolvedModel
 
 PRESENTATION = {"format", "output", "plot", "top", "by", "strict", "check"}

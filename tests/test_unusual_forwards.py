@@ -21,7 +21,11 @@ from mbanalyze import count
 from mbanalyze.report.network import Report
 from mbanalyze.trace.tracer import TraceError
 
-WAYS: dict[str, dict[str, Any]] = {"shapes": {}, "no shortcuts": {"shortcuts": False}, "values": {"real": True}}
+WAYS: dict[str, dict[str, Any]] = {
+    "shapes": {},
+    "no shortcuts": {"shortcuts": False},
+    "values": {"real": True},
+}
 EVERY_WAY = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 
@@ -72,7 +76,7 @@ def test_a_wrapper_that_delegates_is_not_replaced(default: bool) -> None:
     """The operators of a wrapper count, although it answers for a compiled module or has a default."""
     report = count(Delegating(default), (1, 8))
 
-    assert (32 + 400, 36 + 500) == (report.totals.macs, report.totals.params)
+    assert (report.totals.macs, report.totals.params) == (32 + 400, 36 + 500)
 
 
 def circular(module: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -182,7 +186,7 @@ def test_a_device_that_is_missing(device: str, way: dict[str, Any]) -> None:
 
     report = count(Net(forward), (2, 8), **way)
 
-    assert (2 * 64, True) == (report.totals.macs, report.complete)
+    assert (report.totals.macs, report.complete) == (2 * 64, True)
 
 
 def test_a_module_is_moved_in_its_forward() -> None:
@@ -298,7 +302,7 @@ def test_threads_of_a_forward_are_counted(forward: Callable[[Any, Tensor], Any],
     """The operators of threads that the forward starts are counted: twice 4 x 64."""
     report = count(Net(forward), (4, 8), **way)
 
-    assert (2 * 256, True) == (report.totals.macs, report.complete)
+    assert (report.totals.macs, report.complete) == (2 * 256, True)
 
 
 def test_rows_of_threads_have_one_order() -> None:
@@ -420,7 +424,7 @@ def test_deferred_work_is_counted(name: str, way: dict[str, Any]) -> None:
     """Work that has not run when the forward returns is counted: two layers of 64."""
     report = count(Net(DEFERRED[name]), (1, 8), **way)
 
-    assert (2 * 64, True) == (report.totals.macs, report.complete)
+    assert (report.totals.macs, report.complete) == (2 * 64, True)
 
 
 async def waiting(net: Net, x: Tensor) -> Any:
@@ -457,7 +461,7 @@ def test_a_refusal_that_is_caught() -> None:
     """If a forward catches the error of a missing value, it runs on values, or the report is incomplete."""
     report, shapes = count(Net(swallowing), (1, 8)), count(Net(swallowing), (1, 8), real=False)
 
-    assert (128, True, True) == (report.totals.macs, report.real, report.complete)
+    assert (report.totals.macs, report.real, report.complete) == (128, True, True)
     assert not shapes.complete
     assert "went on without them" in shapes.unseen[0]
 
@@ -502,7 +506,7 @@ def test_a_script_module_is_counted() -> None:
     for module in (script, nn.Sequential(script)):
         for way in WAYS.values():
             report = count(module, (1, 8), **way)
-            assert (32, 36, ()) == (report.totals.macs, report.totals.params, report.unused_params)
+            assert (report.totals.macs, report.totals.params, report.unused_params) == (32, 36, ())
     assert script.training
 
 
@@ -613,6 +617,6 @@ def test_a_nested_tensor() -> None:
     rows = [torch.ones(3, 8), torch.ones(5, 8)]
     report = count(Batches(), torch.nested.nested_tensor(rows, layout=torch.jagged))
 
-    assert (8 * 32, 8 * 32 * 2 + 2 * 32, True) == (report.totals.macs, report.totals.flops, report.complete)
+    assert (report.totals.macs, report.totals.flops, report.complete) == (8 * 32, 8 * 32 * 2 + 2 * 32, True)
     with pytest.raises(TraceError, match=r"make it with layout=torch\.jagged"):
         count(Batches(), torch.nested.nested_tensor(rows))

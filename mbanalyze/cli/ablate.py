@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import multiprocessing
 import os
-import sys
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Annotated
 
 import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
-from mbanalyze.cli.output import draw, require_files, require_readable, show
+from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
 
 Bits = Annotated[
@@ -72,7 +68,7 @@ def ablate(
     with (
         working(False),
         progress_bar("tracing", shown=not known) as progress,
-        _executor(0 if known else variants, workers) as executor,
+        executor(0 if known else _processes(variants, workers)) as pool,
     ):
         ablation = mbanalyze.ablate(
             model,
@@ -81,30 +77,21 @@ def ablate(
             bits=bits,
             source=source,
             skip_invalid=skip_invalid,
-            executor=executor,
+            executor=pool,
             progress=progress,
             **options,
             **keywords,
         )
-    show(ablation, format, output)
+    files = {}
     if plot is not None:
         from mbanalyze import plots
 
-        draw(plots.ablation, ablation, plot)
+        files = drawn(plots.ablation, ablation, plot)
+        if files and (note := plots.left_out(ablation)):
+            notify(note)
+    publish(ablation, format, output, files)
 
 
-@contextlib.contextmanager
-def _executor(variants: int, workers: int | None) -> Iterator[Executor | None]:
-    """Processes that trace variants, or None if this process should trace them."""
-    processes = min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)
-    if processes <= 1:
-        yield None
-        return
-    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-    with ProcessPoolExecutor(processes, context, _redirect_stdout) as executor:
-        yield executor
-
-
-def _redirect_stdout() -> None:
-    """In a worker process, print to stderr."""
-    sys.stdout = sys.stderr
+def _processes(variants: int, workers: int | None) -> int:
+    """The number of processes that trace variants; 1 is this process alone."""
+    return min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)

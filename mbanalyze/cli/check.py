@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real
-from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
 
@@ -28,5 +28,5 @@ def check(
     require_files(output)
     with working(True):
         checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
-    show(checked, format, output)
+    publish(checked, format, output)
     return int(not checked.agree)

@@ -8,7 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
-from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
 Models = Annotated[
@@ -41,4 +41,4 @@ def compare(
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
-    show(comparison, format, output, top=top)
+    publish(comparison, format, output, top=top)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,9 +11,9 @@ import typer
 
 from mbanalyze import guard
 from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
-from mbanalyze.cli.output import emit, require_files, show
+from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
-from mbanalyze.display.files import append
+from mbanalyze.display.files import kept
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
@@ -23,7 +22,7 @@ app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": 
 
 def complete_guarded_model(incomplete: str) -> list[str]:
     """Return the guarded models whose name starts with a text, for shell completion."""
-    with contextlib.suppress(PolicyError):
+    with contextlib.suppress(PolicyError, UsageError):
         return matching(_load(None).models, incomplete)
     return []
 
@@ -78,9 +77,10 @@ def check(
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
-    with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
-        outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-    return _publish(outcome, format, files)
+    with kept(policy.lock):
+        with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
+            outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
+        return _publish(outcome, format, files)
 
 
 @app.command()
@@ -101,9 +101,10 @@ def update(
     if guard.in_ci() and not allow_ci:
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy = _load(config)
-    with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
-        outcome = guard.update(policy, models or (), progress)
-    return _publish(outcome, format, {})
+    with kept(policy.lock):
+        with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
+            outcome = guard.update(policy, models or (), progress)
+        return _publish(outcome, format, {})
 
 
 @app.command()
@@ -146,13 +147,17 @@ def explain(
     with working(True):
         explanations = guard.explain(policy, models or (), base)
     if explanations.outcome.problem:
-        print(f"mbanalyze: {explanations.outcome.problem}", file=sys.stderr)
-    show(explanations, format, output, top=top)
+        notify(explanations.outcome.problem)
+    publish(explanations, format, output, top=top)
     return explanations.outcome.exit_code
 
 
 def _load(config: Path | None) -> Policy:
-    return guard.load(config or guard.find(Path.cwd()))
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        raise UsageError("the current folder does not exist any more: change to another one") from error
+    return guard.load(config or guard.find(here))
 
 
 def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
@@ -178,10 +183,11 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
 
 def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
-    for other, file in files.items():
-        emit(outcome.to(other), file)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary and "github" in (format, *files):
-        append(Path(summary), outcome.to("markdown"))
-    show(outcome, format)
+    publish(
+        outcome,
+        format,
+        files={file: outcome.to(other) for other, file in files.items()},
+        appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
+    )
     return outcome.exit_code

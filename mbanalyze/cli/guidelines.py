@@ -8,7 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, ModelOptions, Output, UsageError, complete_model, is_closed_form
-from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 
 OptionalModel = Annotated[
@@ -50,10 +50,10 @@ def guidelines(
             raise UsageError("--measure times the paper's experiments: leave out the model")
         with working(not is_closed_form(model)):
             analysis = mbanalyze.guidelines(model, *given.inputs, **given.options)
-        show(analysis, format, output, top=top)
+        publish(analysis, format, output, top=top)
         return
     if given != ModelOptions():
         raise UsageError("--alpha, --resolution, --set, --batch and --input need a model")
     with progress_bar("measuring", shown=measure) as progress:
         experiments = mbanalyze.guidelines(measure=measure, seconds=seconds, device=device, progress=progress)
-    show(experiments, format, output)
+    publish(experiments, format, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mbanalyze.archs.catalog import Catalog
 from mbanalyze.cli.arguments import Format, Output
-from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.output import publish, require_files
 
 
 def models(format: Format = "table", output: Output = None) -> None:
@@ -15,4 +15,4 @@ def models(format: Format = "table", output: Output = None) -> None:
     mbanalyze models --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
-    show(Catalog(), format, output)
+    publish(Catalog(), format, output)

@@ -3,55 +3,84 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from mbanalyze.cli.arguments import UsageError
-from mbanalyze.display.files import OutputError, require_writable, write
+from mbanalyze.display.files import OutputError, append, require_writable, written
+from mbanalyze.display.records import one_line
 from mbanalyze.display.result import Result, view_of
-from mbanalyze.display.terminal import renderable
+from mbanalyze.display.terminal import renderable, sized
 
+STDOUT = Path("-")
+"""The file that stands for stdout."""
 READABLE = 1_000
 """The largest number of rows on a terminal."""
 
 
-def show(result: Result, format: str, output: Path | None = None, **options: Any) -> None:
-    """Print a result in a format, or write it to a file.
+def publish(
+    result: Result,
+    format: str,
+    output: Path | None = None,
+    files: Mapping[Path, str | bytes] | None = None,
+    appended: Mapping[Path, str] | None = None,
+    **options: Any,
+) -> None:
+    """Write a result and further files together, and print last: if something fails, no file changes.
 
     Args:
         result: the result.
         format: one of its formats; a table has colours on a terminal.
-        output: the file; None or `-` for stdout.
+        output: the file of the result; None or `-` for stdout.
+        files: the content of further files.
+        appended: text to append to files.
         options: settings of the view.
+
+    Raises:
+        OutputError: a file or stdout cannot be written.
     """
-    console = Console()
+    text, others = _render(result, format, output, **options), dict(files or {})
+    printed = str(others.pop(STDOUT, ""))
+    if output is None or _is_stdout(output):
+        printed += text
+    else:
+        others[output] = text
+    with written(others):
+        for path, more in (appended or {}).items():
+            append(path, more)
+        sys.stdout.write(printed)
+        sys.stdout.flush()
+
+
+def _render(result: Result, format: str, output: Path | None, **options: Any) -> str:
+    """A result as text, for a file, a terminal or a pipe."""
+    console = sized(Console())
     if format == "table" and console.is_terminal and _is_stdout(output):
-        console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
-        return
+        with console.capture() as captured:
+            console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
+        return captured.get()
     text = result.to(format, **options)
     ascii = format == "table" and _is_stdout(output) and not _unicode()
-    emit(text.translate(_ASCII) if ascii else text, output)
+    return text.translate(_ASCII) if ascii else text
 
 
-def emit(text: str, output: Path | None = None) -> None:
-    """Print text, or write it to a file; None or `-` is stdout."""
-    if output is None or _is_stdout(output):
-        sys.stdout.write(text)
-    else:
-        write(output, text)
-
-
-def draw(plot: Callable[..., Any], result: Result, file: Path, **options: Any) -> None:
-    """Save a plot of a result; if the result does not allow the plot, say so on stderr."""
+def drawn(plot: Callable[..., Any], result: Result, file: Path, **options: Any) -> dict[Path, bytes]:
+    """Return the content of `file` with a plot; {} if the result does not allow one, which stderr says."""
     from mbanalyze import plots
 
     try:
-        plots.save(plot(result, **options), file)
+        return {file: plots.encode(plot(result, **options), plots.check_format(file))}
     except plots.PlotError as error:
-        print(f"mbanalyze: nothing is drawn: {error}", file=sys.stderr)
+        notify(f"nothing is drawn: {error}")
+        return {}
+
+
+def notify(message: str) -> None:
+    """Print one line on stderr, with escapes for characters that do not print."""
+    print(f"mbanalyze: {one_line(' '.join(message.split()))}", file=sys.stderr)
 
 
 def require_files(output: Path | None, plot: Path | None = None) -> None:
@@ -65,7 +94,10 @@ def require_files(output: Path | None, plot: Path | None = None) -> None:
         require_writable(file)
     if plot is None:
         return
-    from mbanalyze import plots
+    try:
+        from mbanalyze import plots
+    except Exception as error:
+        raise UsageError(f"matplotlib does not start, which --plot needs: {error}") from error
 
     plots.check_format(plot)
     if output is not None and output.resolve() == plot.resolve():
@@ -103,4 +135,4 @@ def _unicode() -> bool:
 
 
 def _is_stdout(output: Path | None) -> bool:
-    return output is None or str(output) == "-"
+    return output is None or output == STDOUT

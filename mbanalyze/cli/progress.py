@@ -15,7 +15,7 @@ from rich.progress import Progress
 def working(long: bool) -> Iterator[None]:
     """Redirect stdout to stderr inside the `with` block; if `long`, show a spinner on a terminal."""
     console = Console(stderr=True)
-    spinner = console.status("counting") if long and console.is_terminal else None
+    spinner = console.status("counting") if long and sys.stderr.isatty() else None
     with _redirected(), contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
         yield
 
@@ -24,7 +24,7 @@ def working(long: bool) -> Iterator[None]:
 def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for the completed fraction."""
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (shown and console.is_terminal)) as bar:
+    with Progress(console=console, transient=True, disable=not (shown and sys.stderr.isatty())) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
 
@@ -33,11 +33,7 @@ def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float]
 def _redirected() -> Iterator[None]:
     """Inside the `with` block, the stdout of child processes is stderr."""
     sys.stdout.flush()
-    try:
-        saved = os.dup(1)
-    except OSError:  # stdout is closed
-        yield
-        return
+    saved = os.dup(1)
     os.dup2(2, 1)
     try:
         yield

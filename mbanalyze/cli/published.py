@@ -8,7 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, Output, complete_family
-from mbanalyze.cli.output import require_files, show
+from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
 Family = Annotated[
@@ -33,4 +33,4 @@ def published(family: Family = None, format: Format = "table", output: Output = 
     require_files(output)
     with working(True):
         verdicts = mbanalyze.published(family)
-    show(verdicts, format, output)
+    publish(verdicts, format, output)

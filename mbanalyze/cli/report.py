@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from mbanalyze.cli import arguments
-from mbanalyze.cli.output import draw, require_files, require_page, show
+from mbanalyze.cli.output import drawn, publish, require_files, require_page
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.rows import KEYS
@@ -65,11 +65,12 @@ def report(
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
         checked = check_model(resolved, real=real, keep=keep) if check else None
     shown = counted.by(by) if by else counted
-    show(CheckedReport(shown, checked) if checked else shown, format, output)
-    if checked and format == "csv":
-        Console(stderr=True).print(checked, soft_wrap=True)
+    files = {}
     if plot is not None:
         from mbanalyze.plots import profile
 
-        draw(profile, counted, plot)
+        files = drawn(profile, counted, plot)
+    publish(CheckedReport(shown, checked) if checked else shown, format, output, files)
+    if checked and format == "csv":
+        Console(stderr=True).print(checked, soft_wrap=True)
     return int((checked is not None and not checked.agree) or (strict and not counted.complete))

@@ -8,7 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
-from mbanalyze.cli.output import draw, require_files, require_readable, show
+from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
@@ -73,9 +73,10 @@ def search(
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
     require_readable(len(rows), format, output)
-    show(found, format, output)
+    files = {}
     if plot is not None:
         from mbanalyze import plots
 
-        draw(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
+        files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
+    publish(found, format, output, files)
     return int(found.best is None)

@@ -47,6 +47,11 @@ def _list(lines: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` on one line, without padding, so that nothing in it is Markdown or HTML."""
+    """`text` on one line, without padding, so that nothing in it is Markdown, HTML or the mention of a person.
+
+    A character without width follows an `@` that could begin a mention, because the sites look for mentions
+    after they have resolved every escape.
+    """
     shown = escape_html(" ".join(one_line(text).split()), quote=False)
-    return re.sub(r"[\\`*\[\]|~#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", shown)
+    shown = re.sub(r"[\\`*\[\]|~#]|(?<!\w)_|_(?!\w)", r"\\\g<0>", shown)
+    return re.sub("(?<![A-Za-z0-9_])@", "@&#8203;", shown)

@@ -20,23 +20,26 @@ NULLABLE = re.compile(r"(macs|flops|activations)(_before|_after|_change)?")
 
 
 def csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """CSV with a header; unknown is an empty cell, a shape '1x3x224x224', options 'alpha=0.75 shallow=true'."""
+    """CSV with a header and one line for each record.
+
+    Unknown is an empty cell, a shape '1x3x224x224', options 'alpha=0.75 shallow=true'.
+    """
     out = io.StringIO()
     writer = csv_module.writer(out, lineterminator="\n")
     names = columns or (list(records[0]) if records else [])
-    writer.writerow(names)
+    writer.writerow(map(one_line, names))
     writer.writerows([_cell(record[name]) for name in names] for record in records)
     return out.getvalue()
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return spell_options(value, " ")
-    if isinstance(value, list | tuple):
-        return " ".join(
+        value = spell_options(value, " ")
+    elif isinstance(value, list | tuple):
+        value = " ".join(
             map(shape, value) if value and isinstance(value[0], list | tuple) else map(str, value)
         )
-    return value
+    return one_line(value) if isinstance(value, str) else value
 
 
 def frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -44,10 +47,10 @@ def frame(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> 
     import pandas as pd
 
     made = pd.DataFrame(records, columns=list(columns) if columns else None)
-    counts = [name for name in made if NULLABLE.fullmatch(str(name))]
-    return made.astype(
-        dict.fromkeys([name for name in counts if _fits(record[str(name)] for record in records)], "Int64")
-    )
+    for name in filter(NULLABLE.fullmatch, map(str, made)):
+        counts = [record[name] for record in records]
+        made[name] = pd.Series(counts, made.index, "Int64" if _fits(counts) else object)
+    return made
 
 
 def _fits(counts: Iterable[Any]) -> bool:
@@ -56,8 +59,18 @@ def _fits(counts: Iterable[Any]) -> bool:
 
 
 def json(document: Any) -> str:
-    """JSON text that ends in a newline; a value that JSON does not have is spelled as in Python."""
-    return json_module.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+    """JSON text that ends in a newline; a value that JSON does not have is spelled as in Python.
+
+    Characters that do not print are escaped, which every reader undoes.
+    """
+    text = json_module.dumps(document, indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    return re.sub(r"[^\n -~]", _escaped, text) + "\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """A character if it prints, else its escape in JSON."""
+    units = found[0].encode("utf-16-be", "surrogatepass").hex()
+    return found[0] if found[0].isprintable() else re.sub("....", r"\\u\g<0>", units)
 
 
 def finite(value: Any) -> Any:
@@ -83,4 +96,15 @@ def shape(sizes: Sequence[int]) -> str:
 
 def one_line(text: str) -> str:
     """`text` with characters that do not print, such as line breaks, escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def printable(value: Any) -> Any:
+    """`value` with `one_line` of each text in it, except subclasses of `str`, such as markup."""
+    if type(value) is str:
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, list | tuple) else value

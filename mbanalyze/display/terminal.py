@@ -35,13 +35,20 @@ def renderable(view: View, width: int = 80) -> RenderableType:
 
 def plain(view: View, width: int | None = None) -> str:
     """The same as text without colour, as wide as the terminal by default."""
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console = sized(Console(file=io.StringIO(), width=width, color_system=None, highlight=False))
     with console.capture() as capture:
         console.print(renderable(view, console.width), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
+def sized(console: Console) -> Console:
+    """The console, with a usual width if it has none, as with COLUMNS=0."""
+    console.width = console.width or 80
+    return console
+
+
 def _section(section: Section, width: int) -> Iterator[RenderableType]:
+    section = replace(section, columns=tuple(map(_printable, section.columns)))
     if section.heading:
         yield from _lines([section.heading], width, "bold")
     if not section.rows and section.heading:
@@ -54,6 +61,14 @@ def _section(section: Section, width: int) -> Iterator[RenderableType]:
             hidden = f"hidden at this width: {', '.join(dropped)}; needs {_needed(section.columns)} columns"
             yield from _lines([hidden], width, "dim")
     yield from _lines(section.notes, width, "dim")
+
+
+def _printable(column: Column) -> Column:
+    """The column with escapes for characters that do not print, line breaks included."""
+    cells = [
+        Cell(one_line(short(cell)), "", "" if isinstance(cell, str) else cell.style) for cell in column.cells
+    ]
+    return replace(column, heading=one_line(column.heading), cells=cells)
 
 
 def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
@@ -70,7 +85,7 @@ def _heading(column: Column) -> str:
 
 def _width(column: Column) -> int:
     """The cells that a column needs."""
-    lines = [line for text in (_heading(column), *map(_shown, column.cells)) for line in text.split("\n")]
+    lines = [line for text in (_heading(column), *map(short, column.cells)) for line in text.split("\n")]
     return max(map(cell_len, lines))
 
 
@@ -142,10 +157,5 @@ def _narrowed(columns: Sequence[Column], width: int) -> list[Column]:
     ]
 
 
-def _shown(cell: str | Cell) -> str:
-    """The short spelling, without characters that do not print."""
-    return "\n".join(map(one_line, short(cell).split("\n")))
-
-
 def _text(cell: str | Cell) -> Text:
-    return Text(_shown(cell), style="" if isinstance(cell, str) else cell.style)
+    return Text(short(cell), style="" if isinstance(cell, str) else cell.style)

@@ -138,7 +138,10 @@ def _range(text: str) -> list[int] | list[float]:
         return []
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):
         raise ParseError(f"malformed range {text!r}: give start:stop:step, such as 0.25:1.5:0.05")
-    steps = (stop - start) / step
+    try:
+        steps = (stop - start) / step
+    except ArithmeticError:
+        raise ParseError(f"malformed range {text!r}: its numbers are too far apart") from None
     if steps < 0:
         raise ParseError(f"malformed range {text!r}: a step of {step} does not lead from {start} to {stop}")
     if steps >= LONGEST:
@@ -186,7 +189,7 @@ def _parse_value(text: str) -> Any:
             return number(text) if number is int or isfinite(float(text)) else text
     if text[:1] + text[1:][-1:] not in ("[]", '""'):
         return text
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
     words = text[1:-1].rstrip(", ")
     if "[" in words or '"' in text:

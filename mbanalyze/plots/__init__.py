@@ -17,11 +17,11 @@ Their colours suit colour-blind readers, and their markers grey prints.
     saving.py        figures as files
 """
 
-from mbanalyze.plots.ablations import ablation, scaling, tradeoff
+from mbanalyze.plots.ablations import ablation, left_out, scaling, tradeoff
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.pareto_front import pareto
-from mbanalyze.plots.saving import check_format, save
+from mbanalyze.plots.saving import check_format, encode, save
 
 __all__ = [
     "COLUMN_SIZE",
@@ -30,7 +30,9 @@ __all__ = [
     "ablation",
     "bound",
     "check_format",
+    "encode",
     "intensity",
+    "left_out",
     "pareto",
     "profile",
     "save",

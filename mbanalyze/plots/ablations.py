@@ -20,16 +20,48 @@ MAX_LEVELS = len(drawing.MARKERS)
 def ablation(data: Data, ax: Axes | None = None) -> Axes:
     """Plot an ablation: `tradeoff` if it has a published accuracy, else `scaling`.
 
+    If the plot leaves out variants, a caption says how many, as `left_out` does.
+
     Raises:
         PlotError: there is no accuracy, and only one alpha and one resolution.
     """
+    frame, ax = as_frame(data), drawing.get_axes(ax)
+    if note := left_out(frame):
+        drawing.caption(ax, note)
+    against = _against(frame)
+    return scaling(frame, ax, against=against) if against else tradeoff(frame, ax)
+
+
+def left_out(data: Data) -> str:
+    """Return a sentence on the variants that `ablation` does not draw; "" if it draws all of them.
+
+    Raises:
+        PlotError: as for `ablation`.
+    """
     frame = as_frame(data)
+    against = _against(frame)
+    if against:
+        shown = _comparable(positive_rows(frame, against, "macs", "params"), against)
+        reason = f"they differ from the largest in more than {against}"
+    else:
+        shown = positive_rows(frame, "macs", "top1", *_size_columns(frame))
+        reason = "no published accuracy"
+    count = len(frame) - len(shown)
+    return f"not drawn: {count} of {len(frame)} variants ({reason})" if count else ""
+
+
+def _against(frame: pd.DataFrame) -> str:
+    """The option that `ablation` plots costs against; "" if it plots accuracy."""
     if "top1" in frame and frame["top1"].notna().any():
-        return tradeoff(frame, ax)
+        return ""
     for against in ("alpha", "rho", "resolution"):
         if against in frame and len(set(frame[against])) > 1:
-            return scaling(frame, ax, against=against)
+            return against
     raise drawing.PlotError("a plot needs published accuracy, or several alphas or resolutions")
+
+
+def _size_columns(frame: pd.DataFrame) -> list[str]:
+    return [name for name in ("alpha", "resolution") if name in frame]
 
 
 class Levels(NamedTuple):
@@ -63,7 +95,7 @@ def tradeoff(data: Data, ax: Axes | None = None, *, cost: str = "macs", accuracy
         PlotError: no row remains, or a column is missing.
     """
     frame = as_frame(data)
-    rows = positive_rows(frame, cost, accuracy, *(name for name in ("alpha", "resolution") if name in frame))
+    rows = positive_rows(frame, cost, accuracy, *_size_columns(frame))
     color, marker = _encodings(rows)
     markers = dict(zip(marker.labels, drawing.MARKERS, strict=False))
     norm = Normalize(color.numbers.min(), color.numbers.max())

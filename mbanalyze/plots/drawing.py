@@ -105,6 +105,14 @@ def style_axes(ax: Axes, x: str, y: str) -> None:
     ax.set_axisbelow(True)
 
 
+def caption(ax: Axes, text: str) -> None:
+    """Write a sentence below the axes; call it first, because it shortens them."""
+    ax.annotate(
+        text, (0, 0), (0, -32), xycoords="axes fraction", textcoords="offset points", va="top", fontsize=SMALL,
+        color="0.4",
+    )  # fmt: skip
+
+
 def set_ticks(ax: Axes, side: Side, values: pd.Series[float]) -> None:
     """Set ticks with SI prefixes if `values` are thousands; a logarithmic axis gets the densest that fit.
 

@@ -35,12 +35,17 @@ def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
     """
     suffix = check_format(path)
     require_writable(path)
+    write(path, encode(drawn, suffix, description))
+
+
+def encode(drawn: Axes | Figure, suffix: str, description: str = "") -> bytes:
+    """Return the content of a file with a figure; the arguments are those of `save`."""
     content = io.BytesIO()
     metadata = METADATA[suffix] | ({DESCRIPTION_KEYS[suffix]: description} if description else {})
     with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
         dpi = PNG_DPI if suffix == ".png" else None
         figure_of(drawn).savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
-    write(path, content.getvalue())
+    return content.getvalue()
 
 
 def check_format(path: Path) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS, find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
-from mbanalyze.display.records import rows_of
+from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
@@ -61,7 +61,7 @@ class Ablation(Result):
 
     def records(self) -> list[dict[str, Any]]:
         """Return one dict for each variant; None is unknown."""
-        return rows_of(self.variants)
+        return records.rows_of(self.variants)
 
 
 def ablate(
@@ -214,8 +214,6 @@ def _traced(
     trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
 ) -> pd.DataFrame:
     """The frame of a factory."""
-    import pandas as pd
-
     rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
     first = {option: values[0] for option, values in rest.items()}
     sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
@@ -230,6 +228,4 @@ def _traced(
         for variant, totals in zip(variants, counted, strict=True)
         if totals is not None
     ]
-    frame = pd.DataFrame(rows)
-    small = [name for name in ("macs", "flops", "activations") if (frame[name].dropna() < 2**63).all()]
-    return frame.astype(dict.fromkeys(small, "Int64"))
+    return records.frame(rows)

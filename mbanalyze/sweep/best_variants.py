@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
+MAX_LIMIT = 10**100
+"""The largest limit, above the count of any network; messages cannot show a larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,8 @@ def _limits(*given: int | None) -> dict[str, int]:
     for total, limit in limits.items():
         if not is_whole(limit) or limit < 1:
             raise SearchError(f"max_{total} must be a whole number above 0, not {limit!r}")
+        if limit > MAX_LIMIT:
+            raise SearchError(f"max_{total} must be at most {MAX_LIMIT:.0e}: leave it out for no limit")
     return limits
 
 

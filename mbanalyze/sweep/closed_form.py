@@ -141,7 +141,8 @@ class _GridCounter:
         if _is_contiguous(networks) and _is_contiguous(resolutions):  # slices are faster to assign
             where = (slice(networks[0], networks[-1] + 1), slice(resolutions[0], resolutions[-1] + 1))
         for name, block in blocks.items():
-            self.counts[name][where] = block
+            counts = self.counts[name]
+            counts[where] = block.astype(np.int64) if counts.dtype == object else block
 
     def _count_each(self, networks: Array, indices: Array, resolutions: Array) -> None:
         """Count a part of the grid one variant at a time."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from mbanalyze.display.records import one_line
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
@@ -176,7 +177,10 @@ def _unpublished_notes(count: int) -> list[str]:
 
 
 def _ablation_csv(ablation: Ablation, **_: Any) -> str:
-    return ablation.variants.to_csv(index=False, lineterminator="\n")
+    frame = ablation.variants.rename(columns=one_line)
+    for name in frame.select_dtypes(exclude=["number", "bool"]):
+        frame[name] = [one_line(value) if isinstance(value, str) else value for value in frame[name]]
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 @formats.register

@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import json
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mbanalyze.display.records import shape
+from mbanalyze.display.records import one_line, printable, shape
 from mbanalyze.display.views import Section
 from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
@@ -62,10 +63,16 @@ def page(groups: Groups, check: Section | None = None, *, agree: bool = True) ->
     from jinja2 import Environment, StrictUndefined
 
     templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates.finalize = lambda value: one_line(value) if type(value) is str else value
+    templates.policies["json.dumps_function"] = _json
     templates.filters |= {"exact": exact, "short": short}
     shown = _shown(groups) | {"check": _checked(check) if check else None, "agree": agree}
     text = templates.from_string(_own("page.html")).render(shown)
     return text.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _json(data: Any, **options: Any) -> str:
+    return json.dumps(printable(data), **options)
 
 
 def _checked(check: Section) -> dict[str, Any]:
