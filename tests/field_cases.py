@@ -40,7 +40,8 @@ class Packed(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Run the layer on sequences without padding."""
         steps, _ = self.rnn(pack_padded_sequence(x, lengths, batch_first=True))
-        return pad_packed_sequence(steps, batch_first=True)[0]
+        out, _ = pad_packed_sequence(steps, batch_first=True)
+        return out
 
 
 class Policy(nn.Module):
@@ -64,7 +65,8 @@ class Timed(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """Scale the output by the time."""
-        return self.head(x) * time
+        out: Tensor = self.head(x) * time
+        return out
 
 
 class Keys:
@@ -89,7 +91,8 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, cache: Keys) -> Tensor:
         """Attend to the cache and to the new token."""
         keys, values = cache.update(self.key(x), self.value(x))
-        return self.out(functional.scaled_dot_product_attention(self.query(x), keys, values))
+        out: Tensor = self.out(functional.scaled_dot_product_attention(self.query(x), keys, values))
+        return out
 
 
 class Traced(nn.Module):
@@ -134,7 +137,7 @@ class Conditional(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         """Run the layer, or an addition."""
-        return torch.cond(x.sum() > 0, lambda x: self.layer(x), lambda x: x + 0, (x,))
+        return torch.cond(x.sum() > 0, self.layer, lambda x: x + 0, (x,))
 
 
 class Mapped(nn.Module):
@@ -261,7 +264,7 @@ class Slices(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        columns = torch.zeros(100, 300).split([100, 200], dim=1)
+        columns = torch.zeros(100, 300).split([100, 200], dim=1)  # type: ignore[no-untyped-call]
         self.weights = nn.ParameterList([nn.Parameter(each) for each in columns])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def finish(returned: Any) -> list[Tensor]:
     """Run what a forward returned to its end, and return the tensors of its result.
 
     Raises:
-        UnfinishedError: a coroutine waits for something outside the forward, or an iterator is asynchronous.
+        UnfinishedError: a coroutine waits while an event loop runs, or an iterator is asynchronous.
     """
     tensors: list[Tensor] = []
     queue = deque(tree_leaves(returned))
@@ -42,7 +43,11 @@ def finish(returned: Any) -> list[Tensor]:
 
 
 def _awaited(coroutine: Any) -> Any:
-    """The result of a coroutine that never waits."""
+    """The result of a coroutine, which may only wait if no event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
     try:
         coroutine.send(None)
     except StopIteration as end:

@@ -195,7 +195,9 @@ def _prepare(
     """Set the mode of all modules, and let their forwards tell the recorder when they run."""
     for path, module in modules.items():
         if isinstance(module, torch.jit.ScriptModule):
-            module.train(mode == "train")
+            for part in module.modules():
+                recorder.execution.saved.callback(setattr, part, "training", part.training)
+                part.training = mode == "train"
         else:
             module.__dict__["training"] = mode == "train"  # `train()` may be overridden
             module.__dict__["_compiled_call_impl"] = None
