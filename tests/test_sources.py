@@ -319,16 +319,6 @@ class TestStates:
 
         assert (row.op.path, row.op.kind, row.cost.params) == ("child", "linear", 16)
 
-    def test_a_script_module_is_refused(self) -> None:
-        """A TorchScript module raises TraceError."""
-        from mbanalyze.trace.tracer import TraceError
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            script = torch.jit.script(nn.Linear(2, 2))
-        with pytest.raises(TraceError, match="a TorchScript module hides its operators"):
-            count(script, (1, 2))
-
 
 def test_tensors_that_a_forward_caches_work_afterwards() -> None:
     """A constant that the forward caches during the count works with gradients afterwards."""
@@ -400,15 +390,16 @@ def test_strict_fails_on_uncounted_operators() -> None:
 
 
 def test_control_flow_on_values() -> None:
-    """Control flow that depends on values fails with a hint, and succeeds with --real."""
-    stopped = launch("report", f"{NETS}:picky", "--input", "2,3")
-    real = launch("report", f"{NETS}:picky", "--input", "2,3", "--real")
+    """Control flow that depends on values runs on values; --no-real forbids it, and its error says what to do."""
+    stopped = launch("report", f"{NETS}:picky", "--input", "2,3", "--no-real")
+    runs = [launch("report", f"{NETS}:picky", "--input", "2,3", *more) for more in ((), ("--real",))]
 
     assert (stopped.returncode, stopped.stdout) == (2, "")
     assert "in module '1'" in stopped.stderr
     assert "--real runs on values" in stopped.stderr
-    assert real.returncode == 0
-    assert "note: run on real tensors" in real.stdout
+    assert [run.returncode for run in runs] == [0, 0]
+    assert "note: run on real tensors, because" in runs[0].stdout
+    assert "note: run on real tensors\n" in runs[1].stdout
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:

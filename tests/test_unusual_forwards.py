@@ -596,7 +596,7 @@ def test_advice_is_given_only_where_it_works() -> None:
     """An operator that --keep does not know gets no such advice; an error without missing values gets none."""
     item, wrong = Net(lambda net, x: x * x.sum().item()), Net(lambda net, x: net.a(x[:, :3]))
 
-    with pytest.raises(TraceError, match=r"may need values\): --real runs on values$"):
+    with pytest.raises(TraceError, match=r"may need the values of a tensor\): --real runs on values$"):
         count(item, (4, 8), real=False)
     with pytest.raises(TraceError, match=r"must have same reduction dim, but got \[4, 3\] X \[8, 8\]$"):
         count(wrong, (4, 8))

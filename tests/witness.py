@@ -51,15 +51,15 @@ def detectors() -> ModuleType:
         schema = "(Tensor input, Tensor rois, float scale, int h, int w, int sampling_ratio, bool aligned)"
         torch.library.define("torchvision::roi_align", f"{schema} -> Tensor")
 
-        @torch.library.register_fake("torchvision::roi_align")  # type: ignore[untyped-decorator]
+        @torch.library.register_fake("torchvision::roi_align")
         def roi_align(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
             return image.new_empty((rois.shape[0], image.shape[1], h, w))
 
-        @torch.library.impl("torchvision::roi_align", "CPU")  # type: ignore[untyped-decorator]
+        @torch.library.impl("torchvision::roi_align", "CPU")
         def zeros(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
             return image.new_zeros((rois.shape[0], image.shape[1], h, w))
 
-        @torch.library.impl("torchvision::nms", "CPU")  # type: ignore[untyped-decorator]
+        @torch.library.impl("torchvision::nms", "CPU")
         def best(boxes: Tensor, scores: Tensor, _: float) -> Tensor:
             return scores.argsort(descending=True)[:10]
 

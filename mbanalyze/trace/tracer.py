@@ -267,7 +267,11 @@ def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> 
     text = f"the forward raised {type(error).__name__} in {where}: {line}"
     if isinstance(error, TypeError) and "Tensor, not tuple" in line:
         text += ": write Shape(...) for a tensor in a container or a keyword argument"
-    return NeedsValuesError(f"{text} ({asked} may need values)", asked) if asked else TraceError(text)
+    return (
+        NeedsValuesError(f"{text} ({asked} may need the values of a tensor)", asked)
+        if asked
+        else TraceError(text)
+    )
 
 
 def _asks_for_values(error: BaseException) -> bool:
