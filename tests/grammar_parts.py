@@ -192,7 +192,7 @@ WINDOWS = [
 REDUCTIONS = [
     *_code("2345", "{x}.{reduce}({d}).float()", "{x}.{reduce}({d}, keepdim=True).float()", "{x}.{scan}({d}).float()"),
     *_code("2345", "{x}.sort({d})[0]", "{x}.topk(1, {d})[0]", "{x}.max({d})[0]", "{x}.median({d})[0]", "torch.std_mean({x}, {d})[0]"),
-    *_code("345", "{x}.mean(({d}, 1), keepdim=True)", "{x}.sum((-1, -2))", "torch.linalg.vector_norm({x}, dim={d})"),
+    *_code("345", "{x}.mean(({d}, 1), keepdim=True)", "{x}.sum((-1, -2))", "torch.linalg.vector_norm({x}, dim={d})", "{x}.norm(dim={d})"),
     *_code("4", "{x}.mean((2, 3))", "{x}.amax((-2, -1), keepdim=True)"),
     *_code("2345", "{x}.sum()[None]", "{x}.mean(0)", "{x}.max()[None]", "{x}.norm()[None]", "{x}.std(0, correction=0)", batchwise=False),
 ]  # fmt: skip
@@ -248,7 +248,7 @@ CONTAINERS = [
     Part("2345", "nn.utils.parametrizations.orthogonal(nn.Linear({last}, {k}))", name="linear algebra", batchwise=False),
     Part("2345", "nn.utils.spectral_norm(nn.Linear({last}, {k}))", name="spectral_norm", batchwise=False),
     Part("2345", "nn.utils.parametrizations.spectral_norm(nn.Linear({last}, {k}))", name="spectral_norm", batchwise=False),
-    Part("2345", "from torch.nn.utils.prune import l1_unstructured\n{m} = l1_unstructured(nn.Linear({last}, {k}), 'weight', 0.5)", name="constant", batchwise=False),
+    Part("2345", "from torch.nn.utils.prune import l1_unstructured\n{m} = l1_unstructured(nn.Linear({last}, {k}), 'weight', 0.5)", code="0 + {m}({x})", name="constant", batchwise=False),
     Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.register_forward_hook(lambda module, args, result: result * 2)"),
     Part("2345", "{m} = nn.ReLU()\n{m}.register_forward_pre_hook(lambda module, args: (args[0] + 1,))"),
     Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.forward = lambda x, layer={m}: F.linear(x * 2, layer.weight)", name="patched"),
@@ -302,7 +302,7 @@ GROUPS = {
 CONTROLS = [
     Part("", "", "if {x}.shape[-1] % 2:\n    {out} = {m}({x})\nelse:\n    {out} = {m}({x} * 2)"),
     Part("", "", "with torch.no_grad():\n    {out} = {m}({x})"),
-    Part("", "", "with torch.enable_grad():\n    {out} = {m}({x})"),
+    Part("", "", "with torch.inference_mode():\n    {out} = {m}({x})"),
     Part("", "", "{out} = {x}\nfor _ in range(2):\n    {out} = {m}({out})"),
     Part("", "", "{out} = {m}({m}({x}))"),
     Part("", "", "{out} = {m}.forward({x})"),

@@ -18,13 +18,13 @@ ROOT = Path(__file__).parents[1]
 COPY = ROOT / "build" / "mutants"
 BIN = Path(sys.executable).parent
 
-_RECORDS = ("cost", "formulas", "layers", "report", "operators", "trace_shapes")
+_RECORDS = ("records", "cost", "formulas", "layers")
 _TRACES = ("trace_shapes", "operators", "corners", "peers", "trace")
 _GUARD = ("guard_limits", "guard_verdicts", "guard_lock", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {
     "ops/record.py": _RECORDS,
-    "ops/cost.py": ("cost", "report", "layers", "operators"),
+    "ops/cost.py": ("records", "cost", "report"),
     "ops/formulas.py": ("formulas", "operators", "nonlinearities", "layers", "peers"),
     **{
         f"trace/matching/{name}.py": ("operators", "peers", "corners", "trace", "fuzz")
