@@ -59,6 +59,7 @@ def test_a_cost_cannot_be_changed() -> None:
     ):
         with pytest.raises((AttributeError, TypeError)):
             setattr(value, name, 1)
+    assert not hasattr(op, "__dict__")
 
 
 def test_products_multiply_and_accumulate() -> None:
