@@ -59,7 +59,7 @@ def test_a_cost_cannot_be_changed() -> None:
     ):
         with pytest.raises((AttributeError, TypeError)):
             setattr(value, name, 1)
-    assert not hasattr(op, "__dict__")
+    assert [hasattr(value, "__dict__") for value in (cost, op)] == [False, False]
 
 
 def test_products_multiply_and_accumulate() -> None:
