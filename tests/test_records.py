@@ -24,6 +24,7 @@ def test_bytes_are_those_of_four_byte_elements_by_default() -> None:
 
     assert expected == cost.as_dict() == cost.as_dict(4)
     assert [expected] == cost.records()
+    assert repr(cost) == cost.to("table")
     # 10 elements of 2 bytes, and 16
     halves = (cost.memory_access_bytes(2), cost.arithmetic_intensity(2), cost.params_bytes(2))
     singles = (cost.memory_access_bytes(), cost.arithmetic_intensity(), cost.params_bytes())
