@@ -323,16 +323,26 @@ def programs(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Program:
     return program
 
 
-def program_of(part: Part) -> Program:
-    """Return a module of one part, with settings that it takes."""
+def programs_of(part: Part, excluded: frozenset[str] = EXCLUDED) -> Iterator[Program]:
+    """Yield modules of one part alone, with different settings."""
     for seed in range(100):
-        writer = Writer(random.Random(seed).choice, EXCLUDED, part.ranks)
+        writer = Writer(random.Random(seed).choice, excluded, part.ranks)
         if part.fits(writer.names["t0"]) and writer.allows(part):
             writer.add_part(part)
         program = writer.program()
         if writer.parts and _runs(program):
-            return program
-    raise AssertionError(f"{part} runs with no settings")
+            yield program
+
+
+def parts_called(name: str) -> list[Part]:
+    """Return the parts of a name in `EXCLUDED`; statements around a call contain a linear layer."""
+    name = name.removesuffix(" real").removesuffix(" train")
+    calls = [
+        Part("2345", "nn.Linear({last}, {last})", control.code)
+        for control in CONTROLS
+        if control.name == name
+    ]
+    return calls or [part for group in GROUPS.values() for part in group if part.name == name]
 
 
 def _runs(program: Program) -> bool:

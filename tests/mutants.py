@@ -10,21 +10,23 @@ import json
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COPY = ROOT / "build" / "mutants"
 BIN = Path(sys.executable).parent
 
-_RECORDS = ("cost", "formulas", "layers", "report", "operators", "trace_shapes")
+_RECORDS = ("records", "cost", "formulas", "layers")
 _TRACES = ("trace_shapes", "operators", "corners", "peers", "trace")
 _GUARD = ("guard_limits", "guard_verdicts", "guard_lock", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {
     "ops/record.py": _RECORDS,
-    "ops/cost.py": ("cost", "report", "layers", "operators"),
+    "ops/cost.py": ("records", "cost", "report"),
     "ops/formulas.py": ("formulas", "operators", "nonlinearities", "layers", "peers"),
     **{
         f"trace/matching/{name}.py": ("operators", "peers", "corners", "trace", "fuzz")
@@ -96,7 +98,17 @@ def try_mutants(file: str) -> str:
     cosmic_ray("cosmic-ray", "init", config.name, session.name)
     cosmic_ray("cr-filter-operators", session.name, config.name)
     cosmic_ray("cosmic-ray", "exec", config.name, session.name)
-    return cosmic_ray("cr-report", "--show-diff", "--surviving-only", session.name)
+    survivors = cosmic_ray("cr-report", "--show-diff", "--surviving-only", session.name)
+    changes = [line for line in survivors.splitlines() if line[:1] in "-+" and line[:3] not in ("---", "+++")]
+    return "\n".join([*changes, score(session)])
+
+
+def score(session: Path) -> str:
+    """Return how many of the changes that were tried some test noticed."""
+    query = "SELECT test_outcome = 'SURVIVED', count(*) FROM work_results WHERE worker_outcome = 'NORMAL' GROUP BY 1"
+    with closing(sqlite3.connect(session)) as results:
+        outcomes = dict(results.execute(query).fetchall())
+    return f"noticed: {outcomes.get(0, 0)} of {sum(outcomes.values())}"
 
 
 def main(files: list[str]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from grammar import Program, program_of, programs
+from grammar import Program, parts_called, programs, programs_of
 from grammar_parts import EXCLUDED, GROUPS
 from hypothesis import HealthCheck, given, note, settings
 from torch import Tensor, nn
@@ -208,6 +208,7 @@ def check(program: Program) -> None:
     report = report_of(program, net, program.sizes())
     assert report.complete, report.uncounted
     assert witness(program) == report.totals.macs
+    assert [row for row in report.rows if not row.cost.reads and row.op.kind != "random"] == []
     check_params(program, net, report)
     check_same_rows(report, report_of(program, net, program.sizes(), shortcuts=False))
     check_failure(program)
@@ -224,12 +225,23 @@ def test_each_part(group: str) -> None:
     """Each part of the grammar, alone in a module, is counted exactly."""
     for part in GROUPS[group]:
         if part.name not in EXCLUDED:
-            program = program_of(part)
+            program = next(programs_of(part))
             try:
                 check(program)
             except AssertionError as error:
                 error.add_note(program.script())
                 raise
+
+
+@pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
+@pytest.mark.xfail(strict=True, reason="a fault, because of which the parts are left out")
+@pytest.mark.parametrize("name", sorted(EXCLUDED))
+def test_each_excluded_part_breaks_a_promise(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is in `EXCLUDED` only as long as some module with its parts breaks a promise."""
+    monkeypatch.setitem(globals(), "EXCLUDED", EXCLUDED - {name})
+    for part in parts_called(name):
+        for program in itertools.islice(programs_of(part, EXCLUDED), 10):
+            check(program)
 
 
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
