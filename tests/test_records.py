@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -132,6 +134,7 @@ def conv(image: tuple[int, ...], weight: tuple[int, ...], k: int, *, transposed:
         (conv((1, 6, 5, 5), (4, 6, 1, 1), 4), 1, "pointwise"),
         (conv((1, 6, 5, 5), (4, 6, 3, 3), 4), 1, "standard"),
         (conv((1, 6, 5, 5), (4, 6, 1, 3), 4), 1, "standard"),
+        (conv((1, 6, 5, 5), (4, 6, 3, 1), 4), 1, "standard"),
         (conv((1, 6, 5, 5), (4, 3, 3, 3), 4), 2, "grouped"),
         (conv((1, 6, 5, 5), (6, 1, 3, 3), 6), 6, "depthwise"),
         (conv((1, 6, 5, 5), (12, 1, 1, 1), 12), 6, "depthwise"),
@@ -148,7 +151,17 @@ def test_groups_follow_from_shapes(op: Op, groups: int, variant: str) -> None:
 
 def test_other_kinds_have_no_variant() -> None:
     """Only convolutions have a variant."""
-    assert Op("", "linear", conv((1, 6, 5, 5), (4, 6, 1, 1), 4).operands, ()).variant is None
+    op = conv((1, 6, 5, 5), (4, 6, 1, 1), 4)
+
+    assert [replace(op, kind=kind).variant for kind in ("add", "linear")] == [None, None]
+
+
+def test_strides_have_one_number_for_each_dimension() -> None:
+    """Strides of another length than the shape are an error."""
+    with pytest.raises(ValueError, match="zip"):
+        canonical_strides((2, 3), (1,))
+    with pytest.raises(ValueError, match="zip"):
+        Value("buffer", 0, (2, 3), strides=(1,)).size  # noqa: B018 (asking is the test)
 
 
 def test_operands_by_role() -> None:
