@@ -231,6 +231,7 @@ class Writer:
         self.init: list[str] = []
         self.forward: list[str] = []
         self.parts: list[Part] = []
+        self.batchwise = True
 
     def _shape(self, rank: int) -> Sizes:
         sizes = [4, 6, 3, 5, 1, 2] if rank < 5 else [4, 3, 2, 1]
@@ -277,7 +278,9 @@ class Writer:
         """The statements of a part; the call of a layer may stand inside others."""
         if part.code != Part("", "").code or self.choose([False, False, True]):
             return part.statements
-        return str(self.choose(list(filter(self.allows, CONTROLS))).statements)
+        control = self.choose(list(filter(self.allows, CONTROLS)))
+        self.batchwise &= control.batchwise
+        return str(control.statements)
 
     def _runs(self, init: str, code: str, out: str) -> bool:
         """True if the statements run, and their result is a small tensor that is not empty."""
@@ -305,7 +308,7 @@ class Writer:
             self.shape,
             self.integers,
             self.mode,
-            all(part.batchwise for part in self.parts),
+            self.batchwise and all(part.batchwise for part in self.parts),
             tuple(f"m{number}" for number, part in enumerate(self.parts, 1) if part.unused),
             tuple(self.parts),
         )

@@ -11,32 +11,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 EXCLUDED = frozenset(
-    {
-        "antialias by factor",
-        "attention real",
-        "autocast",
-        "batch_first",
-        "batch_norm train",
-        "channel_shuffle real",
-        "constant real",
-        "data",
-        "diag_embed",
-        "dropout_",
-        "embedding_bag",
-        "empty",
-        "fill real",
-        "gradient",
-        "linear algebra",
-        "max_norm",
-        "max_pool1d real",
-        "out",
-        "patched",
-        "spectral_norm",
-        "threads",
-        "version",
-        "vmap",
-        "windows with gaps",
-    }
+    {"attention real", "channel_shuffle real", "fill real", "linear algebra", "max_pool1d real"}
 )
 """The names of parts that are left out, because the count of a module with them breaks a promise.
 
@@ -251,7 +226,7 @@ CONTAINERS = [
     Part("2345", "from torch.nn.utils.prune import l1_unstructured\n{m} = l1_unstructured(nn.Linear({last}, {k}), 'weight', 0.5)", code="0 + {m}({x})", name="constant", batchwise=False),
     Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.register_forward_hook(lambda module, args, result: result * 2)"),
     Part("2345", "{m} = nn.ReLU()\n{m}.register_forward_pre_hook(lambda module, args: (args[0] + 1,))"),
-    Part("2345", "{m} = nn.Linear({last}, {last})\n{m}.forward = lambda x, layer={m}: F.linear(x * 2, layer.weight)", name="patched"),
+    Part("2345", "{m} = nn.Linear({last}, {last}, bias=False)\n{m}.forward = lambda x, layer={m}: F.linear(x * 2, layer.weight)", name="patched"),
     Part("12345", "nn.Linear(3, 3)", "{x} * 1.0", unused=True),
 ]  # fmt: skip
 
@@ -311,7 +286,7 @@ CONTROLS = [
     Part("", "", "{out} = torch.utils.checkpoint.checkpoint({m}, {x}, use_reentrant=False)"),
     Part("", "", "try:\n    raise ValueError\nexcept ValueError:\n    {out} = {m}({x})"),
     Part("", "", "try:\n    {m}(None)\nexcept Exception:\n    {out} = {m}({x})\nelse:\n    {out} = {m}({x})"),
-    Part("", "", "with torch.autocast('cpu', dtype=torch.bfloat16):\n    {out} = {m}({x})\n{out} = {out}.float()", "autocast"),
+    Part("", "", "with torch.autocast('cpu', dtype=torch.bfloat16):\n    {out} = {m}({x})\n{out} = {out}.float()", "autocast", batchwise=False),
     Part("", "", "{out} = torch.vmap({m})({x})", "vmap"),
     Part("", "", "import concurrent.futures as futures\nwith futures.ThreadPoolExecutor(1) as pool:\n    {out} = pool.submit({m}, {x}).result()", "threads"),
 ]  # fmt: skip

@@ -307,7 +307,7 @@ TORCH = [
     Case("torch", "conv2d 1 x 1", lambda: function(functional.conv2d), [(1, 1, 2, 2), (1, 1, 1, 1)], "products", 8),
     # 50 passes forward and backward are 1,536,000
     Case("torch", "transposed convolution", lambda: nn.ConvTranspose2d(4, 8, 2, 2), [(1, 4, 30, 2)], "products", 1536000 // 100),
-    Case("torch", "mm into a tensor", lambda: function(lambda x: torch.mm(x, x, out=torch.zeros(10, 10))), [(10, 10)], "products", 2000, fault="a tensor with values is given as `out`"),
+    Case("torch", "mm into a tensor", lambda: function(lambda x: torch.mm(x, x, out=torch.zeros(10, 10))), [(10, 10)], "products", 2000),
     # two layers; forward and backward are 12,000 and 6,000
     Case("torch", "dicts of tensors", lambda: nn.Sequential(*[function(_square_named)] * 2), [{"a": torch.rand(10, 10)}], "products", 4000),
     Case("torch", "tuple of tensors", lambda: function(lambda x: (torch.mm(x, x),)), [(10, 10)], "products", 2000),
@@ -566,8 +566,8 @@ TORCHINFO = [
     *_pairs("dict as input", lambda: Net(lambda _, x, scale: scale * (x[256] + x[512][0]) * 5), [{256: torch.rand(10, 1), 512: [torch.rand(10, 1)]}, 5], 0, 0),
     *_pairs("dict with a word", lambda: Net(lambda _, x: x["tensor"] * 2), [{"tensor": torch.rand(1, 3, 32, 32), "label": "cat"}], 0, 0),
     *_pairs("dict with None", lambda: Net(lambda _, x: x["tensor"] * 2), [{"tensor": torch.rand(1, 3, 32, 32), "mask": None}], 0, 0),
-    *_pairs("categorical result", lambda: Net(lambda s, x: Categorical(logits=s.linear(x).log_softmax(-1)), linear=nn.Linear(10, 5)), [(1, 10)], 55, 55, "bias", fault="a distribution checks values"),
-    *_pairs("normal result", lambda: Net(lambda s, x: Normal(s.mean(x), functional.softplus(s.std(x))), mean=nn.Linear(10, 5), std=nn.Linear(10, 5)), [(1, 10)], 110, 110, "bias", fault="a distribution checks values"),
+    *_pairs("categorical result", lambda: Net(lambda s, x: Categorical(logits=s.linear(x).log_softmax(-1)), linear=nn.Linear(10, 5)), [(1, 10)], 55, 55, "bias"),
+    *_pairs("normal result", lambda: Net(lambda s, x: Normal(s.mean(x), functional.softplus(s.std(x))), mean=nn.Linear(10, 5), std=nn.Linear(10, 5)), [(1, 10)], 110, 110, "bias"),
     # 20 x 7,680 of the table, 906 steps x 32 units x 20,736 scalars, 128 x 594
     *_pairs("packed batch", _packed, [torch.ones(20, 128, dtype=torch.int64), torch.tensor(LENGTHS)], 29010, 601407744, "bias", "table", "steps times units", options={"real": True}),
     Case("torchinfo", "scripted layers", _scripted, [(2, 1, 28, 28)], "params", 21840),
@@ -580,8 +580,8 @@ TORCHINFO = [
     Case("torchinfo", "two parameters", lambda: Net(lambda s, x: s.w * x + s.b, w=nn.Parameter(torch.ones(10)), b=nn.Parameter(torch.ones(10))), [(10,)], "params", 20),
     Case("torchinfo", "registered parameter", _registered, [(1, 2)], "params", 14),
     Case("torchinfo", "tied weights", _tied, [Shape(2, 8, dtype="int64")], "params", 64000),
-    Case("torchinfo", "slices of one tensor", _slices, [(100, 100)], "params", 30000, ("unread parameters",), fault="slices of one tensor are refused"),
-    Case("torchinfo", "module without input", lambda: Net(lambda _: torch.rand(3, 3).sum()), [], "params", 0, fault="an input is required"),
+    Case("torchinfo", "slices of one tensor", _slices, [(100, 100)], "params", 30000, ("unread parameters",)),
+    Case("torchinfo", "module without input", lambda: Net(lambda _: torch.rand(3, 3).sum()), [], "params", 0),
     *_pairs("frozen layers", lambda: nn.Sequential(*[nn.Conv1d(1, 1, 1).requires_grad_(False) for _ in range(3)]), [(1, 1, 1)], 6, 6, "bias"),
 ]  # fmt: skip
 

@@ -291,10 +291,13 @@ def test_other_inputs_reach_the_forward(given: object, real: bool) -> None:
 
 def test_a_tuple_by_name_is_a_tuple() -> None:
     """A plain tuple of whole numbers among the keyword arguments is no shape; a `Shape` is."""
-    count(Look(), (2, 3), kwargs={"size": (16, 16), "y": Shape(2, 3)})
 
-    assert SEEN[0] == (16, 16)
-    assert isinstance(SEEN[1], Tensor)
+    class Sized(nn.Module):
+        def forward(self, x: Tensor, size: Any, y: Any) -> Tensor:
+            assert (size, type(y)) == ((16, 16), Tensor)
+            return x + y
+
+    assert count(Sized(), (2, 3), kwargs={"size": (16, 16), "y": Shape(2, 3)}).totals.flops == 6
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (np.int64(2), np.int32(3)), torch.Size([2, 3]), Shape(2, 3)])

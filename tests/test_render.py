@@ -128,6 +128,8 @@ def test_json_is_the_documented_schema() -> None:
         "free",
         "unused_params",
         "notes",
+        "real",
+        "unseen",
     ]
     assert document["schema"] == "mbanalyze.report/1"
     assert document["input"] == [[1, 3, 192, 192]]

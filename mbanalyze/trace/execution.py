@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from typing import Any, NamedTuple
 
 import torch
@@ -72,10 +72,13 @@ class Execution:
         """Return the outputs of an operator, on real or meta tensors."""
         schema = call.schema
         self.running = schema.qualified_name
-        if self.real or not self.lacks_values((*call.tensors, *schema.outputs_given(call.kwargs))):
+        lacks_values = self.lacks_values((*call.tensors, *schema.outputs_given(call.kwargs)))
+        if self.real:
             result = self._run_on_values(call)
-        else:
+        elif lacks_values:
             result = self._run_without_values(call)
+        else:
+            result = self._run_on_given_values(call)
         self.running = ""
         return result
 
@@ -105,6 +108,17 @@ class Execution:
         constant = not self.real and not any(t.is_inference() for t in call.tensors)
         with torch.inference_mode(mode=not constant), torch.no_grad():
             return call.overload(*args, **kwargs)
+
+    def _run_on_given_values(self, call: Call) -> Any:
+        """Run on values, or on shapes if the values do not fit, such as zeros that have no inverse."""
+        try:
+            return self._run_on_values(call)
+        except RuntimeError:
+            if not call.tensors or call.schema.mutable:
+                raise
+            with suppress(Exception):
+                return self._run_on_meta(call)
+            raise
 
     def _run_without_values(self, call: Call) -> Any:
         """Run on meta tensors, and note an operator that asks for values."""

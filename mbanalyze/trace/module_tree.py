@@ -6,11 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from mbanalyze.trace.matching.quantised import unpacked
+from mbanalyze.trace.matching.quantised import is_packed, unpacked
 
 READS_WEIGHT = (
     *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.PReLU),
@@ -67,7 +66,7 @@ def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
         return module.named_parameters()
     if not type(module).__module__.startswith("torch.ao."):
         return held.items()
-    packed = [value for value in vars(module).values() if isinstance(value, torch.ScriptObject)]
+    packed = [value for value in vars(module).values() if is_packed(value)]
     return [*held.items(), *(pair for each in packed for pair in zip(("weight", "bias"), unpacked(each)))]  # noqa: B905 (the bias is optional)
 
 

@@ -111,7 +111,11 @@ class Storages:
 
     def lacks_values(self, tensor: Tensor) -> bool:
         """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
-        return tensor.is_meta or self._region_of(tensor).lacks_values
+        if tensor.is_meta:
+            return True
+        key = _key(tensor)
+        fresh = key in self._made and key not in self._regions  # it takes its role when it is read or written
+        return not fresh and self._region_of(tensor).lacks_values
 
     def discard_values(self, tensor: Tensor) -> None:
         """Note that `tensor` was overwritten by a tensor without data."""
@@ -119,8 +123,9 @@ class Storages:
 
     def is_view(self, tensor: Tensor, of: tuple[Tensor, ...]) -> bool:
         """Return True if `tensor` views one of `of`. If not, it is added as an activation."""
+        viewed = [self._region_of(other) for other in of]  # first, because a view takes the role of its base
         region = self._region_of(tensor, "activation")
-        return any(region is self._region_of(other) for other in of)
+        return any(region is other for other in viewed)
 
     @staticmethod
     def share_storage(a: Tensor, b: Tensor) -> bool:

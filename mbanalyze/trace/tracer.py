@@ -280,5 +280,5 @@ def _asks_for_values(error: BaseException) -> bool:
 
 
 _SOMETHING = "the forward"
-_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "not allocated")
+_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "allocated")
 """Parts of PyTorch's messages about tensors without data."""

@@ -17,7 +17,7 @@ from mbanalyze.trace.matching import (
     windows,
 )
 from mbanalyze.trace.matching.match import Matcher, fixed
-from mbanalyze.trace.matching.names import ALIASES, FIXED, SAME_NAME
+from mbanalyze.trace.matching.names import ALIASES, DRAWS, FIXED, SAME_NAME
 from mbanalyze.trace.matching.quantised import QUANTISED
 
 _PRODUCTS: dict[str, Matcher] = {
@@ -218,6 +218,8 @@ MATCHERS: dict[str, Matcher] = {
     "hardtanh": partial(pointwise.clamp, low="min_val", high="max_val"),
     **dict.fromkeys(("clamp", "clip"), partial(pointwise.clamp, low="min", high="max")),
     "gelu": pointwise.gelu,
+    "bernoulli": pointwise.bernoulli,
+    **dict.fromkeys(DRAWS, pointwise.draw),
     **dict.fromkeys(("rrelu", "rrelu_with_noise", "rrelu_with_noise_functional"), pointwise.rrelu),
     "log_sigmoid": fixed("log_sigmoid"),
     "log_sigmoid_forward": fixed("log_sigmoid", outputs=1),

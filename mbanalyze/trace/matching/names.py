@@ -147,19 +147,7 @@ FIXED = {
         *("index_copy", "index_fill", "slice_scatter", "select_scatter", "diagonal_scatter"),
         *("as_strided_scatter", "masked_scatter", "max_unpool2d", "max_unpool3d", "diag_embed"),
     ),
-    "random": (
-        *("bernoulli", "normal", "uniform", "exponential", "rand", "randn", "randint", "random", "randperm"),
-        *(
-            "rand_like",
-            "randn_like",
-            "randint_like",
-            "normal_functional",
-            "log_normal",
-            "cauchy",
-            "geometric",
-        ),
-        *("poisson", "binomial", "_standard_gamma", "_sample_dirichlet"),
-    ),
+    "random": ("poisson", "binomial", "_standard_gamma", "_sample_dirichlet"),
     "sequence": ("linspace", "fft_fftfreq", "fft_rfftfreq"),
     "power_sequence": ("logspace",),
     "cosine_window": ("hann_window", "hamming_window"),
@@ -191,3 +179,9 @@ SAME_NAME = (
     ),
 )
 """The operators that are the only ones of their kind, and share its name."""
+
+DRAWS = (
+    *("normal", "normal_functional", "log_normal", "uniform", "exponential", "cauchy", "geometric", "random"),
+    *("rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like"),
+)
+"""The operators that fill a tensor with random numbers."""

@@ -42,3 +42,13 @@ def extremum(args: Arguments, *, kind: str) -> Match:
     """Match `max` and `min`: of two tensors element by element, or a reduction of one tensor."""
     operands = flat_tensors(args.values())
     return Match(kind if len(operands) > 1 else "reduce", operands)
+
+
+def draw(args: Arguments) -> Match:
+    """Match random numbers, which read the parameters of their distribution, and nothing that they overwrite."""
+    return Match("random", flat_tensors([args.get(name) for name in ("mean", "std", "p")]))
+
+
+def bernoulli(args: Arguments) -> Match:
+    """Match random truth values; the tensor itself has the probabilities unless they are given."""
+    return Match("random", flat_tensors([args.get("p", args.get("prob", args["self"]))]))

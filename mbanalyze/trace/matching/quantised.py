@@ -57,24 +57,25 @@ def product(kind: str, data: str, weight: str, *, activation: str = "", transpos
     return rule
 
 
-def _cell_tensors(cell: Any) -> Tensors:
+def cell_tensors(cell: Any) -> Tensors:
     """The weights and biases in the packed parameters of one layer and direction, or the tensor itself."""
     if isinstance(cell, Tensor):
         return (cell,)
     found: list[Tensor] = []
     for part in cell.__getstate__()[0]:
         for item in part if isinstance(part, list) else ():
-            found += [item] if isinstance(item, Tensor) else unpacked(item)[:1] if _is_packed(item) else []
+            found += [item] if isinstance(item, Tensor) else unpacked(item)[:1] if is_packed(item) else []
     return tuple(sorted(found, key=Tensor.dim, reverse=True))
 
 
-def _is_packed(item: object) -> bool:
-    return isinstance(item, torch.ScriptObject)
+def is_packed(item: object) -> bool:
+    """Return True for an object that holds a packed weight and a bias."""
+    return isinstance(item, torch.ScriptObject) and hasattr(item, "unpack")
 
 
 def recurrent(args: Arguments, *, kind: str) -> Match:
     """Match a quantised LSTM or GRU, whose parameters are packed for each layer."""
-    params = [tensor for cell in args["params"] for tensor in _cell_tensors(cell)]
+    params = [tensor for cell in args["params"] for tensor in cell_tensors(cell)]
     return sequence_layers.recurrent({**args, "params": params}, kind=kind)
 
 
