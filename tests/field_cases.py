@@ -115,7 +115,8 @@ class Mixer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the real part."""
-        return torch.fft.fftn(x, dim=(1, 2)).real
+        out: Tensor = torch.fft.fftn(x, dim=(1, 2)).real
+        return out
 
 
 class MaxNorm(nn.Conv2d):
@@ -164,7 +165,8 @@ class Graph(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pass messages."""
-        return torch.sparse.mm(self.adjacency, self.layer(x))
+        out: Tensor = torch.sparse.mm(self.adjacency, self.layer(x))
+        return out
 
 
 class OnCuda(nn.Module):
@@ -204,7 +206,8 @@ class Experts(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply four rows by the matrix of each expert."""
         ends = torch.tensor([4, 8, 12, 16], dtype=torch.int32, device=x.device)
-        return torch._grouped_mm(x, self.weight, offs=ends)
+        out: Tensor = torch._grouped_mm(x, self.weight, offs=ends)
+        return out
 
 
 class Products(nn.Module):

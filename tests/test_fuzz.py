@@ -73,7 +73,7 @@ def unfused() -> Iterator[None]:
     submit = ThreadPoolExecutor.submit
     torch.backends.mha.set_fastpath_enabled(False)
     torch._C._set_mkldnn_enabled(False)
-    ThreadPoolExecutor.submit = _run_at_once  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = _run_at_once  # type: ignore[method-assign,assignment]
     try:
         with sdpa_kernel(SDPBackend.MATH):
             yield

@@ -295,7 +295,7 @@ def test_a_tuple_by_name_is_a_tuple() -> None:
     class Sized(nn.Module):
         def forward(self, x: Tensor, size: Any, y: Any) -> Tensor:
             assert (size, type(y)) == ((16, 16), Tensor)
-            return x + y
+            return x.add(y)
 
     assert count(Sized(), (2, 3), kwargs={"size": (16, 16), "y": Shape(2, 3)}).totals.flops == 6
 

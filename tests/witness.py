@@ -51,7 +51,7 @@ def detectors() -> ModuleType:
         schema = "(Tensor input, Tensor rois, float scale, int h, int w, int sampling_ratio, bool aligned)"
         torch.library.define("torchvision::roi_align", f"{schema} -> Tensor")
 
-        @torch.library.register_fake("torchvision::roi_align")
+        @torch.library.register_fake("torchvision::roi_align")  # type: ignore[untyped-decorator]
         def roi_align(image: Tensor, rois: Tensor, _: float, h: int, w: int, *rest: Any) -> Tensor:
             return image.new_empty((rois.shape[0], image.shape[1], h, w))
 
