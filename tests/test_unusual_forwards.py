@@ -309,7 +309,7 @@ def test_threads_of_a_forward_are_counted(
 
 
 def test_rows_of_threads_have_one_order() -> None:
-    """Whatever thread is faster, rows and numbers are those of the forward without threads."""
+    """Rows and numbers are those of the forward without threads, in every run."""
 
     def alone(net: Net, x: Tensor) -> Any:
         return net.a(x) + net.b(x)

@@ -10,6 +10,7 @@ recorder.py      the dispatch mode that records every operator
 higher_order.py  conditions, loops and other operators that run functions
 execution.py     an operator run on values, on meta tensors, or by assumption
 deferred.py      generators and coroutines that a forward returns
+unseen.py        the final check: work that was not recorded
 schema.py        the signature of one operator overload
 storage.py       the number and role of each tensor
 param_memory.py  parameters that share one storage

@@ -1,4 +1,4 @@
-"""How one operator runs during a trace: on values, on meta tensors, or by assumption."""
+"""The execution of one operator during a trace: on values, on meta tensors, or by assumption."""
 
 from __future__ import annotations
 

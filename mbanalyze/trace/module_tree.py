@@ -6,17 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from mbanalyze.trace.matching.quantised import is_packed, unpacked
-
-READS_WEIGHT = (
-    *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.PReLU),
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
-)
-"""The modules of PyTorch whose forward always reads their parameter `weight`."""
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -73,30 +66,3 @@ def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
 def lazy_param(params: Iterable[tuple[str, nn.Parameter]]) -> str | None:
     """Return the name of a parameter that has no shape yet."""
     return next((name for name, param in params if is_lazy(param)), None)
-
-
-def silent_modules(modules: Mapping[str, nn.Module], ran: set[str], unread: set[str]) -> list[str]:
-    """Return the paths of modules whose forward has run, although no operator was seen to read their weight."""
-    prefixed = ((path, f"{path}.weight" if path else "weight") for path in modules if path in ran)
-    return [path for path, weight in prefixed if weight in unread and type(modules[path]) in READS_WEIGHT]
-
-
-def held_tensors(modules: Mapping[str, nn.Module]) -> list[Tensor]:
-    """Return the tensors that modules hold, in containers and objects of any depth too."""
-    found: list[Tensor] = []
-    queue: list[Any] = [vars(module) for module in modules.values()]
-    seen: set[int] = set()
-    while queue:
-        value = queue.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, dict):
-            queue += value.values()
-        elif isinstance(value, list | tuple | set | frozenset):
-            queue += value
-        elif not isinstance(value, type) and isinstance(state := getattr(value, "__dict__", None), dict):
-            queue.append(state)
-    return found

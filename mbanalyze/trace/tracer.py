@@ -23,14 +23,7 @@ from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forward, leaf_rule, leaf_rules
 from mbanalyze.trace.module_stack import ModuleStack, tracked
-from mbanalyze.trace.module_tree import (
-    held_tensors,
-    lazy_param,
-    named_modules,
-    named_params,
-    silent_modules,
-    unwrapped,
-)
+from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.restore import RestoreError, preserve_state
@@ -40,6 +33,7 @@ from mbanalyze.trace.surroundings.autocast import follow_autocast
 from mbanalyze.trace.surroundings.devices import any_device
 from mbanalyze.trace.surroundings.eager import run_eagerly
 from mbanalyze.trace.threads import Threads, follow_threads
+from mbanalyze.trace.unseen import unseen_work
 
 Module: TypeAlias = nn.Module
 """A PyTorch module, for annotations in packages that do not import torch."""
@@ -147,14 +141,13 @@ def trace(
         raise TraceError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise _trace_error(model, recorder, error) from error
-    unseen = _unseen(modules, recorder, threads, returned)
     return Trace(
         threads.ops(),
         threads.free(),
         storages.unread_params(),
         tuple(execution.assumed),
         tuple(recorder.branches),
-        unseen,
+        unseen_work(modules, recorder, threads, returned),
         execution.asked,
     )
 
@@ -226,32 +219,6 @@ def _add_inputs(
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, added, (inputs, dict(keywords)))
     return arguments
-
-
-def _unseen(
-    modules: Mapping[str, nn.Module], recorder: Recorder, threads: Threads, returned: list[Tensor]
-) -> tuple[str, ...]:
-    """The reasons to believe that some work was not recorded."""
-    storages, execution = recorder.storages, recorder.execution
-    reasons = list(execution.refused)
-    if execution.asked:
-        reasons.append(
-            f"{execution.asked} needed the values of a tensor, and the forward went on without them"
-        )
-    if threads.running:
-        reasons.append("a thread that the forward started is still running")
-    silent = silent_modules(modules, recorder.module_stack.ran, set(storages.unread_params()))
-    reasons += [f"{path or 'the model'} ran, but no operator was seen to read its weight" for path in silent]
-    unknown = storages.unknown(returned)
-    if unknown and not _held(unknown, modules):
-        reasons.append("a tensor was computed where a trace cannot see it, such as in a thread of its own")
-    return tuple(reasons)
-
-
-def _held(tensors: tuple[Tensor, ...], modules: Mapping[str, nn.Module]) -> bool:
-    """True if all tensors view memory that modules hold."""
-    held = held_tensors(modules)
-    return all(any(Storages.share_storage(tensor, other) for other in held) for tensor in tensors)
 
 
 def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> TraceError:
