@@ -531,6 +531,14 @@ def _pairs(
     ]
 
 
+class _Empty(nn.Module):
+    """A module without parameters and without an input."""
+
+    def forward(self) -> Tensor:
+        """Return a random number."""
+        return torch.rand(3, 3).sum()
+
+
 TOKENS = Shape(1, 100, dtype="int64")
 TORCHINFO = [
     *_pairs("digits", _digits, [(16, 1, 28, 28)], 21840, 7801600, "bias"),
@@ -581,7 +589,7 @@ TORCHINFO = [
     Case("torchinfo", "registered parameter", _registered, [(1, 2)], "params", 14),
     Case("torchinfo", "tied weights", _tied, [Shape(2, 8, dtype="int64")], "params", 64000),
     Case("torchinfo", "slices of one tensor", _slices, [(100, 100)], "params", 30000, ("unread parameters",)),
-    Case("torchinfo", "module without input", lambda: Net(lambda _: torch.rand(3, 3).sum()), [], "params", 0),
+    Case("torchinfo", "module without input", _Empty, [], "params", 0),
     *_pairs("frozen layers", lambda: nn.Sequential(*[nn.Conv1d(1, 1, 1).requires_grad_(False) for _ in range(3)]), [(1, 1, 1)], 6, 6, "bias"),
 ]  # fmt: skip
 
