@@ -43,10 +43,10 @@ docs: $(VENV)/installed-docs ## Build the documentation into site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 test: $(VENV)/installed-test ## Run every test
-	$(BIN)/python -m pytest -n 3
+	$(BIN)/python -m pytest -n 2
 
 test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
-	$(BIN)/python -m pytest -n 3 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing one is printed as a script
 	FUZZ_EXAMPLES=$(MODULES) $(BIN)/python -m pytest tests/test_fuzz.py

@@ -264,7 +264,7 @@ def test_each_excluded_part_breaks_a_promise(name: str, monkeypatch: pytest.Monk
 
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
 @settings(
-    max_examples=EXAMPLES or 60,
+    max_examples=EXAMPLES or 100,
     derandomize=not EXAMPLES,
     database=None,
     suppress_health_check=list(HealthCheck),

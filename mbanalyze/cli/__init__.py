@@ -39,7 +39,7 @@ def main() -> None:
 
     try:
         stop.at_once = False
-        code = run()
+        code = run(stop)
     except KeyboardInterrupt:
         code = stop.code or 130
     finally:

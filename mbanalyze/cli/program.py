@@ -13,6 +13,7 @@ import typer
 from mbanalyze._version import __version__
 from mbanalyze.cli import ablate, check, compare, guard, guidelines, models, published, report, search
 from mbanalyze.cli.arguments import expand
+from mbanalyze.cli.signals import Stop
 from mbanalyze.cli.streams import guarded
 from mbanalyze.display.records import one_line
 from mbanalyze.guard import PolicyError
@@ -49,8 +50,11 @@ def options(
     """Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access."""
 
 
-def run() -> int:
-    """Run the command that `sys.argv` names, and return its exit code."""
+def run(stop: Stop) -> int:
+    """Run the command that `sys.argv` names, and return its exit code.
+
+    After a signal, an error is its consequence, such as workers that are gone, and is not printed.
+    """
     with guarded():
         try:
             code = app(sys.argv[1:] or ["--help"], prog_name="mbanalyze", standalone_mode=False)
@@ -61,6 +65,8 @@ def run() -> int:
         except PolicyError as error:
             return _fail(*error.problems)
         except Exception as error:
+            if stop.code:
+                return stop.code
             return _fail(str(error) if _ours(error) else _unexpected(error))
 
 
