@@ -111,7 +111,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if self.lock is None:
+        if self.lock is None or isinstance(func, HigherOrderOperator):  # the parts of one take the lock
             return self._dispatch(func, types, args, kwargs or {})
         with self.lock:
             return self._dispatch(func, types, args, kwargs or {})

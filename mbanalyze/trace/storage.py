@@ -165,7 +165,8 @@ class Storages:
         """Make `region` a weight if a module holds `tensor` in place of its parameter, as a gathered shard."""
         for name, param in self._params.items():
             path, _, own = name.rpartition(".")
-            if vars(self._modules[path])["_parameters"].get(own) is tensor and param is not tensor:
+            held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
+            if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
                 region.role, region.number, region.value = "weight", -1, None
                 original = self._regions[_key(param)]
                 region.param, original.param = original.param, None
