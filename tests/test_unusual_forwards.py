@@ -8,6 +8,7 @@ import threading
 import types
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -633,3 +634,149 @@ def test_a_nested_tensor() -> None:
     assert (report.totals.macs, report.totals.flops, report.complete) == (8 * 32, 8 * 32 * 2 + 2 * 32, True)
     with pytest.raises(TraceError, match=r"make it with layout=torch\.jagged"):
         count(Batches(), torch.nested.nested_tensor(rows))
+
+
+# Tasks in unusual places
+
+
+def test_a_pool_inside_a_branch() -> None:
+    """A branch that is selected may use a pool, also after the forward has used one."""
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(net.a, x).result()
+            return torch.cond(x.sum() > 0, lambda y: pool.submit(net.b, y).result(), net.a, (first,))
+
+    assert count(Net(forward), torch.ones(1, 8)).totals.macs == 128
+    with pytest.raises(TraceError, match="a branch that may not run uses a thread of its own"):
+        count(Net(forward), (1, 8), real=False)
+
+
+def test_a_branch_that_is_dropped_changes_nothing() -> None:
+    """The trial of a branch leaves the elements that it wrote as they were."""
+    steps = torch.zeros(())
+
+    def counted(net: Net, x: Tensor) -> Tensor:
+        steps.add_(1)
+        return net.a(x)  # type: ignore[no-any-return]
+
+    def forward(net: Net, x: Tensor) -> Any:
+        out = torch.cond(x.sum() > 0, lambda y: counted(net, y), lambda y: y.clone(), (x,))
+        return net.b(out) if steps.item() > 1 else out
+
+    assert count(Net(forward), (1, 8)).totals.macs == 64
+    assert steps == 0
+
+
+def test_a_condition_in_a_thread_is_noted() -> None:
+    """The note on a condition is there if the condition stands in another thread."""
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.cond, x.sum() > 0, net.a, lambda y: y + 0, (x,)).result()
+
+    assert "the costlier branch" in count(Net(forward), (1, 8)).notes[0]
+
+
+def test_a_map_of_threads_has_the_paths_of_its_layers() -> None:
+    """Each layer that a pool maps has its own row."""
+
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Sequential(nn.Linear(8, 8)) for _ in range(4)])
+
+        def forward(self, x: Tensor) -> Any:
+            with ThreadPool(2) as pool:
+                return pool.map(lambda layer: layer(x), list(self.layers))
+
+    paths = [row.op.path for row in count(Layers(), (1, 8)).rows]
+
+    assert sorted(paths) == [f"layers.{i}.0" for i in range(4)]
+
+
+def test_methods_of_pools_keep_their_signatures() -> None:
+    """The names of a pool's own parameters are free for the task, and `func` may be named."""
+
+    def named(x: Tensor, *, pool: nn.Module) -> Any:
+        return pool(x)
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool, ThreadPool(1) as other:
+            first = pool.submit(named, x, pool=net.a).result()
+            return other.apply_async(func=net.b, args=(first,)).get()
+
+    assert count(Net(forward), (1, 8)).totals.macs == 128
+
+
+def test_a_count_in_a_thread_of_a_counted_forward_is_refused() -> None:
+    """A forward that counts a module in a thread gets an error, and does not wait for ever."""
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(count, nn.Linear(8, 8), (1, 8)).result()
+
+    with pytest.raises(TraceError, match="in a thread of its own: count it before"):
+        count(Net(forward), (1, 8))
+
+
+def test_a_dataclass_that_holds_deferred_work() -> None:
+    """A generator in a dataclass that a forward returns is run."""
+
+    @dataclass
+    class Result:
+        steps: Any
+
+    assert count(Net(lambda net, x: Result(net.a(x) for _ in range(2))), (1, 8)).totals.macs == 128
+
+
+def test_the_event_loop_of_the_caller_stays() -> None:
+    """A coroutine is counted in an event loop of its own."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        count(Net(awaited), (1, 8))
+        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+STORE: list[Any] = []
+
+
+class Lazy(nn.Module):
+    """A lazy layer, and a forward that changes its surroundings."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.layer, self.device = nn.LazyLinear(4), device
+
+    async def forward(self, x: Tensor) -> Tensor:
+        """Store a tensor and change settings, then run the layer."""
+        STORE.append(x)
+        torch.set_default_dtype(torch.float64)
+        out: Tensor = self.layer(x.to(self.device))
+        return out
+
+
+def test_the_first_forward_of_a_lazy_model_changes_nothing() -> None:
+    """A lazy model is counted as others are: its surroundings are restored, devices may be missing."""
+    assert count(Lazy("cuda"), (2, 8)).totals.params == 36
+    assert (STORE, torch.get_default_dtype()) == ([], torch.float32)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_parameter_beside_a_scripted_module() -> None:
+    """A loose parameter is a constant, also if a submodule is scripted."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.script = torch.jit.script(nn.Linear(8, 8))
+            self.loose = [nn.Parameter(torch.ones(8, 8))]
+
+        def forward(self, x: Tensor) -> Any:
+            return self.script(x) @ self.loose[0]
+
+    assert count(Both(), (1, 8)).totals.macs == 128

@@ -7,6 +7,8 @@ import inspect
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
@@ -29,6 +31,8 @@ def finish(returned: Any) -> list[Tensor]:
         value = queue.popleft()
         if isinstance(value, Tensor):
             tensors.append(value)
+        elif is_dataclass(value) and not isinstance(value, type):
+            queue += tree_leaves([getattr(value, each.name) for each in fields(value)])
         elif inspect.iscoroutine(value):
             queue += tree_leaves(_awaited(value))
         elif inspect.isasyncgen(value):
@@ -47,7 +51,8 @@ def _awaited(coroutine: Any) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
+        with closing(asyncio.new_event_loop()) as loop:  # `asyncio.run` forgets the loop of the caller
+            return loop.run_until_complete(coroutine)
     try:
         coroutine.send(None)
     except StopIteration as end:

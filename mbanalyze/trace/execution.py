@@ -17,8 +17,13 @@ from mbanalyze.trace.shapes.valued import VALUED
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.devices import on_present_device
 
-_NO_DATA = ("meta", "data-dependent", "no data", "not allocated")
+_NO_DATA = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "allocated")
 """Parts of PyTorch's messages about tensors without data."""
+
+
+def misses_data(error: BaseException) -> bool:
+    """Return True if an error may come from a tensor without data."""
+    return any(hint in str(error).lower() for hint in _NO_DATA)
 
 
 class Call(NamedTuple):
@@ -51,7 +56,6 @@ class Execution:
         storages: the memory of every tensor.
         real: True to run every operator on values.
         assumed: the operators whose candidates were all kept, as keys.
-        running: the operator that runs at present, or "".
         asked: the first operator that needed the values of a tensor without data, or "".
         refused: the messages of errors that the recorder raised, which a forward may have caught.
         saved: a context that restores the elements of real tensors that operators overwrote.
@@ -62,7 +66,6 @@ class Execution:
         self.storages = storages
         self.real = real
         self.assumed: dict[str, None] = {}
-        self.running = ""
         self.asked = ""
         self.refused: list[str] = []
         self.saved = ExitStack()
@@ -71,7 +74,6 @@ class Execution:
     def result(self, call: Call) -> Any:
         """Return the outputs of an operator, on real or meta tensors."""
         schema = call.schema
-        self.running = schema.qualified_name
         lacks_values = self.lacks_values((*call.tensors, *schema.outputs_given(call.kwargs)))
         if self.real:
             result = self._run_on_values(call)
@@ -79,7 +81,6 @@ class Execution:
             result = self._run_without_values(call)
         else:
             result = self._run_on_given_values(call)
-        self.running = ""
         return result
 
     def lacks_values(self, tensors: Tensors) -> bool:
@@ -131,8 +132,7 @@ class Execution:
                 return call()
             return self._run_on_meta(call)
         except Exception as error:
-            text = str(error).lower()
-            if isinstance(error, NotImplementedError) or any(hint in text for hint in _NO_DATA):
+            if isinstance(error, NotImplementedError) or misses_data(error):
                 self.asked = self.asked or schema.qualified_name
             raise
 

@@ -24,7 +24,6 @@ class OperatorRecorder(AbstractContextManager[Any], Protocol):
     execution: Execution
     storages: Storages
     module_stack: ModuleStack
-    ops: list[Op]
     branches: dict[str, None]
 
     def add(self, *operator: Any) -> None:
@@ -33,11 +32,8 @@ class OperatorRecorder(AbstractContextManager[Any], Protocol):
     def refuse(self, error: Exception) -> Exception:
         """Return `error`, and remember it."""
 
-    def checkpoint(self) -> Any:
-        """Return the state of the recorder."""
-
-    def roll_back(self, to: Any) -> None:
-        """Forget everything since a checkpoint."""
+    def trial(self) -> AbstractContextManager[list[Op]]:
+        """Record operators in a list, and forget them and their effects."""
 
 
 class HiddenOperatorsError(RuntimeError):
@@ -79,11 +75,9 @@ def _cond(
 
 def _cost_of(recorder: OperatorRecorder, branch: Callable[..., Any], operands: Any) -> tuple[int, int, int]:
     """The macs, flops and memory access of a branch; it runs, and is forgotten."""
-    before = recorder.checkpoint()
-    with recorder:
+    with recorder.trial() as ops, recorder:
         branch(*operands)
-    spent: Cost = total([cost(op) for op in recorder.ops[before.ops :]])
-    recorder.roll_back(before)
+    spent: Cost = total([cost(op) for op in ops])
     return spent.macs or 0, spent.flops or 0, spent.memory_access
 
 

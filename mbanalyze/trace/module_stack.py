@@ -21,10 +21,10 @@ class ModuleStack:
         ran: the paths of the modules whose forwards have run.
     """
 
-    def __init__(self, paths: list[str] | None = None, thread: int = 0) -> None:
-        """Start with the modules `paths`, in this thread by default."""
+    def __init__(self, paths: list[str] | None = None) -> None:
+        """Start with the modules `paths`, in this thread."""
         self.paths = paths or [""]
-        self.thread = thread or threading.get_ident()
+        self.thread = threading.get_ident()
         self.failed: str | None = None
         self.ran: set[str] = set()
         self._error: BaseException | None = None

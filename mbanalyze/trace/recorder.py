@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 from torch._ops import HigherOrderOperator
@@ -32,22 +33,8 @@ _SCHEMAS: dict[int, OpSchema] = {}
 """The id of an overload -> its schema."""
 
 
-class Checkpoint(NamedTuple):
-    """The state of a recorder, to which it can return.
-
-    Attributes:
-        ops: the number of operators.
-        free: the free operators.
-        storages: the state of the memory.
-    """
-
-    ops: int
-    free: Counter[str]
-    storages: Any
-
-
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records every operator that runs in its context, in one thread.
+    """Records every operator that runs in its context: those of the model's thread, or of one task of another.
 
     Attributes:
         ops: the operators recorded so far.
@@ -56,7 +43,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         execution: runs the operators.
         storages: the memory of every tensor.
         lock: held for each operator if the forward uses several threads, else None.
-        branches: the conditional operators whose costlier branch was recorded, as keys.
+        branches: the modules with a conditional operator whose costlier branch was recorded, as keys.
+        is_trial: True while a branch runs only to find out its cost.
     """
 
     supports_higher_order_operators = True
@@ -71,6 +59,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.storages = execution.storages
         self.lock: RLock | None = None
         self.branches: dict[str, None] = {}
+        self.is_trial = False
         self._real = execution.real
         self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
         self._casting = False
@@ -97,16 +86,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.lock = child.lock = lock
         return child
 
-    def checkpoint(self) -> Checkpoint:
-        """Return the state of the recorder."""
-        return Checkpoint(len(self.ops), self.free.copy(), self.storages.checkpoint())
-
-    def roll_back(self, to: Checkpoint) -> None:
-        """Forget everything that was recorded since a checkpoint."""
-        del self.ops[to.ops :]
-        self.free.clear()
-        self.free.update(to.free)
-        self.storages.roll_back(to.storages)
+    @contextmanager
+    def trial(self) -> Iterator[list[Op]]:
+        """Record operators in the list of this context, and forget them and their effects at its end."""
+        ops, free, branches, before = self.ops, self.free.copy(), self.branches.copy(), self.is_trial
+        storages, saved = self.storages.checkpoint(), self.execution.saved
+        self.ops, self.is_trial = [], True
+        try:
+            with ExitStack() as self.execution.saved:
+                yield self.ops
+        finally:
+            self.ops, self.branches, self.is_trial = ops, branches, before
+            self.execution.saved = saved
+            self.free.clear()
+            self.free.update(free)
+            self.storages.roll_back(storages)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

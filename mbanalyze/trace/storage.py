@@ -168,7 +168,7 @@ class Storages:
             held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
             if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
                 region.role, region.number, region.value = "weight", -1, None
-                original = self._regions[_key(param)]
+                original = self._region_of(param)
                 region.param, original.param = original.param, None
 
     def invalidate(self, tensor: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.pool import ThreadPool
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,19 +25,47 @@ _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 _POOL_METHODS = ("apply_async", "map_async", "starmap_async", "map", "starmap", "imap", "imap_unordered")
 
 
-class Threads:
-    """The recorders of one trace: one for the thread of the model, and one for each piece of work of another.
+class _Task(NamedTuple):
+    """A task that the forward gave to another thread.
 
-    Work that another thread does has its rows where the forward started it.
+    Attributes:
+        order: the number of the task.
+        parent: the recorder of the thread that gave it.
+        position: the number of operators that the parent had recorded.
+        child: the recorder of the task.
+    """
+
+    order: int
+    parent: Recorder
+    position: int
+    child: Recorder
+
+
+class Threads:
+    """The recorders of one trace: one for the thread of the model, and one for each task of another thread.
+
+    The rows of a task stand where the forward started it.
     """
 
     def __init__(self, main: Recorder) -> None:
         """Start with the recorder of this thread."""
         self._main = main
-        self._recorders = {threading.get_ident(): main}
-        self._children: list[tuple[Recorder, int, Recorder]] = []
+        self.main_thread = threading.get_ident()
+        self._recorders = {self.main_thread: main}
+        self._children: list[_Task] = []
+        self._order = itertools.count()
         self._lock = threading.RLock()
-        self.running = 0
+        self._pending = 0
+
+    @property
+    def running(self) -> bool:
+        """True if a task has not ended."""
+        return self._pending > 0
+
+    @property
+    def follows_this_thread(self) -> bool:
+        """True if this thread records operators of the trace."""
+        return threading.get_ident() in self._recorders
 
     def stack_of(self, path: str, arguments: Any) -> ModuleStack | None:
         """Return the modules that run in this thread; None if it only uses the model during the trace.
@@ -53,30 +82,42 @@ class Threads:
             raise self._main.refuse(OtherThreadError(message))
         return None
 
-    def inherit(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return `function` such that its operators are recorded in any thread, if this thread is of the trace."""
+    def inherit(self, function: Callable[..., Any], *, once: bool) -> Callable[..., Any]:
+        """Return `function` such that its operators are recorded in any thread, if this thread is of the trace.
+
+        Args:
+            function: the task.
+            once: True if it is called once; a pool may call the function of a map any number of times.
+        """
         parent = self._recorders.get(threading.get_ident())
         if parent is None:
             return function
-        stack = ModuleStack(parent.module_stack.paths.copy())
-        child = parent.child(stack, self._lock)
-        self._children.append((parent, len(parent.ops), child))
+        if parent.is_trial:
+            raise parent.refuse(OtherThreadError("a branch that may not run uses a thread of its own"))
+        paths, position, order = parent.module_stack.paths.copy(), len(parent.ops), next(self._order)
+        parent.lock = self._lock
+        self._pending += once
+        waiting = [once]
 
         @functools.wraps(function)
         def recorded(*args: Any, **kwargs: Any) -> Any:
             """Run the function in a recorder of its own."""
             thread = threading.get_ident()
-            before = self._recorders.get(thread)
-            self._recorders[thread] = child
-            self.running += 1
+            with self._lock:
+                child = parent.child(ModuleStack(paths.copy()), self._lock)
+                self._children.append(_Task(order, parent, position, child))
+                before, self._recorders[thread] = self._recorders.get(thread), child
+                self._pending += 1
             try:
                 with torch.inference_mode(), child:
                     return function(*args, **kwargs)
             finally:
-                self.running -= 1
-                self._recorders.pop(thread)
-                if before:
-                    self._recorders[thread] = before
+                with self._lock:
+                    self._pending -= 1 + sum(waiting)
+                    waiting.clear()
+                    self._recorders.pop(thread)
+                    if before:
+                        self._recorders[thread] = before
 
         return recorded
 
@@ -88,17 +129,27 @@ class Threads:
 
     def free(self) -> dict[str, int]:
         """Return how often each operator without cost ran in any thread."""
-        counted = [self._main.free, *(child.free for _, _, child in self._children)]
-        return dict(sum(counted, Counter()))
+        return dict(sum((each.free for each in self._all()), Counter()))
+
+    def branches(self) -> tuple[str, ...]:
+        """Return the modules with a conditional operator whose costlier branch was recorded, in any thread."""
+        return tuple(dict.fromkeys(path for each in self._all() for path in each.branches))
+
+    def ran(self) -> set[str]:
+        """Return the paths of the modules whose forwards have run, in any thread."""
+        return {path for each in self._all() for path in each.module_stack.ran}
+
+    def _all(self) -> list[Recorder]:
+        return [self._main, *(task.child for task in self._children)]
 
     def _merged(self, recorder: Recorder) -> list[Op]:
-        """The operators of a recorder and of the work that it started."""
+        """The operators of a recorder and of the tasks that it started."""
         merged: list[Op] = []
         done = 0
-        for parent, position, child in self._children:
-            if parent is recorder:
-                merged += [*recorder.ops[done:position], *self._merged(child)]
-                done = position
+        for task in sorted(self._children, key=lambda task: task.order):  # stable: calls of one task in order
+            if task.parent is recorder:
+                merged += [*recorder.ops[done : task.position], *self._merged(task.child)]
+                done = task.position
         return merged + recorder.ops[done:]
 
 
@@ -138,7 +189,7 @@ def _following_start(start: Callable[..., None], threads: Threads) -> Callable[.
     def following_start(thread: threading.Thread) -> None:
         target = getattr(thread, "_target", None)
         if getattr(target, "__module__", None) not in _POOLS:
-            run = threads.inherit(thread.run)
+            run = threads.inherit(thread.run, once=True)
             if run != thread.run:
                 thread.run = run  # type: ignore[method-assign]
         start(thread)
@@ -150,7 +201,13 @@ def _following_call(method: Callable[..., Any], threads: Threads) -> Callable[..
     """A method of a pool that calls a function in another thread."""
 
     @functools.wraps(method)
-    def following_call(pool: Any, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return method(pool, threads.inherit(function), *args, **kwargs)
+    def following_call(pool: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the method with a function that is recorded."""
+        once = method.__name__ in ("submit", "apply_async")
+        if args:
+            args = threads.inherit(args[0], once=once), *args[1:]
+        elif "func" in kwargs:
+            kwargs["func"] = threads.inherit(kwargs["func"], once=once)
+        return method(pool, *args, **kwargs)
 
     return following_call

@@ -7,9 +7,10 @@ used. The module is restored afterwards, also when its forward raises.
 from __future__ import annotations
 
 import copy
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock, get_ident
 from typing import Any, TypeAlias
 
 import torch
@@ -20,7 +21,7 @@ from torch.utils._pytree import tree_map_only
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
 from mbanalyze.trace.deferred import finish
-from mbanalyze.trace.execution import Execution
+from mbanalyze.trace.execution import Execution, misses_data
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forward, leaf_rule, leaf_rules
 from mbanalyze.trace.module_stack import ModuleStack, tracked
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
@@ -38,7 +39,10 @@ from mbanalyze.trace.unseen import unseen_work
 Module: TypeAlias = nn.Module
 """A PyTorch module, for annotations in packages that do not import torch."""
 
-_LOCK = threading.RLock()  # a trace changes the forward of each module, and global state of torch
+_LOCK = RLock()  # a trace changes the forward of each module, and global state of torch
+
+_RUNNING: list[Threads] = []
+"""The threads of the traces that run, of which one at a time holds the lock."""
 
 _MAX_VALUES = 2**16
 """The most elements of a floating-point input that keeps its values."""
@@ -53,7 +57,7 @@ class NeedsValuesError(TraceError):
 
     Attributes:
         operator: the operator that asks.
-        can_keep: True if `keep` answers it.
+        can_keep: True if `keep=True` lets the forward continue.
     """
 
     def __init__(self, message: str, operator: str) -> None:
@@ -74,7 +78,7 @@ class Trace:
         assumed: the operators whose output depends on values, and was assumed to keep every candidate.
         branches: the modules with a conditional operator whose costlier branch was counted.
         unseen: reasons to believe that some work was not recorded; empty for a complete trace.
-        asked: an operator that needed the values of a tensor in vain, although the forward went on; or "".
+        asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
     """
 
     ops: tuple[Op, ...]
@@ -113,43 +117,76 @@ def trace(
     """
     model = unwrapped(model)
     modules = named_modules(model)
+    arguments = (inputs, keywords or {})
     if lazy_param(named_params(modules)):
-        model = _with_shapes(model, inputs, keywords or {}, mode, real=real)
+        model = _with_shapes(model, modules, arguments, mode, real=real)
         modules = named_modules(model)
     storages = _storages(dict(named_params(modules)), modules)
     execution = Execution(storages, real=real, keep=keep)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
+    surroundings = _surroundings(modules, arguments, execution, threads)
+    with _errors_named(model, recorder), surroundings:
+        _prepare(modules, mode, recorder, threads, leaf_rules() if shortcuts and not real else {})
+        args, kwargs = _add_inputs(*arguments, storages, real=real)
+        with recorder:
+            returned = finish(model(*args, **kwargs))
+    return Trace(
+        threads.ops(),
+        threads.free(),
+        storages.unread_params(),
+        tuple(execution.assumed),
+        threads.branches(),
+        unseen_work(modules, recorder, threads, returned),
+        execution.asked,
+    )
+
+
+@contextmanager
+def _errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
+    """Raise a `TraceError` for any error of a forward."""
     try:
-        with (
-            _LOCK,
-            preserve_state(modules.values(), (inputs, keywords), real=real),
-            torch.inference_mode(),
-            any_device(),
-            follow_autocast(),
-            run_eagerly(),
-            execution.saved,
-            follow_threads(threads),
-        ):
-            _prepare(modules, mode, recorder, threads, leaf_rules() if shortcuts and not real else {})
-            args, kwargs = _add_inputs(inputs, keywords or {}, storages, real=real)
-            with recorder:
-                returned = finish(model(*args, **kwargs))
+        yield
     except TraceError:
         raise
     except RestoreError as error:
         raise TraceError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise _trace_error(model, recorder, error) from error
-    return Trace(
-        threads.ops(),
-        threads.free(),
-        storages.unread_params(),
-        tuple(execution.assumed),
-        tuple(recorder.branches),
-        unseen_work(modules, recorder, threads, returned),
-        execution.asked,
-    )
+
+
+@contextmanager
+def _listed(threads: Threads) -> Iterator[None]:
+    """Keep the threads of a trace in `_RUNNING`."""
+    _RUNNING.append(threads)
+    try:
+        yield
+    finally:
+        _RUNNING.remove(threads)
+
+
+@contextmanager
+def _surroundings(
+    modules: Mapping[str, nn.Module],
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    execution: Execution,
+    threads: Threads,
+) -> Iterator[None]:
+    """The contexts of a forward, after which `modules`, the arguments and global state are as before."""
+    if any(running.follows_this_thread for running in _RUNNING if running.main_thread != get_ident()):
+        raise TraceError("a forward counts a module in a thread of its own: count it before")
+    with (
+        _LOCK,
+        _listed(threads),
+        preserve_state(modules.values(), arguments, real=execution.real),
+        torch.inference_mode(),
+        any_device(),
+        follow_autocast(),
+        run_eagerly(),
+        execution.saved,
+        follow_threads(threads),
+    ):
+        yield
 
 
 def _storages(params: Mapping[str, nn.Parameter], modules: Mapping[str, nn.Module]) -> Storages:
@@ -163,18 +200,22 @@ def _storages(params: Mapping[str, nn.Parameter], modules: Mapping[str, nn.Modul
 
 
 def _with_shapes(
-    model: nn.Module, inputs: tuple[Any, ...], keywords: Mapping[str, Any], mode: Mode, *, real: bool
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    mode: Mode,
+    *,
+    real: bool,
 ) -> nn.Module:
     """A copy of a lazy model, whose parameters have the shapes that they take in its forward."""
     copied = copy.deepcopy(model).train(mode == "train")
-    storages = Storages({})
-    args, kwargs = _add_inputs(inputs, keywords, storages, real=real)
-    recorder = Recorder(Execution(storages, real=real, keep=False), ModuleStack(), shortcuts=True)
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), recorder:
-            copied(*args, **kwargs)
-    except (Exception, SystemExit) as error:
-        raise _trace_error(model, recorder, error) from error
+    execution = Execution(Storages({}), real=real, keep=False)
+    recorder = Recorder(execution, ModuleStack(), shortcuts=True)
+    surroundings = _surroundings(modules, arguments, execution, Threads(recorder))
+    with _errors_named(model, recorder), surroundings:
+        args, kwargs = _add_inputs(*arguments, execution.storages, real=real)
+        with recorder:
+            finish(copied(*args, **kwargs))
     return copied
 
 
@@ -225,7 +266,12 @@ def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> 
     """The error for a forward that raised, with the module, the operator and the first line of the error."""
     execution, failed = recorder.execution, recorder.module_stack.failed
     where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
-    asked = "" if execution.real else execution.asked or (_SOMETHING if _asks_for_values(error) else "")
+    asked = (
+        ""
+        if execution.real
+        else execution.asked
+        or ("the forward" if isinstance(error, AssertionError) or misses_data(error) else "")
+    )
     if asked.removeprefix("aten::") in KEEP_ALL:
         text = f"{asked} in {where} needs the values of a tensor, and a trace has only shapes"
         return NeedsValuesError(text, asked)
@@ -239,13 +285,3 @@ def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> 
         if asked
         else TraceError(text)
     )
-
-
-def _asks_for_values(error: BaseException) -> bool:
-    """True if an error may come from a tensor without data."""
-    return isinstance(error, AssertionError) or any(hint in str(error).lower() for hint in _HINTS)
-
-
-_SOMETHING = "the forward"
-_HINTS = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "allocated")
-"""Parts of PyTorch's messages about tensors without data."""

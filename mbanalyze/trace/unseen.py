@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ def unseen_work(
         )
     if threads.running:
         reasons.append("a thread that the forward started is still running")
-    silent = _silent_modules(modules, recorder.module_stack.ran, set(storages.unread_params()))
+    silent = _silent_modules(modules, threads.ran(), set(storages.unread_params()))
     reasons += [f"{path or 'the model'} ran, but no operator was seen to read its weight" for path in silent]
     unknown = storages.unknown(returned)
     if unknown and not _held(unknown, modules):
@@ -67,6 +68,8 @@ def _held_tensors(modules: Mapping[str, nn.Module]) -> list[Tensor]:
             queue += value.values()
         elif isinstance(value, list | tuple | set | frozenset):
             queue += value
-        elif not isinstance(value, type) and isinstance(state := getattr(value, "__dict__", None), dict):
+        elif not isinstance(value, type | ModuleType) and isinstance(
+            state := getattr(value, "__dict__", None), dict
+        ):
             queue.append(state)
     return found

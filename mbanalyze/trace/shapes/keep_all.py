@@ -44,7 +44,7 @@ def _masked_index(args: Arguments) -> Tensor | None:
 def _unique(args: Arguments) -> tuple[Tensor, ...]:
     """Every element as if no two were equal, with the place of each and how often each occurs.
 
-    If only the values are wanted, they are taken for classes, and all candidates to be of one class.
+    If only the values are wanted, they are assumed to be class labels, the same for all candidates.
     """
     data = args["self"]
     places, times = args.get("return_inverse"), args.get("return_counts")

@@ -35,7 +35,7 @@ def _pad_sequence(args: Arguments) -> tuple[Tensor, Tensor] | None:
     return output, lengths
 
 
-def _masked_select(args: Arguments) -> Tensor | None:
+def _selected(args: Arguments) -> Tensor | None:
     data, mask = args["self"], args["mask"]
     if mask.is_meta:
         return None
@@ -78,7 +78,7 @@ VALUED: dict[str, ShapeRule] = {
     "_pack_padded_sequence": _pack_sequence,
     "_pad_packed_sequence": _pad_sequence,
     **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), _packed_recurrent),
-    "masked_select": _masked_select,
+    "masked_select": _selected,
     "index": _index,
     "repeat_interleave": _repeat_interleave,
 }
