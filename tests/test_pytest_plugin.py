@@ -44,11 +44,21 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(project: Path, *arguments: str, ci: str = "") -> tuple[int, str]:
-    """Run pytest and return its exit code and output."""
+def run(project: Path, *arguments: str, ci: str = "", installed: bool = False) -> tuple[int, str]:
+    """Run pytest and return its exit code and output.
+
+    Args:
+        project: the folder of the tests.
+        arguments: options of pytest.
+        ci: the value of the variable `CI`.
+        installed: load every installed plugin, as users do. By default, only those that the test needs are loaded.
+    """
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "CI": ci, "PYTHONPATH": path}
+    if not installed:
+        command += ["-p", "mbanalyze.pytest_plugin", *(["-p", "xdist"] if "-n" in arguments else [])]
+        env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     ran = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 
@@ -56,7 +66,7 @@ def run(project: Path, *arguments: str, ci: str = "") -> tuple[int, str]:
 def test_a_project_over_its_life(project: Path) -> None:
     """The first run writes and fails, the next passes, growth fails, and an accepted growth passes."""
     file = project / "__model_costs__" / "test_net.json"
-    code, out = run(project, ci="true")
+    code, out = run(project, ci="true", installed=True)
     assert (code, file.exists()) == (1, False)
     assert "1 passed" in out
     assert "test_net.json has no cost of 'small': there is none" in out
