@@ -14,6 +14,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
+# one thread for each worker: more of them only wait for each other
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
 .DEFAULT_GOAL := help
@@ -43,10 +46,10 @@ docs: $(VENV)/installed-docs ## Build the documentation into site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 test: $(VENV)/installed-test ## Run every test
-	$(BIN)/python -m pytest -n 2
+	$(PYTEST)
 
 test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing one is printed as a script
 	FUZZ_EXAMPLES=$(MODULES) $(BIN)/python -m pytest tests/test_fuzz.py
