@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from mbanalyze.trace.matching.quantised import is_packed, unpacked
@@ -39,30 +39,35 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
-def named_params(modules: Mapping[str, nn.Module]) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield the same as `named_parameters()`, but faster."""
-    seen: set[int] = set()
-    for path, module in modules.items():
-        for name, param in _own_params(module):
-            if param is not None and id(param) not in seen:
-                seen.add(id(param))
-                yield f"{path}.{name}" if path else name, param
-
-
-def _own_params(module: nn.Module) -> Iterable[tuple[str, Any]]:
-    """The parameters that `named_params` takes from a module: its own, or all of a TorchScript module.
+def named_params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
+    """Return the same as `dict(named_parameters())`, but faster.
 
     Quantised modules hold the weight and bias inside packed objects, which are no parameters to PyTorch.
     """
-    held: dict[str, Any] | None = module.__dict__.get("_parameters")
-    if held is None:
-        return module.named_parameters()
-    if not type(module).__module__.startswith("torch.ao."):
-        return held.items()
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    packing = {kind for kind in set(map(type, modules.values())) if kind.__module__.startswith("torch.ao.")}
+    for path, module in modules.items():
+        held = module.__dict__.get("_parameters")
+        if held is None:  # a TorchScript module
+            held = dict(module.named_parameters())
+        elif type(module) in packing:
+            held = {**held, **_packed_params(module)}
+        for name, param in held.items():
+            if param is not None and id(param) not in seen:
+                seen.add(id(param))
+                found[f"{path}.{name}" if path else name] = param
+    return found
+
+
+def _packed_params(module: nn.Module) -> dict[str, Tensor]:
+    """The weight and bias in the packed objects of a quantised module."""
     packed = [value for value in vars(module).values() if is_packed(value)]
-    return [*held.items(), *(pair for each in packed for pair in zip(("weight", "bias"), unpacked(each)))]  # noqa: B905 (the bias is optional)
+    return {name: tensor for each in packed for name, tensor in zip(("weight", "bias"), unpacked(each))}  # noqa: B905 (the bias is optional)
 
 
-def lazy_param(params: Iterable[tuple[str, nn.Parameter]]) -> str | None:
+def lazy_param(params: Mapping[str, nn.Parameter]) -> str | None:
     """Return the name of a parameter that has no shape yet."""
-    return next((name for name, param in params if is_lazy(param)), None)
+    if set(map(type, params.values())) <= {nn.Parameter}:
+        return None
+    return next((name for name, param in params.items() if is_lazy(param)), None)

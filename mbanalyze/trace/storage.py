@@ -35,7 +35,7 @@ class _Region:
     __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
 
     def __init__(self, role: Role, tensor: Tensor, param: nn.Parameter | None = None) -> None:
-        self.storage = tensor.untyped_storage()
+        self.storage = _storage(tensor)
         self.role = role
         self.number = -1
         self.param = param
@@ -71,7 +71,7 @@ class Storages:
         several: dict[int, list[tuple[nn.Parameter, _Region]]] = {}
         for param in params.values():
             key = _key(param)
-            region = _Region("weight", stored(param), param)
+            region = _Region("weight", param, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
             first = self._regions.setdefault(key, region)
@@ -92,8 +92,7 @@ class Storages:
 
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
-        tensor = stored(tensor)
-        self._value_of(tensor, self._region_of(tensor, "activation"))
+        self._value_of(stored(tensor), self._region_of(tensor, "activation"))
 
     def add_made(self, tensors: Tensors) -> None:
         """Add tensors that an operator allocated without any work."""
@@ -159,7 +158,7 @@ class Storages:
         """The region of a tensor that no operator of the trace has made: a constant of the model."""
         if _computed(tensor) and key not in self._made:
             self._unknown.append(tensor)
-        return self._add_region(stored(tensor), key, "buffer")
+        return self._add_region(tensor, key, "buffer")
 
     def _note_replacement(self, tensor: nn.Parameter, region: _Region) -> None:
         """Make `region` a weight if a module holds `tensor` in place of its parameter, as a gathered shard."""
@@ -182,7 +181,7 @@ class Storages:
             region = self._region_of(tensor, "activation")
             if region.role == "activation":
                 region.number = -1
-            values.append(self._value_of(stored(tensor), region))
+            values.append(self._value_of(tensor, region))
         return tuple(values)
 
     def to_meta(self, tensor: Tensor) -> Tensor:
@@ -239,7 +238,7 @@ class Storages:
         region = self._regions.get(key)
         if region is not None:
             return region
-        return self._found(tensor, key) if role == "buffer" else self._add_region(stored(tensor), key, role)
+        return self._found(tensor, key) if role == "buffer" else self._add_region(tensor, key, role)
 
     def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
         region = self._regions[key] = _Region(role, tensor)
@@ -250,6 +249,8 @@ class Storages:
         if region.number < 0:
             region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
+        if tensor.layout is not torch.strided:
+            tensor = stored(tensor)
         shape, dtype = tuple(tensor.shape), tensor.dtype
         offset = int(tensor.storage_offset()) - region.start // dtype.itemsize
         strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
@@ -270,12 +271,17 @@ def stored(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def _storage(tensor: Tensor) -> torch.UntypedStorage:
+    """The storage of a tensor, or of the tensor that holds its elements."""
+    try:
+        return tensor.untyped_storage()
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none
+        return stored(tensor).untyped_storage()
+
+
 def _key(tensor: Tensor) -> int:
     """The address of the storage of a tensor, which identifies its memory."""
-    try:
-        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (the only address of a meta tensor)
-    except (NotImplementedError, RuntimeError):
-        return stored(tensor).untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+    return _storage(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (the only address of a meta tensor)
 
 
 def _computed(tensor: Tensor) -> bool:

@@ -118,18 +118,20 @@ def trace(
     model = unwrapped(model)
     modules = named_modules(model)
     arguments = (inputs, keywords or {})
-    if lazy_param(named_params(modules)):
+    params = named_params(modules)
+    if lazy_param(params):
         model = _with_shapes(model, modules, arguments, mode, real=real)
         modules = named_modules(model)
-    storages = _storages(dict(named_params(modules)), modules)
+        params = named_params(modules)
+    storages = _storages(params, modules)
     execution = Execution(storages, real=real, keep=keep)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     surroundings = _surroundings(modules, arguments, execution, threads)
     with _errors_named(model, recorder), surroundings:
-        _prepare(modules, mode, recorder, threads, leaf_rules() if shortcuts and not real else {})
+        rules = leaf_rules() if shortcuts and not real else {}
         args, kwargs = _add_inputs(*arguments, storages, real=real)
-        with recorder:
+        with _prepared(modules, mode, recorder, threads, rules), recorder:
             returned = finish(model(*args, **kwargs))
     return Trace(
         threads.ops(),
@@ -191,7 +193,7 @@ def _surroundings(
 
 def _storages(params: Mapping[str, nn.Parameter], modules: Mapping[str, nn.Module]) -> Storages:
     """The memory of the parameters, all of which need a shape."""
-    if lazy := lazy_param(params.items()):
+    if lazy := lazy_param(params):
         raise TraceError(f"{lazy} has no shape yet: run the module once on a real input first")
     try:
         return Storages(params, modules)
@@ -219,25 +221,38 @@ def _with_shapes(
     return copied
 
 
-def _prepare(
+@contextmanager
+def _prepared(
     modules: Mapping[str, nn.Module],
     mode: Mode,
     recorder: Recorder,
     threads: Threads,
     rules: Mapping[type[nn.Module], LeafRule],
-) -> None:
+) -> Iterator[None]:
     """Set the mode of all modules, and let their forwards tell the recorder when they run."""
+    training = mode == "train"
+    usual: list[tuple[dict[str, Any], Any]] = []
     for path, module in modules.items():
+        state = module.__dict__
+        forward = tracked(module.forward, path, recorder.module_stack, threads.stack_of)
+        rule = leaf_rule(module, rules)
         if isinstance(module, torch.jit.ScriptModule):
             for part in module.modules():
                 recorder.execution.saved.callback(setattr, part, "training", part.training)
-                part.training = mode == "train"
+                part.training = training
         else:
-            module.__dict__["training"] = mode == "train"  # `train()` may be overridden
-            module.__dict__["_compiled_call_impl"] = None
-        forward = tracked(module.forward, path, recorder.module_stack, threads.stack_of)
-        rule = leaf_rule(module, rules)
-        module.__dict__["forward"] = leaf_forward(module, path, rule, forward, recorder) if rule else forward
+            if "forward" not in state:
+                usual.append((state, state.get("training")))
+            state["training"] = training  # `train()` may be overridden
+            if "_compiled_call_impl" in state:
+                state["_compiled_call_impl"] = None
+        state["forward"] = leaf_forward(module, path, rule, forward, recorder) if rule else forward
+    try:
+        yield
+    finally:
+        for state, was_training in usual:  # what else has changed is restored with everything
+            state.pop("forward", None)
+            state["training"] = was_training
 
 
 def _add_inputs(

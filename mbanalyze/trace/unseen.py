@@ -32,7 +32,8 @@ def unseen_work(
         )
     if threads.running:
         reasons.append("a thread that the forward started is still running")
-    silent = _silent_modules(modules, threads.ran(), set(storages.unread_params()))
+    unread = set(storages.unread_params())
+    silent = _silent_modules(modules, threads.ran(), unread) if unread else []
     reasons += [f"{path or 'the model'} ran, but no operator was seen to read its weight" for path in silent]
     unknown = storages.unknown(returned)
     if unknown and not _held(unknown, modules):

@@ -17,6 +17,8 @@ from torch import _C
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+_Saved = tuple[Callable[[], Any], Callable[[Any], object], Any]
+
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]
 """A function that returns the value of a setting, and one that sets it."""
 
@@ -191,18 +193,24 @@ class GlobalSnapshot:
 
     def restore_modes(self, attempt: Callable[..., None]) -> None:
         """Restore the modes that intercept operators, and those of autograd."""
-        attempt(_restore, self._modes)
+        attempt(_set, _changed(self._modes))
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore everything that changed."""
-        attempt(_restore, self._settings)
+        attempt(_set, _changed(self._settings))
         attempt(operator.call, zip(self._random))
         self.restore_modes(attempt)
 
 
-def _restore(get: Callable[[], Any], set_: Callable[[Any], object], value: Any) -> None:
-    if _value(get) != value:
-        set_(value)
+def _changed(settings: list[_Saved]) -> Iterator[tuple[Callable[[Any], object], Any]]:
+    """The settings that have another value: the function that sets each, and the value that it had."""
+    for get, set_, value in settings:
+        if _value(get) != value:
+            yield set_, value
+
+
+def _set(set_: Callable[[Any], object], value: Any) -> None:
+    set_(value)
 
 
 def _value(get: Callable[[], Any]) -> Any:
