@@ -1,58 +1,55 @@
 """Change the code that decides numbers, one operator at a time, and report the changes that no test notices.
 
-`python tests/mutants.py [FILE ...]` works on a copy of the project in `build/mutants`, with cosmic-ray. Each file is
-tested by the fast tests concerned. The score is the share of noticed changes.
+`python tests/mutants.py [FILE ...]` works on copies of the project in `build/mutants`, with cosmic-ray, on two files
+at a time. Each file is tested by the fast tests concerned. The score is the share of noticed changes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).parents[1]
-COPY = ROOT / "build" / "mutants"
+COPIES = ROOT / "build" / "mutants"
 BIN = Path(sys.executable).parent
+WORKERS = 2
 
-_RECORDS = ("records", "cost", "formulas", "layers")
-_TRACES = ("trace_shapes", "operators", "corners", "peers", "trace")
-_GUARD = ("guard_limits", "guard_verdicts", "guard_lock", "guard_policy", "guard_diff")
+_FORMULAS = ("formulas", "matchers", "operators", "nonlinearities", "layers", "einsum", "complex", "peers")
+_MATCHING = ("matchers", "operators", "operator_list", "complex", "peers", "corners", "trace")
+_SHAPES = ("corners", "matchers", "operators", "trace", "unusual_forwards", "field", "trace_shapes")
+_STORAGE = ("trace", "corners", "unusual_forwards", "field", "packed_weights", "fuzz")
+_RESTORE = ("restore", "trace", "unusual_forwards")
+_GUARD = ("guard_limits", "guard_lock", "guard_verdicts", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {
-    "ops/record.py": _RECORDS,
+    "ops/record.py": ("records", "cost", "formulas", "layers"),
     "ops/cost.py": ("records", "cost", "report"),
-    "ops/formulas.py": ("formulas", "operators", "nonlinearities", "layers", "peers"),
-    **{
-        f"trace/matching/{name}.py": ("operators", "peers", "corners", "trace", "fuzz")
-        for name in ("windows", "products", "match", "reductions", "kinds", "pointwise", "indexing")
-    },
-    **{
-        f"trace/shapes/{name}.py": _TRACES
-        for name in (
-            "pooling",
-            "contractions",
-            "elementwise_shapes",
-            "layout",
-            "shortcuts",
-            "keep_all",
-            "movement",
-        )
-    },
-    "trace/storage.py": ("trace", "corners", "operators", "peers", "fuzz"),
-    "trace/restore.py": ("trace", "corners", "fuzz"),
+    "ops/*formulas.py": _FORMULAS,
+    "ops/e*.py": _FORMULAS,
+    "trace/matching/*.py": _MATCHING,
+    "trace/shapes/*.py": _SHAPES,
+    "trace/storage.py": _STORAGE,
+    "trace/param_memory.py": _STORAGE,
+    "trace/restore/*.py": _RESTORE,
     "guard/limits.py": _GUARD,
     "guard/changes.py": _GUARD,
     "guard/lock.py": ("guard_lock", "guard_verdicts", "guard_cli"),
 }
-"""File of the package -> the tests concerned, fastest first."""
+"""Files of the package -> the tests concerned, fastest first."""
 
-PYTEST = "-m pytest -x -q --tb=no -p no:cacheprovider"
+PYTEST = "-x -q --tb=no -p no:cacheprovider -p no:xdist"
 CONFIG = """
 [cosmic-ray]
 module-path = {path}
@@ -72,35 +69,59 @@ exclude-operators = [
 """
 
 
-def copy_project() -> None:
-    """Copy what the tests need."""
-    shutil.rmtree(COPY, ignore_errors=True)
-    skipped = shutil.ignore_patterns("__pycache__", "build", "site", ".*")
-    shutil.copytree(ROOT, COPY, ignore=skipped)
+class Copy:
+    """A copy of the project, whose tests run in processes that a server starts."""
+
+    def __init__(self, number: int) -> None:
+        """Copy what the tests need."""
+        self.folder = COPIES / str(number)
+        self.socket = self.folder / "pytest.socket"
+        skipped = shutil.ignore_patterns("__pycache__", "build", "site", ".*")
+        shutil.copytree(ROOT, self.folder, ignore=skipped)
+        paths = os.pathsep.join([str(self.folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        fixed = {"PYTHONPATH": paths, "CI": "1", "OMP_NUM_THREADS": "1"}
+        self.environment = {**os.environ, **fixed}  # in CI the tests draw no random numbers
+        self.run(sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider")
+        self.environment["PYTHONDONTWRITEBYTECODE"] = "1"  # what the call above compiled stays valid
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """Start the server of the tests."""
+        command = [sys.executable, "tests/pytest_server.py", str(self.socket)]
+        with subprocess.Popen(command, cwd=self.folder, env=self.environment) as server:
+            while not self.socket.exists() and server.poll() is None:
+                time.sleep(0.1)
+            try:
+                yield
+            finally:
+                server.kill()
+
+    def run(self, *command: str | Path) -> str:
+        """Run a command, and return what it prints."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, check=True, capture_output=True, text=True
+        )
+        return done.stdout
+
+    def try_mutants(self, file: str, tests: tuple[str, ...]) -> str:
+        """Try every mutant of a file, and return the report of those that survive."""
+        paths = [f"tests/test_{name}.py" for name in tests]
+        client = [sys.executable, "-IS", "tests/pytest_server.py", str(self.socket)]
+        command = shlex.join([*client, *PYTEST.split(" "), "-m", "not slow", *paths])
+        config, session = self.folder / "mutants.toml", self.folder / f"{file.replace('/', '.')}.sqlite"
+        settings = {"path": json.dumps(f"mbanalyze/{file}"), "command": json.dumps(command)}
+        config.write_text(CONFIG.format(**settings), encoding="utf-8")
+        self.run(BIN / "cosmic-ray", "baseline", config.name)  # raises if a test fails without a mutant
+        self.run(BIN / "cosmic-ray", "init", config.name, session.name)
+        self.run(BIN / "cr-filter-operators", session.name, config.name)
+        self.run(BIN / "cosmic-ray", "exec", config.name, session.name)
+        report = self.run(BIN / "cr-report", "--show-diff", "--surviving-only", session.name)
+        return "\n".join([*filter(_is_change, report.splitlines()), score(session)])
 
 
-def cosmic_ray(tool: str, *args: str) -> str:
-    """Run a command of cosmic-ray on the copy, without randomness in the tests."""
-    paths = os.pathsep.join([str(COPY), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": paths, "CI": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    ran = subprocess.run([BIN / tool, *args], cwd=COPY, env=env, check=True, capture_output=True, text=True)
-    return ran.stdout
-
-
-def try_mutants(file: str) -> str:
-    """Try every mutant of a file, and return the report of those that survive."""
-    tests = [f"tests/test_{name}.py" for name in TESTS[file] if (COPY / f"tests/test_{name}.py").exists()]
-    command = shlex.join([sys.executable, *PYTEST.split(" "), "-m", "not slow", *tests])
-    config, session = COPY / "mutants.toml", COPY / f"{file.replace('/', '.')}.sqlite"
-    settings = {"path": json.dumps(f"mbanalyze/{file}"), "command": json.dumps(command)}
-    config.write_text(CONFIG.format(**settings), encoding="utf-8")
-    cosmic_ray("cosmic-ray", "baseline", config.name)  # raises if a test fails without a mutant
-    cosmic_ray("cosmic-ray", "init", config.name, session.name)
-    cosmic_ray("cr-filter-operators", session.name, config.name)
-    cosmic_ray("cosmic-ray", "exec", config.name, session.name)
-    survivors = cosmic_ray("cr-report", "--show-diff", "--surviving-only", session.name)
-    changes = [line for line in survivors.splitlines() if line[:1] in "-+" and line[:3] not in ("---", "+++")]
-    return "\n".join([*changes, score(session)])
+def _is_change(line: str) -> bool:
+    """True for a changed line of a diff, and for the line that tells where it is."""
+    return bool(re.match(r"[-+](?![-+])|@@", line))
 
 
 def score(session: Path) -> str:
@@ -111,11 +132,35 @@ def score(session: Path) -> str:
     return f"noticed: {outcomes.get(0, 0)} of {sum(outcomes.values())}"
 
 
-def main(files: list[str]) -> None:
+def files_of(patterns: list[str]) -> dict[str, tuple[str, ...]]:
+    """Return the files that match some patterns, with their tests; all by default."""
+    package = ROOT / "mbanalyze"
+    found = {
+        path.relative_to(package).as_posix(): tests
+        for pattern, tests in TESTS.items()
+        for path in sorted(package.glob(pattern))
+    }
+    chosen = {path.relative_to(package).as_posix() for pattern in patterns for path in package.glob(pattern)}
+    return {file: tests for file, tests in found.items() if not patterns or file in chosen}
+
+
+def main(patterns: list[str]) -> None:
     """Print the survivors and the score of each file."""
-    copy_project()
-    for file in files or TESTS:
-        print(f"{file}\n{try_mutants(file)}", flush=True)
+    shutil.rmtree(COPIES, ignore_errors=True)
+    copies: SimpleQueue[Copy] = SimpleQueue()
+    for number in range(WORKERS):
+        copies.put(Copy(number))
+
+    def report(file: str, tests: tuple[str, ...]) -> None:
+        copy = copies.get()
+        with copy.served():
+            found = copy.try_mutants(file, tests)
+        print(f"{file}\n{found}", flush=True)
+        copies.put(copy)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(report, file, tests) for file, tests in files_of(patterns).items()]:
+            done.result()
 
 
 if __name__ == "__main__":
