@@ -14,7 +14,6 @@ Memory access counts each element once per read and once per write.
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, cast
 
 from mbanalyze.archs.builder import Builder, Pair, ShapeError, pair
@@ -81,7 +80,7 @@ def _upper_bound(op: Op) -> Cost:
         return tuple(Value(value.role, value.number, _maxima(value.shape)) for value in values)
 
     attributes = tuple((name, _maxima(v) if isinstance(v, tuple) else v) for name, v in op.attributes)
-    return cost(replace(op, operands=largest(op.operands), output=largest(op.output), attributes=attributes))
+    return cost(op._replace(operands=largest(op.operands), output=largest(op.output), attributes=attributes))
 
 
 def _cost(builder: Builder) -> Cost:

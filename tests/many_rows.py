@@ -18,5 +18,5 @@ def many_rows(number: int, path: str = "stage{}.layer") -> Report:
     """
     network = count("mobilenet_v2")
     rows = islice(cycle(network.rows), number)
-    named = (replace(row, op=replace(row.op, path=path.replace("{}", str(i)))) for i, row in enumerate(rows))
+    named = (row._replace(op=row.op._replace(path=path.replace("{}", str(i)))) for i, row in enumerate(rows))
     return replace(network, rows=tuple(named))

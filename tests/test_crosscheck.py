@@ -114,7 +114,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
 def test_a_changed_operator_is_named() -> None:
     """The reason names the first operator and field that differ between closed form and trace."""
     ops = [row.op for row in resolve("mobilenet_v1", alpha=0.25, resolution=32).report().rows]
-    changed = [*ops[:3], replace(ops[3], params=1), *ops[4:]]
+    changed = [*ops[:3], ops[3]._replace(params=1), *ops[4:]]
 
     assert same_ops(ops, ops).agree
     reason = "operator 3, conv in features.1.depthwise.0, params: 72 against 1"

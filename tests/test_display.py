@@ -274,7 +274,7 @@ def test_pictures_of_hostile_and_empty_reports() -> None:
     """Markup in a kind is shown as text, and a network without operators has empty pictures."""
     odd = hostile()
     (row,) = odd.rows
-    odd = replace(odd, rows=(replace(row, op=replace(row.op, kind=HOSTILE)),))
+    odd = replace(odd, rows=(row._replace(op=row.op._replace(kind=HOSTILE)),))
 
     assert SHOWN in Page(pictures(odd)).text
     assert "rect" in Page(pictures(replace(odd, rows=()))).tags

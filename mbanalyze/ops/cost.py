@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from mbanalyze.display.result import Result
 from mbanalyze.ops.numbers import any_true
@@ -31,8 +29,22 @@ PRODUCTS = frozenset(
 """The kinds that multiply and accumulate; `Cost.activations` counts their outputs."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Cost(Result):
+class _Counts(NamedTuple):
+    """The attributes of a `Cost`."""
+
+    params: int = 0
+    macs: Count = 0
+    flops: Count = 0
+    activations: Count = 0
+    reads: int = 0
+    writes: int = 0
+    fixed: int = 0
+    fixed_bytes: int = 0
+    params_fixed: int = 0
+    params_fixed_bytes: int = 0
+
+
+class Cost(Result, _Counts):
     """The cost of an operator or of a sum of operators, in exact counts; None is unknown.
 
     A sum skips unknown counts and is unknown if every count is; `Report.complete` is False if any was skipped.
@@ -51,18 +63,9 @@ class Cost(Result):
         params_fixed_bytes: bytes of the `params_fixed` scalars.
     """
 
-    params: int = 0
-    macs: Count = 0
-    flops: Count = 0
-    activations: Count = 0
-    reads: int = 0
-    writes: int = 0
-    fixed: int = 0
-    fixed_bytes: int = 0
-    params_fixed: int = 0
-    params_fixed_bytes: int = 0
+    __slots__ = ()
 
-    def __add__(self, other: Cost) -> Cost:
+    def __add__(self, other: Cost) -> Cost:  # type: ignore[override]  # of counts, not of tuples
         return total([self, other])
 
     @property
@@ -105,10 +108,7 @@ class Cost(Result):
 
 def total(costs: list[Cost]) -> Cost:
     """Return the sum of `costs`; every count is zero if the list is empty."""
-    return Cost(*map(_sum_known, zip(*map(_counts_of, costs), strict=True))) if costs else Cost()  # type: ignore[arg-type]
-
-
-_counts_of = attrgetter(*(count.name for count in fields(Cost)))
+    return Cost(*map(_sum_known, zip(*costs, strict=True))) if costs else Cost()  # type: ignore[arg-type]
 
 
 def _sum_known(counts: tuple[Count, ...]) -> Count:

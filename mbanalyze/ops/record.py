@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from math import prod
 from typing import Literal, NamedTuple
 
@@ -54,14 +53,13 @@ class Value(NamedTuple):
     @property
     def size(self) -> int:
         """Distinct elements: a broadcast dimension (stride 0) holds one, and overlapping windows share elements."""
-        if self.strides is None:
-            return prod(self.shape)
-        strided = [(n, s) for n, s in zip(self.shape, self.strides, strict=True) if any_true(s)]
-        return distinct_elements(strided)
+        shape, strides = self.shape, self.strides
+        if strides is None:
+            return prod(shape)
+        return distinct_elements([(n, s) for n, s in zip(shape, strides, strict=True) if any_true(s)])
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """One operator call as shapes. A trace and a closed form of the same network give equal lists of these.
 
     Attributes:
@@ -81,7 +79,16 @@ class Op:
     output: tuple[Value, ...]
     params: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
-    operator: str = field(default="", compare=False)
+    operator: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Op) and self[:-1] == other[:-1]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
 
     def _reads(self, role: Role) -> tuple[Value, ...]:
         return tuple(value for value in self.operands if value.role == role)
@@ -103,7 +110,11 @@ class Op:
 
     def attribute(self, name: str) -> Attribute | None:
         """Return the attribute `name`, or None if this operator does not have it."""
-        return dict(self.attributes).get(name)
+        return (
+            next((value for known, value in self.attributes if known == name), None)
+            if self.attributes
+            else None
+        )
 
     @property
     def groups(self) -> int:

@@ -74,20 +74,18 @@ def _same_elements(a: Value, b: Value) -> bool:
     return not any(map(any_true, differs)) and a.strides == b.strides
 
 
-def _first_operand_reads(op: Op, first: Value) -> int:
-    """The elements that `op` reads from its first operand: all, or the selected rows of a table."""
-    if op.kind in GATHERS:
-        return min(first.size, op.output[0].size)
-    if op.kind == "embedding_bag":
-        return min(first.size, prod(op.operands[1].shape) * op.output[0].shape[-1])
-    if op.kind == "embedding_renorm":
-        return min(first.size, prod(op.operands[1].shape) * first.shape[-1])
-    return min(first.size, op.operands[1].size) if op.kind == "nll_loss" else first.size
+_SELECTED: dict[str, Callable[[Op], int]] = {
+    **dict.fromkeys(GATHERS, lambda op: op.output[0].size),
+    "embedding_bag": lambda op: prod(op.operands[1].shape) * op.output[0].shape[-1],
+    "embedding_renorm": lambda op: prod(op.operands[1].shape) * op.operands[0].shape[-1],
+    "nll_loss": lambda op: op.operands[1].size,
+}
+"""Kind of operator -> how many elements of its first operand it selects; it reads each of them once."""
 
 
-def _formula_of(op: Op, fixed: int) -> Formula | None:
-    """The formula of `op`, that of complex numbers if it reads or writes some; `fixed` are elements of a fixed size."""
-    if any_true(fixed) and op.kind in FORMULAS and any(v.is_complex for v in op.operands + op.output):
+def _formula_of(op: Op) -> Formula | None:
+    """The formula of `op`, that of complex numbers if it reads or writes some."""
+    if op.kind in FORMULAS and any(value.is_complex for value in op.operands + op.output):
         return COMPLEX_FORMULAS.get(op.kind)
     return REGISTRY.get(op.kind)
 
@@ -111,21 +109,23 @@ def _fixed_params(op: Op) -> tuple[int, int]:
 def cost(op: Op) -> Cost:
     """Return the cost of `op`; macs, flops and activations are None if its kind has no formula."""
     reads = writes = fixed = fixed_bytes = 0
-    for i, value in enumerate(_distinct(op.operands)):
-        size = value.size if i else _first_operand_reads(op, value)
+    has_fixed = False
+    selected = _SELECTED.get(op.kind)
+    for value in _distinct(op.operands):
+        size = value.size
+        if selected:
+            size, selected = min(size, selected(op)), None
         reads += size
         if value.itemsize:
-            fixed += size
-            fixed_bytes += size * value.itemsize
+            fixed, fixed_bytes, has_fixed = fixed + size, fixed_bytes + size * value.itemsize, True
     for value in op.output:
         size = value.size
         writes += size
         if value.itemsize:
-            fixed += size
-            fixed_bytes += size * value.itemsize
-    function = _formula_of(op, fixed)
+            fixed, fixed_bytes, has_fixed = fixed + size, fixed_bytes + size * value.itemsize, True
+    function = _formula_of(op) if has_fixed else REGISTRY.get(op.kind)
     macs, flops = function(op) if function else (None, None)
     products = op.kind in PRODUCTS or any_true(macs)
     activations = writes if products else 0 if function else None
-    params = _fixed_params(op) if any_true(fixed) and any_true(op.params) else (0, 0)
+    params = _fixed_params(op) if has_fixed and any_true(op.params) else (0, 0)
     return Cost(op.params, macs, flops, activations, reads, writes, fixed, fixed_bytes, *params)

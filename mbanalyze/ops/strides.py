@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from math import gcd, prod
+from operator import itemgetter
 
 from mbanalyze.ops.numbers import any_true
 
@@ -15,16 +17,28 @@ def distinct_elements(dims: Sequence[tuple[int, int]]) -> int:
         dims: the size and the stride of each dimension, in elements; no stride is 0.
             If they are arrays, views do not overlap.
     """
+    if {int}.issuperset(map(type, chain.from_iterable(dims))) and _are_nested(dims):
+        return prod(map(itemgetter(0), dims))
     size = prod(n for n, _ in dims)
     if any(hasattr(number, "any") for dim in dims for number in dim):
         span = _span(dims)
         return span if any_true(span < size) else size
     if not size:
         return 0
-    inner, separate = sorted(dims, key=lambda dim: dim[1]), 1
+    inner, separate = sorted(dims, key=itemgetter(1)), 1
     while inner and inner[-1][1] >= _span(inner[:-1]):  # this dimension repeats the others without overlap
         separate *= inner.pop()[0]
     return separate * _overlapping_elements(inner) if inner else size
+
+
+def _are_nested(dims: Sequence[tuple[int, int]]) -> bool:
+    """True if each dimension repeats those of smaller strides without overlap."""
+    span = 1
+    for n, stride in sorted(dims, key=itemgetter(1)):
+        if stride < span:
+            return False
+        span += (n - 1) * stride
+    return True
 
 
 def _span(dims: Sequence[tuple[int, int]]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.cost import Cost, total
@@ -16,8 +16,7 @@ ROW_COUNTS = ("params", "macs", "flops", "activations", "reads", "writes")
 """The counts of a row."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One operator and its cost."""
 
     op: Op
@@ -112,4 +111,4 @@ KEYS: dict[str, Callable[[Row], str]] = {
 
 def rows(ops: list[Op] | tuple[Op, ...]) -> tuple[Row, ...]:
     """Return each operator with its cost."""
-    return tuple(Row(op, cost(op)) for op in ops)
+    return tuple([Row(op, cost(op)) for op in ops])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any
@@ -23,7 +23,7 @@ MAX_SCALAR_VARIANTS = 16
 EXACT_TOTAL_LIMIT = 2**49
 """Below this limit, the sums, bytes and ratios of counts are exact in 64 bits and in floats."""
 
-COST_FIELDS = tuple(declared.name for declared in fields(Cost))
+COST_FIELDS = Cost._fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,12 +101,16 @@ class Execution:
 
     def _run_on_values(self, call: Call) -> Any:
         """Run on real tensors; a module may cache constants, so these are no inference tensors."""
-        for tensor in () if self.real else call.schema.written_args(call.bound, call.kwargs):
-            self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
+        if call.schema.writes and not self.real:
+            for tensor in call.schema.written_args(call.bound, call.kwargs):
+                self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
         args, kwargs = call.args, call.kwargs
         if call.schema.has_device:
-            args, kwargs = tree_map(on_present_device, (args, kwargs))
+            args = tuple(map(on_present_device, args))
+            kwargs = {name: on_present_device(value) for name, value in kwargs.items()}
         constant = not self.real and not any(t.is_inference() for t in call.tensors)
+        if not constant and torch.is_inference_mode_enabled():
+            return call.overload(*args, **kwargs)
         with torch.inference_mode(mode=not constant), torch.no_grad():
             return call.overload(*args, **kwargs)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import get_ident
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._C import _DisableTorchDispatch, _functorch, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch.nn import functional
 
+from mbanalyze.ops.record import Op
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
@@ -37,6 +38,9 @@ class LeafCall(NamedTuple):
     sizes: Sequence[int] | None
 
 
+Forward = Callable[..., Any]
+"""The forward of a module."""
+
 LeafRule = Callable[[Any, Tensor], LeafCall | None]
 """A function from a module and its input to the operator that it runs; None if the forward has to run."""
 
@@ -49,36 +53,42 @@ def _params(module: nn.Module, data: Tensor) -> Tensors | None:
     held = module.__dict__["_parameters"]  # attribute access on a module is slow
     if "weight" not in held or "bias" not in held:
         return None
-    params = tuple([param for param in (held["weight"], held["bias"]) if param is not None])
-    fits = data.dtype.is_floating_point and not [p for p in params if p.dtype is not data.dtype]
-    return params if fits else None
+    weight, bias, dtype = held["weight"], held["bias"], data.dtype
+    params: Tensors = (weight,) if bias is None else (weight, bias)
+    if weight is None:
+        params = params[1:]
+    for param in params:
+        if param.dtype is not dtype:
+            return None
+    return params if dtype.is_floating_point else None
 
 
-def _product_params(module: nn.Module, data: Tensor, dims: int) -> Tensors | None:
-    """Weight and bias of a product: a weight of `dims` dimensions, and a bias as long as its first."""
-    params = _params(module, data)
-    if not params or params[0].dim() != dims or params[-1].shape[:1] != params[0].shape[:1]:
-        return None
-    return params if len(params) == 1 or params[1].dim() == 1 else None
+def _fits_bias(params: Tensors, filters: int) -> bool:
+    """True if there is no bias after the weight, or one element of it for each filter."""
+    return len(params) == 1 or params[1].shape == (filters,)
 
 
 def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
-    params, sizes, padding = _product_params(module, data, 4), data.shape, module.padding
-    if params is None or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
+    params, sizes, padding = _params(module, data), data.shape, module.padding
+    if not params or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
         return None
-    batch, channels, *image = sizes
-    filters, depth, *kernel = params[0].shape
-    if channels != depth * module.groups or filters != module.out_channels:
+    if len(shape := params[0].shape) != 4:
         return None
+    (batch, channels, *image), (filters, depth, *kernel) = sizes, shape
     out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
+    if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
+        return None
     return LeafCall("conv2d", "conv", (data, *params), (), out) if out[2] > 0 and out[3] > 0 else None
 
 
 def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
-    params = _product_params(module, data, 2)
-    if params is None or data.shape[-1:] != params[0].shape[1:]:
+    params, sizes = _params(module, data), data.shape
+    if not params or not sizes:
         return None
-    return LeafCall("linear", "linear", (data, *params), (), (*data.shape[:-1], params[0].shape[0]))
+    shape = params[0].shape
+    if len(shape) != 2 or sizes[-1] != shape[1] or not _fits_bias(params, shape[0]):
+        return None
+    return LeafCall("linear", "linear", (data, *params), (), (*sizes[:-1], shape[0]))
 
 
 def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
@@ -88,7 +98,7 @@ def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
         return None
     if len(sizes) != 4 or not data.is_contiguous():
         return None
-    channels = sizes[1:2]
+    channels = (sizes[1],)
     if [t for t in (*params, mean, var) if t.shape != channels]:
         return None
     return LeafCall("batch_norm", "batch_norm", (data, *params, mean, var), (), sizes)
@@ -136,29 +146,33 @@ _METHODS = frozenset({"forward", "_conv_forward", "_check_input_dim"})
 
 _FUNCTIONS = (
     *(
-        functional.conv2d,
-        functional.linear,
-        functional.batch_norm,
-        functional.layer_norm,
-        functional.relu,
-        functional.relu6,
-        functional.hardtanh,
-        functional.hardswish,
-        functional.hardsigmoid,
+        "conv2d",
+        "linear",
+        "batch_norm",
+        "layer_norm",
+        "relu",
+        "relu6",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
     ),
-    *(functional.silu, functional.dropout),
+    *("silu", "dropout"),
 )
-"""The functions of these modules between a call and its operator."""
+"""The functions of `torch.nn.functional` between a call and its operator."""
 
 _TORCH = str(Path(torch.__file__).parent)
 
 
 def leaf_rules() -> Mapping[type[nn.Module], LeafRule]:
     """Return the rule of each type of module; none if a method or function of PyTorch between was replaced."""
-    methods = (vars(kind).get(name) for kind in _LEAF_RULES for name in _METHODS)
-    functions = (getattr(functional, function.__name__, None) for function in _FUNCTIONS)
-    original = all(map(_is_original, filter(None, methods))) and all(map(_is_original, functions))
-    return _LEAF_RULES if original else {}
+    found = _between()
+    return _LEAF_RULES if _ORIGINAL.issuperset(found) or all(map(_is_original, found)) else {}
+
+
+def _between() -> list[object]:
+    """The methods and functions between a call of these modules and its operator; None for a missing one."""
+    methods = [getattr(kind, name, None) for kind in _LEAF_RULES for name in _METHODS]
+    return [method for method in methods if method] + [getattr(functional, name, None) for name in _FUNCTIONS]
 
 
 def _is_original(function: object) -> bool:
@@ -168,9 +182,13 @@ def _is_original(function: object) -> bool:
     return isinstance(function, BuiltinFunctionType)
 
 
+_ORIGINAL = frozenset(filter(_is_original, _between()))
+"""Those that PyTorch defines, to recognise them fast."""
+
+
 def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> LeafRule | None:
     """Return the rule for `module`, or None if it has none or methods of its own."""
-    return None if _METHODS & module.__dict__.keys() else rules.get(type(module))
+    return rules.get(type(module)) if _METHODS.isdisjoint(module.__dict__) else None
 
 
 def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -187,29 +205,38 @@ def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     )
 
 
-def leaf_forward(
-    module: nn.Module, path: str, rule: LeafRule, forward: Callable[..., Any], recorder: Recorder
-) -> Callable[..., Any]:
-    """Return a forward that records the operator of `rule`, and falls back to `forward` if there is none."""
-    thread, free = recorder.module_stack.thread, recorder.free
+def leaf_forwards(
+    recorder: Recorder, tracked: Callable[[Forward, str], Forward]
+) -> Callable[[nn.Module, str, LeafRule], Forward]:
+    """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
+    thread, free, storages = recorder.module_stack.thread, recorder.free, recorder.storages
 
-    def recorded_forward(*args: Any, **kwargs: Any) -> Any:
-        """Record one operator if the only argument is a meta tensor that fits."""
-        plain = threading.get_ident() == thread and recorder.lock is None and _is_plain_call(args, kwargs)
-        call = rule(module, args[0]) if plain else None
-        if call is None:
-            return forward(*args, **kwargs)
-        data = args[0]
-        name, kind, operands, attributes, sizes = call
-        if not kind:
-            free[name] += 1
-            return data
-        output = data
-        if sizes is not None:
+    def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
+        """The forward of one module."""
+        forward = module.forward
+
+        def recorded_forward(*args: Any, **kwargs: Any) -> Any:
+            """Record one operator if the only argument is a meta tensor that fits."""
+            plain = get_ident() == thread and recorder.lock is None and _is_plain_call(args, kwargs)
+            call = rule(module, args[0]) if plain else None
+            if call is None:
+                return tracked(forward, path)(*args, **kwargs)
+            data = args[0]
+            name, kind, operands, attributes, sizes = call
+            if not kind:
+                free[name] += 1
+                return data
+            if sizes is None:
+                recorder.add(path, kind, operands, (data,), attributes, name)
+                return data
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = torch.empty(sizes, dtype=data.dtype, device=META)
-        recorder.add(path, kind, operands, (output,), attributes, name)
-        return output
+            read, params = storages.read(operands)
+            written = (storages.write_new(output, tuple(sizes)),)
+            recorder.ops.append(Op(path, kind, read, written, params, attributes, name))
+            return output
 
-    recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
-    return recorded_forward
+        recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        return recorded_forward
+
+    return leaf_forward

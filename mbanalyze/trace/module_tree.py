@@ -51,7 +51,7 @@ def named_params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
         held = module.__dict__.get("_parameters")
         if held is None:  # a TorchScript module
             held = dict(module.named_parameters())
-        elif type(module) in packing:
+        elif packing and type(module) in packing:
             held = {**held, **_packed_params(module)}
         for name, param in held.items():
             if param is not None and id(param) not in seen:

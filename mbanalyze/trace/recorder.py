@@ -170,8 +170,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not schema.returns_views or schema.has_device or not first.is_meta:
             return None
         result = func(*args, **kwargs)
-        views = (result,) if isinstance(result, Tensor) else result
-        if all(self.storages.share_storage(view, first) for view in views[:1]):
+        view = result if isinstance(result, Tensor) else result[0] if result else first
+        if self.storages.share_storage(view, first):
             self.free[schema.base_name] += 1
         elif schema.base_name in MATCHERS:
             self._record(schema, schema.bind(args, kwargs), (first,), flat_tensors((result,)))

@@ -13,6 +13,7 @@ from mbanalyze.ops.record import Role, Value, canonical_strides
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
 from mbanalyze.trace.schema import Tensors
 
+_STRIDED = torch.strided
 _MAX_TWIN = 2**23
 """The most bytes of a storage that is copied for its twin."""
 
@@ -34,8 +35,10 @@ class _Region:
 
     __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
 
-    def __init__(self, role: Role, tensor: Tensor, param: nn.Parameter | None = None) -> None:
-        self.storage = _storage(tensor)
+    def __init__(
+        self, role: Role, tensor: Tensor, storage: torch.UntypedStorage, param: nn.Parameter | None = None
+    ) -> None:
+        self.storage = storage
         self.role = role
         self.number = -1
         self.param = param
@@ -70,8 +73,9 @@ class Storages:
         self._unknown: list[Tensor] = []
         several: dict[int, list[tuple[nn.Parameter, _Region]]] = {}
         for param in params.values():
-            key = _key(param)
-            region = _Region("weight", param, param)
+            storage = _storage(param)
+            key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
+            region = _Region("weight", param, storage, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
             first = self._regions.setdefault(key, region)
@@ -133,19 +137,19 @@ class Storages:
 
     def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int]:
         """Return the values of an operator's operands, and how many learned scalars it is the first to read."""
-        values, params = [], 0
+        values, params, regions, shared = [], 0, self._regions, self._shared
         for tensor in tensors:
             try:
-                key = tensor.untyped_storage()._cdata  # noqa: SLF001 (the only address of a meta tensor)
+                key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
             except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
                 key = _key(tensor)
-            region = self._regions.get(key) or self._found(tensor, key)
+            region = regions.get(key) or self._found(tensor, key)
             if region.role != "weight" and type(tensor) is nn.Parameter:
                 self._note_replacement(tensor, region)
-            if key in self._shared:
+            if shared and key in shared:
                 region = self._region_of(tensor)
-                params += sum(map(_first_read, self._shared[key].read(tensor)))
+                params += sum(map(_first_read, shared[key].read(tensor)))
             elif region.param is not None:
                 params += _first_read(region)
             value = region.value
@@ -178,11 +182,25 @@ class Storages:
         """Return the values of an operator's outputs. Activations among them get new numbers."""
         values = []
         for tensor in tensors:
-            region = self._region_of(tensor, "activation")
+            storage = _storage(tensor)
+            region = self._regions.get(storage._cdata)  # noqa: SLF001 (as above)
+            if region is None:
+                region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
+            elif self._shared:
+                region = self._region_of(tensor)
             if region.role == "activation":
                 region.number = -1
-            values.append(self._value_of(tensor, region))
+            values.append(self._value_of(tensor if tensor.layout is _STRIDED else stored(tensor), region))
         return tuple(values)
+
+    def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
+        """Return the value of an output with a storage of its own: contiguous floating-point numbers."""
+        storage = tensor.untyped_storage()
+        region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
+        region.number = self._next_number["activation"]
+        self._next_number["activation"] += 1
+        region.value = value = Value("activation", region.number, shape)
+        return value
 
     def to_meta(self, tensor: Tensor) -> Tensor:
         """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
@@ -241,18 +259,17 @@ class Storages:
         return self._found(tensor, key) if role == "buffer" else self._add_region(tensor, key, role)
 
     def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
-        region = self._regions[key] = _Region(role, tensor)
+        region = self._regions[key] = _Region(role, tensor, _storage(tensor))
         return region
 
     def _value_of(self, tensor: Tensor, region: _Region) -> Value:
-        """The value of `tensor`, a view of `region`; cached until another tensor views that region."""
+        """The value of `tensor`, a strided view of `region`; cached until another tensor views that region."""
         if region.number < 0:
             region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
-        if tensor.layout is not torch.strided:
-            tensor = stored(tensor)
-        shape, dtype = tuple(tensor.shape), tensor.dtype
-        offset = int(tensor.storage_offset()) - region.start // dtype.itemsize
+        shape, dtype, offset = tuple(tensor.shape), tensor.dtype, int(tensor.storage_offset())
+        if region.start:
+            offset -= region.start // dtype.itemsize
         strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
         region.last_tensor = tensor
@@ -281,7 +298,10 @@ def _storage(tensor: Tensor) -> torch.UntypedStorage:
 
 def _key(tensor: Tensor) -> int:
     """The address of the storage of a tensor, which identifies its memory."""
-    return _storage(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (the only address of a meta tensor)
+    try:
+        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+    except (NotImplementedError, RuntimeError):  # as above
+        return _storage(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
 
 
 def _computed(tensor: Tensor) -> bool:

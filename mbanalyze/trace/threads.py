@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from multiprocessing.pool import ThreadPool
 from typing import Any, NamedTuple
 
@@ -164,7 +163,7 @@ def _renumbered(ops: list[Op]) -> Iterator[Op]:
 
     for op in ops:
         operands = tuple(map(value, op.operands))
-        yield replace(op, operands=operands, output=tuple(map(value, op.output)))
+        yield op._replace(operands=operands, output=tuple(map(value, op.output)))
 
 
 @contextmanager

@@ -7,14 +7,17 @@ used. The module is restored afterwards, also when its forward raises.
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import RLock, get_ident
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_map_only
 
@@ -22,7 +25,7 @@ from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
 from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution, misses_data
-from mbanalyze.trace.leaf_modules import LeafRule, leaf_forward, leaf_rule, leaf_rules
+from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
 from mbanalyze.trace.module_stack import ModuleStack, tracked
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
@@ -115,9 +118,34 @@ def trace(
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
         TraceError: the forward raised; the message names the innermost module that was running.
     """
+    with _no_collection():
+        return _traced(model, (inputs, keywords or {}), mode, real=real, keep=keep, shortcuts=shortcuts)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector off, because most objects of a trace live until its end."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _traced(
+    model: nn.Module,
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    mode: Mode,
+    *,
+    real: bool,
+    keep: bool,
+    shortcuts: bool,
+) -> Trace:
+    """Run a model and record every operator."""
     model = unwrapped(model)
     modules = named_modules(model)
-    arguments = (inputs, keywords or {})
     params = named_params(modules)
     if lazy_param(params):
         model = _with_shapes(model, modules, arguments, mode, real=real)
@@ -231,12 +259,14 @@ def _prepared(
 ) -> Iterator[None]:
     """Set the mode of all modules, and let their forwards tell the recorder when they run."""
     training = mode == "train"
+    follow = partial(tracked, stack=recorder.module_stack, other=threads.stack_of)
+    as_leaf = leaf_forwards(recorder, follow)
     usual: list[tuple[dict[str, Any], Any]] = []
     for path, module in modules.items():
         state = module.__dict__
-        forward = tracked(module.forward, path, recorder.module_stack, threads.stack_of)
         rule = leaf_rule(module, rules)
-        if isinstance(module, torch.jit.ScriptModule):
+        forward = as_leaf(module, path, rule) if rule else follow(module.forward, path)
+        if isinstance(module, ScriptModule):
             for part in module.modules():
                 recorder.execution.saved.callback(setattr, part, "training", part.training)
                 part.training = training
@@ -246,7 +276,7 @@ def _prepared(
             state["training"] = training  # `train()` may be overridden
             if "_compiled_call_impl" in state:
                 state["_compiled_call_impl"] = None
-        state["forward"] = leaf_forward(module, path, rule, forward, recorder) if rule else forward
+        state["forward"] = forward
     try:
         yield
     finally:

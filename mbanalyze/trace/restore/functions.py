@@ -16,6 +16,8 @@ _GLOBALS: Callable[[Any], dict[str, Any]] = namespace(ModuleType)["__dict__"].__
 _CACHE_ATTRIBUTES: Callable[[Any], dict[str, Any]] = namespace(CacheWrapper)["__dict__"].__get__
 _cache_info: Any = namespace(CacheWrapper)["cache_info"]
 _clear_cache: Any = namespace(CacheWrapper)["cache_clear"]
+_NO_VARIABLES = ((), ("__class__",))
+"""What a function closes over if it has no variables outside of itself; `super()` needs the class."""
 
 
 class FunctionSnapshot(ObjectSnapshot):
@@ -60,7 +62,7 @@ class FunctionSnapshot(ObjectSnapshot):
             self._add_cache(code)
 
     def _add_function(self, function: FunctionType) -> None:
-        if not function.__closure__ and is_installed(function.__globals__):
+        if function.__code__.co_freevars in _NO_VARIABLES and is_installed(function.__globals__):
             return
         for cell in function.__closure__ or ():
             if id(cell) not in self.seen:

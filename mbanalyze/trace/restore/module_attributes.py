@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any
 
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ _attributes: Callable[[Any], dict[str, Any]] = _DICT.__get__
 class ModuleSnapshot:
     """The classes of modules, and the attributes that every module has.
 
+    Attributes are read for all modules together, because a loop over modules is slow.
+
     Attributes:
         tensors: their parameters and buffers.
         others: what they hold besides, and modules that lack some of these attributes.
@@ -27,45 +29,20 @@ class ModuleSnapshot:
     """
 
     def __init__(self, modules: Collection[nn.Module]) -> None:
-        self.tensors: list[Tensor] = []
-        self.others: list[Any] = []
-        self.modules: list[nn.Module] = []
-        self._empty: list[Any] = []
-        self._filled: list[dict[str, Any]] = []
-        self._dicts: list[dict[str, Any]] = []
-        unusual = set(filter(_is_unusual, set(map(type, modules))))
-        for module in modules:
-            attributes = _attributes(module)
-            if type(module) in unusual or tuple(islice(attributes, len(_USUAL))) != _USUAL:
-                self.others.append(module)
-            else:
-                self.modules.append(module)
-                self._dicts.append(attributes)
-                self._add(attributes)
-        self.tensors = [tensor for tensor in self.tensors if tensor is not None]
+        self.modules, self.others = _divided(modules)
         self._classes = list(map(type, self.modules))
-        self._copies = [attributes.copy() for attributes in self._dicts]
-        self._contents = [held.copy() for held in self._filled]
-
-    def _add(self, attributes: dict[str, Any]) -> None:
-        _, parameters, buffers, *hooks, children = islice(attributes.values(), len(_USUAL))
-        if any(hooks):  # one of them is a flag
-            self.others += hooks
-        else:
-            self._empty += hooks
-        (self._filled if children else self._empty).append(children)
-        if parameters:
-            self._filled.append(parameters)
-            self.tensors += parameters.values()
-        else:
-            self._empty.append(parameters)
-        if buffers:
-            self._filled.append(buffers)
-            self.tensors += buffers.values()
-        else:
-            self._empty.append(buffers)
-        if len(attributes) > len(_USUAL):
-            self.others += islice(attributes.values(), len(_USUAL), None)
+        self._dicts = list(map(_attributes, self.modules))
+        values = list(map(dict.values, self._dicts))
+        usual = list(islice(zip(*values), len(_USUAL)))  # noqa: B905 (what all of them have)
+        _, parameters, buffers, *hooks, children = usual or [()] * len(_USUAL)
+        used = list(filter(None, chain.from_iterable(hooks)))  # a flag is among them
+        self.others += [*used, *chain.from_iterable(map(islice, values, repeat(len(_USUAL)), repeat(None)))]
+        filled = list(filter(None, chain(parameters, buffers, children)))
+        self._contents = _Contents([*self._dicts, *filled])
+        self._containers = (parameters, buffers, children, *hooks)
+        self._not_empty = set(map(id, chain(used, filled)))
+        tensors = chain.from_iterable(map(dict.values, chain(parameters, buffers)))
+        self.tensors: list[Tensor] = [tensor for tensor in tensors if tensor is not None]
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore everything but what `others` hold."""
@@ -76,37 +53,46 @@ class ModuleSnapshot:
             )
         if not _same(map(_attributes, self.modules), self._dicts):
             attempt(_DICT.__set__, zip(self.modules, self._dicts, strict=True))
-        attempt(clear, zip(filter(None, self._empty)))
-        if not _have_same_items(self._dicts, self._copies):
-            attempt(_refill, zip(self._dicts, self._copies, strict=True))
-        if not _have_same_items(self._filled, self._contents):
-            attempt(refill_dict, zip(self._filled, self._contents, strict=True))
+        filled = filter(None, chain.from_iterable(self._containers))
+        attempt(clear, ((held,) for held in filled if id(held) not in self._not_empty))
+        self._contents.restore(attempt)
 
 
-def _refill(attributes: dict[str, Any], copy: dict[str, Any]) -> None:
-    """Refill the dict of a module, which other threads may be reading."""
-    while len(attributes) > len(copy):
-        attributes.popitem()
-    attributes.update(copy)
-    if len(attributes) != len(copy) or next(reversed(attributes)) != next(reversed(copy)):
-        refill_dict(attributes, copy)  # some were removed and set again, and are at the end
+class _Contents:
+    """The contents of many dicts that are not empty."""
+
+    def __init__(self, dicts: list[dict[str, Any]]) -> None:
+        self._dicts = dicts
+        self._copies = list(map(dict.copy, dicts))
+        self._values = list(chain.from_iterable(map(dict.values, self._copies)))
+
+    def restore(self, attempt: Callable[..., None]) -> None:
+        """Refill the dicts if one of them has changed."""
+        unchanged = (
+            list(map(len, self._dicts)) == list(map(len, self._copies))
+            and _same(chain.from_iterable(map(dict.values, self._dicts)), self._values)
+            and _same(map(next, map(reversed, self._dicts)), map(next, map(reversed, self._copies)))
+        )  # a new key is the last one
+        if not unchanged:
+            attempt(refill_dict, zip(self._dicts, self._copies, strict=True))
+
+
+def _divided(modules: Collection[nn.Module]) -> tuple[list[nn.Module], list[Any]]:
+    """The modules whose first attributes are those of every module, and other modules."""
+    unusual = set(filter(_is_unusual, set(map(type, modules))))
+    names = set(map(tuple, map(_attributes, modules)))
+    unordered = [some for some in names if some[: len(_USUAL)] != _USUAL]
+    if not unusual and not unordered:
+        return list(modules), []
+    others = [m for m in modules if type(m) in unusual or tuple(_attributes(m)) in unordered]
+    known = set(map(id, others))
+    return [module for module in modules if id(module) not in known], others
 
 
 def _is_unusual(class_: type) -> bool:
     """True if instances of a class of modules have slots or are containers themselves."""
     kind = kind_of(class_)
     return kind is not None and bool(kind.slots or kind.base)
-
-
-def _have_same_items(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
-    if list(map(len, a)) != list(map(len, b)):
-        return False
-    values = _same(chain.from_iterable(map(dict.values, a)), chain.from_iterable(map(dict.values, b)))
-    return values and list(map(_last_key, a)) == list(map(_last_key, b))  # a new key is the last one
-
-
-def _last_key(held: dict[str, Any]) -> str | None:
-    return next(reversed(held), None)
 
 
 def _same(a: Iterable[Any], b: Iterable[Any]) -> bool:

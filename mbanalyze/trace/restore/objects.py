@@ -8,6 +8,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -77,13 +78,14 @@ class ObjectSnapshot:
         opaque, kinds = self._opaque, self._kinds
         if isinstance(values, list | dict) and len(values) > _MANY and set(map(type, values)) <= opaque:
             return
-        for value in [value for value in values if type(value) not in opaque]:
+        held = [value for value in values if type(value) not in opaque]
+        inner = chain.from_iterable(value for value in held if type(value) is tuple)
+        self._queue += [value for value in inner if type(value) not in opaque and self._kind(type(value))]
+        for value in held:
             class_ = type(value)
             if class_ is tuple:
-                self._queue += [
-                    inner for inner in value if type(inner) not in opaque and self._kind(type(inner))
-                ]
-            elif class_ in _CONTAINERS and not value:
+                continue
+            if class_ in _CONTAINERS and not value:
                 self._empty.append(value)
             elif class_ in kinds or self._kind(class_):
                 self._queue.append(value)

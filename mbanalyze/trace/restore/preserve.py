@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +45,6 @@ def preserve_state(modules: Collection[nn.Module], handed_in: Iterable[Any], *, 
         RestoreError: something could not be restored, and the forward did not raise.
     """
     settings, failures = GlobalSnapshot(), _Failures()
-    gc.disable()  # the objects of a trace live until its end
     try:
         with _restored(modules, handed_in, settings, failures.attempt, real=real):
             _fix_operators()

@@ -188,8 +188,9 @@ class GlobalSnapshot:
         ]
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             self._random.append(partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
-        if "numpy" in sys.modules:
-            self._random.append(partial(_set_numpy_random, sys.modules["numpy"].random.get_state()))
+        numpy_random = sys.modules.get("numpy.random")
+        if numpy_random:
+            self._random.append(partial(numpy_random.set_state, numpy_random.get_state()))
 
     def restore_modes(self, attempt: Callable[..., None]) -> None:
         """Restore the modes that intercept operators, and those of autograd."""
@@ -227,10 +228,3 @@ def _numpy_errors() -> tuple[Setting, ...]:
         return ()
     numpy = sys.modules["numpy"]
     return ((numpy.geterr, lambda state: numpy.seterr(**state)),)
-
-
-def _set_numpy_random(state: tuple[Any, ...]) -> None:
-    numpy = sys.modules["numpy"]
-    current = numpy.random.get_state()
-    if current[2:] != state[2:] or not numpy.array_equal(current[1], state[1]):  # setting the state is slow
-        numpy.random.set_state(state)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from mbanalyze.trace.restore.object_kinds import mro, namespace
 from mbanalyze.trace.restore.storage_bytes import copied_elements, restore_elements, restore_size, storages_of
 
 _Getter = Callable[[Any], Any]
+_Properties = Callable[[str], _Getter]
+"""A function from the name of a property to the function that reads it."""
 
 
 def _property(name: str) -> _Getter:
@@ -25,22 +28,13 @@ def _property(name: str) -> _Getter:
     return namespace(TensorBase)[name].__get__  # type: ignore[no-any-return]
 
 
-_grad, _is_leaf, _version = map(_property, ("grad", "is_leaf", "_version"))
-
-
-_LAYOUT: tuple[_Getter, ...] = (
+_METHODS: tuple[_Getter, ...] = (
     TensorBase.untyped_storage,
     TensorBase.storage_offset,
     TensorBase.size,
     TensorBase.stride,
-    _property("dtype"),
 )
-_FLAGS: tuple[_Getter, ...] = (
-    type,
-    _property("requires_grad"),
-    _property("_backward_hooks"),
-    _property("_post_accumulate_grad_hooks"),
-)
+_FLAGS = ("requires_grad", "_backward_hooks", "_post_accumulate_grad_hooks")
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 _UNUSUAL = frozenset({torch.complex32, torch.complex64, torch.complex128}) | frozenset(
     {torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4}
@@ -65,13 +59,18 @@ class TensorSnapshot:
 
     def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
         with plain_torch():
-            grads = [grad for grad in _grads(tensors) if grad is not None]
-            self._tensors = list({id(tensor): tensor for tensor in (*tensors, *grads)}.values())
-            self._flags = _flags(self._tensors)
+            self._tensors = _each_once(tensors)
+            self._properties = _properties_of(self._tensors)
+            self._flags = _flags(self._tensors, self._properties)
+            if grads := [grad for grad in self._flags[-1] if grad is not None]:
+                self._tensors = _each_once([*self._tensors, *grads])
+                self._properties = _properties_of(self._tensors)
+                self._flags = _flags(self._tensors, self._properties)
+            self._classes = list(map(type, self._tensors))
             self._hooks = [
-                (OrderedDict, held, dict(held)) for held in self._flags[2] + self._flags[3] if held
+                (OrderedDict, held, dict(held)) for held in self._flags[1] + self._flags[2] if held
             ]
-            self._versions = _versions(self._tensors)
+            self._versions = _versions(self._tensors, self._properties)
             self._strided, self._layouts, others = _by_layout(self._tensors)
             self._others = [(tensor, tensor.detach()) for tensor in others]
             held = [(tensor, storage) for tensor in others for storage in storages_of(tensor)]
@@ -86,37 +85,49 @@ class TensorSnapshot:
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore each tensor, also if another one cannot be restored."""
         with plain_torch():
+            if list(map(type, self._tensors)) != self._classes:
+                attempt(_restore_class, zip(self._tensors, self._classes, strict=True))
             if self._get_sizes() != self._sizes:
                 sized = zip(self._owners, self._storages, self._sizes, strict=True)
                 attempt(partial(restore_size, copied=bool(self._elements)), sized)
             attempt(restore_elements, self._elements)
-            if _layouts(self._strided) != self._layouts:
+            if _layouts(self._strided, self._properties) != self._layouts:
                 inference = {id(t): v is None for t, v in zip(self._tensors, self._versions, strict=True)}
                 modes = [inference[id(tensor)] for tensor in self._strided]
                 attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
-            if _flags(self._tensors) != self._flags:
+            if _flags(self._tensors, self._properties) != self._flags:
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
             attempt(refill, self._hooks)
-            if _versions(self._tensors) != self._versions:
+            if _versions(self._tensors, self._properties) != self._versions:
                 attempt(_restore_version, zip(self._tensors, self._versions, strict=True))
 
 
-def _flags(tensors: Sequence[Tensor]) -> list[list[Any]]:
+def _each_once(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return list(dict(zip(map(id, tensors), tensors, strict=True)).values())
+
+
+def _properties_of(tensors: Iterable[Tensor]) -> _Properties:
+    """Access to the properties of tensors: the fastest unless one of their classes may replace a property."""
+    return attrgetter if set(map(type, tensors)) <= _PLAIN else _property
+
+
+def _flags(tensors: Sequence[Tensor], properties: _Properties) -> list[list[Any]]:
     """The flags, hooks and gradient of each tensor, by property."""
-    return [*(list(map(get, tensors)) for get in _FLAGS), _grads(tensors)]
+    return [*(list(map(get, tensors)) for get in map(properties, _FLAGS)), _grads(tensors, properties)]
 
 
-def _grads(tensors: Sequence[Tensor]) -> list[Tensor | None]:
-    if all(map(_is_leaf, tensors)):
-        return list(map(_grad, tensors))
-    return [_grad(tensor) if _is_leaf(tensor) else None for tensor in tensors]  # torch warns for others
+def _grads(tensors: Sequence[Tensor], properties: _Properties) -> list[Tensor | None]:
+    grad, is_leaf = properties("grad"), properties("is_leaf")
+    if all(map(is_leaf, tensors)):
+        return list(map(grad, tensors))
+    return [grad(tensor) if is_leaf(tensor) else None for tensor in tensors]  # torch warns for others
 
 
-def _layouts(tensors: list[Tensor]) -> list[list[Any]]:
+def _layouts(tensors: list[Tensor], properties: _Properties = _property) -> list[list[Any]]:
     """The layout of each tensor, by property; empty if a tensor has none."""
     try:
-        return [list(map(get, tensors)) for get in _LAYOUT]
+        return [list(map(get, tensors)) for get in (*_METHODS, properties("dtype"))]
     except RuntimeError:  # sparse and nested tensors, and those of functorch
         return []
 
@@ -128,7 +139,7 @@ def _by_layout(tensors: list[Tensor]) -> tuple[list[Tensor], list[list[Any]], li
     """
     dispatching = set(filter(_dispatches, set(map(type, tensors)) - _PLAIN))
     plain = [tensor for tensor in tensors if type(tensor) not in dispatching] if dispatching else tensors
-    layouts = _layouts(plain)
+    layouts = _layouts(plain, _properties_of(plain))
     if layouts and _UNUSUAL.isdisjoint(layouts[-1]):
         return plain, layouts, []
     strided = [tensor for tensor in plain if (found := _layouts([tensor])) and found[-1][0] not in _UNUSUAL]
@@ -144,16 +155,17 @@ def _dispatches(class_: type) -> bool:
     return found is not namespace(Tensor)["__torch_dispatch__"]
 
 
-def _versions(tensors: list[Tensor]) -> list[int | None]:
+def _versions(tensors: list[Tensor], properties: _Properties = _property) -> list[int | None]:
     """The version of each tensor; None for inference tensors."""
+    version = properties("_version")
     try:
-        return list(map(_version, tensors))
+        return list(map(version, tensors))
     except RuntimeError:
-        return [None if tensor.is_inference() else _version(tensor) for tensor in tensors]
+        return [None if tensor.is_inference() else version(tensor) for tensor in tensors]
 
 
 def _restore_version(tensor: Tensor, version: int | None) -> None:
-    if version is not None and _version(tensor) != version:
+    if version is not None and _versions([tensor]) != [version]:
         _unsafe_set_version_counter((tensor,), (version,))
 
 
@@ -167,7 +179,7 @@ def _restore_layout(tensor: Tensor, inference: bool, *layout: Any) -> None:
 
 def _set_data(tensor: Tensor, data: Tensor) -> None:
     """Give a tensor other data; where torch refuses, as between devices, exchange what is inside of both."""
-    if tensor.requires_grad and _is_leaf(tensor):
+    if tensor.requires_grad and _property("is_leaf")(tensor):
         tensor.requires_grad_(False)  # torch refuses integers otherwise
     try:
         tensor.data = data
@@ -176,15 +188,18 @@ def _set_data(tensor: Tensor, data: Tensor) -> None:
         torch._C._swap_tensor_impl(tensor, data)  # noqa: SLF001 (as above)
 
 
-def _restore_flags(tensor: Tensor, class_: type, requires_grad: bool, *others: Any) -> None:
-    backward_hooks, accumulate_hooks, grad = others
+def _restore_class(tensor: Tensor, class_: type) -> None:
     if type(tensor) is not class_:
         object.__setattr__(tensor, "__class__", class_)
+
+
+def _restore_flags(tensor: Tensor, requires_grad: bool, *others: Any) -> None:
+    backward_hooks, accumulate_hooks, grad = others
     if tensor.requires_grad != requires_grad:
         tensor.requires_grad_(requires_grad)
     _restore_hooks(tensor, "_backward_hooks", backward_hooks)
     _restore_hooks(tensor, "_post_accumulate_grad_hooks", accumulate_hooks)
-    if _grads([tensor])[0] is not grad:
+    if _grads([tensor], _property)[0] is not grad:
         tensor.grad = grad
 
 
