@@ -184,8 +184,8 @@ def follow_threads(threads: Threads) -> Iterator[None]:
 def _following_start(start: Callable[..., None], threads: Threads) -> Callable[..., None]:
     """A method that starts a thread; the workers of a pool are followed by their tasks instead."""
 
-    @functools.wraps(start)
     def following_start(thread: threading.Thread) -> None:
+        """Start the thread with a function that is recorded."""
         target = getattr(thread, "_target", None)
         if getattr(target, "__module__", None) not in _POOLS:
             run = threads.inherit(thread.run, once=True)
@@ -193,20 +193,25 @@ def _following_start(start: Callable[..., None], threads: Threads) -> Callable[.
                 thread.run = run  # type: ignore[method-assign]
         start(thread)
 
-    return following_start
+    return _like(start, following_start)
 
 
 def _following_call(method: Callable[..., Any], threads: Threads) -> Callable[..., Any]:
     """A method of a pool that calls a function in another thread."""
+    once = method.__name__ in ("submit", "apply_async")
 
-    @functools.wraps(method)
     def following_call(pool: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the method with a function that is recorded."""
-        once = method.__name__ in ("submit", "apply_async")
         if args:
             args = threads.inherit(args[0], once=once), *args[1:]
         elif "func" in kwargs:
             kwargs["func"] = threads.inherit(kwargs["func"], once=once)
         return method(pool, *args, **kwargs)
 
-    return following_call
+    return _like(method, following_call)
+
+
+def _like(method: Callable[..., Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give `function` the name and the signature of `method`; `functools.wraps` takes longer."""
+    function.__name__, function.__wrapped__ = method.__name__, method  # type: ignore[attr-defined]
+    return function
