@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from grammar import Program, parts_called, programs, programs_of
-from grammar_parts import EXCLUDED, GROUPS
+from grammar_parts import EXCLUDED, GROUPS, Part
 from hypothesis import HealthCheck, given, note, settings
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -55,8 +55,9 @@ def witness(program: Program) -> int:
     """Return the multiply-accumulates that torch's counter finds in a forward pass on the CPU.
 
     The pass runs attention and recurrent layers as the products that compose them: fused ones are not counted.
+    Parameters require no gradients: the counter hooks those that a module takes, and fails in inference mode.
     """
-    net, others = program.build(), OtherProducts()
+    net, others = program.build().requires_grad_(False), OtherProducts()
     with unfused(), torch.no_grad(), FlopCounterMode(display=False) as flops, others:
         net(program.tensor())
     return int(flops.get_total_flops()) // 2 + others.macs
@@ -249,6 +250,18 @@ def test_each_part(group: str) -> None:
             except AssertionError as error:
                 error.add_note(program.script())
                 raise
+
+
+def test_a_parametrisation_in_inference_mode() -> None:
+    """Weight normalisation inside `torch.inference_mode` is counted exactly, and the counter of torch counts it."""
+    part = Part("4", "nn.utils.parametrizations.weight_norm(nn.Linear({last}, {k}))", batchwise=False)
+    init = "self.m1 = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))"
+    forward = ("with torch.inference_mode():", "    t1 = self.m1(t0)", "return t1")
+    program = Program((init,), forward, (2, 4, 4, 4), False, "eval", False, (), (part,))
+
+    check(program)
+    # 2 * 4 * 4 positions of 4 channels in and 3 out: 32 * 4 * 3
+    assert witness(program) == 384
 
 
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
