@@ -165,7 +165,7 @@ WINDOWS = [
 ]  # fmt: skip
 
 REDUCTIONS = [
-    *_code("2345", "{x}.{reduce}({d}).float()", "{x}.{reduce}({d}, keepdim=True).float()", "{x}.{scan}({d}).float()"),
+    *_code("2345", "{x}.{reduce}(dim={d}).float()", "{x}.{reduce}(dim={d}, keepdim=True).float()", "{x}.{scan}({d}).float()"),
     *_code("2345", "{x}.sort({d})[0]", "{x}.topk(1, {d})[0]", "{x}.max({d})[0]", "{x}.median({d})[0]", "torch.std_mean({x}, {d})[0]"),
     *_code("345", "{x}.mean(({d}, 1), keepdim=True)", "{x}.sum((-1, -2))", "torch.linalg.vector_norm({x}, dim={d})", "{x}.norm(dim={d})"),
     *_code("4", "{x}.mean((2, 3))", "{x}.amax((-2, -1), keepdim=True)"),
