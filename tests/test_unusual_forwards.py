@@ -176,6 +176,49 @@ def test_autocast_keeps_its_lists() -> None:
     assert kinds(shapes) == kinds(values)
 
 
+def casting(net: Net, x: Tensor) -> Any:
+    """Run two layers, the first of them in autocast."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        x = net.a(x)
+    return net.b(x.float())
+
+
+def casting_in_pool(net: Net, x: Tensor) -> Any:
+    """Run the same in a pool of threads."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(casting, net, x).result()
+
+
+def casting_in_thread(net: Net, x: Tensor) -> Any:
+    """Run the same in a thread."""
+    found: list[Tensor] = []
+    thread = threading.Thread(target=lambda: found.append(casting(net, x)))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("forward", [casting_in_pool, casting_in_thread])
+@EVERY_WAY
+def test_autocast_in_a_thread(forward: Callable[[Any, Tensor], Any], way: Mapping[str, Any]) -> None:
+    """Autocast in a thread of the forward casts as it does without the thread."""
+    rows = count(Net(casting), (2, 8), **way).rows
+
+    assert [row.op.kind for row in rows] == ["copy", "copy", "copy", "linear", "copy", "linear"]
+    assert rows == count(Net(forward), (2, 8), **way).rows
+
+
+def test_autocast_concerns_one_thread() -> None:
+    """A thread of the forward casts nothing while another one is in autocast, and the other way round."""
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16), ThreadPoolExecutor(1) as pool:
+            x = pool.submit(net.a, x).result()
+        return net.b(x)
+
+    assert kinds(count(Net(forward), (2, 8))) == ["linear", "linear"]
+
+
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps", "xpu"])
 @EVERY_WAY
 def test_a_device_that_is_missing(device: str, way: Mapping[str, Any]) -> None:
@@ -718,6 +761,27 @@ def test_a_count_in_a_thread_of_a_counted_forward_is_refused() -> None:
 
     with pytest.raises(TraceError, match="in a thread of its own: count it before"):
         count(Net(forward), (1, 8))
+
+
+@EVERY_WAY
+def test_a_count_in_a_counted_forward(way: Mapping[str, Any]) -> None:
+    """A forward that counts a module, in autocast and with a layer of its own, has the rows of one that does not."""
+    reports: list[Report] = []
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            reports.append(count(inner, (2, 8), **way))
+            x = net.a(x)
+        return net.b(x.float())
+
+    net = Net(forward)
+    inner = nn.Sequential(net.a, nn.Softmax(1), Net(casting), Net(in_threads))
+    report = count(net, (2, 8), **way)
+
+    assert count(Net(casting), (2, 8), **way).rows == report.rows
+    assert report.complete
+    assert kinds(reports[0])[:8] == ["linear", "softmax", "copy", "copy", "copy", "linear", "copy", "linear"]
+    assert reports[0].complete
 
 
 def test_a_dataclass_that_holds_deferred_work() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _DisableTorchDispatch
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from mbanalyze.inputs.input_text import spell_input
@@ -48,8 +49,9 @@ def as_inputs(
     """
     make = _Maker(floating_dtype(model), torch.Generator().manual_seed(0), real)
     try:
-        args = tuple(make.converted(positional(given)) for given in inputs)
-        return args, {name: make.converted(given) for name, given in keywords.items()}
+        with _DisableTorchDispatch():  # a forward that counts another module does not make these tensors
+            args = tuple(make.converted(positional(given)) for given in inputs)
+            return args, {name: make.converted(given) for name, given in keywords.items()}
     except (RuntimeError, OverflowError, TypeError, ValueError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 

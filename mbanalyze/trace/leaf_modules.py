@@ -16,7 +16,6 @@ from torch.nn import functional
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
-from mbanalyze.trace.surroundings.autocast import ENTERED
 
 
 class LeafCall(NamedTuple):
@@ -174,13 +173,12 @@ def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> L
 
 
 def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """True for a call with one meta tensor, in no context that changes what an operator does."""
+    """True for a call with one meta tensor, in no mode that changes what an operator does."""
     return (
         len(args) == 1
         and not kwargs
         and type(args[0]) is Tensor
         and args[0].is_meta
-        and not ENTERED
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None
@@ -191,11 +189,12 @@ def leaf_forward(
     module: nn.Module, path: str, rule: LeafRule, forward: Callable[..., Any], recorder: Recorder
 ) -> Callable[..., Any]:
     """Return a forward that records the operator of `rule`, and falls back to `forward` if there is none."""
-    thread, free = recorder.module_stack.thread, recorder.free
+    thread, free, entered = recorder.module_stack.thread, recorder.free, recorder.entered
 
     def recorded_forward(*args: Any, **kwargs: Any) -> Any:
         """Record one operator if the only argument is a meta tensor that fits."""
-        plain = threading.get_ident() == thread and recorder.lock is None and _is_plain_call(args, kwargs)
+        followed = threading.get_ident() == thread and recorder.lock is None and not entered
+        plain = followed and _is_plain_call(args, kwargs)
         call = rule(module, args[0]) if plain else None
         if call is None:
             return forward(*args, **kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import RLock, get_ident
 from typing import Any, TypeAlias
@@ -159,12 +159,13 @@ def _errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
 
 @contextmanager
 def _listed(threads: Threads) -> Iterator[None]:
-    """Keep the threads of a trace in `_RUNNING`."""
-    _RUNNING.append(threads)
-    try:
-        yield
-    finally:
-        _RUNNING.remove(threads)
+    """Keep the threads of a trace in `_RUNNING`, and pause the trace whose forward counts this module, if any."""
+    with _RUNNING[-1].paused() if _RUNNING else nullcontext():
+        _RUNNING.append(threads)
+        try:
+            yield
+        finally:
+            _RUNNING.remove(threads)
 
 
 @contextmanager
@@ -183,7 +184,7 @@ def _surroundings(
         preserve_state(modules.values(), arguments, real=execution.real),
         torch.inference_mode(),
         any_device(),
-        follow_autocast(),
+        follow_autocast(threads.entered),
         run_eagerly(),
         execution.saved,
         follow_threads(threads),
