@@ -287,7 +287,7 @@ CONTROLS = [
     Part("", "", "try:\n    raise ValueError\nexcept ValueError:\n    {out} = {m}({x})"),
     Part("", "", "try:\n    {m}(None)\nexcept Exception:\n    {out} = {m}({x})\nelse:\n    {out} = {m}({x})"),
     Part("", "", "with torch.autocast('cpu', dtype=torch.bfloat16):\n    {out} = {m}({x})\n{out} = {out}.float()", "autocast", batchwise=False),
-    Part("", "", "{out} = torch.vmap({m})({x})", "vmap"),
+    Part("", "", "{out} = torch.vmap({m})({x})", "vmap", batchwise=False),  # it may run an operator once for each sample
     Part("", "", "import concurrent.futures as futures\nwith futures.ThreadPoolExecutor(1) as pool:\n    {out} = pool.submit({m}, {x}).result()", "threads"),
 ]  # fmt: skip
 """Statements around the call of a layer, instead of the call alone."""

@@ -26,7 +26,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mbanalyze import Report, count
 from mbanalyze.ops.formulas import GATHERS
-from mbanalyze.ops.record import Value
 from mbanalyze.report.rows import Row
 from mbanalyze.trace.tracer import TraceError
 
@@ -205,21 +204,21 @@ def counts(row: Row) -> tuple[Any, ...]:
 def doubled(row: Row, larger: Row) -> tuple[Any, ...]:
     """The counts of a row for a batch twice as large; a row that reads the same costs the same.
 
-    A value has the same size in both if it is a weight or a buffer, or computed from these alone.
     A constant that the forward makes, such as a first state, is a buffer that may grow with the batch.
     """
     kind, params, *amounts = counts(row)
     if row.op.operands and row.op.operands == larger.op.operands:
         return counts(row)
-    pairs = zip(map(memory_of, row.op.operands), map(memory_of, larger.op.operands), strict=True)
-    same = sum(size for *_, size in {one for one, other in pairs if one == other})
+    stored = sum(size for *_, size in stored_values(row) & stored_values(larger))
     macs, flops, activations, reads, writes = (None if amount is None else 2 * amount for amount in amounts)
-    return kind, params, macs, flops, activations, None if reads is None else reads - same, writes
+    return kind, params, macs, flops, activations, None if reads is None else reads - stored, writes
 
 
-def memory_of(value: Value) -> tuple[str, int, int, int]:
-    """The role, number, offset and elements of a value."""
-    return value.role, value.number, value.offset, value.size
+def stored_values(row: Row) -> set[tuple[str, int, int, int]]:
+    """The weights and buffers that a row reads, each with its number, offset and elements."""
+    return {
+        (value.role, value.number, value.offset, value.size) for value in (*row.op.weights, *row.op.buffers)
+    }
 
 
 def check(program: Program) -> None:
