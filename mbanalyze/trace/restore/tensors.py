@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,7 +96,7 @@ class TensorSnapshot:
                 modes = [inference[id(tensor)] for tensor in self._strided]
                 attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
-            if _flags(self._tensors) != self._flags:
+            if not all(map(_identical, _flags(self._tensors), self._flags)):
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
             attempt(refill, self._hooks)
             if _versions(self._tensors) != self._versions:
@@ -105,6 +106,11 @@ class TensorSnapshot:
 def _flags(tensors: Sequence[Tensor]) -> list[list[Any]]:
     """The flags, hooks and gradient of each tensor, by property."""
     return [*(list(map(get, tensors)) for get in _FLAGS), _grads(tensors)]
+
+
+def _identical(a: list[Any], b: list[Any]) -> bool:
+    """True if two lists hold the same objects; gradients compare by element."""
+    return all(map(operator.is_, a, b))
 
 
 def _grads(tensors: Sequence[Tensor]) -> list[Tensor | None]:
