@@ -437,6 +437,44 @@ def test_another_thread_uses_the_model() -> None:
     assert {len(report.rows) for report in reports} == {30}
 
 
+def replaced_functions(_: Any = None) -> list[Any]:
+    """Return True for each function of torch that works as a trace needs it: compilation, devices, autocast."""
+
+    def initialised(device: Any) -> bool:
+        try:
+            device._lazy_init()
+        except (AssertionError, RuntimeError):
+            return False
+        return True
+
+    compiled = torch.compile(nn.Identity())
+    return [
+        type(compiled) is nn.Identity,
+        *map(initialised, (torch.cuda, torch.xpu)),
+        torch.autocast("cuda")._enabled,
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(torch.cuda.is_available() or torch.xpu.is_available(), reason="a device is present")
+def test_a_bystander_has_the_functions_of_torch() -> None:
+    """While a forward compiles nothing and has all devices, a thread that is not of the trace compiles and has none."""
+    bystander, found = Worker(), []
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            own = pool.submit(replaced_functions).result()
+        found.extend([replaced_functions(), own, bystander(replaced_functions, x)])
+        return net.a(x)
+
+    before = replaced_functions()
+    count(Net(forward), (1, 8))
+
+    assert found == [[True] * 4, [True] * 4, [False] * 4]
+    assert (before, replaced_functions()) == ([False] * 4, [False] * 4)
+
+
 # Deferred work
 
 

@@ -64,9 +64,8 @@ class Threads:
         """True if a task has not ended."""
         return self._pending > 0
 
-    @property
     def follows_this_thread(self) -> bool:
-        """True if this thread records operators of the trace."""
+        """Return True if this thread records operators of the trace."""
         return threading.get_ident() in self._recorders
 
     @contextmanager

@@ -176,16 +176,16 @@ def _surroundings(
     threads: Threads,
 ) -> Iterator[None]:
     """The contexts of a forward, after which `modules`, the arguments and global state are as before."""
-    if any(running.follows_this_thread for running in _RUNNING if running.main_thread != get_ident()):
+    if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
     with (
         _LOCK,
         _listed(threads),
         preserve_state(modules.values(), arguments, real=execution.real),
         torch.inference_mode(),
-        any_device(),
+        any_device(threads.follows_this_thread),
         follow_autocast(threads.entered),
-        run_eagerly(),
+        run_eagerly(threads.follows_this_thread),
         execution.saved,
         follow_threads(threads),
     ):
