@@ -7,7 +7,7 @@ import itertools
 import operator
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -96,6 +96,14 @@ MAKERS = ("random", "sequence", "cosine_window", "blackman_window", "bartlett_wi
 """The kinds of operators that compute a tensor from numbers."""
 
 
+CONTIGUOUS_ON_CPU: dict[str, Callable[[Tensor], Tensor]] = {
+    "batch_norm": lambda x: functional.batch_norm(x, x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])),
+    "batch_norm_training": lambda x: functional.batch_norm(x, None, None, training=True),
+    "log_sigmoid": functional.logsigmoid,
+}
+"""Kinds of operators whose output is contiguous on a CPU, and has the layout of the input elsewhere."""
+
+
 class State:
     """Everything that a count has to leave as it was."""
 
@@ -178,8 +186,8 @@ def check_same_rows(report: Report, other: Report) -> None:
 
 
 def device_decides(row: Row) -> bool:
-    """True for a batch normalisation that keeps the order of permuted dimensions; on a CPU, its output has none."""
-    return row.op.kind.startswith("batch_norm") and row.op.output[0].strides is not None
+    """True for an operator that keeps the order of permuted dimensions; on a CPU, its output is contiguous."""
+    return row.op.kind in CONTIGUOUS_ON_CPU and row.op.output[0].strides is not None
 
 
 def check_params(program: Program, net: nn.Module, report: Report) -> None:
@@ -272,13 +280,12 @@ def test_a_parametrisation_in_inference_mode() -> None:
     assert witness(program) == 384
 
 
-def test_a_device_decides_the_layout_of_a_batch_normalisation() -> None:
-    """A CPU makes a permuted tensor contiguous in a batch normalisation, and the meta device does not."""
-    permuted, mean, var = torch.rand(2, 4, 6).transpose(1, 2), torch.zeros(6), torch.ones(6)
-    values = functional.batch_norm(permuted, mean, var)
-    shape = functional.batch_norm(permuted.to("meta"), mean.to("meta"), var.to("meta"))
+@pytest.mark.parametrize("kind", CONTIGUOUS_ON_CPU)
+def test_a_device_decides_a_layout(kind: str) -> None:
+    """A CPU makes the output for a permuted tensor contiguous, and the meta device does not."""
+    run, permuted = CONTIGUOUS_ON_CPU[kind], torch.rand(2, 4, 6).transpose(1, 2)
 
-    assert (values.is_contiguous(), shape.is_contiguous()) == (True, False)
+    assert (run(permuted).is_contiguous(), run(permuted.to("meta")).is_contiguous()) == (True, False)
 
 
 @pytest.mark.filterwarnings("ignore")  # of PyTorch, about the modules
