@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from mbanalyze import count
+from mbanalyze import Shape, count
 from mbanalyze.report.network import Report
 from mbanalyze.trace.tracer import TraceError
 
@@ -882,3 +882,48 @@ def test_a_parameter_beside_a_scripted_module() -> None:
             return self.script(x) @ self.loose[0]
 
     assert count(Both(), (1, 8)).totals.macs == 128
+
+
+def filled(*sizes: int, dtype: str = "int64") -> Shape:
+    """A shape that is filled with ones."""
+    return Shape(*sizes, dtype=dtype, fill="ones")
+
+
+LOOKUPS: Mapping[str, tuple[Callable[[Any, Tensor], Any], tuple[int, ...]]] = {
+    "embedding": (lambda net, i: functional.embedding(i, net.a.weight), (2,)),
+    "index_select": (lambda net, i: net.a.weight.index_select(1, i), (2,)),
+    "gather": (lambda net, i: net.a.weight.gather(1, i), (2, 2)),
+    "gather from a constant": (lambda _, i: torch.ones(1, 8).gather(1, i), (1, 2)),
+    "index": (lambda _, i: torch.ones(8)[i], (2,)),
+}
+
+
+@pytest.mark.parametrize("index", [8, -9])
+@pytest.mark.parametrize("name", LOOKUPS)
+@EVERY_WAY
+def test_an_index_that_is_given_and_out_of_range(name: str, index: int, way: Mapping[str, Any]) -> None:
+    """A lookup of an index that the caller gave and the table does not have is the error of the forward."""
+    forward, shape = LOOKUPS[name]
+
+    with pytest.raises(TraceError, match=f"[Ii]ndex.*out of (range|bounds)|{index}"):
+        count(Net(forward), torch.full(shape, index), **way)
+    assert count(Net(forward), torch.full(shape, 7), **way).totals.writes
+
+
+def test_given_and_made_up_values_that_an_operator_refuses() -> None:
+    """Ones that an input asks for stand for any matrix; a given matrix without an inverse is an error."""
+    net = Net(lambda _, x: torch.linalg.inv(x))
+
+    assert kinds(count(net, filled(3, 3, dtype="float32"))) == ["inverse"]
+    assert kinds(count(net, (3, 3))) == ["inverse"]
+    with pytest.raises(TraceError, match="could not be completed"):
+        count(net, torch.ones(3, 3))
+
+
+def test_a_made_up_index_stands_for_any() -> None:
+    """An index that an input fills in may be outside of the table."""
+    narrow = Net(lambda _, i: torch.ones(1, 1).gather(1, i))
+    table = Net(lambda net, i: functional.embedding(i + 7, net.a.weight))
+
+    assert kinds(count(narrow, filled(1, 2)))[-1] == "gather"
+    assert kinds(count(table, filled(2))) == ["add", "embedding"]

@@ -99,6 +99,11 @@ class _Maker:
         return torch.full(shape.sizes, int(fill == "ones"), dtype=dtype, device="cpu")
 
 
+def has_fill(inputs: Sequence[Any], keywords: Mapping[str, Any]) -> bool:
+    """Return True if a shape among the arguments is filled with made-up values."""
+    return any(isinstance(leaf, Shape) and leaf.fill for leaf in tree_leaves((list(inputs), dict(keywords))))
+
+
 def ones(model: nn.Module, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Return the positional arguments of a forward as CPU tensors; arguments and errors as `as_inputs`.
 

@@ -98,6 +98,7 @@ def trace(
     real: bool = False,
     keep: bool = False,
     shortcuts: bool = True,
+    made_up: bool = False,
 ) -> Trace:
     """Run `model` on shapes and record every operator.
 
@@ -110,6 +111,7 @@ def trace(
         keep: assume that operators whose output depends on values (`nonzero`, non-maximum suppression) keep
             every candidate.
         shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
+        made_up: run an operator on shapes if it does not accept the values of its arguments.
 
     Raises:
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
@@ -124,7 +126,7 @@ def trace(
         modules = named_modules(model)
         params = named_params(modules)
     storages = _storages(params, modules)
-    execution = Execution(storages, real=real, keep=keep)
+    execution = Execution(storages, real=real, keep=keep, made_up=made_up)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     surroundings = _surroundings(modules, arguments, execution, threads)
