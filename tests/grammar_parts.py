@@ -165,7 +165,7 @@ WINDOWS = [
 ]  # fmt: skip
 
 REDUCTIONS = [
-    *_code("2345", "{x}.{reduce}({d}).float()", "{x}.{reduce}({d}, keepdim=True).float()", "{x}.{scan}({d}).float()"),
+    *_code("2345", "{x}.{reduce}(dim={d}).float()", "{x}.{reduce}(dim={d}, keepdim=True).float()", "{x}.{scan}({d}).float()"),
     *_code("2345", "{x}.sort({d})[0]", "{x}.topk(1, {d})[0]", "{x}.max({d})[0]", "{x}.median({d})[0]", "torch.std_mean({x}, {d})[0]"),
     *_code("345", "{x}.mean(({d}, 1), keepdim=True)", "{x}.sum((-1, -2))", "torch.linalg.vector_norm({x}, dim={d})", "{x}.norm(dim={d})"),
     *_code("4", "{x}.mean((2, 3))", "{x}.amax((-2, -1), keepdim=True)"),
@@ -287,7 +287,7 @@ CONTROLS = [
     Part("", "", "try:\n    raise ValueError\nexcept ValueError:\n    {out} = {m}({x})"),
     Part("", "", "try:\n    {m}(None)\nexcept Exception:\n    {out} = {m}({x})\nelse:\n    {out} = {m}({x})"),
     Part("", "", "with torch.autocast('cpu', dtype=torch.bfloat16):\n    {out} = {m}({x})\n{out} = {out}.float()", "autocast", batchwise=False),
-    Part("", "", "{out} = torch.vmap({m})({x})", "vmap"),
+    Part("", "", "{out} = torch.vmap({m})({x})", "vmap", batchwise=False),  # it may run an operator once for each sample
     Part("", "", "import concurrent.futures as futures\nwith futures.ThreadPoolExecutor(1) as pool:\n    {out} = pool.submit({m}, {x}).result()", "threads"),
 ]  # fmt: skip
 """Statements around the call of a layer, instead of the call alone."""

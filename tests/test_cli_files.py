@@ -102,11 +102,12 @@ def test_a_long_name_is_written(tmp_path: Path) -> None:
 LIMITED = """
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 from mbanalyze.cli import main
 main()
 """
-"""The command line with a disk that is full after 100 bytes of a file."""
+"""The command line with a disk that is full after a number of bytes of a file, its first argument."""
 PLOTTED = [
     ("report", "mobilenet_v1", "--plot", "p.svg"),
     ("report", "mobilenet_v1", "--plot", "p.png", "--output", "r.csv", "--format", "csv"),
@@ -131,7 +132,7 @@ def test_a_full_disk(command: tuple[str, ...], tmp_path: Path) -> None:
     policy.write_text('[models.small]\nsource = "mobilenet_v1"\n')
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     ran = subprocess.run(
-        [sys.executable, "-c", LIMITED, *command],
+        [sys.executable, "-c", LIMITED, "100", *command],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from commandline import Run
 from guarded import POLICY, edit, git, layers_in, model_in, repository
+from test_cli_files import LIMITED
+
+from mbanalyze.guard.git_base import _reason
 
 
 @pytest.fixture
@@ -34,6 +37,36 @@ def test_diff_needs_no_lock(committed: Path, run: Run) -> None:
     assert run(*said["command"].split()[1:]).code == 1
     assert git(committed, "worktree", "list").count("\n") == 0
     assert not (committed / "mbanalyze.lock.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("limit", "stdout", "stderr"),
+    [
+        (0, "", "mbanalyze: error: cannot write a temporary folder: make room in "),
+        (3000, "the answer of its process could not be written: make room in ", ""),
+    ],
+)
+def test_diff_on_a_full_disk(committed: Path, limit: int, stdout: str, stderr: str) -> None:
+    """Without room for temporary files, the command says so without a traceback, and exits with 2."""
+    git(committed, "rm", "--quiet", "mbanalyze.lock.json")  # it is longer than the limits
+    git(committed, "commit", "--quiet", "--message=no lock")
+    command = [sys.executable, "-c", LIMITED, str(limit), "guard", "diff", "--base", "main"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    assert stdout in " ".join(ran.stdout.split())
+    assert ran.stderr.startswith(stderr)
+    assert ran.stderr.count("\n") == bool(stderr)
+    assert git(committed, "worktree", "list").count("\n") == 0
+
+
+def test_a_file_that_git_cannot_write_is_named() -> None:
+    """Of the messages of git about a full disk, the first one is shown, with advice."""
+    printed = "error: unable to write file net.py\nfatal: Could not reset index file to revision 'HEAD'.\n"
+
+    assert _reason(printed).startswith("error: unable to write file net.py: make room in ")
+    assert _reason("fatal: no\n") == "fatal: no"
+    assert _reason("") == "no message"
 
 
 def test_diff_compares_with_the_merge_base(committed: Path, run: Run) -> None:

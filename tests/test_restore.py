@@ -246,6 +246,24 @@ def test_objects_that_are_handed_in_are_restored(make: Callable[[], Any], real: 
     assert net(torch.zeros(1, 1, 8), cache, extra=extra).shape == (1, 8)
 
 
+@pytest.mark.parametrize("width", [1, 4])
+@pytest.mark.parametrize("real", [False, True])
+def test_a_replaced_gradient_is_restored(real: bool, width: int) -> None:
+    """A gradient is the same tensor after a forward that assigns another one, also one with equal elements."""
+
+    class Assigning(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            self.weight.grad = torch.ones(width, width)
+            return super().forward(x)
+
+    net = Assigning(width, width)
+    net.weight.grad = grad = torch.ones(width, width)
+
+    # width rows by width inputs by width outputs
+    assert count(net, (width, width), real=real).totals.macs == width**3
+    assert net.weight.grad is grad
+
+
 def test_what_a_function_notes_stays_unless_it_is_a_tensor() -> None:
     """A list outside of the model keeps what the forward appended, so that hooks may report what they see."""
     seen: list[Any] = []

@@ -52,6 +52,19 @@ def test_windows_read_each_element_once(view: object, shape: tuple[int, ...]) ->
     assert distinct == count(Run(lambda x: view(x) + 1), shape).totals.reads
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_random_slope_gives_a_contiguous_tensor(training: bool) -> None:
+    """`rrelu` of permuted dimensions is contiguous, as its kernels on CPUs and GPUs make it."""
+    run = Run(lambda x: torch.rrelu(x.transpose(1, 2), training=training))
+    reports = [
+        count(run, (2, 3, 4)),
+        count(run, (2, 3, 4), shortcuts=False),
+        count(run, (2, 3, 4), real=True),
+    ]
+
+    assert [report.rows[-1].op.output[0].strides for report in reports] == [None, None, None]
+
+
 def test_large_views_are_counted_quickly() -> None:
     """Overlapping windows of a large image are counted, of a batch as for each image."""
     batch, image = 64, 224 * 224

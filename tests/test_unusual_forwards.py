@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from mbanalyze import count
+from mbanalyze import Shape, count
 from mbanalyze.report.network import Report
 from mbanalyze.trace.tracer import TraceError
 
@@ -174,6 +174,49 @@ def test_autocast_keeps_its_lists() -> None:
     shapes, values = (count(Net(forward), (2, 8), **way) for way in ({}, {"real": True}))
 
     assert kinds(shapes) == kinds(values)
+
+
+def casting(net: Net, x: Tensor) -> Any:
+    """Run two layers, the first of them in autocast."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        x = net.a(x)
+    return net.b(x.float())
+
+
+def casting_in_pool(net: Net, x: Tensor) -> Any:
+    """Run the same in a pool of threads."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(casting, net, x).result()
+
+
+def casting_in_thread(net: Net, x: Tensor) -> Any:
+    """Run the same in a thread."""
+    found: list[Tensor] = []
+    thread = threading.Thread(target=lambda: found.append(casting(net, x)))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("forward", [casting_in_pool, casting_in_thread])
+@EVERY_WAY
+def test_autocast_in_a_thread(forward: Callable[[Any, Tensor], Any], way: Mapping[str, Any]) -> None:
+    """Autocast in a thread of the forward casts as it does without the thread."""
+    rows = count(Net(casting), (2, 8), **way).rows
+
+    assert [row.op.kind for row in rows] == ["copy", "copy", "copy", "linear", "copy", "linear"]
+    assert rows == count(Net(forward), (2, 8), **way).rows
+
+
+def test_autocast_concerns_one_thread() -> None:
+    """A thread of the forward casts nothing while another one is in autocast, and the other way round."""
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16), ThreadPoolExecutor(1) as pool:
+            x = pool.submit(net.a, x).result()
+        return net.b(x)
+
+    assert kinds(count(Net(forward), (2, 8))) == ["linear", "linear"]
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps", "xpu"])
@@ -392,6 +435,44 @@ def test_another_thread_uses_the_model() -> None:
     assert errors == []
     assert used[0] > 0
     assert {len(report.rows) for report in reports} == {30}
+
+
+def replaced_functions(_: Any = None) -> list[Any]:
+    """Return True for each function of torch that works as a trace needs it: compilation, devices, autocast."""
+
+    def initialised(device: Any) -> bool:
+        try:
+            device._lazy_init()
+        except (AssertionError, RuntimeError):
+            return False
+        return True
+
+    compiled = torch.compile(nn.Identity())
+    return [
+        type(compiled) is nn.Identity,
+        *map(initialised, (torch.cuda, torch.xpu)),
+        torch.autocast("cuda")._enabled,
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.*CUDA is not available")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(torch.cuda.is_available() or torch.xpu.is_available(), reason="a device is present")
+def test_a_bystander_has_the_functions_of_torch() -> None:
+    """While a forward compiles nothing and has all devices, a thread that is not of the trace compiles and has none."""
+    bystander, found = Worker(), []
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            own = pool.submit(replaced_functions).result()
+        found.extend([replaced_functions(), own, bystander(replaced_functions, x)])
+        return net.a(x)
+
+    before = replaced_functions()
+    count(Net(forward), (1, 8))
+
+    assert found == [[True] * 4, [True] * 4, [False] * 4]
+    assert (before, replaced_functions()) == ([False] * 4, [False] * 4)
 
 
 # Deferred work
@@ -720,6 +801,27 @@ def test_a_count_in_a_thread_of_a_counted_forward_is_refused() -> None:
         count(Net(forward), (1, 8))
 
 
+@EVERY_WAY
+def test_a_count_in_a_counted_forward(way: Mapping[str, Any]) -> None:
+    """A forward that counts a module, in autocast and with a layer of its own, has the rows of one that does not."""
+    reports: list[Report] = []
+
+    def forward(net: Net, x: Tensor) -> Any:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            reports.append(count(inner, (2, 8), **way))
+            x = net.a(x)
+        return net.b(x.float())
+
+    net = Net(forward)
+    inner = nn.Sequential(net.a, nn.Softmax(1), Net(casting), Net(in_threads))
+    report = count(net, (2, 8), **way)
+
+    assert count(Net(casting), (2, 8), **way).rows == report.rows
+    assert report.complete
+    assert kinds(reports[0])[:8] == ["linear", "softmax", "copy", "copy", "copy", "linear", "copy", "linear"]
+    assert reports[0].complete
+
+
 def test_a_dataclass_that_holds_deferred_work() -> None:
     """A generator in a dataclass that a forward returns is run."""
 
@@ -780,3 +882,48 @@ def test_a_parameter_beside_a_scripted_module() -> None:
             return self.script(x) @ self.loose[0]
 
     assert count(Both(), (1, 8)).totals.macs == 128
+
+
+def filled(*sizes: int, dtype: str = "int64") -> Shape:
+    """A shape that is filled with ones."""
+    return Shape(*sizes, dtype=dtype, fill="ones")
+
+
+LOOKUPS: Mapping[str, tuple[Callable[[Any, Tensor], Any], tuple[int, ...]]] = {
+    "embedding": (lambda net, i: functional.embedding(i, net.a.weight), (2,)),
+    "index_select": (lambda net, i: net.a.weight.index_select(1, i), (2,)),
+    "gather": (lambda net, i: net.a.weight.gather(1, i), (2, 2)),
+    "gather from a constant": (lambda _, i: torch.ones(1, 8).gather(1, i), (1, 2)),
+    "index": (lambda _, i: torch.ones(8)[i], (2,)),
+}
+
+
+@pytest.mark.parametrize("index", [8, -9])
+@pytest.mark.parametrize("name", LOOKUPS)
+@EVERY_WAY
+def test_an_index_that_is_given_and_out_of_range(name: str, index: int, way: Mapping[str, Any]) -> None:
+    """A lookup of an index that the caller gave and the table does not have is the error of the forward."""
+    forward, shape = LOOKUPS[name]
+
+    with pytest.raises(TraceError, match=f"[Ii]ndex.*out of (range|bounds)|{index}"):
+        count(Net(forward), torch.full(shape, index), **way)
+    assert count(Net(forward), torch.full(shape, 7), **way).totals.writes
+
+
+def test_given_and_made_up_values_that_an_operator_refuses() -> None:
+    """Ones that an input asks for stand for any matrix; a given matrix without an inverse is an error."""
+    net = Net(lambda _, x: torch.linalg.inv(x))
+
+    assert kinds(count(net, filled(3, 3, dtype="float32"))) == ["inverse"]
+    assert kinds(count(net, (3, 3))) == ["inverse"]
+    with pytest.raises(TraceError, match="could not be completed"):
+        count(net, torch.ones(3, 3))
+
+
+def test_a_made_up_index_stands_for_any() -> None:
+    """An index that an input fills in may be outside of the table."""
+    narrow = Net(lambda _, i: torch.ones(1, 1).gather(1, i))
+    table = Net(lambda net, i: functional.embedding(i + 7, net.a.weight))
+
+    assert kinds(count(narrow, filled(1, 2)))[-1] == "gather"
+    assert kinds(count(table, filled(2))) == ["add", "embedding"]

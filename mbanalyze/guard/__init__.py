@@ -13,6 +13,7 @@ processes.py           jobs in processes of their own
 process_server.py      the process that starts those processes
 lock.py                the accepted costs in mbanalyze.lock.json
 git_base.py            the costs at a git ref
+temporary.py           temporary folders
 changes.py             the differences of two measurements
 model_result.py        the verdict on one model
 outcome.py             the results of all models

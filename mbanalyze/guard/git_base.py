@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError
 from mbanalyze.guard.policy_file import MissingPolicyError
 from mbanalyze.guard.runner import measure, measurements
+from mbanalyze.guard.temporary import make_room, temporary_folder
 
 
 class GitError(ValueError):
@@ -45,6 +45,7 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
 
     Raises:
         GitError: the ref does not exist, its policy is invalid, or its models could not be measured.
+        OutputError: no temporary folder can be written.
     """
     path = policy.path.resolve()
     top = Path(_git(path.parent, "rev-parse", "--show-toplevel"))
@@ -133,8 +134,8 @@ def _base_commit(folder: Path, ref: str) -> str:
 @contextmanager
 def _checkout(top: Path, commit: str) -> Iterator[Path]:
     """A temporary folder with the files of a commit."""
-    with tempfile.TemporaryDirectory(prefix="mbanalyze-") as place:
-        folder = Path(place).resolve() / "tree"
+    with temporary_folder() as place:
+        folder = place.resolve() / "tree"
         _git(top, "worktree", "prune")
         _git(top, "worktree", "add", "--detach", "--force", "--quiet", str(folder), commit)
         try:
@@ -165,6 +166,12 @@ def _git(folder: Path, *arguments: str, missing: str = "") -> str:
         if missing:
             hint = "in CI, fetch it first (actions/checkout: fetch-depth: 0)"
             raise GitError(f"git knows no commit {missing!r}: {hint}") from error
-        lines = error.stderr.strip().splitlines() or ["no message"]
-        raise GitError(f"git {arguments[0]}: {lines[-1]}") from error
+        raise GitError(f"git {arguments[0]}: {_reason(error.stderr)}") from error
     return ran.stdout.strip()
+
+
+def _reason(printed: str) -> str:
+    """The reason of a failure in what git printed: a file that it cannot write, else the last line."""
+    lines = printed.strip().splitlines() or ["no message"]
+    unwritten = next((line for line in lines if "unable to write" in line), None)
+    return f"{unwritten}: {make_room()}" if unwritten else lines[-1]

@@ -29,6 +29,8 @@ TRACING = (
     "numpy.random",
 )
 """The modules that every trace needs, torch among them."""
+UNWRITTEN = 74
+"""The exit code of a process that could not write its answer: EX_IOERR of BSD's sysexits.h."""
 WAIT = 0.1
 """Seconds after which the end of a process is noticed even if its own children keep its pipes open."""
 
@@ -121,7 +123,10 @@ def _work(request: Request, index: int, channel: TextIO | None = None) -> None:
     if request.path is not None:
         sys.path[:] = request.path
     answer = json.dumps(request.jobs[index]())
-    (request.folder / f"{index}.json").write_text(answer, encoding="utf-8")
+    try:
+        (request.folder / f"{index}.json").write_text(answer, encoding="utf-8")
+    except OSError:
+        os._exit(UNWRITTEN)
     for stream in filter(None, (sys.__stdout__, sys.stderr)):
         with suppress(Exception):
             stream.flush()

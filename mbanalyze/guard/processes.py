@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from mbanalyze.guard.documents import DocumentError, read_text
-from mbanalyze.guard.process_server import Job, Request
+from mbanalyze.guard.process_server import UNWRITTEN, Job, Request
+from mbanalyze.guard.temporary import make_room, temporary_folder
 
 SERVER = """
 import sys
@@ -82,11 +82,13 @@ def run_each(
         progress: callback for the number of jobs that have ended.
         preload: packages to import before the processes start; no project's code is in them.
         path: `sys.path` of the processes; by default that of a new Python.
+
+    Raises:
+        OutputError: no temporary folder can be written.
     """
     if not jobs:
         return []
-    with _one_at_a_time, tempfile.TemporaryDirectory(prefix="mbanalyze-") as place:
-        folder = Path(place)
+    with _one_at_a_time, temporary_folder() as folder:
         workers = min(_cpus(), len(jobs))
         server = start_server(preload)
         try:
@@ -136,6 +138,8 @@ def _answer(file: Path, code: int | None) -> Answer:
     if code < 0:
         hint = ", perhaps because it needs too much memory" if -code == signal.SIGKILL else ""
         return Answer(problem=f"its process was ended by {signal.Signals(-code).name}{hint}")
+    if code == UNWRITTEN:
+        return Answer(problem=f"the answer of its process could not be written: {make_room()}")
     if code or not file.exists():
         return Answer(problem=f"its code ended the process with exit code {code}")
     try:

@@ -103,13 +103,27 @@ class ResolvedModel:
 
     def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
-        from mbanalyze.trace.forward_args import as_inputs, floating_dtype, other_inputs, tensor_leaves
+        from mbanalyze.trace.forward_args import (
+            as_inputs,
+            floating_dtype,
+            has_fill,
+            other_inputs,
+            tensor_leaves,
+        )
         from mbanalyze.trace.tracer import trace
 
         built = self.build(real)
         inputs, keywords = as_inputs(built.module, self.inputs, self.keywords, real=real)
         own_dtype = str(floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
-        seen = trace(built.module, *inputs, keywords=keywords, mode=mode, real=real, **settings)
+        seen = trace(
+            built.module,
+            *inputs,
+            keywords=keywords,
+            mode=mode,
+            real=real,
+            made_up=has_fill(self.inputs, self.keywords),
+            **settings,
+        )
         notes = [built.note] if built.note else []
         notes += ["training mode"] * (mode == "train") + [_ON_VALUES] * real
         notes += other_inputs(inputs, keywords)

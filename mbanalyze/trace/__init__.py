@@ -9,6 +9,7 @@ threads.py       the threads of a forward, each with a recorder
 recorder.py      the dispatch mode that records every operator
 higher_order.py  conditions, loops and other operators that run functions
 execution.py     an operator run on values, on meta tensors, or by assumption
+lookups.py       indices with values that a table without values does not have
 deferred.py      generators and coroutines that a forward returns
 unseen.py        the final check: work that was not recorded
 schema.py        the signature of one operator overload

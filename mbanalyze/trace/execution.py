@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.utils._pytree import tree_map
 
+from mbanalyze.trace.lookups import indices_of, require_in_range
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
@@ -55,16 +56,18 @@ class Execution:
     Attributes:
         storages: the memory of every tensor.
         real: True to run every operator on values.
+        made_up: True if some values are not the user's, so that an operator that they do not fit runs on shapes.
         assumed: the operators whose candidates were all kept, as keys.
         asked: the first operator that needed the values of a tensor without data, or "".
         refused: the messages of errors that the recorder raised, which a forward may have caught.
         saved: a context that restores the elements of real tensors that operators overwrote.
     """
 
-    def __init__(self, storages: Storages, *, real: bool, keep: bool) -> None:
+    def __init__(self, storages: Storages, *, real: bool, keep: bool, made_up: bool = False) -> None:
         """Take the options of `trace`."""
         self.storages = storages
         self.real = real
+        self.made_up = made_up
         self.assumed: dict[str, None] = {}
         self.asked = ""
         self.refused: list[str] = []
@@ -115,11 +118,11 @@ class Execution:
             return call.overload(*args, **kwargs)
 
     def _run_on_given_values(self, call: Call) -> Any:
-        """Run on values, or on shapes if the values do not fit, such as zeros that have no inverse."""
+        """Run on values, or on shapes if made-up values do not fit, such as zeros that have no inverse."""
         try:
             return self._run_on_values(call)
         except RuntimeError:
-            if not call.tensors or call.schema.mutable:
+            if not self.made_up or not call.tensors or call.schema.mutable:
                 raise
             with suppress(Exception):
                 return self._run_on_meta(call)
@@ -128,6 +131,9 @@ class Execution:
     def _run_without_values(self, call: Call) -> Any:
         """Run on meta tensors, and note an operator that asks for values."""
         schema = call.schema
+        indices = None if self.made_up else indices_of(schema.name, call.bound)
+        if indices is not None and not self.lacks_values((indices,)):
+            require_in_range(schema.name, call.bound)
         plain = not schema.has_device and not self._keep_rules and schema.name not in VALUED
         try:
             if plain and all(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _DisableTorchDispatch
 from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from mbanalyze.inputs.input_text import spell_input
@@ -48,8 +49,9 @@ def as_inputs(
     """
     make = _Maker(floating_dtype(model), torch.Generator().manual_seed(0), real)
     try:
-        args = tuple(make.converted(positional(given)) for given in inputs)
-        return args, {name: make.converted(given) for name, given in keywords.items()}
+        with _DisableTorchDispatch():  # a forward that counts another module does not make these tensors
+            args = tuple(make.converted(positional(given)) for given in inputs)
+            return args, {name: make.converted(given) for name, given in keywords.items()}
     except (RuntimeError, OverflowError, TypeError, ValueError) as error:
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
@@ -95,6 +97,11 @@ class _Maker:
         if fill == "rand":
             return torch.rand(shape.sizes, generator=self.generator, device="cpu").to(dtype)
         return torch.full(shape.sizes, int(fill == "ones"), dtype=dtype, device="cpu")
+
+
+def has_fill(inputs: Sequence[Any], keywords: Mapping[str, Any]) -> bool:
+    """Return True if a shape among the arguments is filled with made-up values."""
+    return any(isinstance(leaf, Shape) and leaf.fill for leaf in tree_leaves((list(inputs), dict(keywords))))
 
 
 def ones(model: nn.Module, inputs: Sequence[Any]) -> tuple[Any, ...]:

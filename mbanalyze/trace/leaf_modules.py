@@ -17,7 +17,6 @@ from mbanalyze.ops.record import Op
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
-from mbanalyze.trace.surroundings.autocast import ENTERED
 
 
 class LeafCall(NamedTuple):
@@ -192,13 +191,12 @@ def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> L
 
 
 def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """True for a call with one meta tensor, in no context that changes what an operator does."""
+    """True for a call with one meta tensor, in no mode that changes what an operator does."""
     return (
         len(args) == 1
         and not kwargs
         and type(args[0]) is Tensor
         and args[0].is_meta
-        and not ENTERED
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None
@@ -209,7 +207,8 @@ def leaf_forwards(
     recorder: Recorder, tracked: Callable[[Forward, str], Forward]
 ) -> Callable[[nn.Module, str, LeafRule], Forward]:
     """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
-    thread, free, storages = recorder.module_stack.thread, recorder.free, recorder.storages
+    thread, entered = recorder.module_stack.thread, recorder.entered
+    free, storages = recorder.free, recorder.storages
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
         """The forward of one module."""
@@ -217,7 +216,8 @@ def leaf_forwards(
 
         def recorded_forward(*args: Any, **kwargs: Any) -> Any:
             """Record one operator if the only argument is a meta tensor that fits."""
-            plain = get_ident() == thread and recorder.lock is None and _is_plain_call(args, kwargs)
+            followed = get_ident() == thread and recorder.lock is None and not entered
+            plain = followed and _is_plain_call(args, kwargs)
             call = rule(module, args[0]) if plain else None
             if call is None:
                 return tracked(forward, path)(*args, **kwargs)

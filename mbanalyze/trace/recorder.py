@@ -24,7 +24,7 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
-from mbanalyze.trace.surroundings.autocast import ENTERED, OnDevice, autocast_key, unwrap
+from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
 
 Settings = tuple[tuple[str, Attribute], ...]
 """The attributes of an `Op`."""
@@ -43,6 +43,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         execution: runs the operators.
         storages: the memory of every tensor.
         lock: held for each operator if the forward uses several threads, else None.
+        entered: the autocast contexts that this thread has entered.
         branches: the modules with a conditional operator whose costlier branch was recorded, as keys.
         is_trial: True while a branch runs only to find out its cost.
     """
@@ -58,6 +59,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.execution = execution
         self.storages = execution.storages
         self.lock: RLock | None = None
+        self.entered: Entered = []
         self.branches: dict[str, None] = {}
         self.is_trial = False
         self._real = execution.real
@@ -120,10 +122,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return run_higher_order(self, func, args, kwargs)
             schema = _SCHEMAS[id(func)] = OpSchema(func)
         if not self._real:
-            if ENTERED:
+            if self.entered:
                 if OnDevice in types:
                     args, kwargs = tree_map(unwrap, (args, kwargs))
-                elif not self._casting and (key := autocast_key(func)):
+                elif not self._casting and (key := autocast_key(func, self.entered)):
                     return self._run_with_casts(func, *key, args, kwargs)
             result = self._run_shortcut(schema, func, args, kwargs)
             if result is not None:

@@ -52,6 +52,9 @@ class Storages:
     """The memory of every tensor of one trace.
 
     A view has the number of the tensor that it views. Writing to an activation gives it a new number.
+
+    Attributes:
+        inputs: how many tensors of each role are inputs; these have the first numbers.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Storages:
         self._params = params
         self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
+        self.inputs = self._next_number.copy()
         self._regions: dict[int, _Region] = {}
         self._shared: dict[int, ParamMemory[_Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
@@ -97,6 +101,7 @@ class Storages:
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
         self._value_of(stored(tensor), self._region_of(tensor, "activation"))
+        self.inputs = self._next_number.copy()
 
     def add_made(self, tensors: Tensors) -> None:
         """Add tensors that an operator allocated without any work."""

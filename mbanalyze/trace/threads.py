@@ -6,7 +6,7 @@ import functools
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing.pool import ThreadPool
@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack, _pop_mode, _push_mode
 from torch.utils._pytree import tree_leaves
 
-from mbanalyze.ops.record import Op, Value
+from mbanalyze.ops.record import Op, Role, Value
 from mbanalyze.trace.module_stack import ModuleStack, OtherThreadError
 from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.surroundings.autocast import Entered
 
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 _POOL_METHODS = ("apply_async", "map_async", "starmap_async", "map", "starmap", "imap", "imap_unordered")
@@ -61,10 +63,28 @@ class Threads:
         """True if a task has not ended."""
         return self._pending > 0
 
-    @property
     def follows_this_thread(self) -> bool:
-        """True if this thread records operators of the trace."""
+        """Return True if this thread records operators of the trace."""
         return threading.get_ident() in self._recorders
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Record nothing in this context, in which the thread of the model counts another module."""
+        thread = threading.get_ident()
+        recorder = self._recorders.pop(thread)
+        recorder.lock = self._lock  # else a layer that both modules hold would record itself
+        modes = [_pop_mode() for _ in _get_current_dispatch_mode_stack()]
+        try:
+            yield
+        finally:
+            for mode in reversed(modes):
+                _push_mode(mode)
+            self._recorders[thread] = recorder
+
+    def entered(self) -> Entered | None:
+        """Return the autocast contexts that this thread has entered; None if it is not of the trace."""
+        recorder = self._recorders.get(threading.get_ident())
+        return recorder.entered if recorder else None
 
     def stack_of(self, path: str, arguments: Any) -> ModuleStack | None:
         """Return the modules that run in this thread; None if it only uses the model during the trace.
@@ -124,7 +144,7 @@ class Threads:
         """Return the operators of all threads, numbered in order of their rows."""
         if not self._children:
             return tuple(self._main.ops)
-        return tuple(_renumbered(self._merged(self._main)))
+        return tuple(_renumbered(self._merged(self._main), self._main.storages.inputs))
 
     def free(self) -> dict[str, int]:
         """Return how often each operator without cost ran in any thread."""
@@ -152,13 +172,13 @@ class Threads:
         return merged + recorder.ops[done:]
 
 
-def _renumbered(ops: list[Op]) -> Iterator[Op]:
-    """The operators, with tensors numbered within their roles in order of first appearance."""
-    numbers: dict[str, dict[int, int]] = {}
+def _renumbered(ops: list[Op], inputs: Mapping[Role, int]) -> Iterator[Op]:
+    """The operators, with tensors numbered within their roles: the inputs, then others as they first appear."""
+    numbers = {role: {number: number for number in range(count)} for role, count in inputs.items()}
 
     def value(old: Value) -> Value:
         """Return a value with its number."""
-        of_role = numbers.setdefault(old.role, {})
+        of_role = numbers[old.role]
         return old._replace(number=of_role.setdefault(old.number, len(of_role)))
 
     for op in ops:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from threading import RLock, get_ident
@@ -101,6 +101,7 @@ def trace(
     real: bool = False,
     keep: bool = False,
     shortcuts: bool = True,
+    made_up: bool = False,
 ) -> Trace:
     """Run `model` on shapes and record every operator.
 
@@ -113,13 +114,15 @@ def trace(
         keep: assume that operators whose output depends on values (`nonzero`, non-maximum suppression) keep
             every candidate.
         shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
+        made_up: run an operator on shapes if it does not accept the values of its arguments.
 
     Raises:
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
         TraceError: the forward raised; the message names the innermost module that was running.
     """
     with _no_collection():
-        return _traced(model, (inputs, keywords or {}), mode, real=real, keep=keep, shortcuts=shortcuts)
+        options = {"real": real, "keep": keep, "made_up": made_up}
+        return _traced(model, (inputs, keywords or {}), mode, shortcuts=shortcuts, **options)
 
 
 @contextmanager
@@ -139,11 +142,11 @@ def _traced(
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
     mode: Mode,
     *,
-    real: bool,
-    keep: bool,
     shortcuts: bool,
+    real: bool,
+    **options: bool,
 ) -> Trace:
-    """Run a model and record every operator."""
+    """Run a model and record every operator; `options` are those of `Execution`."""
     model = unwrapped(model)
     modules = named_modules(model)
     params = named_params(modules)
@@ -152,7 +155,7 @@ def _traced(
         modules = named_modules(model)
         params = named_params(modules)
     storages = _storages(params, modules)
-    execution = Execution(storages, real=real, keep=keep)
+    execution = Execution(storages, real=real, **options)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     surroundings = _surroundings(modules, arguments, execution, threads)
@@ -187,12 +190,13 @@ def _errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
 
 @contextmanager
 def _listed(threads: Threads) -> Iterator[None]:
-    """Keep the threads of a trace in `_RUNNING`."""
-    _RUNNING.append(threads)
-    try:
-        yield
-    finally:
-        _RUNNING.remove(threads)
+    """Keep the threads of a trace in `_RUNNING`, and pause the trace whose forward counts this module, if any."""
+    with _RUNNING[-1].paused() if _RUNNING else nullcontext():
+        _RUNNING.append(threads)
+        try:
+            yield
+        finally:
+            _RUNNING.remove(threads)
 
 
 @contextmanager
@@ -203,16 +207,16 @@ def _surroundings(
     threads: Threads,
 ) -> Iterator[None]:
     """The contexts of a forward, after which `modules`, the arguments and global state are as before."""
-    if any(running.follows_this_thread for running in _RUNNING if running.main_thread != get_ident()):
+    if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
     with (
         _LOCK,
         _listed(threads),
         preserve_state(modules.values(), arguments, real=execution.real),
         torch.inference_mode(),
-        any_device(),
-        follow_autocast(),
-        run_eagerly(),
+        any_device(threads.follows_this_thread),
+        follow_autocast(threads.entered),
+        run_eagerly(threads.follows_this_thread),
         execution.saved,
         follow_threads(threads),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ class TensorSnapshot:
                 modes = [inference[id(tensor)] for tensor in self._strided]
                 attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
-            if _flags(self._tensors, self._properties) != self._flags:
+            if not all(map(_identical, _flags(self._tensors, self._properties), self._flags)):
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
             attempt(refill, self._hooks)
             if _versions(self._tensors, self._properties) != self._versions:
@@ -115,6 +116,11 @@ def _properties_of(tensors: Iterable[Tensor]) -> _Properties:
 def _flags(tensors: Sequence[Tensor], properties: _Properties) -> list[list[Any]]:
     """The flags, hooks and gradient of each tensor, by property."""
     return [*(list(map(get, tensors)) for get in map(properties, _FLAGS)), _grads(tensors, properties)]
+
+
+def _identical(a: list[Any], b: list[Any]) -> bool:
+    """True if two lists hold the same objects; gradients compare by element."""
+    return all(map(operator.is_, a, b))
 
 
 def _grads(tensors: Sequence[Tensor], properties: _Properties) -> list[Tensor | None]:

@@ -24,6 +24,12 @@ def unary(args: Arguments) -> Tensor | None:
     return dense_output(data) if data.is_floating_point() else None
 
 
+def contiguous_unary(args: Arguments) -> Tensor | None:
+    """Return the contiguous output of an activation."""
+    data = args["self"]
+    return contiguous(data, data.shape) if data.is_floating_point() else None
+
+
 def unary_in_place(args: Arguments) -> Tensor | None:
     """Return the argument itself."""
     data: Tensor = args["self"]

@@ -21,8 +21,11 @@ _UNARY = (
 )
 _BINARY = ("add", "sub", "mul", "div")
 
-REQUIRED: dict[str, ShapeRule] = {"_grouped_mm": contractions.grouped_matmul}
-"""Operator name -> its shape rule, where PyTorch has none for some dtypes."""
+REQUIRED: dict[str, ShapeRule] = {
+    "_grouped_mm": contractions.grouped_matmul,
+    "rrelu": elementwise_shapes.contiguous_unary,
+}
+"""Operator name -> its shape rule, where PyTorch has none for some dtypes, or another than its kernels."""
 
 SHORTCUTS: dict[str, ShapeRule] = {
     **REQUIRED,

@@ -7,8 +7,7 @@ device. It is therefore wrapped in a tensor that claims the device, and PyTorch'
 from __future__ import annotations
 
 import functools
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,31 +15,37 @@ import torch
 from torch import Tensor
 from torch._C import DispatchKey, DispatchKeySet
 
-ENTERED: list[tuple[str, bool]] = []
-"""The autocast contexts that the forward has entered: the device, and True if it casts.
+Entered = list[tuple[str, bool]]
+"""The autocast contexts that one thread of a forward has entered: the device, and True if it casts.
 
 PyTorch has no such list, and says that autocast is off while its own kernel runs.
 """
 
 
 @contextmanager
-def follow_autocast() -> Iterator[None]:
-    """Keep `ENTERED` for the forward that this thread runs."""
+def follow_autocast(entered_here: Callable[[], Entered | None]) -> Iterator[None]:
+    """Keep the list of each thread of a forward.
+
+    Args:
+        entered_here: gives the list of this thread; None if it is not of the trace.
+    """
     context: Any = torch.amp.autocast_mode.autocast
-    enter, leave, thread = context.__enter__, context.__exit__, threading.get_ident()
+    enter, leave = context.__enter__, context.__exit__
 
     @functools.wraps(enter)
     def following_enter(self: Any) -> Any:
         """Enter the context, and note it."""
-        if threading.get_ident() == thread:
-            ENTERED.append((self.device, self._enabled))
+        entered = entered_here()
+        if entered is not None:
+            entered.append((self.device, self._enabled))
         return enter(self)
 
     @functools.wraps(leave)
     def following_leave(self: Any, *error: Any) -> Any:
         """Leave the context, and forget it."""
-        if threading.get_ident() == thread and ENTERED:
-            ENTERED.pop()
+        entered = entered_here()
+        if entered:
+            entered.pop()
         return leave(self, *error)
 
     context.__enter__, context.__exit__ = following_enter, following_leave
@@ -48,7 +53,6 @@ def follow_autocast() -> Iterator[None]:
         yield
     finally:
         context.__enter__, context.__exit__ = enter, leave
-        ENTERED.clear()
 
 
 class OnDevice(Tensor):
@@ -76,10 +80,10 @@ class OnDevice(Tensor):
         raise AssertionError(func)
 
 
-def autocast_key(overload: Any) -> tuple[str, DispatchKeySet] | None:
+def autocast_key(overload: Any, entered: Entered) -> tuple[str, DispatchKeySet] | None:
     """Return the device of the innermost autocast context, and the key of its kernel; None if it does not cast."""
     settled: set[str] = set()
-    for device, casts in reversed(ENTERED):
+    for device, casts in reversed(entered):
         if casts and device not in settled:
             return _key_of(overload, device)
         settled.add(device)

@@ -11,33 +11,30 @@ import torch
 from torch import _C
 from torch.cuda.amp import common
 
+from mbanalyze.trace.surroundings.replacing import replaced
+
 CPU = torch.device("cpu")
 
 
 @contextmanager
-def any_device() -> Iterator[None]:
+def any_device(is_followed: Callable[[], bool]) -> Iterator[None]:
     """Let a forward name devices that the machine does not have.
 
     PyTorch initialises a device before it calls the operator, puts the numbers of `torch.tensor` there, and
     disables autocast for a missing device.
+
+    Args:
+        is_followed: gives True in a thread of the trace; other threads get the errors of PyTorch.
     """
     with ExitStack() as stack:
         if not _is_available("cuda"):
-            _replace(stack, common, "amp_definitely_not_available", bool)
+            stack.enter_context(replaced(common, "amp_definitely_not_available", bool, is_followed))
             stack.callback(_C._set_only_lift_cpu_tensors, _C._only_lift_cpu_tensors())  # noqa: SLF001 (no public access)
             _C._set_only_lift_cpu_tensors(True)  # noqa: SLF001 (as above)
         for device in ("cuda", "xpu"):
-            if not _is_available(device):
-                _replace(
-                    stack, getattr(torch, device), "_lazy_init", _nothing
-                )  # PyTorch calls it by this name
+            if not _is_available(device):  # PyTorch calls the function by this name
+                stack.enter_context(replaced(getattr(torch, device), "_lazy_init", _nothing, is_followed))
         yield
-
-
-def _replace(stack: ExitStack, module: Any, name: str, function: Callable[..., Any]) -> None:
-    """Replace a function of a module until the stack ends."""
-    stack.callback(setattr, module, name, getattr(module, name))
-    setattr(module, name, function)
 
 
 def on_present_device(argument: Any) -> Any:

@@ -9,23 +9,25 @@ from typing import Any
 
 import torch
 
+from mbanalyze.trace.surroundings.replacing import replaced
+
 
 @contextmanager
-def run_eagerly() -> Iterator[None]:
+def run_eagerly(is_followed: Callable[[], bool]) -> Iterator[None]:
     """Let `torch.compile` return what it is given, and run what is compiled already as it was written.
 
-    PyTorch's compiler is not imported, because this takes a second.
+    PyTorch's compiler is not imported, because this takes a second. In other threads, `torch.compile` compiles.
+    The setting for compiled code is one for all threads.
+
+    Args:
+        is_followed: gives True in a thread of the trace.
     """
-    compile_ = torch.compile
-    torch.compile = _not_compiled
-    try:
+    with replaced(torch, "compile", _not_compiled, is_followed):
         if "torch._dynamo" in sys.modules:
             with torch.compiler.set_stance("force_eager"):
                 yield
         else:
             yield
-    finally:
-        torch.compile = compile_
 
 
 def _not_compiled(model: Any = None, **_: Any) -> Any:
