@@ -147,6 +147,25 @@ CASES: dict[str, Callable[[], list[Callable[[], Any]]]] = {
         *(partial(f, x) for f in (torch.sigmoid_, torch.relu_) for x in (weight(3) > 0, weight(3).long())),
         *(partial(x.copy_, y) for x, y in tensor_pairs()),
     ],
+    "misfits of products": lambda: [
+        *(partial(functional.conv2d, weight(2, 4, 7, 7), weight(8, 4, 3, 3), weight(n)) for n in (7, 8, 9)),
+        *(partial(functional.conv2d, weight(2, 4, 7, 7), weight(8, 4, *k), None, **s) for k in ((3, 2), (8, 3), (7, 7), (3, 8)) for s in ({}, {"stride": (1, 2), "padding": (0, 1)})),
+        *(partial(functional.conv2d, weight(*x), weight(*w), None, 1, 0, 1, g) for x in ((4, 7, 7), (2, 4, 7, 7), (2, 5, 7, 7)) for w, g in (((8, 2, 3, 3), 2), ((9, 2, 3, 3), 2), ((8, 3, 3, 3), 2), ((8, 3, 3), 1))),
+        *(partial(functional.linear, weight(2, n), weight(6, 5), weight(b)) for n in (4, 5, 6) for b in (5, 6, 7)),
+        *(partial(torch.matmul, weight(*x), weight(*y)) for x, y in itertools.permutations([(2, 3, 4, 5), (2, 3, 5, 4), (3, 3, 5, 4), (3, 4, 5), (3, 5, 4), (4, 5), (5, 4), (2, 2, 4, 5)], 2)),
+        *(
+            partial(functional.scaled_dot_product_attention, weight(2, 3, 4, e), weight(2, n, 6, f), weight(2, n, s, 5))
+            for e in (7, 8, 9) for f in (8,) for n in (3, 4) for s in (5, 6, 7)
+        ),
+        *(partial(functional.scaled_dot_product_attention, weight(*x), weight(*x), weight(*x), **s) for x in ((2, 3, 4, 8), (3, 4, 8), (4, 8), (1, 2, 3, 4, 8)) for s in ({}, {"attn_mask": weight(4, 4)}, {"dropout_p": 0.5})),
+    ],
+    "misfits of windows": lambda: [
+        partial(f, weight(*x), k, **s)
+        for f in (functional.max_pool2d, functional.avg_pool2d)
+        for x in ((2, 4, 7, 5), (4, 7, 5), (0, 4, 7, 5))
+        for k in ((3, 2), (7, 5), (8, 5), (7, 6), 1)
+        for s in ({}, {"padding": 1}, {"padding": 2}, {"padding": (1, 0)}, {"stride": (1, 3)}, {"padding": 1, "stride": 3, "ceil_mode": True})
+    ],
     "dropout": lambda: [partial(functional.dropout, x, 0.5, training=False) for x in tensors()],
 }  # fmt: skip
 
