@@ -82,6 +82,21 @@ def test_sizes_may_be_arrays() -> None:
     assert value.size.array.tolist() == [16, 24, 32]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("stride", "elements"),
+    [
+        # windows of 3: with a stride of 1 they reach 2 elements more than there are windows, with 4 all differ
+        (1, [6, 8, 10]),
+        (4, [12, 18, 24]),
+    ],
+)
+def test_windows_in_arrays_of_sizes(stride: int, elements: list[int]) -> None:
+    """Windows in arrays of sizes reach at most the elements between the first and the last one."""
+    distinct = distinct_elements([(np.array([4, 6, 8]), stride), (3, 1)])  # type: ignore[list-item]
+
+    assert elements == distinct.tolist()  # type: ignore[attr-defined]
+
+
 def test_strides_of_single_elements_do_not_count() -> None:
     """Two views are equal if they differ only in the stride of a dimension of one element."""
     assert canonical_strides((2, 1, 3), (6, 17, 2)) == canonical_strides((2, 1, 3), (6, 5, 2)) == (6, 0, 2)

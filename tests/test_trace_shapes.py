@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from mbanalyze.ops.record import canonical_strides
 from mbanalyze.trace.schema import OpSchema
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
+from mbanalyze.trace.shapes.valued import VALUED
 
 
 def layouts(*shape: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
@@ -146,6 +147,25 @@ CASES: dict[str, Callable[[], list[Callable[[], Any]]]] = {
         *(partial(f, x) for f in (torch.sigmoid_, torch.relu_) for x in (weight(3) > 0, weight(3).long())),
         *(partial(x.copy_, y) for x, y in tensor_pairs()),
     ],
+    "misfits of products": lambda: [
+        *(partial(functional.conv2d, weight(2, 4, 7, 7), weight(8, 4, 3, 3), weight(n)) for n in (7, 8, 9)),
+        *(partial(functional.conv2d, weight(2, 4, 7, 7), weight(8, 4, *k), None, **s) for k in ((3, 2), (8, 3), (7, 7), (3, 8)) for s in ({}, {"stride": (1, 2), "padding": (0, 1)})),
+        *(partial(functional.conv2d, weight(*x), weight(*w), None, 1, 0, 1, g) for x in ((4, 7, 7), (2, 4, 7, 7), (2, 5, 7, 7)) for w, g in (((8, 2, 3, 3), 2), ((9, 2, 3, 3), 2), ((8, 3, 3, 3), 2), ((8, 3, 3), 1))),
+        *(partial(functional.linear, weight(2, n), weight(6, 5), weight(b)) for n in (4, 5, 6) for b in (5, 6, 7)),
+        *(partial(torch.matmul, weight(*x), weight(*y)) for x, y in itertools.permutations([(2, 3, 4, 5), (2, 3, 5, 4), (3, 3, 5, 4), (3, 4, 5), (3, 5, 4), (4, 5), (5, 4), (2, 2, 4, 5)], 2)),
+        *(
+            partial(functional.scaled_dot_product_attention, weight(2, 3, 4, e), weight(2, n, 6, f), weight(2, n, s, 5))
+            for e in (7, 8, 9) for f in (8,) for n in (3, 4) for s in (5, 6, 7)
+        ),
+        *(partial(functional.scaled_dot_product_attention, weight(*x), weight(*x), weight(*x), **s) for x in ((2, 3, 4, 8), (3, 4, 8), (4, 8), (1, 2, 3, 4, 8)) for s in ({}, {"attn_mask": weight(4, 4)}, {"dropout_p": 0.5})),
+    ],
+    "misfits of windows": lambda: [
+        partial(f, weight(*x), k, **s)
+        for f in (functional.max_pool2d, functional.avg_pool2d)
+        for x in ((2, 4, 7, 5), (4, 7, 5), (0, 4, 7, 5))
+        for k in ((3, 2), (7, 5), (8, 5), (7, 6), 1)
+        for s in ({}, {"padding": 1}, {"padding": 2}, {"padding": (1, 0)}, {"stride": (1, 3)}, {"padding": 1, "stride": 3, "ceil_mode": True})
+    ],
     "dropout": lambda: [partial(functional.dropout, x, 0.5, training=False) for x in tensors()],
 }  # fmt: skip
 
@@ -193,3 +213,75 @@ def test_shape_rules_equal_torch(name: str) -> None:
                 assert before == checked.answers
 
     assert (checked.answers > 0) == (name != "unbatched")
+
+
+def numbers(*values: int) -> Tensor:
+    """Return integers with values."""
+    return torch.tensor(values)
+
+
+DATA, MASK = torch.zeros(4, 3, 2), torch.tensor([True, False, True, True])
+STEPS = torch.zeros(9, 2)
+
+# operator, overload, arguments: the first is known by its shape only, the others decide the sizes
+VALUED_CALLS: list[tuple[str, str, tuple[Any, ...]]] = [
+    ("_pack_padded_sequence", "default", (DATA, numbers(4, 3, 2), False)),
+    ("_pack_padded_sequence", "default", (DATA, numbers(3, 2, 1, 1), True)),
+    ("_pack_padded_sequence", "default", (torch.zeros(4, 3, 2, 5), numbers(4, 3, 2), False)),
+    # to the longest sequence, or to a length of 7 steps
+    ("_pad_packed_sequence", "default", (STEPS, numbers(4, 3, 2), False, 0.0, -1)),
+    ("_pad_packed_sequence", "default", (STEPS, numbers(4, 3, 2), False, 0.0, 7)),
+    ("_pad_packed_sequence", "default", (STEPS, numbers(4, 3, 2), True, 0.0, -1)),
+    ("_pad_packed_sequence", "default", (STEPS, numbers(4, 3, 2), True, 0.0, 7)),
+    ("_pad_packed_sequence", "default", (torch.zeros(9, 2, 5), numbers(4, 3, 2), False, 0.0, -1)),
+    ("masked_select", "default", (DATA, torch.tensor([True, False]))),
+    ("masked_select", "default", (torch.zeros(2), torch.ones(3, 2).bool())),
+    ("index", "Tensor", (DATA, [MASK])),
+    ("index", "Tensor", (DATA, [None, torch.tensor([True, False, True])])),
+    ("index", "Tensor", (DATA, [MASK, numbers(0, 1, 1)])),
+    ("index", "Tensor", (DATA, [torch.eye(4, 3).bool()])),
+    ("repeat_interleave", "self_Tensor", (DATA, numbers(2, 0, 1), 1)),
+    ("repeat_interleave", "self_Tensor", (DATA, numbers(3), 1)),
+    ("repeat_interleave", "self_Tensor", (DATA, numbers(3), None)),
+    ("repeat_interleave", "self_Tensor", (torch.zeros(1, 2), numbers(3), 0)),
+    ("repeat_interleave", "self_Tensor", (torch.zeros(4, 1), numbers(2, 0, 1, 3), None)),
+]
+
+
+def without_data(argument: Any) -> Any:
+    """Return an argument whose tensors are on the meta device."""
+    if isinstance(argument, list):
+        return [without_data(each) for each in argument]
+    return argument.to("meta") if isinstance(argument, Tensor) else argument
+
+
+@pytest.mark.parametrize(("name", "overload", "arguments"), VALUED_CALLS)
+def test_sizes_that_depend_on_values_equal_torch(
+    name: str, overload: str, arguments: tuple[Any, ...]
+) -> None:
+    """A rule finds the sizes of the outputs in the values that decide them, and has none without values."""
+    operator = getattr(getattr(torch.ops.aten, name), overload)
+    schema, rule, (data, *deciding) = OpSchema(operator), VALUED[name], arguments
+    answer = rule(schema.bind((without_data(data), *deciding), {}))
+
+    assert list(map(layout, tree_leaves(operator(*arguments)))) == list(map(layout, tree_leaves(answer)))
+    assert rule(schema.bind(tuple(map(without_data, arguments)), {})) is None
+
+
+def test_a_number_of_repeats_has_no_values() -> None:
+    """A rule for tensors of repeats leaves a plain number to PyTorch."""
+    schema = OpSchema(torch.ops.aten.repeat_interleave.self_int)
+
+    assert VALUED["repeat_interleave"](schema.bind((without_data(DATA), 2, 1), {})) is None
+
+
+@pytest.mark.parametrize("has_values", [True, False])
+def test_a_packed_layer_needs_the_number_of_sequences(has_values: bool) -> None:
+    """A recurrent layer on packed sequences has a rule if the number of sequences at each step is known."""
+    sizes = numbers(4, 3, 2) if has_values else without_data(numbers(4, 3, 2))
+    hx = [without_data(torch.zeros(1, 4, 6))]
+    answer = VALUED["gru"](
+        {"data": without_data(STEPS), "batch_sizes": sizes, "hx": hx, "bidirectional": True}
+    )
+
+    assert [tuple(each.shape) for each in answer or ()] == ([(9, 12), (1, 4, 6)] if has_values else [])

@@ -27,12 +27,11 @@ def _pad_sequence(args: Arguments) -> tuple[Tensor, Tensor] | None:
     data, sizes = args["data"], args["batch_sizes"]
     if sizes.is_meta:
         return None
-    thin, first, longest = torch.zeros((len(data), 1)), args["batch_first"], args["total_length"]
-    padded, lengths = torch._pad_packed_sequence(thin, sizes, first, args["padding_value"], longest)  # noqa: SLF001 (as above)
-    output = contiguous(data, (len(sizes) if longest < 0 else longest, *padded.shape[1:2], *data.shape[1:]))
-    if first:
-        output = contiguous(data, (*padded.shape[:2], *data.shape[1:]))
-    return output, lengths
+    thin, longest = torch.zeros((len(data), 1)), args["total_length"]
+    _, lengths = torch._pad_packed_sequence(thin, sizes, False, args["padding_value"], longest)  # noqa: SLF001 (as above)
+    steps = len(sizes) if longest < 0 else longest
+    output = contiguous(data, (steps, len(lengths), *data.shape[1:]))
+    return output.transpose(0, 1) if args["batch_first"] else output, lengths
 
 
 def _selected(args: Arguments) -> Tensor | None:
