@@ -15,7 +15,7 @@ from torch.nn import functional
 from witness import torchvision
 
 from mbanalyze import count
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 
 class Run(nn.Module):

@@ -28,7 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mbanalyze import Report, count
 from mbanalyze.ops.formulas import GATHERS
 from mbanalyze.report.rows import Row
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 """The number of random modules; without it, the tests run the same few each time."""

@@ -26,7 +26,7 @@ from mbanalyze.inputs.input_text import has_values, parse_input, spell_input
 from mbanalyze.inputs.shape import FILLS, Values
 from mbanalyze.inputs.typed import DTYPES, InputError
 from mbanalyze.trace.forward_args import as_inputs
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 TEXTS: list[tuple[str, str | None, Any]] = [
     ("1,3,224,224", None, Shape(1, 3, 224, 224)),

@@ -17,7 +17,7 @@ from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.formulas import FORMULAS
 from mbanalyze.ops.record import Value
 from mbanalyze.report.network import Report
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 
 def ints(*shape: int) -> Tensor:

@@ -43,8 +43,9 @@ from hostile_forwards import (
 from torch import Tensor, nn
 
 from mbanalyze import count
+from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.restore import preserve_state
-from mbanalyze.trace.tracer import TraceError, trace
+from mbanalyze.trace.tracer import trace
 
 CASES = [
     pytest.param(real, act, id=f"{act.__name__}-{'real' if real else 'shapes'}")

@@ -27,7 +27,8 @@ from mbanalyze.archs.builder import Builder, ShapeError
 from mbanalyze.models import MobileNetV1, MobileNetV2, build
 from mbanalyze.ops.record import Op
 from mbanalyze.report.network import Report
-from mbanalyze.trace.tracer import TraceError, trace
+from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.tracer import trace
 
 ALPHAS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 RESOLUTIONS = (96, 128, 160, 192, 224, 231)

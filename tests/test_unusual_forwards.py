@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from mbanalyze import Shape, count
 from mbanalyze.report.network import Report
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "shapes": {},

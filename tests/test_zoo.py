@@ -14,7 +14,8 @@ from mbanalyze import count
 from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import resolve
 from mbanalyze.trace.forward_args import as_inputs
-from mbanalyze.trace.tracer import Trace, TraceError, trace
+from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.tracer import Trace, trace
 
 TORCHVISION = [
     *("alexnet", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny"),

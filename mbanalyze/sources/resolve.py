@@ -16,7 +16,8 @@ from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_in
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
-    from mbanalyze.trace.tracer import Module, NeedsValuesError
+    from mbanalyze.trace.forward_errors import NeedsValuesError
+    from mbanalyze.trace.tracer import Module
 
 
 _ON_VALUES = "run on real tensors"
@@ -82,7 +83,7 @@ class ResolvedModel:
         return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
 
     def _traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
-        from mbanalyze.trace.tracer import NeedsValuesError, TraceError
+        from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
 
         try:
             report, asked = self._trace(dtype, mode=mode, real=bool(real), **settings)

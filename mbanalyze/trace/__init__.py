@@ -1,22 +1,23 @@
 """A PyTorch module, operator by operator.
 
-tracer.py        `trace`, the entry point
-forward_args.py  arguments of a forward, made from shapes
-module_tree.py   the modules and parameters of a model
-module_stack.py  the paths of the modules that are running
-leaf_modules.py  modules that run one operator, recorded without running it
-threads.py       the threads of a forward, each with a recorder
-recorder.py      the dispatch mode that records every operator
-higher_order.py  conditions, loops and other operators that run functions
-execution.py     an operator run on values, on meta tensors, or by assumption
-lookups.py       indices with values that a table without values does not have
-deferred.py      generators and coroutines that a forward returns
-unseen.py        the final check: work that was not recorded
-schema.py        the signature of one operator overload
-storage.py       the number and role of each tensor
-param_memory.py  parameters that share one storage
-surroundings/    contexts in which a forward runs
-restore/         snapshots of the model, its inputs and global state
-matching/        an operator's arguments -> kind, operands, attributes
-shapes/          outputs of operators on meta tensors
+tracer.py          `trace`, the entry point
+forward_args.py    arguments of a forward, made from shapes
+forward_errors.py  errors of a forward, with the module and the operator
+module_tree.py     the modules and parameters of a model
+module_stack.py    the paths of the modules that are running
+leaf_modules.py    modules that run one operator, recorded without running it
+threads.py         the threads of a forward, each with a recorder
+recorder.py        the dispatch mode that records every operator
+higher_order.py    conditions, loops and other operators that run functions
+execution.py       an operator run on values, on meta tensors, or by assumption
+lookups.py         indices with values that a table without values does not have
+deferred.py        generators and coroutines that a forward returns
+unseen.py          the final check: work that was not recorded
+schema.py          the signature of one operator overload
+storage.py         the number and role of each tensor
+param_memory.py    parameters that share one storage
+surroundings/      contexts in which a forward runs
+restore/           snapshots of the model, its inputs and global state
+matching/          an operator's arguments -> kind, operands, attributes
+shapes/            outputs of operators on meta tensors
 """

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 from mbanalyze.inputs.input_text import spell_input
 from mbanalyze.inputs.shape import Shape, Values, positional
 from mbanalyze.inputs.typed import InputError
-from mbanalyze.trace.tracer import TraceError
+from mbanalyze.trace.forward_errors import TraceError
 
 
 def tensor_leaves(tree: Any) -> tuple[Tensor, ...]:

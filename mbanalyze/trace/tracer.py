@@ -24,14 +24,14 @@ from torch.utils._pytree import tree_map_only
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
 from mbanalyze.trace.deferred import finish
-from mbanalyze.trace.execution import Execution, misses_data
+from mbanalyze.trace.execution import Execution
+from mbanalyze.trace.forward_errors import TraceError, errors_named
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
 from mbanalyze.trace.module_stack import ModuleStack, tracked
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
-from mbanalyze.trace.restore import RestoreError, preserve_state
-from mbanalyze.trace.shapes.keep_all import KEEP_ALL
+from mbanalyze.trace.restore import preserve_state
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.autocast import follow_autocast
 from mbanalyze.trace.surroundings.devices import any_device
@@ -49,25 +49,6 @@ _RUNNING: list[Threads] = []
 
 _MAX_VALUES = 2**16
 """The most elements of a floating-point input that keeps its values."""
-
-
-class TraceError(ValueError):
-    """The forward of a module does not run on tensors without data."""
-
-
-class NeedsValuesError(TraceError):
-    """The forward of a module asks for the values of a tensor that has only a shape.
-
-    Attributes:
-        operator: the operator that asks.
-        can_keep: True if `keep=True` lets the forward continue.
-    """
-
-    def __init__(self, message: str, operator: str) -> None:
-        """Take the message and the operator."""
-        super().__init__(message)
-        self.operator = operator
-        self.can_keep = operator.removeprefix("aten::") in KEEP_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +140,7 @@ def _traced(
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     surroundings = _surroundings(modules, arguments, execution, threads)
-    with _errors_named(model, recorder), surroundings:
+    with errors_named(model, recorder), surroundings:
         rules = leaf_rules() if shortcuts and not real else {}
         args, kwargs = _add_inputs(*arguments, storages, real=real)
         with _prepared(modules, mode, recorder, threads, rules), recorder:
@@ -173,19 +154,6 @@ def _traced(
         unseen_work(modules, recorder, threads, returned),
         execution.asked,
     )
-
-
-@contextmanager
-def _errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Raise a `TraceError` for any error of a forward."""
-    try:
-        yield
-    except TraceError:
-        raise
-    except RestoreError as error:
-        raise TraceError(str(error)) from error
-    except (Exception, SystemExit) as error:
-        raise _trace_error(model, recorder, error) from error
 
 
 @contextmanager
@@ -246,7 +214,7 @@ def _with_shapes(
     execution = Execution(Storages({}), real=real, keep=False)
     recorder = Recorder(execution, ModuleStack(), shortcuts=True)
     surroundings = _surroundings(modules, arguments, execution, Threads(recorder))
-    with _errors_named(model, recorder), surroundings:
+    with errors_named(model, recorder), surroundings:
         args, kwargs = _add_inputs(*arguments, execution.storages, real=real)
         with recorder:
             finish(copied(*args, **kwargs))
@@ -295,6 +263,7 @@ def _add_inputs(
     """The arguments of the forward, whose tensors are the first activations; large ones without data unless `real`."""
 
     def added(tensor: Tensor) -> Tensor:
+        """The tensor that takes the place of one."""
         if tensor.is_nested and tensor.layout is torch.strided:
             raise TraceError("a nested tensor of this layout has no sizes: make it with layout=torch.jagged")
         known = storages.knows(tensor)
@@ -309,28 +278,3 @@ def _add_inputs(
 
     arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, added, (inputs, dict(keywords)))
     return arguments
-
-
-def _trace_error(model: nn.Module, recorder: Recorder, error: BaseException) -> TraceError:
-    """The error for a forward that raised, with the module, the operator and the first line of the error."""
-    execution, failed = recorder.execution, recorder.module_stack.failed
-    where = f"module {failed!r}" if failed else f"{type(model).__name__}.forward"
-    asked = (
-        ""
-        if execution.real
-        else execution.asked
-        or ("the forward" if isinstance(error, AssertionError) or misses_data(error) else "")
-    )
-    if asked.removeprefix("aten::") in KEEP_ALL:
-        text = f"{asked} in {where} needs the values of a tensor, and a trace has only shapes"
-        return NeedsValuesError(text, asked)
-    line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line.split(". ")[0].split(", but there was no")[0].rstrip(".")  # torch adds advice on its compiler
-    text = f"the forward raised {type(error).__name__} in {where}: {line}"
-    if isinstance(error, TypeError) and "Tensor, not tuple" in line:
-        text += ": write Shape(...) for a tensor in a container or a keyword argument"
-    return (
-        NeedsValuesError(f"{text} ({asked} may need the values of a tensor)", asked)
-        if asked
-        else TraceError(text)
-    )
