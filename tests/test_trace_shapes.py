@@ -15,6 +15,8 @@ from torch.utils._pytree import tree_leaves
 
 from mbanalyze.ops.record import canonical_strides
 from mbanalyze.trace.schema import OpSchema
+from mbanalyze.trace.shapes.contractions import grouped_matmul
+from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
 from mbanalyze.trace.shapes.valued import VALUED
 
@@ -285,3 +287,55 @@ def test_a_packed_layer_needs_the_number_of_sequences(has_values: bool) -> None:
     )
 
     assert [tuple(each.shape) for each in answer or ()] == ([(9, 12), (1, 4, 6)] if has_values else [])
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "groups", "expected"),
+    [
+        ((3, 6, 4), (3, 4, 5), None, (3, 6, 5)),
+        # the summed dimension is divided; rows are; columns are
+        ((6, 4), (4, 5), 3, (3, 6, 5)),
+        ((6, 4), (3, 4, 5), 3, (6, 5)),
+        ((3, 6, 4), (4, 5), 3, (6, 5)),
+        # no groups, groups twice, sizes that do not fit, a vector
+        ((6, 4), (4, 5), None, None),
+        ((3, 6, 4), (3, 4, 5), 3, None),
+        ((3, 6, 4), (3, 3, 5), None, None),
+        ((3, 6, 4), (3, 5, 5), None, None),
+        ((3, 2, 6, 4), (3, 2, 4, 5), 3, None),
+    ],
+)
+def test_a_product_of_groups(
+    left: tuple[int, ...], right: tuple[int, ...], groups: int | None, expected: tuple[int, ...] | None
+) -> None:
+    """Groups are a dimension of both matrices, of one, or of the result."""
+    offsets = weight(groups) if groups else None
+    answer = grouped_matmul(
+        {"self": weight(*left), "mat2": weight(*right), "offs": offsets, "out_dtype": None}
+    )
+
+    assert expected == (tuple(answer.shape) if answer is not None else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        # class labels: one for all candidates, if no places or times are wanted
+        ("_unique2", {"return_inverse": False, "return_counts": False}, [(1,), (0,), (0,)]),
+        ("_unique2", {"return_inverse": True, "return_counts": False}, [(6,), (2, 3), (0,)]),
+        ("_unique2", {"return_inverse": False, "return_counts": True}, [(6,), (0,), (6,)]),
+        (
+            "unique_consecutive",
+            {"return_inverse": True, "return_counts": True, "dim": None},
+            [(6,), (2, 3), (6,)],
+        ),
+        ("unique_dim", {"dim": 1}, [(2, 3), (3,), (3,)]),
+    ],
+)
+def test_elements_are_taken_to_differ(
+    name: str, settings: dict[str, Any], expected: list[tuple[int, ...]]
+) -> None:
+    """Without values, all elements or slices are distinct."""
+    answer = KEEP_ALL[name]({"self": weight(2, 3), **settings})
+
+    assert expected == [tuple(each.shape) for each in answer]

@@ -65,11 +65,19 @@ def _owner_map(held: Sequence[nn.Parameter], params: Mapping[str, nn.Parameter])
     itemsize = held[0].itemsize
     owners = torch.full((held[0].untyped_storage().nbytes() // itemsize,), -1)
     for i, param in enumerate(held):
+        if param.itemsize != itemsize:
+            raise _interleaved(param, held[0], params)
         view = owners.as_strided(param.shape, param.stride(), param.storage_offset())
         taken = sorted(set(view.flatten().tolist()) - {-1})
-        if taken or param.itemsize != itemsize:
-            other = held[taken[0]] if taken else held[0]
-            names = [name for name, p in params.items() if p is param or p is other]
-            raise InterleavedError(f"{' and '.join(names)} have elements in common: clone one of them")
+        if taken:
+            raise _interleaved(param, held[taken[0]], params)
         view.fill_(i)
     return owners
+
+
+def _interleaved(
+    param: nn.Parameter, other: nn.Parameter, params: Mapping[str, nn.Parameter]
+) -> InterleavedError:
+    """The error that names two parameters."""
+    names = [name for name, p in params.items() if p is param or p is other]
+    return InterleavedError(f"{' and '.join(names)} have elements in common: clone one of them")
