@@ -63,7 +63,7 @@ def _params(module: nn.Module, data: Tensor) -> Tensors | None:
 
 
 def _fits_bias(params: Tensors, filters: int) -> bool:
-    """True if there is no bias after the weight, or one element of it for each filter."""
+    """True if the bias after the weight, if any, has the size of the filters."""
     return len(params) == 1 or params[1].shape == (filters,)
 
 

@@ -17,7 +17,7 @@ _CACHE_ATTRIBUTES: Callable[[Any], dict[str, Any]] = namespace(CacheWrapper)["__
 _cache_info: Any = namespace(CacheWrapper)["cache_info"]
 _clear_cache: Any = namespace(CacheWrapper)["cache_clear"]
 _NO_VARIABLES = ((), ("__class__",))
-"""What a function closes over if it has no variables outside of itself; `super()` needs the class."""
+"""The free variables of a function that shares no state: none, or the class that `super()` needs."""
 
 
 class FunctionSnapshot(ObjectSnapshot):
