@@ -477,3 +477,20 @@ def test_operators_of_users_that_hide_their_writes(real: bool) -> None:
 
     assert torch.equal(net.plain, torch.ones(2, 2))
     assert torch.equal(net.tensors[0], torch.ones(2))
+
+
+def test_a_forward_that_loads_numpy_leaves_no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a forward is the first to load NumPy's random numbers, its seed does not decide those of the user."""
+    numpy_random = np.random
+
+    class Seeds(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            sys.modules["numpy.random"] = numpy_random
+            np.random.seed(0)
+            return x + 1
+
+    seeded = str(np.random.RandomState(0).get_state())
+    monkeypatch.delitem(sys.modules, "numpy.random")
+    count(Seeds(), (1, 3))
+
+    assert str(np.random.get_state()) != seeded

@@ -182,7 +182,7 @@ class GlobalSnapshot:
         settings = (*_SETTINGS, *_numpy_errors())
         values = [(get, set_, _value(get)) for get, set_ in settings]
         self._settings = [setting for setting in values if setting[2] is not _UNREADABLE]
-        self._random = [
+        self._random: list[Callable[[], object]] = [
             partial(random.setstate, random.getstate()),
             partial(torch.set_rng_state, torch.get_rng_state()),
         ]
@@ -191,6 +191,8 @@ class GlobalSnapshot:
         numpy_random = sys.modules.get("numpy.random")
         if numpy_random:
             self._random.append(partial(numpy_random.set_state, numpy_random.get_state()))
+        else:
+            self._random.append(_seed_numpy)
 
     def restore_modes(self, attempt: Callable[..., None]) -> None:
         """Restore the modes that intercept operators, and those of autograd."""
@@ -220,6 +222,12 @@ def _value(get: Callable[[], Any]) -> Any:
         return get()
     except RuntimeError:
         return _UNREADABLE
+
+
+def _seed_numpy() -> None:
+    """Give NumPy the random state that it has when it is loaded, if the forward has loaded it."""
+    if "numpy.random" in sys.modules:
+        sys.modules["numpy.random"].seed()
 
 
 def _numpy_errors() -> tuple[Setting, ...]:
