@@ -43,8 +43,10 @@ def unseen_work(
 
 def _held(tensors: tuple[Tensor, ...], modules: Mapping[str, nn.Module]) -> bool:
     """True if all tensors view memory that modules hold, most often as buffers."""
-    buffers = [t for m in modules.values() for t in (vars(m).get("_buffers") or {}).values() if t is not None]
-    left = [tensor for tensor in tensors if not any(tensor is buffer for buffer in buffers)]
+    buffers = {
+        id(held) for module in modules.values() for held in (vars(module).get("_buffers") or {}).values()
+    }
+    left = [tensor for tensor in tensors if id(tensor) not in buffers]
     held = _held_tensors(modules) if left else []
     return all(any(Storages.share_storage(tensor, other) for other in held) for tensor in left)
 
