@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -47,7 +48,7 @@ def as_inputs(
     Raises:
         TraceError: there is no tensor of a shape, or of given values.
     """
-    make = _Maker(floating_dtype(model), torch.Generator().manual_seed(0), real)
+    make = _Maker(floating_dtype(model), real)
     try:
         with _DisableTorchDispatch():  # a forward that counts another module does not make these tensors
             args = tuple(make.converted(positional(given)) for given in inputs)
@@ -56,22 +57,27 @@ def as_inputs(
         raise TraceError(f"no such input: {str(error).splitlines()[0]}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Maker:
     """Makes the tensors of one forward.
 
     Attributes:
         dtype: the element type of a shape without one.
-        generator: draws random values.
         real: give every tensor data.
     """
 
     dtype: torch.dtype
-    generator: torch.Generator
     real: bool
+
+    @cached_property
+    def generator(self) -> torch.Generator:
+        """The generator of random values."""
+        return torch.Generator().manual_seed(0)
 
     def converted(self, argument: Any) -> Any:
         """An argument with a tensor for each shape; the argument itself if it has none."""
+        if isinstance(argument, Shape):
+            return self._filled(argument)
         if not any(isinstance(leaf, Shape | Values) for leaf in tree_leaves(argument)):
             return argument
         return tree_map(self._tensor_of, argument)

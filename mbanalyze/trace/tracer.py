@@ -276,5 +276,7 @@ def _add_inputs(
             return storages.to_meta(tensor).detach()
         return storages.twin(tensor)
 
+    if not keywords and all(type(given) is Tensor for given in inputs):
+        return tuple(map(added, inputs)), {}
     arguments: tuple[tuple[Any, ...], dict[str, Any]] = tree_map_only(Tensor, added, (inputs, dict(keywords)))
     return arguments
