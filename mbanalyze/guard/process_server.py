@@ -26,7 +26,6 @@ TRACING = (
     "mbanalyze.trace.tracer",
     "mbanalyze.trace.forward_args",
     "mbanalyze.sources.skip_init",
-    "numpy.random",
 )
 """The modules that every trace needs, torch among them."""
 UNWRITTEN = 74
