@@ -39,7 +39,7 @@ _STORAGE = (
     "packed_weights",
     "fuzz",
 )
-_RESTORE = ("restore", "trace", "unusual_forwards")
+_RESTORE = ("restore_parts", "restore", "trace", "unusual_forwards")
 _GUARD = ("guard_limits", "guard_lock", "guard_verdicts", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {
