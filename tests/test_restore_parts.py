@@ -7,6 +7,7 @@ import gc
 import random
 import sys
 import types
+import warnings
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
@@ -244,22 +245,79 @@ class Early(nn.Module):
         super().__init__()
 
 
-@pytest.mark.parametrize("first", [InSlots, Listed, Early])
-def test_unusual_modules(first: type[nn.Module]) -> None:
-    """Slots, elements and early attributes of modules are restored, for the root and for what it holds."""
-    net: Any = first()
-    net.slots, net.list, net.early_one = InSlots(), Listed(), Early()
-    net.slots.extra, held = [1], vars(net)
-    net.list.append(1)
+@pytest.mark.parametrize(
+    ("make", "content"),
+    [
+        (InSlots, lambda net: net.extra),
+        (Listed, lambda net: net[0]),
+        (Early, lambda net: net.early),
+    ],
+)
+@pytest.mark.parametrize("outer", [True, False])
+def test_unusual_modules(make: Callable[[], Any], content: Callable[[Any], list[int]], outer: bool) -> None:
+    """Slots, elements and early attributes of modules are restored, in the root and in a submodule."""
+    inner = make()
+    net = inner if outer else nn.Sequential(nn.Identity(), inner)
+    if make is InSlots:
+        inner.extra = [1]
+    if make is Listed:
+        inner.append([1])
+    held = content(inner)
     with restored(net):
-        net.slots.extra = [*net.slots.extra, 2]
-        net.list.append(2)
-        net.early_one.early.append(2)
+        held.append(2)
+        if make is InSlots:
+            inner.extra = []
+        if make is Listed:
+            inner.append(3)
+
+    assert content(inner) is held
+    assert held == [1]
+    assert not isinstance(inner, list) or len(inner) == 1
+
+
+def test_the_attributes_of_a_module_as_a_whole() -> None:
+    """A module has the same dict of attributes after a forward that replaces it."""
+    net = nn.Linear(2, 2)
+    held = vars(net)
+    with restored(net):
         net.__dict__ = dict(held, training=False)
 
-    assert (net.slots.extra, list(net.list), net.early_one.early) == ([1], [1], [1])
     assert vars(net) is held
     assert net.training
+
+
+def test_attributes_of_parameters() -> None:
+    """The attributes of parameters are restored in a model that holds nothing else."""
+    net: Any = nn.Linear(2, 2)
+    net.weight.flag = {"a": [1]}
+    with restored(net):
+        net.weight.flag["a"].append(2)
+        net.bias.more = 1
+
+    assert (vars(net.weight), vars(net.bias)) == ({"flag": {"a": [1]}}, {})
+
+
+class Dated(Tensor):
+    """A tensor whose properties are those of its class."""
+
+    @property
+    def dtype(self) -> Any:  # type: ignore[override]
+        """No type."""
+        raise KeyError("dtype")
+
+    requires_grad = grad = _version = dtype
+
+
+def test_properties_that_a_class_replaces() -> None:
+    """The state of a tensor is read without the properties of its class, and gradients without a warning."""
+    net: Any = nn.Linear(2, 2)
+    net.odd, net.computed = torch.ones(2).as_subclass(Dated), net.weight * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with restored(net):
+            net.odd.data.as_subclass(Tensor).zero_()
+
+    assert net.odd.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["training", "first", "last"])
@@ -327,11 +385,18 @@ def test_caches_of_functions() -> None:
 
 
 @pytest.mark.parametrize("before", [[], [1]])
-def test_a_list_outside_of_a_model(before: list[Any]) -> None:
-    """A list that a function closes over is restored if it got a tensor, empty or not."""
+@pytest.mark.parametrize("file", ["a.py", "/site-packages/a.py"])
+def test_a_list_outside_of_a_model(file: str, before: list[Any]) -> None:
+    """A list that a function closes over is restored if it got a tensor, also if the function is installed."""
     held = list(before)
+
+    def note(x: Tensor) -> None:
+        held.append(x)
+
     net: Any = nn.Module()
-    net.note = lambda x: held.append(x)  # noqa: PLW0108 (a function of the user)
+    net.note = types.FunctionType(
+        note.__code__, {"__file__": file, "__name__": "a"}, "note", None, note.__closure__
+    )
     with restored(net):
         net.note(torch.ones(1))
 
