@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,16 @@ from guarded import BUDGETS, NET, POLICY, document_of, edit, layers_in, model_in
 
 from mbanalyze import count
 from mbanalyze.guard import load
-from mbanalyze.guard.changes import differences, unknown_budgets
+from mbanalyze.guard.changes import CountChange, differences, over_budget, unknown_budgets
 from mbanalyze.guard.limits import (
     GROWTH_METRICS,
     Budget,
+    Growth,
     LimitError,
     parse_budget,
     parse_growth,
     parse_uniform_growth,
+    with_bytes,
 )
 from mbanalyze.guard.measurement import LayerCost, Measurement
 from mbanalyze.guard.policy import GuardedModel, Rules
@@ -355,3 +358,57 @@ def test_budgets_of_unknown_counts() -> None:
     assert unknown_budgets(model, found) == (
         "budget on an unknown count: macs, macs of the root module, macs of head"
     )
+
+
+def test_the_limits_of_policies() -> None:
+    """The smallest and the largest limits are allowed; the limit of bytes is that of elements by default."""
+    assert parse_growth("macs", "0%", "error") == Growth(Decimal(0), 0, "error")
+    assert parse_growth("macs", "1000000000%", "error") == Growth(Decimal(10**9), 0, "error")
+    assert parse_budget("macs", "1" + 100 * "0", "error").maximum == 10**100
+    with pytest.raises(LimitError, match="the count has more than 100 digits"):
+        parse_budget("macs", "2" + 100 * "0", "error")
+    growth = parse_growth("memory_access", "3", "error")
+    assert with_bytes({"memory_access": growth})["memory_access_bytes"].allowed(0, 4) == 12
+
+
+def test_counts_at_their_budget() -> None:
+    """A count may be as large as its budget."""
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, Rules({"macs": Budget(10, "error")}, {}))
+
+    assert over_budget(model, measured(0, macs=10)) == ()
+    assert over_budget(model, measured(0, macs=11)) == (
+        CountChange("macs", None, 11, "over budget", "error", 10),
+    )
+
+
+def test_layers_that_were_added_and_removed() -> None:
+    """Removed layers come first, and the counts of a layer that is not there are zeros."""
+    zeros = dict.fromkeys(GROWTH_METRICS, 0)
+
+    def of(**params: int) -> Measurement:
+        layers = (LayerCost(path, (path,), "1x2", zeros | {"params": n}) for path, n in params.items())
+        return Measurement("net.py:build", {}, "trace", ("1x2",), "float32", zeros, tuple(layers))
+
+    allowed = parse_growth("params", "1", "error")
+    rules = Rules({}, dict.fromkeys(GROWTH_METRICS, allowed))
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, rules)
+    found = [
+        c for c in differences(model, of(a=1, b=2, c=3), of(a=5, c=4, d=6)) if isinstance(c, CountChange)
+    ]
+
+    assert [(c.layer and c.layer.path, c.before, c.after, c.limit, c.verdict) for c in found] == [
+        ("b", 2, 0, 3, "better"),
+        ("a", 1, 5, 2, "worse"),
+        ("c", 3, 4, 4, "ok"),
+        ("d", 0, 6, 1, "worse"),
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 3), (3, None)])
+def test_a_count_that_is_or_was_unknown(before: int | None, after: int | None) -> None:
+    """A change from or to unknown is worse, and has no growth."""
+    old, new = (measured(0) for _ in range(2))
+    for each, value in ((old, before), (new, after)):
+        each.totals.update(macs=value)  # type: ignore[attr-defined]
+
+    assert changes(old, new, macs="50%") == [("macs", 0, "worse")]

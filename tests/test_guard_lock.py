@@ -15,7 +15,7 @@ from guarded import NET, POLICY, document_of, edit, model_in
 
 from mbanalyze import guard
 from mbanalyze.guard import load, lock
-from mbanalyze.guard.lock import DamagedLockError, LockError, NewerLockError
+from mbanalyze.guard.lock import DamagedLockError, Lock, LockError, NewerLockError
 
 
 def test_the_first_run_writes_the_lock(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,6 +171,21 @@ def test_a_lock_of_a_later_schema() -> None:
     """A lock of a later version is not damaged, and its schema is named."""
     with pytest.raises(NewerLockError, match=r"a\.json has schema mbanalyze\.lock/2: upgrade mbanalyze"):
         lock.loads('{"schema": "mbanalyze.lock/2"}', "a.json")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"version": "0"}, {"version": "~"}, {"convention": "0"}, {"convention": "~"}]
+)
+def test_a_lock_of_another_version(changed: dict[str, str]) -> None:
+    """A lock is current if this version with its convention wrote it."""
+    assert Lock().is_current
+    assert not Lock(**changed).is_current  # type: ignore[arg-type]
+
+
+def test_names_in_a_lock_are_readable() -> None:
+    """Letters of any script are written as they are, and what cannot be printed is escaped."""
+    assert '"\u00e9\u4e2d"' in lock.dumps(Lock(convention="\u00e9\u4e2d"))
+    assert '"\\ud800\\u00e9"' in lock.dumps(Lock(convention="\ud800\u00e9"))
 
 
 KILLED = """
