@@ -6,11 +6,13 @@ import functools
 import gc
 import random
 import sys
+import textwrap
 import types
 import warnings
 from array import array
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch._C._autograd import _unsafe_set_version_counter
+from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+from torch.utils.flop_counter import FlopCounterMode
 
 from mbanalyze.trace.restore import RestoreError, preserve_state
 from mbanalyze.trace.restore.containers import copied, is_unchanged, refill
@@ -401,3 +406,83 @@ def test_a_list_outside_of_a_model(file: str, before: list[Any]) -> None:
         net.note(torch.ones(1))
 
     assert held == before
+
+
+def test_an_object_outside_of_a_model() -> None:
+    """An object that a function closes over has its attributes again if they were replaced by a tensor."""
+
+    class Holder:
+        pass
+
+    holder = Holder()
+    held = vars(holder)
+
+    def note(x: Tensor) -> None:
+        holder.__dict__ = {"x": x}
+
+    net: Any = nn.Module()
+    net.note = note
+    with restored(net):
+        note(torch.ones(1))
+
+    assert vars(holder) is held
+    assert held == {}
+
+
+def test_attributes_that_were_added() -> None:
+    """Attributes that a forward adds to a class are removed, and so is the value of an empty slot."""
+    net: Any = InSlots()
+    net.register_buffer("slotted", torch.ones(2).as_subclass(Slotted))
+    net.slotted.held = [1]
+    with restored(net):
+        InSlots.added = net.extra = 1  # type: ignore[attr-defined]
+        net.slotted.held = []
+
+    assert not hasattr(InSlots, "added")
+    assert not hasattr(net, "extra")
+    assert net.slotted.held == [1]
+
+
+@pytest.mark.parametrize("size", range(1, 19))
+def test_the_last_byte_of_a_storage(size: int) -> None:
+    """Elements are restored to the last byte, whatever the size of the storage."""
+    net: Any = nn.Module()
+    net.plain = torch.arange(size, dtype=torch.uint8)
+    with restored(net):
+        net.plain[-1] = 99
+
+    assert net.plain.tolist() == list(range(size))
+
+
+def test_integers_that_became_a_parameter() -> None:
+    """A tensor of integers is one again after it got a gradient."""
+    net: Any = nn.Module()
+    net.plain = torch.arange(2)
+    with restored(net):
+        net.plain.data = torch.ones(2)
+        net.plain.requires_grad_()
+
+    assert (net.plain.dtype, net.plain.requires_grad, net.plain.tolist()) == (torch.int64, False, [0, 1])
+
+
+def test_modes_that_a_forward_removed() -> None:
+    """A mode that intercepts functions or operators is there again."""
+    with BaseTorchFunctionMode() as mode, FlopCounterMode(display=False):
+        with restored(nn.Module()):
+            torch._C._pop_torch_function_stack()
+            torch._C._pop_torch_dispatch_stack(None)
+        assert _get_current_function_mode_stack() == [mode]  # type: ignore[no-untyped-call]
+        assert len(_get_current_dispatch_mode_stack()) == 1
+
+
+def test_files_and_caches_of_libraries(tmp_path: Path) -> None:
+    """Files, and the caches of functions that no user wrote, stay as the forward left them."""
+    net: Any = nn.Module()
+    net.file = np.memmap(tmp_path / "a", dtype=np.uint8, mode="w+", shape=(2,))
+    net.library = functools.lru_cache(textwrap.dedent)
+    with restored(net):
+        net.file[0] = 1
+        net.library(" a")
+
+    assert net.file.tolist() == [1, 0]
+    assert net.library.cache_info().currsize == 1

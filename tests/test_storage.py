@@ -91,3 +91,42 @@ def test_a_twin_without_a_copy() -> None:
 
     assert Storages.share_storage(storages.twin(meta), meta)
     assert Storages.share_storage(storages.twin(sparse), sparse)
+
+
+def test_a_parameter_behind_the_start_of_its_storage() -> None:
+    """Offsets count from the start of the parameter, also if it is alone; views of one shape are told apart."""
+    storages = Storages({"second": SECOND})
+
+    assert place(storages, SECOND[1:3]) == ("weight", 0, 1, 8)
+    assert place(storages, SECOND[2:4]) == ("weight", 0, 2, 0)
+
+
+def test_meta_copies_of_several_parameters() -> None:
+    """Meta tensors that stand for different parameters of one storage are told apart."""
+    storages = two()
+    first, second = storages.to_meta(FIRST.detach()), storages.to_meta(SECOND.detach())
+
+    assert place(storages, first) == ("weight", 0, 0, 4)
+    assert place(storages, second) == ("weight", 1, 0, 8)
+    assert storages.to_meta(second) is second
+
+
+def test_numbers_of_outputs() -> None:
+    """An activation that is written gets the next number, and a constant keeps its own."""
+    storages, tensor, constant = Storages({}), torch.zeros(4), torch.zeros(4)
+
+    assert place(storages, constant) == ("buffer", 0, 0, 0)
+    assert [storages.write((tensor,))[0].number for _ in range(2)] == [0, 1]
+    assert place(storages, torch.zeros(4)) == ("buffer", 1, 0, 0)
+    assert storages.write((constant,))[0].number == 0
+    for size in (2, 4):
+        assert storages.read((tensor.resize_(size),))[0][0].shape == (size,)
+
+
+def test_tensors_from_elsewhere() -> None:
+    """A tensor without data that no operator of the trace made was computed elsewhere."""
+    storages = Storages({})
+    strange, known = (torch.zeros(2, device="meta") for _ in range(2))
+    storages.write((known,))
+
+    assert [id(tensor) for tensor in storages.unknown((strange, known, torch.zeros(2)))] == [id(strange)]
