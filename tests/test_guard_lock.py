@@ -183,7 +183,7 @@ def test_a_lock_of_another_version(changed: dict[str, str]) -> None:
 
 
 def test_names_in_a_lock_are_readable() -> None:
-    """Letters of any script are written as they are, and what cannot be printed is escaped."""
+    """A printable name keeps its letters, and another one is escaped."""
     assert '"\u00e9\u4e2d"' in lock.dumps(Lock(convention="\u00e9\u4e2d"))
     assert '"\\ud800\\u00e9"' in lock.dumps(Lock(convention="\ud800\u00e9"))
 

@@ -432,15 +432,49 @@ def test_an_object_outside_of_a_model() -> None:
 def test_attributes_that_were_added() -> None:
     """Attributes that a forward adds to a class are removed, and so is the value of an empty slot."""
     net: Any = InSlots()
-    net.register_buffer("slotted", torch.ones(2).as_subclass(Slotted))
-    net.slotted.held = [1]
     with restored(net):
         InSlots.added = net.extra = 1  # type: ignore[attr-defined]
-        net.slotted.held = []
 
     assert not hasattr(InSlots, "added")
     assert not hasattr(net, "extra")
+
+
+def test_slots_of_buffers() -> None:
+    """The slots of a buffer are restored in a model that holds nothing else."""
+    net: Any = nn.Module()
+    net.register_buffer("plain", torch.ones(2))
+    net.register_buffer("slotted", torch.ones(2).as_subclass(Slotted))
+    net.slotted.held = [1]
+    with restored(net):
+        net.slotted.held = []
+
     assert net.slotted.held == [1]
+
+
+def test_a_note_names_what_stays_changed() -> None:
+    """The error of a forward has a note if something could not be restored, and else none."""
+    net = nn.Linear(2, 2)
+    with pytest.raises(KeyError) as plain, restored(net):
+        raise KeyError("mine")
+    with pytest.raises(KeyError) as noted, restored(net, real=False):
+        {}[net.weight.untyped_storage().resize_(0)]
+
+    assert not hasattr(plain.value, "__notes__")
+    assert noted.value.__notes__ == [
+        "the forward changed what cannot be restored: weight (its storage was resized)"
+    ]
+
+
+def test_random_states_of_the_process() -> None:
+    """The next random numbers of Python, NumPy and torch are those that a forward drew."""
+
+    def draw() -> list[Any]:
+        return [random.random(), np.random.random(), torch.rand(1)]
+
+    with restored(nn.Module()):
+        first = draw()
+
+    assert draw() == first
 
 
 @pytest.mark.parametrize("size", range(1, 19))
