@@ -29,8 +29,17 @@ WORKERS = 2
 _FORMULAS = ("formulas", "matchers", "operators", "nonlinearities", "layers", "einsum", "complex", "peers")
 _MATCHING = ("matchers", "operators", "operator_list", "complex", "peers", "corners", "trace")
 _SHAPES = ("corners", "matchers", "operators", "trace", "unusual_forwards", "field", "trace_shapes")
-_STORAGE = ("trace", "corners", "unusual_forwards", "field", "packed_weights", "fuzz")
-_RESTORE = ("restore", "trace", "unusual_forwards")
+_STORAGE = (
+    "param_memory",
+    "storage",
+    "trace",
+    "corners",
+    "unusual_forwards",
+    "field",
+    "packed_weights",
+    "fuzz",
+)
+_RESTORE = ("restore_parts", "restore", "trace", "unusual_forwards")
 _GUARD = ("guard_limits", "guard_lock", "guard_verdicts", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,19 @@ from guarded import BUDGETS, NET, POLICY, document_of, edit, layers_in, model_in
 
 from mbanalyze import count
 from mbanalyze.guard import load
-from mbanalyze.guard.limits import parse_growth, parse_uniform_growth
+from mbanalyze.guard.changes import CountChange, differences, over_budget, unknown_budgets
+from mbanalyze.guard.limits import (
+    GROWTH_METRICS,
+    Budget,
+    Growth,
+    LimitError,
+    parse_budget,
+    parse_growth,
+    parse_uniform_growth,
+    with_bytes,
+)
+from mbanalyze.guard.measurement import LayerCost, Measurement
+from mbanalyze.guard.policy import GuardedModel, Rules
 
 
 def test_unused_params_are_counted(project: Path, run: Run) -> None:
@@ -252,3 +266,149 @@ def test_similar_counts_are_printed_in_full(project: Path, run: Run) -> None:
 
     assert f"macs {macs:,}, over the budget of {macs - 1:,}" in out
     assert f"{macs - 1:,}" in run("guard", "--format", "markdown").out
+
+
+def measured(bytes_: int, **counts: int) -> Measurement:
+    """Return a measurement in float32 whose root module has some counts, and else zeros."""
+    totals = dict.fromkeys(GROWTH_METRICS, 0) | counts | {"memory_access_bytes": bytes_}
+    layer = LayerCost("", ("linear",), "1x2", totals)
+    return Measurement("net.py:build", {}, "trace", ("1x2",), "float32", totals, (layer,))
+
+
+def changes(before: Measurement, after: Measurement, **growth: str) -> list[tuple[str, int, str]]:
+    """Return the metric, growth and verdict of each change of the whole model, with some allowed growths."""
+    rules = Rules(
+        {}, {metric: parse_growth(metric, growth.get(metric, "0"), "error") for metric in GROWTH_METRICS}
+    )
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, rules)
+    return [(c.metric, c.growth, c.verdict) for c in differences(model, before, after) if c.layer is None]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((40, 10), (52, 13), [("memory_access", 3, "worse")]),
+        ((52, 13), (40, 10), [("memory_access", -3, "better")]),
+        ((40, 10), (56, 13), [("memory_access", 3, "worse"), ("memory_access_bytes", 16, "worse")]),
+        ((40, 10), (48, 13), [("memory_access", 3, "worse"), ("memory_access_bytes", 8, "worse")]),
+        ((40, 10), (36, 13), [("memory_access", 3, "worse"), ("memory_access_bytes", -4, "better")]),
+    ],
+)
+def test_bytes_that_change_as_the_elements_do_are_not_reported(
+    before: tuple[int, int], after: tuple[int, int], expected: list[tuple[str, int, str]]
+) -> None:
+    """Bytes are reported unless they changed by four times the change of the elements."""
+    old, new = (measured(bytes_, memory_access=elements) for bytes_, elements in (before, after))
+
+    assert expected == changes(old, new)
+
+
+def test_bytes_of_another_verdict_are_reported() -> None:
+    """Bytes that grow too much are reported although the growth of the elements is allowed."""
+    old, new = measured(40, memory_access=10), measured(52, memory_access=13)
+
+    assert changes(old, new, memory_access="3") == [
+        ("memory_access", 3, "ok"),
+        ("memory_access_bytes", 12, "worse"),
+    ]
+    assert changes(old, new, memory_access_bytes="12") == [
+        ("memory_access", 3, "worse"),
+        ("memory_access_bytes", 12, "ok"),
+    ]
+    assert changes(old, new, memory_access="3", memory_access_bytes="12") == [("memory_access", 3, "ok")]
+
+
+def test_the_limits_of_a_change() -> None:
+    """A growth up to the limit is allowed; a change has the difference of its counts."""
+    old, new = measured(0, params=10), measured(0, params=13)
+
+    assert changes(old, new, params="3") == [("params", 3, "ok")]
+    assert changes(old, new, params="2") == [("params", 3, "worse")]
+    assert changes(old, new, params="30%") == [("params", 3, "ok")]
+    assert changes(old, new, params="29.9%") == [("params", 3, "worse")]
+
+
+@pytest.mark.parametrize("given", ["x%", "-1%", "1000000001%", "%"])
+def test_a_malformed_percentage(given: str) -> None:
+    """A percentage is a number from 0 to a thousand million."""
+    with pytest.raises(
+        LimitError, match=re.escape(f"malformed number {given[:-1]!r}: give a number from 0 to 1e+9")
+    ):
+        parse_growth("macs", given, "error")
+
+
+def test_limits_that_are_tables() -> None:
+    """A table has a maximum and may have a level; a percentage is read to its last digit."""
+    assert parse_budget("macs", {"max": "20"}, "warn") == Budget(20, "warn")
+    assert parse_budget("macs", {"max": "20", "level": "off"}, "warn") == Budget(20, "off")
+    assert parse_growth("macs", "12.34%", "error").allowed(10_000, 4) == 1234
+    for given in ({"level": "off"}, {}, {"max": 1, "most": 2}):
+        with pytest.raises(LimitError, match="expected a limit such as"):
+            parse_budget("macs", given, "error")
+
+
+def test_budgets_of_unknown_counts() -> None:
+    """A budget on an unknown count names the layer, and the root module by these words."""
+    totals = dict.fromkeys(GROWTH_METRICS)
+    layers = tuple(LayerCost(path, ("linear",), "1x2", totals) for path in ("", "head"))
+    found = Measurement("net.py:build", {}, "trace", ("1x2",), "float32", totals, layers)
+    rules = Rules({"macs": Budget(1, "error")}, {})
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, rules, (("*", rules),))
+
+    assert unknown_budgets(model, found) == (
+        "budget on an unknown count: macs, macs of the root module, macs of head"
+    )
+
+
+def test_the_limits_of_policies() -> None:
+    """The smallest and the largest limits are allowed; the limit of bytes is that of elements by default."""
+    assert parse_growth("macs", "0%", "error") == Growth(Decimal(0), 0, "error")
+    assert parse_growth("macs", "1000000000%", "error") == Growth(Decimal(10**9), 0, "error")
+    assert parse_budget("macs", "1" + 100 * "0", "error").maximum == 10**100
+    with pytest.raises(LimitError, match="the count has more than 100 digits"):
+        parse_budget("macs", "2" + 100 * "0", "error")
+    growth = parse_growth("memory_access", "3", "error")
+    assert with_bytes({"memory_access": growth})["memory_access_bytes"].allowed(0, 4) == 12
+
+
+def test_counts_at_their_budget() -> None:
+    """A count may be as large as its budget."""
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, Rules({"macs": Budget(10, "error")}, {}))
+
+    assert over_budget(model, measured(0, macs=10)) == ()
+    assert over_budget(model, measured(0, macs=11)) == (
+        CountChange("macs", None, 11, "over budget", "error", 10),
+    )
+
+
+def test_layers_that_were_added_and_removed() -> None:
+    """Removed layers come first, and the counts of a layer that is not there are zeros."""
+    zeros = dict.fromkeys(GROWTH_METRICS, 0)
+
+    def of(**params: int) -> Measurement:
+        layers = (LayerCost(path, (path,), "1x2", zeros | {"params": n}) for path, n in params.items())
+        return Measurement("net.py:build", {}, "trace", ("1x2",), "float32", zeros, tuple(layers))
+
+    allowed = parse_growth("params", "1", "error")
+    rules = Rules({}, dict.fromkeys(GROWTH_METRICS, allowed))
+    model = GuardedModel("small", "net.py:build", {}, ("1,2",), {}, rules)
+    found = [
+        c for c in differences(model, of(a=1, b=2, c=3), of(a=5, c=4, d=6)) if isinstance(c, CountChange)
+    ]
+
+    assert [(c.layer and c.layer.path, c.before, c.after, c.limit, c.verdict) for c in found] == [
+        ("b", 2, 0, 3, "better"),
+        ("a", 1, 5, 2, "worse"),
+        ("c", 3, 4, 4, "ok"),
+        ("d", 0, 6, 1, "worse"),
+    ]
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 3), (3, None)])
+def test_a_count_that_is_or_was_unknown(before: int | None, after: int | None) -> None:
+    """A change from or to unknown is worse, and has no growth."""
+    old, new = (measured(0) for _ in range(2))
+    for each, value in ((old, before), (new, after)):
+        each.totals.update(macs=value)  # type: ignore[attr-defined]
+
+    assert changes(old, new, macs="50%") == [("macs", 0, "worse")]

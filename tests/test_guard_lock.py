@@ -15,7 +15,7 @@ from guarded import NET, POLICY, document_of, edit, model_in
 
 from mbanalyze import guard
 from mbanalyze.guard import load, lock
-from mbanalyze.guard.lock import LockError
+from mbanalyze.guard.lock import DamagedLockError, Lock, LockError, NewerLockError
 
 
 def test_the_first_run_writes_the_lock(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,6 +156,36 @@ def test_an_update_lists_what_it_accepts(project: Path, run: Run) -> None:
         "worse",
         "git add mbanalyze.lock.json",
     )
+
+
+@pytest.mark.parametrize(
+    "schema", ["mbanalyze.lock/0", "other/1", "mbanalyze.lock/1234567890", "mbanalyze.lock/2 "]
+)
+def test_a_lock_of_an_unknown_schema(schema: str) -> None:
+    """A schema that no later version writes is damaged, which an update repairs."""
+    with pytest.raises(DamagedLockError, match=r"damaged \(unknown schema"):
+        lock.loads(json.dumps({"schema": schema}), "a.json")
+
+
+def test_a_lock_of_a_later_schema() -> None:
+    """A lock of a later version is not damaged, and its schema is named."""
+    with pytest.raises(NewerLockError, match=r"a\.json has schema mbanalyze\.lock/2: upgrade mbanalyze"):
+        lock.loads('{"schema": "mbanalyze.lock/2"}', "a.json")
+
+
+@pytest.mark.parametrize(
+    "changed", [{"version": "0"}, {"version": "~"}, {"convention": "0"}, {"convention": "~"}]
+)
+def test_a_lock_of_another_version(changed: dict[str, str]) -> None:
+    """A lock is current if this version with its convention wrote it."""
+    assert Lock().is_current
+    assert not Lock(**changed).is_current  # type: ignore[arg-type]
+
+
+def test_names_in_a_lock_are_readable() -> None:
+    """A printable name keeps its letters, and another one is escaped."""
+    assert '"\u00e9\u4e2d"' in lock.dumps(Lock(convention="\u00e9\u4e2d"))
+    assert '"\\ud800\\u00e9"' in lock.dumps(Lock(convention="\ud800\u00e9"))
 
 
 KILLED = """

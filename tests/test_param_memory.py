@@ -65,6 +65,7 @@ def test_parameters_of_two_precisions() -> None:
     [
         ({"x": TABLE[:, :2], "y": TABLE[:, 2:3], "z": TABLE[:2, 1:3]}, "x and z"),
         ({"x": TABLE, "y": TABLE.view(torch.float16)[:, 6:], "z": FLAT[11:]}, "x and y"),
+        ({"x": TABLE.view(torch.float16)[:, :2], "y": TABLE[:, 2:]}, "x and y"),
     ],
 )
 def test_parameters_that_cannot_be_told_apart(views: dict[str, Tensor], names: str) -> None:
