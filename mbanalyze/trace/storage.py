@@ -87,8 +87,6 @@ class Storages:
                 several.setdefault(key, [(first.param, first)]).append((param, region))
         for key, held in several.items():
             self._shared[key] = ParamMemory(held, params)
-            for param, region in held:
-                region.start = byte_range(param)[0]
 
     def unread_params(self) -> tuple[str, ...]:
         """Return the names of the parameters that no operator has read."""
