@@ -59,7 +59,7 @@ HAND: dict[str, tuple[Callable[..., Any], tuple[Any, ...], int, int]] = {
     # 5 n log2 n are flops of real numbers
     "fft": (torch.fft.fft, (z(16),), 0, 5 * 16 * 4),
     # 4 times 13 of the real matrix
-    "lu": (torch.linalg.lu_factor, (z(3, 3),), 0, 4 * 13),
+    "lu": (torch.linalg.lu_factor, (torch.eye(3, dtype=torch.complex64),), 0, 4 * 13),
     "scatter": (lambda x, y: x.index_add(0, torch.zeros(4, dtype=torch.int64), y), (z(7, 3), z(4, 3)), 0, 24),
 }  # fmt: skip
 
