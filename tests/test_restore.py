@@ -8,6 +8,7 @@ import gc
 import random
 import sys
 import threading
+import time
 import types
 import warnings
 import weakref
@@ -494,3 +495,37 @@ def test_a_forward_that_loads_numpy_leaves_no_seed(monkeypatch: pytest.MonkeyPat
     count(Seeds(), (1, 3))
 
     assert str(np.random.get_state()) != seeded
+
+
+def test_counts_in_two_threads_leave_the_collector_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A count that waits for another one does not take over that the garbage collector is off."""
+    enable, started, go_on = gc.enable, threading.Event(), threading.Event()
+
+    class Waits(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            started.set()
+            go_on.wait(10)
+            return x + 1
+
+    class Slow(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            time.sleep(0.2)  # in which a late `gc.enable` of the first count happens
+            return x + 1
+
+    def enable_late() -> None:
+        time.sleep(0.1)
+        enable()
+
+    monkeypatch.setattr(gc, "enable", enable_late)
+    threads = [threading.Thread(target=count, args=(make(), (1, 3))) for make in (Waits, Slow)]
+    threads[0].start()
+    started.wait(10)
+    threads[1].start()
+    time.sleep(0.1)  # the second count waits for the first
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    on = gc.isenabled()
+    enable()
+
+    assert on

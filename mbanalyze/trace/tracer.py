@@ -74,6 +74,22 @@ class Trace:
     asked: str = ""
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
+    if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
+        raise TraceError("a forward counts a module in a thread of its own: count it before")
+    with _LOCK:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if enabled:
+                gc.enable()
+
+
+@_alone()
 def trace(
     model: nn.Module,
     *inputs: Any,
@@ -101,42 +117,15 @@ def trace(
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
         TraceError: the forward raised; the message names the innermost module that was running.
     """
-    with _no_collection():
-        options = {"real": real, "keep": keep, "made_up": made_up}
-        return _traced(model, (inputs, keywords or {}), mode, shortcuts=shortcuts, **options)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector off, because most objects of a trace live until its end."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _traced(
-    model: nn.Module,
-    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
-    mode: Mode,
-    *,
-    shortcuts: bool,
-    real: bool,
-    **options: bool,
-) -> Trace:
-    """Run a model and record every operator; `options` are those of `Execution`."""
     model = unwrapped(model)
-    modules = named_modules(model)
+    modules, arguments = named_modules(model), (inputs, keywords or {})
     params = named_params(modules)
     if lazy_param(params):
         model = _with_shapes(model, modules, arguments, mode, real=real)
         modules = named_modules(model)
         params = named_params(modules)
     storages = _storages(params, modules)
-    execution = Execution(storages, real=real, **options)
+    execution = Execution(storages, real=real, keep=keep, made_up=made_up)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     surroundings = _surroundings(modules, arguments, execution, threads)
@@ -175,10 +164,7 @@ def _surroundings(
     threads: Threads,
 ) -> Iterator[None]:
     """The contexts of a forward, after which `modules`, the arguments and global state are as before."""
-    if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
-        raise TraceError("a forward counts a module in a thread of its own: count it before")
     with (
-        _LOCK,
         _listed(threads),
         preserve_state(modules.values(), arguments, real=execution.real),
         torch.inference_mode(),
