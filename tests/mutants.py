@@ -96,6 +96,7 @@ class Copy:
     @contextmanager
     def served(self) -> Iterator[None]:
         """Start the server of the tests."""
+        self.socket.unlink(missing_ok=True)  # of the server for the file before
         command = [sys.executable, "tests/pytest_server.py", str(self.socket)]
         with subprocess.Popen(command, cwd=self.folder, env=self.environment) as server:
             while not self.socket.exists() and server.poll() is None:
@@ -162,10 +163,12 @@ def main(patterns: list[str]) -> None:
 
     def report(file: str, tests: tuple[str, ...]) -> None:
         copy = copies.get()
-        with copy.served():
-            found = copy.try_mutants(file, tests)
+        try:
+            with copy.served():
+                found = copy.try_mutants(file, tests)
+        finally:
+            copies.put(copy)
         print(f"{file}\n{found}", flush=True)
-        copies.put(copy)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         for done in [pool.submit(report, file, tests) for file, tests in files_of(patterns).items()]:

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 _TIMEOUT_S = 300
 _PACKAGES = ("torch", "torch.utils.flop_counter", "fvcore.nn", "matplotlib.pyplot", "pandas", "typer")
@@ -69,5 +68,4 @@ def _run(arguments: list[str]) -> None:
 if __name__ == "__main__":
     if sys.argv[2:]:
         sys.exit(ask(sys.argv[1], sys.argv[2:]))
-    Path(sys.argv[1]).unlink(missing_ok=True)
     serve(sys.argv[1])
