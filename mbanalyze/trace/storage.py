@@ -13,7 +13,6 @@ from mbanalyze.ops.record import Role, Value, canonical_strides
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
 from mbanalyze.trace.schema import Tensors
 
-_STRIDED = torch.strided
 _MAX_TWIN = 2**23
 """The most bytes of a storage that is copied for its twin."""
 
@@ -193,7 +192,9 @@ class Storages:
                 region = self._region_of(tensor)
             if region.role == "activation":
                 region.number = -1
-            values.append(self._value_of(tensor if tensor.layout is _STRIDED else stored(tensor), region))
+            values.append(
+                self._value_of(tensor if tensor.layout is torch.strided else stored(tensor), region)
+            )
         return tuple(values)
 
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
@@ -303,7 +304,7 @@ def _key(tensor: Tensor) -> int:
     """The address of the storage of a tensor, which identifies its memory."""
     try:
         return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
-    except (NotImplementedError, RuntimeError):  # as above
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none
         return _storage(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
 
 

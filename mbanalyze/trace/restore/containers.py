@@ -40,9 +40,14 @@ def is_unchanged(base: Any, container: Any, content: Any) -> bool:
         return False
     if base in (bytearray, array):
         return bool(copied(base, container) == content)
-    if issubclass(base, dict) and not all(map(operator.is_, base.values(container), content.values())):
+    if issubclass(base, dict) and not same(base.values(container), content.values()):
         return False
-    return all(map(operator.is_, base.__iter__(container), content))
+    return same(base.__iter__(container), content)
+
+
+def same(a: Iterable[Any], b: Iterable[Any]) -> bool:
+    """Return True if two sequences of equal length hold the same objects; an element's own `==` is not asked."""
+    return all(map(operator.is_, a, b))
 
 
 def refill(base: Any, container: Any, content: Any) -> None:

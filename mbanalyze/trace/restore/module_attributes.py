@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from itertools import chain, islice, repeat
 from typing import Any
 
 from torch import Tensor, nn
 
-from mbanalyze.trace.restore.containers import clear, refill_dict
+from mbanalyze.trace.restore.containers import clear, refill_dict, same
 from mbanalyze.trace.restore.object_kinds import kind_of, namespace
 
 _USUAL = tuple(nn.Module().__dict__)
@@ -51,7 +50,7 @@ class ModuleSnapshot:
                 object.__setattr__,
                 ((m, "__class__", c) for m, c in zip(self.modules, self._classes, strict=True)),
             )
-        if not _same(map(_attributes, self.modules), self._dicts):
+        if not same(map(_attributes, self.modules), self._dicts):
             attempt(_DICT.__set__, zip(self.modules, self._dicts, strict=True))
         filled = filter(None, chain.from_iterable(self._containers))
         attempt(clear, ((held,) for held in filled if id(held) not in self._not_empty))
@@ -70,8 +69,8 @@ class _Contents:
         """Refill the dicts if one of them has changed."""
         unchanged = (
             list(map(len, self._dicts)) == list(map(len, self._copies))
-            and _same(chain.from_iterable(map(dict.values, self._dicts)), self._values)
-            and _same(map(next, map(reversed, self._dicts)), map(next, map(reversed, self._copies)))
+            and same(chain.from_iterable(map(dict.values, self._dicts)), self._values)
+            and same(map(next, map(reversed, self._dicts)), map(next, map(reversed, self._copies)))
         )  # a new key is the last one
         if not unchanged:
             attempt(refill_dict, zip(self._dicts, self._copies, strict=True))
@@ -93,7 +92,3 @@ def _is_unusual(class_: type) -> bool:
     """True if instances of a class of modules have slots or are containers themselves."""
     kind = kind_of(class_)
     return kind is not None and bool(kind.slots or kind.base)
-
-
-def _same(a: Iterable[Any], b: Iterable[Any]) -> bool:
-    return all(map(operator.is_, a, b))

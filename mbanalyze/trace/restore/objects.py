@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mbanalyze.trace.restore.containers import clear, copied, elements, is_unchanged, refill
+from mbanalyze.trace.restore.containers import clear, copied, elements, is_unchanged, refill, same
 from mbanalyze.trace.restore.keyed_state import KeyedState, attributes_of, slots_of
 from mbanalyze.trace.restore.object_kinds import ObjectKind, Role, kind_of, namespace
 
@@ -193,7 +193,7 @@ class ObjectSnapshot:
     def restore(self, attempt: Callable[..., None]) -> None:
         """Restore everything but tensors and random generators."""
         attempt(_restore_owner, self._owners)
-        if not all(map(operator.is_, map(_TENSOR_DICT, self.tensors), self._tensor_dicts)):
+        if not same(map(_TENSOR_DICT, self.tensors), self._tensor_dicts):
             attempt(_restore_tensor_dict, zip(self.tensors, self._tensor_dicts, strict=True))
         attempt(clear, zip(filter(None, self._empty)))
         attempt(refill, self._filled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from torch import Tensor, UntypedStorage
 from torch._C import TensorBase
 from torch._C._autograd import _unsafe_set_version_counter
 
-from mbanalyze.trace.restore.containers import refill
+from mbanalyze.trace.restore.containers import refill, same
 from mbanalyze.trace.restore.object_kinds import mro, namespace
 from mbanalyze.trace.restore.storage_bytes import copied_elements, restore_elements, restore_size, storages_of
 
@@ -97,7 +96,7 @@ class TensorSnapshot:
                 modes = [inference[id(tensor)] for tensor in self._strided]
                 attempt(_restore_layout, zip(self._strided, modes, *self._layouts, strict=True))
             attempt(_set_data, self._others)
-            if not all(map(_identical, _flags(self._tensors, self._properties), self._flags)):
+            if not all(map(same, _flags(self._tensors, self._properties), self._flags)):
                 attempt(_restore_flags, zip(self._tensors, *self._flags, strict=True))
             attempt(refill, self._hooks)
             if _versions(self._tensors, self._properties) != self._versions:
@@ -116,11 +115,6 @@ def _properties_of(tensors: Iterable[Tensor]) -> _Properties:
 def _flags(tensors: Sequence[Tensor], properties: _Properties) -> list[list[Any]]:
     """The flags, hooks and gradient of each tensor, by property."""
     return [*(list(map(get, tensors)) for get in map(properties, _FLAGS)), _grads(tensors, properties)]
-
-
-def _identical(a: list[Any], b: list[Any]) -> bool:
-    """True if two lists hold the same objects; gradients compare by element."""
-    return all(map(operator.is_, a, b))
 
 
 def _grads(tensors: Sequence[Tensor], properties: _Properties) -> list[Tensor | None]:
