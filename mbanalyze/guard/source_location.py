@@ -112,6 +112,7 @@ def _class_lines(file: Path) -> dict[str, int]:
     found: dict[str, int] = {}
 
     def visit(node: ast.AST, prefix: str) -> None:
+        """Note the classes inside a node, whose names begin with `prefix`."""
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.ClassDef):
                 first = child.decorator_list[0] if child.decorator_list else child
