@@ -179,3 +179,23 @@ def test_defaults_of_records() -> None:
     """A value starts at its tensor's start, and an operator owns nothing."""
     assert Value("activation", 0, (2,)) == Value("activation", 0, (2,), 0, None, None)
     assert Op("", "relu", (), ()) == Op("", "relu", (), (), 0, (), "")
+
+
+def test_operators_are_equal_up_to_the_name_of_pytorch() -> None:
+    """The name that PyTorch gives an operator does not matter; everything else does."""
+    value = Value("activation", 0, (2, 3))
+    op = Op("a", "relu", (value,), (value,), operator="relu_")
+
+    assert not value.is_complex
+    assert op == op._replace(operator="relu")
+    assert hash(op) == hash(op._replace(operator="relu"))
+    for other in (
+        op._replace(path="b"),
+        op._replace(kind="add"),
+        op._replace(operands=()),
+        op._replace(params=1),
+    ):
+        assert [op == other, other == op] == [False, False]
+        assert [op != other, other != op] == [True, True]
+        assert hash(op) != hash(other)
+    assert op != tuple(op)
