@@ -231,9 +231,9 @@ def leaf_forwards(
                 return data
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = torch.empty(sizes, dtype=data.dtype, device=META)
-            read, params = storages.read(operands)
+            read, params, frozen = storages.read(operands)
             written = (storages.write_new(output, tuple(sizes)),)
-            recorder.ops.append(Op(path, kind, read, written, params, attributes, name))
+            recorder.ops.append(Op(path, kind, read, written, params, attributes, name, frozen))
             return output
 
         recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
