@@ -69,7 +69,6 @@ class Op(NamedTuple):
         output: the values written.
         params: learned scalars among the operands that no earlier operator of the network read.
         attributes: settings that the shapes do not give, sorted by name.
-            A convolution has `stride` and `dilation` only where they are not 1.
         operator: PyTorch's name, with a final `_` if the output overwrites an operand; "" in a closed form.
         frozen: those of its `params` that do not require a gradient.
 

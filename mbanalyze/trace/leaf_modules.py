@@ -77,7 +77,10 @@ def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
     out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
     if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
         return None
-    return LeafCall("conv2d", "conv", (data, *params), (), out) if out[2] > 0 and out[3] > 0 else None
+    if out[2] <= 0 or out[3] <= 0:
+        return None
+    steps = (("dilation", module.dilation), ("stride", module.stride))
+    return LeafCall("conv2d", "conv", (data, *params), steps, out)
 
 
 def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
