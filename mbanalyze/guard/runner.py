@@ -21,8 +21,8 @@ from mbanalyze.guard.measurement_record import (
     value_of,
 )
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.processes import Answer, run_each, start_server
 from mbanalyze.guard.source_location import SourceLocation, module_locations
+from mbanalyze.sources.processes import Answer, run_each, start_server
 from mbanalyze.sources.references import PACKAGES
 
 Progress = Callable[[float], None]
