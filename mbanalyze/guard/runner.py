@@ -93,8 +93,12 @@ def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     """Measure a model, in its own process; the answer is what `_parse` reads."""
     enter_project(policy)
     measured, resolved = measure_here(model)
-    answer = {"reason": measured.reason, "package": _package_file(model.source), "measurement": None}
-    answer["seconds"] = measured.seconds
+    answer: dict[str, Any] = {
+        "reason": measured.reason,
+        "package": _package_file(model.source),
+        "measurement": None,
+        "seconds": measured.seconds,
+    }
     if measured.measurement is None or resolved is None:
         return answer
     found = module_locations(model, resolved.module, policy)
