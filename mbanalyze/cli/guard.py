@@ -86,7 +86,7 @@ def check(
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
+        with working(False), progress_bar("counting models") as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
         return _publish(outcome, format, files)
 
@@ -111,7 +111,7 @@ def update(
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
+        with working(False), progress_bar("counting models") as progress:
             outcome = guard.update(policy, models or (), progress)
         return _publish(outcome, format, files)
 
