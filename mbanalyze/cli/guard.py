@@ -54,7 +54,7 @@ Outputs = Annotated[
 BASE = typer.Option(
     metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
 )
-Top = Annotated[int, typer.Option(min=1, help="Number of layers to show for each metric.")]
+Top = Annotated[int, typer.Option(min=1, help="Number of layers to show in each table.")]
 AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock although CI is set.")]
 
 
