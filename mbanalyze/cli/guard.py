@@ -13,12 +13,15 @@ from mbanalyze import guard
 from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
+from mbanalyze.cli.parser import CommandGroup
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.display.files import kept
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
-app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    cls=CommandGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 
 def complete_guarded_model(incomplete: str) -> list[str]:
@@ -64,7 +67,7 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 def check(
     context: typer.Context, config: Config = None, format: CheckFormat = None, outputs: Outputs = None
 ) -> int:
-    """Fail if a model costs more than its budget, or more than the committed lock records.
+    """Fail if a model exceeds its budget or the committed lock.
 
     If there is no lock, the command writes one, unless the environment variable CI is set.
 
@@ -83,7 +86,7 @@ def check(
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
+        with working(False), progress_bar("counting models") as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
         return _publish(outcome, format, files)
 
@@ -108,7 +111,7 @@ def update(
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
+        with working(False), progress_bar("counting models") as progress:
             outcome = guard.update(policy, models or (), progress)
         return _publish(outcome, format, files)
 
@@ -117,9 +120,10 @@ def update(
 def diff(
     base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
 ) -> int:
-    """Compare every model with its cost at the commit where the current branch left a git ref.
+    """Compare every model with its cost at an earlier commit.
 
-    The files of that commit are checked out in a temporary folder. No lock is needed.
+    It is the commit where the current branch left a git ref.
+    Its files are checked out in a temporary folder. No lock is needed.
 
     \b
     mbanalyze guard diff --base origin/main
@@ -140,8 +144,9 @@ def explain(
     format: Format = None,
     output: Output = None,
 ) -> int:
-    """Explain failures: layers, operators and source lines, and the largest width and resolution that fit.
+    """Explain failures: layers, source lines, and options that fit.
 
+    The options are the largest width and resolution within the limits.
     The exit code is that of 'mbanalyze guard' for the explained models.
 
     \b

@@ -10,7 +10,7 @@ import mbanalyze
 from mbanalyze.cli.arguments import Format, Output, complete_family
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.progress import progress_bar, working
 
 Family = Annotated[
     str | None,
@@ -33,6 +33,6 @@ def published(family: Family = None, format: Format = None, output: Output = Non
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
     format = choose_format(format, output)
-    with working(True):
-        verdicts = mbanalyze.published(family)
+    with working(False), progress_bar("counting networks") as progress:
+        verdicts = mbanalyze.published(family, progress=progress)
     publish(verdicts, format, output)

@@ -57,7 +57,8 @@ def search(
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
-    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
+    mbanalyze search all --max-params 3M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
     format = choose_format(format, output)
