@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real
+from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real, Width
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -15,6 +15,7 @@ def check(
     keep: Keep = False,
     format: Format = "table",
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Check the counts of a model with other tools.
 
@@ -28,5 +29,5 @@ def check(
     require_files(output)
     with working(True):
         checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
-    publish(checked, format, output)
+    publish(checked, format, output, width=width)
     return int(not checked.agree)

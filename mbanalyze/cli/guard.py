@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
+from mbanalyze.cli.arguments import Format, Output, UsageError, Width, choice, matching
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.display.files import kept
@@ -57,7 +57,11 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
+    context: typer.Context,
+    config: Config = None,
+    format: CheckFormat = "table",
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Fail if a model costs more than its budget, or more than the committed lock records.
 
@@ -72,7 +76,7 @@ def check(
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format != "table":
+        if config or outputs or width or format != "table":
             command = context.invoked_subcommand
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
@@ -80,7 +84,7 @@ def check(
     with kept(policy.lock):
         with working(False), progress_bar("counting", shown=len(policy.models) > 1) as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -89,6 +93,7 @@ def update(
     config: Config = None,
     allow_ci: AllowCi = False,
     format: Format = "table",
+    width: Width = None,
 ) -> int:
     """Write the costs of models into the lock, for review and commit.
 
@@ -104,12 +109,16 @@ def update(
     with kept(policy.lock):
         with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
             outcome = guard.update(policy, models or (), progress)
-        return _publish(outcome, format, {})
+        return _publish(outcome, format, {}, width)
 
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
+    base: Annotated[str, BASE],
+    config: Config = None,
+    format: CheckFormat = "table",
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Compare every model with its cost at the commit where the current branch left a git ref.
 
@@ -122,7 +131,7 @@ def diff(
     policy, files = _load(config), _parse_outputs(outputs)
     with working(True):
         outcome = guard.diff(policy, base)
-    return _publish(outcome, format, files)
+    return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -133,6 +142,7 @@ def explain(
     top: Top = 10,
     format: Format = "table",
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Explain failures: layers, operators and source lines, and the largest width and resolution that fit.
 
@@ -148,7 +158,7 @@ def explain(
         explanations = guard.explain(policy, models or (), base)
     if explanations.outcome.problem:
         notify(explanations.outcome.problem)
-    publish(explanations, format, output, top=top)
+    publish(explanations, format, output, top=top, width=width)
     return explanations.outcome.exit_code
 
 
@@ -181,7 +191,7 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     return files
 
 
-def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
+def _publish(outcome: Outcome, format: str, files: dict[str, Path], width: int | None) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     publish(
@@ -189,5 +199,6 @@ def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
         format,
         files={file: outcome.to(other) for other, file in files.items()},
         appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
+        width=width,
     )
     return outcome.exit_code

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Output, complete_family
+from mbanalyze.cli.arguments import Format, Output, Width, complete_family
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -21,7 +21,9 @@ Family = Annotated[
 ]
 
 
-def published(family: Family = None, format: Format = "table", output: Output = None) -> None:
+def published(
+    family: Family = None, format: Format = "table", output: Output = None, width: Width = None
+) -> None:
     """Give a verdict on published figures.
 
     Each verdict comes with its arithmetic. A figure is exact, follows another convention, is an erratum, or is unresolved.
@@ -33,4 +35,4 @@ def published(family: Family = None, format: Format = "table", output: Output = 
     require_files(output)
     with working(True):
         verdicts = mbanalyze.published(family)
-    publish(verdicts, format, output)
+    publish(verdicts, format, output, width=width)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, Width, checked, choice, complete_family
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
@@ -46,6 +46,7 @@ def search(
     batch: Images = 1,
     format: Format = "table",
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
 ) -> int:
     """Find the best variants within limits.
@@ -78,5 +79,5 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
-    publish(found, format, output, files)
+    publish(found, format, output, files, width=width)
     return int(found.best is None)
