@@ -77,7 +77,7 @@ def _totals(report: Report) -> Section:
     totals = headline(report)
     counts = [count_cell(count).exact for count, _ in totals.values()]
     remarks = [remark for _, remark in totals.values()]
-    return Section("", (words("", list(totals)), Column("", counts), words("", remarks)))
+    return Section("", (words("", list(totals)), Column("", counts), words("", remarks, wrap=True)))
 
 
 def _uncounted(report: Report) -> list[str]:
