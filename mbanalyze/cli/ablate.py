@@ -41,6 +41,7 @@ def ablate(
     workers: Workers = None,
     format: arguments.Format = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
 ) -> None:
     """Count every variant over a grid of options.
@@ -91,7 +92,7 @@ def ablate(
         files = drawn(plots.ablation, ablation, plot)
         if files and (note := plots.left_out(ablation)):
             notify(note)
-    publish(ablation, format, output, files)
+    publish(ablation, format, output, files, width=width)
 
 
 def _processes(variants: int, workers: int | None) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
+from mbanalyze.cli.arguments import Format, Input, Output, Width, complete_model, inputs_of
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
@@ -25,7 +25,12 @@ Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layer
 
 
 def compare(
-    models: Models, input: Input = None, top: Top = 10, format: Format = None, output: Output = None
+    models: Models,
+    input: Input = None,
+    top: Top = 10,
+    format: Format = None,
+    output: Output = None,
+    width: Width = None,
 ) -> None:
     """Compare two or more models.
 
@@ -43,4 +48,4 @@ def compare(
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
-    publish(comparison, format, output, top=top)
+    publish(comparison, format, output, top=top, width=width)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
+from mbanalyze.cli.arguments import Format, Output, UsageError, Width, choice, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.parser import CommandGroup
@@ -65,7 +65,11 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    context: typer.Context,
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Fail if a model exceeds its budget or the committed lock.
 
@@ -80,7 +84,7 @@ def check(
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format:
+        if config or outputs or width or format:
             command = context.invoked_subcommand
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
@@ -88,7 +92,7 @@ def check(
     with kept(policy.lock):
         with working(False), progress_bar("counting models") as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -98,6 +102,7 @@ def update(
     allow_ci: AllowCi = False,
     format: CheckFormat = None,
     outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Write the costs of models into the lock, for review and commit.
 
@@ -113,12 +118,16 @@ def update(
     with kept(policy.lock):
         with working(False), progress_bar("counting models") as progress:
             outcome = guard.update(policy, models or (), progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    base: Annotated[str, BASE],
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Compare every model with its cost at an earlier commit.
 
@@ -132,7 +141,7 @@ def diff(
     policy, files = _load(config), _parse_outputs(outputs)
     with working(True):
         outcome = guard.diff(policy, base)
-    return _publish(outcome, format, files)
+    return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -143,6 +152,7 @@ def explain(
     top: Top = 10,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Explain failures: layers, source lines, and options that fit.
 
@@ -160,7 +170,7 @@ def explain(
         explanations = guard.explain(policy, models or (), base)
     if explanations.outcome.problem:
         notify(explanations.outcome.problem)
-    publish(explanations, format, output, top=top)
+    publish(explanations, format, output, top=top, width=width)
     return explanations.outcome.exit_code
 
 
@@ -194,7 +204,7 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     return files
 
 
-def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> int:
+def _publish(outcome: Outcome, format: str | None, files: dict[str, Path], width: int | None) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     publish(
@@ -202,5 +212,6 @@ def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> in
         format or "table",
         files={file: outcome.to(other) for other, file in files.items()},
         appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
+        width=width,
     )
     return outcome.exit_code

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, Width, checked, choice, complete_family
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
@@ -47,6 +47,7 @@ def search(
     batch: Images = 1,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
 ) -> int:
     """Find the best variants within limits.
@@ -81,5 +82,5 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
-    publish(found, format, output, files)
+    publish(found, format, output, files, width=width)
     return int(found.best is None)
