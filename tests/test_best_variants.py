@@ -14,10 +14,9 @@ from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
-from mbanalyze.sweep.candidates import SearchError, families
+from mbanalyze.sweep.candidates import SearchError, families, variant_reference
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
-from mbanalyze.sweep.view import variant_reference
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 
