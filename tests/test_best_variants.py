@@ -200,9 +200,12 @@ def test_macs_rank_variants_if_no_accuracy_is_published() -> None:
 def test_a_better_variant_is_named_with_its_objective() -> None:
     """The advice names the flag of the limit, and the params of the variant that more would allow."""
     found = search("all", max_params=3_000_000, objective="params")
-    advice = "raising --max-params to 3.170 M (3,170,208) would allow mnasnet@alpha=0.75,resolution=224"
-
-    assert f"{advice} (3.170 M (3,170,208) params)" in text(found)
+    # 3,170,208 rounded up to four digits, and 3,170,208 - 2,946,568 = 223,640 params more than the best
+    assert found.best is not None
+    assert found.best["params"] == 2946568
+    advice = "raising max_params to 3.171 M would allow mnasnet@alpha=0.75,resolution=224"
+    assert f"{advice} (3.170 M params, +223.6 k)" in text(found)
+    assert advice.replace("max_params", "--max-params") in " ".join(found.to("table", flags=True).split())
 
 
 def test_several_limits_can_exclude_a_variant_together() -> None:

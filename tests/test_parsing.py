@@ -124,7 +124,10 @@ def test_counts_have_units(text: str, expected: int) -> None:
     assert expected == parse_count(text)
 
 
-@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "M", "1.5", "-3", "1e-6", "1.5e0", "e6", "1e", "1e100", "1 GB", "0.0001k", "nan", "1,00", "1,0000"],
+)
 def test_malformed_counts(text: str) -> None:
     """Malformed counts raise ParseError."""
     with pytest.raises(ParseError, match="malformed count"):

@@ -47,7 +47,7 @@ class AccuracySource:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the source as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "others": [asdict(other) for other in self.others]}
 
 
 Shown = tuple[Architecture, str, float]

@@ -34,6 +34,10 @@ SYNONYMS = dict.fromkeys(("acc", "accuracy", "acc1", "top1acc", "top1accuracy"),
 """Headings that stand for another name, without case and punctuation."""
 
 
+LOWER_IS_BETTER = re.compile(r".*(latency|error|loss|energy).*|.*_(ms|us|mj|mb|kb)", re.IGNORECASE)
+"""Names of metrics that nobody wants to maximise."""
+
+
 class AccuracyError(ValueError):
     """A table of accuracies that cannot be read, is malformed or contradicts itself."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,10 +19,10 @@ from mbanalyze.accuracy.cells import (
     metric_value,
     option_value,
 )
+from mbanalyze.accuracy.raw_table import RawTable, located, read_csv, read_frame
 from mbanalyze.archs import NAMES, find, name_of
 from mbanalyze.archs.options import make, merge
-from mbanalyze.display.records import one_line, rows_of
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.display.records import one_line
 from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.literature.figures import settings_of
 
@@ -32,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Accuracy: TypeAlias = "str | os.PathLike[str] | pd.DataFrame | OwnAccuracy"
+
+
+FRAME = "the accuracy frame"
+"""The name of a frame in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class OwnAccuracy:
     @property
     def title(self) -> str:
         """The name of the table in messages."""
-        return self.name or "the accuracy frame"
+        return self.name or FRAME
 
     def require_models(self, what: str) -> None:
         """Raise `AccuracyError` if a row names no model, because `what` has several."""
@@ -104,89 +106,29 @@ def read_accuracy(
         return given
     if isinstance(given, str | os.PathLike):
         path = Path(given)
-        name, title, rows_of_table = one_line(path.name), one_line(str(path)), partial(_csv_rows, path)
+        name, title, read = one_line(path.name), one_line(str(path)), partial(read_csv, path)
     elif hasattr(given, "columns") and hasattr(given, "isna"):
-        name, title, rows_of_table = "", "the accuracy frame", partial(_frame_rows, given)
+        name, title, read = "", FRAME, partial(read_frame, given)
     else:
         raise AccuracyError(f"accuracy is the path of a CSV file or a frame, not {type(given).__name__}")
-    with _named(title):
-        columns, rows = rows_of_table()
-        known = OPTIONS.union(options)
-        metrics = metric_columns(columns, known)
-        measured = [_measurement(place, cells, metrics, known, models) for place, cells in rows]
-        stated = tuple(row for row in measured if row.metrics)
-        if not stated:
-            raise AccuracyError("no row has a value: fill in the metric of at least one variant")
-        _check_per_cent(stated)
-    ignored = tuple(c for c in columns if c in WRITTEN_COLUMNS and c not in options)
+    with located(title):
+        return _checked(name, read(), OPTIONS.union(options), models)
+
+
+def _checked(name: str, table: RawTable, options: Collection[str], models: Collection[str]) -> OwnAccuracy:
+    """The table with its cells checked."""
+    with located(table.header):
+        metrics = metric_columns(table.columns, options)
+    measured = []
+    for place, cells in table.rows:
+        with located(place):
+            measured.append(_measurement(place, cells, metrics, options, models))
+    stated = tuple(row for row in measured if row.metrics)
+    if not stated:
+        raise AccuracyError("no row has a value: fill in the metric of at least one variant")
+    _check_per_cent(stated)
+    ignored = tuple(c for c in table.columns if c in WRITTEN_COLUMNS and c not in options)
     return OwnAccuracy(name, tuple(metrics), stated, ignored)
-
-
-@contextmanager
-def _named(title: str) -> Iterator[None]:
-    """Put a title in front of the messages of errors in the `with` block."""
-    try:
-        yield
-    except (ValueError, LookupError) as error:
-        raise AccuracyError(f"{title}: {error}") from error
-
-
-_Rows = list[tuple[str, dict[str, Any]]]
-"""The place and the filled cells of each row."""
-
-
-def _csv_rows(path: Path) -> tuple[list[str], _Rows]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    columns: list[str] = []
-    rows: _Rows = []
-    try:
-        for cells in reader:
-            texts = [cell.strip() for cell in cells]
-            if not any(texts):
-                continue
-            if not columns:
-                columns = texts
-                if len(columns) == 1 and (";" in texts[0] or "\t" in texts[0]):
-                    raise AccuracyError("line 1: separate the columns by commas")
-                continue
-            if len(texts) != len(columns):
-                raise AccuracyError(
-                    f"line {reader.line_num}: it has {len(texts)} cells, and the header has {len(columns)}"
-                )
-            filled = {name: text for name, text in zip(columns, texts, strict=True) if text}
-            rows.append((f"line {reader.line_num}", filled))
-    except csv.Error as error:
-        raise AccuracyError(f"line {reader.line_num}: {error}") from error
-    if not rows:
-        raise AccuracyError("it has no rows: give a header, and a line for each variant")
-    return columns, rows
-
-
-def _text(path: Path) -> str:
-    """The text of a CSV file."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AccuracyError(f"it cannot be read: {error.strerror or error}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AccuracyError(f"line {line}: it is not UTF-8: save the file as CSV in UTF-8") from error
-    if "\0" in text:
-        raise AccuracyError("it is not a text file: save it as CSV in UTF-8")
-    return text
-
-
-def _frame_rows(frame: pd.DataFrame) -> tuple[list[str], _Rows]:
-    columns = [str(name).strip() for name in frame.columns]
-    if not len(frame):
-        raise AccuracyError("it has no rows: give a row for each variant")
-    cells = [list(row.values()) for row in rows_of(frame.set_axis(range(len(columns)), axis="columns"))]
-    return columns, [
-        (f"row {i}", {name: cell for name, cell in zip(columns, row, strict=True) if cell not in (None, "")})
-        for i, row in enumerate(cells)
-    ]
 
 
 def _measurement(
@@ -197,14 +139,11 @@ def _measurement(
     models: Collection[str],
 ) -> Measurement:
     """A row of the table, checked."""
-    try:
-        values = {name: metric_value(name, cells[name]) for name in metrics if name in cells}
-        model, stated = _variant(cells, options, models)
-        if values and not model and not stated:
-            raise AccuracyError("it names no model and no option")
-        return Measurement(place, model, stated, values)
-    except (ValueError, LookupError) as error:
-        raise AccuracyError(f"{place}: {error}") from error
+    values = {name: metric_value(name, cells[name]) for name in metrics if name in cells}
+    model, stated = _variant(cells, options, models)
+    if values and not model and not stated:
+        raise AccuracyError("it names no model and no option")
+    return Measurement(place, model, stated, values)
 
 
 def _variant(
@@ -219,9 +158,9 @@ def _variant(
         stated[name] = value
     known = find(model)
     if known is None:
-        if model and ":" not in model and model not in models:
-            near = ", ".join(nearest(model, NAMES)) or ", ".join(NAMES)
-            raise AccuracyError(f"unknown model {model!r}: nearest are {near}")
+        near = get_close_matches(model, NAMES, n=1, cutoff=0.75) if model not in models else []
+        if near:
+            raise AccuracyError(f"unknown model {model!r}: did you mean {near[0]}?")
         return model, stated
     arch, implied = known
     stated = merge(model, implied, stated)

@@ -17,18 +17,18 @@ def own_notes(use: OwnUse | None, flag: str) -> list[str]:
 
     Args:
         use: the use of the table; None without one.
-        flag: the name of the option that keeps published values.
+        flag: the name of the option that shows published accuracy; "" if no accuracy is missing.
     """
     if use is None:
         return []
     own, notes = use.own, []
-    if not use.published and "top1" in own.metrics:
+    if flag and not use.published and "top1" in own.metrics:
         notes.append(f"published accuracy is left out: {flag} shows it where {own.title} has none")
     if unmatched := use.unmatched:
         rows = "1 row of {} matches" if len(unmatched) == 1 else f"{len(unmatched)} rows of {{}} match"
         notes.append(f"{rows.format(own.title)} no variant: {_first(list(map(str, unmatched)))}")
     if own.ignored:
-        notes.append(f"columns of {own.title} without meaning here: {_first(own.ignored)}")
+        notes.append(f"ignored columns of {own.title}: {_first(own.ignored)}")
     return notes
 
 

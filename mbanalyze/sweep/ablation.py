@@ -140,9 +140,8 @@ def ablate(
         raise GridError("published keeps published accuracy beside your own: give accuracy too")
     if known is None:
         if source or published:
-            raise GridError(
-                "source and published select published figures, which only known architectures have"
-            )
+            name = "source" if source else "published"
+            raise GridError(f"{name} selects published figures, which only known architectures have")
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
@@ -151,7 +150,7 @@ def ablate(
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
-        prefixes = ([source] if isinstance(source, str) else list(source)) or [""]
+        prefixes = [source] if isinstance(source, str) else list(source)
         own = None if accuracy is None else read_accuracy(accuracy)
         figures = ShownFigures(prefixes, own, published)
         ablation = _in_closed_form(known, grid, dtype or "float32", figures, skip_invalid=skip_invalid)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mbanalyze.accuracy.agreement import AccuracySource, accuracy_sources
+from mbanalyze.accuracy.cells import LOWER_IS_BETTER
 from mbanalyze.accuracy.matching import OwnUse
 from mbanalyze.accuracy.own_table import read_accuracy
 from mbanalyze.archs import ARCHS
@@ -210,7 +211,8 @@ def search(
             Without an `alpha` or `resolution`, all published values are considered.
 
     Raises:
-        SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
+        SearchError: the family is unknown, a limit is not a whole number above 0, there are no variants, or the
+            objective is a metric such as latency, which is better when lower.
         OptionError: no architecture of the family has an option.
         ChoiceError: the objective or dtype is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
@@ -219,8 +221,12 @@ def search(
     >>> found.best["alpha"], found.best["resolution"], found.best["top1"]
     (0.5, 224, 63.3)
     """
+    if published and accuracy is None:
+        raise SearchError("published keeps published accuracy beside your own: give accuracy too")
     own = None if accuracy is None else read_accuracy(accuracy)
-    choose("objective", objective, [*OBJECTIVES, *(own.metrics if own else ())])
+    choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
+    if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
+        raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
     limits = _limits(max_macs, max_params, max_memory_access, max_activations)
     frame, use = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published)
     frame["fits"] = _within(frame, limits)
@@ -250,7 +256,7 @@ def _limit(name: str, given: Limit) -> int:
             return int(given)
     except ParseError as error:
         raise SearchError(f"{name}: {error}") from error
-    raise SearchError(f"{name} must be a whole number above 0, such as 150e6 or '150M', not {given!r}")
+    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give 150e6 or '150M'")
 
 
 def _within(frame: pd.DataFrame, limits: Mapping[str, int]) -> Any:

@@ -63,7 +63,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     notes = [
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
-        *own_notes(ablation.own, _name("published", flags)),
+        *own_notes(ablation.own, _published_name(rows, flags)),
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View((_variants(rows),), (*_batch_notes(rows), *notes), (*_source_notes(rows), *own))
@@ -85,7 +85,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
         *_unpublished_notes(search, len(unpublished)),
         *_batch_notes(rows),
         *_mixture_notes(search),
-        *own_notes(search.own, _name("published", flags)),
+        *own_notes(search.own, _published_name(unpublished, flags)),
     ]
     own = own_provenance(search.own.own if search.own else None)
     commands = (f"mbanalyze report {shlex.quote(search.reference)}",) if search.reference else ()
@@ -96,6 +96,12 @@ def search_view(search: Search, *, flags: bool = False) -> View:
 def _name(parameter: str, flags: bool) -> str:
     """A parameter as the user spells it: a flag of the command line, or an argument in Python."""
     return f"--{parameter.replace('_', '-')}" if flags else parameter
+
+
+def _published_name(rows: Sequence[Record], flags: bool) -> str:
+    """The name of the option that shows published accuracy; "" if no known architecture lacks an accuracy."""
+    missing = any("source" in row and row["top1"] is None for row in rows)
+    return _name("published", flags) if missing else ""
 
 
 def _mixture_notes(search: Search) -> list[str]:
