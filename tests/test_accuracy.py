@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -473,3 +474,21 @@ def test_bad_files_get_one_line(command: list[str], table: Any, run: Run) -> Non
         assert (ran.code, ran.out) == (2, "")
         assert problem in ran.err
         assert ran.err.count("\n") == 1
+
+
+def test_the_table_of_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    """Every row of the example in docs/variants.md matches a variant, and its commands run."""
+    guide = (Path(__file__).parents[1] / "docs/variants.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^```csv\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    (tmp_path / "own.csv").write_text(lines)
+    monkeypatch.chdir(tmp_path)
+    commands = [
+        line for line in guide.splitlines() if line.startswith("mbanalyze ") and "--accuracy own.csv" in line
+    ]
+
+    assert len(commands) == 3
+    assert all(run(*command.split()[1:]).code == 0 for command in commands)
+    found = search("mobilenet", accuracy="own.csv", objective="images_per_s")
+    assert found.own is not None
+    assert found.own.unmatched == ()
+    assert found.reference == "mobilenet_v2@alpha=0.5,resolution=192"

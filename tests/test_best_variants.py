@@ -6,6 +6,7 @@ import json
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -319,6 +320,14 @@ def test_given_values_replace_the_published_ones() -> None:
         ({"family": "7"}, "no family '7': families are all, mobilenet"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),
+        ({"max_macs": 60.5}, "max_macs must be a whole number above 0, not 60.5: give 150e6 or '150M'"),
+        ({"max_macs": float("nan")}, "max_macs must be a whole number above 0, not nan"),
+        ({"max_macs": float("inf")}, "max_macs must be a whole number above 0, not inf"),
+        ({"max_macs": -60e6}, "max_macs must be a whole number above 0, not -60000000.0"),
+        ({"max_macs": True}, "max_macs must be a whole number above 0, not True"),
+        ({"max_macs": "60.5"}, "max_macs: malformed count '60.5': give a whole number"),
+        ({"max_macs": "-5"}, "max_macs: malformed count '-5'"),
+        ({"max_macs": 1e101}, "max_macs must be at most 1e\\+100"),
         (
             {"alpha": 0.6, "family": "shufflenet_v2"},
             "no variant of shufflenet_v2 has the given values of alpha",
@@ -329,6 +338,29 @@ def test_invalid_searches_raise(arguments: dict[str, Any], message: str) -> None
     """The message names the argument and the problem."""
     with pytest.raises(SearchError, match=message):
         search(**arguments)
+
+
+@pytest.mark.parametrize(
+    "limit", [60e6, "60M", "60e6", "60,000,000", 60_000_000, np.float64(60e6), np.int64(60e6)]
+)
+def test_limits_are_whole_numbers_or_texts(limit: Any) -> None:
+    """A whole float, a text with a prefix or a power of ten, and an integer are the same limit."""
+    assert dict(search("vgg16", max_macs=limit).limits) == {"macs": 60_000_000}
+    assert type(search("vgg16", max_macs=limit).limits["macs"]) is int
+
+
+def test_the_answer_names_its_command() -> None:
+    """The text and the document have the reference of the best variant, which every command takes."""
+    found = search("mobilenet_v3_small", max_macs="60M")
+    empty = search("mobilenet_v2", max_macs=1)
+
+    assert found.reference == found.as_dict()["reference"]
+    assert found.best is not None
+    assert count(str(found.reference)).totals.macs == found.best["macs"]
+    assert repr(found).splitlines()[-1] == f"mbanalyze report {found.reference}"
+    assert f"```sh\nmbanalyze report {found.reference}\n```" in found.to("markdown")
+    assert empty.as_dict()["reference"] is None
+    assert "mbanalyze report" not in repr(empty)
 
 
 def test_unknown_choices_raise() -> None:
