@@ -47,7 +47,7 @@ def _page(checked: CheckedReport, **_: Any) -> str:
 
     shown = checked.shown
     groups = shown if isinstance(shown, Groups) else shown.by("module")
-    return page(groups, check_section(checked.check), agree=checked.check.agree)
+    return page(groups, check_section(checked.check), agree=checked.check.agree, download=checked)
 
 
 @formats.register

@@ -85,7 +85,7 @@ def _page(result: Report | Groups, **_: Any) -> str:
     """The report as one HTML file that needs nothing else."""
     from mbanalyze.report.page import page
 
-    return page(result if isinstance(result, Groups) else result.by("module"))
+    return page(result if isinstance(result, Groups) else result.by("module"), download=result)
 
 
 REPORT_FORMATS: Mapping[str, Renderer] = {**FORMATS, "html": _page}
