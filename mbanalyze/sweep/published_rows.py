@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
+from mbanalyze.inputs.resolution import Resolution, sides
 from mbanalyze.literature.figures import Entry, entries
 from mbanalyze.ops.record import Op
 from mbanalyze.sweep.grid import Grid, combinations
@@ -21,7 +22,10 @@ PER_IMAGE_COLUMNS = ("published_macs", "latency_ms", "device")
 
 
 def published_entries(
-    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], prefixes: Sequence[str] = ("",)
+    arch: type[Architecture],
+    networks: Grid,
+    resolutions: Sequence[Resolution],
+    prefixes: Sequence[str] = ("",),
 ) -> dict[int, Entry]:
     """Return the published row of each variant that has one, by its index in the grid.
 
@@ -31,7 +35,7 @@ def published_entries(
     Args:
         arch: the architecture.
         networks: the values of each option except the resolution.
-        resolutions: the input sizes, in pixels.
+        resolutions: the input sizes, in pixels: a side, or a height and width.
         prefixes: the allowed beginnings of a source, in order of preference.
     """
     rows: dict[int, Entry] = {}
@@ -67,7 +71,7 @@ def has_source(prefix: str) -> bool:
 
 
 def _matching_rows(
-    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], prefix: str
+    arch: type[Architecture], networks: Grid, resolutions: Sequence[Resolution], prefix: str
 ) -> Iterator[tuple[int, Entry]]:
     """Every published row of a variant in the grid, with the variant's index."""
     positions = {name: {value: i for i, value in enumerate(values)} for name, values in networks.items()}
@@ -101,4 +105,4 @@ def _equivalent_options(spec: Architecture, networks: Grid) -> Iterator[dict[str
 @cache
 def _ops(spec: Architecture) -> list[Op]:
     """The operators on a small image, which suffice to compare networks."""
-    return replace(spec, resolution=min(spec.resolution, 224)).ops()
+    return replace(spec, resolution=min(*sides(spec.resolution), 224)).ops()
