@@ -57,7 +57,7 @@ class Explorer:
         network, alpha, groups, height, width, square, batch, channels: the widgets; set `value` to change
             an option. While `square` is True, height and width are equal.
         pin, unpin: buttons that keep the shown variant as the reference, and drop it.
-        status, table, comparison, pictures: widgets with the costs.
+        status, changes, table, pictures, comparison: widgets with the costs, in this order.
         report: the report of the variant; None if the options make no network.
         pinned: the report to compare with; None without one.
     """
@@ -87,6 +87,7 @@ class Explorer:
 
     def _make_widgets(self, widgets: ModuleType, architecture: str) -> None:
         wide = {"style": {"description_width": "6em"}, "layout": {"width": "26em"}}
+        short = {"style": {"description_width": "6em"}, "layout": {"width": "12.5em"}}
         self.network = widgets.Dropdown(
             options=list(ARCHS), value=architecture, description="network", **wide
         )
@@ -94,12 +95,15 @@ class Explorer:
         self.alpha = widgets.SelectionSlider(options=ALPHAS, value=1.0, description="alpha", **wide)
         self.height = widgets.IntSlider(description="height", **SIDES, **wide)
         self.width = widgets.IntSlider(description="width", **SIDES, **wide)
-        self.square = widgets.Checkbox(value=True, description="square", indent=False)
-        self.batch = widgets.BoundedIntText(1, min=1, max=MOST, description="batch", **wide)
-        self.channels = widgets.BoundedIntText(CHANNELS, min=1, max=MOST, description="channels", **wide)
+        self.square = widgets.Checkbox(
+            value=True, description="square", indent=False, layout={"width": "6em"}
+        )
+        self.batch = widgets.BoundedIntText(1, min=1, max=MOST, description="batch", **short)
+        self.channels = widgets.BoundedIntText(CHANNELS, min=1, max=MOST, description="channels", **short)
         self.pin = widgets.Button(description="pin", tooltip="Compare other variants with this one")
         self.unpin = widgets.Button(description="unpin", tooltip="Stop comparing")
-        self.status, self.table, self.comparison, self.pictures = (widgets.HTML() for _ in range(4))
+        self.status, self.changes, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.pictures, self.comparison = widgets.HTML(), widgets.HTML()
         rows = (
             (self.network, self.groups),
             (self.alpha, self.batch, self.channels),
@@ -111,7 +115,7 @@ class Explorer:
 
     @property
     def _outputs(self) -> tuple[Any, ...]:
-        return self.status, self.table, self.pictures, self.comparison
+        return self.status, self.changes, self.table, self.pictures, self.comparison
 
     @property
     def options(self) -> dict[str, Any]:
@@ -187,7 +191,8 @@ class Explorer:
         else:
             self.table.value, self.pictures.value = notes([str(counted)]), ""
         both = compare(self.pinned, self.report) if self.pinned and self.report else None
-        self.comparison.value = _changes(both) + both._repr_html_() if both else ""
+        self.changes.value = _changes(both) if both else ""
+        self.comparison.value = both._repr_html_() if both else ""
         self.pin.disabled, self.unpin.disabled = self.report is None, self.pinned is None
 
     def _adjusted(self) -> Iterator[str]:
@@ -244,4 +249,5 @@ def _changes(comparison: Comparison) -> str:
         Column("change", ["?" if change is None else f"{change:+,}" for change in changes]),
         Column("in per cent", ["?" if ratio is None else f"{100 * (ratio - 1):+.1f} %" for ratio in ratios]),
     )
-    return html(View((Section(f"Change from the pinned {pinned} to {shown}", columns),)))
+    labels = (f"pinned: {pinned}", f"shown: {shown}")
+    return html(View((Section("Change from the pinned network", columns, notes=labels),)))
