@@ -139,7 +139,10 @@ def init(
     if guard.in_ci() and not allow_ci:
         raise UsageError("CI does not write the policy, because a person reviews it first: use --allow-ci")
     room, place = guard.parse_headroom(headroom), config or guard.policy_place(_here())
-    require_files(output)
+    for file in (place, output):
+        require_files(file)
+    if output and output.resolve() == place.resolve():
+        raise UsageError(f"--output is the policy file {output}: give another file")
     options, inputs = given.options, given.input or []
     options.pop("kwargs", None)  # these are the named ones of the inputs
     with kept(place):
