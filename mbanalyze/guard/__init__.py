@@ -4,17 +4,13 @@ policy.py              the guarded models and their limits
 policy_file.py         the policy of pyproject.toml or mbanalyze.toml
 policy_text.py         the text of a policy
 toml_table.py          a TOML table that collects its mistakes
-documents.py           reading of files of limited size
 limits.py              budgets and allowed growth
 measurement.py         the cost of a model, in total and by layer
 measurement_record.py  a measurement as JSON, checked when read
 runner.py              the measurement of all models
 counting.py            building and counting one model
-processes.py           jobs in processes of their own
-process_server.py      the process that starts those processes
 lock.py                the accepted costs in mbanalyze.lock.json
 git_base.py            the costs at a git ref
-temporary.py           temporary folders
 changes.py             the differences of two measurements
 model_result.py        the verdict on one model
 headroom.py            the distance of totals from their budgets

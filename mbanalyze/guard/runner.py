@@ -23,13 +23,13 @@ from mbanalyze.guard.measurement_record import (
     value_of,
 )
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.processes import Answer, run_each, start_server
 from mbanalyze.guard.source_location import (
     SourceLocation,
     in_repository,
     module_locations,
     repository_root,
 )
+from mbanalyze.sources.processes import Answer, run_each, start_server
 from mbanalyze.sources.references import PACKAGES
 
 Progress = Callable[[float], None]
@@ -100,7 +100,7 @@ def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     enter_project(policy)
     with recorded(in_repository(repository_root(policy))) as construction:
         measured, resolved = measure_here(model)
-    answer = {
+    answer: dict[str, Any] = {
         "reason": measured.reason,
         "package": _package_file(model.source),
         "seconds": measured.seconds,

@@ -4,5 +4,6 @@ choices.py     a name out of the known ones
 typed.py       types of sizes, modes and elements
 shape.py       `Shape`: a tensor that a forward takes
 input_text.py  inputs of a forward as text: read and written
+documents.py   reading of files of limited size
 parsing.py     model references (`name@key=value`), options, ranges and counts with units: read and written
 """
