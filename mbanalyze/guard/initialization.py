@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -143,13 +144,14 @@ def _named(
 
 
 def _require_new(name: str, policy: Policy) -> None:
-    """Raise `PolicyError` if the policy guards a model under another name, too."""
+    """Raise `PolicyError` if the policy guards a model under an earlier name, too."""
 
     def key(model: GuardedModel) -> tuple[object, ...]:
         return model.source, dict(model.options), model.inputs
 
-    for other, model in policy.models.items():
-        if other != name and key(model) == key(policy.models[name]):
+    for other in takewhile(lambda other: other != name, policy.models):
+        model = policy.models[other]
+        if key(model) == key(policy.models[name]):
             raise PolicyError(
                 f"{policy.path} already guards {model.source} as {other!r}: edit its budget there"
             )
