@@ -8,6 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
@@ -44,7 +45,7 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
     plot: Plot = None,
 ) -> int:
@@ -56,9 +57,11 @@ def search(
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
-    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
+    mbanalyze search all --max-params 3M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
+    format = choose_format(format, output)
     with working(True):
         found = mbanalyze.search(
             family,

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mbanalyze.guard import limits
-from mbanalyze.guard.documents import DocumentError, read_text, require_shallow
 from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.inputs.input_text import parse_input, spell_input
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import Mode

@@ -16,12 +16,12 @@ from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.counting import enter_project, resolve_model
 from mbanalyze.guard.measurement_record import RecordError, expect, parse_counts, parse_number, value_of
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.processes import Answer, run_each
 from mbanalyze.guard.runner import LAYER_METRICS, packages_of
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
+from mbanalyze.sources.processes import Answer, run_each
 from mbanalyze.sources.resolve import ResolvedModel, count
 from mbanalyze.sweep.traced import count_arguments, default_resolution
 

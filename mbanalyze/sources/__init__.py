@@ -8,4 +8,6 @@ skip_init.py       making a module without filling its weights
 forward_inputs.py  the inputs that a user gives for a forward, checked
 input_advice.py    a change of the inputs with which a failing forward runs
 resolve.py         `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
+processes.py       jobs in processes of their own
+process_server.py  the process that starts those processes
 """
