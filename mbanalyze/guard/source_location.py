@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.construction import Call, Construction
 from mbanalyze.guard.policy import GuardedModel, Policy
+from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def _class_lines(file: Path) -> dict[str, int]:
 
 def find_factory(model: GuardedModel) -> Any:
     """Return the imported function or class of the project that makes a model; None if there is none."""
-    place, _, name = model.source.rpartition(":")
+    place, name = split_factory(model.source)
     found: Any = sys.modules.get(module_name(Path(place)) if place.endswith(".py") else place)
     for part in name.split("."):
         found = getattr(found, part, None)
