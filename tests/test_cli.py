@@ -21,8 +21,8 @@ CHATTER = ("a script may talk while it is imported", "and while it builds")
 BAD = [
     (["report", "mobilenet_v9"], "unknown model 'mobilenet_v9': nearest are mobilenet_v2, mobilenet_v1"),
     (["report", "resnet"], "unknown model 'resnet'"),
-    (["report"], "Missing argument"),
-    (["reprot", "mobilenet_v2"], "No such command 'reprot'"),
+    (["report"], "'mbanalyze report' needs MODEL: see 'mbanalyze report --help'"),
+    (["reprot", "mobilenet_v2"], "no command 'reprot': did you mean report?"),
     (["report", "mobilenet_v2", "--alpha", "0"], "alpha must be a number above 0"),
     (["report", "mobilenet_v2", "--alpha", "-0.5"], "alpha must be a number above 0"),
     (["report", "mobilenet_v2", "--alpha", "nan"], "alpha must be a number above 0"),
@@ -50,7 +50,7 @@ BAD = [
         ["report", "mobilenet_v2", "--dtype", "int3"],
         "unknown dtype 'int3': choose one of float32, float16, bfloat16, int8, float64,",
     ),
-    (["report", "mobilenet_v2", "--nonsense"], "No such option: --nonsense"),
+    (["report", "mobilenet_v2", "--nonsense"], "no option --nonsense: see 'mbanalyze report --help'"),
     (
         ["report", "no.such.module:build", "--input", "1,3"],
         "cannot import no.such.module: ModuleNotFoundError",

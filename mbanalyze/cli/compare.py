@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 import mbanalyze
+from mbanalyze.cli.ablate import Accuracy, Published
 from mbanalyze.cli.arguments import Format, Input, Output, Width, complete_model, inputs_of
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -27,7 +29,9 @@ def compare(
     models: Models,
     input: Input = None,
     top: Top = 10,
-    format: Format = "table",
+    accuracy: Accuracy = None,
+    published: Published = False,
+    format: Format = None,
     output: Output = None,
     width: Width = None,
 ) -> None:
@@ -35,6 +39,7 @@ def compare(
 
     The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
     For two models, it also aligns their layers, and lists the largest changes first.
+    Published accuracy is shown where it is known, or your own with --accuracy.
     With --input, you give the input of every model that has none of its own.
 
     \b
@@ -43,7 +48,10 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
-        comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
-    publish(comparison, format, output, top=top, width=width)
+        comparison = mbanalyze.compare(
+            *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
+        )
+    publish(comparison, format, output, top=top, width=width, flags=True)

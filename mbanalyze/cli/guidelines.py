@@ -16,6 +16,7 @@ from mbanalyze.cli.arguments import (
     complete_model,
     is_closed_form,
 )
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 
@@ -40,7 +41,7 @@ def guidelines(
     seconds: Seconds = 60.0,
     device: Device = "cpu",
     top: Top = 10,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
     width: Width = None,
 ) -> None:
@@ -54,6 +55,7 @@ def guidelines(
     mbanalyze guidelines --measure
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     if model is not None:
         if measure:
             raise UsageError("--measure times the paper's experiments: leave out the model")

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_page
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.choices import choose
@@ -28,9 +29,7 @@ def complete_columns(incomplete: str) -> list[str]:
 By = Annotated[
     str | None, arguments.choice("grouping", KEYS, "One row for each of these (default module in tables).")
 ]
-ReportFormat = Annotated[
-    str, arguments.choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
-]
+ReportFormat = Annotated[str | None, arguments.format_of(REPORT_FORMATS)]
 Top = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Only the N largest rows; a table sums the others in one row."),
@@ -87,7 +86,7 @@ def report(
     depth: Depth = None,
     collapse: Collapse = True,
     columns: Columns = None,
-    format: ReportFormat = "table",
+    format: ReportFormat = None,
     output: arguments.Output = None,
     width: arguments.Width = None,
     plot: arguments.Plot = None,
@@ -104,13 +103,14 @@ def report(
     mbanalyze report mobilenet_v2 --depth 2 --columns output,params,macs
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
-    mbanalyze report net.py:build --input 1,3,64,64 --format json
-    mbanalyze report mobilenet_v2 --format html --output report.html
+    mbanalyze report net.py:build --input 1,3,64,64 -o cost.json
+    mbanalyze report mobilenet_v2 -o report.html
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
     from mbanalyze.sources.resolve import resolve
 
     require_files(output, plot)
+    format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
     with working(trace or check or not arguments.is_closed_form(model)):

@@ -60,7 +60,7 @@ def _page(checked: CheckedReport, **options: Any) -> str:
     refuse_selection(options)
     shown = checked.shown
     groups = shown if isinstance(shown, Groups) else shown.by("module")
-    return page(groups, check_section(checked.check), agree=checked.check.agree)
+    return page(groups, check_section(checked.check), agree=checked.check.agree, download=checked)
 
 
 @formats.register

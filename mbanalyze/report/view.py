@@ -110,7 +110,7 @@ def _page(result: Report | Groups, **options: Any) -> str:
     from mbanalyze.report.page import page
 
     refuse_selection(options)
-    return page(result if isinstance(result, Groups) else result.by("module"))
+    return page(result if isinstance(result, Groups) else result.by("module"), download=result)
 
 
 def refuse_selection(options: Mapping[str, Any]) -> None:
