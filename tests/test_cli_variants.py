@@ -46,7 +46,7 @@ def test_csv_has_the_same_rows(run: Run) -> None:
 
 def test_tables_name_sources(run: Run) -> None:
     """Tables show published figures with numbered sources."""
-    ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5")
+    ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--width", "80")
 
     assert "569 M" in ran.out
     assert "[1] tensorflow/models@02c04f49 research/slim/nets/mobilenet_v1.md" in ran.out
