@@ -13,7 +13,7 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.crosscheck.witnesses import NOT_COUNTED, Check, CheckedCount
 from mbanalyze.display.markdown import escape
 from mbanalyze.display.records import one_line
 from mbanalyze.report.view import DROP_ORDER
@@ -284,12 +284,14 @@ def test_an_empty_network_has_an_empty_report() -> None:
 def test_a_check_for_people() -> None:
     """A disagreement is marked NO, and a count that one side does not have is empty."""
     check = Check(
+        count("alexnet"),
         (
             CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),
-            CheckedCount("fvcore/relu", 5, None, True, "not counted"),
-        )
+            CheckedCount("fvcore/relu", 5, None, None, NOT_COUNTED),
+        ),
     )
 
-    assert "fvcore/conv  1,000     900  NO     unexplained" in check.to("table")
+    assert "fvcore/conv  macs      1,000     900  NO            unexplained" in check.to("table")
     assert check.to("table", width=40).count("unexplained") == 1
-    assert "| fvcore/relu | 5 |  | yes | not counted |" in check.to("markdown")
+    assert "| fvcore/relu | flops | 5 |  | not compared |  |" in check.to("markdown")
+    assert "1 disagree, 1 not compared" in check.to("table")

@@ -48,13 +48,13 @@ def require_packages() -> None:
         raise PageError(f"{' and '.join(missing)} not installed: pip install 'mbanalyze[html]'")
 
 
-def page(groups: Groups, check: Section | None = None, *, agree: bool = True) -> str:
+def page(groups: Groups, check: Section | None = None, *, agree: bool | None = True) -> str:
     """Return a report as an HTML document in ASCII that loads nothing from elsewhere.
 
     Args:
         groups: the report, and the grouping of the table's rows; the charts always show every operator.
         check: a check to show with it.
-        agree: True if every comparison of the check agrees.
+        agree: True if every comparison of the check agrees, None if no operator could be compared.
 
     Raises:
         PageError: the packages of `mbanalyze[html]` are missing.
