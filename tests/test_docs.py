@@ -37,7 +37,7 @@ from mbanalyze.report.view import DROP_ORDER
 
 CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
 DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
-LANGUAGES = {"console", "python", "sh", "toml", "yaml"}
+LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
 def draw_code() -> dict[str, Any]:

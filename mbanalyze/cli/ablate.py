@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,17 @@ Bits = Annotated[
 Source = Annotated[
     str, typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False)
 ]
+Accuracy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Your own accuracy instead of the published one: columns are options or model, and top1 or other metrics.",
+        show_default=False,
+    ),
+]
+Published = Annotated[
+    bool, typer.Option("--published", help="Show published accuracy where the file of --accuracy has none.")
+]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
 Workers = Annotated[
     int | None,
@@ -37,15 +49,18 @@ def ablate(
     dtype: arguments.Dtype = None,
     bits: Bits = None,
     source: Source = "",
+    accuracy: Accuracy = None,
+    published: Published = False,
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
     format: arguments.Format = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
 ) -> None:
     """Count every variant over a grid of options.
 
-    Published accuracy and latency are shown with the counts of known architectures.
+    Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
     With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
 
     \b
@@ -78,6 +93,8 @@ def ablate(
             dtype=dtype,
             bits=bits,
             source=source,
+            accuracy=accuracy,
+            published=published,
             skip_invalid=skip_invalid,
             executor=pool,
             progress=progress,
@@ -91,7 +108,7 @@ def ablate(
         files = drawn(plots.ablation, ablation, plot)
         if files and (note := plots.left_out(ablation)):
             notify(note)
-    publish(ablation, format, output, files)
+    publish(ablation, format, output, files, width=width, flags=True)
 
 
 def _processes(variants: int, workers: int | None) -> int:
