@@ -479,7 +479,7 @@ def test_literals_on_the_command_line(run: Run) -> None:
 
 def test_check_with_values(run: Run) -> None:
     """`check` takes literals and values by position and by name, and fvcore counts the same operators."""
-    positional = ["1,1,4,4", "0.5", "bilinear", "(2,2)", "ones:1:float32"]
+    positional = ["1,1,4,4", "0.5", "nearest", "(2,2)", "ones:1:float32"]
     texts = [word for text in positional for word in ("--input", text)]
     by_position = run("check", f"{FILE}:Scaled", *texts, "--format", "json")
     by_name = run("check", f"{FILE}:Scaled", *INPUTS, "--format", "json")

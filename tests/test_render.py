@@ -82,7 +82,7 @@ def test_a_table_ends_with_exact_totals_and_provenance() -> None:
 def test_only_a_width_hides_columns_and_breaks_lines() -> None:
     """Text without a width has every column, one line for each note, and no reason broken into lines."""
     report = replace(count("mobilenet_v2"), notes=("word " * 60,))
-    reason = Check((CheckedCount("fvcore/conv", 1, 2, False, "because " * 30),))
+    reason = Check(report, (CheckedCount("fvcore/conv", 1, 2, False, "because " * 30),))
 
     assert "hidden" not in report.to("table")
     assert "flops" in report.to("table")

@@ -11,6 +11,7 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Renderer, formats, view, view_of
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.report.network import Groups
+from mbanalyze.report.summary import subject
 from mbanalyze.report.view import REPORT_FORMATS, refuse_selection, selected_records
 
 AGREE: Mapping[bool | None, str | Cell] = {
@@ -24,11 +25,9 @@ AGREE: Mapping[bool | None, str | Cell] = {
 @view.register
 def check_view(check: Check) -> View:
     """Lay out a check: a row for each comparison, and the network that was compared."""
-    report = check.report
-    inputs = " ".join(map(records.shape, report.input)) or "none"
+    section = replace(check_section(check), heading=f"{subject(check.report)}, in eval mode")
     made_by = ", ".join(f"{name} {version}" for name, version in check.versions.items())
-    subject = f"{report.reference} | input {inputs} | eval mode | {made_by}"
-    return View((check_section(check),), tuple(_summary(check)), (subject,))
+    return View((section,), tuple(_summary(check)), (made_by,))
 
 
 def _summary(check: Check) -> Iterator[str]:
