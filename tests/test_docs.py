@@ -320,8 +320,8 @@ def test_a_reports_keys_are_documented(run: Run) -> None:
     assert set(report["totals"]) == keys("output.md", "### Totals")
     assert merged(report["rows"]) == keys("output.md", "### Rows")
     assert merged(groups) == keys("output.md", "### Groups")
-    assert set(report["check"]) == {"agree", "comparisons"}
-    assert merged(report["check"]["comparisons"]) == keys("output.md", "## `mbanalyze check --format json`")
+    assert set(report["check"]) == keys("output.md", "### A check")
+    assert merged(report["check"]["comparisons"]) == keys("output.md", "### Comparisons")
 
 
 def test_the_formats_of_a_report_are_documented() -> None:

@@ -113,10 +113,10 @@ def report(
     format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
-    with working(trace or check or not arguments.is_closed_form(model)):
+    with working(trace or check or not arguments.is_closed_form(model)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        checked = check_model(resolved, real=real, keep=keep) if check else None
+        checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
     files = {}
     if plot is not None:
