@@ -14,13 +14,13 @@ from torch import nn
 from witness import DATA
 
 from mbanalyze import ablate, compare, count, search
-from mbanalyze.accuracy.agreement import AccuracySource
-from mbanalyze.accuracy.cells import AccuracyError
-from mbanalyze.accuracy.own_table import read_accuracy
-from mbanalyze.accuracy.published import published_accuracies, ranked_sources
 from mbanalyze.archs import MobileNetV1, MobileNetV3Small
 from mbanalyze.comparison.comparison import ComparisonError
 from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.literature.accuracy.agreement import AccuracySource
+from mbanalyze.literature.accuracy.cells import AccuracyError
+from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.literature.accuracy.ranked_sources import published_accuracies, ranked_sources
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.candidates import SearchError

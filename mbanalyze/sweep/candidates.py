@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import OwnAccuracy
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options, spell_reference
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import Ablation, ablate
 from mbanalyze.sweep.grid import option_values

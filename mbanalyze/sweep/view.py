@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mbanalyze.accuracy.wording import (
+from mbanalyze.display.records import one_line
+from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
+from mbanalyze.display.views import Cell, Column, Section, View, words
+from mbanalyze.literature.accuracy.accuracy_notes import (
     choice_note,
     difference_notes,
     own_notes,
     own_provenance,
 )
-from mbanalyze.display.records import one_line
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
-from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
