@@ -11,6 +11,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.workers import executor
@@ -52,8 +53,9 @@ def ablate(
     published: Published = False,
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
-    format: arguments.Format = "table",
+    format: arguments.Format = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
 ) -> None:
     """Count every variant over a grid of options.
@@ -62,12 +64,13 @@ def ablate(
     With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
 
     \b
-    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
-    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
-    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
-    mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5 --resolution 224,192,160
+    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.5 --plot v2.svg
+    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
+    mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
+    format = choose_format(format, output)
     options = grid.options(mbanalyze.ablate)
     if batch is not None:
         options = unique([*options.items(), ("batch", [batch])])
@@ -105,7 +108,7 @@ def ablate(
         files = drawn(plots.ablation, ablation, plot)
         if files and (note := plots.left_out(ablation)):
             notify(note)
-    publish(ablation, format, output, files, flags=True)
+    publish(ablation, format, output, files, width=width, flags=True)
 
 
 def _processes(variants: int, workers: int | None) -> int:

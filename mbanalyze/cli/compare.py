@@ -8,7 +8,8 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
-from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
+from mbanalyze.cli.arguments import Format, Input, Output, Width, complete_model, inputs_of
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -30,8 +31,9 @@ def compare(
     top: Top = 10,
     accuracy: Accuracy = None,
     published: Published = False,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> None:
     """Compare two or more models.
 
@@ -46,9 +48,10 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(
             *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
         )
-    publish(comparison, format, output, top=top, flags=True)
+    publish(comparison, format, output, top=top, width=width, flags=True)

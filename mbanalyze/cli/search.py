@@ -13,11 +13,13 @@ from mbanalyze.cli.arguments import (
     GridOptions,
     Output,
     Plot,
+    Width,
     checked,
     choice,
     complete_family,
     matching,
 )
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
@@ -61,8 +63,9 @@ def search(
     batch: Images = 1,
     accuracy: Accuracy = None,
     published: Published = False,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
 ) -> int:
     """Find the best variants within limits.
@@ -73,9 +76,11 @@ def search(
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
-    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
+    mbanalyze search all --max-params 3M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
+    format = choose_format(format, output)
     with working(True):
         found = mbanalyze.search(
             family,
@@ -97,5 +102,5 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
-    publish(found, format, output, files, flags=True)
+    publish(found, format, output, files, width=width, flags=True)
     return int(found.best is None)

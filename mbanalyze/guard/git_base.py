@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mbanalyze.display.temporary import make_room, temporary_folder
 from mbanalyze.guard import policy_file
 from mbanalyze.guard.counting import MeasuredModel
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError
 from mbanalyze.guard.policy_file import MissingPolicyError
 from mbanalyze.guard.runner import measure, measurements
-from mbanalyze.guard.temporary import make_room, temporary_folder
 
 
 class GitError(ValueError):

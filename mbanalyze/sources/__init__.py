@@ -5,4 +5,6 @@ building.py        making the module of a model, once
 skip_init.py       making a module without filling its weights
 forward_inputs.py  the inputs that a user gives for a forward, checked
 resolve.py         `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
+processes.py       jobs in processes of their own
+process_server.py  the process that starts those processes
 """

@@ -17,6 +17,7 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
 from mbanalyze.literature.accuracy.matching import OwnUse
@@ -26,7 +27,15 @@ from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
 from mbanalyze.sweep.figure_columns import ShownFigures, traced_columns
-from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
+from mbanalyze.sweep.grid import (
+    Grid,
+    GridError,
+    combinations,
+    input_sizes,
+    parse_grid,
+    spelled,
+    value_indices,
+)
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
@@ -118,7 +127,7 @@ def ablate(
         progress: called with the finished fraction of the traces, from 0 to 1.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
-            A value that is a list is written inside another list.
+            A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
 
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
@@ -237,7 +246,9 @@ def _batch(values: list[Any]) -> int:
     return int(values[0])
 
 
-def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] | None) -> dict[str, Any]:
+def _option_columns(
+    networks: Grid, sizes: Sequence[Resolution], rhos: Sequence[float] | None
+) -> dict[str, Any]:
     """The columns of the options: every combination at every resolution."""
     columns = {
         option: np.repeat(np.asarray(values)[at], len(sizes))
@@ -245,7 +256,9 @@ def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] 
     }
     count = math.prod(map(len, networks.values()))
     rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
-    return columns | rho | {"resolution": np.tile(sizes, count)}
+    images = list(map(spelled, sizes))
+    kind = object if any(isinstance(image, str) for image in images) else int
+    return columns | rho | {"resolution": np.tile(np.array(images, dtype=kind), count)}
 
 
 def _traced(
@@ -266,7 +279,7 @@ def _traced(
     rows = [
         {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
         | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
-        | ({"resolution": variant["resolution"]} if sizes else {})
+        | ({"resolution": spelled(variant["resolution"])} if sizes else {})
         | (totals or {})
         for variant, totals in zip(variants, counted, strict=True)
     ]
