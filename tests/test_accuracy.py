@@ -248,6 +248,20 @@ def test_missing_cells_of_a_frame_are_unknown() -> None:
     assert top1(found) == [(70.0, "yours"), (None, None), (50.0, "yours")]
 
 
+def test_sides_of_an_image_match(table: Any) -> None:
+    """A resolution of height and width is one variant, and equal sides are the same as one side."""
+    file = table("model,resolution,top1", "mobilenet_v1,160x224,41", "mobilenet_v1,224x224,51", ",96x128,31")
+    found = ablate("mobilenet_v1", resolution=[(160, 224), 224, "96x128"], accuracy=file)
+
+    assert [row["top1"] for row in found.records()] == [41, 51, 31]
+    assert (
+        search("mobilenet_v1", max_macs="570M", accuracy=file).reference
+        == "mobilenet_v1@alpha=1.0,resolution=224"
+    )
+    compared = compare("mobilenet_v1", "mobilenet_v1@resolution=160x224", accuracy=file)
+    assert [accuracy.top1 for accuracy in compared.accuracies] == [51, 41]
+
+
 def test_two_rows_may_complete_each_other(table: Any) -> None:
     """Rows about one variant are merged unless they contradict each other."""
     file = table("alpha,top1,f1", "1,72,", "1,72,0.5")

@@ -232,10 +232,10 @@ def _gain(search: Search, variant: Record) -> str:
     value, best = variant[search.ranked_by], search.best
     gain = value - (best[search.ranked_by] if best else 0)
     if search.ranked_by == "top1":
-        return f"{value} % top-1, +{gain:.4g}"
+        return f"{value} % top-1, {round(gain, 3):+}"
     if search.ranked_by in OBJECTIVES:
         return f"{si(value)} {OBJECTIVES[search.ranked_by]}, +{si(gain)}"
-    return f"{search.ranked_by} {value}, +{gain:.4g}"
+    return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 
 def _rounded_up(count: int) -> str:

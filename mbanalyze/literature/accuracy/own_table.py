@@ -165,7 +165,7 @@ def _variant(
     arch, implied = known
     stated = merge(model, implied, stated)
     spec = make(model, arch, {name: value for name, value in stated.items() if name != "batch"})
-    return name_of(spec) or model, stated
+    return name_of(spec) or model, {name: getattr(spec, name, value) for name, value in stated.items()}
 
 
 def _check_per_cent(rows: Collection[MeasuredRow]) -> None:
