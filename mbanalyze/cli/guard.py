@@ -69,12 +69,16 @@ AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the file althou
 References = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODEL...",
+        metavar="MODEL",
         help="Models as for 'mbanalyze report'. Options and inputs apply to each of them; "
         "options of one model follow its name: NAME@alpha=0.75.",
         autocompletion=complete_model,
         show_default=False,
     ),
+]
+NewConfig = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Policy file to add the models to, or to write.", show_default=False),
 ]
 Headroom = Annotated[
     str,
@@ -124,7 +128,7 @@ def init(
     models: References,
     given: ModelOptions,
     headroom: Headroom = "5%",
-    config: Config = None,
+    config: NewConfig = None,
     allow_ci: AllowCi = False,
     format: Format = None,
     output: Output = None,
@@ -187,7 +191,7 @@ def update(
 def diff(
     base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
 ) -> int:
-    """Compare every model with its cost at the commit where the current branch left a git ref.
+    """Compare every model with its cost where the branch left a git ref.
 
     The files of that commit are checked out in a temporary folder. No lock is needed.
 
@@ -210,7 +214,9 @@ def explain(
     format: Format = None,
     output: Output = None,
 ) -> int:
-    """Explain failures: layers, operators and source lines, and the largest width and resolution that fit.
+    """Explain failures: layers, source lines, and options that would fit.
+
+    The options are the largest width and the largest resolution within the limits.
 
     The exit code is that of 'mbanalyze guard' for the explained models.
 

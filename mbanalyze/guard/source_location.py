@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.guard.construction import ConstructorCall, Construction
+from mbanalyze.guard.construction import Construction, ConstructorCall
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.sources.references import module_name
 
