@@ -18,6 +18,7 @@ from mbanalyze.cli.arguments import (
     ModelOptions,
     Output,
     UsageError,
+    Width,
     choice,
     complete_model,
     expand,
@@ -25,13 +26,16 @@ from mbanalyze.cli.arguments import (
 )
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
+from mbanalyze.cli.parser import CommandGroup
 from mbanalyze.cli.progress import working
 from mbanalyze.display.files import kept
 from mbanalyze.display.records import one_line
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
-app = typer.Typer(rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    cls=CommandGroup, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+)
 
 
 def complete_guarded_model(incomplete: str) -> list[str]:
@@ -96,9 +100,13 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    context: typer.Context,
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
-    """Fail if a model costs more than its budget, or more than the committed lock records.
+    """Fail if a model exceeds its budget or the committed lock.
 
     If there is no lock, the command writes one, unless the environment variable CI is set.
 
@@ -111,7 +119,7 @@ def check(
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format:
+        if config or outputs or width or format:
             command = context.invoked_subcommand
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
@@ -119,7 +127,7 @@ def check(
     with kept(policy.lock):
         with _progress(len(policy.models)) as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -132,6 +140,7 @@ def init(
     allow_ci: AllowCi = False,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Write a policy for models, with budgets from a first measurement.
 
@@ -158,7 +167,7 @@ def init(
     with kept(place):
         with _progress(len(models)) as progress:
             new = guard.init(place, models, options, inputs, room, progress)
-        publish(new, format, output)
+        publish(new, format, output, width=width)
     return 0 if new.written else 1
 
 
@@ -169,6 +178,7 @@ def update(
     allow_ci: AllowCi = False,
     format: CheckFormat = None,
     outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Write the costs of models into the lock, for review and commit.
 
@@ -184,16 +194,21 @@ def update(
     with kept(policy.lock):
         with _progress(len(models or policy.models)) as progress:
             outcome = guard.update(policy, models or (), progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    base: Annotated[str, BASE],
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
-    """Compare every model with its cost where the branch left a git ref.
+    """Compare every model with its cost at an earlier commit.
 
-    The files of that commit are checked out in a temporary folder. No lock is needed.
+    It is the commit where the current branch left a git ref.
+    Its files are checked out in a temporary folder. No lock is needed.
 
     \b
     mbanalyze guard diff --base origin/main
@@ -202,7 +217,7 @@ def diff(
     policy, files = _load(config), _parse_outputs(outputs)
     with _progress(len(policy.models), base) as progress:
         outcome = guard.diff(policy, base, progress)
-    return _publish(outcome, format, files)
+    return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -213,11 +228,11 @@ def explain(
     top: Top = 10,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> int:
-    """Explain failures: layers, source lines, and options that would fit.
+    """Explain failures: layers, source lines, and options that fit.
 
-    The options are the largest width and the largest resolution within the limits.
-
+    The options are the largest width and resolution within the limits.
     The exit code is that of 'mbanalyze guard' for the explained models.
 
     \b
@@ -231,7 +246,7 @@ def explain(
         explanations = guard.explain(policy, models or (), base, progress)
     if explanations.outcome.problem:
         notify(explanations.outcome.problem)
-    publish(explanations, format, output, top=top)
+    publish(explanations, format, output, top=top, width=width)
     return explanations.outcome.exit_code
 
 
@@ -289,7 +304,7 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     return files
 
 
-def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> int:
+def _publish(outcome: Outcome, format: str | None, files: dict[str, Path], width: int | None) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     publish(
@@ -297,5 +312,6 @@ def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> in
         format or "table",
         files={file: outcome.to(other) for other, file in files.items()},
         appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
+        width=width,
     )
     return outcome.exit_code
