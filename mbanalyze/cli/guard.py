@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mbanalyze import guard
 from mbanalyze.cli.arguments import (
@@ -269,13 +267,9 @@ def _progress(models: int, base: str | None = None) -> Iterator[guard.Progress]:
         models: number of models.
         base: git ref whose models are counted first.
     """
-    with working(False):
-        if not sys.stderr.isatty():
-            yield guard.no_progress
-            return
-        first = f"counting the models at {one_line(base)}" if base else _counting(0, models)
-        with Console(stderr=True).status(first) as status:
-            yield lambda fraction: status.update(_counting(round(fraction * models), models))
+    with working(True) as say:
+        say(f"counting the models at {one_line(base)}" if base else _counting(0, models))
+        yield lambda fraction: say(_counting(round(fraction * models), models))
 
 
 def _counting(counted: int, models: int) -> str:
