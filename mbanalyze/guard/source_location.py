@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.guard.construction import Call, Construction
+from mbanalyze.guard.construction import Construction, ConstructorCall
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.references import module_name
@@ -101,7 +101,7 @@ def _relative(file: Path, root: Path) -> str | None:
     return place.relative_to(root).as_posix()
 
 
-def _call_location(call: Call | None, root: Path) -> SourceLocation | None:
+def _call_location(call: ConstructorCall | None, root: Path) -> SourceLocation | None:
     """The location of a call; a class names its `__init__`, and a function its comprehensions."""
     file = _relative(Path(call.file), root) if call else None
     if call is None or file is None:
