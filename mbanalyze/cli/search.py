@@ -10,6 +10,7 @@ import mbanalyze
 from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
+from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
@@ -24,7 +25,8 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
-        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
+        help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
+        autocompletion=complete_family,
     ),
 ]
 Objective = Annotated[
@@ -44,6 +46,9 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
+    workers: Workers = None,
+    time_limit: TimeLimit = None,
+    resume: Resume = None,
     format: Format = "table",
     output: Output = None,
     plot: Plot = None,
@@ -57,9 +62,11 @@ def search(
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
-    with working(True):
+    many = is_many(family)
+    with working(not many), models_bar(shown=many) as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -69,6 +76,10 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            workers=workers,
+            time_limit=time_limit,
+            resume=resume,
+            progress=progress if many else None,
             **grid.options(mbanalyze.search),
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")

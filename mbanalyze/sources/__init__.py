@@ -1,6 +1,7 @@
 """From a model reference to a model that can be counted.
 
 references.py      models that other packages or the user's own code define
+patterns.py        references with wildcards, and the models that match
 building.py        making the module of a model, once
 skip_init.py       making a module without filling its weights
 forward_inputs.py  the inputs that a user gives for a forward, checked

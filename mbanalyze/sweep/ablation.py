@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,10 +20,13 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
 from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
+from mbanalyze.sweep.many_architectures import count_architectures
+from mbanalyze.sweep.many_models import Run, count_models
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
 
 if TYPE_CHECKING:
@@ -41,7 +45,9 @@ class Ablation(Result):
     Attributes:
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds.
+            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
+            `model`. For models of a package it also has `input`, `error` (the reason of an incomplete count, or
+            None) and `counted_with` (versions and settings).
     """
 
     json_key: ClassVar[str] = "variants"
@@ -73,13 +79,19 @@ def ablate(
     source: str | Sequence[str] = "",
     skip_invalid: bool = False,
     executor: Executor | None = None,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
     progress: Callable[[float], None] = lambda _: None,
     **options: Any,
 ) -> Ablation:
-    """Count every variant of a network.
+    """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
+
+    A pattern of a package is counted with a process for each model: one that fails has an `error` in its row.
 
     Args:
-        what: as for `count`, or the class of an architecture; not a module, which has no options.
+        what: as for `count`, or the class of an architecture; not a module, which has no options. Or a pattern:
+            the name in `timm:NAME` or `torchvision:NAME`, or an architecture, with `*`, `?` or `[...]`.
         inputs: as for `count`; `resolution` resizes the images among them.
         dtype: element type for byte counts; by default float32, or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
@@ -87,7 +99,11 @@ def ablate(
             If sources with one prefix publish the same variant, the one that covers the most variants is used.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
-        progress: called with the finished fraction of the traces, from 0 to 1.
+        workers: for a pattern, the number of processes; by default one per processor.
+        time_limit: for a pattern, the seconds after which the process of a model is ended.
+        resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
+            calls. Only failed counts are repeated.
+        progress: called with the finished fraction of the traces, from 0 to 1; a `ModelsDone` for a pattern.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
             A value that is a list is written inside another list.
@@ -95,6 +111,7 @@ def ablate(
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
+        ResumeError, OutputError: the file `resume` is something else, or cannot be written.
         OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
@@ -106,6 +123,24 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
+    if isinstance(what, str) and is_pattern(what):
+        if ":" not in what:
+            run.refuse(what)
+            given = (
+                options
+                | spelled
+                | {"dtype": dtype, "bits": bits, "source": source, "skip_invalid": skip_invalid}
+            )
+            return Ablation(count_architectures(what, lambda name: ablate(name, *inputs, **given).variants))
+        if source:
+            raise GridError("source selects published figures, which only known architectures have")
+        settings = {
+            name: value for name, value in {"dtype": dtype, "bits": bits}.items() if value is not None
+        }
+        frame = _matching(what, inputs, grid, settings, run)
+        return Ablation(frame[frame["input"].notna()].reset_index(drop=True) if skip_invalid else frame)
+    run.refuse(what)
     known = _known(what, grid)
     if known is None:
         if source:
@@ -204,6 +239,20 @@ def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] 
     count = math.prod(map(len, networks.values()))
     rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
     return columns | rho | {"resolution": np.tile(sizes, count)}
+
+
+def _matching(
+    pattern: str, inputs: tuple[Any, ...], grid: Grid, settings: Mapping[str, Any], run: Run
+) -> pd.DataFrame:
+    """The frame of the models of a package that match a pattern."""
+    if "rho" in grid:
+        raise GridError("rho is a fraction of the input size of one model: give resolution for many models")
+    several = [name for name in TRACE_OPTIONS if len(grid.get(name, ())) > 1]
+    if several:
+        raise GridError(f"{several[0]} takes one value for many models")
+    fixed = {name: grid[name][0] for name in TRACE_OPTIONS if name in grid}
+    axes = {name: values for name, values in grid.items() if name not in TRACE_OPTIONS}
+    return count_models(pattern, inputs, axes, {**fixed, **settings}, run)
 
 
 def _traced(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class Search(Result):
         considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
             except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
             those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
+        uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
+            These models are not considered.
     """
 
     objective: str
@@ -62,6 +65,7 @@ class Search(Result):
     costs: tuple[str, ...]
     limits: Mapping[str, int]
     considered: pd.DataFrame
+    uncounted: tuple[tuple[str, str], ...] = ()
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
         """Return rows as a frame.
@@ -144,6 +148,7 @@ class Search(Result):
             "binding": [asdict(blocking) for blocking in self.blocking_limits],
             "smallest": self.smallest,
             "variants": self.records(),
+            "uncounted": dict(self.uncounted),
         }
 
 
@@ -157,23 +162,30 @@ def search(
     objective: str = "top1",
     dtype: str = "float32",
     batch: int = 1,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Search:
     """Find the best variants of known architectures within limits.
 
     Args:
         family: an architecture (`mobilenet_v2`), a family with published figures (`mobilenet`), or `all`.
+            Or a pattern, as for `ablate`: `timm:mobilenet*` searches among all models of timm that match.
         max_macs, max_params, max_memory_access, max_activations: limits of the totals, for the whole batch.
             Memory access is in elements.
         objective: the quantity to maximise, one of `OBJECTIVES`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
+        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
             Without an `alpha` or `resolution`, all published values are considered.
 
     Raises:
         SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
         OptionError: no architecture of the family has an option.
+        GridError, SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
         ChoiceError: the objective or dtype is unknown.
 
     >>> found = search("mobilenet_v1", max_macs=150_000_000, max_params=3_000_000)
@@ -182,13 +194,14 @@ def search(
     """
     choose("objective", objective, OBJECTIVES)
     limits = _limits(max_macs, max_params, max_memory_access, max_activations)
-    frame = candidates(family, options, dtype=dtype, batch=batch)
+    run = {"workers": workers, "time_limit": time_limit, "resume": resume, "progress": progress}
+    frame, uncounted = candidates(family, options, dtype=dtype, batch=batch, **run)
     frame["fits"] = _within(frame, limits)
     fitting = frame[objective][frame["fits"]]
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame)
+    return Search(objective, ranked_by, costs, limits, frame, uncounted)
 
 
 def _limits(*given: int | None) -> dict[str, int]:

@@ -11,12 +11,15 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
+from mbanalyze.display.records import rows_of
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
+from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.grid import option_values
-from mbanalyze.sweep.published_rows import ranked_sources
+from mbanalyze.sweep.many_models import Run, uncounted
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, ranked_sources
 from mbanalyze.sweep.traced import VariantError
 
 if TYPE_CHECKING:
@@ -39,7 +42,11 @@ def families() -> dict[str, list[str]]:
     return found
 
 
-def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: int) -> pd.DataFrame:
+Candidates = tuple["pd.DataFrame", tuple[tuple[str, str], ...]]
+"""The rows of variants; and the references of models that are not counted completely, with the reasons."""
+
+
+def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: int, **run: Any) -> Candidates:
     """Return one row for each distinct variant, with the columns of `ablate`.
 
     The columns `model`, `alpha`, `resolution` and `options` replace the columns of the options.
@@ -49,13 +56,20 @@ def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: in
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
         dtype: element type for byte counts.
         batch: images in the input.
+        run: `workers`, `time_limit`, `resume` and `progress`, as for `ablate`; None if not given.
 
     Raises:
         SearchError: the family is unknown or has no variant with these options.
         OptionError: no architecture of the family has an option.
+        GridError, SourceError, ResumeError, OutputError: as for `ablate`.
     """
     import pandas as pd
 
+    given = {name: value for name, value in run.items() if value is not None}
+    if ":" in family and is_pattern(family):
+        given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
+        return _models(family, ablate(family, **given, **options).variants)
+    Run(**given).refuse(family)
     names = _architectures(family)
     _check_options(family, names, options)
     arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
@@ -67,11 +81,36 @@ def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: in
     if not frames:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
-    return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
+    return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True), ()
+
+
+def _models(pattern: str, counts: pd.DataFrame) -> Candidates:
+    """The candidates among the models of a package: those that are counted completely."""
+    import pandas as pd
+
+    failed = tuple(uncounted(counts))
+    rows = rows_of(counts[counts["error"].isna()])
+    if not rows:
+        raise SearchError(f"no model of {pattern} is counted: {': '.join(failed[0])}")
+    names = list(rows[0])
+    axes, totals = names[1 : names.index("input")], names[names.index("input") + 1 : names.index("complete")]
+    others = [name for name in axes if name not in (*SIZE_OPTIONS, "batch")]
+    shared = [*SIZE_OPTIONS, *(["batch"] if "batch" in axes else [])]
+    unknown = dict.fromkeys(PUBLISHED_COLUMNS) | {"top1": np.nan, "latency_ms": np.nan}
+    found = [
+        {name: row.get(name) for name in ("model", *shared)}
+        | {"options": spell_options({name: row[name] for name in others}, " ")}
+        | {name: row[name] for name in totals}
+        | unknown
+        for row in rows
+    ]
+    return pd.DataFrame(found), failed
 
 
 def _architectures(family: str) -> list[str]:
     """The architectures of a family."""
+    if is_pattern(family):
+        return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
         near = ", ".join(nearest(family, known))

@@ -14,6 +14,7 @@ from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
+from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
@@ -29,10 +30,13 @@ HEADINGS = {
     "latency_ms": "latency ms",
 }
 """Headings that differ from the name of their column."""
-HIDDEN = ("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "fits", "front")
+HIDDEN = (
+    *("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "fits", "front"),
+    *("error", "counted_with"),
+)
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
-    *("activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
+    *("input", "activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
     *("published params", "published macs"),
 )
 """Headings of the columns to leave out, in this order, while the table is too wide."""
@@ -46,7 +50,8 @@ Record = Mapping[str, Any]
 def ablation_view(ablation: Ablation) -> View:
     """Lay out an ablation: a row for each variant."""
     rows = ablation.records()
-    return View((_variants(rows),), _batch_notes(rows), _source_notes(rows))
+    notes = [*_batch_notes(rows), *uncounted_notes(uncounted(ablation.variants))]
+    return View((_variants(rows),), tuple(notes), _source_notes(rows))
 
 
 @view.register
@@ -56,6 +61,7 @@ def search_view(search: Search) -> View:
     unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
     rows = [*search.records("front"), *unranked]
     notes = [*_verdict(search), *_unpublished_notes(len(unpublished)), *_batch_notes(rows)]
+    notes += uncounted_notes(search.uncounted)
     return View((_variants(rows),) if rows else (), tuple(notes), _source_notes(rows))
 
 
@@ -71,7 +77,7 @@ def _variants(rows: Sequence[Record]) -> Section:
 
 
 def _column(name: str, rows: Sequence[Record]) -> Column:
-    align = "left" if name in ("model", "options") else "right"
+    align = "left" if name in ("model", "input", "options") else "right"
     return Column(HEADINGS.get(name, name), [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
 
 
@@ -82,7 +88,7 @@ def _cell(name: str, row: Record) -> str | Cell:
     if name == "arithmetic_intensity":
         return ratio_cell(value)
     if name == "params_bytes":
-        return Cell(si_bytes(value), f"{value:,} B")
+        return Cell("?", "?") if value is None else Cell(si_bytes(value), f"{value:,} B")
     if name == "options":
         return str(value).replace(" ", ",")  # as in a reference
     return "" if value is None else str(value)
@@ -174,6 +180,14 @@ def _unpublished_notes(count: int) -> list[str]:
     if count == 1:
         return ["1 fitting variant has no published accuracy and is not ranked"]
     return [f"{count} fitting variants have no published accuracy and are not ranked{shown}"]
+
+
+def uncounted_notes(reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """Return notes that name each model that is not counted completely, with the reason."""
+    if not reasons:
+        return []
+    head = "1 count is not complete:" if len(reasons) == 1 else f"{len(reasons)} counts are not complete:"
+    return [head, *(reason if model in reason else f"{model}: {reason}" for model, reason in reasons)]
 
 
 def _ablation_csv(ablation: Ablation, **_: Any) -> str:
