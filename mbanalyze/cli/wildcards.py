@@ -19,7 +19,8 @@ from mbanalyze.display.records import one_line
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import Ablation
-from mbanalyze.sweep.many_models import ModelsDone, uncounted
+from mbanalyze.sweep.many_models import uncounted
+from mbanalyze.sweep.model_jobs import ModelsDone
 from mbanalyze.sweep.view import uncounted_notes
 
 Workers = Annotated[

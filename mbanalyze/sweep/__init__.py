@@ -10,6 +10,7 @@ arrays.py              numbers that stand for all variants
 traced.py              counts of every variant of a factory
 many_architectures.py  counts of all architectures that match a pattern
 many_models.py         counts of all models of a package that match a pattern
+model_jobs.py          counts of models in processes of their own
 resumed.py             the CSV file of counts that an interrupted run continues
 published_rows.py      published figures of each variant
 view.py                the views of both results

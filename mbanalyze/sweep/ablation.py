@@ -26,7 +26,8 @@ from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
 from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
 from mbanalyze.sweep.many_architectures import count_architectures
-from mbanalyze.sweep.many_models import Run, count_models
+from mbanalyze.sweep.many_models import count_models
+from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from mbanalyze.literature.figures import entries
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.grid import option_values
-from mbanalyze.sweep.many_models import Run, uncounted
+from mbanalyze.sweep.many_models import uncounted
+from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, ranked_sources
 from mbanalyze.sweep.traced import VariantError
 
