@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from many_rows import many_rows
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from torch import nn
 from witness import Bessel
 
@@ -20,7 +18,6 @@ from mbanalyze.report.page import ROWS
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOSTILE = (
     "</script><script>hacked=1</script>",
     "<img src=x onerror=hacked=1>",
@@ -29,19 +26,6 @@ HOSTILE = (
 )
 
 Show = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a Chromium on PATH; without one, skip the test, or fail in CI."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and "CI" not in os.environ:
-        pytest.skip(f"none of {', '.join(NAMES)} on PATH")
-    assert found, f"none of {', '.join(NAMES)} on PATH"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines
 guard.py       budgets and locks: check, update, diff, explain
 arguments.py   arguments that several commands share
+formats.py     the format of a result, from --format or the suffix of --output
 output.py      printing and writing results and plots
 progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full

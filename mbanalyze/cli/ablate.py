@@ -10,6 +10,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, exit_code, is_many, models_bar, prepare, say_kept
@@ -48,7 +49,7 @@ def ablate(
     time_limit: TimeLimit = None,
     resume: Resume = None,
     strict: Strict = False,
-    format: arguments.Format = "table",
+    format: arguments.Format = None,
     output: arguments.Output = None,
     plot: arguments.Plot = None,
 ) -> int:
@@ -63,16 +64,17 @@ def ablate(
     \b
     mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
     mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
-    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
+    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
     mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
+    kept = resume is not None and output is None and format is None
+    format = choose_format(format, output)
     options = grid.options(mbanalyze.ablate)
     if batch is not None:
         options = unique([*options.items(), ("batch", [batch])])
     variants, many = math.prod(map(len, options.values())), is_many(model)
-    kept = resume is not None and output is None
     if is_pattern(model):
         variants *= prepare(model, resume, output, plot)
     if not kept:

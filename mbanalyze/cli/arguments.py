@@ -59,20 +59,28 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parser
 
 
-def choice(what: str, names: Collection[str], help: str) -> Any:
+def choice(what: str, names: Collection[str], help: str, *flags: str) -> Any:
     """Declare an option with a fixed set of values.
 
     Args:
         what: the noun for error messages.
         names: the values.
         help: the help text.
+        flags: the spellings of the option; by default the name of its parameter.
     """
     return typer.Option(
+        *flags,
         parser=checked(lambda given: choose(what, given, names)),
         autocompletion=lambda incomplete: matching(names, incomplete),
         metavar=f"[{'|'.join(names)}]",
         help=help,
     )
+
+
+def format_of(names: Collection[str]) -> Any:
+    """Declare the option `--format` of a command that has these formats."""
+    help = "Output format; by default that of the suffix of --output, or else table."
+    return choice("format", names, help, "--format", "-f")
 
 
 Model = Annotated[
@@ -84,8 +92,11 @@ Model = Annotated[
         show_default=False,
     ),
 ]
-Format = Annotated[str, choice("format", FORMATS, "Output format.")]
-Output = Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")]
+Format = Annotated[str | None, format_of(FORMATS)]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]

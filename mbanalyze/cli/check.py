@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -13,7 +14,7 @@ def check(
     given: ModelOptions,
     real: Real = None,
     keep: Keep = False,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
 ) -> int:
     """Check the counts of a model with other tools.
@@ -26,6 +27,7 @@ def check(
     mbanalyze check net.py:build --input 1,3,64,64 --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     with working(True):
         checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
     publish(checked, format, output)

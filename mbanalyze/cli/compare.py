@@ -8,6 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -24,7 +25,7 @@ Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layer
 
 
 def compare(
-    models: Models, input: Input = None, top: Top = 10, format: Format = "table", output: Output = None
+    models: Models, input: Input = None, top: Top = 10, format: Format = None, output: Output = None
 ) -> None:
     """Compare two or more models.
 
@@ -38,6 +39,7 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)

@@ -11,6 +11,7 @@ import typer
 
 from mbanalyze import guard
 from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.display.files import kept
@@ -34,19 +35,23 @@ Config = Annotated[
         show_default=False,
     ),
 ]
-CheckFormat = Annotated[str, choice("format", OUTCOME_FORMATS, "Output format.")]
+CheckFormat = Annotated[
+    str | None, choice("format", OUTCOME_FORMATS, "Format of stdout (default table).", "--format", "-f")
+]
 Outputs = Annotated[
     list[str] | None,
     typer.Option(
         "--output",
-        metavar="FORMAT=FILE",
-        help="Also write this format to a file, such as junit=guard.xml; repeatable.",
+        "-o",
+        metavar="[FORMAT=]FILE",
+        help="Also write to this file, such as guard.md or junit=guard.xml; repeatable. "
+        "Without FORMAT, the suffix implies it.",
     ),
 ]
 BASE = typer.Option(
     metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
 )
-Top = Annotated[int, typer.Option(min=1, help="Number of layers to show for each metric.")]
+Top = Annotated[int, typer.Option(min=1, help="Number of layers to show in each table.")]
 AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock although CI is set.")]
 
 
@@ -57,7 +62,7 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
+    context: typer.Context, config: Config = None, format: CheckFormat = None, outputs: Outputs = None
 ) -> int:
     """Fail if a model costs more than its budget, or more than the committed lock records.
 
@@ -68,11 +73,11 @@ def check(
 
     \b
     mbanalyze guard
-    mbanalyze guard --format github --output junit=guard.xml --output sarif=guard.sarif
+    mbanalyze guard -f github -o guard.xml -o guard.sarif
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format != "table":
+        if config or outputs or format:
             command = context.invoked_subcommand
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
@@ -88,7 +93,8 @@ def update(
     models: Annotated[list[str] | None, _models("Models to update; all by default.")] = None,
     config: Config = None,
     allow_ci: AllowCi = False,
-    format: Format = "table",
+    format: CheckFormat = None,
+    outputs: Outputs = None,
 ) -> int:
     """Write the costs of models into the lock, for review and commit.
 
@@ -100,16 +106,16 @@ def update(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if guard.in_ci() and not allow_ci:
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
-    policy = _load(config)
+    policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
         with working(False), progress_bar("counting", shown=len(models or policy.models) > 1) as progress:
             outcome = guard.update(policy, models or (), progress)
-        return _publish(outcome, format, {})
+        return _publish(outcome, format, files)
 
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = "table", outputs: Outputs = None
+    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
 ) -> int:
     """Compare every model with its cost at the commit where the current branch left a git ref.
 
@@ -131,7 +137,7 @@ def explain(
     config: Config = None,
     base: Annotated[str | None, BASE] = None,
     top: Top = 10,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
 ) -> int:
     """Explain failures: layers, operators and source lines, and the largest width and resolution that fit.
@@ -144,6 +150,7 @@ def explain(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     policy = _load(config)
     require_files(output)
+    format = choose_format(format, output)
     with working(True):
         explanations = guard.explain(policy, models or (), base)
     if explanations.outcome.problem:
@@ -169,11 +176,12 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     for text in outputs or []:
-        format, equals, file = text.partition("=")
-        if not equals or not file or format not in OUTCOME_FORMATS:
+        given, equals, file = text.partition("=") if "=" in text else ("", "", text)
+        if not file or (given in OUTCOME_FORMATS) != bool(equals) or text in OUTCOME_FORMATS:
             raise UsageError(
-                f"malformed output {text!r}: give FORMAT=FILE with one of {', '.join(OUTCOME_FORMATS)}"
+                f"malformed output {text!r}: give FILE or FORMAT=FILE with one of {', '.join(OUTCOME_FORMATS)}"
             )
+        format = choose_format(given or None, Path(file), OUTCOME_FORMATS)
         if format in files or Path(file) in files.values():
             raise UsageError(f"duplicate output {text!r}: give each format and each file once")
         files[format] = Path(file)
@@ -181,12 +189,12 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     return files
 
 
-def _publish(outcome: Outcome, format: str, files: dict[str, Path]) -> int:
+def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     publish(
         outcome,
-        format,
+        format or "table",
         files={file: outcome.to(other) for other, file in files.items()},
         appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
     )

@@ -8,6 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, ModelOptions, Output, UsageError, complete_model, is_closed_form
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 
@@ -32,7 +33,7 @@ def guidelines(
     seconds: Seconds = 60.0,
     device: Device = "cpu",
     top: Top = 10,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
 ) -> None:
     """Apply ShuffleNet V2's guidelines to a model.
@@ -45,6 +46,7 @@ def guidelines(
     mbanalyze guidelines --measure
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     if model is not None:
         if measure:
             raise UsageError("--measure times the paper's experiments: leave out the model")

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_page
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.typed import Mode
@@ -17,9 +18,7 @@ from mbanalyze.report.view import REPORT_FORMATS
 By = Annotated[
     str | None, arguments.choice("grouping", KEYS, "One row for each of these (default module in tables).")
 ]
-ReportFormat = Annotated[
-    str, arguments.choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
-]
+ReportFormat = Annotated[str | None, arguments.format_of(REPORT_FORMATS)]
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
 RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
@@ -37,7 +36,7 @@ def report(
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     by: By = None,
-    format: ReportFormat = "table",
+    format: ReportFormat = None,
     output: arguments.Output = None,
     plot: arguments.Plot = None,
     strict: Strict = False,
@@ -51,13 +50,14 @@ def report(
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
-    mbanalyze report net.py:build --input 1,3,64,64 --format json
-    mbanalyze report mobilenet_v2 --format html --output report.html
+    mbanalyze report net.py:build --input 1,3,64,64 -o cost.json
+    mbanalyze report mobilenet_v2 -o report.html
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
     from mbanalyze.sources.resolve import resolve
 
     require_files(output, plot)
+    format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
     with working(trace or check or not arguments.is_closed_form(model)):

@@ -8,6 +8,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
@@ -49,7 +50,7 @@ def search(
     workers: Workers = None,
     time_limit: TimeLimit = None,
     resume: Resume = None,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
     plot: Plot = None,
 ) -> int:
@@ -65,6 +66,7 @@ def search(
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
+    format = choose_format(format, output)
     many = is_many(family)
     with working(not many), models_bar(shown=many) as progress:
         found = mbanalyze.search(

@@ -12,6 +12,7 @@ lock.py                the accepted costs in mbanalyze.lock.json
 git_base.py            the costs at a git ref
 changes.py             the differences of two measurements
 model_result.py        the verdict on one model
+headroom.py            the distance of totals from their budgets
 outcome.py             the results of all models
 source_location.py     the source line of a layer
 findings.py            an outcome as messages for source lines
@@ -19,6 +20,9 @@ wording.py             changes and verdicts as sentences
 suggestions.py         a smaller width or resolution that would fit
 explanation.py         the layers that cause a failure
 commands.py            check, update, diff and explain
+change_tables.py       the changes of a model as tables
+total_tables.py        the verdicts, totals and headroom of all models as tables
+explanation_tables.py  an explanation as tables
 view.py                outcomes and explanations in every format
 formats/               GitHub annotations, JUnit and SARIF
 """

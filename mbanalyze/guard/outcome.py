@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
+from mbanalyze.guard.headroom import Headroom, headroom_of
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
@@ -39,6 +40,7 @@ class Outcome(Result):
         fix: command that fixes the problem; "" if no command does.
         written: True if the lock was written.
         base: git ref that the models are compared with; None for the lock.
+        remark: reason why the lock was not written although the command writes it; "" if there is none.
     """
 
     policy: Policy
@@ -48,6 +50,7 @@ class Outcome(Result):
     fix: str = ""
     written: bool = False
     base: str | None = None
+    remark: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -98,6 +101,7 @@ class Outcome(Result):
             "exit": self.exit_code,
             "against": self.against,
             "problem": self.problem or None,
+            "written": self.written,
             "models": [_model_record(result) for result in self.models],
             "command": self.advice.command if self.advice else None,
         }
@@ -122,6 +126,18 @@ def _model_record(result: ModelResult) -> dict[str, Any]:
         "stale": result.stale,
         "changes": [change_record(change) for change in result.changes],
         "totals": dict(measurement.totals) if measurement else None,
+        "accepted": dict(result.before.totals) if result.before else None,
+        "budgets": [_budget_record(each) for each in headroom_of(result)],
+    }
+
+
+def _budget_record(headroom: Headroom) -> dict[str, Any]:
+    return {
+        "metric": headroom.metric,
+        "max": headroom.budget.maximum,
+        "level": headroom.budget.level,
+        "headroom": headroom.amount,
+        "percent": headroom.percent,
     }
 
 

@@ -17,6 +17,7 @@ from mbanalyze.guard.measurement_record import (
     head_record,
     layer_record,
     parse_measurement,
+    parse_number,
     present,
     value_of,
 )
@@ -92,7 +93,12 @@ def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     """Measure a model, in its own process; the answer is what `_parse` reads."""
     enter_project(policy)
     measured, resolved = measure_here(model)
-    answer = {"reason": measured.reason, "package": _package_file(model.source), "measurement": None}
+    answer: dict[str, Any] = {
+        "reason": measured.reason,
+        "package": _package_file(model.source),
+        "measurement": None,
+        "seconds": measured.seconds,
+    }
     if measured.measurement is None or resolved is None:
         return answer
     found = module_locations(model, resolved.module, policy)
@@ -117,16 +123,17 @@ def _parse(model: GuardedModel, answer: Answer) -> MeasuredModel:
     try:
         record = expect(dict, answer.value, "the answer")
         reason, package = value_of(record, "reason", str), value_of(record, "package", str)
-        given = present(record, "measurement")
+        given, seconds = present(record, "measurement"), float(parse_number(record, "seconds"))
         if given is None:
-            return MeasuredModel(model, reason=reason or "its process gave no reason", package=package)
+            why = reason or "its process gave no reason"
+            return MeasuredModel(model, reason=why, package=package, seconds=seconds)
         measurement = parse_measurement(given, BUDGET_METRICS, LAYER_METRICS)
         locations = {
             path: _parse_location(each) for path, each in value_of(record, "locations", dict).items()
         }
     except RecordError as error:
         return MeasuredModel(model, reason=f"its process gave a wrong answer: {error}")
-    return MeasuredModel(model, measurement, locations=locations, package=package)
+    return MeasuredModel(model, measurement, locations=locations, package=package, seconds=seconds)
 
 
 def _parse_location(given: object) -> SourceLocation:
