@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mbanalyze.display import records
-from mbanalyze.inputs.parsing import spell_options, spell_reference
+from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import versions
 from mbanalyze.sources.patterns import matching_models
@@ -79,13 +79,12 @@ def uncounted(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _counted_with(package: str, inputs: tuple[Any, ...], settings: Mapping[str, Any]) -> str:
     """The versions and settings that decide the counts, as `name=value` with spaces between."""
-    known = versions("torch") | {package: getattr(import_package(package), "__version__", "unknown")}
-    given = {**({"inputs": inputs} if inputs else {}), **settings}
-    spelled = {
-        name: (value if isinstance(value, str) else repr(value)).replace(" ", "")
-        for name, value in given.items()
-    }
-    return spell_options({name: known[name] for name in ("mbanalyze", "torch", package)} | spelled, " ")
+    version = getattr(import_package(package), "__version__", "unknown")
+    known = {name: each for name, each in versions("torch").items() if name != "python"}
+    given = {**known, package: version, **({"inputs": inputs} if inputs else {}), **settings}
+    return " ".join(
+        f"{name}={records.one_line(str(value).replace(' ', ''))}" for name, value in given.items()
+    )
 
 
 def _known_counts(file: CountsFile, kept: Sequence[Mapping[str, str]], rows: Sequence[Row]) -> dict[int, Row]:

@@ -110,15 +110,20 @@ def count_each(
     jobs = [partial(_count, model, inputs, {**o, **fixed}, settings.get("bits")) for model, o in variants]
     counts = _in_executor(jobs, run.executor) if run.executor else _in_processes(jobs, package, run)
     names = [spell_reference(*variant) for variant in variants]
-    failed = 0
-    for ended in range(len(jobs) + 1):
-        running = names[ended:][: run.workers or cpus()]  # they start in order
+    ended = failed = 0
+
+    def tell() -> None:
+        """Report the progress; jobs start in order."""
+        running = names[ended:][: run.workers or cpus()]
         done = ModelsDone(known + ended, known + len(jobs), failed, running[-1] if running else "")
         run.progress(done)
-        if running:
-            position, counted = next(counts)
-            failed += "input" not in counted
-            yield position, counted
+
+    tell()
+    for position, counted in counts:
+        yield position, counted
+        ended += 1
+        failed += "input" not in counted
+        tell()
 
 
 def _count(model: str, inputs: tuple[Any, ...], options: Mapping[str, Any], bits: int | None) -> Row:
