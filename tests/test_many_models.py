@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from commandline import Run
+from pages import keys
 from rich.console import Console
 
 from mbanalyze import ablate, count, search
@@ -347,6 +348,15 @@ def test_the_file_equals_the_csv(tmp_path: Path) -> None:
     found = here("timm:conv*", resume=tmp_path / "zoo.csv")
 
     assert found.to("csv") == (tmp_path / "zoo.csv").read_text()
+
+
+def test_the_columns_are_documented() -> None:
+    """The page on output lists the columns of many models, besides those of a factory."""
+    own = {"model", "input", "error", "counted_with"}
+    shared = {"params", "macs", "memory_access_bytes", "complete"}
+
+    assert keys("output.md", "### Many models") == own
+    assert set(here("timm:conv*").frame()) >= own | shared
 
 
 @pytest.mark.parametrize("kept", [0, 1, 20, -5])
