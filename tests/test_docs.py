@@ -24,6 +24,8 @@ from pages import ROOT, blocks, keys, pages, section, table
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
+from mbanalyze.cli.arguments import UsageError
+from mbanalyze.cli.parser import explain
 from mbanalyze.cli.program import app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
@@ -35,7 +37,7 @@ from mbanalyze.report.view import DROP_ORDER
 
 CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
 DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
-LANGUAGES = {"console", "python", "sh", "toml", "yaml"}
+LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
 def draw_code() -> dict[str, Any]:
@@ -108,8 +110,10 @@ def accepts(line: str) -> bool:
     words = shlex.split(line, comments=True)[1:]
     try:
         does_nothing(typer.main.get_command(app)).main(words, "mbanalyze", standalone_mode=False)
+    except UsageError:
+        return False
     except typer.TyperException as error:
-        return error.format_message().startswith("Missing argument")
+        return explain(error).endswith("--help'") and " needs MODEL" in explain(error)
     return True
 
 

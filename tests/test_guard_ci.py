@@ -76,12 +76,12 @@ def act(project: Path, summary: Path, **inputs: str) -> subprocess.CompletedProc
 
 
 def test_the_action(project: Path) -> None:
-    """The Action annotates the class that grew, and writes the job summary and the requested outputs."""
+    """The Action annotates the line that makes the layer that grew, and writes the job summary and the requested outputs."""
     summary = project / "summary.md"
     ran = act(project, summary)
     assert (ran.returncode, ran.stdout) == (0, "")
     ran = act(grown(project), summary, outputs="json=a.json\nsarif=a.sarif\n")
-    line = (project / "net.py").read_text().splitlines().index("class Net(nn.Module):") + 1
+    line = (project / "net.py").read_text().splitlines().index("        self.head = nn.Linear(2 * c, 11)") + 1
 
     assert ran.returncode == 1
     assert ran.stdout.startswith(f"::error file=net.py,line={line},title=")

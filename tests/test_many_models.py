@@ -20,6 +20,7 @@ from pages import keys
 from rich.console import Console
 
 from mbanalyze import ablate, count, search
+from mbanalyze.accuracy.cells import AccuracyError
 from mbanalyze.cli import wildcards
 from mbanalyze.display.files import OutputError
 from mbanalyze.sources import patterns, processes
@@ -198,6 +199,59 @@ def test_an_input_is_resized() -> None:
     assert [row["input"] for row in found] == ["2x3x5x5", "2x3x3x3"]
     # one 3x3 output of 27 products for 2 channels and 2 images
     assert found[1]["macs"] == 27 * 2 * 2
+
+
+def test_images_that_are_not_square(tmp_path: Path) -> None:
+    """A resolution is height x width, as text, a tuple or an integer, and spelled as text."""
+    file = tmp_path / "zoo.csv"
+    found = here("timm:conv_2*", resolution=[(3, 5), "4x3", 8], resume=file).records()
+
+    assert [row["resolution"] for row in found] == ["3x5", "4x3", 8]
+    # 1x3, 2x1 and 6x6 outputs of 27 products for 2 channels
+    assert [row["macs"] for row in found] == [3 * 54, 2 * 54, 36 * 54]
+    assert [row["resolution"] for row in rows(file)] == ["3x5", "4x3", "8"]
+    assert here("timm:conv_2*", resolution=["3x5", (4, 3), 8], resume=file).records() == found
+
+
+ACCURACY = "model,resolution,top1,map\ntimm:conv_2,8,60,0.4\ntimm:conv_10,8,70,\ntimm:other,8,80,\n"
+
+
+def test_accuracy_of_your_own(tmp_path: Path) -> None:
+    """A row of the user's table is about the model that it names, and `search` ranks by it."""
+    file = tmp_path / "mine.csv"
+    file.write_text(ACCURACY)
+    ablation = here("timm:conv*", resolution=[8, 4], accuracy=file)
+    found = search("timm:conv*", resolution=[8, 4], accuracy=file)
+
+    assert [row["top1"] for row in ablation.records()] == [60, None, 70, None]
+    assert [row["map"] for row in ablation.records()] == [0.4, None, None, None]
+    assert ablation.records()[0]["accuracy_source"] == "yours (mine.csv)"
+    assert found.best is not None
+    assert (found.ranked_by, found.best["model"], found.best["top1"]) == ("top1", "timm:conv_10", 70)
+    assert found.reference == "timm:conv_10@resolution=8"
+    assert [row.model for row in found.own.unmatched] == ["timm:other"] if found.own else False
+    assert "yours" in found.to("table", width=200)
+    assert search("timm:conv*", resolution=8, accuracy=file, objective="map").ranked_by == "map"
+
+
+def test_accuracy_needs_models(tmp_path: Path) -> None:
+    """Where a pattern stands for several models, each row of the user's table names its model."""
+    file = tmp_path / "mine.csv"
+    file.write_text("resolution,top1\n8,60\n")
+    for pattern in ("timm:conv*", "mobilenet_v?"):
+        with pytest.raises(AccuracyError, match="names no model"):
+            ablate(pattern, accuracy=file)
+
+
+def test_accuracy_of_matching_architectures(tmp_path: Path) -> None:
+    """The accuracy of each architecture stands in its rows, and the table's rows are used if any matches."""
+    file = tmp_path / "mine.csv"
+    file.write_text("model,top1\nmobilenet_v1,60\nmobilenet_v2,61\nalexnet,50\n")
+    ablation = ablate("mobilenet_v?", accuracy=file)
+
+    assert [row["top1"] for row in ablation.records()] == [60, 61]
+    assert [source.source for source in ablation.sources] == ["yours (mine.csv)"] * 2
+    assert [row.model for row in ablation.own.unmatched] == ["alexnet"] if ablation.own else False
 
 
 def test_bits_and_dtype_are_settings() -> None:
@@ -485,7 +539,7 @@ def test_a_search_among_matching_architectures() -> None:
             "--output and --resume are both x.csv",
         ),
         (["ablate", "timm:conv*", "--time-limit", "0"], "time_limit must be a number of seconds above 0"),
-        (["ablate", "timm:conv*", "--workers", "0"], "Invalid value for '--workers'"),
+        (["ablate", "timm:conv*", "--workers", "0"], "--workers must be a whole number from 1"),
         (["ablate", "mobilenet_v*", "--workers", "2"], "--workers is for the variants of a factory"),
         (["search", "mobilenet_v*", "--resume", "x.csv"], "resume is for the models of a package"),
         (["search", "timm:canv*"], "no model matches timm:canv*"),

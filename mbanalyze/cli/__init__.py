@@ -1,5 +1,6 @@
 """The command line: results on stdout, messages on stderr, and exit codes for scripts.
 
+parser.py      help by group, and errors of the parser in our words
 program.py     the commands together, and errors as exit codes
 report.py      the cost of a model
 check.py       the counts of a model, compared with other tools

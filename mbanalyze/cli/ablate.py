@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,17 @@ Bits = Annotated[
 ]
 Source = Annotated[
     str, typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False)
+]
+Accuracy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Your own accuracy instead of the published one: columns are options or model, and top1 or other metrics.",
+        show_default=False,
+    ),
+]
+Published = Annotated[
+    bool, typer.Option("--published", help="Show published accuracy where the file of --accuracy has none.")
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
 Workers = Annotated[
@@ -44,6 +56,8 @@ def ablate(
     dtype: arguments.Dtype = None,
     bits: Bits = None,
     source: Source = "",
+    accuracy: Accuracy = None,
+    published: Published = False,
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
     time_limit: TimeLimit = None,
@@ -51,6 +65,7 @@ def ablate(
     strict: Strict = False,
     format: arguments.Format = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
 ) -> int:
     """Count every variant over a grid of options.
@@ -58,14 +73,14 @@ def ablate(
     A name with * or ? stands for all models that match. Quote it, so that the shell leaves it alone.
     A model of a pattern that fails is named with the reason. The exit code is 1 if none is counted.
 
-    Published accuracy and latency are shown with the counts of known architectures.
+    Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
     With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
 
     \b
-    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
-    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5 --resolution 224,192,160
+    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.5 --plot v2.svg
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
-    mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
+    mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
@@ -96,6 +111,8 @@ def ablate(
             dtype=dtype,
             bits=bits,
             source=source,
+            accuracy=accuracy,
+            published=published,
             skip_invalid=skip_invalid,
             executor=pool,
             workers=workers if many else None,
@@ -116,7 +133,7 @@ def ablate(
         files = drawn(plots.ablation, ablation, plot)
         if files and (note := plots.left_out(ablation)):
             notify(note)
-    publish(ablation, format, output, files)
+    publish(ablation, format, output, files, width=width, flags=True)
     return code
 
 

@@ -16,6 +16,7 @@ from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.inputs.parsing import parse_axis, parse_option, split_reference, unique
+from mbanalyze.inputs.resolution import as_resolution, spell_resolution
 from mbanalyze.ops.cost import ITEM_SIZES
 
 R = TypeVar("R")
@@ -97,6 +98,16 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
 ]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="COLUMNS",
+        help="Hide columns of tables that do not fit this width. By default, tables fit a terminal, "
+        "and files and pipes get every column.",
+        show_default=False,
+    ),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]
@@ -132,7 +143,14 @@ class ModelOptions:
     """The options of one model."""
 
     alpha: Annotated[float | None, typer.Option(help="Width multiplier.")] = None
-    resolution: Annotated[int | None, typer.Option(help="Height and width of the input, in pixels.")] = None
+    resolution: Annotated[
+        str | None,
+        typer.Option(
+            parser=checked(lambda given: spell_resolution(as_resolution(given))),
+            metavar="N|HxW",
+            help="Height and width of the input in pixels: 224, or 160x224 if they differ.",
+        ),
+    ] = None
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -168,7 +186,7 @@ class GridOptions:
         str | None, typer.Option(metavar="VALUES", help="Width multipliers: 1,0.75,0.5 or 0.25:1.5:0.05.")
     ] = None
     resolution: Annotated[
-        str | None, typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,192 or 96:224:32.")
+        str | None, typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,160x224 or 96:224:32.")
     ] = None
     rho: Annotated[
         str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real
+from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real, Width
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
@@ -16,6 +16,7 @@ def check(
     keep: Keep = False,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Check the counts of a model with other tools.
 
@@ -30,5 +31,5 @@ def check(
     format = choose_format(format, output)
     with working(True):
         checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
-    publish(checked, format, output)
+    publish(checked, format, output, width=width)
     return int(not checked.agree)

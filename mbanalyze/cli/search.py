@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.ablate import Accuracy, Published
+from mbanalyze.cli.arguments import (
+    Format,
+    GridOptions,
+    Output,
+    Plot,
+    Width,
+    checked,
+    choice,
+    complete_family,
+    matching,
+)
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
@@ -31,7 +42,12 @@ Family = Annotated[
     ),
 ]
 Objective = Annotated[
-    str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")
+    str,
+    typer.Option(
+        metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
+        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy.",
+        autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
+    ),
 ]
 ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
 Images = Annotated[int, typer.Option(help="Images in the input.")]
@@ -47,11 +63,14 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
+    accuracy: Accuracy = None,
+    published: Published = False,
     workers: Workers = None,
     time_limit: TimeLimit = None,
     resume: Resume = None,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
 ) -> int:
     """Find the best variants within limits.
@@ -62,7 +81,8 @@ def search(
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
-    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
+    mbanalyze search all --max-params 3M --objective macs
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
@@ -82,6 +102,8 @@ def search(
             time_limit=time_limit,
             resume=resume,
             progress=progress if many else None,
+            accuracy=accuracy,
+            published=published,
             **grid.options(mbanalyze.search),
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
@@ -91,5 +113,5 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
-    publish(found, format, output, files)
+    publish(found, format, output, files, width=width, flags=True)
     return int(found.best is None)

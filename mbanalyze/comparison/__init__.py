@@ -4,5 +4,6 @@ comparison.py  `compare`
 parts.py       kinds, stages and layers with their counts in each report
 alignment.py   corresponding layers of two networks
 stages.py      the stage of each operator
+accuracy.py    the accuracy of each network
 view.py        a comparison as tables
 """

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from mbanalyze.crosscheck.witnesses import Check, CheckedReport
+from mbanalyze.display import records
 from mbanalyze.display.result import Renderer, formats, view, view_of
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.report.network import Groups
-from mbanalyze.report.view import REPORT_FORMATS
+from mbanalyze.report.view import REPORT_FORMATS, refuse_selection, selected_records
 
 
 @view.register
@@ -35,22 +36,34 @@ def check_section(check: Check) -> Section:
 
 
 @view.register
-def checked_view(checked: CheckedReport) -> View:
-    """Lay out a report, and its check below the totals."""
-    shown = view_of(checked.shown)
+def checked_view(checked: CheckedReport, **options: Any) -> View:
+    """Lay out a report with the options of its view, and its check below the totals."""
+    shown = view_of(checked.shown, **options)
     return replace(shown, sections=(*shown.sections, check_section(checked.check)))
 
 
-def _page(checked: CheckedReport, **_: Any) -> str:
+def _csv(checked: CheckedReport, **options: Any) -> str:
+    """The records of the report."""
+    return checked.shown.to("csv", **options)
+
+
+def _json(checked: CheckedReport, **options: Any) -> str:
+    """The report's document, with the check."""
+    rows, _ = selected_records("json", checked.shown, **options)
+    return records.json({**checked.as_dict(), "rows": rows})
+
+
+def _page(checked: CheckedReport, **options: Any) -> str:
     """The report as an HTML page, with the check."""
     from mbanalyze.report.page import page
 
+    refuse_selection(options)
     shown = checked.shown
     groups = shown if isinstance(shown, Groups) else shown.by("module")
-    return page(groups, check_section(checked.check), agree=checked.check.agree)
+    return page(groups, check_section(checked.check), agree=checked.check.agree, download=checked)
 
 
 @formats.register
 def checked_formats(_: CheckedReport) -> Mapping[str, Renderer]:
     """The formats of a report."""
-    return {**REPORT_FORMATS, "html": _page}
+    return {**REPORT_FORMATS, "csv": _csv, "json": _json, "html": _page}

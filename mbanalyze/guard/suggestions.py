@@ -158,7 +158,8 @@ def _candidates_of(model: GuardedModel) -> Iterator[Candidates]:
         inputs, keywords = as_arguments(map(parse_input, model.inputs))
         if inputs and not keywords:
             side = default_resolution(model.source, tuple(inputs), {})
-            yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
+            if isinstance(side, int):
+                yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
 
 
 def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[Candidates]:
@@ -174,8 +175,8 @@ def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Itera
         choices = sorted(options["alpha"].metadata["choices"] or (), reverse=True)
         widths = [choice for choice in choices if choice < alpha] if choices else _smaller_widths(alpha)
         yield Candidates("alpha", alpha, reports("alpha", widths))
-    side = spec.resolution
-    yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
+    if isinstance(side := spec.resolution, int):
+        yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
 
 
 def _width_option(model: GuardedModel) -> tuple[str, float] | None:

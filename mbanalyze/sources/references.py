@@ -19,6 +19,7 @@ from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Reference:
     """
 
     make: Callable[[], Module]
-    published: Callable[[int, int | None], Input | None] | None = None
+    published: Callable[[int, Resolution | None], Input | None] | None = None
     hint: str = "--input 1,3,224,224"
 
 
@@ -112,7 +113,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         crop = getattr(weights.transforms, "keywords", {}).get("crop_size")
         return bool(least != (crop, crop) or crop == options.get("image_size", 224))
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         """Return the input of the published weights that fit; None if they have none, or none of images."""
         weights = models.get_model_weights(name)
         known = [*filter(None, [getattr(weights, "DEFAULT", None)]), *weights]
@@ -120,13 +121,12 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         if best is None:
             return None
         settings = getattr(best.transforms, "keywords", {})
-        size = side or options.get("image_size") or settings.get("crop_size") or settings.get("resize_size")
+        size = image or options.get("image_size") or settings.get("crop_size") or settings.get("resize_size")
         kind = getattr(getattr(best.transforms, "func", None), "__name__", "")
         if size is None or kind not in ("ImageClassification", "SemanticSegmentation", "VideoClassification"):
             return None
-        image = _sides(size)
         frames = (max(16, best.meta.get("min_temporal_size", 16)),) if kind == "VideoClassification" else ()
-        return ((batch, 3, *frames, *image),), {}
+        return ((batch, 3, *frames, *_sides(size)),), {}
 
     return Reference(lambda: builder(**off, **options), published)
 
@@ -141,12 +141,12 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
     except RuntimeError as error:
         raise SourceError(f"timm:{name}: {error}") from error
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         sizes = getattr(card, "input_size", None)
         if sizes is None:
             return None
-        image = _sides(side or options.get("img_size") or sizes[1:])
-        return ((batch, options.get("in_chans", sizes[0]), *image),), {}
+        size = image or options.get("img_size") or sizes[1:]
+        return ((batch, options.get("in_chans", sizes[0]), *_sides(size)),), {}
 
     return Reference(lambda: timm.create_model(name, pretrained=False, **options), published)
 
@@ -161,11 +161,11 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
     except Exception as error:
         raise SourceError(f"{name} raised {summarize(error)}") from error
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         size = getattr(config, "image_size", None)
         if size is None:
             return None
-        return (), {"pixel_values": Shape(batch, getattr(config, "num_channels", 3), *_sides(side or size))}
+        return (), {"pixel_values": Shape(batch, getattr(config, "num_channels", 3), *_sides(image or size))}
 
     example = "input_ids=1,128:int64" if hasattr(config, "vocab_size") else "pixel_values=1,3,224,224"
     return Reference(lambda: transformers.AutoModel.from_config(config), published, f"--input {example}")

@@ -7,7 +7,16 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
-from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
+from mbanalyze.archs.options import (
+    MAX_VALUE,
+    Architecture,
+    OptionError,
+    make,
+    merge,
+    shown_options,
+    unused_params,
+)
+from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
@@ -205,43 +214,47 @@ def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
     if found := find(name):
         arch, implied = found
         own = asdict(what) if is_dataclass(what) and not isinstance(what, type) else {}
-        given = {**own, **merge(name, implied, options)}
-        return _from_architecture(name, arch, given, (*inputs, *keywords))
+        given = merge(name, implied, options)
+        return _from_architecture(name, arch, given, own, (*inputs, *keywords))
     if isinstance(what, str):
         return _from_reference(name, options, inputs, keywords)
     return _from_object(what, options, inputs, keywords)
 
 
 def _from_architecture(
-    name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]
+    name: str,
+    arch: type[Architecture],
+    options: dict[str, Any],
+    own: Mapping[str, Any],
+    inputs: tuple[Any, ...],
 ) -> ResolvedModel:
+    """An architecture with the given options, and its `own` where none is given."""
     if inputs:
         raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
     batch = _pop_batch(options)
-    spec = make(name, arch, options)
+    spec = make(name, arch, {**own, **options})
 
     def build() -> Module:
         from mbanalyze import models
 
         return models.build(spec)
 
-    shape = (batch, 3, spec.resolution, spec.resolution)
-    return ResolvedModel(name, asdict(spec), (shape,), build_once(name, build), spec)
+    shape = (batch, spec.in_channels, *sides(spec.resolution))
+    return ResolvedModel(name, shown_options(spec, options), (shape,), build_once(name, build), spec)
 
 
 def _from_reference(
     name: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> ResolvedModel:
     """A model that another package or the user's own code defines."""
-    side, batch = None, 1
+    image, batch = None, 1
     if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
-        batch, side = _pop_batch(options), options.pop("resolution", None)
-        if side is not None and not (is_whole(side) and side > 0):
-            raise InputError(f"resolution must be a whole number above 0, not {side!r}")
+        batch, image = _pop_batch(options), options.pop("resolution", None)
+        image = None if image is None else as_resolution(image)
     reference = look_up(name, options)
     build = build_once(name, reference.make)
     if not inputs and not keywords:
-        published = reference.published(batch, side) if reference.published else None
+        published = reference.published(batch, image) if reference.published else None
         if published is None and (reference.published or needs_input(build(False).module)):
             raise InputError(f"{name} needs the shape of its input, such as {reference.hint}")
         inputs, keywords = published or ((), {})

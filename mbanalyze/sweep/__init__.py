@@ -13,5 +13,6 @@ many_models.py         counts of all models of a package that match a pattern
 model_jobs.py          counts of models in processes of their own
 resumed.py             the CSV file of counts that an interrupted run continues
 published_rows.py      published figures of each variant
+figure_columns.py      the figures of each variant as columns, and the user's own accuracy in their place
 view.py                the views of both results
 """

@@ -5,38 +5,49 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from mbanalyze.accuracy.agreement import AccuracySource, Shown, accuracy_sources
+from mbanalyze.accuracy.matching import OwnUse
+from mbanalyze.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.archs import ARCHS, find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
-from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
+from mbanalyze.sweep.figure_columns import ShownFigures, traced_columns
+from mbanalyze.sweep.grid import (
+    Grid,
+    GridError,
+    combinations,
+    input_sizes,
+    parse_grid,
+    spelled,
+    value_indices,
+)
 from mbanalyze.sweep.many_architectures import count_architectures
 from mbanalyze.sweep.many_models import count_models
 from mbanalyze.sweep.model_jobs import Run
-from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
-
-TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
-"""Options of `count` that control the trace, and are not columns of a frame."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,20 +58,36 @@ class Ablation(Result):
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
             `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
-            `model`. For models of a package it also has `input`, `error` (the reason of an incomplete count, or
-            None) and `counted_with` (versions and settings).
+            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
+            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
+            last columns.
+        shown: the network, source and value of each `top1`.
+        own: the use of the user's accuracy; None without one.
+        selected: True if the user selected sources.
     """
 
     json_key: ClassVar[str] = "variants"
 
     variants: pd.DataFrame
+    shown: tuple[Shown, ...] = ()
+    own: OwnUse | None = None
+    selected: bool = False
 
     def __len__(self) -> int:
         return len(self.variants)
 
+    @cached_property
+    def sources(self) -> tuple[AccuracySource, ...]:
+        """The sources of `top1`, and how far other sources of the same variants differ."""
+        return accuracy_sources(self.shown)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the variants under the key `variants`."""
-        return {"variants": self.records()}
+        """Return the variants under the key `variants`, and the sources of their accuracy under `accuracy`."""
+        return {
+            "variants": self.records(),
+            "accuracy": [source.as_dict() for source in self.sources],
+            "own": None if self.own is None else self.own.as_dict(),
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""
@@ -78,6 +105,8 @@ def ablate(
     dtype: str | None = None,
     bits: int | None = None,
     source: str | Sequence[str] = "",
+    accuracy: Accuracy | None = None,
+    published: bool = False,
     skip_invalid: bool = False,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -97,7 +126,12 @@ def ablate(
         dtype: element type for byte counts; by default float32, or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
         source: the prefix of the sources of published figures, or several prefixes in order of preference.
-            If sources with one prefix publish the same variant, the one that covers the most variants is used.
+            If several sources publish a variant, the one with an accuracy for the most variants of the network
+            is used: the figures of a variant do not depend on the grid.
+        accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
+            Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
+            An option that a row leaves out has its default or, if the row names no model, the grid's only value.
+        published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
         workers: for a pattern, the number of processes; by default one per processor.
@@ -107,11 +141,12 @@ def ablate(
         progress: called with the finished fraction of the traces, from 0 to 1; a `ModelsDone` for a pattern.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
-            A value that is a list is written inside another list.
+            A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
 
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
+        AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         ResumeError, OutputError: the file `resume` is something else, or cannot be written.
         OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
@@ -125,39 +160,68 @@ def ablate(
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
+    settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
+    figures: dict[str, Any] = {"source": source, "published": published}
     if isinstance(what, str) and is_pattern(what):
-        if ":" not in what:
-            run.refuse(what)
-            given = (
-                options
-                | spelled
-                | {"dtype": dtype, "bits": bits, "source": source, "skip_invalid": skip_invalid}
+        if ":" in what:
+            _refuse_figures(**figures)
+            own = None if accuracy is None else read_accuracy(accuracy, grid)
+            counts, use = count_models(what, inputs, grid, settings, run, own)
+            return Ablation(
+                counts[counts["input"].notna() | (not skip_invalid)].reset_index(drop=True), (), use
             )
-            return Ablation(count_architectures(what, lambda name: ablate(name, *inputs, **given).variants))
-        if source:
-            raise GridError("source selects published figures, which only known architectures have")
-        settings = {
-            name: value for name, value in {"dtype": dtype, "bits": bits}.items() if value is not None
-        }
-        frame = _matching(what, inputs, grid, settings, run)
-        return Ablation(frame[frame["input"].notna()].reset_index(drop=True) if skip_invalid else frame)
+        run.refuse(what)
+        one = partial(ablate, skip_invalid=skip_invalid, **settings, **figures, **options, **spelled)
+        return _architectures(what, inputs, accuracy, one)
     run.refuse(what)
     known = _known(what, grid)
+    if published and accuracy is None:
+        raise GridError("published keeps published accuracy beside your own: give accuracy too")
     if known is None:
-        if source:
-            raise GridError("source selects published figures, which only known architectures have")
+        _refuse_figures(**figures)
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
-        frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
+        own = None if accuracy is None else read_accuracy(accuracy, grid, [_name(what)])
+        ablation = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
-        frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
+        own = None if accuracy is None else read_accuracy(accuracy)
+        shown = ShownFigures(prefixes, own, published)
+        ablation = _in_closed_form(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
     if bits is not None:
-        frame["params_bytes"] = -(-frame["params"] * bits // 8)
-    return Ablation(frame)
+        ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
+    return ablation
+
+
+def _refuse_figures(source: object, published: bool) -> None:
+    """Raise `GridError` if published figures are asked for, which traced models do not have."""
+    if source or published:
+        name = "source" if source else "published"
+        raise GridError(f"{name} selects published figures, which only known architectures have")
+
+
+def _architectures(
+    pattern: str, inputs: tuple[Any, ...], accuracy: Accuracy | None, count_one: Callable[..., Ablation]
+) -> Ablation:
+    """The ablations of all architectures that match a pattern, as one."""
+    own = None if accuracy is None else read_accuracy(accuracy)
+    if own:
+        own.require_models(f"{pattern} stands for several")
+    found: list[Ablation] = []
+
+    def frame_of(name: str) -> pd.DataFrame:
+        """Return the frame of one architecture."""
+        found.append(count_one(name, *inputs, accuracy=own))
+        return found[-1].variants
+
+    frame = count_architectures(pattern, frame_of)
+    uses = [each.own for each in found if each.own]
+    use = replace(uses[0], matched=frozenset().union(*(each.matched for each in uses))) if uses else None
+    shown = tuple(accuracy for each in found for accuracy in each.shown)
+    return Ablation(frame, shown, use, any(each.selected for each in found))
 
 
 _Known = tuple[str, type[Architecture], Mapping[str, Any]]
@@ -178,14 +242,14 @@ def _known(what: Any, grid: Grid) -> _Known | None:
 
 
 def _in_closed_form(
-    known: _Known, grid: Grid, dtype: str, prefixes: Sequence[str], *, skip_invalid: bool
-) -> pd.DataFrame:
-    """The frame of an architecture."""
+    known: _Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
+) -> Ablation:
+    """The ablation of an architecture."""
     import pandas as pd
 
     name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    _check_sources(prefixes)
+    _check_sources(figures.prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
     defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
     default = defaults.pop("resolution")
@@ -205,10 +269,17 @@ def _in_closed_form(
     columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
     totals = counted.cost().as_dict(itemsize)
     frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
-    entries = published_entries(arch, networks, sizes, prefixes)
-    rows = {index: entry_columns(entry, **batch) for index, entry in entries.items()}
-    published = pd.DataFrame.from_dict(rows, orient="index", columns=PUBLISHED_COLUMNS)
-    return frame.join(published.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
+    network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
+    variants = VariantIndex(network, networks, sizes)
+    found, use = figures.of(variants, **batch)
+    rows = {index: row for index, row in found.items() if counted.valid.flat[index]}
+    metrics = [name for name in (use.own.metrics if use else ()) if name not in PUBLISHED_COLUMNS]
+    known_figures = pd.DataFrame(list(rows.values()), list(rows), [*PUBLISHED_COLUMNS, *metrics])
+    numbers: dict[Any, Any] = dict.fromkeys(["top1", "latency_ms", *metrics], float)
+    frame = frame.join(known_figures.astype(numbers)).reset_index(drop=True)
+    known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
+    accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
+    return Ablation(frame, accuracies, use, any(figures.prefixes))
 
 
 def _check_sources(prefixes: Sequence[str]) -> None:
@@ -231,7 +302,9 @@ def _batch(values: list[Any]) -> int:
     return int(values[0])
 
 
-def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] | None) -> dict[str, Any]:
+def _option_columns(
+    networks: Grid, sizes: Sequence[Resolution], rhos: Sequence[float] | None
+) -> dict[str, Any]:
     """The columns of the options: every combination at every resolution."""
     columns = {
         option: np.repeat(np.asarray(values)[at], len(sizes))
@@ -239,21 +312,9 @@ def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] 
     }
     count = math.prod(map(len, networks.values()))
     rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
-    return columns | rho | {"resolution": np.tile(sizes, count)}
-
-
-def _matching(
-    pattern: str, inputs: tuple[Any, ...], grid: Grid, settings: Mapping[str, Any], run: Run
-) -> pd.DataFrame:
-    """The frame of the models of a package that match a pattern."""
-    if "rho" in grid:
-        raise GridError("rho is a fraction of the input size of one model: give resolution for many models")
-    several = [name for name in TRACE_OPTIONS if len(grid.get(name, ())) > 1]
-    if several:
-        raise GridError(f"{several[0]} takes one value for many models")
-    fixed = {name: grid[name][0] for name in TRACE_OPTIONS if name in grid}
-    axes = {name: values for name, values in grid.items() if name not in TRACE_OPTIONS}
-    return count_models(pattern, inputs, axes, {**fixed, **settings}, run)
+    images = list(map(spelled, sizes))
+    kind = object if any(isinstance(image, str) for image in images) else int
+    return columns | rho | {"resolution": np.tile(np.array(images, dtype=kind), count)}
 
 
 def _traced(
@@ -262,8 +323,9 @@ def _traced(
     grid: Grid,
     settings: Mapping[str, Any],
     trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
-) -> pd.DataFrame:
-    """The frame of a factory."""
+    own: OwnAccuracy | None,
+) -> Ablation:
+    """The ablation of a factory."""
     rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
     first = {option: values[0] for option, values in rest.items()}
     sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
@@ -271,11 +333,17 @@ def _traced(
     counted = trace([traced.count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
     rho_of = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
-        {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
+        {name: value for name, value in variant.items() if name not in (*traced.TRACE_OPTIONS, "resolution")}
         | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
-        | ({"resolution": variant["resolution"]} if sizes else {})
-        | totals
+        | ({"resolution": spelled(variant["resolution"])} if sizes else {})
+        | (totals or {})
         for variant, totals in zip(variants, counted, strict=True)
-        if totals is not None
     ]
-    return records.frame(rows)
+    columns, use = traced_columns(own, _name(what), variants) if own else ([{}] * len(rows), None)
+    pairs = zip(rows, columns, counted, strict=True)
+    return Ablation(records.frame([row | more for row, more, totals in pairs if totals is not None]), (), use)
+
+
+def _name(what: Any) -> str:
+    """The name of a factory, which a row of the user's accuracy may state."""
+    return what if isinstance(what, str) else str(getattr(what, "__name__", ""))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.accuracy.matching import OwnUse
+from mbanalyze.accuracy.own_table import OwnAccuracy
 from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.ops.cost import Cost
@@ -13,9 +17,11 @@ from mbanalyze.report.network import versions
 from mbanalyze.sources.patterns import matching_models
 from mbanalyze.sources.processes import start_server
 from mbanalyze.sources.references import import_package
-from mbanalyze.sweep.grid import Grid, GridError, combinations
+from mbanalyze.sweep.figure_columns import traced_columns
+from mbanalyze.sweep.grid import Grid, GridError, combinations, spelled
 from mbanalyze.sweep.model_jobs import Row, Run, count_each
 from mbanalyze.sweep.resumed import CountsFile, ResumeError, require_equal
+from mbanalyze.sweep.traced import TRACE_OPTIONS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,25 +33,67 @@ REASONS = ("complete", "error", "counted_with")
 
 
 def count_models(
-    pattern: str, inputs: tuple[Any, ...], axes: Grid, settings: Mapping[str, Any], run: Run
-) -> pd.DataFrame:
-    """Return one row for each matching model and combination of options; a count that fails has an `error`.
+    pattern: str,
+    inputs: tuple[Any, ...],
+    grid: Grid,
+    settings: Mapping[str, Any],
+    run: Run,
+    own: OwnAccuracy | None = None,
+) -> tuple[pd.DataFrame, OwnUse | None]:
+    """Count each matching model with each combination of options; a count that fails has an `error`.
 
     Args:
         pattern: `PACKAGE:PATTERN`.
         inputs: the inputs of each forward; () for those that the package publishes.
-        axes: the values of the options that become columns.
-        settings: options of `count` that are equal for all models, and `bits` of a stored parameter.
+        grid: the values of the options.
+        settings: `dtype`, and `bits` of a stored parameter; None if not given.
         run: processes, limits and files.
+        own: the user's accuracy, whose metrics are the last columns.
+
+    Returns:
+        The frame with a row for each count, and the use of the user's accuracy.
 
     Raises:
-        GridError: an option has the name of a column.
+        GridError: an option has no meaning for many models, or has the name of a column.
+        AccuracyError: a row names no model, or two rows contradict each other.
         ResumeError, OutputError: `run.resume` cannot be continued or written.
         SourceError: no model matches, or the package cannot be imported.
     """
+    if own:
+        own.require_models(f"{pattern} stands for several")
+    axes, fixed = _split(grid)
+    given = fixed | {name: value for name, value in settings.items() if value is not None}
     columns = ["model", *axes, "input", *TOTALS, *REASONS]
     if taken := [name for name in axes if columns.count(name) > 1]:
         raise GridError(f"{taken[0]} is a column of the result, and cannot be an option of many models")
+    rows = _rows(pattern, inputs, axes, given, run, columns)
+    more, use = _own_columns(rows, axes, own) if own else ([{}] * len(rows), None)
+    return _frame([row | metrics for row, metrics in zip(rows, more, strict=True)]), use
+
+
+def _split(grid: Grid) -> tuple[Grid, dict[str, Any]]:
+    """The values of the options that become columns, and the options of the trace."""
+    if "rho" in grid:
+        raise GridError("rho is a fraction of the input size of one model: give resolution for many models")
+    fixed = {name: grid[name] for name in TRACE_OPTIONS if name in grid}
+    for name, values in fixed.items():
+        if len(values) > 1:
+            raise GridError(f"{name} takes one value for many models")
+    axes = {name: values for name, values in grid.items() if name not in TRACE_OPTIONS}
+    if "resolution" in axes:
+        axes["resolution"] = list(map(spelled, axes["resolution"]))
+    return axes, {name: values[0] for name, values in fixed.items()}
+
+
+def _rows(
+    pattern: str,
+    inputs: tuple[Any, ...],
+    axes: Grid,
+    settings: Mapping[str, Any],
+    run: Run,
+    columns: Sequence[str],
+) -> list[Row]:
+    """The rows of all counts: those of the file, and the others, which are written to it one by one."""
     file = CountsFile(run.resume, columns) if run.resume else None
     kept = file.open() if file else []
     package = pattern.partition(":")[0]
@@ -63,7 +111,21 @@ def count_models(
             file.append(rows[left[position]] | counted)
     if file:
         file.sort()
-    return _frame([row | found[index] for index, row in enumerate(rows)], columns)
+    return [row | found[index] for index, row in enumerate(rows)]
+
+
+def _own_columns(
+    rows: Sequence[Row], axes: Grid, own: OwnAccuracy
+) -> tuple[list[dict[str, Any]], OwnUse | None]:
+    """The user's columns of each row, and the use of the table."""
+    columns: list[dict[str, Any]] = []
+    matched: frozenset[str] = frozenset()
+    for model, group in groupby(rows, key=itemgetter("model")):
+        variants = [{name: row[name] for name in axes} for row in group]
+        measured, use = traced_columns(own, model, variants)
+        columns += measured
+        matched |= use.matched
+    return columns, OwnUse(own, matched, published=False)
 
 
 def uncounted(frame: pd.DataFrame) -> list[tuple[str, str]]:
@@ -118,11 +180,11 @@ def _number(text: str) -> int | float | None:
     return None if not text else float(text) if "." in text or "e" in text else int(text)
 
 
-def _frame(rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
+def _frame(rows: Sequence[Row]) -> pd.DataFrame:
     """The frame of rows; counts are nullable integers if one of them is unknown."""
     import pandas as pd
 
-    frame = records.frame(rows, columns)
+    frame = records.frame(rows)
     for name in TOTALS:
         values = [row[name] for row in rows]
         if name == "arithmetic_intensity":
