@@ -16,13 +16,13 @@ from typing import Any
 
 import pytest
 from commandline import Run
-from mbanalyze.accuracy.cells import AccuracyError
 from pages import keys
 from rich.console import Console
 
 from mbanalyze import ablate, count, search
 from mbanalyze.cli import wildcards
 from mbanalyze.display.files import OutputError
+from mbanalyze.literature.accuracy.cells import AccuracyError
 from mbanalyze.sources import patterns, processes
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sources.references import PACKAGES, SourceError

@@ -94,7 +94,7 @@ def import_package(name: str) -> ModuleType:
         raise SourceError(f"cannot import {name}: {summarize(error)}") from error
 
 
-def unknown_model(package: str, name: str, known: list[str]) -> SourceError:
+def missing_model(package: str, name: str, known: list[str]) -> SourceError:
     """Return the error for a name that a package does not have, with the nearest names."""
     near = nearest(name, known)
     return SourceError(f"{package} has no model {name!r}{': nearest are ' * bool(near)}{', '.join(near)}")
@@ -103,7 +103,7 @@ def unknown_model(package: str, name: str, known: list[str]) -> SourceError:
 def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
     models = import_package("torchvision").models
     if name not in models.list_models():
-        raise unknown_model("torchvision", name, models.list_models())
+        raise missing_model("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
     names = ("weights", "weights_backbone")
     off = {given: None for given in names if given in inspect.signature(builder).parameters}
@@ -137,7 +137,7 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
     timm = import_package("timm")
     _refuse("timm", options, ("pretrained",))
     if not timm.is_model(name.partition(".")[0]):
-        raise unknown_model("timm", name, timm.list_models())
+        raise missing_model("timm", name, timm.list_models())
     try:
         card = timm.get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError as error:
@@ -157,7 +157,7 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
     transformers = import_package("transformers")
     known = [given for given in dir(transformers) if given.endswith("Config")]
     if name not in known:
-        raise unknown_model("transformers", name, known)
+        raise missing_model("transformers", name, known)
     try:
         config = getattr(transformers, name)(**options)
     except Exception as error:

@@ -8,10 +8,10 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import OwnAccuracy
 from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import versions
 from mbanalyze.sources.patterns import matching_models
