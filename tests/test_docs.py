@@ -186,7 +186,7 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
 
 def test_yaml_examples_parse() -> None:
     """Every example in YAML is valid; `test_guard_ci.py` runs them."""
-    assert len(blocks("yaml")) == 3
+    assert len(blocks("yaml")) == 4
     assert all(yaml.safe_load(block.text) for block in blocks("yaml"))
 
 
@@ -320,8 +320,8 @@ def test_a_reports_keys_are_documented(run: Run) -> None:
     assert set(report["totals"]) == keys("output.md", "### Totals")
     assert merged(report["rows"]) == keys("output.md", "### Rows")
     assert merged(groups) == keys("output.md", "### Groups")
-    assert set(report["check"]) == {"agree", "comparisons"}
-    assert merged(report["check"]["comparisons"]) == keys("output.md", "## `mbanalyze check --format json`")
+    assert set(report["check"]) == keys("output.md", "### A check")
+    assert merged(report["check"]["comparisons"]) == keys("output.md", "### Comparisons")
 
 
 def test_the_formats_of_a_report_are_documented() -> None:
@@ -397,6 +397,9 @@ def test_the_keys_of_the_guard_are_documented(
     lock = json.loads((tmp_path / "mbanalyze.lock.json").read_text())
     layer = next(value for key, value in table(section("output.md", "### Causes")) if key == "`layers`")
 
+    new = document(run, "guard", "init", "alexnet", "--format", "json")
+
+    assert set(new) == keys("output.md", "## `mbanalyze guard init --format json`")
     assert set(outcome) == keys("output.md", "## `mbanalyze guard --format json`")
     assert merged(outcome["models"]) == keys("output.md", "### Guarded models")
     assert merged(outcome["models"][0]["changes"]) == keys("output.md", "### Changes")
@@ -489,7 +492,7 @@ def test_the_tests_of_the_guide_run(tmp_path: Path) -> None:
     assert "1 failed, 1 passed" in ran[0].stdout
 
 
-@pytest.mark.parametrize("command", ["update", "diff", "explain"])
+@pytest.mark.parametrize("command", ["init", "update", "diff", "explain"])
 def test_the_guards_commands_have_examples(command: str) -> None:
     """Each command has an example in its help and in the guide."""
     printed = process("guard", command, "--help", COLUMNS="100").stdout

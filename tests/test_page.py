@@ -297,11 +297,13 @@ def test_an_empty_network_has_a_page() -> None:
 
 def test_a_check_has_its_place() -> None:
     """A page with a check shows its verdict and a row for each comparison."""
-    check = Check((CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
+    check = Check(partly_known(), (CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
     text = CheckedReport(partly_known(), check).to("html")
 
-    assert Reader(text).rows[1] == ["fvcore/conv", "1,000", "900", "NO", "unexplained"]
+    assert Reader(text).rows[1] == ["fvcore/conv", "macs", "1,000", "900", "NO", "unexplained"]
     assert "Some comparisons disagree." in text
+    nothing = CheckedReport(partly_known(), Check(partly_known(), ())).to("html")
+    assert "No operator could be compared." in nothing
 
 
 def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.crosscheck.witnesses import NOT_COUNTED, Check, CheckedCount
 from mbanalyze.display.markdown import escape
 from mbanalyze.display.records import one_line
 from mbanalyze.report.view import DROP_ORDER
@@ -82,7 +82,7 @@ def test_a_table_ends_with_exact_totals_and_provenance() -> None:
 def test_only_a_width_hides_columns_and_breaks_lines() -> None:
     """Text without a width has every column, one line for each note, and no reason broken into lines."""
     report = replace(count("mobilenet_v2"), notes=("word " * 60,))
-    reason = Check((CheckedCount("fvcore/conv", 1, 2, False, "because " * 30),))
+    reason = Check(report, (CheckedCount("fvcore/conv", 1, 2, False, "because " * 30),))
 
     assert "hidden" not in report.to("table")
     assert "flops" in report.to("table")
@@ -304,12 +304,14 @@ def test_an_empty_network_has_an_empty_report() -> None:
 def test_a_check_for_people() -> None:
     """A disagreement is marked NO, and a count that one side does not have is empty."""
     check = Check(
+        count("alexnet"),
         (
             CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),
-            CheckedCount("fvcore/relu", 5, None, True, "not counted"),
-        )
+            CheckedCount("fvcore/relu", 5, None, None, NOT_COUNTED),
+        ),
     )
 
-    assert "fvcore/conv  1,000     900  NO     unexplained" in check.to("table")
+    assert "fvcore/conv  macs      1,000     900  NO            unexplained" in check.to("table")
     assert check.to("table", width=40).count("unexplained") == 1
-    assert "| fvcore/relu | 5 |  | yes | not counted |" in check.to("markdown")
+    assert "| fvcore/relu | flops | 5 |  | not compared |  |" in check.to("markdown")
+    assert "1 disagree, 1 not compared" in check.to("table")

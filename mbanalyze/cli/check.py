@@ -21,7 +21,8 @@ def check(
     """Check the counts of a model with other tools.
 
     The closed form is compared with a trace of the module, and the trace with fvcore and the module's parameters.
-    The exit code is 1 if two counts disagree.
+    Kinds of operators that fvcore does not count are not compared.
+    The exit code is 1 if two counts disagree, or if no operator could be compared.
 
     \b
     mbanalyze check mobilenet_v2 --alpha 1.4
@@ -29,7 +30,9 @@ def check(
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
     format = choose_format(format, output)
-    with working(True):
-        checked = mbanalyze.check(model, *given.inputs, real=real, keep=keep, **given.options)
+    with working(True) as progress:
+        checked = mbanalyze.check(
+            model, *given.inputs, real=real, keep=keep, progress=progress, **given.options
+        )
     publish(checked, format, output, width=width)
-    return int(not checked.agree)
+    return int(checked.agree is not True)

@@ -65,7 +65,10 @@ Columns = Annotated[
     ),
 ]
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
-RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
+RunMode = Annotated[
+    Mode,
+    typer.Option(help="Mode of the module in the forward pass that is counted; no backward pass is counted."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Add the result of 'mbanalyze check'; exit with 1 if it disagrees.")
@@ -113,10 +116,10 @@ def report(
     format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
-    with working(trace or check or not arguments.is_closed_form(model)):
+    with working(trace or check or not arguments.is_closed_form(model)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        checked = check_model(resolved, real=real, keep=keep) if check else None
+        checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
     files = {}
     if plot is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mbanalyze.accuracy.wording import own_notes
 from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.comparison.parts import Part
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.result import view
 from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
+from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance

@@ -21,6 +21,8 @@ from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
+from mbanalyze.sources.definitions import split_factory
+from mbanalyze.sources.unknown import known_factories, unknown_model
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -197,18 +199,17 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
     known = reference.rpartition("@")[0]
     if known in NAMES:
         raise SourceError(f"malformed reference {reference!r}: write options as {known}@key=value,key=value")
-    place, _, name = reference.rpartition(":")
+    place, name = split_factory(reference)
+    if place in PACKAGES and not name:
+        raise SourceError(f"{place} is a package: name a model in it, as in {place}:NAME")
     if not place or not name:
-        raise SourceError(
-            f"unknown model {reference!r}: nearest are {', '.join(nearest(reference, NAMES) or NAMES)}; "
-            "for your own model give package.module:factory or file.py:factory"
-        )
-    found: Any = _import(place)
+        raise SourceError(unknown_model(reference, place))
+    module = found = _import(place)
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except Exception as error:
-            raise SourceError(f"{place} has no {name!r}") from error
+            raise SourceError(f"{place} has no {name!r}{known_factories(module, name)}") from error
     if not callable(found):
         raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
 

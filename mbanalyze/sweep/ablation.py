@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from mbanalyze.accuracy.agreement import AccuracySource, Shown, accuracy_sources
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.archs import ARCHS, find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
 from mbanalyze.display import records
@@ -22,6 +19,9 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.typed import is_whole
+from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
@@ -41,7 +41,7 @@ from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.accuracy.own_table import Accuracy
+    from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
 
 TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")

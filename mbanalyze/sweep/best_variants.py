@@ -10,10 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mbanalyze.accuracy.agreement import AccuracySource, accuracy_sources
-from mbanalyze.accuracy.cells import LOWER_IS_BETTER
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import read_accuracy
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
 from mbanalyze.display.records import rows_of
@@ -21,13 +17,17 @@ from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import ParseError, parse_count, split_reference
 from mbanalyze.inputs.typed import is_whole
+from mbanalyze.literature.accuracy.agreement import AccuracySource, accuracy_sources
+from mbanalyze.literature.accuracy.cells import LOWER_IS_BETTER
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.accuracy.own_table import Accuracy
+    from mbanalyze.literature.accuracy.own_table import Accuracy
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
 MAX_LIMIT = 10**100
@@ -57,8 +57,7 @@ class Search(Result):
 
     Attributes:
         objective: the quantity to maximise.
-        ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has a
-            value of it.
+        ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has one.
         costs: the quantities to minimise: every limited total, plus macs and params, except `ranked_by`.
         limits: the limit of each limited total.
         considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
@@ -211,8 +210,8 @@ def search(
             Without an `alpha` or `resolution`, all published values are considered.
 
     Raises:
-        SearchError: the family is unknown, a limit is not a whole number above 0, there are no variants, or the
-            objective is a metric such as latency, which is better when lower.
+        SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
+            Or the objective is a metric such as latency, which is better when lower.
         OptionError: no architecture of the family has an option.
         ChoiceError: the objective or dtype is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import OwnAccuracy
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import spell_options, spell_reference
+from mbanalyze.literature.accuracy.matching import OwnUse, specs
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import Ablation, ablate
 from mbanalyze.sweep.grid import option_values
@@ -131,11 +131,12 @@ def _known_grids(name: str, own: OwnAccuracy | None) -> list[dict[str, Any]]:
     default = {field.name: field.default for field in fields(ARCHS[name])}
     rows = [dict(entry.options) for entry in entries() if entry.variant == name and not entry.undefined]
     rows = [row for row in rows if "num_classes" not in row]  # networks for other tasks
-    rows += [dict(row.options) for row in own.rows if row.model in ("", name)] if own else []
+    for measured, network in specs(own, name, {}) if own else ():
+        rows.append({option: getattr(network, option) for option in measured.options if option != "batch"})
     aliases = [implied for arch, implied in ALIASES.values() if arch == name]
     grids: dict[str, dict[str, Any]] = {}
     for row in [{}, *aliases, *rows]:
-        others = {option: value for option, value in row.items() if option not in (*SIZE_OPTIONS, "batch")}
+        others = {option: value for option, value in row.items() if option not in SIZE_OPTIONS}
         grid = grids.setdefault(spell_options(others), others)
         for option in SIZE_OPTIONS:
             value = row.get(option, default.get(option))

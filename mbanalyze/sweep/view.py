@@ -7,16 +7,16 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mbanalyze.accuracy.wording import (
+from mbanalyze.display.records import one_line
+from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
+from mbanalyze.display.views import Cell, Column, Section, View, words
+from mbanalyze.literature.accuracy.accuracy_notes import (
     choice_note,
     difference_notes,
     own_notes,
     own_provenance,
 )
-from mbanalyze.display.records import one_line
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
-from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
@@ -232,10 +232,10 @@ def _gain(search: Search, variant: Record) -> str:
     value, best = variant[search.ranked_by], search.best
     gain = value - (best[search.ranked_by] if best else 0)
     if search.ranked_by == "top1":
-        return f"{value} % top-1, +{gain:.4g}"
+        return f"{value} % top-1, {round(gain, 3):+}"
     if search.ranked_by in OBJECTIVES:
         return f"{si(value)} {OBJECTIVES[search.ranked_by]}, +{si(gain)}"
-    return f"{search.ranked_by} {value}, +{gain:.4g}"
+    return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 
 def _rounded_up(count: int) -> str:

@@ -52,14 +52,14 @@ def require_packages() -> None:
 
 
 def page(
-    groups: Groups, check: Section | None = None, *, agree: bool = True, download: Result | None = None
+    groups: Groups, check: Section | None = None, *, agree: bool | None = True, download: Result | None = None
 ) -> str:
     """Return a report as an HTML document in ASCII that loads nothing from elsewhere.
 
     Args:
         groups: the report, and the grouping of the table's rows; the charts always show every operator.
         check: a check to show with it.
-        agree: True if every comparison of the check agrees.
+        agree: True if every comparison of the check agrees, None if no operator could be compared.
         download: the result to download as CSV and JSON; by default `groups`.
 
     Raises:
