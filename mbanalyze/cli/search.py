@@ -16,9 +16,8 @@ from mbanalyze.cli.arguments import (
     Width,
     checked,
     choice,
-    complete_family,
-    matching,
 )
+from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
@@ -36,7 +35,7 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
-        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
+        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_searched
     ),
 ]
 Objective = Annotated[
