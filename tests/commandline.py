@@ -26,13 +26,15 @@ Run = Callable[..., Ran]
 
 
 def in_terminal(columns: int, *args: str, **env: str) -> str:
-    """Return what the command line prints on a terminal of this width, without colour."""
+    """Return what the command line prints on a terminal of this width, without colour and messages."""
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-m", "mbanalyze", *args]
     plain = {**kept, "TERM": "xterm-256color", "NO_COLOR": "1", **env}
-    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other, env=plain) as running:
+    with subprocess.Popen(
+        command, stdin=other, stdout=other, stderr=subprocess.DEVNULL, env=plain
+    ) as running:
         os.close(other)
         printed = b""
         with suppress(OSError):  # the end of a terminal is an error

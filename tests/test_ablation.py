@@ -390,7 +390,6 @@ def test_lower_bounds_are_marked() -> None:
             {"resolution": [8]},
             "resolution needs an image input n,c,h,w, and none of the inputs is one",
         ),
-        ([(1, 3, 8, 9)], {"rho": [1]}, "rho is a fraction of a square image: give resolution instead"),
         ([], {"width": [4]}, "needs the shape of its input"),
     ],
 )

@@ -14,13 +14,13 @@ from torch import nn
 from witness import DATA
 
 from mbanalyze import ablate, compare, count, search
-from mbanalyze.accuracy.agreement import AccuracySource
-from mbanalyze.accuracy.cells import AccuracyError
-from mbanalyze.accuracy.own_table import read_accuracy
-from mbanalyze.accuracy.published import published_accuracies, ranked_sources
 from mbanalyze.archs import MobileNetV1, MobileNetV3Small
 from mbanalyze.comparison.comparison import ComparisonError
 from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.literature.accuracy.agreement import AccuracySource
+from mbanalyze.literature.accuracy.cells import AccuracyError
+from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.literature.accuracy.ranked_sources import published_accuracies, ranked_sources
 from mbanalyze.literature.figures import entries
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.candidates import SearchError
@@ -248,6 +248,20 @@ def test_missing_cells_of_a_frame_are_unknown() -> None:
     assert top1(found) == [(70.0, "yours"), (None, None), (50.0, "yours")]
 
 
+def test_sides_of_an_image_match(table: Any) -> None:
+    """A resolution of height and width is one variant, and equal sides are the same as one side."""
+    file = table("model,resolution,top1", "mobilenet_v1,160x224,41", "mobilenet_v1,224x224,51", ",96x128,31")
+    found = ablate("mobilenet_v1", resolution=[(160, 224), 224, "96x128"], accuracy=file)
+
+    assert [row["top1"] for row in found.records()] == [41, 51, 31]
+    assert (
+        search("mobilenet_v1", max_macs="570M", accuracy=file).reference
+        == "mobilenet_v1@alpha=1.0,resolution=224"
+    )
+    compared = compare("mobilenet_v1", "mobilenet_v1@resolution=160x224", accuracy=file)
+    assert [accuracy.top1 for accuracy in compared.accuracies] == [51, 41]
+
+
 def test_two_rows_may_complete_each_other(table: Any) -> None:
     """Rows about one variant are merged unless they contradict each other."""
     file = table("alpha,top1,f1", "1,72,", "1,72,0.5")
@@ -410,7 +424,7 @@ def test_compare_shows_accuracy() -> None:
     assert (third["top1"], third["accuracy_source"]) == (None, None)
     assert list(found.frame())[-2:] == ["top1", "accuracy_source"]
     # 63.3 - 70.9
-    assert "| mobilenet_v1@alpha=0.5,resolution=224 | 63.3 | -7.6 |" in found.to("markdown")
+    assert "| mobilenet_v1@alpha=0.5,resolution=224 | 63.3 | -7.6 | \\[1\\] |" in found.to("markdown")
     assert "Accuracy" not in repr(compare("mobilenet_v1@resolution=100", "mobilenet_v1@resolution=101"))
     mixed = compare("mobilenet_v1", "shufflenet_v2")
     assert "the top-1 accuracies are of different sources, whose training recipes may differ" in words(

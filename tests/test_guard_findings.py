@@ -28,7 +28,7 @@ def test_findings_match_the_exit_code(outcomes: dict[str, Outcome]) -> None:
 
 
 def test_a_layer_has_the_line_that_makes_it(outcomes: dict[str, Outcome]) -> None:
-    """A layer has the line of the call that makes it, one that was removed that of the layer around it, and the model its class."""
+    """A layer has the line of the call that makes it, a removed one that of a layer around it, and the model its class."""
     [result] = outcomes["worse"].models
     assert result.measured is not None
     lines = {

@@ -191,7 +191,7 @@ def test_a_closed_table_is_left_to_a_person(name: str, text: str, folder: Path, 
     ],
 )
 def test_a_refused_policy(arguments: tuple[str, ...], problem: str, folder: Path, run: Run) -> None:
-    """What cannot be measured or read is an error that says why, and nothing is written."""
+    """A model that cannot be measured, or a wrong argument, is an error that says why, and nothing is written."""
     ran = run("guard", "init", *arguments)
 
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1)

@@ -1,4 +1,4 @@
-"""What the guard says of a model that passes, that is recorded, and that an update accepts."""
+"""The text of the guard about models that pass, that are recorded, and that an update accepts."""
 
 from __future__ import annotations
 

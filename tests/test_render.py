@@ -113,7 +113,7 @@ def test_a_table_names_what_is_missing() -> None:
 
 
 def test_shares_are_drawn_to_the_scale_of_the_largest_row() -> None:
-    """The row with the most macs has a full bar, a third of them a third of it, and zero has none."""
+    """The row with the most macs has a full bar, a row with a third of them has a third, and zero has none."""
     # macs 2 x 3 = 6, then 3 x 6 = 18: a quarter and three quarters of 24; 6 cells times 6 / 18 are 2
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 6), nn.ReLU())
     shown = {line.split()[0]: line for line in count(model, (1, 2)).to("table").splitlines() if line}

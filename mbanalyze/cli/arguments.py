@@ -86,7 +86,7 @@ Width = Annotated[
     int | None,
     typer.Option(
         min=1,
-        metavar="COLUMNS",
+        metavar="N",
         help="Hide columns of tables that do not fit this width. By default, tables fit a terminal, "
         "and files and pipes get every column.",
         show_default=False,

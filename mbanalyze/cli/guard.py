@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from mbanalyze import guard
 from mbanalyze.cli.arguments import (
@@ -72,12 +70,16 @@ AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the file althou
 References = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODEL...",
+        metavar="MODEL",
         help="Models as for 'mbanalyze report'. Options and inputs apply to each of them; "
         "options of one model follow its name: NAME@alpha=0.75.",
         autocompletion=complete_model,
         show_default=False,
     ),
+]
+NewConfig = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Policy file to add the models to, or to write.", show_default=False),
 ]
 Headroom = Annotated[
     str,
@@ -131,7 +133,7 @@ def init(
     models: References,
     given: ModelOptions,
     headroom: Headroom = "5%",
-    config: Config = None,
+    config: NewConfig = None,
     allow_ci: AllowCi = False,
     format: Format = None,
     output: Output = None,
@@ -264,13 +266,9 @@ def _progress(models: int, base: str | None = None) -> Iterator[guard.Progress]:
         models: number of models.
         base: git ref whose models are counted first.
     """
-    with working(False):
-        if not sys.stderr.isatty():
-            yield guard.no_progress
-            return
-        first = f"counting the models at {one_line(base)}" if base else _counting(0, models)
-        with Console(stderr=True).status(first) as status:
-            yield lambda fraction: status.update(_counting(round(fraction * models), models))
+    with working(True) as say:
+        say(f"counting the models at {one_line(base)}" if base else _counting(0, models))
+        yield lambda fraction: say(_counting(round(fraction * models), models))
 
 
 def _counting(counted: int, models: int) -> str:

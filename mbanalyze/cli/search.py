@@ -21,6 +21,7 @@ from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
+from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
@@ -35,7 +36,8 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
-        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_searched
+        help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
+        autocompletion=complete_searched,
     ),
 ]
 Objective = Annotated[
@@ -62,6 +64,9 @@ def search(
     batch: Images = 1,
     accuracy: Accuracy = None,
     published: Published = False,
+    workers: Workers = None,
+    time_limit: TimeLimit = None,
+    resume: Resume = None,
     format: Format = None,
     output: Output = None,
     width: Width = None,
@@ -77,10 +82,12 @@ def search(
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
+    mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
     format = choose_format(format, output)
-    with working(True):
+    many = is_many(family)
+    with working(not many), models_bar(shown=many) as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -90,6 +97,10 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            workers=workers,
+            time_limit=time_limit,
+            resume=resume,
+            progress=progress if many else None,
             accuracy=accuracy,
             published=published,
             **grid.options(mbanalyze.search),

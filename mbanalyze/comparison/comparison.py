@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import read_accuracy
 from mbanalyze.archs import find, name_of
-from mbanalyze.comparison.accuracy import KnownAccuracy, known_accuracies
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
+from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
 from mbanalyze.comparison.parts import UNCERTAIN, Part, differences, largest_first, parts_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.ops.cost import Cost, Count
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import group
@@ -26,7 +26,7 @@ from mbanalyze.sources.resolve import Countable, count
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mbanalyze.accuracy.own_table import Accuracy
+    from mbanalyze.literature.accuracy.own_table import Accuracy
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
 TOTALS = tuple(Cost().as_dict())

@@ -20,7 +20,7 @@ OURS = ("mbanalyze.sources.", "mbanalyze.guard.")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ConstructorCall:
     """A call that made a module.
 
     Attributes:
@@ -42,9 +42,9 @@ class Construction:
         calls: modules and their calls, by `id`.
     """
 
-    calls: dict[int, tuple[weakref.ref[Module], Call]] = field(default_factory=dict)
+    calls: dict[int, tuple[weakref.ref[Module], ConstructorCall]] = field(default_factory=dict)
 
-    def call_of(self, module: Module) -> Call | None:
+    def call_of(self, module: Module) -> ConstructorCall | None:
         """Return the innermost call in the project that made a module; None if none was recorded."""
         made, call = self.calls.get(id(module), (None, None))
         return call if made and made() is module else None  # another module may have had this id
@@ -77,7 +77,9 @@ def recorded(in_project: Callable[[str], bool]) -> Iterator[Construction]:
             Module.__init__ = original  # type: ignore[method-assign]
 
 
-def _call(module: Module, frame: FrameType | None, in_project: Callable[[str], bool]) -> Call | None:
+def _call(
+    module: Module, frame: FrameType | None, in_project: Callable[[str], bool]
+) -> ConstructorCall | None:
     """The innermost call in the project around the initialisation of a module.
 
     The `__init__` methods of the module's own classes are passed over, because a class is made by its caller.
@@ -85,7 +87,7 @@ def _call(module: Module, frame: FrameType | None, in_project: Callable[[str], b
     while frame and not str(frame.f_globals.get("__name__")).startswith(OURS):
         code = frame.f_code
         if in_project(code.co_filename) and not _initialises(frame, module):
-            return Call(code.co_filename, frame.f_lineno, code.co_qualname)
+            return ConstructorCall(code.co_filename, frame.f_lineno, code.co_qualname)
         frame = frame.f_back
     return None
 

@@ -65,7 +65,7 @@ def choose_name(source: str, taken: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PolicyText:
-    """A policy file to which models are added, as it is before.
+    """A policy file before models are added.
 
     Attributes:
         path: file.

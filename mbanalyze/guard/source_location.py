@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.guard.construction import Call, Construction
+from mbanalyze.guard.construction import Construction, ConstructorCall
 from mbanalyze.guard.policy import GuardedModel, Policy
+from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _relative(file: Path, root: Path) -> str | None:
     return place.relative_to(root).as_posix()
 
 
-def _call_location(call: Call | None, root: Path) -> SourceLocation | None:
+def _call_location(call: ConstructorCall | None, root: Path) -> SourceLocation | None:
     """The location of a call; a class names its `__init__`, and a function its comprehensions."""
     file = _relative(Path(call.file), root) if call else None
     if call is None or file is None:
@@ -162,7 +163,7 @@ def _class_lines(file: Path) -> dict[str, int]:
 
 def find_factory(model: GuardedModel) -> Any:
     """Return the imported function or class of the project that makes a model; None if there is none."""
-    place, _, name = model.source.rpartition(":")
+    place, name = split_factory(model.source)
     found: Any = sys.modules.get(module_name(Path(place)) if place.endswith(".py") else place)
     for part in name.split("."):
         found = getattr(found, part, None)

@@ -21,6 +21,8 @@ from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
+from mbanalyze.sources.definitions import split_factory
+from mbanalyze.sources.unknown import known_factories, unknown_model
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -76,8 +78,12 @@ def look_up(name: str, options: Mapping[str, Any]) -> Reference:
     return Reference(_factory(name, options))
 
 
-def _package(name: str) -> ModuleType:
-    """An optional package, imported."""
+def import_package(name: str) -> ModuleType:
+    """Import an optional package.
+
+    Raises:
+        SourceError: it is not installed, or its import fails.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -88,15 +94,16 @@ def _package(name: str) -> ModuleType:
         raise SourceError(f"cannot import {name}: {summarize(error)}") from error
 
 
-def _unknown(package: str, name: str, known: list[str]) -> SourceError:
+def missing_model(package: str, name: str, known: list[str]) -> SourceError:
+    """Return the error for a name that a package does not have, with the nearest names."""
     near = nearest(name, known)
     return SourceError(f"{package} has no model {name!r}{': nearest are ' * bool(near)}{', '.join(near)}")
 
 
 def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
-    models = _package("torchvision").models
+    models = import_package("torchvision").models
     if name not in models.list_models():
-        raise _unknown("torchvision", name, models.list_models())
+        raise missing_model("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
     names = ("weights", "weights_backbone")
     off = {given: None for given in names if given in inspect.signature(builder).parameters}
@@ -127,10 +134,10 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
 
 
 def _timm(name: str, options: Mapping[str, Any]) -> Reference:
-    timm = _package("timm")
+    timm = import_package("timm")
     _refuse("timm", options, ("pretrained",))
     if not timm.is_model(name.partition(".")[0]):
-        raise _unknown("timm", name, timm.list_models())
+        raise missing_model("timm", name, timm.list_models())
     try:
         card = timm.get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError as error:
@@ -147,10 +154,10 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
 
 
 def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
-    transformers = _package("transformers")
+    transformers = import_package("transformers")
     known = [given for given in dir(transformers) if given.endswith("Config")]
     if name not in known:
-        raise _unknown("transformers", name, known)
+        raise missing_model("transformers", name, known)
     try:
         config = getattr(transformers, name)(**options)
     except Exception as error:
@@ -197,18 +204,17 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
     known = reference.rpartition("@")[0]
     if known in NAMES:
         raise SourceError(f"malformed reference {reference!r}: write options as {known}@key=value,key=value")
-    place, _, name = reference.rpartition(":")
+    place, name = split_factory(reference)
+    if place in PACKAGES and not name:
+        raise SourceError(f"{place} is a package: name a model in it, as in {place}:NAME")
     if not place or not name:
-        raise SourceError(
-            f"unknown model {reference!r}: nearest are {', '.join(nearest(reference, NAMES) or NAMES)}; "
-            "for your own model give package.module:factory or file.py:factory"
-        )
-    found: Any = _import(place)
+        raise SourceError(unknown_model(reference, place))
+    module = found = _import(place)
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except Exception as error:
-            raise SourceError(f"{place} has no {name!r}") from error
+            raise SourceError(f"{place} has no {name!r}{known_factories(module, name)}") from error
     if not callable(found):
         raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
 

@@ -22,6 +22,7 @@ from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
+from mbanalyze.sources.input_advice import advise
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
@@ -93,7 +94,22 @@ class ResolvedModel:
         model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
         return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
 
-    def _traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
+    def _traced(self, dtype: str | None, **settings: Any) -> Report:
+        """The report of a trace; the error of a failing forward says which change of the inputs lets it run."""
+        from mbanalyze.trace.forward_errors import TraceError
+
+        def again(inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> Report:
+            """Return the report with other inputs."""
+            return replace(self, inputs=inputs, keywords=keywords).traced(dtype, **settings)
+
+        try:
+            return self.traced(dtype, **settings)
+        except TraceError as error:
+            advice = advise(self.inputs, self.keywords, again)
+            raise (TraceError(f"{error}: {advice}") if advice else error) from error.__cause__
+
+    def traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
+        """Return the report of a trace on shapes, or on values if the forward needs them; errors as for `report`."""
         from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
 
         try:
@@ -115,36 +131,30 @@ class ResolvedModel:
 
     def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
-        from mbanalyze.trace.forward_args import (
-            as_inputs,
-            floating_dtype,
-            has_fill,
-            other_inputs,
-            tensor_leaves,
-        )
+        from mbanalyze.trace import forward_args
         from mbanalyze.trace.tracer import trace
 
         built = self.build(real)
-        inputs, keywords = as_inputs(built.module, self.inputs, self.keywords, real=real)
-        own_dtype = str(floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
+        inputs, keywords = forward_args.as_inputs(built.module, self.inputs, self.keywords, real=real)
+        own_dtype = str(forward_args.floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
         seen = trace(
             built.module,
             *inputs,
             keywords=keywords,
             mode=mode,
             real=real,
-            made_up=has_fill(self.inputs, self.keywords),
+            made_up=forward_args.has_fill(self.inputs, self.keywords),
             **settings,
         )
         notes = [built.note] if built.note else []
         notes += [_TRAINING] * (mode == "train") + [_ON_VALUES] * real
-        notes += other_inputs(inputs, keywords)
+        notes += forward_args.other_inputs(inputs, keywords)
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
         notes += [
             f"counted the costlier branch of a condition in {path or 'the model'}" for path in seen.branches
         ]
-        shapes = tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords)))
+        shapes = tuple(tuple(tensor.shape) for tensor in forward_args.tensor_leaves((inputs, keywords)))
         report = Report(
             self.name,
             self.options,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mbanalyze.accuracy.matching import OwnUse, combine, matching_variants, specs
-from mbanalyze.accuracy.own_table import OwnAccuracy
+from mbanalyze.literature.accuracy.matching import OwnUse, combine, matching_variants, specs
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, entry_columns, published_entries
 
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import asdict, fields
 from typing import Any
 
-from mbanalyze.accuracy.published import ranked_sources, same_network
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
+from mbanalyze.literature.accuracy.ranked_sources import ranked_sources, same_network
 from mbanalyze.literature.figures import Entry, entries
 from mbanalyze.sweep.grid import Grid, combinations
 

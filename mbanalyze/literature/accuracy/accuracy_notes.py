@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mbanalyze.accuracy.agreement import AccuracySource, OtherSource
-from mbanalyze.accuracy.matching import OwnUse
-from mbanalyze.accuracy.own_table import OwnAccuracy
+from mbanalyze.literature.accuracy.agreement import AccuracySource, OtherSource
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 
 MOST = 3
 """The largest number of sources, rows or columns that a note names."""

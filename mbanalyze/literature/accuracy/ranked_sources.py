@@ -56,7 +56,7 @@ def _accuracies(network: str, resolution: Any) -> list[Entry]:
 
 def same_network(first: Architecture, second: Architecture) -> bool:
     """Return True if two specs make the same network, perhaps with different options."""
-    if type(first) is not type(second):
+    if type(first) is not type(second) or first.resolution != second.resolution:
         return False
     if first == second:
         return True

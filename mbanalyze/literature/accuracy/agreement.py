@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mbanalyze.accuracy.published import known_variants, published_accuracies
 from mbanalyze.archs import name_of
 from mbanalyze.archs.options import Architecture
+from mbanalyze.literature.accuracy.ranked_sources import known_variants, published_accuracies
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mbanalyze.accuracy.cells import (
+from mbanalyze.archs import NAMES, find, name_of
+from mbanalyze.archs.options import make, merge
+from mbanalyze.display.records import one_line
+from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.literature.accuracy.cells import (
     OPTIONS,
     PER_CENT,
     WRITTEN_COLUMNS,
@@ -19,11 +23,7 @@ from mbanalyze.accuracy.cells import (
     metric_value,
     option_value,
 )
-from mbanalyze.accuracy.raw_table import RawTable, located, read_csv, read_frame
-from mbanalyze.archs import NAMES, find, name_of
-from mbanalyze.archs.options import make, merge
-from mbanalyze.display.records import one_line
-from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.literature.accuracy.raw_table import RawTable, located, read_csv, read_frame
 from mbanalyze.literature.figures import settings_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ FRAME = "the accuracy frame"
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class MeasuredRow:
     """A row of the user's table.
 
     Attributes:
@@ -69,7 +69,7 @@ class OwnAccuracy:
 
     name: str
     metrics: tuple[str, ...]
-    rows: tuple[Measurement, ...]
+    rows: tuple[MeasuredRow, ...]
     ignored: tuple[str, ...] = ()
 
     @property
@@ -137,13 +137,13 @@ def _measurement(
     metrics: Collection[str],
     options: Collection[str],
     models: Collection[str],
-) -> Measurement:
+) -> MeasuredRow:
     """A row of the table, checked."""
     values = {name: metric_value(name, cells[name]) for name in metrics if name in cells}
     model, stated = _variant(cells, options, models)
     if values and not model and not stated:
         raise AccuracyError("it names no model and no option")
-    return Measurement(place, model, stated, values)
+    return MeasuredRow(place, model, stated, values)
 
 
 def _variant(
@@ -158,17 +158,18 @@ def _variant(
         stated[name] = value
     known = find(model)
     if known is None:
-        near = get_close_matches(model, NAMES, n=1, cutoff=0.75) if model not in models else []
+        foreign = model in models or ":" in model
+        near = [] if foreign else get_close_matches(model, NAMES, n=1, cutoff=0.75)
         if near:
             raise AccuracyError(f"unknown model {model!r}: did you mean {near[0]}?")
         return model, stated
     arch, implied = known
     stated = merge(model, implied, stated)
     spec = make(model, arch, {name: value for name, value in stated.items() if name != "batch"})
-    return name_of(spec) or model, stated
+    return name_of(spec) or model, {name: getattr(spec, name, value) for name, value in stated.items()}
 
 
-def _check_per_cent(rows: Collection[Measurement]) -> None:
+def _check_per_cent(rows: Collection[MeasuredRow]) -> None:
     """Raise `AccuracyError` if all accuracies are fractions."""
     for name in PER_CENT:
         given = [row for row in rows if name in row.metrics]

@@ -6,10 +6,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from mbanalyze.accuracy.cells import AccuracyError
-from mbanalyze.accuracy.own_table import Measurement, OwnAccuracy
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
+from mbanalyze.literature.accuracy.cells import AccuracyError
+from mbanalyze.literature.accuracy.own_table import MeasuredRow, OwnAccuracy
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -29,7 +29,7 @@ class OwnUse:
     published: bool
 
     @property
-    def unmatched(self) -> tuple[Measurement, ...]:
+    def unmatched(self) -> tuple[MeasuredRow, ...]:
         """The rows that match no variant."""
         return tuple(row for row in self.own.rows if row.place not in self.matched)
 
@@ -45,7 +45,7 @@ class OwnUse:
 
 def specs(
     own: OwnAccuracy, name: str, fixed: Mapping[str, Any], batch: int = 1
-) -> Iterator[tuple[Measurement, Architecture]]:
+) -> Iterator[tuple[MeasuredRow, Architecture]]:
     """Yield the rows about an architecture, each with its network.
 
     An option that a row leaves out has its default. If the row names no model, it has the value in `fixed`, if any.
@@ -74,7 +74,7 @@ def specs(
 
 def matching_variants(
     own: OwnAccuracy, name: str, variants: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[int, Measurement]]:
+) -> Iterator[tuple[int, MeasuredRow]]:
     """Yield the index of each variant of a factory and a row about it.
 
     Args:
@@ -105,14 +105,14 @@ def _spell(value: Any) -> str:
     return repr(float(value))
 
 
-def combine(own: OwnAccuracy, matches: Iterable[tuple[Key, Measurement]]) -> dict[Key, dict[str, float]]:
+def combine(own: OwnAccuracy, matches: Iterable[tuple[Key, MeasuredRow]]) -> dict[Key, dict[str, float]]:
     """Return the metrics of each variant, from all rows about it.
 
     Raises:
         AccuracyError: two rows give different values of one metric.
     """
     found: dict[Key, dict[str, float]] = {}
-    given: dict[tuple[Key, str], Measurement] = {}
+    given: dict[tuple[Key, str], MeasuredRow] = {}
     for key, row in matches:
         for metric, value in row.metrics.items():
             first = given.setdefault((key, metric), row)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mbanalyze.accuracy.matching import OwnUse, combine, matching_variants, specs
-from mbanalyze.accuracy.own_table import Measurement, OwnAccuracy
-from mbanalyze.accuracy.published import published_accuracies, same_network
 from mbanalyze.archs import find, name_of
 from mbanalyze.archs.options import Architecture, OptionError, make
+from mbanalyze.literature.accuracy.matching import OwnUse, combine, matching_variants, specs
+from mbanalyze.literature.accuracy.own_table import MeasuredRow, OwnAccuracy
+from mbanalyze.literature.accuracy.ranked_sources import published_accuracies, same_network
 from mbanalyze.report.network import Report
 
 
@@ -82,7 +82,7 @@ def _own(own: OwnAccuracy, values: Mapping[str, float], otherwise: KnownAccuracy
 
 def _matches(
     reports: Sequence[Report], found: Sequence[Architecture | None], own: OwnAccuracy
-) -> Iterator[tuple[int, Measurement]]:
+) -> Iterator[tuple[int, MeasuredRow]]:
     """The index of each report and a row about it."""
     known = [(i, spec) for i, spec in enumerate(found) if spec is not None]
     for name in {name_of(spec) for _, spec in known}:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.accuracy.cells import AccuracyError
 from mbanalyze.display.records import rows_of
+from mbanalyze.literature.accuracy.cells import AccuracyError
 
 if TYPE_CHECKING:
     import pandas as pd
