@@ -12,6 +12,7 @@ published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines
 guard.py       budgets and locks: check, update, diff, explain
 arguments.py   arguments that several commands share
+completion.py  shell completion: what a command takes
 formats.py     the format of a result, from --format or the suffix of --output
 output.py      printing and writing results and plots
 progress.py    spinners and progress bars

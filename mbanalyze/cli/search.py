@@ -16,9 +16,8 @@ from mbanalyze.cli.arguments import (
     Width,
     checked,
     choice,
-    complete_family,
-    matching,
 )
+from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
@@ -38,7 +37,7 @@ Family = Annotated[
     str,
     typer.Argument(
         help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
-        autocompletion=complete_family,
+        autocompletion=complete_searched,
     ),
 ]
 Objective = Annotated[
