@@ -13,13 +13,16 @@ from mbanalyze.cli.arguments import ModelOptions, expand
 from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolve import ResolvedModel
 
-PRESENTATION = {"format", "output", "plot", "top", "by", "strict", "check"}
+PRESENTATION = {
+    *("format", "output", "plot", "width", "strict", "check"),
+    *("by", "top", "sort", "depth", "collapse", "columns"),
+}
 """Parameters of commands alone: they choose how the result is shown, and the exit code."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
-LIBRARY = {"options", "progress", "shortcuts"}
+LIBRARY = {"options", "progress", "shortcuts", "executor"}
 """Parameters of the library alone."""
-RENAMED = {"what": "model", "inputs": "input", "executor": "workers"}
+RENAMED = {"what": "model", "inputs": "input"}
 """Name in the library -> name in the command."""
 
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {

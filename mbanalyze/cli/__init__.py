@@ -18,6 +18,7 @@ progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full
 signals.py     Ctrl-C and SIGTERM
 workers.py     processes that trace variants
+wildcards.py   many models in one command, with a progress bar
 """
 
 from __future__ import annotations

@@ -98,6 +98,16 @@ Output = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
 ]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Hide columns of tables that do not fit this width. By default, tables fit a terminal, "
+        "and files and pipes get every column.",
+        show_default=False,
+    ),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
+from mbanalyze.cli.ablate import Accuracy, Published
+from mbanalyze.cli.arguments import Format, Input, Output, Width, complete_model, inputs_of
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import working
@@ -25,12 +26,20 @@ Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layer
 
 
 def compare(
-    models: Models, input: Input = None, top: Top = 10, format: Format = None, output: Output = None
+    models: Models,
+    input: Input = None,
+    top: Top = 10,
+    accuracy: Accuracy = None,
+    published: Published = False,
+    format: Format = None,
+    output: Output = None,
+    width: Width = None,
 ) -> None:
     """Compare two or more models.
 
     The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
     For two models, it also aligns their layers, and lists the largest changes first.
+    Published accuracy is shown where it is known, or your own with --accuracy.
     With --input, you give the input of every model that has none of its own.
 
     \b
@@ -42,5 +51,7 @@ def compare(
     format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
-        comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
-    publish(comparison, format, output, top=top)
+        comparison = mbanalyze.compare(
+            *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
+        )
+    publish(comparison, format, output, top=top, width=width, flags=True)

@@ -1,21 +1,33 @@
-"""The command group `mbanalyze guard`: check, update, diff and explain."""
+"""The command group `mbanalyze guard`: check, init, update, diff and explain."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mbanalyze import guard
-from mbanalyze.cli.arguments import Format, Output, UsageError, choice, matching
+from mbanalyze.cli.arguments import (
+    Format,
+    ModelOptions,
+    Output,
+    UsageError,
+    Width,
+    choice,
+    complete_model,
+    expand,
+    matching,
+)
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.parser import CommandGroup
-from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.progress import working
 from mbanalyze.display.files import kept
+from mbanalyze.display.records import one_line
 from mbanalyze.guard import Outcome, Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
 
@@ -55,7 +67,28 @@ BASE = typer.Option(
     metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
 )
 Top = Annotated[int, typer.Option(min=1, help="Number of layers to show in each table.")]
-AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the lock although CI is set.")]
+AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the file although CI is set.")]
+References = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL",
+        help="Models as for 'mbanalyze report'. Options and inputs apply to each of them; "
+        "options of one model follow its name: NAME@alpha=0.75.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+NewConfig = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Policy file to add the models to, or to write.", show_default=False),
+]
+Headroom = Annotated[
+    str,
+    typer.Option(
+        metavar="PERCENT",
+        help="Room of each budget above the measured total; with 0%, any growth exceeds the budget.",
+    ),
+]
 
 
 def _models(help: str) -> typer.models.ArgumentInfo:
@@ -65,7 +98,11 @@ def _models(help: str) -> typer.models.ArgumentInfo:
 
 @app.callback(invoke_without_command=True)
 def check(
-    context: typer.Context, config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    context: typer.Context,
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Fail if a model exceeds its budget or the committed lock.
 
@@ -80,15 +117,56 @@ def check(
     mbanalyze guard explain
     """  # noqa: D301 (the character keeps typer from joining the lines)
     if context.invoked_subcommand is not None:
-        if config or outputs or format:
+        if config or outputs or width or format:
             command = context.invoked_subcommand
             raise UsageError(f"give options after '{command}': see 'mbanalyze guard {command} --help'")
         return 0
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting models") as progress:
+        with _progress(len(policy.models)) as progress:
             outcome = guard.check(policy, ci=guard.in_ci(), progress=progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
+
+
+@app.command()
+@expand
+def init(
+    models: References,
+    given: ModelOptions,
+    headroom: Headroom = "5%",
+    config: NewConfig = None,
+    allow_ci: AllowCi = False,
+    format: Format = None,
+    output: Output = None,
+    width: Width = None,
+) -> int:
+    """Write a policy for models, with budgets from a first measurement.
+
+    The budgets limit params, macs and memory access. The models are added to the policy of this folder. Without
+    one, the command appends the policy to pyproject.toml, or writes mbanalyze.toml if there is none.
+
+    The command writes nothing if a model cannot be measured or is guarded already, or if the environment variable
+    CI is set. Exit code 1: the lines have to be added by hand.
+
+    \b
+    mbanalyze guard init net.py:build --input 1,3,64,64
+    mbanalyze guard init mobilenet_v2@alpha=0.75 resnet18 --headroom 2%
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    if guard.in_ci() and not allow_ci:
+        raise UsageError("CI does not write the policy, because a person reviews it first: use --allow-ci")
+    room, place = guard.parse_headroom(headroom), config or guard.policy_place(_here())
+    for file in (place, output):
+        require_files(file)
+    format = choose_format(format, output)
+    if output and output.resolve() == place.resolve():
+        raise UsageError(f"--output is the policy file {output}: give another file")
+    options, inputs = given.options, given.input or []
+    options.pop("kwargs", None)  # these are the named ones of the inputs
+    with kept(place):
+        with _progress(len(models)) as progress:
+            new = guard.init(place, models, options, inputs, room, progress)
+        publish(new, format, output, width=width)
+    return 0 if new.written else 1
 
 
 @app.command()
@@ -98,6 +176,7 @@ def update(
     allow_ci: AllowCi = False,
     format: CheckFormat = None,
     outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Write the costs of models into the lock, for review and commit.
 
@@ -111,14 +190,18 @@ def update(
         raise UsageError("CI does not write the lock, because a person reviews it first: use --allow-ci")
     policy, files = _load(config), _parse_outputs(outputs)
     with kept(policy.lock):
-        with working(False), progress_bar("counting models") as progress:
+        with _progress(len(models or policy.models)) as progress:
             outcome = guard.update(policy, models or (), progress)
-        return _publish(outcome, format, files)
+        return _publish(outcome, format, files, width)
 
 
 @app.command()
 def diff(
-    base: Annotated[str, BASE], config: Config = None, format: CheckFormat = None, outputs: Outputs = None
+    base: Annotated[str, BASE],
+    config: Config = None,
+    format: CheckFormat = None,
+    outputs: Outputs = None,
+    width: Width = None,
 ) -> int:
     """Compare every model with its cost at an earlier commit.
 
@@ -130,9 +213,9 @@ def diff(
     mbanalyze guard diff --base v1.2 --format markdown
     """  # noqa: D301 (the character keeps typer from joining the lines)
     policy, files = _load(config), _parse_outputs(outputs)
-    with working(True):
-        outcome = guard.diff(policy, base)
-    return _publish(outcome, format, files)
+    with _progress(len(policy.models), base) as progress:
+        outcome = guard.diff(policy, base, progress)
+    return _publish(outcome, format, files, width)
 
 
 @app.command()
@@ -143,6 +226,7 @@ def explain(
     top: Top = 10,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> int:
     """Explain failures: layers, source lines, and options that fit.
 
@@ -156,20 +240,40 @@ def explain(
     policy = _load(config)
     require_files(output)
     format = choose_format(format, output)
-    with working(True):
-        explanations = guard.explain(policy, models or (), base)
+    with _progress(len(policy.models), base) as progress:
+        explanations = guard.explain(policy, models or (), base, progress)
     if explanations.outcome.problem:
         notify(explanations.outcome.problem)
-    publish(explanations, format, output, top=top)
+    publish(explanations, format, output, top=top, width=width)
     return explanations.outcome.exit_code
 
 
 def _load(config: Path | None) -> Policy:
+    return guard.load(config or guard.find(_here()))
+
+
+def _here() -> Path:
     try:
-        here = Path.cwd()
+        return Path.cwd()
     except OSError as error:
         raise UsageError("the current folder does not exist any more: change to another one") from error
-    return guard.load(config or guard.find(here))
+
+
+@contextlib.contextmanager
+def _progress(models: int, base: str | None = None) -> Iterator[guard.Progress]:
+    """Redirect stdout to stderr, and say on a terminal which of the models is counted.
+
+    Args:
+        models: number of models.
+        base: git ref whose models are counted first.
+    """
+    with working(True) as say:
+        say(f"counting the models at {one_line(base)}" if base else _counting(0, models))
+        yield lambda fraction: say(_counting(round(fraction * models), models))
+
+
+def _counting(counted: int, models: int) -> str:
+    return f"counting model {counted + 1} of {models}" if counted < models else "comparing"
 
 
 def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
@@ -194,7 +298,7 @@ def _parse_outputs(outputs: list[str] | None) -> dict[str, Path]:
     return files
 
 
-def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> int:
+def _publish(outcome: Outcome, format: str | None, files: dict[str, Path], width: int | None) -> int:
     """Print an outcome, write it to files, add it to GitHub's job summary, and return the exit code."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     publish(
@@ -202,5 +306,6 @@ def _publish(outcome: Outcome, format: str | None, files: dict[str, Path]) -> in
         format or "table",
         files={file: outcome.to(other) for other, file in files.items()},
         appended={Path(summary): outcome.to("markdown")} if summary and "github" in (format, *files) else {},
+        width=width,
     )
     return outcome.exit_code

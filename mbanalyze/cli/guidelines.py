@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, ModelOptions, Output, UsageError, complete_model, is_closed_form
+from mbanalyze.cli.arguments import (
+    Format,
+    ModelOptions,
+    Output,
+    UsageError,
+    Width,
+    complete_model,
+    is_closed_form,
+)
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
@@ -35,6 +43,7 @@ def guidelines(
     top: Top = 10,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> None:
     """Apply ShuffleNet V2's guidelines to a model.
 
@@ -52,10 +61,10 @@ def guidelines(
             raise UsageError("--measure times the paper's experiments: leave out the model")
         with working(not is_closed_form(model)):
             analysis = mbanalyze.guidelines(model, *given.inputs, **given.options)
-        publish(analysis, format, output, top=top)
+        publish(analysis, format, output, top=top, width=width)
         return
     if given != ModelOptions():
         raise UsageError("--alpha, --resolution, --set, --batch and --input need a model")
     with progress_bar("measuring", shown=measure) as progress:
         experiments = mbanalyze.guidelines(measure=measure, seconds=seconds, device=device, progress=progress)
-    publish(experiments, format, output)
+    publish(experiments, format, output, width=width)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Output, complete_family
+from mbanalyze.cli.arguments import Format, Output, Width, complete_family
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
@@ -22,7 +22,9 @@ Family = Annotated[
 ]
 
 
-def published(family: Family = None, format: Format = None, output: Output = None) -> None:
+def published(
+    family: Family = None, format: Format = None, output: Output = None, width: Width = None
+) -> None:
     """Give a verdict on published figures.
 
     Each verdict comes with its arithmetic. A figure is exact, follows another convention, is an erratum, or is unresolved.
@@ -35,4 +37,4 @@ def published(family: Family = None, format: Format = None, output: Output = Non
     format = choose_format(format, output)
     with working(False), progress_bar("counting networks") as progress:
         verdicts = mbanalyze.published(family, progress=progress)
-    publish(verdicts, format, output)
+    publish(verdicts, format, output, width=width)

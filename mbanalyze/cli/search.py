@@ -7,10 +7,22 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
+from mbanalyze.cli.ablate import Accuracy, Published
+from mbanalyze.cli.arguments import (
+    Format,
+    GridOptions,
+    Output,
+    Plot,
+    Width,
+    checked,
+    choice,
+    complete_family,
+    matching,
+)
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
+from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
@@ -25,11 +37,17 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
-        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
+        help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
+        autocompletion=complete_family,
     ),
 ]
 Objective = Annotated[
-    str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")
+    str,
+    typer.Option(
+        metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
+        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy.",
+        autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
+    ),
 ]
 ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
 Images = Annotated[int, typer.Option(help="Images in the input.")]
@@ -45,8 +63,14 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
+    accuracy: Accuracy = None,
+    published: Published = False,
+    workers: Workers = None,
+    time_limit: TimeLimit = None,
+    resume: Resume = None,
     format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
 ) -> int:
     """Find the best variants within limits.
@@ -59,10 +83,12 @@ def search(
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
+    mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot)
     format = choose_format(format, output)
-    with working(True):
+    many = is_many(family)
+    with working(not many), models_bar(shown=many) as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -72,6 +98,12 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            workers=workers,
+            time_limit=time_limit,
+            resume=resume,
+            progress=progress if many else None,
+            accuracy=accuracy,
+            published=published,
             **grid.options(mbanalyze.search),
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
@@ -81,5 +113,5 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
-    publish(found, format, output, files)
+    publish(found, format, output, files, width=width, flags=True)
     return int(found.best is None)

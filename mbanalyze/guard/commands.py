@@ -100,20 +100,23 @@ def diff(policy: Policy, base: str, progress: Progress = no_progress) -> Outcome
     return Outcome(policy, then.name, tuple(models), base=base)
 
 
-def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None) -> Explanations:
+def explain(
+    policy: Policy, models: Sequence[str] = (), base: str | None = None, progress: Progress = no_progress
+) -> Explanations:
     """Explain the cost of models: layers, source lines, and options that would fit the limits.
 
     Args:
         policy: policy of the project.
         models: models to explain; by default those that fail.
         base: git ref to compare with instead of the lock.
+        progress: callback for the fraction of the models that are measured.
 
     Raises:
         PolicyError: the policy has no model of that name.
         GitError: the ref does not exist, or its models cannot be measured.
     """
     _require_models(policy, models)
-    outcome = check(policy, ci=True) if base is None else diff(policy, base)
+    outcome = check(policy, ci=True, progress=progress) if base is None else diff(policy, base, progress)
     chosen = tuple(each for each in outcome.models if each.name in models or (each.exit_code and not models))
     return Explanations(replace(outcome, models=chosen), explain_results(chosen, policy))
 

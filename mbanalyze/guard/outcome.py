@@ -84,14 +84,14 @@ class Outcome(Result):
         names = [] if whole else _as_arguments(failing)
         return Advice(
             f"if the change is intended: update {self.policy.lock.name}, review and commit it",
-            shlex.join(["mbanalyze", "guard", "update", *_config(self.policy), *names]),
+            shlex.join(["mbanalyze", "guard", "update", *config_arguments(self.policy), *names]),
         )
 
     def _explain(self, failing: Sequence[ModelResult]) -> Advice:
         """The advice to explain the models over their budget, or all failing ones if none is."""
         base = ["--base", self.base] if self.base else []
         names = _as_arguments([result for result in failing if result.verdict == "over budget"] or failing)
-        command = ["mbanalyze", "guard", "explain", *_config(self.policy), *base, *names]
+        command = ["mbanalyze", "guard", "explain", *config_arguments(self.policy), *base, *names]
         return Advice("to see which layers grew, and what would fit", shlex.join(command))
 
     def as_dict(self) -> dict[str, Any]:
@@ -160,8 +160,8 @@ def _as_arguments(models: Sequence[ModelResult]) -> list[str]:
     return ["--", *names] if any(name.startswith("-") for name in names) else names
 
 
-def _config(policy: Policy) -> list[str]:
-    """The option that names a policy; empty if the command line finds the policy without it."""
+def config_arguments(policy: Policy) -> list[str]:
+    """Return the option that names a policy; empty if the command line finds the policy without it."""
     with suppress(PolicyError):
         if find(Path.cwd()).samefile(policy.path):
             return []

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mbanalyze.guard.construction import recorded
 from mbanalyze.guard.counting import MeasuredModel, enter_project, is_closed_form, measure_here
 from mbanalyze.guard.limits import BUDGET_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
@@ -22,7 +23,12 @@ from mbanalyze.guard.measurement_record import (
     value_of,
 )
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.source_location import SourceLocation, module_locations
+from mbanalyze.guard.source_location import (
+    SourceLocation,
+    in_repository,
+    module_locations,
+    repository_root,
+)
 from mbanalyze.sources.processes import Answer, run_each, start_server
 from mbanalyze.sources.references import PACKAGES
 
@@ -92,16 +98,17 @@ def measurements(measured: Iterable[MeasuredModel]) -> dict[str, Measurement]:
 def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     """Measure a model, in its own process; the answer is what `_parse` reads."""
     enter_project(policy)
-    measured, resolved = measure_here(model)
+    with recorded(in_repository(repository_root(policy))) as construction:
+        measured, resolved = measure_here(model)
     answer: dict[str, Any] = {
         "reason": measured.reason,
         "package": _package_file(model.source),
-        "measurement": None,
         "seconds": measured.seconds,
+        "measurement": None,
     }
     if measured.measurement is None or resolved is None:
         return answer
-    found = module_locations(model, resolved.module, policy)
+    found = module_locations(model, resolved.module, policy, construction)
     layers = {layer.path: layer_record(layer, LAYER_METRICS) for layer in measured.measurement.layers}
     return {
         **answer,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.views import View
+from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.guard import wording
 from mbanalyze.guard.change_tables import LAYERS_PER_MODEL, change_sections
 from mbanalyze.guard.explanation import Explanation, Explanations
@@ -14,7 +16,8 @@ from mbanalyze.guard.explanation_tables import explanation_sections
 from mbanalyze.guard.formats.github import github
 from mbanalyze.guard.formats.junit import junit
 from mbanalyze.guard.formats.sarif import sarif
-from mbanalyze.guard.outcome import Outcome
+from mbanalyze.guard.initialization import BUDGETED, NewPolicy
+from mbanalyze.guard.outcome import Outcome, config_arguments
 from mbanalyze.guard.suggestions import Suggestion
 from mbanalyze.guard.total_tables import model_sections, verdict_section
 from mbanalyze.guard.wording import format_count, label, metric_label
@@ -83,6 +86,50 @@ def _suggestion(suggestion: Suggestion) -> str:
     macs, params = (format_count(suggestion.totals[metric], metric) for metric in ("macs", "params"))
     value, current = f"{suggestion.option}={suggestion.value:g}", f"{suggestion.current:g}"
     return f"{value} fits instead of {current}: {macs} macs, {params} params"
+
+
+@view.register
+def new_policy_view(new: NewPolicy) -> View:
+    """Lay out a policy for new models: their totals and budgets, the lines of the policy, and the next steps."""
+    name, lock = new.policy.path.name, new.policy.lock
+    text = words("", new.text.splitlines())
+    sections = (_budget_section(new), Section(f"{'Written to' if new.written else 'For'} {name}", (text,)))
+    if not new.written:
+        note = (
+            f"{name} is unchanged, because it has the table of the models on one line: add the lines by hand"
+        )
+        return View(sections, (note,))
+    arguments = config_arguments(new.policy)
+    commands = (
+        shlex.join(["mbanalyze", "guard", "update", *arguments]),
+        shlex.join(["git", "add", os.path.relpath(new.policy.path), os.path.relpath(lock)]),
+        shlex.join(["mbanalyze", "guard", *arguments]),
+    )
+    return View(
+        sections, ("next, record the costs, commit both files, and run the guard in CI:",), commands=commands
+    )
+
+
+def _budget_section(new: NewPolicy) -> Section:
+    """The measured totals of new models, and their budgets."""
+    rows = list(zip(new.models, new.measured, strict=True))
+    columns = (
+        words("model", [label(model.name) for model, _ in rows]),
+        *(
+            Column(
+                metric_label(m),
+                [_limited_cell(cost.totals[m], model.budget.get(m), m) for model, cost in rows],
+            )
+            for m in BUDGETED
+        ),
+    )
+    return Section("Measured, and budgets", columns, fixed=1)
+
+
+def _limited_cell(total: int | None, limit: int | None, metric: str) -> Cell:
+    """A total with its budget: '1.425 M of 1.497 M'."""
+    cells = [wording.count_cell(each, metric) for each in (total, limit)]
+    return Cell(" of ".join(cell.short for cell in cells), " of ".join(cell.exact for cell in cells))
 
 
 OUTCOME_FORMATS: Mapping[str, Renderer] = {**FORMATS, "github": github, "junit": junit, "sarif": sarif}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,10 +20,15 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.typed import is_whole
+from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
+from mbanalyze.sweep.figure_columns import ShownFigures, traced_columns
 from mbanalyze.sweep.grid import (
     Grid,
     GridError,
@@ -32,15 +38,16 @@ from mbanalyze.sweep.grid import (
     spelled,
     value_indices,
 )
-from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
+from mbanalyze.sweep.many_architectures import count_architectures
+from mbanalyze.sweep.many_models import count_models
+from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
-
-TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
-"""Options of `count` that control the trace, and are not columns of a frame."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,19 +57,37 @@ class Ablation(Result):
     Attributes:
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds.
+            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
+            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
+            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
+            last columns.
+        shown: the network, source and value of each `top1`.
+        own: the use of the user's accuracy; None without one.
+        selected: True if the user selected sources.
     """
 
     json_key: ClassVar[str] = "variants"
 
     variants: pd.DataFrame
+    shown: tuple[Shown, ...] = ()
+    own: OwnUse | None = None
+    selected: bool = False
 
     def __len__(self) -> int:
         return len(self.variants)
 
+    @cached_property
+    def sources(self) -> tuple[AccuracySource, ...]:
+        """The sources of `top1`, and how far other sources of the same variants differ."""
+        return accuracy_sources(self.shown)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the variants under the key `variants`."""
-        return {"variants": self.records()}
+        """Return the variants under the key `variants`, and the sources of their accuracy under `accuracy`."""
+        return {
+            "variants": self.records(),
+            "accuracy": [source.as_dict() for source in self.sources],
+            "own": None if self.own is None else self.own.as_dict(),
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""
@@ -80,23 +105,40 @@ def ablate(
     dtype: str | None = None,
     bits: int | None = None,
     source: str | Sequence[str] = "",
+    accuracy: Accuracy | None = None,
+    published: bool = False,
     skip_invalid: bool = False,
     executor: Executor | None = None,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
     progress: Callable[[float], None] = lambda _: None,
     **options: Any,
 ) -> Ablation:
-    """Count every variant of a network.
+    """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
+
+    A pattern of a package is counted with a process for each model: one that fails has an `error` in its row.
 
     Args:
-        what: as for `count`, or the class of an architecture; not a module, which has no options.
+        what: as for `count`, or the class of an architecture; not a module, which has no options. Or a pattern:
+            the name in `timm:NAME` or `torchvision:NAME`, or an architecture, with `*`, `?` or `[...]`.
         inputs: as for `count`; `resolution` resizes the images among them.
         dtype: element type for byte counts; by default float32, or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
         source: the prefix of the sources of published figures, or several prefixes in order of preference.
-            If sources with one prefix publish the same variant, the one that covers the most variants is used.
+            If several sources publish a variant, the one with an accuracy for the most variants of the network
+            is used: the figures of a variant do not depend on the grid.
+        accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
+            Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
+            An option that a row leaves out has its default or, if the row names no model, the grid's only value.
+        published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
-        progress: called with the finished fraction of the traces, from 0 to 1.
+        workers: for a pattern, the number of processes; by default one per processor.
+        time_limit: for a pattern, the seconds after which the process of a model is ended.
+        resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
+            calls. Only failed counts are repeated.
+        progress: called with the finished fraction of the traces, from 0 to 1; a `ModelsDone` for a pattern.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
             A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
@@ -104,6 +146,8 @@ def ablate(
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
+        AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
+        ResumeError, OutputError: the file `resume` is something else, or cannot be written.
         OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
@@ -115,22 +159,69 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
+    settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
+    figures: dict[str, Any] = {"source": source, "published": published}
+    if isinstance(what, str) and is_pattern(what):
+        if ":" in what:
+            _refuse_figures(**figures)
+            own = None if accuracy is None else read_accuracy(accuracy, grid)
+            counts, use = count_models(what, inputs, grid, settings, run, own)
+            return Ablation(
+                counts[counts["input"].notna() | (not skip_invalid)].reset_index(drop=True), (), use
+            )
+        run.refuse(what)
+        one = partial(ablate, skip_invalid=skip_invalid, **settings, **figures, **options, **spelled)
+        return _architectures(what, inputs, accuracy, one)
+    run.refuse(what)
     known = _known(what, grid)
+    if published and accuracy is None:
+        raise GridError("published keeps published accuracy beside your own: give accuracy too")
     if known is None:
-        if source:
-            raise GridError("source selects published figures, which only known architectures have")
+        _refuse_figures(**figures)
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
-        frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
+        own = None if accuracy is None else read_accuracy(accuracy, grid, [_name(what)])
+        ablation = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
-        frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
+        own = None if accuracy is None else read_accuracy(accuracy)
+        shown = ShownFigures(prefixes, own, published)
+        ablation = _in_closed_form(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
     if bits is not None:
-        frame["params_bytes"] = -(-frame["params"] * bits // 8)
-    return Ablation(frame)
+        ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
+    return ablation
+
+
+def _refuse_figures(source: object, published: bool) -> None:
+    """Raise `GridError` if published figures are asked for, which traced models do not have."""
+    if source or published:
+        name = "source" if source else "published"
+        raise GridError(f"{name} selects published figures, which only known architectures have")
+
+
+def _architectures(
+    pattern: str, inputs: tuple[Any, ...], accuracy: Accuracy | None, count_one: Callable[..., Ablation]
+) -> Ablation:
+    """The ablations of all architectures that match a pattern, as one."""
+    own = None if accuracy is None else read_accuracy(accuracy)
+    if own:
+        own.require_models(f"{pattern} stands for several")
+    found: list[Ablation] = []
+
+    def frame_of(name: str) -> pd.DataFrame:
+        """Return the frame of one architecture."""
+        found.append(count_one(name, *inputs, accuracy=own))
+        return found[-1].variants
+
+    frame = count_architectures(pattern, frame_of)
+    uses = [each.own for each in found if each.own]
+    use = replace(uses[0], matched=frozenset().union(*(each.matched for each in uses))) if uses else None
+    shown = tuple(accuracy for each in found for accuracy in each.shown)
+    return Ablation(frame, shown, use, any(each.selected for each in found))
 
 
 _Known = tuple[str, type[Architecture], Mapping[str, Any]]
@@ -151,14 +242,14 @@ def _known(what: Any, grid: Grid) -> _Known | None:
 
 
 def _in_closed_form(
-    known: _Known, grid: Grid, dtype: str, prefixes: Sequence[str], *, skip_invalid: bool
-) -> pd.DataFrame:
-    """The frame of an architecture."""
+    known: _Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
+) -> Ablation:
+    """The ablation of an architecture."""
     import pandas as pd
 
     name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    _check_sources(prefixes)
+    _check_sources(figures.prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
     defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
     default = defaults.pop("resolution")
@@ -178,10 +269,17 @@ def _in_closed_form(
     columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
     totals = counted.cost().as_dict(itemsize)
     frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
-    entries = published_entries(arch, networks, sizes, prefixes)
-    rows = {index: entry_columns(entry, **batch) for index, entry in entries.items()}
-    published = pd.DataFrame.from_dict(rows, orient="index", columns=PUBLISHED_COLUMNS)
-    return frame.join(published.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
+    network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
+    variants = VariantIndex(network, networks, sizes)
+    found, use = figures.of(variants, **batch)
+    rows = {index: row for index, row in found.items() if counted.valid.flat[index]}
+    metrics = [name for name in (use.own.metrics if use else ()) if name not in PUBLISHED_COLUMNS]
+    known_figures = pd.DataFrame(list(rows.values()), list(rows), [*PUBLISHED_COLUMNS, *metrics])
+    numbers: dict[Any, Any] = dict.fromkeys(["top1", "latency_ms", *metrics], float)
+    frame = frame.join(known_figures.astype(numbers)).reset_index(drop=True)
+    known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
+    accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
+    return Ablation(frame, accuracies, use, any(figures.prefixes))
 
 
 def _check_sources(prefixes: Sequence[str]) -> None:
@@ -225,8 +323,9 @@ def _traced(
     grid: Grid,
     settings: Mapping[str, Any],
     trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
-) -> pd.DataFrame:
-    """The frame of a factory."""
+    own: OwnAccuracy | None,
+) -> Ablation:
+    """The ablation of a factory."""
     rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
     first = {option: values[0] for option, values in rest.items()}
     sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
@@ -234,11 +333,17 @@ def _traced(
     counted = trace([traced.count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
     rho_of = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
-        {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
+        {name: value for name, value in variant.items() if name not in (*traced.TRACE_OPTIONS, "resolution")}
         | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
         | ({"resolution": spelled(variant["resolution"])} if sizes else {})
-        | totals
+        | (totals or {})
         for variant, totals in zip(variants, counted, strict=True)
-        if totals is not None
     ]
-    return records.frame(rows)
+    columns, use = traced_columns(own, _name(what), variants) if own else ([{}] * len(rows), None)
+    pairs = zip(rows, columns, counted, strict=True)
+    return Ablation(records.frame([row | more for row, more, totals in pairs if totals is not None]), (), use)
+
+
+def _name(what: Any) -> str:
+    """The name of a factory, which a row of the user's accuracy may state."""
+    return what if isinstance(what, str) else str(getattr(what, "__name__", ""))
