@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,11 +42,12 @@ def ablate(
     format: arguments.Format = "table",
     output: arguments.Output = None,
     plot: arguments.Plot = None,
+    plot_size: arguments.PlotSize = None,
 ) -> None:
     """Count every variant over a grid of options.
 
     Published accuracy and latency are shown with the counts of known architectures.
-    With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
+    With --plot, the command draws accuracy against cost, or costs against the options if there is no accuracy.
 
     \b
     mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
@@ -53,7 +55,7 @@ def ablate(
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
     mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     options = grid.options(mbanalyze.ablate)
     if batch is not None:
         options = unique([*options.items(), ("batch", [batch])])
@@ -82,12 +84,12 @@ def ablate(
             **options,
             **keywords,
         )
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
 
-        files = drawn(plots.ablation, ablation, plot)
-        if files and (note := plots.left_out(ablation)):
+        files = drawn(plots.ablation, ablation, plot, plot_size)
+        if note := plots.left_out(ablation):
             notify(note)
     publish(ablation, format, output, files)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Input, Output, complete_model, inputs_of
-from mbanalyze.cli.output import publish, require_files
+from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, complete_model, inputs_of
+from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working
 
 Models = Annotated[
@@ -24,21 +25,33 @@ Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layer
 
 
 def compare(
-    models: Models, input: Input = None, top: Top = 10, format: Format = "table", output: Output = None
+    models: Models,
+    input: Input = None,
+    top: Top = 10,
+    format: Format = "table",
+    output: Output = None,
+    plot: Plot = None,
+    plot_size: PlotSize = None,
 ) -> None:
     """Compare two or more models.
 
     The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
     For two models, it also aligns their layers, and lists the largest changes first.
     With --input, you give the input of every model that has none of its own.
+    With --plot, the command draws the totals of each model relative to the first.
 
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
     mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output)
+    require_files(output, plot, plot_size)
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
-    publish(comparison, format, output, top=top)
+    files: dict[Path, str | bytes] = {}
+    if plot is not None:
+        from mbanalyze import plots
+
+        files = drawn(plots.comparison, comparison, plot, plot_size)
+    publish(comparison, format, output, files, top=top)

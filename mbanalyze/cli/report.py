@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,6 +41,7 @@ def report(
     format: ReportFormat = "table",
     output: arguments.Output = None,
     plot: arguments.Plot = None,
+    plot_size: arguments.PlotSize = None,
     strict: Strict = False,
     check: Check = False,
 ) -> int:
@@ -57,7 +59,7 @@ def report(
     from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
     from mbanalyze.sources.resolve import resolve
 
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     if format == "html":
         require_page(output)
     with working(trace or check or not arguments.is_closed_form(model)):
@@ -65,11 +67,11 @@ def report(
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
         checked = check_model(resolved, real=real, keep=keep) if check else None
     shown = counted.by(by) if by else counted
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze.plots import profile
 
-        files = drawn(profile, counted, plot)
+        files = drawn(profile, counted, plot, plot_size)
     publish(CheckedReport(shown, checked) if checked else shown, format, output, files)
     if checked and format == "csv":
         Console(stderr=True).print(checked, soft_wrap=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, GridOptions, Output, Plot, checked, choice, complete_family
-from mbanalyze.cli.output import drawn, publish, require_files, require_readable
+from mbanalyze.cli.arguments import (
+    Format,
+    GridOptions,
+    Output,
+    Plot,
+    PlotSize,
+    checked,
+    choice,
+    complete_family,
+)
+from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
@@ -47,18 +57,19 @@ def search(
     format: Format = "table",
     output: Output = None,
     plot: Plot = None,
+    plot_size: PlotSize = None,
 ) -> int:
     """Find the best variants within limits.
 
     The command shows the Pareto front, and the limits that exclude better variants.
     Without --alpha or --resolution, the command considers all values with published figures.
-    With --plot, it draws the front. The exit code is 1 if no variant fits.
+    With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     with working(True):
         found = mbanalyze.search(
             family,
@@ -73,10 +84,12 @@ def search(
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
     require_readable(len(rows), format, output)
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
 
-        files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
+        files = drawn(plots.pareto, found, plot, plot_size)
+        if note := plots.left_out(found):
+            notify(note)
     publish(found, format, output, files)
     return int(found.best is None)

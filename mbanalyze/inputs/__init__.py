@@ -5,4 +5,5 @@ typed.py       types of sizes, modes and elements
 shape.py       `Shape`: a tensor that a forward takes
 input_text.py  inputs of a forward as text: read and written
 parsing.py     model references (`name@key=value`), options, ranges and counts with units: read and written
+plot_size.py   the size of a plot: width x height in inches
 """

@@ -17,7 +17,7 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.typed import is_whole
+from mbanalyze.inputs.typed import Sizes, is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
@@ -42,11 +42,15 @@ class Ablation(Result):
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
             `complete` instead: False if its macs and flops are lower bounds.
+        model: the user's name for the network, without options.
+        input: the shapes of the tensors that the first variant takes, as far as they are known.
     """
 
     json_key: ClassVar[str] = "variants"
 
     variants: pd.DataFrame
+    model: str = ""
+    input: tuple[Sizes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -114,14 +118,17 @@ def ablate(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
         frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
+        model = what if isinstance(what, str) else getattr(what, "__name__", type(what).__name__)
+        shapes = traced.input_sizes(what, inputs, {option: values[0] for option, values in grid.items()})
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
         frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
+        model, shapes = known[0], _input(frame, known[1])
     if bits is not None:
         frame["params_bytes"] = -(-frame["params"] * bits // 8)
-    return Ablation(frame)
+    return Ablation(frame, model, shapes)
 
 
 _Known = tuple[str, type[Architecture], Mapping[str, Any]]
@@ -173,6 +180,15 @@ def _in_closed_form(
     rows = {index: entry_columns(entry, **batch) for index, entry in entries.items()}
     published = pd.DataFrame.from_dict(rows, orient="index", columns=PUBLISHED_COLUMNS)
     return frame.join(published.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
+
+
+def _input(frame: pd.DataFrame, arch: type[Architecture]) -> tuple[Sizes, ...]:
+    """The shape of the image that the first variant takes."""
+    first = frame.iloc[0]
+    channels = next((field.default for field in fields(arch) if field.name == "in_channels"), 3)
+    side = first["resolution"]
+    sides = side.split("x") if isinstance(side, str) else side if isinstance(side, tuple) else (side, side)
+    return ((int(first.get("batch", 1)), int(first.get("in_channels", channels)), *map(int, sides)),)
 
 
 def _check_sources(prefixes: Sequence[str]) -> None:

@@ -55,6 +55,7 @@ class Search(Result):
         considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
             except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
             those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
+        family: the architecture or family that was searched, or `all`.
     """
 
     objective: str
@@ -62,6 +63,7 @@ class Search(Result):
     costs: tuple[str, ...]
     limits: Mapping[str, int]
     considered: pd.DataFrame
+    family: str = "all"
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
         """Return rows as a frame.
@@ -188,7 +190,7 @@ def search(
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame)
+    return Search(objective, ranked_by, costs, limits, frame, family)
 
 
 def _limits(*given: int | None) -> dict[str, int]:
