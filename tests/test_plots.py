@@ -476,7 +476,7 @@ def test_an_ablation_names_what_it_leaves_out() -> None:
 
 def test_an_ablation_is_plotted_by_its_columns() -> None:
     """An accuracy gives a tradeoff, a size that varies alone its scaling, and any other option its costs."""
-    sizes = {"resolution": [96, 128], "num_classes": 10}
+    sizes: dict[str, Any] = {"resolution": [96, 128], "num_classes": 10}
     both = ablate("mobilenet_v2", alpha=[0.5, 1], **sizes)
 
     assert plots.ablation(published()).get_ylabel() == "top-1 accuracy (%)"

@@ -108,9 +108,8 @@ def _text(total: float, ratio: float) -> str:
 def _missing(ratios: pd.DataFrame) -> str:
     """A sentence on bars that are missing; "" if there are none."""
     count = int(ratios.isna().sum().sum())
-    return (
-        f"no bar: {count} totals are zero, unknown or a lower bound, or the first model's is" if count else ""
-    )
+    totals = "1 total is" if count == 1 else f"{count} totals are"
+    return f"no bar: {totals} zero, unknown or a lower bound, or the first model's is" if count else ""
 
 
 def _names(data: Data, frame: pd.DataFrame) -> list[str]:

@@ -142,10 +142,14 @@ def wrapped(ax: Axes, text: str, size: float) -> str:
         text: the text.
         size: the size of the font, in points.
     """
+    return textwrap.fill(text, max(12, int(room_right(ax) / (CHARACTER * size))), break_on_hyphens=False)
+
+
+def room_right(ax: Axes) -> float:
+    """Return the distance in points from the left of the axes to the right of the figure, or of axes among others."""
     figure = figure_of(ax)
-    alone = len(figure.axes) == 1
-    points = figure.get_size_inches()[0] * 72 - 45 if alone else axis_length(ax, "x")
-    return textwrap.fill(text, max(12, int(points / (CHARACTER * size))), break_on_hyphens=False)
+    left, right = ax.get_window_extent().xmin, figure.bbox.xmax
+    return float(right - left) / figure.dpi * 72 - 4 if len(figure.axes) == 1 else axis_length(ax, "x")
 
 
 def shade_blocks(ax: Axes, paths: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from mbanalyze.plots.drawing import CHARACTER, SMALL, axis_length, figure_of, set_title
+from mbanalyze.plots.drawing import CHARACTER, SMALL, axis_length, figure_of, room_right, set_title
 
 LINE_HEIGHT = 1.4 * SMALL
 """Distance between the lines of a legend, in points."""
@@ -52,7 +52,8 @@ def _thinned(entries: Sequence[Line2D], most: int) -> Sequence[Line2D]:
 def legend_above(ax: Axes, entries: Sequence[Artist] | None = None, title: str = "") -> None:
     """Add a legend above the axes, in as many columns as fit, and a title above the legend."""
     entries = entries or ax.get_legend_handles_labels()[0]
-    legend = _legend(ax, entries, _columns(entries, 1.1 * axis_length(ax, "x")), "lower left", (0, 1))
+    figure_of(ax).draw_without_rendering()  # the layout makes room for the labels of the axes
+    legend = _legend(ax, entries, _columns(entries, room_right(ax)), "lower left", (0, 1))
     if title:
         height = legend.get_window_extent().height / figure_of(ax).dpi * 72
         set_title(ax, title, height + 5)

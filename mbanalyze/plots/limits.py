@@ -40,8 +40,19 @@ def near_limits(search: Search, rows: pd.DataFrame, cost: str, objective: str) -
     return over
 
 
-def draw_limits(ax: Axes, search: Search, cost: str, objective: str, over: pd.DataFrame) -> list[Line2D]:
-    """Draw the variants above a limit, the best variant and the limits; return the entries of the legend."""
+def draw_limits(
+    ax: Axes, search: Search, cost: str, objective: str, over: pd.DataFrame, name: str
+) -> list[Line2D]:
+    """Draw the variants above a limit and the best variant; return the entries of the legend.
+
+    Args:
+        ax: the axes.
+        search: the search.
+        cost: the column on the x-axis.
+        objective: the column on the y-axis.
+        over: the rows of the variants above a limit.
+        name: the label of the best variant.
+    """
     entries = []
     best = search.best
     if best and best[cost] and best[objective]:
@@ -49,7 +60,9 @@ def draw_limits(ax: Axes, search: Search, cost: str, objective: str, over: pd.Da
             best[cost], best[objective], 95, marker="o", linewidths=1.1, facecolors="none", edgecolors="black",
             zorder=4, gid="best",
         )  # fmt: skip
-        entries.append(legend_entry("best", color="black", marker="o", markersize=7, markerfacecolor="none"))
+        entries.append(
+            legend_entry(f"best: {name}", color="black", marker="o", markersize=7, markerfacecolor="none")
+        )
     if len(over):
         ax.scatter(over[cost], over[objective], 14, "0.6", marker="x", linewidths=0.8, zorder=1, gid="over")
         entries.append(legend_entry("above a limit", color="0.6", marker="x"))

@@ -84,7 +84,9 @@ def pareto(
     entries += _front_entries(search, cost, hollow=not front.all()) if len(rows) else []
     entries += mark_sources(ax, rows, cost, objective)
     over = near_limits(search, known, cost, objective) if search else known.iloc[:0]
-    entries += draw_limits(ax, search, cost, objective, over) if search else []
+    options = _options(frame)
+    best = search.frame("front").index[:1].intersection(rows.index) if search else []
+    entries += draw_limits(ax, search, cost, objective, over, "".join(options[best])) if search else []
     ax.set(xscale="log", yscale="log" if objective in Cost().as_dict() else "linear")
     ax.margins(x=0.06, y=0.12)
     drawing.style_axes(ax, drawing.axis_label(cost), drawing.axis_label(objective))
@@ -92,10 +94,11 @@ def pareto(
     legend_above(ax, entries, title_of(data, title))
     set_ticks(ax, "x", known[cost])
     set_ticks(ax, "y", known[objective])
-    # points on the line get labels first, from its flat end on
-    order = [*edge.index[::-1], *rows[front].drop(edge.index).sort_values(cost, ascending=False).index]
+    # the best gets a label first, then points on the line from its flat end on
+    others = rows[front].drop(edge.index).sort_values(cost, ascending=False).index
+    order = list(dict.fromkeys([*best, *edge.index[::-1], *others]))
     points = pd.concat([rows, over])[[cost, objective]]
-    labelled = rows.assign(**{LABEL: _options(frame)[rows.index]})
+    labelled = rows.assign(**{LABEL: options[rows.index]})
     _label(ax, labelled, order, points, [line.get_path(), *limits])
     return ax
 
