@@ -205,7 +205,7 @@ def test_a_search_shows_limits_and_best() -> None:
         "filled: front by macs, params",
         "hollow: behind it",
         "line: front by macs",
-        "best: 0.75/224 width_rule=paper",
+        "best: mobilenet_v3_small 0.75/224 width_rule=paper",
         "above a limit",
     ]
 

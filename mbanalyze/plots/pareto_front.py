@@ -85,8 +85,9 @@ def pareto(
     entries += mark_sources(ax, rows, cost, objective)
     over = near_limits(search, known, cost, objective) if search else known.iloc[:0]
     options = _options(frame)
-    best = search.frame("front").index[:1].intersection(rows.index) if search else []
-    entries += draw_limits(ax, search, cost, objective, over, "".join(options[best])) if search else []
+    best = search.frame("front").index[:1].intersection(rows.index) if search else rows.index[:0]
+    name = " ".join(f"{rows['model'][at]} {options[at]}" for at in best)
+    entries += draw_limits(ax, search, cost, objective, over, name) if search else []
     ax.set(xscale="log", yscale="log" if objective in Cost().as_dict() else "linear")
     ax.margins(x=0.06, y=0.12)
     drawing.style_axes(ax, drawing.axis_label(cost), drawing.axis_label(objective))
