@@ -17,7 +17,7 @@ YOURS = "yours ("
 """The beginning of a source that is a file of the user."""
 MARKS = ("+", "1", "2", "|", "_")
 """The marks of sources, which differ from all markers."""
-MAX_LENGTH = 34
+MAX_LENGTH = 28
 """The largest number of characters of a source in a legend."""
 
 
