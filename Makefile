@@ -19,6 +19,10 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
+# pages that load nothing from servers: widgets are shown as tables and pictures
+OFFLINE := --template offline --TemplateExporter.extra_template_basedirs=notebooks \
+	--ExecutePreprocessor.store_widget_state=False
+
 .DEFAULT_GOAL := help
 .PHONY: help report reports guard notebooks docs test test-fast fuzz mutants benchmark check lint format clean
 
@@ -40,7 +44,7 @@ guard: $(VENV)/installed ## Compare the known networks with reports/mbanalyze.lo
 	@$(BIN)/mbanalyze guard
 
 notebooks: $(VENV)/installed-notebook ## Execute the notebooks and write them as HTML to build/notebooks
-	$(BIN)/jupyter nbconvert --execute --to html --output-dir build/notebooks notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --execute --to html $(OFFLINE) --output-dir build/notebooks notebooks/*.ipynb
 
 docs: $(VENV)/installed-docs ## Build the documentation into site/index.html
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

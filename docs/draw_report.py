@@ -19,11 +19,11 @@ WIDTH = 100
 def draw() -> str:
     """Run the command and return what it prints as SVG, without the version of Python and without web fonts."""
     ran = run(  # noqa: S603 (a command of this project)
-        [sys.executable, "-m", *COMMAND.split()],
+        [sys.executable, "-m", *COMMAND.split(), "--width", str(WIDTH)],
         capture_output=True,
         check=True,
         encoding="utf-8",
-        env={"COLUMNS": str(WIDTH), "PYTHONIOENCODING": "utf-8"},
+        env={"PYTHONIOENCODING": "utf-8"},
     )
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text(f"$ {COMMAND}\n", style="bold"))

@@ -235,7 +235,7 @@ def _describe_result(result: ModelResult) -> list[str]:
     """The verdict on a model, and its changes as tables."""
     from mbanalyze.display.terminal import plain
     from mbanalyze.display.views import View
-    from mbanalyze.guard.view import change_sections
+    from mbanalyze.guard.change_tables import change_sections
     from mbanalyze.guard.wording import headline, label
 
     return [f"{label(result.name)}  {headline(result)}", plain(View(tuple(change_sections(result))), 80)]

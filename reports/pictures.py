@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from mbanalyze import plots
 from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.ablation import ablate
-from mbanalyze.sweep.published_rows import ranked_sources
 from reports.tables import FAMILIES, variants
 
 NETWORKS = {
@@ -48,7 +47,7 @@ def front(cost: str) -> Figure:
 
 def source_of(name: str) -> str:
     """Return the source of the accuracy of a network with default options."""
-    (source,) = ablate(name, source=ranked_sources(name)).variants["source"]
+    (source,) = ablate(name).variants["source"]
     return str(source)
 
 

@@ -15,7 +15,6 @@ from mbanalyze.literature.figures import entries
 from mbanalyze.literature.verdicts import published
 from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.sweep.ablation import Ablation, ablate
-from mbanalyze.sweep.published_rows import ranked_sources
 
 FAMILIES = (
     *("alexnet", "googlenet", "inception", "mobilenet", "resnet"),
@@ -42,7 +41,7 @@ def variants(family: str) -> pd.DataFrame:
 
 
 def _row(name: str, spec: Architecture, options: Mapping[str, Any]) -> pd.DataFrame:
-    frame = ablate(spec, source=ranked_sources(name)).frame()
+    frame = ablate(spec).frame()
     frame.insert(0, "model", name)
     if "alpha" not in frame:
         frame.insert(1, "alpha", np.nan)

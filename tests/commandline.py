@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 
@@ -18,6 +23,26 @@ class Ran(NamedTuple):
 
 
 Run = Callable[..., Ran]
+
+
+def in_terminal(columns: int, *args: str, **env: str) -> str:
+    """Return what the command line prints on a terminal of this width, without colour and messages."""
+    main, other = os.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "mbanalyze", *args]
+    plain = {**kept, "TERM": "xterm-256color", "NO_COLOR": "1", **env}
+    with subprocess.Popen(
+        command, stdin=other, stdout=other, stderr=subprocess.DEVNULL, env=plain
+    ) as running:
+        os.close(other)
+        printed = b""
+        with suppress(OSError):  # the end of a terminal is an error
+            while part := os.read(main, 2**16):
+                printed += part
+        os.close(main)
+        assert running.wait() == 0, printed
+    return re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", printed.decode()).replace("\r", "")
 
 
 def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from commandline import Ran, Run
@@ -18,6 +20,12 @@ from mbanalyze import cli, guard
 from mbanalyze.guard import Outcome
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import KEYS
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+"""The names that a Chromium may have on PATH."""
 
 # no deadlines, and no randomness in CI
 settings.register_profile("mbanalyze", deadline=None, derandomize="CI" in os.environ)
@@ -44,6 +52,21 @@ def rows_sum_to_totals(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             for column in totals.keys() & set(report.columns(by)):
                 known = [record[column] for record in records if record[column] is not None]
                 assert totals[column] == (sum(known) if known or not records else None), (by, column)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium on PATH; without one, skip the test, or fail in CI."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if found is None and "CI" not in os.environ:
+        pytest.skip(f"none of {', '.join(CHROMIUM)} on PATH")
+    assert found, f"none of {', '.join(CHROMIUM)} on PATH"
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

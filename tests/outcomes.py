@@ -48,8 +48,15 @@ class Hostile(nn.Module):
 def broken():
     raise RuntimeError("no weights\\n::error::here")
 """
-BLOCK, HOSTILE = (NET[: NET.index(f"class {name}")].count("\n") + 1 for name in ("Block", "Hostile"))
-"""The lines of these classes."""
+
+
+def line_of(text: str) -> int:
+    """Return the line of the network that contains a text, counted from 1."""
+    return NET[: NET.index(text)].count("\n") + 1
+
+
+DW, PW, ADDED = map(line_of, ("self.dw =", "self.pw =", "self.add_module("))
+"""The lines that make these layers."""
 
 
 @dataclass(frozen=True)

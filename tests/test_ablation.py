@@ -92,7 +92,7 @@ def test_one_call_gives_a_published_table(
     network: str, grid: dict[str, Any], source: str, label: str, variants: int
 ) -> None:
     """An ablation has every row of a published table, with the counts of `count`."""
-    ablation = ablate(network, **grid)
+    ablation = ablate(network, source=source, **grid)
     expected = published(network, source, label)
 
     assert variants == len(expected)

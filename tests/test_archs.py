@@ -164,7 +164,11 @@ def test_strides_round_up() -> None:
         ("mobilenet_v3_large", {"tail": "short"}, "tail must be one of efficient, original, not 'short'"),
         ("googlenet", {"branch": 5}, "branch must be one of 3x3, 5x5, not 5"),
         ("resnet18", {"stride_on": "1x1"}, "resnet18 has no option 'stride_on'"),
-        ("mobilenet_v2", {"depth": 3}, "its options are alpha, resolution, num_classes, round_nearest"),
+        (
+            "mobilenet_v2",
+            {"depth": 3},
+            "its options are alpha, resolution, in_channels, num_classes, round_nearest",
+        ),
     ],
 )
 def test_invalid_options(name: str, options: dict[str, object], problem: str) -> None:

@@ -6,6 +6,7 @@ import json
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,10 +15,9 @@ from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
-from mbanalyze.sweep.candidates import SearchError, families
+from mbanalyze.sweep.candidates import SearchError, families, variant_reference
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
-from mbanalyze.sweep.view import variant_reference
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 
@@ -201,9 +201,12 @@ def test_macs_rank_variants_if_no_accuracy_is_published() -> None:
 def test_a_better_variant_is_named_with_its_objective() -> None:
     """The advice names the flag of the limit, and the params of the variant that more would allow."""
     found = search("all", max_params=3_000_000, objective="params")
-    advice = "raising --max-params to 3.170 M (3,170,208) would allow mnasnet@alpha=0.75,resolution=224"
-
-    assert f"{advice} (3.170 M (3,170,208) params)" in text(found)
+    # 3,170,208 rounded up to four digits, and 3,170,208 - 2,946,568 = 223,640 params more than the best
+    assert found.best is not None
+    assert found.best["params"] == 2946568
+    advice = "raising max_params to 3.171 M would allow mnasnet@alpha=0.75,resolution=224"
+    assert f"{advice} (3.170 M params, +223.6 k)" in text(found)
+    assert advice.replace("max_params", "--max-params") in " ".join(found.to("table", flags=True).split())
 
 
 def test_several_limits_can_exclude_a_variant_together() -> None:
@@ -317,6 +320,14 @@ def test_given_values_replace_the_published_ones() -> None:
         ({"family": "7"}, "no family '7': families are all, mobilenet"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),
+        ({"max_macs": 60.5}, "max_macs must be a whole number above 0, not 60.5: give 150e6 or '150M'"),
+        ({"max_macs": float("nan")}, "max_macs must be a whole number above 0, not nan"),
+        ({"max_macs": float("inf")}, "max_macs must be a whole number above 0, not inf"),
+        ({"max_macs": -60e6}, "max_macs must be a whole number above 0, not -60000000.0"),
+        ({"max_macs": True}, "max_macs must be a whole number above 0, not True"),
+        ({"max_macs": "60.5"}, "max_macs: malformed count '60.5': give a whole number"),
+        ({"max_macs": "-5"}, "max_macs: malformed count '-5'"),
+        ({"max_macs": 1e101}, "max_macs must be at most 1e\\+100"),
         (
             {"alpha": 0.6, "family": "shufflenet_v2"},
             "no variant of shufflenet_v2 has the given values of alpha",
@@ -327,6 +338,29 @@ def test_invalid_searches_raise(arguments: dict[str, Any], message: str) -> None
     """The message names the argument and the problem."""
     with pytest.raises(SearchError, match=message):
         search(**arguments)
+
+
+@pytest.mark.parametrize(
+    "limit", [60e6, "60M", "60e6", "60,000,000", 60_000_000, np.float64(60e6), np.int64(60e6)]
+)
+def test_limits_are_whole_numbers_or_texts(limit: Any) -> None:
+    """A whole float, a text with a prefix or a power of ten, and an integer are the same limit."""
+    assert dict(search("vgg16", max_macs=limit).limits) == {"macs": 60_000_000}
+    assert type(search("vgg16", max_macs=limit).limits["macs"]) is int
+
+
+def test_the_answer_names_its_command() -> None:
+    """The text and the document have the reference of the best variant, which every command takes."""
+    found = search("mobilenet_v3_small", max_macs="60M")
+    empty = search("mobilenet_v2", max_macs=1)
+
+    assert found.reference == found.as_dict()["reference"]
+    assert found.best is not None
+    assert count(str(found.reference)).totals.macs == found.best["macs"]
+    assert repr(found).splitlines()[-1] == f"mbanalyze report {found.reference}"
+    assert f"```sh\nmbanalyze report {found.reference}\n```" in found.to("markdown")
+    assert empty.as_dict()["reference"] is None
+    assert "mbanalyze report" not in repr(empty)
 
 
 def test_unknown_choices_raise() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import Run, process
+from commandline import Run, in_terminal, process
 from witness import DATA
 
 from mbanalyze import count
@@ -21,8 +21,8 @@ CHATTER = ("a script may talk while it is imported", "and while it builds")
 BAD = [
     (["report", "mobilenet_v9"], "unknown model 'mobilenet_v9': nearest are mobilenet_v2, mobilenet_v1"),
     (["report", "resnet"], "unknown model 'resnet'"),
-    (["report"], "Missing argument"),
-    (["reprot", "mobilenet_v2"], "No such command 'reprot'"),
+    (["report"], "'mbanalyze report' needs MODEL: see 'mbanalyze report --help'"),
+    (["reprot", "mobilenet_v2"], "no command 'reprot': did you mean report?"),
     (["report", "mobilenet_v2", "--alpha", "0"], "alpha must be a number above 0"),
     (["report", "mobilenet_v2", "--alpha", "-0.5"], "alpha must be a number above 0"),
     (["report", "mobilenet_v2", "--alpha", "nan"], "alpha must be a number above 0"),
@@ -50,7 +50,7 @@ BAD = [
         ["report", "mobilenet_v2", "--dtype", "int3"],
         "unknown dtype 'int3': choose one of float32, float16, bfloat16, int8, float64,",
     ),
-    (["report", "mobilenet_v2", "--nonsense"], "No such option: --nonsense"),
+    (["report", "mobilenet_v2", "--nonsense"], "no option --nonsense: see 'mbanalyze report --help'"),
     (
         ["report", "no.such.module:build", "--input", "1,3"],
         "cannot import no.such.module: ModuleNotFoundError",
@@ -97,7 +97,6 @@ BAD = [
     (["report", f"{NETS}:small", "--input", "1,3,99999999999999999999,8"], "no such input"),
     (["report", f"{NETS}:exiting", "--input", "1,3"], "raised SystemExit in module '0'"),
     (["report", f"{NETS}:moody", "--input", "1,3"], "has no 'moody'"),
-    (["check", "mobilenet_v2", "--batch", "99999"], "fvcore could not run it"),
     (["check", "mobilenet_v9"], "unknown model"),
     (["check", f"{NETS}:small", "--input", "1,3,2,2"], "RuntimeError in module '0'"),
     (["models", "--format", "html"], "unknown format 'html': choose one of table, markdown, csv, json"),
@@ -239,7 +238,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     """Characters that stdout cannot encode are replaced; a file keeps them."""
-    command = ("report", "mobilenet_v1", "--by", "kind")
+    command = ("report", "alexnet", "--by", "kind")
     ran = process(*command, PYTHONIOENCODING="ascii")
 
     assert ran.returncode == 0
@@ -249,15 +248,54 @@ def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     assert "██████" in (tmp_path / "report.txt").read_text()
 
 
-def test_width_and_colour_follow_the_environment() -> None:
-    """COLUMNS sets the width; there is no colour without a terminal or with NO_COLOR."""
-    wide = process("report", "mobilenet_v1", COLUMNS="150")
+def test_only_a_terminal_has_a_width(tmp_path: Path) -> None:
+    """A table fits a terminal or COLUMNS in one; a pipe and a file have every column unless --width is given."""
+    command, file = ("report", "alexnet", "--by", "kind"), tmp_path / "report.txt"
+    narrow, wide = (in_terminal(columns, *command).splitlines() for columns in (60, 120))
+    process(*command, "--output", str(file))
+
+    assert max(map(len, narrow)) <= 60
+    assert "hidden at this width" in "".join(narrow)
+    assert "hidden at this width" not in "".join(wide)
+    assert max(map(len, in_terminal(120, *command, COLUMNS="60").splitlines())) <= 60
+    assert "hidden" not in (piped := process(*command, COLUMNS="40").stdout)
+    assert file.read_text() == piped
+    assert max(map(len, process(*command, "--width", "60").stdout.splitlines())) <= 60
+
+
+def test_every_command_with_tables_takes_a_width(run: Run, project: Path) -> None:
+    """--width limits the tables of each command, and is refused with other formats and below 1."""
+    commands = (
+        "check squeezenet1_1 --resolution 64",
+        "compare mobilenet_v1 mobilenet_v2",
+        "ablate mobilenet_v1 --alpha 1,0.5",
+        "search mobilenet_v1 --max-macs 100M",
+        "published mobilenet_v1",
+        "guidelines mobilenet_v1 --top 2",
+        "guidelines",
+        "models",
+        "guard",
+        "guard update",
+        "guard explain small",
+    )
+    for command in commands:
+        ran = run(*command.split(), "--width", "70")
+        assert (ran.code, ran.err) == (0, ""), command
+        assert all(len(line) <= 70 or "@" in line for line in ran.out.splitlines()), command
+
+    refused = "mbanalyze: error: --width is for tables, not for csv: leave it out\n"
+    assert run("models", "--format", "csv", "--width", "80") == (2, "", refused)
+    assert run("models", "--width", "0").code == 2
+
+
+def test_colour_follows_the_environment() -> None:
+    """There is no colour without a terminal or with NO_COLOR."""
+    wide = process("report", "mobilenet_v1")
     forced = process("report", "mobilenet_v1", "--by", "kind", FORCE_COLOR="1", TERM="xterm-256color")
     plain = process(
         "report", "mobilenet_v1", "--by", "kind", FORCE_COLOR="1", NO_COLOR="1", TERM="xterm-256color"
     )
 
-    assert "flops" in wide.stdout.splitlines()[0] + wide.stdout.splitlines()[1]
     assert "\x1b[" not in wide.stdout
     assert "\x1b[36m" in forced.stdout
     assert "\x1b[36m" not in plain.stdout

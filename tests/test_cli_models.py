@@ -106,7 +106,7 @@ def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--measure", "--device", "meta", "--seconds", "0"), "cannot measure on 'meta'"),
         (("--measure", "--output", "/nowhere/at/all"), "cannot write /nowhere/at/all"),
         (("--alpha", "0"), "--alpha, --resolution, --set, --batch and --input need a model"),
-        (("--top", "0", "vgg16"), "Invalid value for '--top'"),
+        (("--top", "0", "vgg16"), "--top must be a whole number from 1, not '0'"),
     ],
 )
 def test_guidelines_that_cannot_be(run: Run, arguments: tuple[str, ...], message: str) -> None:

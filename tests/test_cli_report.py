@@ -203,7 +203,7 @@ def test_an_option_behind_the_at_sign_and_as_an_argument(run: Run) -> None:
 def test_the_headline_of_a_report_is_a_reference(run: Run) -> None:
     """`report` prints the reference of its model, and `report` of that prints the same."""
     ran = run("report", "mnasnet0_5", "--set", "num_classes=10", "--format", "markdown")
-    reference = ran.out.splitlines()[-1].removeprefix("- ").split(" ")[0]
+    reference = ran.out.splitlines()[0].removeprefix("## ").split(", ")[0]
 
     assert reference.startswith("mnasnet0_5@alpha=0.5,")
     assert run("report", reference, "--format", "markdown") == ran

@@ -46,10 +46,10 @@ def test_csv_has_the_same_rows(run: Run) -> None:
 
 def test_tables_name_sources(run: Run) -> None:
     """Tables show published figures with numbered sources."""
-    ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5")
+    ran = run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--width", "80")
 
     assert "569 M" in ran.out
-    assert "[1] arXiv:1704.04861 Table 6" in ran.out
+    assert "[1] tensorflow/models@02c04f49 research/slim/nets/mobilenet_v1.md" in ran.out
     assert max(map(len, ran.out.splitlines())) <= 80
     markdown = run("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--format", "markdown").out
     assert "| 0.5 | 224 | 1,331,592 | 149,497,088 |" in markdown
@@ -304,8 +304,8 @@ def test_bad_comparisons_get_one_line(models: list[str], problem: str, run: Run)
 
 
 def test_search_prints_the_document_of_the_library(run: Run) -> None:
-    """Limits may have prefixes."""
-    ran = run("search", "all", "--max-macs", "150M", "--max-params", "3 M", "--format", "json")
+    """Limits may have prefixes, or powers of ten."""
+    ran = run("search", "all", "--max-macs", "150e6", "--max-params", "3 M", "--format", "json")
     expected = search("all", max_macs=150_000_000, max_params=3_000_000).as_dict()
 
     assert (ran.code, ran.err) == (0, "")
@@ -327,7 +327,9 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
     ("arguments", "problem"),
     [
         (["mobilnet"], "no family 'mobilnet': nearest are mobilenet"),
-        (["all", "--max-macs", "150e6"], "malformed count '150e6'"),
+        (["all", "--max-macs", "150.5"], "malformed count '150.5'"),
+        (["all", "--max-macs", "1e-3"], "malformed count '1e-3'"),
+        (["all", "--objective", "f1"], "unknown objective 'f1': choose one of top1, params, macs"),
         (["all", "--max-params", "0"], "malformed count '0'"),
         (["mobilenet_v2", "--set", "groups=2"], "mobilenet_v2 has no option 'groups'"),
         (["shufflenet_v2", "--alpha", "0.6"], "no variant of shufflenet_v2 has the given values of alpha"),

@@ -129,7 +129,7 @@ RESULTS: dict[str, Any] = {
     "comparison": lambda: compare(hostile(), replace(hostile(), model="b")),
     "search": lambda: a_search(HOSTILE),
     "guidelines": lambda: guidelines(hostile()),
-    "agreement": lambda: Check((CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
+    "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
     "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),
@@ -181,10 +181,10 @@ def test_a_cost_shows_its_counts() -> None:
 
 def test_an_agreement_shows_each_comparison() -> None:
     """A check shows a row for each comparison, with its reason, in a notebook and at a prompt."""
-    agreement = Check((CheckedCount("fvcore/relu", 1000, None, agree=True, reason="not counted"),))
+    agreement = Check(count("alexnet"), (CheckedCount("fvcore/conv", 9, 8, agree=True, reason="odd"),))
 
-    assert shown(agreement).rows[1] == ["fvcore/relu", "1,000", "", "yes", "not counted"]
-    assert "fvcore/relu  1,000" in repr(agreement)
+    assert shown(agreement).rows[1] == ["fvcore/conv", "macs", "9", "8", "yes", "odd"]
+    assert "fvcore/conv  macs" in repr(agreement)
 
 
 def test_verdicts_show_their_arithmetic() -> None:

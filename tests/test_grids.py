@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import floor, prod
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, describe
 from mbanalyze.display.records import frame, rows_of
+from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.numbers import at_least
 from mbanalyze.ops.registry import cost
@@ -38,7 +39,10 @@ EXAMPLES = 32
 """Grids for each of 16 architectures, 512 in total."""
 
 
-def alone(arch: type[Architecture], options: dict[str, Any], resolution: int) -> Cost | None:
+SIDES = st.integers(1, 320)
+
+
+def alone(arch: type[Architecture], options: dict[str, Any], resolution: Resolution) -> Cost | None:
     """The cost of one variant, without arrays; None if it makes no network."""
     try:
         spec = arch(**{**options, "resolution": resolution})
@@ -59,7 +63,7 @@ def values(option: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(each, min_size=1, max_size=3, unique=True)
 
 
-def assert_equal_alone(arch: type[Architecture], networks: Grid, resolutions: list[int]) -> None:
+def assert_equal_alone(arch: type[Architecture], networks: Grid, resolutions: Sequence[Resolution]) -> None:
     """Assert that every count of every variant equals the count of the variant alone."""
     found = count_grid(arch, networks, resolutions)
     for i, options in enumerate(combinations(networks)):
@@ -86,8 +90,27 @@ def test_a_grid_equals_its_variants(name: str, data: st.DataObject) -> None:
         while prod(map(len, grid.values())) > 6:  # to save time
             longest = max(grid, key=lambda option: len(grid[option]))
             grid[longest] = grid[longest][:-1]
-        resolutions = data.draw(st.lists(st.integers(1, 320), min_size=1, max_size=3, unique=True))
+        resolutions = data.draw(st.lists(SIDES | st.tuples(SIDES, SIDES), min_size=1, max_size=3))
         assert_equal_alone(arch, grid, resolutions)
+
+
+def test_a_grid_of_mixed_resolutions_is_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Squares, wide and high images of many widths and channels are counted with arrays, each exactly."""
+    monkeypatch.setattr(closed_form, "MAX_SCALAR_VARIANTS", 0)
+    counter = closed_form._GridCounter
+    passes: list[Any] = []
+    count_once = counter._cost
+
+    def counted(*given: Any) -> Cost:
+        """Remember a pass over the layers, and make it."""
+        passes.append(given)
+        return count_once(*given)
+
+    monkeypatch.setattr(counter, "_cost", counted)
+    networks: Grid = {"alpha": [0.25, 0.5, 1.0], "in_channels": [1, 3, 4]}
+
+    assert_equal_alone(ARCHS["mobilenet_v1"], networks, [96, (96, 128), (128, 96), (240, 320)])
+    assert len(passes) == 1
 
 
 def test_rounding_adds_and_removes_residuals(monkeypatch: pytest.MonkeyPatch) -> None:

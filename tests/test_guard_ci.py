@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,12 @@ def act(project: Path, summary: Path, **inputs: str) -> subprocess.CompletedProc
 
 
 def test_the_action(project: Path) -> None:
-    """The Action annotates the class that grew, and writes the job summary and the requested outputs."""
+    """The Action annotates the line that makes the layer that grew, and writes the job summary and the requested outputs."""
     summary = project / "summary.md"
     ran = act(project, summary)
     assert (ran.returncode, ran.stdout) == (0, "")
     ran = act(grown(project), summary, outputs="json=a.json\nsarif=a.sarif\n")
-    line = (project / "net.py").read_text().splitlines().index("class Net(nn.Module):") + 1
+    line = (project / "net.py").read_text().splitlines().index("        self.head = nn.Linear(2 * c, 11)") + 1
 
     assert ran.returncode == 1
     assert ran.stdout.startswith(f"::error file=net.py,line={line},title=")
@@ -109,6 +110,10 @@ def test_the_action_installs_itself(tmp_path: Path) -> None:
     env["ACTION"] = str(ROOT)
     ran = subprocess.run(["bash", "-ec", script], env=env, capture_output=True, text=True, check=True)
 
+    index = "--extra-index-url https://download.pytorch.org/whl/cpu"
+    assert ran.stdout == f"-m pip install --quiet --disable-pip-version-check {index} {ROOT}\n"
+    env["TORCH_INDEX"] = ""
+    ran = subprocess.run(["bash", "-euc", script], env=env, capture_output=True, text=True, check=True)
     assert ran.stdout == f"-m pip install --quiet --disable-pip-version-check {ROOT}\n"
     assert "if: inputs.install == 'true'" in (ROOT / "action.yml").read_text()
 
@@ -120,15 +125,16 @@ def valid(schema: str, file: Path) -> bool:
 
 
 def examples() -> list[str]:
-    """Return the YAML examples of the guide: for GitHub, GitLab and pre-commit."""
+    """Return the YAML examples of the guide: for GitHub without and with a comment, GitLab and pre-commit."""
     return re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
 def test_files_fit_their_schemas(tmp_path: Path) -> None:
     """The Action and the examples of the guide fit their schemas; a broken workflow does not."""
-    workflow, gitlab, _ = examples()
+    workflow, comment, gitlab, _ = examples()
     for name, text in {
         "workflow.yml": workflow,
+        "comment.yml": comment,
         "gitlab.yml": gitlab,
         "bad.yml": workflow.replace("steps", "stages"),
     }.items():
@@ -137,13 +143,14 @@ def test_files_fit_their_schemas(tmp_path: Path) -> None:
     assert valid("github-actions", ROOT / "action.yml")
     assert valid("github-workflows", ROOT / ".github" / "workflows" / "ci.yml")
     assert valid("github-workflows", tmp_path / "workflow.yml")
+    assert valid("github-workflows", tmp_path / "comment.yml")
     assert valid("gitlab-ci", tmp_path / "gitlab.yml")
     assert not valid("github-workflows", tmp_path / "bad.yml")
 
 
 def test_the_guides_examples_run(project: Path, tmp_path: Path) -> None:
     """The commands of the workflow and of the GitLab job succeed and write the report."""
-    workflow, gitlab = (yaml.safe_load(text) for text in examples()[:2])
+    workflow, gitlab = (yaml.safe_load(text) for text in (examples()[0], examples()[2]))
     commands = [
         each["run"] for each in workflow["jobs"]["guard"]["steps"] if "mbanalyze guard" in each.get("run", "")
     ]
@@ -157,6 +164,50 @@ def test_the_guides_examples_run(project: Path, tmp_path: Path) -> None:
             == 0
         )
     assert (project / gitlab["model cost"]["artifacts"]["reports"]["junit"]).exists()
+
+
+GH = """\
+#!/bin/sh
+echo "$@" >> calls.txt
+case "$*" in *--jq*) cat ids.txt;; esac
+"""
+
+
+def test_the_comment_is_edited_in_place(tmp_path: Path) -> None:
+    """The guide's step posts a marked comment, and edits the first marked comment if there is one."""
+    *_, step = yaml.safe_load(examples()[1])["jobs"]["guard"]["steps"]
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    (tmp_path / "guard.md").write_text("## Model costs\n" + "x" * 70_000)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "REPO": "repos/a/b", "NUMBER": "7"}
+    calls = []
+    for ids in ("", "11\n12\n"):
+        (tmp_path / "ids.txt").write_text(ids)
+        (tmp_path / "calls.txt").unlink(missing_ok=True)
+        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+        subprocess.run(command, cwd=tmp_path, env=env, check=True)
+        calls.append((tmp_path / "calls.txt").read_text().splitlines()[-1])
+
+    comments = "repos/a/b/issues/7/comments"
+    assert calls == [
+        f"api --silent {comments} --field body=@comment.md",
+        "api --silent --method PATCH repos/a/b/issues/comments/11 --field body=@comment.md",
+    ]
+    text = (tmp_path / "comment.md").read_text()
+    assert text.startswith("<!-- mbanalyze guard -->\n## Model costs\n")
+    assert len(text) < 65_536
+
+
+def test_one_place_to_install_from() -> None:
+    """README, the guide and the metadata name the same repository, and no recipe installs a release."""
+    place = "https://github.com/OWNER/mbanalyze"
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    texts = [(ROOT / "README.md").read_text(), GUIDE]
+
+    assert all(url.startswith(place) for url in urls.values())
+    for text in texts:
+        assert f'pip install "mbanalyze @ git+{place}"' in text
+        assert not re.search(r"pip install '?mbanalyze", text)
 
 
 def hook(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -190,7 +241,7 @@ def test_the_hook(project: Path, tmp_path_factory: pytest.TempPathFactory) -> No
 @pytest.mark.slow
 def test_the_guides_hook_stops_a_push(project: Path) -> None:
     """The hook of the guide lets a push through, and stops a push of a model that grew."""
-    (project / ".pre-commit-config.yaml").write_text(examples()[2])
+    (project / ".pre-commit-config.yaml").write_text(examples()[3])
     assert hook(project, "install", "--hook-type", "pre-push").returncode == 0
     subprocess.run(["git", "init", "--quiet", "--bare", project.parent / "remote.git"], check=True)
     env = {

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import Run
+from commandline import Run, in_terminal
 from guarded import NET, POLICY, document_of, edit, repository
 
 
@@ -74,3 +74,17 @@ def test_the_github_summary(project: Path, run: Run, monkeypatch: pytest.MonkeyP
     run("guard", "--format", "github")
 
     assert summary.read_text() == "before\n" + run("guard", "--format", "markdown").out
+
+
+def test_progress_on_a_terminal(project: Path) -> None:
+    """A terminal shows which of the models is counted, or the ref whose models are, and nothing of it elsewhere."""
+    (project / "pyproject.toml").write_text(POLICY + POLICY.replace("small", "other"))
+    repository(project)
+    shown = in_terminal(80, "guard", "update")
+    at_ref = in_terminal(80, "guard", "diff", "--base", "HEAD")
+    command = [sys.executable, "-m", "mbanalyze", "guard"]
+    ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+
+    assert "counting model 1 of 2" in shown
+    assert "counting the models at HEAD" in at_ref
+    assert ran.stderr == ""

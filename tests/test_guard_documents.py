@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mbanalyze import guard
-from mbanalyze.guard import documents, load, lock
+from mbanalyze.guard import load, lock
 from mbanalyze.guard.counting import measure_here
 from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, LimitError, parse_budget, parse_growth
 from mbanalyze.guard.lock import LockError
@@ -25,6 +25,7 @@ from mbanalyze.guard.model_result import evaluate
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.view import OUTCOME_FORMATS
+from mbanalyze.inputs import documents
 from mbanalyze.inputs.parsing import ParseError
 
 CLOSED = '[models.small]\nsource = "alexnet"\noptions = { resolution = 63 }\n'

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from commandline import Ran, Run
-from guarded import BUDGETS, NET, POLICY, edit, repository
+from guarded import BUDGETS, POLICY, edit, repository
 
 from mbanalyze import count
 
@@ -21,7 +21,7 @@ def explained(run: Run, *arguments: str) -> tuple[Ran, dict[str, Any]]:
 
 
 def test_explaining_a_growth(project: Path, run: Run) -> None:
-    """An explanation lists the layers with their shares, and the lines of their classes."""
+    """An explanation lists the layers with their shares, and the lines that make them."""
     edit(
         project / "net.py",
         (
@@ -32,7 +32,11 @@ def test_explaining_a_growth(project: Path, run: Run) -> None:
     )
     ran, said = explained(run)
     (params,) = (cause for cause in said["causes"] if cause["metric"] == "params")
-    lines = NET.splitlines()
+    lines = (project / "net.py").read_text().splitlines()
+    filter, head = (
+        next(i for i, line in enumerate(lines, 1) if text in line)
+        for text in ("self.filter =", "self.head =")
+    )
 
     assert ran.code == 1
     # a bias for each of 64, 80 and 64 channels; 32 weights and a bias
@@ -41,21 +45,43 @@ def test_explaining_a_growth(project: Path, run: Run) -> None:
     }  # fmt: skip
     assert sum(layer["share"] for layer in params["layers"]) == pytest.approx(1)
     places = {(layer["file"], layer["line"], layer["what"]) for layer in params["layers"]}
-    assert places == {
-        ("net.py", lines.index(f"class {name}(nn.Module):") + 1, name) for name in ("Block", "Net")
-    }
+    assert places == {("net.py", filter, "Block"), ("net.py", head, "Net")}
     out = run("guard", "explain").out
-    assert f"net.py:{lines.index('class Block(nn.Module):') + 1} Block" in out
-    assert "33.2 %" in out
+    assert f"net.py:{filter} Block" in out
+    # 80 of the 64 + 80 + 64 + 33 parameters
+    assert "+80 (33.2 %)" in out
+
+
+def test_one_table_has_a_column_for_each_total(project: Path, run: Run) -> None:
+    """The layers of an explanation are one table, with a column for each total that fails."""
+    edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
+    out = run("guard", "explain", "--format", "markdown").out
+    rows = [line for line in out.splitlines() if line.startswith(("| layer", "| head"))]
+
+    # a column of 32 weights and a bias: 32 macs, 65 flops with the bias, 1 output, 33 + 1 elements
+    assert rows == [
+        "| layer | kind | params | macs | flops | activations | memory access | from |",
+        "| head | linear | +33 (100.0 %) | +32 (100.0 %) | +65 (100.0 %) | +1 (100.0 %) | +34 (100.0 %) | net.py:30 Net |",
+    ]
+
+
+def test_the_largest_shares_come_first(project: Path, run: Run) -> None:
+    """Of several layers, `--top` keeps those with the largest share of any total, and counts the others."""
+    edit(project / "net.py", (", groups=wide, bias=False", ", groups=wide"), ("2 * c, 10)", "2 * c, 11)"))
+    out = run("guard", "explain", "--top", "2").out
+
+    assert "3 more layers" not in out
+    assert "2 more layers" in out
+    assert out.count(" Block\n") + out.count(" Net\n") == 2
 
 
 def test_an_unchanged_total_over_its_budget_is_one_number(project: Path, run: Run) -> None:
-    """The heading of a cause shows the former total only if it differs."""
+    """The table of totals shows the former total only if it was compared, and the layers have their whole cost."""
     (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ macs = "1 k" }'))
     out = run("guard", "explain", "small").out
 
-    assert "small: macs " in out
-    assert "->" not in out.split("small: macs ", 1)[1].splitlines()[0]
+    assert "before" not in out
+    assert "small: cost by layer" in out
 
 
 def test_the_suggested_width_is_the_largest(project: Path, run: Run) -> None:

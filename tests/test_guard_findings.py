@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outcomes import BLOCK, NET
+from outcomes import DW, line_of
 
 from mbanalyze.guard import Outcome
 from mbanalyze.guard.changes import CountChange
@@ -27,19 +27,20 @@ def test_findings_match_the_exit_code(outcomes: dict[str, Outcome]) -> None:
         assert bool(outcome.exit_code) == any(finding.level == "error" for finding in findings(outcome))
 
 
-def test_a_layer_has_the_line_of_the_class_around_it(outcomes: dict[str, Outcome]) -> None:
-    """A layer of torch has the line of the project's class around it, and so has a layer that was removed."""
+def test_a_layer_has_the_line_that_makes_it(outcomes: dict[str, Outcome]) -> None:
+    """A layer has the line of the call that makes it, a removed one that of a layer around it, and the model its class."""
     [result] = outcomes["worse"].models
     assert result.measured is not None
     lines = {
         path: layer_location(result.measured.locations, path, outcomes["worse"].policy, "small").line
         for path in ("", "head", "blocks", "blocks.0", "blocks.0.dw", "blocks.1.removed", "removed")
     }
-    net = NET[: NET.index("class Net")].count("\n") + 1
 
     assert lines == {
-        **dict.fromkeys(("", "head", "blocks", "removed"), net),
-        **dict.fromkeys(("blocks.0", "blocks.0.dw", "blocks.1.removed"), BLOCK),
+        **dict.fromkeys(("", "removed"), line_of("class Net")),
+        **dict.fromkeys(("blocks", "blocks.0", "blocks.1.removed"), line_of("self.blocks =")),
+        "blocks.0.dw": DW,
+        "head": line_of("self.head ="),
     }
 
 

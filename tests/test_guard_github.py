@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 
 import pytest
-from outcomes import BLOCK, COMMAND, HOSTILE, LAYER, MODEL, Project, spelled
+from outcomes import ADDED, COMMAND, DW, LAYER, MODEL, PW, Project, spelled
 
 from mbanalyze import guard
 from mbanalyze.guard import Outcome
@@ -42,14 +42,14 @@ def unescaped(text: str, *, properties: bool = False) -> str:
     return text
 
 
-def test_growth_is_annotated_at_its_class(outcomes: dict[str, Outcome]) -> None:
-    """Both blocks share one annotation on the line of their class, with their names and the next step."""
+def test_growth_is_annotated_at_its_line(outcomes: dict[str, Outcome]) -> None:
+    """The layers of both blocks share one annotation on the line that makes them, with their names and the next step."""
     outcome = outcomes["worse"]
     [found] = commands(outcome.to("github"))
     told, first, second, fix = found.message.split("\n")
     assert outcome.advice
     assert found.level == "error"
-    assert {"file": "my net.py", "line": str(BLOCK), "title": "small: worse"} == found.properties
+    assert {"file": "my net.py", "line": str(DW), "title": "small: worse"} == found.properties
     assert headline(outcome.models[0]) == told
     # a bias adds one parameter to each of 8 channels, and one addition to each of 8 x 8 x 8 outputs
     assert first.startswith("blocks.0.dw: params +8 (+11.1 %), flops +512 (")
@@ -81,12 +81,12 @@ def test_a_whole_model_is_annotated_at_the_policy(
 
 
 def test_levels(outcomes: dict[str, Outcome]) -> None:
-    """A limit of level `warn` gives a warning, the budget of a layer is annotated at its class, and a passing model has no annotation."""
+    """A limit of level `warn` gives a warning, the budget of a layer is annotated at its line, and a passing model has no annotation."""
     [warning] = commands(outcomes["warning"].to("github"))
     [budget] = commands(outcomes["layer over budget"].to("github"))
-    assert ("warning", str(BLOCK)) == (warning.level, warning.properties["line"])
+    assert ("warning", str(DW)) == (warning.level, warning.properties["line"])
     assert outcomes["warning"].advice is None
-    assert ("error", str(BLOCK), "small: over budget") == (
+    assert ("error", str(PW), "small: over budget") == (
         budget.level,
         budget.properties["line"],
         budget.properties["title"],
@@ -141,7 +141,7 @@ def test_hostile_names_in_annotations(outcomes: dict[str, Outcome]) -> None:
     [found] = commands(outcomes["hostile"].to("github"))
     assert {
         "file": "my net.py",
-        "line": str(HOSTILE),
+        "line": str(ADDED),
         "title": f"{spelled(MODEL)}: worse",
     } == found.properties
     assert f"\n{spelled(LAYER)}: params +3" in found.message

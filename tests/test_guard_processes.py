@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from mbanalyze.guard import load
 from mbanalyze.guard.counting import measure_here
-from mbanalyze.guard.processes import Answer, run_each
 from mbanalyze.guard.runner import _measure_in_project, _parse, packages_of
+from mbanalyze.sources.processes import Answer, run_each
 
 MODEL = '[tool.mbanalyze.models.{name}]\nsource = "{file}.py:{factory}"\ninputs = ["1,3"]\n'
 PATCHES = {

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import jsonschema
 import pytest
-from outcomes import BLOCK, COMMAND, LAYER, OLD, OUTCOMES, Project
+from outcomes import COMMAND, DW, LAYER, OLD, OUTCOMES, PW, Project
 
 from mbanalyze.guard import Outcome
 
@@ -86,10 +86,10 @@ def test_the_schema_rejects_broken_documents(outcomes: dict[str, Outcome]) -> No
 
 
 def test_results(outcomes: dict[str, Outcome]) -> None:
-    """A failing layer has a result at its class; a whole model has one at its definition in the policy."""
-    assert results(outcomes["worse"]) == [("worse", "error", "my net.py", BLOCK)] * 2
-    assert results(outcomes["warning"]) == [("worse", "warning", "my net.py", BLOCK)] * 2
-    assert results(outcomes["layer over budget"]) == [("over-budget", "error", "my net.py", BLOCK)] * 2
+    """A failing layer has a result at the line that makes it; a whole model has one at its definition in the policy."""
+    assert results(outcomes["worse"]) == [("worse", "error", "my net.py", DW)] * 2
+    assert results(outcomes["warning"]) == [("worse", "warning", "my net.py", DW)] * 2
+    assert results(outcomes["layer over budget"]) == [("over-budget", "error", "my net.py", PW)] * 2
     assert results(outcomes["over budget"]) == [("over-budget", "error", "mbanalyze.toml", 2)]
     assert results(outcomes["better"]) == [("better", "note", "mbanalyze.toml", 2)]
     assert results(outcomes["damaged"]) == [("unusable-lock", "error", "mbanalyze.lock.json", 1)]

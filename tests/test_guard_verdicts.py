@@ -20,9 +20,10 @@ def test_nothing_changed(project: Path, run: Run) -> None:
     assert (said["exit"], model_in(said)["verdict"], model_in(said)["changes"]) == (0, "ok", [])
     assert run("guard").out.splitlines() == [
         "Model costs against mbanalyze.lock.json",
-        "model  verdict",
-        "─" * 14,
-        "small  ok",
+        "                                            memory",
+        "model  verdict   params     macs    flops   access  change",
+        "─" * 58,
+        "small  ok       10.31 k  2.052 M  4.201 M  434.3 k  none",
         "",
         "1 ok",
     ]

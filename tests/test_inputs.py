@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from mbanalyze import Shape, ablate, check, compare, count
-from mbanalyze.crosscheck.witnesses import CheckError
 from mbanalyze.guard.policy_file import load
 from mbanalyze.inputs.input_text import has_values, parse_input, spell_input
 from mbanalyze.inputs.shape import FILLS, Values
@@ -479,16 +478,15 @@ def test_literals_on_the_command_line(run: Run) -> None:
 
 
 def test_check_with_values(run: Run) -> None:
-    """`check` takes literals and values by position, also for fvcore, and refuses inputs by name."""
-    positional = ["1,1,4,4", "0.5", "bilinear", "(2,2)", "ones:1:float32"]
+    """`check` takes literals and values by position and by name, and fvcore counts the same operators."""
+    positional = ["1,1,4,4", "0.5", "nearest", "(2,2)", "ones:1:float32"]
     texts = [word for text in positional for word in ("--input", text)]
-    ran, refused = run("check", f"{FILE}:Scaled", *texts), run("check", f"{FILE}:Scaled", *INPUTS)
+    by_position = run("check", f"{FILE}:Scaled", *texts, "--format", "json")
+    by_name = run("check", f"{FILE}:Scaled", *INPUTS, "--format", "json")
 
-    assert ran.code == 0, ran.err
-    assert (refused.code, refused.err.count("\n")) == (2, 1)
-    assert "fvcore takes no arguments by name, such as scale" in refused.err
-    with pytest.raises(CheckError, match="fvcore takes no arguments by name, such as scale"):
-        check(Scaled(), (1, 1, 4, 4), kwargs={"scale": 0.5})
+    assert by_position.err == by_name.err == ""
+    assert json.loads(by_name.out)["comparisons"] == json.loads(by_position.out)["comparisons"]
+    assert any(each["theirs"] for each in json.loads(by_name.out)["comparisons"])
 
 
 class Picked(nn.Module):

@@ -159,19 +159,36 @@ CALLS: list[tuple[str, tuple[Any, ...] | dict[str, Any], str | None, dict[str, A
         "interpolate", {"taps": 4 * 9}, None,
     ),
     # one number for every dimension
-    ("max_pool1d", (PIXELS, [2]), "max_pool", {"kernel": (2,)}, None),
-    ("max_pool2d", (IMAGE, [2]), "max_pool", {"kernel": (2, 2)}, None),
-    ("max_pool3d", (VOLUME, [2]), "max_pool", {"kernel": (2, 2, 2)}, None),
-    ("max_pool2d_with_indices", (IMAGE, [2]), "max_pool", {"kernel": (2, 2)}, None),
+    ("max_pool1d", (PIXELS, [2]), "max_pool", {"kernel": (2,), "stride": (2,)}, None),
+    ("max_pool2d", (IMAGE, [2]), "max_pool", {"kernel": (2, 2), "stride": (2, 2)}, None),
+    ("max_pool3d", (VOLUME, [2]), "max_pool", {"kernel": (2, 2, 2), "stride": (2, 2, 2)}, None),
+    ("max_pool2d_with_indices", (IMAGE, [2]), "max_pool", {"kernel": (2, 2), "stride": (2, 2)}, None),
     ("adaptive_max_pool1d", (PIXELS, [2]), "adaptive_max_pool", {"dims": 1}, None),
     ("adaptive_max_pool2d", (IMAGE, [2, 2]), "adaptive_max_pool", {"dims": 2}, None),
     ("adaptive_avg_pool2d", (IMAGE, [1, 2]), "adaptive_avg_pool", {"dims": 2}, None),
     ("avg_pool2d", (PIXELS, [4]), "global_avg_pool", {}, None),
-    ("avg_pool2d", (PIXELS, [2]), "avg_pool", {"kernel": (2, 2)}, None),
+    ("avg_pool2d", (PIXELS, [2]), "avg_pool", {"kernel": (2, 2), "stride": (2, 2)}, None),
+    ("avg_pool2d", (PIXELS, [2], [1]), "avg_pool", {"kernel": (2, 2), "stride": (1, 1)}, None),
     ("mean", {"self": VOLUME, "dim": [2, 3, 4]}, "global_avg_pool", {}, None),
     ("mean", {"self": IMAGE, "dim": [-1]}, "mean", {}, None),
     ("sort", (meta(),), "sort", {"length": 1}, None),
-    *[(f"conv_transpose{d}d", (VOLUME, VOLUME), "conv", {"transposed": True}, None) for d in (1, 2, 3)],
+    *[
+        (
+            f"conv_transpose{d}d",
+            (torch.ones(1, 1, *[2] * d), torch.ones(1, 1, *[2] * d)),
+            "conv",
+            {"transposed": True, "stride": (1,) * d, "dilation": (1,) * d},
+            None,
+        )
+        for d in (1, 2, 3)
+    ],
+    (
+        "conv2d",
+        (PIXELS, torch.ones(2, 2, 1, 1), None, [2], [0, 0], [3, 1]),
+        "conv",
+        {"stride": (2, 2), "dilation": (3, 1)},
+        None,
+    ),
     # dropout follows all layers but the last, in both directions
     *[
         (

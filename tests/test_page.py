@@ -9,6 +9,7 @@ import pty
 import re
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -27,7 +28,8 @@ from mbanalyze.display.records import one_line
 from mbanalyze.report import page
 from mbanalyze.report.network import Report
 from mbanalyze.report.page import PACKAGES, ROWS, SCRIPTS, PageError
-from mbanalyze.report.page.charts import MEASURES, charts
+from mbanalyze.report.page.charts import charts
+from mbanalyze.report.page.terms import DEFINITIONS, MEASURES
 from mbanalyze.report.page.tree import CHILDREN, Node, tree
 from mbanalyze.report.pictures import profile
 
@@ -86,9 +88,10 @@ def test_the_table_has_every_group_with_exact_counts(by: str) -> None:
     _, *body, total = Reader(report.to("html", by)).rows
 
     assert [group.key or "(model)" for group in report.by(by)] == [cells[0] for cells in body]
-    assert [f"{group.cost.macs:,}" for group in report.by(by)] == [cells[-6] for cells in body]
-    # of MobileNetV2 at 224 px: macs, their share, flops, activations, memory access, flops per byte
-    assert total[-6:] == ["300,774,272", "100.0 %", "621,290,664", "6,679,112", "43,266,256", "3.59"]
+    assert [f"{group.cost.macs:,}" for group in report.by(by)] == [cells[-5] for cells in body]
+    # of MobileNetV2 at 224 px: share of macs, params, macs, flops, activations, memory access, flops per byte
+    assert total[-7:-4] == ["100.0 %", "3,504,872", "300,774,272"]
+    assert total[-4:] == ["621,290,664", "6,679,112", "43,266,256", "3.59"]
 
 
 def test_unknown_counts_and_lower_bounds_are_marked() -> None:
@@ -98,11 +101,30 @@ def test_unknown_counts_and_lower_bounds_are_marked() -> None:
     _, _, unknown, *_ = Reader(partly_known().to("html", "op")).rows
 
     # each linear layer: 16 multiply-accumulates, 32 flops of them and 4 of the bias
-    assert first[4:7] == ["≥ 16", "50.0 %", "≥ 36"]
-    assert second[4:7] == ["16", "50.0 %", "36"]
-    assert total[4:7] == ["≥ 32", "100.0 %", "≥ 72"]
-    assert unknown[4:8] == ["?", "?", "?", "?"]
+    assert (first[3], first[5:7]) == ("50.0 %", ["≥ 16", "≥ 36"])
+    assert (second[3], second[5:7]) == ("50.0 %", ["16", "36"])
+    assert (total[3], total[5:7]) == ("100.0 %", ["≥ 32", "≥ 72"])
+    assert (unknown[3], unknown[5:8]) == ("?", ["?", "?", "?"])
     assert "aten::special_bessel_j0</code>: 1 x, in 0.1" in text
+
+
+def test_the_bar_of_the_largest_row_is_full() -> None:
+    """The bars of the shares are scaled to the largest row."""
+    text = count(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 8), nn.ReLU()), (1, 4)).to("html")
+
+    # 16 and 32 macs
+    assert re.findall(r'<i style="width:(.*?)%">', text) == ["50.00", "100.00", "0.00"]
+
+
+def test_every_column_of_counts_is_defined() -> None:
+    """The definitions cover the heading of each column of counts, and the page shows them."""
+    text = count("alexnet").to("html")
+    headings = re.findall(r'<th .*data-column="(.*?)"', text)
+
+    assert {*headings} - {"share of macs"} <= {*DEFINITIONS}
+    assert re.findall("<details.*?<summary>(.*?)</summary>", text, re.DOTALL) == ["Definitions"]
+    for meaning in DEFINITIONS.values():
+        assert f"<dd>{escape(meaning)}</dd>" in text
 
 
 def test_a_page_is_ascii() -> None:
@@ -275,11 +297,13 @@ def test_an_empty_network_has_a_page() -> None:
 
 def test_a_check_has_its_place() -> None:
     """A page with a check shows its verdict and a row for each comparison."""
-    check = Check((CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
+    check = Check(partly_known(), (CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),))
     text = CheckedReport(partly_known(), check).to("html")
 
-    assert Reader(text).rows[1] == ["fvcore/conv", "1,000", "900", "NO", "unexplained"]
+    assert Reader(text).rows[1] == ["fvcore/conv", "macs", "1,000", "900", "NO", "unexplained"]
     assert "Some comparisons disagree." in text
+    nothing = CheckedReport(partly_known(), Check(partly_known(), ())).to("html")
+    assert "No operator could be compared." in nothing
 
 
 def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from commandline import Run
 from many_rows import many_rows
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.report.network import Report
 from mbanalyze.report.page import ROWS
+from mbanalyze.report.page.terms import DEFINITIONS
 
 pytestmark = pytest.mark.slow
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOSTILE = (
     "</script><script>hacked=1</script>",
     "<img src=x onerror=hacked=1>",
@@ -29,19 +28,6 @@ HOSTILE = (
 )
 
 Show = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start a Chromium on PATH; without one, skip the test, or fail in CI."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None and "CI" not in os.environ:
-        pytest.skip(f"none of {', '.join(NAMES)} on PATH")
-    assert found, f"none of {', '.join(NAMES)} on PATH"
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -90,24 +76,189 @@ def test_the_table_sorts_and_filters(show: Show) -> None:
     page = show(count("alexnet"))
     rows = [group.cost.macs or 0 for group in count("alexnet").by("module")]
     in_order, falling = ([f"{n:,}" for n in numbers] for numbers in (rows, sorted(rows, reverse=True)))
-    heading = page.locator("#costs thead th", has_text="macs").first
+    heading = page.locator("#costs [data-column=macs]")
     button = heading.get_by_role("button")
 
-    assert in_order == column(page, 5)
+    assert in_order == column(page, 6)
     heading.click()
     expect(heading).to_have_attribute("aria-sort", "descending")
-    assert falling == column(page, 5)
+    assert falling == column(page, 6)
     button.press("Enter")
     expect(heading).to_have_attribute("aria-sort", "ascending")
-    assert falling[::-1] == column(page, 5)
+    assert falling[::-1] == column(page, 6)
     button.press("Enter")
-    assert in_order == column(page, 5)
+    assert in_order == column(page, 6)
 
     page.get_by_label("Filter").fill("conv 13x13")
     assert column(page, 2) == ["conv standard"] * 3
     expect(page.locator("#shown")).to_have_text(f"3 of {len(rows)} rows")
     page.get_by_label("Filter").fill("nothing like it")
     assert column(page, 1) == ["Nothing matches."]
+
+
+def choose(page: Page, measure: str) -> None:
+    """Choose a measure; its label is drawn above the button."""
+    page.get_by_role("radio", name=measure, exact=True).check(force=True)
+
+
+@pytest.mark.parametrize("rows", [150, ROWS + 100])
+def test_shares_follow_the_measure(show: Show, rows: int) -> None:
+    """The shares, their heading and their order are those of the chosen measure, in a short and a long table."""
+    report = many_rows(rows)
+    page = show(report)
+    choose(page, "memory access")
+    heading = page.locator("#costs thead th").nth(3)
+    expect(heading).to_contain_text("share of memory access")
+    expect(heading.get_by_role("button", name="share of memory access")).to_be_visible()
+    counts = [row.cost.memory_access for row in report.rows]
+    shares = [f"{100 * n / sum(counts):.1f} %" for n in counts]
+
+    shown = column(page, 4)
+    assert shown == shares[: len(shown)]
+    heading.click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    largest = [f"{n:,}" for n in sorted(counts, reverse=True)]
+    shown = column(page, 9)
+    assert shown == largest[: len(shown)]
+    choose(page, "params")
+    params = sorted((row.cost.params for row in report.rows), reverse=True)
+    expect(page.locator("#costs tbody tr:has(.name) td:nth-child(5)").first).to_have_text(f"{params[0]:,}")
+    shown = column(page, 5)[:50]  # a long table ends with space for the other rows
+    assert shown == [f"{n:,}" for n in params[:50]]
+    expect(page.locator("#costs tfoot td").nth(2)).to_have_text("100.0 %")
+    assert page.locator("#costs tbody tr:has(.name) i").first.get_attribute("style") == "width: 100%;"
+
+
+def test_a_share_is_rounded_as_in_python(show: Show) -> None:
+    """A share halfway between two tenths is rounded to the even one, as Python does."""
+    page = show(count(nn.Sequential(*[nn.Linear(4, 4) for _ in range(16)]), (1, 4)))
+
+    # 16 of 256 macs are 6.25 %
+    assert column(page, 4) == ["6.2 %"] * 16 == [f"{6.25:.1f} %"] * 16
+
+
+def test_an_unknown_count_has_no_share(show: Show) -> None:
+    """The share of an unknown count is unknown, for each measure that is."""
+    report = partly_known()
+    page = show(report)
+    (bessel,) = [row for row in report.rows if row.cost.macs is None]
+    part = f"{100 * bessel.cost.memory_access / report.totals.memory_access:.1f} %"
+    unknown = page.locator("#costs tbody tr", has_text="special_bessel_j0").locator("td.bar")
+
+    for measure, share in (("multiply-accumulates", "?"), ("FLOPs", "?"), ("memory access", part)):
+        choose(page, measure)
+        expect(unknown).to_have_text(share)
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+def test_headings_clear_the_bar(show: Show, width: int) -> None:
+    """A jump to a section leaves its heading below the bar of measures, on one line or on two."""
+    page = show(count("alexnet"), width)
+    page.emulate_media(reduced_motion="reduce")
+
+    for section in ("Modules", "Depth", "Layers"):
+        page.get_by_role("navigation").get_by_role("link", name=section).click()
+        bar = page.locator(".chooser").bounding_box()
+        heading = page.locator(f"#{section.lower()}-title").bounding_box()
+        assert bar
+        assert heading
+        assert bar["y"] + bar["height"] < heading["y"] < 200
+
+
+def legend(page: Page, section: str) -> list[str]:
+    """Return the kinds in the legend of a chart."""
+    return page.locator(f"#{section} .legend li").all_inner_texts()
+
+
+def test_a_legend_lists_the_kinds_that_are_there(show: Show) -> None:
+    """A legend has the kinds with a part of the chosen measure in what its chart shows."""
+    page = show(count("alexnet"))
+
+    assert legend(page, "modules") == legend(page, "depth") == ["linear", "conv standard"]
+    choose(page, "memory access")
+    expect(page.locator("#depth .legend li")).to_have_count(5)
+    page.locator("#module").select_option(label="classifier")
+    assert legend(page, "modules") == ["linear", "relu"]
+    page.locator("#icicle .slice", has_text="6").last.hover()
+    choose(page, "params")
+    expect(page.locator("#modules .legend li")).to_have_text(["linear"])
+
+
+def test_axes_have_titles(show: Show) -> None:
+    """The axes of both charts are named, with the chosen measure and its unit."""
+    page = show(count("alexnet"))
+
+    expect(page.locator("#profile .ytitle")).to_have_text("multiply-accumulates")
+    expect(page.locator("#profile .xtitle")).to_have_text("operators in order of execution, by block")
+    expect(page.locator("#icicle .annotation")).to_have_text(
+        ["share of multiply-accumulates (%)", "depth in the modules"]
+    )
+    choose(page, "activations")
+    expect(page.locator("#profile .ytitle")).to_have_text("activations (elements)")
+    expect(page.locator("#icicle .annotation").first).to_have_text("share of activations (%)")
+
+
+@pytest.mark.parametrize("by", [None, "kind"])
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_downloads_are_what_the_command_writes(
+    show: Show, run: Run, tmp_path: Path, by: str | None, format: str
+) -> None:
+    """The downloads of a page equal, byte for byte, the files that the command writes with the same grouping."""
+    written = tmp_path / f"written.{format}"
+    grouping = ("--by", by) if by else ()
+    run("report", "alexnet", *grouping, "--format", format, "--output", str(written))
+    page = show(count("alexnet").by(by) if by else count("alexnet"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name=format.upper()).click()
+
+    assert download.value.suggested_filename == f"alexnet.{format}"
+    assert Path(download.value.path()).read_bytes() == written.read_bytes()
+
+
+def test_definitions_are_at_hand(show: Show) -> None:
+    """The keyboard opens the definitions of the columns."""
+    page = show(count("alexnet"))
+    meaning = page.get_by_text(DEFINITIONS["memory access"])
+
+    expect(meaning).to_be_hidden()
+    page.locator("summary").press("Enter")
+    expect(meaning).to_be_visible()
+
+
+@pytest.mark.parametrize("rows", [150, ROWS + 1])
+def test_names_stay_in_view_on_a_phone(show: Show, rows: int) -> None:
+    """On a phone, names stay when the table is scrolled sideways, and the page itself does not scroll."""
+    page = show(many_rows(rows, "features.{}.a_long_name.that_goes_on"), 390)
+    frame = page.locator(".tall")
+    frame.scroll_into_view_if_needed()
+    frame.evaluate("frame => frame.scrollTo(frame.scrollWidth, 0)")
+    expect(page.locator("#costs thead th").last).to_be_in_viewport()
+    names = page.locator("#costs tr:not(.space) > :first-child")
+    boxes = names.evaluate_all("cells => cells.map((cell) => cell.getBoundingClientRect().toJSON())")
+    left = frame.evaluate("frame => frame.getBoundingClientRect().x + frame.clientLeft")
+
+    assert {box["x"] for box in boxes} == {left}
+    assert all(box["width"] < 200 for box in boxes)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_paper_is_light(show: Show) -> None:
+    """A page is printed in light colours with all columns and the definitions, and is dark again afterwards."""
+    page = show(count("alexnet"))
+    page.emulate_media(color_scheme="dark")
+    bar = page.locator("#profile .point path").first
+    expect(bar).to_have_css("fill", "rgb(245, 162, 93)")  # --kind-1 in dark
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 with the margins of Chromium
+
+    expect(bar).to_have_css("fill", "rgb(176, 74, 0)")  # --kind-1 in light
+    expect(page.locator("body")).to_have_css("color", "rgb(22, 32, 44)")
+    expect(page.get_by_text(DEFINITIONS["macs"])).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 718
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    expect(bar).to_have_css("fill", "rgb(245, 162, 93)")
 
 
 def test_charts_answer_the_mouse(show: Show) -> None:
@@ -186,7 +337,7 @@ def test_a_long_table_shows_rows_on_demand(show: Show) -> None:
     """Of 20,000 rows, the document has those in view; scrolling, sorting and filtering reach all."""
     page = show(many_rows(20_000))
     rows, names = page.locator("#costs tbody tr"), page.locator("#costs tbody .name")
-    heading = page.locator("#costs thead th", has_text="macs").first
+    heading = page.locator("#costs [data-column=macs]")
 
     assert (names.first.inner_text(), rows.count() < 300) == ("stage0.layer", True)
     scroll(page, 0.5)
@@ -199,9 +350,9 @@ def test_a_long_table_shows_rows_on_demand(show: Show) -> None:
 
     heading.click()
     highest = "20,070,400"  # 7 x 7 outputs, each of 320 x 1280
-    expect(page.locator("#costs tbody td:nth-child(5)").first).to_have_text(highest)
+    expect(page.locator("#costs tbody td:nth-child(6)").first).to_have_text(highest)
     scroll(page, 1)
-    expect(page.locator("#costs tbody td:nth-child(5)").last).to_have_text("0")
+    expect(page.locator("#costs tbody td:nth-child(6)").last).to_have_text("0")
 
     page.get_by_label("Filter").fill("stage1999")  # and ten names that begin so
     expect(page.locator("#shown")).to_have_text("11 of 20,000 rows")
@@ -216,7 +367,7 @@ def test_a_long_table_shows_rows_on_demand(show: Show) -> None:
 
     # the shares differ by less than they show
     page.locator("#costs thead th", has_text="share of macs").click()
-    expect(page.locator("#costs tbody td:nth-child(5)").first).to_have_text(highest)
+    expect(page.locator("#costs tbody td:nth-child(6)").first).to_have_text(highest)
 
 
 def test_a_long_table_says_how_long_it_is(show: Show) -> None:

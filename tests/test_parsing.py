@@ -113,6 +113,8 @@ def test_values_are_read_as_written(text: str, values: list[object]) -> None:
         ("3.4 M", 3_400_000),
         ("5000", 5000),
         ("1k", 1000),
+        ("60e6", 60_000_000),
+        ("1.5E+3", 1500),
         ("2K", 2000),
         ("0.5G", 500_000_000),
         ("1,000", 1000),
@@ -124,7 +126,10 @@ def test_counts_have_units(text: str, expected: int) -> None:
     assert expected == parse_count(text)
 
 
-@pytest.mark.parametrize("text", ["", "M", "1.5", "-3", "1e6", "1 GB", "0.0001k", "nan", "1,00", "1,0000"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "M", "1.5", "-3", "1e-6", "1.5e0", "e6", "1e", "1e100", "1 GB", "0.0001k", "nan", "1,00", "1,0000"],
+)
 def test_malformed_counts(text: str) -> None:
     """Malformed counts raise ParseError."""
     with pytest.raises(ParseError, match="malformed count"):

@@ -183,6 +183,11 @@ def test_texts_are_legible_at_both_sizes(name: str, size: tuple[float, float]) -
             lambda: ablate(build, (1, 3, 8, 8), width=8, resolution=[16, 8]),
             "build, width=8, 1x3x8x8 to 1x3x16x16",
         ),
+        (
+            plots.ablation,
+            lambda: ablate("mobilenet_v1", resolution=["160x224", 96], in_channels=1, num_classes=10),
+            "mobilenet_v1, num_classes=10, 1x1x96x96 to 1x1x160x224",
+        ),
         (plots.pareto, small, "mobilenet within 60 M multiply-accumulates and 2.5 M params"),
         (plots.pareto, lambda: search("all"), "all networks"),
         (plots.pareto, lambda: search("vgg", batch=2, objective="macs"), "vgg, batch 2"),
@@ -357,6 +362,18 @@ def test_a_single_source_is_a_note() -> None:
     assert "source-1" not in points_of(published)
     assert legend_of(yours)[-1] == "yours (mine.csv)"
     assert len(points_of(yours)["source-1"]) == 2
+
+
+def test_your_metric_is_named() -> None:
+    """An objective from your file has a note with the file; your accuracies are marked in a search too."""
+    own = pd.DataFrame({"alpha": [1, 0.5], "resolution": 224, "top1": [70.0, 60], "map": [30, 20]})
+    options: dict[str, Any] = {"alpha": [1, 0.5], "resolution": [224], "accuracy": own}
+    mine = plots.pareto(search("mobilenet_v1", objective="map", **options))
+    ranked = plots.pareto(search("mobilenet_v1", **options))
+
+    assert text_of(mine, "note").startswith("map: yours")
+    assert mine.get_ylabel() == "map"
+    assert "yours" in legend_of(ranked)
 
 
 def test_many_sources_are_one_entry() -> None:

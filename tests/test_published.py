@@ -15,6 +15,7 @@ from witness import table as stored_table
 from mbanalyze import archs
 from mbanalyze.archs import ARCHS
 from mbanalyze.literature import conventions, interpretations, verdicts
+from mbanalyze.literature import paper_tables as paper_tables_module
 from mbanalyze.literature.errata import errata
 from mbanalyze.literature.figures import Figure, entries
 from mbanalyze.literature.interpretations import Scope
@@ -222,7 +223,7 @@ def test_accuracy_and_speed_are_kept() -> None:
 
 def clear_caches() -> None:
     """Forget all counts and verdicts."""
-    for cached in (conventions._rows, interpretations.truncates, verdicts._verdicts):
+    for cached in (conventions._rows, interpretations.truncates, verdicts._verdict):
         cached.cache_clear()
 
 
@@ -315,3 +316,18 @@ def test_figures_round_half_up() -> None:
     assert figure.matches(200_001, "rounded up")
     assert replace(figure, printed="1700").matches(1_650_000_000, digits=2)
     assert not replace(figure, printed="1700").matches(1_649_999_999, digits=2)
+
+
+def test_a_family_counts_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VGG needs the networks of its own tables, and no small table of another network; progress ends at 1."""
+    monkeypatch.setattr(paper_tables_module, "_layer_types", lambda: pytest.fail("no table of VGG"))
+    clear_caches()
+    fractions: list[float] = []
+    found = published("vgg", progress=fractions.append)
+    found.to("table")
+    few = conventions._rows.cache_info().currsize
+    published()
+    all_networks = conventions._rows.cache_info().currsize
+
+    assert 0 < 4 * few < all_networks
+    assert fractions == [(i + 1) / len(found) for i in range(len(found))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.crosscheck.witnesses import NOT_COUNTED, Check, CheckedCount
 from mbanalyze.display.markdown import escape
 from mbanalyze.display.records import one_line
 from mbanalyze.report.view import DROP_ORDER
@@ -38,7 +39,8 @@ def test_no_width_cuts_a_number(by: str) -> None:
     """If the fewest columns do not fit, lines are longer, and the key column stays."""
     narrow = lines("mobilenet_v2", 10, by)
 
-    assert narrow[0].split()[:3] == [by, "params", "macs"]
+    assert " ".join(narrow[:3]).startswith("mobilenet_v2@alpha=1.0,")
+    assert next(line for line in narrow if line.startswith(by)).split()[:3] == [by, "params", "macs"]
     assert not any("…" in line for line in narrow)
     assert "3.505 M  300.8 M" in " ".join(narrow)
 
@@ -67,19 +69,28 @@ def test_columns_go_in_the_stated_order() -> None:
 
 
 def test_a_table_ends_with_exact_totals_and_provenance() -> None:
-    """A table ends with exact totals and one line of provenance."""
+    """A table begins with the model and its input, and ends with exact totals and one line of provenance."""
     text = count("mobilenet_v2", alpha=0.75, resolution=192).to("table")
+    subject = "mobilenet_v2@alpha=0.75,resolution=192,num_classes=1000,round_nearest=8, input 1x3x192x192"
 
     for exact in ("2,636,424", "153,941,888", "320,589,608", "28,227,776", "112.9 MB"):
         assert exact in text
-    last = " ".join(text.split("\n\n")[-1].split())
-    for part in (
-        "mobilenet_v2@alpha=0.75,resolution=192,num_classes=1000,round_nearest=8",
-        "input 1x3x192x192",
-        "closed-form",
-        "convention mbanalyze/1",
-    ):
-        assert part in last
+    assert text.startswith(f"{subject}\n")
+    assert text.splitlines()[-1].startswith("closed-form | convention mbanalyze/1 | mbanalyze ")
+
+
+def test_only_a_width_hides_columns_and_breaks_lines() -> None:
+    """Text without a width has every column, one line for each note, and no reason broken into lines."""
+    report = replace(count("mobilenet_v2"), notes=("word " * 60,))
+    reason = Check(report, (CheckedCount("fvcore/conv", 1, 2, False, "because " * 30),))
+
+    assert "hidden" not in report.to("table")
+    assert "flops" in report.to("table")
+    assert f"\nnote: {'word ' * 60}".rstrip() in report.to("table")
+    assert ("because " * 30).rstrip() in reason.to("table")
+    broken = [line for line in report.to("table", width=80).splitlines() if "word" in line]
+    assert {len(line) <= 80 and line.split()[-1] == "word" for line in broken} == {True}
+    assert sum(line.count("word") for line in broken) == 60
 
 
 def test_a_table_names_what_is_missing() -> None:
@@ -101,11 +112,15 @@ def test_a_table_names_what_is_missing() -> None:
     assert " ? " in text
 
 
-def test_shares_are_drawn_to_scale() -> None:
-    """A share of 100 % is a full bar."""
-    text = count(nn.Linear(2, 2), (1, 2)).to("table")
+def test_shares_are_drawn_to_the_scale_of_the_largest_row() -> None:
+    """The row with the most macs has a full bar, a row with a third of them has a third, and zero has none."""
+    # macs 2 x 3 = 6, then 3 x 6 = 18: a quarter and three quarters of 24; 6 cells times 6 / 18 are 2
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 6), nn.ReLU())
+    shown = {line.split()[0]: line for line in count(model, (1, 2)).to("table").splitlines() if line}
 
-    assert "██████ 100.0 %" in text
+    assert "  ██      25.0 %" in shown["0"]
+    assert "  ██████  75.0 %" in shown["1"]
+    assert "%" not in shown["2"]
 
 
 def test_json_is_the_documented_schema() -> None:
@@ -146,6 +161,7 @@ def test_json_is_the_documented_schema() -> None:
         "memory_access_bytes",
         "arithmetic_intensity",
         "params_bytes",
+        "trainable_params",
     ]
     assert document["rows"][0] == {
         "path": "features.0.0",
@@ -155,20 +171,24 @@ def test_json_is_the_documented_schema() -> None:
         "weights": [[32, 3, 3, 3]],
         "output": [[1, 32, 96, 96]],
         "params": 864,
+        "trainable_params": 864,
         "macs": 864 * 96 * 96,
         "flops": 2 * 864 * 96 * 96,
         "activations": 32 * 96 * 96,
         "reads": 3 * 192 * 192 + 864,
         "writes": 32 * 96 * 96,
+        "memory_access": 3 * 192 * 192 + 864 + 32 * 96 * 96,
+        "macs_share": 864 * 96 * 96 / document["totals"]["macs"],
     }
 
 
 @pytest.mark.parametrize("by", ["op", "module", "block", "kind"])
 def test_json_groups(by: str) -> None:
-    """With a grouping, rows have a key, a number of operators and the keys of the totals."""
+    """With a grouping, rows have a key, a number of operators, the keys of the totals and the share of macs."""
     document = json.loads(count("mobilenet_v1").to("json", by))
 
-    assert all(list(row) == ["key", "ops", *document["totals"]] for row in document["rows"])
+    assert all(list(row) == ["key", "ops", *document["totals"], "macs_share"] for row in document["rows"])
+    assert sum(row["macs_share"] for row in document["rows"]) == pytest.approx(1)
     assert sum(row["ops"] for row in document["rows"]) == 83
 
 
@@ -284,12 +304,14 @@ def test_an_empty_network_has_an_empty_report() -> None:
 def test_a_check_for_people() -> None:
     """A disagreement is marked NO, and a count that one side does not have is empty."""
     check = Check(
+        count("alexnet"),
         (
             CheckedCount("fvcore/conv", 1000, 900, False, "unexplained"),
-            CheckedCount("fvcore/relu", 5, None, True, "not counted"),
-        )
+            CheckedCount("fvcore/relu", 5, None, None, NOT_COUNTED),
+        ),
     )
 
-    assert "fvcore/conv  1,000     900  NO     unexplained" in check.to("table")
+    assert "fvcore/conv  macs      1,000     900  NO            unexplained" in check.to("table")
     assert check.to("table", width=40).count("unexplained") == 1
-    assert "| fvcore/relu | 5 |  | yes | not counted |" in check.to("markdown")
+    assert "| fvcore/relu | flops | 5 |  | not compared |  |" in check.to("markdown")
+    assert "1 disagree, 1 not compared" in check.to("table")

@@ -100,12 +100,17 @@ def test_frames() -> None:
         "weights",
         "output",
         "params",
+        "trainable_params",
         "macs",
         "flops",
         "activations",
         "reads",
         "writes",
+        "memory_access",
+        "macs_share",
     ]
+    assert (frame["memory_access"] == frame["reads"] + frame["writes"]).all()
+    assert frame["macs_share"].sum() == pytest.approx(1)
     assert len(frame) == 151
     assert frame["macs"].sum() == 300_774_272
     assert kinds.loc["conv", "macs"] == 299_494_272

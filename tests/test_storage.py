@@ -19,7 +19,7 @@ def two() -> Storages:
 
 def place(storages: Storages, tensor: Tensor) -> tuple[str, int, int, int]:
     """Return the role, number and offset of an operand, and how many learned scalars it is the first to read."""
-    (value,), params = storages.read((tensor,))
+    (value,), params, _ = storages.read((tensor,))
     return value.role, value.number, value.offset, params
 
 

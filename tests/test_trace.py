@@ -24,7 +24,7 @@ from witness import variants
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import Builder, ShapeError
-from mbanalyze.models import MobileNetV1, MobileNetV2, build
+from mbanalyze.models import MODELS, MobileNetV1, MobileNetV2, build
 from mbanalyze.ops.record import Op
 from mbanalyze.report.network import Report
 from mbanalyze.trace.forward_errors import TraceError
@@ -66,6 +66,22 @@ def test_closed_form_equals_trace_with_every_structural_option(name: str) -> Non
             traced = count(module, (batch, 3, resolution, resolution))
             assert ops(closed) == ops(traced), (options, resolution, batch)
             assert closed.unused_params == traced.unused_params
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+@pytest.mark.parametrize("name", ARCHS)
+def test_closed_form_equals_trace_on_any_image(name: str, channels: int) -> None:
+    """Operators and unused parameters agree on images that are not square and not of three channels.
+
+    The module traced is made from the options alone.
+    """
+    high, wide = (107, 139) if name == "inception_v3" else (72, 104)
+    for image in ((high, wide), (wide, high)):
+        closed = count(name, resolution=image, in_channels=channels)
+        traced = count(MODELS[name](in_channels=channels), (1, channels, *image))
+        assert ((1, channels, *image),) == closed.input
+        assert ops(closed) == ops(traced)
+        assert closed.unused_params == traced.unused_params
 
 
 @pytest.mark.parametrize(

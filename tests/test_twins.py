@@ -13,7 +13,10 @@ from mbanalyze.cli.arguments import ModelOptions, expand
 from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolve import ResolvedModel
 
-PRESENTATION = {"format", "output", "plot", "plot_size", "top", "by", "strict", "check"}
+PRESENTATION = {
+    *("format", "output", "plot", "plot_size", "width", "strict", "check"),
+    *("by", "top", "sort", "depth", "collapse", "columns"),
+}
 """Parameters of commands alone: they choose how the result is shown, and the exit code."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""

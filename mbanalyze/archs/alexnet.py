@@ -50,7 +50,8 @@ class AlexNet(options.Architecture):
 
     paper = "AlexNet, arXiv:1404.5997"
 
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     grouped: bool = options.option(
         False, "the original network of 2012, with two towers; designed for 227 px"

@@ -129,7 +129,8 @@ class Builder:
         self._check_groups(name, c, channels, groups)
         size = self._output_sizes(name, x, kernel, stride, padding, dilation)
         weights = ((channels, c // groups, *pair(kernel)),) + ((channels,),) * bias
-        return self._record(name, "conv", (x,), (n, channels, *size), weights=weights)
+        shape, steps = (n, channels, *size), pair(stride)
+        return self._record(name, "conv", (x,), shape, weights=weights, stride=steps, dilation=pair(dilation))
 
     def conv_transpose(
         self,
@@ -162,7 +163,10 @@ class Builder:
         if any(any_true(i < 1) for i in size):
             raise self._shape_error(name, f"padding {padding} leaves no output; use a smaller padding")
         weights = ((c, channels // groups, *pair(kernel)),) + ((channels,),) * bias
-        return self._record(name, "conv", (x,), (n, channels, *size), weights=weights, transposed=True)
+        shape, steps = (n, channels, *size), pair(stride)
+        return self._record(
+            name, "conv", (x,), shape, weights=weights, transposed=True, stride=steps, dilation=pair(dilation)
+        )
 
     def linear(self, x: Value, features: int, *, bias: bool = True, name: object = "") -> Value:
         """Record a linear layer: [*, c] -> [*, features], weight [features, c]."""
@@ -208,7 +212,7 @@ class Builder:
         stride = kernel if stride is None else stride
         size = self._output_sizes(name, x, kernel, stride, padding, 1, ceil=ceil)
         shape = (*x.shape[:-2], *size)
-        return self._record(name, f"{kind}_pool", (x,), shape, kernel=pair(kernel))
+        return self._record(name, f"{kind}_pool", (x,), shape, kernel=pair(kernel), stride=pair(stride))
 
     def global_avg_pool(self, x: Value, *, keepdim: bool = True, name: object = "") -> Value:
         """Record a global average pooling: [n, c, h, w] -> [n, c, 1, 1], or [n, c] if `keepdim` is False."""
@@ -232,7 +236,8 @@ class Builder:
         square = self.elementwise("mul", x, x, name=name)
         square = Value(square.role, square.number, (n, 1, c, h, w))
         padded = self._record(name, "pad", (square,), (n, 1, c + size - 1, h, w))
-        mean = self._record(name, "avg_pool", (padded,), (n, 1, c, h, w), kernel=(size, 1, 1))
+        window, step = (size, 1, 1), (1, 1, 1)
+        mean = self._record(name, "avg_pool", (padded,), (n, 1, c, h, w), kernel=window, stride=step)
         scale = Value(mean.role, mean.number, x.shape)
         for kind in ("mul", "add", "pow"):
             scale = self.elementwise(kind, scale, name=name)

@@ -42,7 +42,8 @@ class GoogLeNet(options.Architecture):
 
     paper = "GoogLeNet, arXiv:1409.4842"
 
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     branch: Literal["3x3", "5x5"] = options.option("3x3", "window of the third branch; 5x5 in the paper")
     aux: bool = options.option(True, "add the auxiliary classifiers, which run only in training")

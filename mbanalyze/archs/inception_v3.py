@@ -145,7 +145,8 @@ class InceptionV3(options.Architecture):
 
     paper = "Inception V3, arXiv:1512.00567"
 
-    resolution: int = options.resolution(299)
+    resolution: int | tuple[int, int] = options.resolution(299)
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     aux: bool = options.option(True, "add the auxiliary classifier, which runs only in training")
 

@@ -28,7 +28,8 @@ class MnasNet(options.Architecture):
     paper = "MnasNet, arXiv:1807.11626"
 
     alpha: float = options.alpha()
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
 
     def _forward(self, builder: Builder, x: Value) -> None:

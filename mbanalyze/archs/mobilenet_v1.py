@@ -39,7 +39,8 @@ class MobileNetV1(options.Architecture):
     paper = "MobileNets, arXiv:1704.04861"
 
     alpha: float = options.alpha()
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     shallow: bool = options.option(False, "leave out the five 14x14x512 layers (the paper's Table 5)")
     separable: bool = options.option(

@@ -35,7 +35,8 @@ class MobileNetV2(options.Architecture):
     paper = "MobileNetV2, arXiv:1801.04381"
 
     alpha: float = options.alpha()
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     round_nearest: int = options.option(8, "every width is a multiple of this number")
 

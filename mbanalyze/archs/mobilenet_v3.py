@@ -64,7 +64,8 @@ class MobileNetV3(options.Architecture):
     blocks: ClassVar[tuple[tuple[int, int, int, bool, bool, int], ...]]
 
     alpha: float = options.alpha()
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     width_rule: Literal["torchvision", "paper"] = options.option(
         "torchvision", "rule by which alpha scales widths; the paper's rule does not scale the head"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from mbanalyze.archs.builder import Builder
 from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.ops.record import Op, Value
 
 
@@ -23,7 +25,8 @@ class Architecture(ABC):
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     paper: ClassVar[str]
-    resolution: int
+    resolution: Resolution
+    in_channels: int
 
     def __post_init__(self) -> None:
         validate(self)
@@ -31,7 +34,7 @@ class Architecture(ABC):
     def ops(self, batch: int = 1) -> list[Op]:
         """Return the operators of a forward pass on `batch` images, in order."""
         builder = Builder()
-        self._forward(builder, builder.input(batch, 3, self.resolution, self.resolution))
+        self._forward(builder, builder.input(batch, self.in_channels, *sides(self.resolution)))
         return builder.ops
 
     @abstractmethod
@@ -69,7 +72,12 @@ def alpha(choices: tuple[float, ...] | None = None) -> Any:
 
 def resolution(default: int = 224) -> Any:
     """Declare the size of the input."""
-    return option(default, "height and width of the input, in pixels")
+    return option(default, "height and width of the input in pixels: 224, or 160x224 if they differ")
+
+
+def in_channels() -> Any:
+    """Declare the channels of the input."""
+    return option(3, "channels of the input")
 
 
 def num_classes() -> Any:
@@ -85,12 +93,10 @@ def validate(spec: Architecture) -> None:
     """Raise `OptionError` unless every field holds a value of its type, in its range."""
     hints = _hints(type(spec))
     for declared in fields(spec):
-        value = getattr(spec, declared.name)
-        if hasattr(value, "dtype") and value.ndim == 0:  # a NumPy scalar
-            value = value.item()
+        given = getattr(spec, declared.name)
+        value = _valid(declared, hints[declared.name], given)
+        if value is not given:
             object.__setattr__(spec, declared.name, value)
-        if problem := _problem(declared, hints[declared.name], value):
-            raise OptionError(problem)
 
 
 @functools.cache
@@ -100,7 +106,27 @@ def _hints(arch: type[Architecture]) -> dict[str, Any]:
 
 def _choices(declared: Field[Any], hint: Any) -> tuple[Any, ...] | None:
     """The allowed values of a field, or None if any value of its type in range is allowed."""
-    return get_args(hint) or declared.metadata["choices"]
+    return get_args(hint) if get_origin(hint) is Literal else declared.metadata["choices"]
+
+
+def _valid(declared: Field[Any], hint: Any, given: Any) -> Any:
+    """The value of a field, as Python's own number instead of NumPy's; `OptionError` if it is invalid."""
+    value = given.item() if hasattr(given, "dtype") and given.ndim == 0 else given
+    if hint == Resolution:
+        return _valid_resolution(value)
+    if problem := _problem(declared, hint, value):
+        raise OptionError(problem)
+    return value
+
+
+def _valid_resolution(given: Any) -> Any:
+    """A resolution, or arrays of variants, whose values have been validated one by one."""
+    if any(hasattr(side, "dtype") for side in sides(given)):
+        return given
+    try:
+        return as_resolution(given)
+    except InputError as error:
+        raise OptionError(str(error)) from None
 
 
 _DTYPE_KINDS = {bool: "b", int: "i", float: "f"}
@@ -134,7 +160,7 @@ def is_numeric(arch: type[Architecture], name: str) -> bool:
 def validate_values(
     name: str, arch: type[Architecture], option: str, values: Sequence[Any], *, drop: bool = False
 ) -> list[Any]:
-    """Return `values` of an option of `arch`, with numbers converted to the option's type.
+    """Return `values` of an option of `arch`, converted to the option's type.
 
     Args:
         name: the architecture's name in error messages.
@@ -147,11 +173,17 @@ def validate_values(
         OptionError: the option does not exist, or one of the values is invalid.
     """
     declared, hint = _fields_by_name(name, arch, [option])[option], _hints(arch)[option]
-    problems = [_problem(declared, hint, value) for value in values]
-    valid = [value for value, problem in zip(values, problems, strict=True) if problem is None]
-    if len(valid) < len(values) and not (drop and valid):
-        raise OptionError(next(filter(None, problems)))
-    return [float(value) if hint is float else value for value in valid]
+    valid, errors = [], []
+    for given in values:
+        try:
+            value = _valid(declared, hint, given)
+        except OptionError as error:
+            errors.append(error)
+        else:
+            valid.append(float(value) if hint is float else value)
+    if errors and not (drop and valid):
+        raise errors[0]
+    return valid
 
 
 def merge(name: str, implied: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +196,15 @@ def merge(name: str, implied: Mapping[str, Any], options: Mapping[str, Any]) -> 
         if option in options and options[option] != value:
             raise OptionError(f"{name} implies {option}={value}: leave {option} out")
     return {**options, **implied}
+
+
+def shown_options(spec: Architecture, given: Container[str]) -> dict[str, Any]:
+    """Return the options of `spec` as its reference and JSON spell them; three channels only if they are `given`."""
+    values = {declared.name: getattr(spec, declared.name) for declared in fields(spec)}
+    values["resolution"] = spell_resolution(spec.resolution)
+    if spec.in_channels == 3 and "in_channels" not in given:
+        del values["in_channels"]
+    return values
 
 
 def make(name: str, arch: type[ArchitectureT], options: Mapping[str, Any]) -> ArchitectureT:
@@ -186,10 +227,11 @@ def _fields_by_name(name: str, arch: type[Architecture], options: Iterable[str])
 def describe(arch: type[Architecture]) -> list[dict[str, Any]]:
     """Return one dict per option of `arch`: name, type, default, choices (or None) and help."""
     hints = _hints(arch)
+    types = {bool: "bool", int: "int", float: "float", Resolution: "int or HxW"}
     return [
         {
             "name": declared.name,
-            "type": "str" if get_args(hints[declared.name]) else hints[declared.name].__name__,
+            "type": types.get(hints[declared.name], "str"),
             "default": declared.default,
             "choices": _choices(declared, hints[declared.name]),
             "help": declared.metadata["help"],

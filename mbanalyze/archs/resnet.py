@@ -25,7 +25,8 @@ class ResNet(options.Architecture):
     paper = "ResNet, arXiv:1512.03385"
     repeats: ClassVar[tuple[int, ...]]
 
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
 
     def _forward(self, builder: Builder, x: Value) -> None:

@@ -31,7 +31,8 @@ class ShuffleNetV1(options.Architecture):
     paper = "ShuffleNet, arXiv:1707.01083"
 
     alpha: float = options.alpha()
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     groups: int = options.option(3, "groups of the pointwise convolutions", choices=tuple(CHANNELS))
 

@@ -34,7 +34,8 @@ class ShuffleNetV2(options.Architecture):
     paper = "ShuffleNet V2, arXiv:1807.11164"
 
     alpha: float = options.alpha(choices=tuple(CHANNELS))
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     layout: Literal["torchvision", "paper"] = options.option(
         "torchvision", "paper: the shortcut of a stage's first unit keeps the number of channels"

@@ -24,7 +24,8 @@ class SqueezeNet(options.Architecture):
     paper = "SqueezeNet, arXiv:1602.07360"
     version: ClassVar[tuple[tuple[int, int], tuple[int, ...]]]
 
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
     bypass: Literal["none", "simple", "complex"] = options.option(
         "none",

@@ -19,7 +19,8 @@ class VGG16(options.Architecture):
 
     paper = "VGG, arXiv:1409.1556"
 
-    resolution: int = options.resolution()
+    resolution: int | tuple[int, int] = options.resolution()
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
 
     def _forward(self, builder: Builder, x: Value) -> None:

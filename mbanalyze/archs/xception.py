@@ -21,7 +21,8 @@ class Xception(options.Architecture):
 
     paper = "Xception, arXiv:1610.02357"
 
-    resolution: int = options.resolution(299)
+    resolution: int | tuple[int, int] = options.resolution(299)
+    in_channels: int = options.in_channels()
     num_classes: int = options.num_classes()
 
     def _forward(self, builder: Builder, x: Value) -> None:

@@ -1,5 +1,6 @@
 """The command line: results on stdout, messages on stderr, and exit codes for scripts.
 
+parser.py      help by group, and errors of the parser in our words
 program.py     the commands together, and errors as exit codes
 report.py      the cost of a model
 check.py       the counts of a model, compared with other tools
@@ -11,6 +12,7 @@ published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines
 guard.py       budgets and locks: check, update, diff, explain
 arguments.py   arguments that several commands share
+formats.py     the format of a result, from --format or the suffix of --output
 output.py      printing and writing results and plots
 progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full

@@ -11,6 +11,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.workers import executor
@@ -21,6 +22,17 @@ Bits = Annotated[
 ]
 Source = Annotated[
     str, typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False)
+]
+Accuracy = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Your own accuracy instead of the published one: columns are options or model, and top1 or other metrics.",
+        show_default=False,
+    ),
+]
+Published = Annotated[
+    bool, typer.Option("--published", help="Show published accuracy where the file of --accuracy has none.")
 ]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
 Workers = Annotated[
@@ -37,25 +49,29 @@ def ablate(
     dtype: arguments.Dtype = None,
     bits: Bits = None,
     source: Source = "",
+    accuracy: Accuracy = None,
+    published: Published = False,
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
-    format: arguments.Format = "table",
+    format: arguments.Format = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
     plot_size: arguments.PlotSize = None,
 ) -> None:
     """Count every variant over a grid of options.
 
-    Published accuracy and latency are shown with the counts of known architectures.
+    Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
     With --plot, the command draws accuracy against cost, or costs against the options if there is no accuracy.
 
     \b
-    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5,0.25 --resolution 224,192,160,128
-    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.857 --plot mobilenet_v2.svg
-    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 --format csv --output groups.csv
-    mbanalyze ablate net.py:build --set width=8,16,32 --input 1,3,64,64 --workers 4
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5 --resolution 224,192,160
+    mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.5 --plot v2.svg
+    mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
+    mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
+    format = choose_format(format, output)
     options = grid.options(mbanalyze.ablate)
     if batch is not None:
         options = unique([*options.items(), ("batch", [batch])])
@@ -78,6 +94,8 @@ def ablate(
             dtype=dtype,
             bits=bits,
             source=source,
+            accuracy=accuracy,
+            published=published,
             skip_invalid=skip_invalid,
             executor=pool,
             progress=progress,
@@ -91,7 +109,7 @@ def ablate(
         files = drawn(plots.ablation, ablation, plot, plot_size)
         if note := plots.left_out(ablation):
             notify(note)
-    publish(ablation, format, output, files)
+    publish(ablation, format, output, files, width=width, flags=True)
 
 
 def _processes(variants: int, workers: int | None) -> int:

@@ -17,6 +17,7 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.inputs.parsing import parse_axis, parse_option, split_reference, unique
 from mbanalyze.inputs.plot_size import parse_size
+from mbanalyze.inputs.resolution import as_resolution, spell_resolution
 from mbanalyze.ops.cost import ITEM_SIZES
 
 R = TypeVar("R")
@@ -60,20 +61,28 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parser
 
 
-def choice(what: str, names: Collection[str], help: str) -> Any:
+def choice(what: str, names: Collection[str], help: str, *flags: str) -> Any:
     """Declare an option with a fixed set of values.
 
     Args:
         what: the noun for error messages.
         names: the values.
         help: the help text.
+        flags: the spellings of the option; by default the name of its parameter.
     """
     return typer.Option(
+        *flags,
         parser=checked(lambda given: choose(what, given, names)),
         autocompletion=lambda incomplete: matching(names, incomplete),
         metavar=f"[{'|'.join(names)}]",
         help=help,
     )
+
+
+def format_of(names: Collection[str]) -> Any:
+    """Declare the option `--format` of a command that has these formats."""
+    help = "Output format; by default that of the suffix of --output, or else table."
+    return choice("format", names, help, "--format", "-f")
 
 
 Model = Annotated[
@@ -85,8 +94,21 @@ Model = Annotated[
         show_default=False,
     ),
 ]
-Format = Annotated[str, choice("format", FORMATS, "Output format.")]
-Output = Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")]
+Format = Annotated[str | None, format_of(FORMATS)]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Hide columns of tables that do not fit this width. By default, tables fit a terminal, "
+        "and files and pipes get every column.",
+        show_default=False,
+    ),
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]
@@ -131,7 +153,14 @@ class ModelOptions:
     """The options of one model."""
 
     alpha: Annotated[float | None, typer.Option(help="Width multiplier.")] = None
-    resolution: Annotated[int | None, typer.Option(help="Height and width of the input, in pixels.")] = None
+    resolution: Annotated[
+        str | None,
+        typer.Option(
+            parser=checked(lambda given: spell_resolution(as_resolution(given))),
+            metavar="N|HxW",
+            help="Height and width of the input in pixels: 224, or 160x224 if they differ.",
+        ),
+    ] = None
     set: Annotated[
         list[str] | None,
         typer.Option(
@@ -167,7 +196,7 @@ class GridOptions:
         str | None, typer.Option(metavar="VALUES", help="Width multipliers: 1,0.75,0.5 or 0.25:1.5:0.05.")
     ] = None
     resolution: Annotated[
-        str | None, typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,192 or 96:224:32.")
+        str | None, typer.Option(metavar="VALUES", help="Input sizes in pixels: 224,160x224 or 96:224:32.")
     ] = None
     rho: Annotated[
         str | None,

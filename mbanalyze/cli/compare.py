@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, complete_model, inputs_of
+from mbanalyze.cli.ablate import Accuracy, Published
+from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, Width, complete_model, inputs_of
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working
 
@@ -28,8 +30,11 @@ def compare(
     models: Models,
     input: Input = None,
     top: Top = 10,
-    format: Format = "table",
+    accuracy: Accuracy = None,
+    published: Published = False,
+    format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
     plot_size: PlotSize = None,
 ) -> None:
@@ -37,6 +42,7 @@ def compare(
 
     The command compares each model with the first: totals, ratios, and changes by kind of operator and by stage.
     For two models, it also aligns their layers, and lists the largest changes first.
+    Published accuracy is shown where it is known, or your own with --accuracy.
     With --input, you give the input of every model that has none of its own.
     With --plot, the command draws the totals of each model relative to the first.
 
@@ -46,12 +52,15 @@ def compare(
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
+    format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
-        comparison = mbanalyze.compare(*models, inputs=inputs, **keywords)
+        comparison = mbanalyze.compare(
+            *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
+        )
     files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
 
         files = drawn(plots.comparison, comparison, plot, plot_size)
-    publish(comparison, format, output, files, top=top)
+    publish(comparison, format, output, files, top=top, width=width, flags=True)

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, ModelOptions, Output, UsageError, complete_model, is_closed_form
+from mbanalyze.cli.arguments import (
+    Format,
+    ModelOptions,
+    Output,
+    UsageError,
+    Width,
+    complete_model,
+    is_closed_form,
+)
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
 
@@ -32,8 +41,9 @@ def guidelines(
     seconds: Seconds = 60.0,
     device: Device = "cpu",
     top: Top = 10,
-    format: Format = "table",
+    format: Format = None,
     output: Output = None,
+    width: Width = None,
 ) -> None:
     """Apply ShuffleNet V2's guidelines to a model.
 
@@ -45,15 +55,16 @@ def guidelines(
     mbanalyze guidelines --measure
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
+    format = choose_format(format, output)
     if model is not None:
         if measure:
             raise UsageError("--measure times the paper's experiments: leave out the model")
         with working(not is_closed_form(model)):
             analysis = mbanalyze.guidelines(model, *given.inputs, **given.options)
-        publish(analysis, format, output, top=top)
+        publish(analysis, format, output, top=top, width=width)
         return
     if given != ModelOptions():
         raise UsageError("--alpha, --resolution, --set, --batch and --input need a model")
     with progress_bar("measuring", shown=measure) as progress:
         experiments = mbanalyze.guidelines(measure=measure, seconds=seconds, device=device, progress=progress)
-    publish(experiments, format, output)
+    publish(experiments, format, output, width=width)

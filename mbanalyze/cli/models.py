@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from mbanalyze.archs.catalog import Catalog
-from mbanalyze.cli.arguments import Format, Output
+from mbanalyze.cli.arguments import Format, Output, Width
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 
 
-def models(format: Format = "table", output: Output = None) -> None:
+def models(format: Format = None, output: Output = None, width: Width = None) -> None:
     """List the known architectures and their options.
 
     \b
@@ -15,4 +16,5 @@ def models(format: Format = "table", output: Output = None) -> None:
     mbanalyze models --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
-    publish(Catalog(), format, output)
+    format = choose_format(format, output)
+    publish(Catalog(), format, output, width=width)

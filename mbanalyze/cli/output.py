@@ -13,7 +13,7 @@ from mbanalyze.cli.arguments import UsageError
 from mbanalyze.display.files import OutputError, append, require_writable, written
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import Result, view_of
-from mbanalyze.display.terminal import renderable, sized
+from mbanalyze.display.terminal import UNLIMITED, renderable, terminal_width
 from mbanalyze.inputs.plot_size import Size
 
 STDOUT = Path("-")
@@ -56,16 +56,22 @@ def publish(
         sys.stdout.flush()
 
 
-def _render(result: Result, format: str, output: Path | None, **options: Any) -> str:
-    """A result as text, for a file, a terminal or a pipe."""
-    console = sized(Console())
-    if format == "table" and console.is_terminal and _is_stdout(output):
+def _render(
+    result: Result, format: str, output: Path | None, width: int | None = None, **options: Any
+) -> str:
+    """A result as text, for a file, a terminal or a pipe; only a terminal limits the width of a table."""
+    if format != "table":
+        if width is not None:
+            raise UsageError(f"--width is for tables, not for {format}: leave it out")
+        return result.to(format, **options)
+    console, shown = Console(), _is_stdout(output)
+    width = width or (terminal_width() if shown else None)
+    if shown and console.is_terminal:
         with console.capture() as captured:
-            console.print(renderable(view_of(result, **options), console.width), soft_wrap=True)
+            console.print(renderable(view_of(result, **options), width or UNLIMITED), soft_wrap=True)
         return captured.get()
-    text = result.to(format, **options)
-    ascii = format == "table" and _is_stdout(output) and not _unicode()
-    return text.translate(_ASCII) if ascii else text
+    text = result.to(format, width=width, **options)
+    return text if not shown or _unicode() else text.translate(_ASCII)
 
 
 def drawn(plot: Callable[..., Any], result: Result, file: Path, size: Size | None) -> dict[Path, str | bytes]:

@@ -13,6 +13,7 @@ import typer
 from mbanalyze._version import __version__
 from mbanalyze.cli import ablate, check, compare, guard, guidelines, models, published, report, search
 from mbanalyze.cli.arguments import expand
+from mbanalyze.cli.parser import CommandGroup, explain
 from mbanalyze.cli.signals import Stop
 from mbanalyze.cli.streams import guarded
 from mbanalyze.display.records import one_line
@@ -20,19 +21,23 @@ from mbanalyze.guard import PolicyError
 
 app = typer.Typer(
     name="mbanalyze",
+    cls=CommandGroup,
     help="Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access.",
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS: tuple[Callable[..., int | None], ...] = (
-    *(report.report, check.check, ablate.ablate, compare.compare),
-    *(search.search, models.models, published.published, guidelines.guidelines),
-)
-"""The commands, in the order of `--help`; each is called like its function."""
-for command in COMMANDS:
-    app.command(command.__name__)(expand(command))
-app.add_typer(guard.app, name="guard")
+PANELS: dict[str, tuple[Callable[..., int | None], ...]] = {
+    "Count": (report.report, check.check, compare.compare, models.models),
+    "Explore": (ablate.ablate, search.search),
+    "Literature": (published.published, guidelines.guidelines),
+}
+"""The commands by panel, in the order of `--help`; each is called like its function."""
+COMMANDS = tuple(command for commands in PANELS.values() for command in commands)
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(command.__name__, rich_help_panel=panel)(expand(command))
+app.add_typer(guard.app, name="guard", rich_help_panel="Guard")
 
 
 def _version(wanted: bool) -> None:
@@ -61,7 +66,7 @@ def run(stop: Stop) -> int:
             sys.stdout.flush()
             return code or 0
         except typer.TyperException as error:
-            return _fail(error.format_message())
+            return _fail(explain(error))
         except PolicyError as error:
             return _fail(*error.problems)
         except Exception as error:

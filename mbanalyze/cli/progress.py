@@ -8,23 +8,33 @@ import sys
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn
 
 
 @contextlib.contextmanager
-def working(long: bool) -> Iterator[None]:
-    """Redirect stdout to stderr inside the `with` block; if `long`, show a spinner on a terminal."""
+def working(long: bool) -> Iterator[Callable[[str], None]]:
+    """Redirect stdout to stderr inside the `with` block; if `long`, show a spinner on a terminal.
+
+    Yields:
+        A callback that names the step beside the spinner.
+    """
     console = Console(stderr=True)
     spinner = console.status("counting") if long and sys.stderr.isatty() else None
     with _redirected(), contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
-        yield
+        yield spinner.update if spinner else _unseen
+
+
+def _unseen(_: str) -> None:
+    """Show nothing: there is no terminal."""
 
 
 @contextlib.contextmanager
 def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for the completed fraction."""
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not (shown and sys.stderr.isatty())) as bar:
+    columns = (SpinnerColumn(), *Progress.get_default_columns())
+    hidden = not (shown and sys.stderr.isatty())
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
 

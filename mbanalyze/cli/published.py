@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Output, complete_family
+from mbanalyze.cli.arguments import Format, Output, Width, complete_family
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.progress import progress_bar, working
 
 Family = Annotated[
     str | None,
@@ -21,16 +22,19 @@ Family = Annotated[
 ]
 
 
-def published(family: Family = None, format: Format = "table", output: Output = None) -> None:
+def published(
+    family: Family = None, format: Format = None, output: Output = None, width: Width = None
+) -> None:
     """Give a verdict on published figures.
 
     Each verdict comes with its arithmetic. A figure is exact, follows another convention, is an erratum, or is unresolved.
 
     \b
     mbanalyze published mobilenet_v2
-    mbanalyze published shufflenet --format markdown --output shufflenet.md
+    mbanalyze published shufflenet -o shufflenet.md
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
-    with working(True):
-        verdicts = mbanalyze.published(family)
-    publish(verdicts, format, output)
+    format = choose_format(format, output)
+    with working(False), progress_bar("counting networks") as progress:
+        verdicts = mbanalyze.published(family, progress=progress)
+    publish(verdicts, format, output, width=width)

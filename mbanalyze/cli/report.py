@@ -3,23 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from mbanalyze.cli import arguments
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_page
 from mbanalyze.cli.progress import working
+from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Mode
+from mbanalyze.report.columns import COLUMNS, COUNTS
 from mbanalyze.report.rows import KEYS
+from mbanalyze.report.selection import chosen_columns
 from mbanalyze.report.view import REPORT_FORMATS
+
+
+def complete_columns(incomplete: str) -> list[str]:
+    """Return the lists of columns that complete the last name of a list."""
+    *given, last = incomplete.split(",")
+    rest = [name for name in COLUMNS if name not in given]
+    return [",".join([*given, name]) for name in arguments.matching(rest, last)]
+
 
 By = Annotated[
     str | None, arguments.choice("grouping", KEYS, "One row for each of these (default module in tables).")
 ]
-ReportFormat = Annotated[
-    str, arguments.choice("format", REPORT_FORMATS, "Output format; html is a page, for --output.")
+ReportFormat = Annotated[str | None, arguments.format_of(REPORT_FORMATS)]
+Top = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Only the N largest rows; a table sums the others in one row."),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        parser=arguments.checked(lambda given: choose("column to sort by", given, COUNTS)),
+        autocompletion=lambda incomplete: arguments.matching(COUNTS, incomplete),
+        metavar="COLUMN",
+        help="Sort rows by a column of numbers, the largest first (default: as they run; with --top, macs).",
+    ),
+]
+Depth = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Show the tree of modules down to N levels; the last level sums everything inside.",
+    ),
+]
+Collapse = Annotated[
+    bool,
+    typer.Option("--collapse/--no-collapse", help="With --depth, show equal modules in a row as one."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        parser=arguments.checked(lambda given: ",".join(chosen_columns(given))),
+        autocompletion=complete_columns,
+        metavar="LIST",
+        help=f"Columns to show, with commas between them: {', '.join(COLUMNS)}.",
+    ),
 ]
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
 RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
@@ -38,8 +82,14 @@ def report(
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     by: By = None,
-    format: ReportFormat = "table",
+    top: Top = None,
+    sort: Sort = None,
+    depth: Depth = None,
+    collapse: Collapse = True,
+    columns: Columns = None,
+    format: ReportFormat = None,
     output: arguments.Output = None,
+    width: arguments.Width = None,
     plot: arguments.Plot = None,
     plot_size: arguments.PlotSize = None,
     strict: Strict = False,
@@ -51,28 +101,40 @@ def report(
 
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
+    mbanalyze report mobilenet_v2 --top 10 --sort memory_access
+    mbanalyze report mobilenet_v2 --depth 2 --columns output,params,macs
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
-    mbanalyze report net.py:build --input 1,3,64,64 --format json
-    mbanalyze report mobilenet_v2 --format html --output report.html
+    mbanalyze report net.py:build --input 1,3,64,64 -o cost.json
+    mbanalyze report mobilenet_v2 -o report.html
     """  # noqa: D301 (the character keeps typer from joining the lines)
     from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
     from mbanalyze.sources.resolve import resolve
 
     require_files(output, plot, plot_size)
+    format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
-    with working(trace or check or not arguments.is_closed_form(model)):
+    with working(trace or check or not arguments.is_closed_form(model)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
-        checked = check_model(resolved, real=real, keep=keep) if check else None
+        checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
     files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze.plots import profile
 
         files = drawn(profile, counted, plot, plot_size)
-    publish(CheckedReport(shown, checked) if checked else shown, format, output, files)
+    settings: dict[str, Any] = {
+        "sort": sort,
+        "top": top,
+        "depth": depth,
+        "columns": columns,
+        "collapse": collapse,
+    }
+    publish(
+        CheckedReport(shown, checked) if checked else shown, format, output, files, width=width, **settings
+    )
     if checked and format == "csv":
         Console(stderr=True).print(checked, soft_wrap=True)
     return int((checked is not None and not checked.agree) or (strict and not counted.complete))

@@ -8,16 +8,20 @@ from typing import Annotated, Any
 import typer
 
 import mbanalyze
+from mbanalyze.cli.ablate import Accuracy, Published
 from mbanalyze.cli.arguments import (
     Format,
     GridOptions,
     Output,
     Plot,
     PlotSize,
+    Width,
     checked,
     choice,
     complete_family,
+    matching,
 )
+from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.inputs.parsing import parse_count
@@ -38,7 +42,12 @@ Family = Annotated[
     ),
 ]
 Objective = Annotated[
-    str, choice("objective", OBJECTIVES, "Quantity to maximise; top1 is published accuracy.")
+    str,
+    typer.Option(
+        metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
+        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy.",
+        autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
+    ),
 ]
 ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
 Images = Annotated[int, typer.Option(help="Images in the input.")]
@@ -54,8 +63,11 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
-    format: Format = "table",
+    accuracy: Accuracy = None,
+    published: Published = False,
+    format: Format = None,
     output: Output = None,
+    width: Width = None,
     plot: Plot = None,
     plot_size: PlotSize = None,
 ) -> int:
@@ -67,9 +79,11 @@ def search(
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
-    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01 --objective macs
+    mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
+    mbanalyze search all --max-params 3M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
+    format = choose_format(format, output)
     with working(True):
         found = mbanalyze.search(
             family,
@@ -80,6 +94,8 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            accuracy=accuracy,
+            published=published,
             **grid.options(mbanalyze.search),
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
@@ -91,5 +107,5 @@ def search(
         files = drawn(plots.pareto, found, plot, plot_size)
         if note := plots.left_out(found):
             notify(note)
-    publish(found, format, output, files)
+    publish(found, format, output, files, width=width, flags=True)
     return int(found.best is None)

@@ -1,8 +1,9 @@
 """Reports side by side.
 
-comparison.py  `compare`
-parts.py       kinds, stages and layers with their counts in each report
-alignment.py   corresponding layers of two networks
-stages.py      the stage of each operator
-view.py        a comparison as tables
+comparison.py      `compare`
+parts.py           kinds, stages and layers with their counts in each report
+alignment.py       corresponding layers of two networks
+stages.py          the stage of each operator
+known_accuracy.py  the accuracy of each network
+view.py            a comparison as tables
 """

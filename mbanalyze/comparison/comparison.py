@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
+from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
 from mbanalyze.comparison.parts import UNCERTAIN, Part, differences, largest_first, parts_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.ops.cost import Cost, Count
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import group
@@ -22,6 +25,8 @@ from mbanalyze.sources.resolve import Countable, count
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mbanalyze.literature.accuracy.own_table import Accuracy
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
 TOTALS = tuple(Cost().as_dict())
@@ -38,13 +43,19 @@ class Comparison(Result):
 
     Attributes:
         reports: the reports, two or more.
+        accuracies: the accuracy of each report; by default the published one.
+        own: the use of the user's accuracy; None without one.
     """
 
     reports: tuple[Report, ...]
+    accuracies: tuple[KnownAccuracy, ...] = ()
+    own: OwnUse | None = None
 
     def __post_init__(self) -> None:
         if len(self.reports) < 2:
             raise ComparisonError(f"compare two models or more, not {len(self.reports)}")
+        if not self.accuracies:
+            object.__setattr__(self, "accuracies", known_accuracies(self.reports, None, published=True)[0])
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -133,7 +144,7 @@ class Comparison(Result):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as the JSON document of schema `COMPARISON_SCHEMA`."""
-        described = zip(self.labels, self.reports, self.totals, strict=True)
+        described = zip(self.labels, self.reports, self.totals, self.accuracies, strict=True)
         return {
             "schema": COMPARISON_SCHEMA,
             "models": [_model(*each) for each in described],
@@ -141,6 +152,7 @@ class Comparison(Result):
             "by_kind": [_part("kind", part) for part in self.by_kind],
             "by_stage": [_part("stage", part) for part in self.by_stage],
             "layers": None if self.layers is None else [layer.layer_dict() for layer in self.layers],
+            "own": None if self.own is None else self.own.as_dict(),
         }
 
     def records(self, which: str = "totals") -> list[dict[str, Any]]:
@@ -161,16 +173,25 @@ class Comparison(Result):
         return records.frame(self.records(which))
 
 
-def compare(*models: Countable | Report, inputs: Sequence[Any] = (), **options: Any) -> Comparison:
+def compare(
+    *models: Countable | Report,
+    inputs: Sequence[Any] = (),
+    accuracy: Accuracy | None = None,
+    published: bool = False,
+    **options: Any,
+) -> Comparison:
     """Compare two or more networks with the first of them.
 
     Args:
         models: reports, or anything that `mbanalyze.count` takes.
         inputs: the inputs of every network but reports and known architectures.
+        accuracy: your own accuracy, instead of the published one, in a CSV file or a frame, as for `ablate`.
+        published: show published accuracy where `accuracy` has none.
         options: options of `count` for every model but reports, such as `trace=True`.
 
     Raises:
         ComparisonError: fewer than two models, or inputs that no model takes.
+        AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
     >>> both.changes("macs"), both.by_kind[0].key
@@ -180,7 +201,14 @@ def compare(*models: Countable | Report, inputs: Sequence[Any] = (), **options: 
         raise ComparisonError(
             "no compared model takes an input shape: known networks have the options resolution and batch"
         )
-    return Comparison(tuple(_report(model, inputs, options) for model in models))
+    if published and accuracy is None:
+        raise ComparisonError("published keeps published accuracy beside your own: give accuracy too")
+    reports = tuple(_report(model, inputs, options) for model in models)
+    if accuracy is None:
+        return Comparison(reports)
+    names = {name for report in reports for name in report.options}
+    own = read_accuracy(accuracy, names, {report.model for report in reports})
+    return Comparison(reports, *known_accuracies(reports, own, published=published))
 
 
 def _has_input(model: Countable | Report) -> bool:
@@ -212,7 +240,7 @@ def _differing(reports: Sequence[Report]) -> set[str]:
     return found
 
 
-def _model(label: str, report: Report, totals: Mapping[str, Any]) -> dict[str, Any]:
+def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: KnownAccuracy) -> dict[str, Any]:
     return {
         "label": label,
         "model": report.model,
@@ -222,7 +250,12 @@ def _model(label: str, report: Report, totals: Mapping[str, Any]) -> dict[str, A
         "dtype": report.dtype,
         "complete": report.complete,
         "totals": totals,
+        **_accuracy_columns(accuracy),
     }
+
+
+def _accuracy_columns(accuracy: KnownAccuracy) -> dict[str, Any]:
+    return {"top1": accuracy.top1, "accuracy_source": accuracy.source, **accuracy.metrics}
 
 
 def _part(key: str, part: Part) -> dict[str, Any]:
@@ -231,8 +264,15 @@ def _part(key: str, part: Part) -> dict[str, Any]:
 
 def _total_records(comparison: Comparison) -> list[dict[str, Any]]:
     return [
-        {"model": label, **totals, **{f"{name}_ratio": ratio for name, ratio in ratios.items()}}
-        for label, totals, ratios in zip(comparison.labels, comparison.totals, comparison.ratios, strict=True)
+        {
+            "model": label,
+            **totals,
+            **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
+            **_accuracy_columns(accuracy),
+        }
+        for label, totals, ratios, accuracy in zip(
+            comparison.labels, comparison.totals, comparison.ratios, comparison.accuracies, strict=True
+        )
     ]
 
 

@@ -11,6 +11,7 @@ from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.result import view
 from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
+from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance
@@ -28,22 +29,27 @@ DROP_ORDER = ("status", "output", "kind", "params change", "memory access change
 
 
 @view.register
-def comparison_view(comparison: Comparison, top: int = 10) -> View:
+def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = False) -> View:
     """Lay out a comparison.
 
     Args:
         comparison: the comparison.
         top: the number of kinds, stages and layers with a row of their own.
+        flags: name the flags of the command line in notes, not the arguments of the function.
     """
     stage = "stage" if comparison.takes_images else "block"
     sections = [
         _totals(comparison),
+        *_accuracy(comparison),
         _parts(comparison, "kind", comparison.by_kind, top),
         _parts(comparison, stage, comparison.by_stage, top),
     ]
     if comparison.layers is not None:
         sections.append(_layers(comparison, comparison.layers, top))
-    return View(tuple(sections), _uncounted(comparison), tuple(map(provenance, comparison.reports)))
+    flag = "--published" if flags else "published"
+    flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
+    notes = [*_uncounted(comparison), *own_notes(comparison.own, flag)]
+    return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
 
 
 def _totals(comparison: Comparison) -> Section:
@@ -56,6 +62,33 @@ def _totals(comparison: Comparison) -> Section:
             Column(label, _paired(counts, [_ratio(ratios[name]) for name in TOTAL_NAMES]) if i else counts)
         )
     return Section("Totals, and their ratios to the first", tuple(columns), fixed=2)
+
+
+def _accuracy(comparison: Comparison) -> list[Section]:
+    """The accuracy of each report with its source, and a note if the sources differ; none if all are unknown."""
+    found = comparison.accuracies
+    known = [accuracy.source for accuracy in found if accuracy.source is not None]
+    if not known and not any(value is not None for a in found for value in a.metrics.values()):
+        return []
+    columns = [
+        words("model", comparison.labels),
+        Column("top-1 %", ["" if a.top1 is None else str(a.top1) for a in found]),
+        Column("change", [_points(accuracy.top1, found[0].top1) for accuracy in found]),
+        *(
+            Column(name, ["" if (value := a.metrics[name]) is None else f"{value:g}" for a in found])
+            for name in found[0].metrics
+        ),
+        words("source", [accuracy.source or "" for accuracy in found], wrap=True),
+    ]
+    differ = "the top-1 accuracies are of different sources, whose training recipes may differ"
+    return [Section("Accuracy", filled(columns), notes=(differ,) if len(set(known)) > 1 else ())]
+
+
+def _points(top1: float | None, first: float | None) -> str:
+    """The difference of two accuracies in points; "" if either is unknown, or both are equal."""
+    if top1 is None or first is None or top1 == first:
+        return ""
+    return f"{round(top1 - first, 3):+}"
 
 
 def _exact(count: Any, complete: bool) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from math import prod
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mbanalyze.display.result import Result
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.report.network import Groups, Report
+from mbanalyze.report.network import Groups, Report, versions
 from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
 
 
-class CheckError(ValueError):
-    """A module that fvcore cannot run."""
+CLOSED_FORM = "closed-form/trace"
+"""The comparison of the operators of a known network."""
+NOT_COUNTED = "fvcore does not count it"
+"""The reason of a comparison that fvcore's side is missing from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,35 +34,66 @@ class CheckedCount:
     Attributes:
         what: the two sides and the quantity, such as `closed-form/trace` or `fvcore/conv`.
         ours, theirs: the two counts; None if a side does not count it.
-        agree: True if they are equal, or differ for a known reason.
-        reason: the reason for a difference; None if they are equal.
+        agree: True if they are equal, or differ for a known reason; None if a side counted nothing.
+        reason: the reason for a difference, or for nothing to compare; None if the counts are equal.
     """
 
     what: str
     ours: int | None
     theirs: int | None
-    agree: bool
+    agree: bool | None
     reason: str | None = None
+
+    @property
+    def quantity(self) -> str:
+        """The quantity: operators, params, macs of products, or flops of other kinds."""
+        witness, _, kinds = self.what.partition("/")
+        if not kinds:
+            return "macs, flops"
+        if witness != "fvcore":
+            return "params" if witness == "params" else "operators"
+        return "macs" if set(kinds.split("+")) <= PRODUCTS else "flops"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Check(Result):
-    """Every comparison of one network with its witnesses."""
+    """Every comparison of one network with its witnesses.
 
+    Attributes:
+        report: the trace that is compared, in eval mode.
+        comparisons: the comparisons.
+    """
+
+    report: Report
     comparisons: tuple[CheckedCount, ...]
 
     @property
-    def agree(self) -> bool:
-        """True if all comparisons agree."""
-        return all(comparison.agree for comparison in self.comparisons)
+    def agree(self) -> bool | None:
+        """False if a comparison disagrees; None if no operator could be compared, only parameters; else True."""
+        if any(each.agree is False for each in self.comparisons):
+            return False
+        return True if any(each.agree for each in self.comparisons if each.quantity != "params") else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the check as a JSON document."""
-        return {"agree": self.agree, "comparisons": self.records()}
+        traced = self.report.as_dict()
+        subject = {key: traced[key] for key in ("model", "options", "input")}
+        return {
+            "agree": self.agree,
+            **subject,
+            "mode": "eval",
+            "versions": self.versions,
+            "comparisons": self.records(),
+        }
 
     def records(self) -> list[dict[str, Any]]:
         """Return one record for each comparison."""
-        return [asdict(comparison) for comparison in self.comparisons]
+        return [{**asdict(each), "quantity": each.quantity} for each in self.comparisons]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the software on both sides."""
+        return versions("torch", "fvcore")
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,8 +121,18 @@ class CheckedReport(Result):
         return self.shown.columns()
 
 
+Step = Callable[[str], None]
+"""A callback for the name of the step that begins."""
+
+
 def check(
-    what: Countable, /, *inputs: Any, real: bool | None = None, keep: bool = False, **options: Any
+    what: Countable,
+    /,
+    *inputs: Any,
+    real: bool | None = None,
+    keep: bool = False,
+    progress: Step = lambda _: None,
+    **options: Any,
 ) -> Check:
     """Compare a network's closed form with its trace, and the trace with fvcore and `sum(p.numel())`.
 
@@ -98,28 +141,43 @@ def check(
         inputs: the inputs of its forward pass, as for `count`.
         real: as for `count`.
         keep: assume that operators which select by value keep every candidate.
+        progress: callback for the name of the step that begins.
         options: hyper-parameters of the network, as for `count`.
 
     Raises:
-        CheckError: fvcore could not run the module.
         ShapeError, TraceError, SourceError: the network could not be built or traced.
 
     >>> check("squeezenet1_1", resolution=64).agree
     True
     """
-    return check_model(resolve(what, *inputs, **options), real=real, keep=keep)
+    resolved = resolve(what, *inputs, **options)
+    return check_model(resolved, real=real, keep=keep, progress=progress)
 
 
-def check_model(model: ResolvedModel, *, real: bool | None = None, keep: bool = False) -> Check:
+def check_model(
+    model: ResolvedModel, *, real: bool | None = None, keep: bool = False, progress: Step = lambda _: None
+) -> Check:
     """Check a resolved model; arguments and errors as for `check`."""
+    progress("building the module")
     module = model.module
+    progress("tracing the module")
     traced = model.report(trace=True, real=real, keep=keep)
     comparisons: list[CheckedCount] = []
     if model.spec is not None:
+        progress("counting in closed form")
         comparisons.append(same_ops(_ops(model.report()), _ops(traced)))
-    comparisons += against_fvcore(traced, fvcore_counts(module, model.inputs, model.keywords))
+    progress("counting with fvcore")
+    comparisons += _with_fvcore(traced, model)
     comparisons.append(all_params(traced, module))
-    return Check(tuple(comparisons))
+    return Check(traced, tuple(comparisons))
+
+
+def _with_fvcore(traced: Report, model: ResolvedModel) -> list[CheckedCount]:
+    """The comparisons with fvcore; only its reason if it cannot run the module."""
+    try:
+        return list(against_fvcore(traced, fvcore_counts(model.module, model.inputs, model.keywords)))
+    except FvcoreError as error:
+        return [CheckedCount("fvcore", None, None, None, str(error))]
 
 
 def _ops(report: Report) -> list[Op]:
@@ -131,8 +189,8 @@ def same_ops(ours: Sequence[Op], theirs: Sequence[Op]) -> CheckedCount:
     for i, (a, b) in enumerate(zip_longest(ours, theirs)):
         if a != b:
             reason = f"operator {i}, {_difference(a, b)}"
-            return CheckedCount("closed-form/trace", len(ours), len(theirs), False, reason)
-    return CheckedCount("closed-form/trace", len(ours), len(theirs), True)
+            return CheckedCount(CLOSED_FORM, len(ours), len(theirs), False, reason)
+    return CheckedCount(CLOSED_FORM, len(ours), len(theirs), True)
 
 
 def _difference(a: Op | None, b: Op | None) -> str:
@@ -183,8 +241,10 @@ def _known(row: Row) -> tuple[int, str | None]:
     if op.kind in ("layer_norm", "group_norm", "instance_norm"):
         elements, affine = prod(op.output[0].shape), op.attribute("affine")
         return elements * (5 if affine else 4), "fvcore counts 4 flops an element, 5 with scale or shift"
-    if op.kind == "interpolate" and op.attribute("taps") == 4:
-        return 4 * prod(op.output[0].shape), "fvcore counts 4 flops an element"
+    if op.kind == "interpolate" and (taps := op.attribute("taps")) in (1, 4):
+        return taps * prod(
+            op.output[0].shape
+        ), f"fvcore counts {taps} {'flop' if taps == 1 else 'flops'} an element"
     if op.kind == "adaptive_avg_pool":
         return prod(op.operands[0].shape), "fvcore counts each input element once, though windows overlap"
     if (op.kind == "global_avg_pool" and name != "adaptive_avg_pool2d") or name == "baddbmm":
@@ -221,7 +281,7 @@ def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
     counts = [_ours(row) for row in rows]
     ours = None if None in counts else sum(count or 0 for count in counts)
     if theirs is None:
-        return CheckedCount(what, ours, None, True, "not counted")
+        return CheckedCount(what, ours, None, None, NOT_COUNTED)
     if ours == theirs:
         return CheckedCount(what, ours, theirs, True)
     if ours is None:
@@ -233,16 +293,18 @@ def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
     return CheckedCount(what, ours, theirs, True, "; ".join(reasons))
 
 
+class FvcoreError(ValueError):
+    """A module that fvcore cannot run."""
+
+
 def fvcore_counts(
     module: Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
     """Return fvcore's counts by operator, from a copy of `module` in eval mode on CPU tensors.
 
     Raises:
-        CheckError: the module raised an exception, or takes arguments by name, which fvcore does not support.
+        FvcoreError: the module raised an exception.
     """
-    if keywords:
-        raise CheckError(f"fvcore takes no arguments by name, such as {next(iter(keywords))}")
     from mbanalyze.trace.forward_args import ones
 
     with warnings.catch_warnings():
@@ -251,9 +313,22 @@ def fvcore_counts(
 
         try:
             model = copy.deepcopy(module).eval()
-            counter = FlopCountAnalysis(model, ones(module, inputs))
+            args, named = ones(module, inputs, keywords or {})
+            _take_by_position(model, len(args), list(named))
+            counter = FlopCountAnalysis(model, (*args, *named.values()))
             counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
             return {name: int(count) for name, count in counter.by_operator().items()}
         except Exception as error:
             said = (str(error).strip() or "no message").splitlines()[0]
-            raise CheckError(f"fvcore could not run it: {type(error).__name__}: {said}") from error
+            raise FvcoreError(f"fvcore could not run it: {type(error).__name__}: {said}") from error
+
+
+def _take_by_position(module: Module, by_position: int, names: Sequence[str]) -> None:
+    """Let a module's forward take its arguments by name after the others: fvcore passes none by name."""
+    forward = module.forward
+
+    def renamed(*values: Any) -> Any:
+        return forward(*values[:by_position], **dict(zip(names, values[by_position:], strict=True)))
+
+    if names:
+        module.forward = renamed

@@ -53,7 +53,7 @@ class Result(ABC):
 
         Args:
             format: `table`, `markdown`, `csv` or `json`; some results have more.
-            options: settings of the view, such as `width`, the cells that a table may take.
+            options: settings of the view, such as `width`, the cells that a table may take; by default any number.
 
         Raises:
             ChoiceError: the result does not have the format.
@@ -63,7 +63,9 @@ class Result(ABC):
         return known[choose("format", format, known)](self, **options)
 
     def __repr__(self) -> str:
-        return self.to("table")
+        from mbanalyze.display.terminal import terminal_width
+
+        return self.to("table", width=terminal_width())
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from mbanalyze.display.terminal import renderable
@@ -100,7 +102,7 @@ def view(result: Any, **options: Any) -> View:
 
 
 def table(result: Result, width: int | None = None, **options: Any) -> str:
-    """A table without colour, `width` cells wide, or as wide as the terminal."""
+    """A table without colour, at most `width` cells wide, or with all columns."""
     from mbanalyze.display.terminal import plain
 
     return plain(view_of(result, **options), width)

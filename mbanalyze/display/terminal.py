@@ -1,9 +1,10 @@
-"""A view as a table for terminals: no cell is cut, and the least important columns make room."""
+"""A view as a table: no cell is cut, and in a terminal the least important columns make room."""
 
 from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from textwrap import TextWrapper, wrap
@@ -21,10 +22,12 @@ GAP = 2
 """Cells between neighbouring columns."""
 NARROWEST = 20
 """Cells that a column of sentences has at least."""
+UNLIMITED = 1_000_000
+"""The width without a limit: more cells than a line has."""
 
 
-def renderable(view: View, width: int = 80) -> RenderableType:
-    """Lay out a view `width` cells wide, or wider if the columns that stay need more."""
+def renderable(view: View, width: int = UNLIMITED) -> RenderableType:
+    """Lay out a view `width` cells wide, or wider if the columns that stay need more; by default with all columns."""
     blocks = [Group(*_section(section, width)) for section in view.sections]
     notes = [*_lines(view.notes, width), *_lines(view.provenance, width, "dim")]
     notes += [Text(one_line(command)) for command in view.commands]
@@ -34,17 +37,20 @@ def renderable(view: View, width: int = 80) -> RenderableType:
 
 
 def plain(view: View, width: int | None = None) -> str:
-    """The same as text without colour, as wide as the terminal by default."""
-    console = sized(Console(file=io.StringIO(), width=width, color_system=None, highlight=False))
+    """The same as text without colour."""
+    width = width or UNLIMITED
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
     with console.capture() as capture:
-        console.print(renderable(view, console.width), soft_wrap=True)
+        console.print(renderable(view, width), soft_wrap=True)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
-def sized(console: Console) -> Console:
-    """The console, with a usual width if it has none, as with COLUMNS=0."""
-    console.width = console.width or 80
-    return console
+def terminal_width() -> int | None:
+    """The width of the terminal that stdout is, 80 if it does not say, or None without a terminal.
+
+    The environment variable COLUMNS overrides the width of a terminal.
+    """
+    return Console().width or 80 if sys.stdout and sys.stdout.isatty() else None
 
 
 def _section(section: Section, width: int) -> Iterator[RenderableType]:

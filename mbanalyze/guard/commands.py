@@ -43,7 +43,7 @@ def check(policy: Policy, *, ci: bool = False, progress: Progress = no_progress)
     if ci:
         return Outcome(policy, name, models, f"there is no {name}: run '{lock.UPDATE_COMMAND}' and commit it")
     if _unmeasured(models):
-        return Outcome(policy, name, models)
+        return Outcome(policy, name, models, remark=_unwritten(policy))
     with lock.exclusive(policy.lock):
         lock.save(policy.lock, Lock(measurements(measured)))
     return Outcome(policy, name, models, written=True)
@@ -70,7 +70,7 @@ def update(policy: Policy, names: Sequence[str] = (), progress: Progress = no_pr
         known = _lock_to_update(policy, whole=not names)
         models = _evaluate_all(measured, known, whole=not names)
         if _unmeasured(models):
-            return Outcome(policy, policy.lock.name, models)
+            return Outcome(policy, policy.lock.name, models, remark=_unwritten(policy))
         kept = known.models if names else {}
         lock.save(policy.lock, Lock({**kept, **measurements(measured)}))
     accepted = tuple(replace(result, exit_code=0, stale=False) for result in models)
@@ -100,20 +100,23 @@ def diff(policy: Policy, base: str, progress: Progress = no_progress) -> Outcome
     return Outcome(policy, then.name, tuple(models), base=base)
 
 
-def explain(policy: Policy, models: Sequence[str] = (), base: str | None = None) -> Explanations:
+def explain(
+    policy: Policy, models: Sequence[str] = (), base: str | None = None, progress: Progress = no_progress
+) -> Explanations:
     """Explain the cost of models: layers, source lines, and options that would fit the limits.
 
     Args:
         policy: policy of the project.
         models: models to explain; by default those that fail.
         base: git ref to compare with instead of the lock.
+        progress: callback for the fraction of the models that are measured.
 
     Raises:
         PolicyError: the policy has no model of that name.
         GitError: the ref does not exist, or its models cannot be measured.
     """
     _require_models(policy, models)
-    outcome = check(policy, ci=True) if base is None else diff(policy, base)
+    outcome = check(policy, ci=True, progress=progress) if base is None else diff(policy, base, progress)
     chosen = tuple(each for each in outcome.models if each.name in models or (each.exit_code and not models))
     return Explanations(replace(outcome, models=chosen), explain_results(chosen, policy))
 
@@ -168,6 +171,10 @@ def _evaluate_all(
 def _unmeasured(models: Sequence[ModelResult]) -> bool:
     """True if a model could not be measured, or has a rule without effect."""
     return any(each.verdict == "could not measure" for each in models)
+
+
+def _unwritten(policy: Policy) -> str:
+    return f"{policy.lock.name} was not written, because a model could not be measured"
 
 
 def _without_lock(measured: MeasuredModel, problem: str) -> ModelResult:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from time import perf_counter
 
 from mbanalyze.archs import find
 from mbanalyze.guard.measurement import Measurement
@@ -27,6 +28,7 @@ class MeasuredModel:
         reason: the problem if the model could not be measured.
         locations: source line of each layer that the project defines, by path.
         package: file of the package that defines the model; "" if no package does.
+        seconds: time to build and count the model.
     """
 
     model: GuardedModel
@@ -34,6 +36,7 @@ class MeasuredModel:
     reason: str = ""
     locations: Mapping[str, SourceLocation] = field(default_factory=dict)
     package: str = ""
+    seconds: float = 0.0
 
 
 def is_closed_form(model: GuardedModel) -> bool:
@@ -57,6 +60,12 @@ def resolve_model(model: GuardedModel) -> ResolvedModel:
 
 def measure_here(model: GuardedModel) -> tuple[MeasuredModel, ResolvedModel | None]:
     """Measure a model in this process; the resolved model is None if it could not be counted."""
+    began = perf_counter()
+    measured, resolved = _measure(model)
+    return replace(measured, seconds=perf_counter() - began), resolved
+
+
+def _measure(model: GuardedModel) -> tuple[MeasuredModel, ResolvedModel | None]:
     try:
         resolved = resolve_model(model)
         report = resolved.report(**model.settings)

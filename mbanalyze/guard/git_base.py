@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mbanalyze.display.temporary import make_room, temporary_folder
 from mbanalyze.guard import policy_file
 from mbanalyze.guard.counting import MeasuredModel
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError
 from mbanalyze.guard.policy_file import MissingPolicyError
 from mbanalyze.guard.runner import measure, measurements
-from mbanalyze.guard.temporary import make_room, temporary_folder
+from mbanalyze.sources.definitions import split_factory
 
 
 class GitError(ValueError):
@@ -100,10 +101,10 @@ def _in_checkout(folder: Path, top: Path, checkout: Path) -> Path:
 
 def _is_absent(measured: MeasuredModel) -> bool:
     """True if a model could not be measured because its file, package or factory does not exist."""
-    place, _, name = measured.model.source.rpartition(":")
+    place, name = split_factory(measured.model.source)
     package = place.partition(".")[0]
     signs = (f"there is no file {place}", f"{place} has no {name!r}", f"No module named {package!r}")
-    return measured.reason.endswith(signs)
+    return any(sign in measured.reason for sign in signs)
 
 
 def _require_own_packages(measured: Sequence[MeasuredModel], checkout: Path) -> None:

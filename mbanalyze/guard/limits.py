@@ -96,6 +96,18 @@ def parse_budget(metric: str, given: Any, level: Level) -> Budget:
     return Budget(_parse_amount(metric, text), level)
 
 
+def parse_headroom(given: str) -> Decimal:
+    """Parse the headroom of budgets in per cent: `"5%"`.
+
+    Raises:
+        LimitError: `given` is malformed.
+    """
+    text = given.strip().removesuffix("%")
+    if not _NUMBER.fullmatch(text.strip()) or Decimal(text) > LARGEST_PERCENT:
+        raise LimitError(f"malformed headroom {given!r}: give a percentage, such as 5%")
+    return Decimal(text)
+
+
 def parse_growth(metric: str, given: Any, level: Level) -> Growth:
     """Parse the allowed growth of a metric: `"0"`, `"1%"`, `"+2 M"` or `{ max = "1%", level = "warn" }`.
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from mbanalyze._version import __version__
 from mbanalyze.display.files import write
-from mbanalyze.guard.documents import DocumentError, read_text, require_shallow
 from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS
 from mbanalyze.guard.measurement import Measurement, natural_key, sum_of_layers
 from mbanalyze.guard.measurement_record import expect, head_record, layer_record, parse_measurement, value_of
+from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.report.network import CONVENTION
 
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.lock", 1

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
+from mbanalyze.guard.headroom import Headroom, headroom_of
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
@@ -39,6 +40,7 @@ class Outcome(Result):
         fix: command that fixes the problem; "" if no command does.
         written: True if the lock was written.
         base: git ref that the models are compared with; None for the lock.
+        remark: reason why the lock was not written although the command writes it; "" if there is none.
     """
 
     policy: Policy
@@ -48,6 +50,7 @@ class Outcome(Result):
     fix: str = ""
     written: bool = False
     base: str | None = None
+    remark: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -81,14 +84,14 @@ class Outcome(Result):
         names = [] if whole else _as_arguments(failing)
         return Advice(
             f"if the change is intended: update {self.policy.lock.name}, review and commit it",
-            shlex.join(["mbanalyze", "guard", "update", *_config(self.policy), *names]),
+            shlex.join(["mbanalyze", "guard", "update", *config_arguments(self.policy), *names]),
         )
 
     def _explain(self, failing: Sequence[ModelResult]) -> Advice:
         """The advice to explain the models over their budget, or all failing ones if none is."""
         base = ["--base", self.base] if self.base else []
         names = _as_arguments([result for result in failing if result.verdict == "over budget"] or failing)
-        command = ["mbanalyze", "guard", "explain", *_config(self.policy), *base, *names]
+        command = ["mbanalyze", "guard", "explain", *config_arguments(self.policy), *base, *names]
         return Advice("to see which layers grew, and what would fit", shlex.join(command))
 
     def as_dict(self) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class Outcome(Result):
             "exit": self.exit_code,
             "against": self.against,
             "problem": self.problem or None,
+            "written": self.written,
             "models": [_model_record(result) for result in self.models],
             "command": self.advice.command if self.advice else None,
         }
@@ -122,6 +126,18 @@ def _model_record(result: ModelResult) -> dict[str, Any]:
         "stale": result.stale,
         "changes": [change_record(change) for change in result.changes],
         "totals": dict(measurement.totals) if measurement else None,
+        "accepted": dict(result.before.totals) if result.before else None,
+        "budgets": [_budget_record(each) for each in headroom_of(result)],
+    }
+
+
+def _budget_record(headroom: Headroom) -> dict[str, Any]:
+    return {
+        "metric": headroom.metric,
+        "max": headroom.budget.maximum,
+        "level": headroom.budget.level,
+        "headroom": headroom.amount,
+        "percent": headroom.percent,
     }
 
 
@@ -144,8 +160,8 @@ def _as_arguments(models: Sequence[ModelResult]) -> list[str]:
     return ["--", *names] if any(name.startswith("-") for name in names) else names
 
 
-def _config(policy: Policy) -> list[str]:
-    """The option that names a policy; empty if the command line finds the policy without it."""
+def config_arguments(policy: Policy) -> list[str]:
+    """Return the option that names a policy; empty if the command line finds the policy without it."""
     with suppress(PolicyError):
         if find(Path.cwd()).samefile(policy.path):
             return []

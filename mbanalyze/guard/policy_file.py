@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mbanalyze.guard import limits
-from mbanalyze.guard.documents import DocumentError, read_text, require_shallow
 from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.inputs.input_text import parse_input, spell_input
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import Mode
@@ -54,7 +54,7 @@ def find(start: Path) -> Path:
 def _has_policy(file: Path) -> bool:
     if not file.is_file():
         return False
-    return file.name == "mbanalyze.toml" or "mbanalyze" in _tools(_parse_toml(file)[1])
+    return file.name == "mbanalyze.toml" or "mbanalyze" in _tools(parse(file)[1])
 
 
 def load(path: Path) -> Policy:
@@ -63,8 +63,22 @@ def load(path: Path) -> Policy:
     Raises:
         PolicyError: the file cannot be read, or has mistakes; the error lists all of them.
     """
-    text, document = _parse_toml(path)
-    values = _tools(document).get("mbanalyze") if "tool" in document else document
+    text, document = parse(path)
+    return _load(path, text, document)
+
+
+def loads(path: Path, text: str) -> Policy:
+    """Read the policy from the text of a file; errors as for `load`."""
+    return _load(path, text, _parse_text(path, lambda: text)[1])
+
+
+def tables(document: Mapping[str, Any]) -> Any:
+    """Return the table of the policy in the values of a file; None if there is none."""
+    return _tools(document).get("mbanalyze") if "tool" in document else document
+
+
+def _load(path: Path, text: str, document: Mapping[str, Any]) -> Policy:
+    values = tables(document)
     if not isinstance(values, Mapping):
         raise MissingPolicyError(f"{path} has no [tool.mbanalyze]: write {EXAMPLE}")
     problems: list[str] = []
@@ -74,10 +88,19 @@ def load(path: Path) -> Policy:
     return policy
 
 
-def _parse_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """The text of a file, and its values."""
+def parse(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a file, and its values.
+
+    Raises:
+        PolicyError: the file cannot be read, or is not valid TOML.
+    """
+    return _parse_text(path, lambda: read_text(path))
+
+
+def _parse_text(path: Path, read: Callable[[], str]) -> tuple[str, dict[str, Any]]:
+    """The text that `read` returns for a file, and its values; errors as for `parse`."""
     try:
-        text = read_text(path)
+        text = read()
         document = tomllib.loads(text)
         require_shallow(_tools(document).get("mbanalyze", document))
     except (OSError, DocumentError) as error:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mbanalyze.guard.construction import recorded
 from mbanalyze.guard.counting import MeasuredModel, enter_project, is_closed_form, measure_here
 from mbanalyze.guard.limits import BUDGET_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
@@ -17,12 +18,18 @@ from mbanalyze.guard.measurement_record import (
     head_record,
     layer_record,
     parse_measurement,
+    parse_number,
     present,
     value_of,
 )
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.processes import Answer, run_each, start_server
-from mbanalyze.guard.source_location import SourceLocation, module_locations
+from mbanalyze.guard.source_location import (
+    SourceLocation,
+    in_repository,
+    module_locations,
+    repository_root,
+)
+from mbanalyze.sources.processes import Answer, run_each, start_server
 from mbanalyze.sources.references import PACKAGES
 
 Progress = Callable[[float], None]
@@ -91,11 +98,17 @@ def measurements(measured: Iterable[MeasuredModel]) -> dict[str, Measurement]:
 def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     """Measure a model, in its own process; the answer is what `_parse` reads."""
     enter_project(policy)
-    measured, resolved = measure_here(model)
-    answer = {"reason": measured.reason, "package": _package_file(model.source), "measurement": None}
+    with recorded(in_repository(repository_root(policy))) as construction:
+        measured, resolved = measure_here(model)
+    answer: dict[str, Any] = {
+        "reason": measured.reason,
+        "package": _package_file(model.source),
+        "seconds": measured.seconds,
+        "measurement": None,
+    }
     if measured.measurement is None or resolved is None:
         return answer
-    found = module_locations(model, resolved.module, policy)
+    found = module_locations(model, resolved.module, policy, construction)
     layers = {layer.path: layer_record(layer, LAYER_METRICS) for layer in measured.measurement.layers}
     return {
         **answer,
@@ -117,16 +130,17 @@ def _parse(model: GuardedModel, answer: Answer) -> MeasuredModel:
     try:
         record = expect(dict, answer.value, "the answer")
         reason, package = value_of(record, "reason", str), value_of(record, "package", str)
-        given = present(record, "measurement")
+        given, seconds = present(record, "measurement"), float(parse_number(record, "seconds"))
         if given is None:
-            return MeasuredModel(model, reason=reason or "its process gave no reason", package=package)
+            why = reason or "its process gave no reason"
+            return MeasuredModel(model, reason=why, package=package, seconds=seconds)
         measurement = parse_measurement(given, BUDGET_METRICS, LAYER_METRICS)
         locations = {
             path: _parse_location(each) for path, each in value_of(record, "locations", dict).items()
         }
     except RecordError as error:
         return MeasuredModel(model, reason=f"its process gave a wrong answer: {error}")
-    return MeasuredModel(model, measurement, locations=locations, package=package)
+    return MeasuredModel(model, measurement, locations=locations, package=package, seconds=seconds)
 
 
 def _parse_location(given: object) -> SourceLocation:

@@ -1,18 +1,21 @@
-"""The source line of a layer: the class of the innermost module around it that belongs to the user's project."""
+"""The source line of a layer: the call in the user's project that made it, or else a class around it."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.guard.construction import Construction, ConstructorCall
 from mbanalyze.guard.policy import GuardedModel, Policy
+from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.references import module_name
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ class SourceLocation:
     Attributes:
         file: path relative to the top of the repository, with forward slashes.
         line: line, counted from 1.
-        name: class or function that begins there, or name of the model in the policy.
+        name: class or function that begins there or contains the line, or name of the model in the policy.
     """
 
     file: str
@@ -61,20 +64,50 @@ def layer_location(
     return next(found, None) or policy_location(policy, name)
 
 
-def module_locations(model: GuardedModel, module: Module, policy: Policy) -> dict[str, SourceLocation]:
-    """Return the location of each module by path: a class of the project around it, or else the factory."""
+def module_locations(
+    model: GuardedModel, module: Module, policy: Policy, construction: Construction
+) -> dict[str, SourceLocation]:
+    """Return the location of each module by path: its own, that of a module around it, or the factory.
+
+    Args:
+        model: guarded model.
+        module: its module.
+        policy: policy of the project.
+        construction: calls that made modules.
+    """
     root, factory = repository_root(policy), find_factory(model)
-    classes = {path: type(each) for path, each in module.named_modules(remove_duplicate=False)}
-    known = {each: _location(each, root) for each in dict.fromkeys(classes.values())}
-    of_factory = _location(factory, root)
+    modules = dict(module.named_modules(remove_duplicate=False))
+    classes = {kind: _location(kind, root) for kind in dict.fromkeys(map(type, modules.values()))}
+    made = {path: _call_location(construction.call_of(each), root) for path, each in modules.items()}
+    own = {path: made[path] or classes[type(each)] for path, each in modules.items()}
+    own[""] = classes[type(module)] or made[""] or _location(factory, root)
     found = {
-        path: next(
-            filter(None, (known[classes[around]] for around in _around(path) if around in classes)),
-            of_factory,
-        )
-        for path in classes
+        path: next(filter(None, (own[around] for around in _around(path) if around in own)), None)
+        for path in modules
     }
     return {path: location for path, location in found.items() if location}
+
+
+def in_repository(root: Path) -> Callable[[str], bool]:
+    """Return a function that tells whether a file is in a repository, and not in an environment inside it."""
+    return cache(lambda name: _relative(Path(name), root) is not None)
+
+
+def _relative(file: Path, root: Path) -> str | None:
+    """The path of an existing file below the repository; None if the repository does not contain it."""
+    place = file.resolve()
+    if not place.is_file() or not place.is_relative_to(root) or "site-packages" in place.parts:
+        return None
+    return place.relative_to(root).as_posix()
+
+
+def _call_location(call: ConstructorCall | None, root: Path) -> SourceLocation | None:
+    """The location of a call; a class names its `__init__`, and a function its comprehensions."""
+    file = _relative(Path(call.file), root) if call else None
+    if call is None or file is None:
+        return None
+    name = re.sub(r"(\.__init__)?(\.<locals>\.<\w+>)*$", "", call.function)
+    return SourceLocation(file, call.line, Path(file).name if name == "<module>" else name)
 
 
 def _around(path: str) -> Iterator[str]:
@@ -86,10 +119,10 @@ def _around(path: str) -> Iterator[str]:
 def _location(candidate: Any, root: Path) -> SourceLocation | None:
     """The location of a class or function; None if the user's repository does not contain it."""
     with suppress(TypeError, OSError, ValueError):
-        file = Path(inspect.getsourcefile(candidate) or "").resolve()
-        if file.is_relative_to(root) and "site-packages" not in file.parts:
-            line = _line_of(candidate, file)
-            return SourceLocation(file.relative_to(root).as_posix(), line, candidate.__qualname__)
+        place = Path(inspect.getsourcefile(candidate) or "")
+        file = _relative(place, root)
+        if file:
+            return SourceLocation(file, _line_of(candidate, place.resolve()), candidate.__qualname__)
     return None
 
 
@@ -130,7 +163,7 @@ def _class_lines(file: Path) -> dict[str, int]:
 
 def find_factory(model: GuardedModel) -> Any:
     """Return the imported function or class of the project that makes a model; None if there is none."""
-    place, _, name = model.source.rpartition(":")
+    place, name = split_factory(model.source)
     found: Any = sys.modules.get(module_name(Path(place)) if place.endswith(".py") else place)
     for part in name.split("."):
         found = getattr(found, part, None)

@@ -16,12 +16,12 @@ from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.counting import enter_project, resolve_model
 from mbanalyze.guard.measurement_record import RecordError, expect, parse_counts, parse_number, value_of
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.processes import Answer, run_each
 from mbanalyze.guard.runner import LAYER_METRICS, packages_of
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import rows
+from mbanalyze.sources.processes import Answer, run_each
 from mbanalyze.sources.resolve import ResolvedModel, count
 from mbanalyze.sweep.traced import count_arguments, default_resolution
 
@@ -158,7 +158,8 @@ def _candidates_of(model: GuardedModel) -> Iterator[Candidates]:
         inputs, keywords = as_arguments(map(parse_input, model.inputs))
         if inputs and not keywords:
             side = default_resolution(model.source, tuple(inputs), {})
-            yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
+            if isinstance(side, int):
+                yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
 
 
 def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[Candidates]:
@@ -174,8 +175,8 @@ def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Itera
         choices = sorted(options["alpha"].metadata["choices"] or (), reverse=True)
         widths = [choice for choice in choices if choice < alpha] if choices else _smaller_widths(alpha)
         yield Candidates("alpha", alpha, reports("alpha", widths))
-    side = spec.resolution
-    yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
+    if isinstance(side := spec.resolution, int):
+        yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
 
 
 def _width_option(model: GuardedModel) -> tuple[str, float] | None:

@@ -8,10 +8,18 @@ from typing import Any
 
 from mbanalyze.display.records import one_line
 from mbanalyze.display.units import si, si_bytes
+from mbanalyze.display.views import Cell
 from mbanalyze.guard.changes import Change, CountChange, Rename
 from mbanalyze.guard.findings import by_layer
+from mbanalyze.guard.headroom import Headroom, headroom_of
+from mbanalyze.guard.limits import LOCKED_METRICS
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
+
+ACCEPTED = "accepted"
+"""The verdict on a change after an update."""
+AFTER_UPDATE = {"missing from lock": "recorded", "gone": "removed", "not comparable": ACCEPTED}
+"""The verdicts on a model that an update, or the first run, changes to another word."""
 
 
 def format_count(value: Any, metric: str, *others: Any) -> str:
@@ -29,9 +37,24 @@ def _short(value: Any, metric: str) -> str:
     return si_bytes(value) if metric.endswith("_bytes") else si(value)
 
 
+def count_cell(count: float | None, metric: str, *others: float | None) -> Cell:
+    """Return a count as a cell, in full if the short form does not distinguish it from one of `others`."""
+    return Cell(format_count(count, metric, *others), "?" if count is None else f"{count:,}")
+
+
+def format_share(percent: float | None) -> str:
+    """Return ' (38.5 %)'; "" if the percentage is unknown."""
+    return "" if percent is None else f" ({percent:.1f} %)"
+
+
 def format_growth(change: CountChange) -> str:
     """Return the growth of a count: '+100.0 k'."""
-    return f"{'+' if change.growth > 0 else ''}{_short(change.growth, change.metric)}"
+    return format_growth_of(change.growth, change.metric)
+
+
+def format_growth_of(amount: float, metric: str) -> str:
+    """Return an amount of growth of a metric with its sign: '+100.0 k'."""
+    return f"{'+' if amount > 0 else ''}{_short(amount, metric)}"
 
 
 def format_growth_and_percent(change: Change) -> str:
@@ -122,9 +145,34 @@ def _main_change(result: ModelResult) -> Change | None:
     return None
 
 
+def shown_verdict(result: ModelResult, outcome: Outcome) -> str:
+    """Return the verdict on a model, or the word for it if the lock was written."""
+    if not outcome.written or result.verdict == "over budget":
+        return result.verdict
+    changed = any(isinstance(change, CountChange) for change in result.changes)
+    return AFTER_UPDATE.get(result.verdict, ACCEPTED if changed else result.verdict)
+
+
+def describe_measured(result: ModelResult) -> str:
+    """Return the totals, headroom and change of a model that was measured: 'params 1.2 k, macs 3.4 M; ...'."""
+    if result.measured is None or result.measured.measurement is None:
+        return ""
+    totals = result.measured.measurement.totals
+    counts = ", ".join(f"{metric_label(m)} {format_count(totals[m], m)}" for m in LOCKED_METRICS)
+    change = details(result) or ("unchanged" if result.before else "")
+    return "; ".join(filter(None, [counts, *map(describe_headroom, headroom_of(result)), change]))
+
+
+def describe_headroom(headroom: Headroom) -> str:
+    """Return a headroom in words: '7.700 M (38.5 %) left of the macs budget of 20.00 M'."""
+    metric, budget = headroom.metric, format_count(headroom.budget.maximum, headroom.metric)
+    left = f"{format_count(headroom.amount, metric)}{format_share(headroom.percent)}"
+    return f"{left} left of the {metric_label(metric)} budget of {budget}"
+
+
 def summarize(outcome: Outcome) -> str:
     """Return the number of models with each verdict: '2 ok, 1 worse'."""
-    verdicts = Counter(result.verdict for result in outcome.models)
+    verdicts = Counter(shown_verdict(result, outcome) for result in outcome.models)
     return ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
 
 

@@ -152,14 +152,16 @@ def _range(text: str) -> list[int] | list[float]:
 
 
 def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
-    """Parse a count with an optional prefix k, M, G or T.
+    """Parse a count with an optional prefix k, M, G or T, or a power of ten such as 60e6.
 
     Args:
         of_bytes: accept a unit too: '120 MB' or '12 MiB'.
         least: the smallest count accepted.
 
-    >>> parse_count("3.4 M"), parse_count("300,774,272"), parse_count("1.5 MiB", of_bytes=True)
-    (3400000, 300774272, 1572864)
+    >>> parse_count("3.4 M"), parse_count("300,774,272"), parse_count("60e6")
+    (3400000, 300774272, 60000000)
+    >>> parse_count("1.5 MiB", of_bytes=True)
+    1572864
 
     Raises:
         ParseError: the text is not a whole number of at least `least`.
@@ -175,7 +177,9 @@ def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
     return int(count)
 
 
-_COUNT = re.compile(r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?)\s*([kKMGT]?)(i?B|)", re.ASCII)
+_COUNT = re.compile(
+    r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?(?:[eE]\+?\d{1,2})?)\s*([kKMGT]?)(i?B|)", re.ASCII
+)
 
 
 _WORDS = {"true": True, "false": False, "null": None}

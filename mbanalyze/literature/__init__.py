@@ -6,5 +6,6 @@ interpretations.py  the convention and the rounding behind a figure, from data/i
 errata.py           wrong figures and the proof for each, from data/errata.csv
 verdicts.py         the verdict on each figure, with its arithmetic
 paper_tables.py     small tables of the papers, cell by cell
+accuracy/           accuracy of networks, published and the user's own
 view.py             how verdicts and tables are displayed
 """

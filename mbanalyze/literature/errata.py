@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mbanalyze.archs.options import Architecture
 from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.inputs.resolution import sides
 from mbanalyze.literature.conventions import COMMON_CONVENTIONS, DEFAULT_CONVENTION
 from mbanalyze.literature.figures import ROUNDINGS, UNITS, Figure, Rounding, figures_by_table, settings_of
 from mbanalyze.literature.interpretations import Scope, candidates, rounding_of, scoped_rows
@@ -76,11 +77,11 @@ def _by_other_network(figure: Figure, erratum: Erratum) -> Iterator[Proof]:
 
 def _by_neighbours(figure: Figure, erratum: Erratum) -> Iterator[Proof]:
     """Figures at the next resolutions, scaled by the square, exclude the figure but not the count."""
-    here, count = spec_of(figure).resolution, default_count(figure)
+    here, count = _side(figure), default_count(figure)
     width = {"variant": figure.entry.variant, "alpha": figure.entry.options["alpha"]}
     same_width = Scope(erratum.neighbours, figure.quantity, width)
     table = filter(same_width.covers, figures_by_table()[erratum.neighbours, figure.quantity])
-    others = {spec_of(other).resolution: other for other in table}
+    others = {_side(other): other for other in table}
     below, above = max(r for r in others if r < here), min(r for r in others if r > here)
     scaled = {r: [_scaled(others[r], here / r, end) for end in (-1, 0, 1)] for r in (below, above)}
     low, high = min(map(min, scaled.values())), max(map(max, scaled.values()))
@@ -88,6 +89,11 @@ def _by_neighbours(figure: Figure, erratum: Erratum) -> Iterator[Proof]:
         each = [f"{others[r]} at {r} px gives {ends[1] / 1e6:.1f} M" for r, ends in scaled.items()]
         arithmetic = f"scaled by the square of the resolution, {' and '.join(each)}; computed: {count:,}"
         yield Proof("contradicted by neighbouring resolutions", arithmetic)
+
+
+def _side(figure: Figure) -> int:
+    """The side of the images of a figure's network, which are square."""
+    return sides(spec_of(figure).resolution)[0]
 
 
 def _scaled(figure: Figure, ratio: float, end: int) -> float:

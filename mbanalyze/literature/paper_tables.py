@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mbanalyze import layers
 from mbanalyze.archs import MobileNetV1, MobileNetV2, MobileNetV3Large, ShuffleNetV1
@@ -42,39 +42,57 @@ class PaperTable(Result):
         return [dict(row) for row in self.rows]
 
 
-def paper_tables() -> tuple[PaperTable, ...]:
-    """Return the small tables of the papers."""
+def paper_tables(variants: Collection[str] | None = None) -> tuple[PaperTable, ...]:
+    """Return the small tables of the papers, or those that describe one of `variants`."""
+    return tuple(
+        PaperTable(each.title, each.source, each.variants, tuple(each.rows()), each.note)
+        for each in _contents()
+        if variants is None or not set(each.variants).isdisjoint(variants)
+    )
+
+
+class _Content(NamedTuple):
+    """A table whose cells are not yet computed; the fields are those of `PaperTable`."""
+
+    title: str
+    source: str
+    variants: tuple[str, ...]
+    rows: Callable[[], Iterator[Cells]]
+    note: str
+
+
+def _contents() -> tuple[_Content, ...]:
     return (
-        PaperTable(
+        _Content(
             "MobileNetV1: shares of multiply-accumulates and weights by layer type",
             "arXiv:1704.04861 Table 2",
             ("mobilenet_v1",),
-            tuple(_layer_types()),
+            _layer_types,
             "The 1.19 % of the 3x3 convolution is a transposition of 1.91 %: "
             "the printed column adds up to 99.29 %. Parameters are weights without biases and batch norm.",
         ),
-        PaperTable(
+        _Content(
             "MobileNetV1: one layer of 3x3x512x512 at 14x14, reduced step by step",
             "arXiv:1704.04861 Table 3",
             ("mobilenet_v1",),
-            tuple(_one_layer()),
+            _one_layer,
             "Every cell agrees.",
         ),
-        PaperTable(
+        _Content(
             "Widest tensor between blocks at each resolution, with 16 bits per element",
             "arXiv:1801.04381 Table 3",
             ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1"),
-            tuple(_widest_tensors()),
+            _widest_tensors,
             "MobileNetV1 at 7x7 needs 100 kB, not 199. MobileNetV2's printed channels at 56, 28 and 14 px are "
             "those of the stage that reads this resolution, not of the stage that writes it. "
             "The heading of the ShuffleNet column says g=3, but its cells are those of g=2, "
             "with stages of 400, 800 and 1600 channels; the first convolution has 48 channels at 2x, not 32.",
         ),
-        PaperTable(
+        _Content(
             "MobileNetV3-Large: savings of the efficient last stage",
             "arXiv:1905.02244 Figure 5",
             ("mobilenet_v3_large",),
-            tuple(_last_stage()),
+            _last_stage,
             "Section 5.1 prints the saving as 30 million multiply-adds, to one digit.",
         ),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -91,29 +91,32 @@ class Verdicts(ResultSequence[Verdict]):
         return super().frame().astype({"computed": "Int64"})
 
 
-def published(family: str | None = None) -> Verdicts:
+def published(family: str | None = None, *, progress: Callable[[float], None] | None = None) -> Verdicts:
     """Return the verdict on every published figure, table by table.
 
     Args:
         family: a family (`mobilenet`) or a variant (`mobilenet_v2`); all families by default.
+        progress: callback for the fraction of the figures with a verdict, from 0 to 1.
 
     Raises:
         PublishedError: no figure of `family` is published.
     """
-    found = [v for v in _verdicts() if family in (None, v.figure.entry.family, v.figure.entry.variant)]
+    figures = [figure for table in figures_by_table().values() for figure in table]
+    found = [f for f in figures if family in (None, f.entry.family, f.entry.variant)]
     if not found:
         families = sorted({entry.family for entry in entries()})
-        near = nearest(family, [*families, *{entry.variant for entry in entries()}])
+        near = nearest(family, list(dict.fromkeys([*families, *(entry.variant for entry in entries())])))
         hint = f"nearest are {', '.join(near)}; " if near else ""
         raise PublishedError(f"no figure of {family!r} is known: {hint}families are {', '.join(families)}")
-    return Verdicts(tuple(found))
+    verdicts = []
+    for done, figure in enumerate(found, 1):
+        verdicts.append(_verdict(figure))
+        if progress:
+            progress(done / len(found))
+    return Verdicts(tuple(verdicts))
 
 
 @functools.cache
-def _verdicts() -> tuple[Verdict, ...]:
-    return tuple(_verdict(figure) for table in figures_by_table().values() for figure in table)
-
-
 def _verdict(figure: Figure) -> Verdict:
     spec = figure.entry.spec
     if spec is None:

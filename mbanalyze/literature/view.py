@@ -22,7 +22,7 @@ def verdicts_view(verdicts: Verdicts) -> View:
     sources = groupby(verdicts, key=lambda verdict: verdict.figure.entry.source)
     figures = [_source_section(source, list(found)) for source, found in sources]
     variants = {verdict.figure.entry.variant for verdict in verdicts}
-    tables = [_table_section(table) for table in paper_tables() if variants & set(table.variants)]
+    tables = [_table_section(table) for table in paper_tables(variants)]
     return View((*figures, *tables), (summary(verdicts),))
 
 

@@ -42,11 +42,10 @@ def _convolutions(guidelines: Guidelines, top: int, cause: str, part: str) -> Se
             Column("groups", [str(c.groups) for c in found]),
             Column("memory access", [count_cell(c.memory_access) for c in found]),
             Column("lower bound", [count_cell(round(c.bound)) for c in found]),
-            Column("excess", [count_cell(round(c.excess)) for c in found]),
             Column(part, [count_cell(round(size(c))) for c in found]),
             Column("share", [_percent(size(c), c.memory_access) for c in found]),
         ),
-        drop_order=("excess", "lower bound", "memory access"),
+        drop_order=("lower bound", "memory access"),
     )
 
 

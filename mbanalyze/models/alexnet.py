@@ -9,18 +9,21 @@ from mbanalyze.models.blocks import ReLU
 
 
 class AlexNet(nn.Module):
-    """Five convolutions and three fully connected layers: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """Five convolutions and three fully connected layers: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         num_classes: outputs of the classifier.
         grouped: True for the network of 2012, with two towers (as groups) and local response normalisation.
         dropout: fraction of features dropped in training before each of the first two linear layers.
+        in_channels: channels of the images.
     """
 
-    def __init__(self, num_classes: int = 1000, grouped: bool = False, dropout: float = 0.5) -> None:
+    def __init__(
+        self, num_classes: int = 1000, grouped: bool = False, dropout: float = 0.5, in_channels: int = 3
+    ) -> None:
         super().__init__()
         features: list[nn.Module] = []
-        width = 3
+        width = in_channels
         for layer in TWO_TOWERS if grouped else ONE_TOWER:
             channels, kernel, stride, padding, groups, normalised, pooled = layer
             features += [nn.Conv2d(width, channels, kernel, stride, padding, groups=groups), ReLU()]
@@ -42,5 +45,5 @@ class AlexNet(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

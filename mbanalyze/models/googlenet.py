@@ -58,7 +58,7 @@ class GoogLeNetAux(nn.Module):
 
 
 class GoogLeNet(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     In training with `aux` the output is `GoogLeNetOutputs`.
 
@@ -67,6 +67,7 @@ class GoogLeNet(nn.Module):
         branch: window of the third branch: 3x3 in torchvision, 5x5 in the paper.
         aux: True to add the auxiliary classifiers.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class GoogLeNet(nn.Module):
         branch: Literal["3x3", "5x5"] = "3x3",
         aux: bool = True,
         dropout: float = 0.2,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.conv1 = ConvNormReLU(3, 64, 7, stride=2, padding=3)
+        self.conv1 = ConvNormReLU(in_channels, 64, 7, stride=2, padding=3)
         self.maxpool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.conv2 = ConvNormReLU(64, 64, 1)
         self.conv3 = ConvNormReLU(64, 192, 3, padding=1)
@@ -99,7 +101,7 @@ class GoogLeNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor | GoogLeNetOutputs:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `GoogLeNetOutputs`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `GoogLeNetOutputs`."""
         x = self.maxpool1(self.conv1(x))
         x = self.maxpool2(self.conv3(self.conv2(x)))
         auxiliary = []

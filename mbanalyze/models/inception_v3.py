@@ -81,7 +81,7 @@ class InceptionV3Aux(nn.Module):
 
 
 class InceptionV3(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     In training with `aux` the output is `InceptionV3Outputs`.
 
@@ -89,11 +89,14 @@ class InceptionV3(nn.Module):
         num_classes: outputs of each classifier.
         aux: True to add the auxiliary classifier.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
-    def __init__(self, num_classes: int = 1000, aux: bool = True, dropout: float = 0.5) -> None:
+    def __init__(
+        self, num_classes: int = 1000, aux: bool = True, dropout: float = 0.5, in_channels: int = 3
+    ) -> None:
         super().__init__()
-        width = 3
+        width = in_channels
         for part in STEM:
             if isinstance(part, str):
                 self.add_module(part, nn.MaxPool2d(3, 2))
@@ -113,7 +116,7 @@ class InceptionV3(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor | InceptionV3Outputs:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `InceptionV3Outputs`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`; in training with `aux`, to `InceptionV3Outputs`."""
         aux: Tensor | None = None
         for part in (*STEM, *MODULES):
             name = part if isinstance(part, str) else part.name

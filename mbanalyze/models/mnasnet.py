@@ -32,21 +32,24 @@ class MnasNetBlock(nn.Module):
 
 
 class MnasNet(nn.Module):
-    """The paper's Figure 7: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Figure 7: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         alpha: width multiplier.
         num_classes: outputs of the classifier.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
     _version = 2  # stored in the state dict; torchvision treats a state dict without it as an older network
 
-    def __init__(self, alpha: float = 1.0, num_classes: int = 1000, dropout: float = 0.2) -> None:
+    def __init__(
+        self, alpha: float = 1.0, num_classes: int = 1000, dropout: float = 0.2, in_channels: int = 3
+    ) -> None:
         super().__init__()
         stem, width = nearest_multiple(STEM * alpha), nearest_multiple(SEPARABLE * alpha)
         layers: list[nn.Module] = [
-            *conv_unit(3, stem, 3, ReLU, stride=2),
+            *conv_unit(in_channels, stem, 3, ReLU, stride=2),
             *conv_unit(stem, stem, 3, ReLU, groups=stem),
             *conv_unit(stem, width, 1, None),
         ]
@@ -63,5 +66,5 @@ class MnasNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.layers(x).mean([2, 3]))  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ class DepthwiseSeparable(nn.Sequential):
 
 
 class MobileNetV1(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     timm's `mobilenetv1_100`, with ReLU instead of ReLU6, has the same parameters under other names.
     Its `conv_stem` and `bn1` are `features.0.0` and `features.0.1`.
@@ -30,14 +30,20 @@ class MobileNetV1(nn.Module):
         num_classes: outputs of the classifier.
         shallow: True to leave out the five 14x14x512 layers (the paper's Table 5).
         separable: False to make every layer a full 3x3 convolution (the paper's Table 4).
+        in_channels: channels of the images.
     """
 
     def __init__(
-        self, alpha: float = 1.0, num_classes: int = 1000, shallow: bool = False, separable: bool = True
+        self,
+        alpha: float = 1.0,
+        num_classes: int = 1000,
+        shallow: bool = False,
+        separable: bool = True,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         widths = [max(int(alpha * c), 8) for c, _ in ((STEM, 2), *SEPARABLE_LAYERS)]
-        features: list[nn.Module] = [ConvUnit(3, widths[0], 3, ReLU, stride=2)]
+        features: list[nn.Module] = [ConvUnit(in_channels, widths[0], 3, ReLU, stride=2)]
         for index, (_, stride) in enumerate(SEPARABLE_LAYERS):
             if shallow and SHALLOW_OMITS.start <= index < SHALLOW_OMITS.stop:
                 continue
@@ -53,5 +59,5 @@ class MobileNetV1(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.pool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

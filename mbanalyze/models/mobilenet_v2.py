@@ -25,21 +25,27 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """The paper's Table 2: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 2: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         alpha: width multiplier.
         num_classes: outputs of the classifier.
         round_nearest: every width is a multiple of this number.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
     def __init__(
-        self, alpha: float = 1.0, num_classes: int = 1000, round_nearest: int = 8, dropout: float = 0.2
+        self,
+        alpha: float = 1.0,
+        num_classes: int = 1000,
+        round_nearest: int = 8,
+        dropout: float = 0.2,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         width = nearest_multiple(STEM * alpha, round_nearest)
-        features: list[nn.Module] = [ConvUnit(3, width, 3, ReLU6, stride=2)]
+        features: list[nn.Module] = [ConvUnit(in_channels, width, 3, ReLU6, stride=2)]
         for expansion, channels, repeats, first_stride in BLOCKS:
             out = nearest_multiple(channels * alpha, round_nearest)
             for stride in [first_stride] + [1] * (repeats - 1):
@@ -52,6 +58,6 @@ class MobileNetV2(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         pooled = functional.adaptive_avg_pool2d(self.features(x), (1, 1))
         return self.classifier(pooled.flatten(1))  # type: ignore[no-any-return]

@@ -39,7 +39,7 @@ class MobileNetV3Block(nn.Module):
 
 
 class MobileNetV3(nn.Module):
-    """The paper's Table 1 or 2: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1 or 2: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         blocks: rows of the table.
@@ -51,6 +51,7 @@ class MobileNetV3(nn.Module):
         minimalistic: True to leave out squeeze-and-excitation, hard swish and 5x5 kernels.
         tail: last stage of the paper's Figure 5: `efficient` or `original`.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
     def __init__(
@@ -63,12 +64,13 @@ class MobileNetV3(nn.Module):
         minimalistic: bool = False,
         tail: Literal["efficient", "original"] = "efficient",
         dropout: float = 0.2,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         swish = ReLU if minimalistic else HardSwish
         paper = width_rule == "paper"
         width = nearest_multiple(STEM * alpha)
-        features: list[nn.Module] = [ConvUnit(3, width, 3, swish, stride=2, norm=norm_factory)]
+        features: list[nn.Module] = [ConvUnit(in_channels, width, 3, swish, stride=2, norm=norm_factory)]
         table_channels = STEM
         for kernel, expanded, channels, squeezes, swishes, stride in blocks:
             hidden = nearest_multiple(expanded / table_channels * width if paper else expanded * alpha)
@@ -101,7 +103,7 @@ class MobileNetV3(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
 
 

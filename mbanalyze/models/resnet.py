@@ -65,13 +65,14 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         block: factory of a block from its input channels, its channels and its stride.
         expansion: output channels of a block per channel.
         repeats: number of blocks in each stage.
         num_classes: outputs of the classifier.
+        in_channels: channels of the images.
     """
 
     layer1: nn.Module
@@ -85,9 +86,10 @@ class ResNet(nn.Module):
         expansion: int,
         repeats: tuple[int, ...],
         num_classes: int,
+        in_channels: int,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, STEM, 7, 2, 3, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, STEM, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
         self.relu = ReLU()
         self.maxpool = nn.MaxPool2d(3, 2, 1)
@@ -103,7 +105,7 @@ class ResNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.avgpool(x).flatten(1))  # type: ignore[no-any-return]
@@ -112,8 +114,8 @@ class ResNet(nn.Module):
 class ResNet18(ResNet):
     """ResNet-18: basic blocks of two convolutions."""
 
-    def __init__(self, num_classes: int = 1000) -> None:
-        super().__init__(BasicBlock, 1, REPEATS_18, num_classes)
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3) -> None:
+        super().__init__(BasicBlock, 1, REPEATS_18, num_classes, in_channels)
 
 
 class ResNet50(ResNet):
@@ -122,8 +124,10 @@ class ResNet50(ResNet):
     The stride is in the first 1x1 convolution in the paper, and in the 3x3 convolution in torchvision.
     """
 
-    def __init__(self, num_classes: int = 1000, stride_on: Literal["3x3", "1x1"] = "3x3") -> None:
+    def __init__(
+        self, num_classes: int = 1000, stride_on: Literal["3x3", "1x1"] = "3x3", in_channels: int = 3
+    ) -> None:
         def bottleneck(inp: int, channels: int, stride: int) -> nn.Module:
             return Bottleneck(inp, channels, stride, stride_on)
 
-        super().__init__(bottleneck, EXPANSION, REPEATS_50, num_classes)
+        super().__init__(bottleneck, EXPANSION, REPEATS_50, num_classes, in_channels)

@@ -37,25 +37,28 @@ class ShuffleUnit(nn.Module):
 
 
 class ShuffleNetV1(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         alpha: scale of the stages; it scales the first convolution in three steps.
         num_classes: outputs of the classifier.
         groups: groups of the pointwise convolutions.
+        in_channels: channels of the images.
     """
 
     stage2: nn.Module
     stage3: nn.Module
     stage4: nn.Module
 
-    def __init__(self, alpha: float = 1.0, num_classes: int = 1000, groups: int = 3) -> None:
+    def __init__(
+        self, alpha: float = 1.0, num_classes: int = 1000, groups: int = 3, in_channels: int = 3
+    ) -> None:
         super().__init__()
         stages = [int(CHANNELS[groups] * alpha) << stage for stage in range(len(REPEATS))]
         width = max(step for step in STEM_STEPS if step[0] <= alpha)[1]
         while (stages[0] - width) % groups:
             width += 1
-        self.conv1 = ConvUnit(3, width, 3, ReLU, stride=2)
+        self.conv1 = ConvUnit(in_channels, width, 3, ReLU, stride=2)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         first_groups = 1
         for number, (oup, repeats) in enumerate(zip(stages, REPEATS, strict=True), 2):
@@ -68,7 +71,7 @@ class ShuffleNetV1(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         x = self.maxpool(self.conv1(x))
         x = self.stage4(self.stage3(self.stage2(x)))
         return self.fc(x.mean([2, 3]))  # type: ignore[no-any-return]

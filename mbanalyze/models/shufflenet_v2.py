@@ -53,13 +53,14 @@ class DownsamplingUnit(nn.Module):
 
 
 class ShuffleNetV2(nn.Module):
-    """The paper's Table 5: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 5: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         alpha: scale, one of those in the table.
         num_classes: outputs of the classifier.
         layout: first unit of a stage. In `torchvision` its shortcut gives half of the output channels.
             In `paper` it keeps the number of channels, and the classifier has no bias.
+        in_channels: channels of the images.
     """
 
     stage2: nn.Module
@@ -71,11 +72,12 @@ class ShuffleNetV2(nn.Module):
         alpha: float = 1.0,
         num_classes: int = 1000,
         layout: Literal["torchvision", "paper"] = "torchvision",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         paper = layout == "paper"
         *stages, head = CHANNELS[alpha]
-        self.conv1 = ConvUnit(3, STEM, 3, ReLU, stride=2)
+        self.conv1 = ConvUnit(in_channels, STEM, 3, ReLU, stride=2)
         self.maxpool = nn.MaxPool2d(3, 2, 1)
         width = STEM
         for number, (oup, repeats) in enumerate(zip(stages, REPEATS, strict=True), 2):
@@ -88,7 +90,7 @@ class ShuffleNetV2(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         x = self.maxpool(self.conv1(x))
         x = self.conv5(self.stage4(self.stage3(self.stage2(x))))
         return self.fc(x.mean([2, 3]))  # type: ignore[no-any-return]

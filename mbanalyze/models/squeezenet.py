@@ -11,13 +11,14 @@ from mbanalyze.models.blocks import Fire, ReLU, initialise
 
 
 class SqueezeNet(nn.Module):
-    """The paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """The paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         version: filters and kernel of the first convolution, and indices of the Fire modules that follow a pooling.
         num_classes: outputs of the classifier.
         bypass: bypasses of the paper's Figure 2: `none`; `simple`, if channels agree; `complex`, everywhere.
         dropout: fraction of features dropped in training before the classifier.
+        in_channels: channels of the images.
     """
 
     def __init__(
@@ -26,10 +27,11 @@ class SqueezeNet(nn.Module):
         num_classes: int = 1000,
         bypass: Literal["none", "simple", "complex"] = "none",
         dropout: float = 0.5,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
         (channels, kernel), pools = version
-        features: list[nn.Module] = [nn.Conv2d(3, channels, kernel, 2), ReLU()]
+        features: list[nn.Module] = [nn.Conv2d(in_channels, channels, kernel, 2), ReLU()]
         for number, (squeezed, expanded) in enumerate(FIRE_MODULES):
             if number in pools:
                 features.append(nn.MaxPool2d(3, 2, ceil_mode=True))
@@ -47,7 +49,7 @@ class SqueezeNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.features(x)).flatten(1)  # type: ignore[no-any-return]
 
 

@@ -9,17 +9,18 @@ from mbanalyze.models.blocks import ReLU, initialise
 
 
 class VGG16(nn.Module):
-    """Configuration D of the paper's Table 1: images `[n, 3, h, w]` to logits `[n, num_classes]`.
+    """Configuration D of the paper's Table 1: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
     Args:
         num_classes: outputs of the classifier.
         dropout: fraction of features dropped in training after each of the first two linear layers.
+        in_channels: channels of the images.
     """
 
-    def __init__(self, num_classes: int = 1000, dropout: float = 0.5) -> None:
+    def __init__(self, num_classes: int = 1000, dropout: float = 0.5, in_channels: int = 3) -> None:
         super().__init__()
         features: list[nn.Module] = []
-        width = 3
+        width = in_channels
         for channels, repeats in STAGES:
             for _ in range(repeats):
                 features += [nn.Conv2d(width, channels, 3, padding=1), ReLU()]
@@ -39,5 +40,5 @@ class VGG16(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]

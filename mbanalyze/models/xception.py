@@ -38,12 +38,17 @@ class XceptionBlock(nn.Module):
 
 
 class Xception(nn.Module):
-    """The paper's Figure 5: images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+    """The paper's Figure 5: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
-    def __init__(self, num_classes: int = 1000) -> None:
+    Args:
+        num_classes: outputs of the classifier.
+        in_channels: channels of the images.
+    """
+
+    def __init__(self, num_classes: int = 1000, in_channels: int = 3) -> None:
         super().__init__()
         first, width = STEM
-        self.conv1 = nn.Conv2d(3, first, 3, 2, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, first, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(first)
         self.act1 = ReLU()
         self.conv2 = nn.Conv2d(first, width, 3, bias=False)
@@ -64,7 +69,7 @@ class Xception(nn.Module):
         self.apply(initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map images `[n, 3, h, w]` to logits `[n, num_classes]`."""
+        """Map images `[n, in_channels, h, w]` to logits `[n, num_classes]`."""
         x = self.act1(self.bn1(self.conv1(x)))
         x = self.act2(self.bn2(self.conv2(x)))
         for number in range(1, len(BLOCKS) + 1):

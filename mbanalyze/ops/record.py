@@ -68,9 +68,11 @@ class Op(NamedTuple):
         operands: the values read, in the order of the operator's signature.
         output: the values written.
         params: learned scalars among the operands that no earlier operator of the network read.
-        attributes: settings that a formula needs and the shapes do not give, sorted by name.
+        attributes: settings that the shapes do not give, sorted by name.
         operator: PyTorch's name, with a final `_` if the output overwrites an operand; "" in a closed form.
-            Equality ignores it, because the work is the same.
+        frozen: those of its `params` that do not require a gradient.
+
+    Equality ignores `operator` and `frozen`, because the work is the same.
     """
 
     path: str
@@ -80,15 +82,16 @@ class Op(NamedTuple):
     params: int = 0
     attributes: tuple[tuple[str, Attribute], ...] = ()
     operator: str = ""
+    frozen: int = 0
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Op) and self[:-1] == other[:-1]
+        return isinstance(other, Op) and self[:-2] == other[:-2]
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self[:-1])
+        return hash(self[:-2])
 
     def _reads(self, role: Role) -> tuple[Value, ...]:
         return tuple(value for value in self.operands if value.role == role)

@@ -13,7 +13,7 @@ from mbanalyze.plots.legends import legend_entry
 
 COLUMN = "accuracy_source"
 """The column with the source of each accuracy."""
-YOURS = "yours ("
+YOURS = "yours"
 """The beginning of a source that is a file of the user."""
 MARKS = ("+", "1", "2", "|", "_")
 """The marks of sources, which differ from all markers."""
@@ -69,11 +69,12 @@ def _entries(published: list[str], marks: Mapping[str, str], *, grouped: bool) -
 
 
 def source_notes(rows: pd.DataFrame, accuracy: str) -> list[str]:
-    """Return a sentence on the source of all accuracies, if there is one source alone."""
+    """Return a sentence on the source of all accuracies, if it is one publication, which has no mark."""
     if accuracy not in ("top1", "top5") or COLUMN not in rows:
         return []
     sources = rows[COLUMN].dropna().unique()
-    return [f"{drawing.title(accuracy)}: {sources[0]}"] if len(sources) == 1 else []
+    alone = len(sources) == 1 and not str(sources[0]).startswith(YOURS)
+    return [f"{drawing.title(accuracy)}: {sources[0]}"] if alone else []
 
 
 def _short(source: str) -> str:

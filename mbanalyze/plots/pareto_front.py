@@ -77,7 +77,15 @@ def pareto(
     front = _front(rows, edge)
     styles, named = _styles(rows["model"], rows["model"][front])
     ax = drawing.get_axes(ax, size)
-    drawing.note(ax, [unranked(data, objective), *source_notes(rows, objective), _key(rows)])
+    drawing.note(
+        ax,
+        [
+            unranked(data, objective),
+            *source_notes(rows, objective),
+            _own_metric(search, objective),
+            _key(rows),
+        ],
+    )
     _draw_points(ax, rows[["model", cost, objective]], front, styles)
     entries = _legend_entries(styles, named)
     (line,) = ax.plot(edge[cost], edge[objective], color="0.3", linewidth=1, zorder=1, gid="front")
@@ -117,6 +125,12 @@ def unranked(data: Data, objective: str) -> str:
 def _usual_cost(search: Search | None, objective: str) -> str:
     costs = [name for name in search.costs if name != objective] if search else []
     return next(iter(costs), "params" if objective == "macs" else "macs")
+
+
+def _own_metric(search: Search | None, objective: str) -> str:
+    """A sentence on an objective that is a metric of the user alone."""
+    own = search.own.own if search and search.own else None
+    return f"{objective}: {own.source}" if own and objective in own.metrics and objective != "top1" else ""
 
 
 def _key(rows: pd.DataFrame) -> str:

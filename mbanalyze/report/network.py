@@ -15,10 +15,10 @@ from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
-from mbanalyze.ops.cost import ITEM_SIZES, Cost, total
+from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
-from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped
+from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +46,11 @@ def _installed(package: str) -> str:
     return version(package)
 
 
+def share_of(part: Count, whole: Count) -> float | None:
+    """Return `part / whole`; None if either is unknown, or `whole` is zero."""
+    return None if part is None or not whole else part / whole
+
+
 @dataclass(frozen=True, repr=False)
 class Groups(ResultSequence[Group]):
     """The rows of a report by one key: a sequence of `Group`s, in order of first appearance.
@@ -65,13 +70,21 @@ class Groups(ResultSequence[Group]):
         return {**self.report.as_dict(), "rows": self.records()}
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one record for each group: its key, its number of operators and its totals."""
-        itemsize = self.report.itemsize
-        return [{"key": group.key, "ops": len(group.rows), **group.cost.as_dict(itemsize)} for group in self]
+        """Return one record for each group: its key, its number of operators, its totals and its share."""
+        return [
+            {
+                "key": group.key,
+                "ops": len(group.rows),
+                **group.cost.as_dict(self.report.itemsize),
+                "trainable_params": group.trainable_params,
+                "macs_share": share_of(group.cost.macs, self.report.totals.macs),
+            }
+            for group in self
+        ]
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return ["key", "ops", *Cost().as_dict()]
+        return ["key", "ops", *Cost().as_dict(), "trainable_params", "macs_share"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,6 +140,11 @@ class Report(Result):
         return total([row.cost for row in self.rows])
 
     @cached_property
+    def trainable_params(self) -> int:
+        """The learned scalars that require a gradient; all of them in a closed form."""
+        return trainable_params(self.totals, self.rows)
+
+    @cached_property
     def uncounted(self) -> tuple[Uncounted, ...]:
         """Every operator without a count; empty if the report is complete."""
         times = Counter((r.op.kind, r.op.path) for r in self.rows if r.cost.flops is None)
@@ -177,7 +195,10 @@ class Report(Result):
             "versions": dict(self.versions),
             "dtype": self.dtype,
             "complete": self.complete,
-            "totals": self.totals.as_dict(self.itemsize),
+            "totals": {
+                **self.totals.as_dict(self.itemsize),
+                "trainable_params": self.trainable_params,
+            },
             "rows": self.records(),
             "uncounted": [asdict(uncounted) for uncounted in self.uncounted],
             "free": dict(self.free),
@@ -189,11 +210,16 @@ class Report(Result):
 
     def records(self, by: str | None = None) -> list[dict[str, Any]]:
         """Return one record for each operator, or for each group of `by`."""
-        return [row.as_dict() for row in self.rows] if by is None else self.by(by).records()
+        if by is not None:
+            return self.by(by).records()
+        macs = self.totals.macs
+        return [{**row.as_dict(), "macs_share": share_of(row.cost.macs, macs)} for row in self.rows]
 
     def columns(self, by: str | None = None) -> list[str]:
         """Return the keys of each record."""
-        return list(Row(Op("", "", (), ()), Cost()).as_dict()) if by is None else self.by(by).columns()
+        if by is not None:
+            return self.by(by).columns()
+        return [*Row(Op("", "", (), ()), Cost()).as_dict(), "macs_share"]
 
     def frame(self, by: str | None = None) -> pd.DataFrame:
         """Return `records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""
@@ -205,10 +231,15 @@ class Report(Result):
         Args:
             format: `table`, `markdown`, `csv`, `json`, or `html` for a page of its own.
             by: the grouping of its rows; by default `module` in tables, and none in `csv` and `json`.
-            options: settings of the view, such as `width`.
+            options: settings of the view.
+                `sort` is a column of numbers, the largest first. `top` is a number of rows, by `sort` or else macs.
+                Tables sum the other rows in one; data leave them out.
+                `columns` is a list of names. For tables and Markdown, `depth` is a number of levels of modules,
+                `collapse=False` keeps repeated blocks apart, and `width` limits a table.
 
         Raises:
-            ChoiceError: unknown format or grouping.
+            ChoiceError: unknown format, grouping or column.
+            SelectionError: settings that contradict each other or the format.
             PageError: `html` without the packages of `mbanalyze[html]`.
         """
         return super().to(format, **options) if by is None else self.by(by).to(format, **options)

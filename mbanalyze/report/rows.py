@@ -12,8 +12,8 @@ from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 
-ROW_COUNTS = ("params", "macs", "flops", "activations", "reads", "writes")
-"""The counts of a row."""
+ROW_COUNTS = ("macs", "flops", "activations", "reads", "writes", "memory_access")
+"""The counts of a row, after its params."""
 
 
 class Row(NamedTuple):
@@ -36,6 +36,8 @@ class Row(NamedTuple):
             "inputs": _shapes(self.op.inputs),
             "weights": _shapes(self.op.weights),
             "output": _shapes(self.op.output),
+            "params": self.cost.params,
+            "trainable_params": self.cost.params - self.op.frozen,
             **{name: getattr(self.cost, name) for name in ROW_COUNTS},
         }
 
@@ -58,6 +60,11 @@ class Group:
         return all(row.cost.flops is not None for row in self.rows)
 
     @property
+    def trainable_params(self) -> int:
+        """The learned scalars that require a gradient."""
+        return trainable_params(self.cost, self.rows)
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of its operators with their variants, each once: ('conv depthwise', 'add')."""
         return tuple(dict.fromkeys(row.type for row in self.rows))
@@ -66,6 +73,11 @@ class Group:
     def output(self) -> tuple[Sizes, ...]:
         """The shapes that the last operator writes."""
         return tuple(value.shape for value in self.rows[-1].op.output) if self.rows else ()
+
+
+def trainable_params(cost: Cost, rows: Iterable[Row]) -> int:
+    """Return the learned scalars of some rows that require a gradient; `cost` is the cost of the rows."""
+    return cost.params - sum(row.op.frozen for row in rows)
 
 
 def group(key: str, rows: Sequence[Row]) -> Group:

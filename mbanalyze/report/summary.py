@@ -30,8 +30,11 @@ def headline(report: Report) -> dict[str, tuple[Count, str]]:
     cost, size = report.totals, report.itemsize
     intensity = cost.arithmetic_intensity(size)
     moved = f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}"
+    frozen = cost.params - report.trainable_params
+    parts = {"trainable params": (report.trainable_params, ""), "frozen params": (frozen, "")}
     return {
         "params": (cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
+        **(parts if frozen else {}),
         "macs": (cost.macs, ""),
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
         "activations": (cost.activations, ""),
@@ -63,8 +66,21 @@ def remarks(report: Report) -> list[str]:
     return lines + [f"note: {note}" for note in report.notes]
 
 
+def subject(report: Report) -> str:
+    """The model with its options, and its input: the heading of a table."""
+    return f"{report.reference}, input {_inputs(report)}"
+
+
+def origin(report: Report) -> str:
+    """One line: the method, the convention and the versions."""
+    made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    return f"{report.method} | convention {CONVENTION} | {made_by}"
+
+
 def provenance(report: Report) -> str:
     """One line: the model and its options, the input, the method, the convention and the versions."""
-    inputs = " ".join(map(shape, report.input)) or "none"
-    made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"{report.reference} | input {inputs} | {report.method} | convention {CONVENTION} | {made_by}"
+    return f"{report.reference} | input {_inputs(report)} | {origin(report)}"
+
+
+def _inputs(report: Report) -> str:
+    return " ".join(map(shape, report.input)) or "none"

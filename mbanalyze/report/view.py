@@ -2,69 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mbanalyze.display import records as texts
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.units import count_cell, ratio_cell
+from mbanalyze.display.units import count_cell
 from mbanalyze.display.views import Column, Section, View, words
-from mbanalyze.ops.cost import Count
 from mbanalyze.report.network import Groups, Report
-from mbanalyze.report.summary import headline, kind_of, output_of, places, provenance, remarks
+from mbanalyze.report.outline import outline
+from mbanalyze.report.rows import Group
+from mbanalyze.report.selection import SelectionError, at_least_one, chosen_columns, records, selected
+from mbanalyze.report.summary import headline, origin, places, remarks, subject
+from mbanalyze.report.table import column, first_column, heading
 
-BAR = 6
-"""The width of a bar, in cells."""
 DROP_ORDER = ("flops per byte", "output", "flops", "share of macs", "memory access", "kind", "ops")
 """Columns to leave out, in this order, while the table is too wide."""
+DEFAULT_COLUMNS = ("params", "macs", "macs_share", "flops", "memory_access", "arithmetic_intensity")
+"""The columns of numbers that a table has by default."""
 
 
 @view.register
-def report_view(report: Report) -> View:
-    """Lay out a report by module."""
-    return groups_view(report.by("module"))
+def report_view(report: Report, **options: Any) -> View:
+    """Lay out a report by module; options as for `groups_view`."""
+    return groups_view(report.by("module"), **options)
 
 
 @view.register
-def groups_view(groups: Groups) -> View:
-    """Lay out a report by the key of `groups`."""
+def groups_view(
+    groups: Groups,
+    sort: str | None = None,
+    top: int | None = None,
+    depth: int | None = None,
+    columns: str | Sequence[str] | None = None,
+    *,
+    collapse: bool = True,
+) -> View:
+    """Lay out a report by the key of `groups`; options and errors as for `Report.to`."""
     report = groups.report
-    sections = (Section("", _columns(groups), DROP_ORDER, total=True), _totals(report))
-    return View(sections, (*_uncounted(report), *remarks(report)), (provenance(report),))
-
-
-def _columns(groups: Groups) -> tuple[Column, ...]:
-    """A cell for each group in each column, and the total's at the end."""
-    report, by = groups.report, groups.key
-    costs = [*(group.cost for group in groups), report.totals]
-    complete = [*(group.complete for group in groups), report.complete]
-    size = Column("ops", [*(str(len(group.rows)) for group in groups), str(len(report.rows))])
-    if by in ("op", "module"):
-        size = words("kind", [*map(kind_of, groups), f"{len(report.rows)} ops"])
-    output = [] if by == "kind" else [words("output", [*map(output_of, groups), ""])]
-    shares = [*(_share(group.cost.macs, report.totals.macs) for group in groups), ""]
-    known = list(zip(costs, complete, strict=True))
-    return (
-        words(by, [*(group.key or "(model)" for group in groups), "total"]),
-        size,
-        *output,
-        Column("params", [count_cell(cost.params) for cost in costs]),
-        Column("macs", [count_cell(cost.macs, complete=whole) for cost, whole in known]),
-        Column("share of macs", shares, "left", bars=True),
-        Column("flops", [count_cell(cost.flops, complete=whole) for cost, whole in known]),
-        Column("memory access", [count_cell(cost.memory_access) for cost in costs]),
-        Column("flops per byte", [ratio_cell(cost.arithmetic_intensity(report.itemsize)) for cost in costs]),
+    shown, others = (
+        selected(groups, sort, top)
+        if depth is None
+        else (_tree(groups, depth, sort, top, collapse=collapse), None)
     )
+    names = _names(groups.key, sort) if columns is None else chosen_columns(columns)
+    drop_order = DROP_ORDER if columns is None else tuple(map(heading, reversed(names)))
+    table = (
+        first_column(groups.key, [*shown, *([others] if others else [])]),
+        *(column(name, shown, others, report) for name in names if name not in ("path", "key")),
+    )
+    sections = (Section(subject(report), table, drop_order, total=True), _totals(report))
+    return View(sections, (*_uncounted(report), *remarks(report)), (origin(report),))
 
 
-def _share(part: Count, whole: Count) -> str:
-    """`part` of `whole` as a bar of `BAR` cells, in eighths, and in per cent."""
-    if part is None:
-        return "?"
-    if not part or not whole:
-        return ""
-    full, rest = divmod(round(8 * BAR * part / whole), 8)
-    bar = "█" * full + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)
-    return f"{bar:{BAR}} {100 * part / whole:5.1f} %"
+def _names(by: str, sort: str | None) -> list[str]:
+    """The columns of a table by default, with the one that it is sorted by."""
+    first = ["kind"] if by in ("op", "module") else ["ops"]
+    names = [*first, *([] if by == "kind" else ["output"]), *DEFAULT_COLUMNS]
+    return names if sort is None or sort in names else [*names, sort]
+
+
+def _tree(groups: Groups, depth: int, sort: str | None, top: int | None, *, collapse: bool) -> list[Group]:
+    """The rows of a tree of modules."""
+    at_least_one("depth", depth)
+    if groups.key != "module":
+        raise SelectionError(f"depth shows modules, not {groups.key}s: leave out by")
+    if top is not None:
+        raise SelectionError("depth shows every branch of the tree: leave out top, or give sort")
+    return outline(groups.report, depth, sort, collapse=collapse)
 
 
 def _totals(report: Report) -> Section:
@@ -72,7 +77,7 @@ def _totals(report: Report) -> Section:
     totals = headline(report)
     counts = [count_cell(count).exact for count, _ in totals.values()]
     remarks = [remark for _, remark in totals.values()]
-    return Section("", (words("", list(totals)), Column("", counts), words("", remarks)))
+    return Section("", (words("", list(totals)), Column("", counts), words("", remarks, wrap=True)))
 
 
 def _uncounted(report: Report) -> list[str]:
@@ -81,14 +86,43 @@ def _uncounted(report: Report) -> list[str]:
     return ["not counted, so macs and flops are lower bounds:", *found] if found else []
 
 
-def _page(result: Report | Groups, **_: Any) -> str:
+def selected_records(
+    format: str, result: Report | Groups, depth: int | None = None, **options: Any
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the records that CSV and JSON have, and their keys; errors as for `Report.to`."""
+    if depth is not None:
+        raise SelectionError(f"depth is for tables and Markdown, not for {format}: leave it out, or give by")
+    return records(result, *(options.get(name) for name in ("sort", "top", "columns")))
+
+
+def _csv(result: Report | Groups, **options: Any) -> str:
+    """The records of the rows to show."""
+    return texts.csv(*selected_records("csv", result, **options))
+
+
+def _json(result: Report | Groups, **options: Any) -> str:
+    """The document, with the records of the rows to show."""
+    return texts.json({**result.as_dict(), "rows": selected_records("json", result, **options)[0]})
+
+
+def _page(result: Report | Groups, **options: Any) -> str:
     """The report as one HTML file that needs nothing else."""
     from mbanalyze.report.page import page
 
-    return page(result if isinstance(result, Groups) else result.by("module"))
+    refuse_selection(options)
+    return page(result if isinstance(result, Groups) else result.by("module"), download=result)
 
 
-REPORT_FORMATS: Mapping[str, Renderer] = {**FORMATS, "html": _page}
+def refuse_selection(options: Mapping[str, Any]) -> None:
+    """Raise `SelectionError` if settings select rows or columns of an HTML page."""
+    given = [name for name in ("sort", "top", "depth", "columns") if options.get(name) is not None]
+    if given:
+        raise SelectionError(
+            f"an HTML page has all rows, and sorts and filters them: leave out {', '.join(given)}"
+        )
+
+
+REPORT_FORMATS: Mapping[str, Renderer] = {**FORMATS, "csv": _csv, "json": _json, "html": _page}
 """The formats of a report, by name."""
 
 

@@ -1,8 +1,13 @@
 """From a model reference to a model that can be counted.
 
 references.py      models that other packages or the user's own code define
+definitions.py     the models that source files define, read without running them
+unknown.py         the errors for references that name no model
 building.py        making the module of a model, once
 skip_init.py       making a module without filling its weights
 forward_inputs.py  the inputs that a user gives for a forward, checked
+input_advice.py    a change of the inputs with which a failing forward runs
 resolve.py         `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
+processes.py       jobs in processes of their own
+process_server.py  the process that starts those processes
 """

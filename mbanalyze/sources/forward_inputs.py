@@ -46,7 +46,8 @@ def _refuse_lookalike(inputs: tuple[Any, ...]) -> None:
         return
     (given,) = inputs
     if isinstance(given, list) and is_shape(tuple(given)):
-        raise InputError(f"write a shape as a tuple: {tuple(given)} instead of {given}")
+        text = ",".join(map(str, given))
+        raise InputError(f"write a shape as {text}, or as {tuple(given)} in Python, instead of {given}")
     if not is_shape(tuple(given)) and all(isinstance(size, int | float | str) for size in given):
         raise InputError(f"an input shape must be whole numbers above 0, not {given!r}")
 

@@ -19,7 +19,10 @@ from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import nearest
 from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
+from mbanalyze.sources.definitions import split_factory
+from mbanalyze.sources.unknown import known_factories, unknown_model
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -44,7 +47,7 @@ class Reference:
     """
 
     make: Callable[[], Module]
-    published: Callable[[int, int | None], Input | None] | None = None
+    published: Callable[[int, Resolution | None], Input | None] | None = None
     hint: str = "--input 1,3,224,224"
 
 
@@ -107,7 +110,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         crop = getattr(weights.transforms, "keywords", {}).get("crop_size")
         return bool(least != (crop, crop) or crop == options.get("image_size", 224))
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         """Return the input of the published weights that fit; None if they have none, or none of images."""
         weights = models.get_model_weights(name)
         known = [*filter(None, [getattr(weights, "DEFAULT", None)]), *weights]
@@ -115,13 +118,12 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
         if best is None:
             return None
         settings = getattr(best.transforms, "keywords", {})
-        size = side or options.get("image_size") or settings.get("crop_size") or settings.get("resize_size")
+        size = image or options.get("image_size") or settings.get("crop_size") or settings.get("resize_size")
         kind = getattr(getattr(best.transforms, "func", None), "__name__", "")
         if size is None or kind not in ("ImageClassification", "SemanticSegmentation", "VideoClassification"):
             return None
-        image = _sides(size)
         frames = (max(16, best.meta.get("min_temporal_size", 16)),) if kind == "VideoClassification" else ()
-        return ((batch, 3, *frames, *image),), {}
+        return ((batch, 3, *frames, *_sides(size)),), {}
 
     return Reference(lambda: builder(**off, **options), published)
 
@@ -136,12 +138,12 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
     except RuntimeError as error:
         raise SourceError(f"timm:{name}: {error}") from error
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         sizes = getattr(card, "input_size", None)
         if sizes is None:
             return None
-        image = _sides(side or options.get("img_size") or sizes[1:])
-        return ((batch, options.get("in_chans", sizes[0]), *image),), {}
+        size = image or options.get("img_size") or sizes[1:]
+        return ((batch, options.get("in_chans", sizes[0]), *_sides(size)),), {}
 
     return Reference(lambda: timm.create_model(name, pretrained=False, **options), published)
 
@@ -156,11 +158,11 @@ def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
     except Exception as error:
         raise SourceError(f"{name} raised {summarize(error)}") from error
 
-    def published(batch: int, side: int | None) -> Input | None:
+    def published(batch: int, image: Resolution | None) -> Input | None:
         size = getattr(config, "image_size", None)
         if size is None:
             return None
-        return (), {"pixel_values": Shape(batch, getattr(config, "num_channels", 3), *_sides(side or size))}
+        return (), {"pixel_values": Shape(batch, getattr(config, "num_channels", 3), *_sides(image or size))}
 
     example = "input_ids=1,128:int64" if hasattr(config, "vocab_size") else "pixel_values=1,3,224,224"
     return Reference(lambda: transformers.AutoModel.from_config(config), published, f"--input {example}")
@@ -197,18 +199,17 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
     known = reference.rpartition("@")[0]
     if known in NAMES:
         raise SourceError(f"malformed reference {reference!r}: write options as {known}@key=value,key=value")
-    place, _, name = reference.rpartition(":")
+    place, name = split_factory(reference)
+    if place in PACKAGES and not name:
+        raise SourceError(f"{place} is a package: name a model in it, as in {place}:NAME")
     if not place or not name:
-        raise SourceError(
-            f"unknown model {reference!r}: nearest are {', '.join(nearest(reference, NAMES) or NAMES)}; "
-            "for your own model give package.module:factory or file.py:factory"
-        )
-    found: Any = _import(place)
+        raise SourceError(unknown_model(reference, place))
+    module = found = _import(place)
     for part in name.split("."):
         try:
             found = getattr(found, part)
         except Exception as error:
-            raise SourceError(f"{place} has no {name!r}") from error
+            raise SourceError(f"{place} has no {name!r}{known_factories(module, name)}") from error
     if not callable(found):
         raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
 

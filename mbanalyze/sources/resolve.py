@@ -7,12 +7,22 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mbanalyze.archs import find, name_of
-from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, unused_params
+from mbanalyze.archs.options import (
+    MAX_VALUE,
+    Architecture,
+    OptionError,
+    make,
+    merge,
+    shown_options,
+    unused_params,
+)
+from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
+from mbanalyze.sources.input_advice import advise
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 
 if TYPE_CHECKING:
@@ -82,7 +92,22 @@ class ResolvedModel:
         model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
         return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
 
-    def _traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
+    def _traced(self, dtype: str | None, **settings: Any) -> Report:
+        """The report of a trace; the error of a failing forward says which change of the inputs lets it run."""
+        from mbanalyze.trace.forward_errors import TraceError
+
+        def again(inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> Report:
+            """Return the report with other inputs."""
+            return replace(self, inputs=inputs, keywords=keywords).traced(dtype, **settings)
+
+        try:
+            return self.traced(dtype, **settings)
+        except TraceError as error:
+            advice = advise(self.inputs, self.keywords, again)
+            raise (TraceError(f"{error}: {advice}") if advice else error) from error.__cause__
+
+    def traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
+        """Return the report of a trace on shapes, or on values if the forward needs them; errors as for `report`."""
         from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
 
         try:
@@ -104,36 +129,30 @@ class ResolvedModel:
 
     def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
-        from mbanalyze.trace.forward_args import (
-            as_inputs,
-            floating_dtype,
-            has_fill,
-            other_inputs,
-            tensor_leaves,
-        )
+        from mbanalyze.trace import forward_args
         from mbanalyze.trace.tracer import trace
 
         built = self.build(real)
-        inputs, keywords = as_inputs(built.module, self.inputs, self.keywords, real=real)
-        own_dtype = str(floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
+        inputs, keywords = forward_args.as_inputs(built.module, self.inputs, self.keywords, real=real)
+        own_dtype = str(forward_args.floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
         seen = trace(
             built.module,
             *inputs,
             keywords=keywords,
             mode=mode,
             real=real,
-            made_up=has_fill(self.inputs, self.keywords),
+            made_up=forward_args.has_fill(self.inputs, self.keywords),
             **settings,
         )
         notes = [built.note] if built.note else []
         notes += ["training mode"] * (mode == "train") + [_ON_VALUES] * real
-        notes += other_inputs(inputs, keywords)
+        notes += forward_args.other_inputs(inputs, keywords)
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
         notes += [
             f"counted the costlier branch of a condition in {path or 'the model'}" for path in seen.branches
         ]
-        shapes = tuple(tuple(tensor.shape) for tensor in tensor_leaves((inputs, keywords)))
+        shapes = tuple(tuple(tensor.shape) for tensor in forward_args.tensor_leaves((inputs, keywords)))
         report = Report(
             self.name,
             self.options,
@@ -205,43 +224,47 @@ def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
     if found := find(name):
         arch, implied = found
         own = asdict(what) if is_dataclass(what) and not isinstance(what, type) else {}
-        given = {**own, **merge(name, implied, options)}
-        return _from_architecture(name, arch, given, (*inputs, *keywords))
+        given = merge(name, implied, options)
+        return _from_architecture(name, arch, given, own, (*inputs, *keywords))
     if isinstance(what, str):
         return _from_reference(name, options, inputs, keywords)
     return _from_object(what, options, inputs, keywords)
 
 
 def _from_architecture(
-    name: str, arch: type[Architecture], options: dict[str, Any], inputs: tuple[Any, ...]
+    name: str,
+    arch: type[Architecture],
+    options: dict[str, Any],
+    own: Mapping[str, Any],
+    inputs: tuple[Any, ...],
 ) -> ResolvedModel:
+    """An architecture with the given options, and its `own` where none is given."""
     if inputs:
         raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
     batch = _pop_batch(options)
-    spec = make(name, arch, options)
+    spec = make(name, arch, {**own, **options})
 
     def build() -> Module:
         from mbanalyze import models
 
         return models.build(spec)
 
-    shape = (batch, 3, spec.resolution, spec.resolution)
-    return ResolvedModel(name, asdict(spec), (shape,), build_once(name, build), spec)
+    shape = (batch, spec.in_channels, *sides(spec.resolution))
+    return ResolvedModel(name, shown_options(spec, options), (shape,), build_once(name, build), spec)
 
 
 def _from_reference(
     name: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> ResolvedModel:
     """A model that another package or the user's own code defines."""
-    side, batch = None, 1
+    image, batch = None, 1
     if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
-        batch, side = _pop_batch(options), options.pop("resolution", None)
-        if side is not None and not (is_whole(side) and side > 0):
-            raise InputError(f"resolution must be a whole number above 0, not {side!r}")
+        batch, image = _pop_batch(options), options.pop("resolution", None)
+        image = None if image is None else as_resolution(image)
     reference = look_up(name, options)
     build = build_once(name, reference.make)
     if not inputs and not keywords:
-        published = reference.published(batch, side) if reference.published else None
+        published = reference.published(batch, image) if reference.published else None
         if published is None and (reference.published or needs_input(build(False).module)):
             raise InputError(f"{name} needs the shape of its input, such as {reference.hint}")
         inputs, keywords = published or ((), {})

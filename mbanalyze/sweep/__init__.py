@@ -9,5 +9,6 @@ closed_form.py     counts of every variant of an architecture, in few passes
 arrays.py          numbers that stand for all variants
 traced.py          counts of every variant of a factory
 published_rows.py  published figures of each variant
+figure_columns.py  the figures of each variant as columns, and the user's own accuracy in their place
 view.py            the views of both results
 """

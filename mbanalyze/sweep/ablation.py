@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields
-from functools import partial
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,17 +17,31 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.typed import Sizes, is_whole
+from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
-from mbanalyze.sweep.grid import Grid, GridError, combinations, input_sizes, parse_grid, value_indices
-from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, entry_columns, has_source, published_entries
+from mbanalyze.sweep.figure_columns import ShownFigures, traced_columns
+from mbanalyze.sweep.grid import (
+    Grid,
+    GridError,
+    combinations,
+    input_sizes,
+    parse_grid,
+    spelled,
+    value_indices,
+)
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
 
 TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
@@ -41,7 +55,11 @@ class Ablation(Result):
     Attributes:
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds.
+            `complete` instead: False if its macs and flops are lower bounds. The metrics of the user's accuracy
+            are the last columns.
+        shown: the network, source and value of each `top1`.
+        own: the use of the user's accuracy; None without one.
+        selected: True if the user selected sources.
         model: the user's name for the network, without options.
         input: the shapes of the tensors that the first variant takes, as far as they are known.
     """
@@ -49,15 +67,27 @@ class Ablation(Result):
     json_key: ClassVar[str] = "variants"
 
     variants: pd.DataFrame
+    shown: tuple[Shown, ...] = ()
+    own: OwnUse | None = None
+    selected: bool = False
     model: str = ""
     input: tuple[Sizes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.variants)
 
+    @cached_property
+    def sources(self) -> tuple[AccuracySource, ...]:
+        """The sources of `top1`, and how far other sources of the same variants differ."""
+        return accuracy_sources(self.shown)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return the variants under the key `variants`."""
-        return {"variants": self.records()}
+        """Return the variants under the key `variants`, and the sources of their accuracy under `accuracy`."""
+        return {
+            "variants": self.records(),
+            "accuracy": [source.as_dict() for source in self.sources],
+            "own": None if self.own is None else self.own.as_dict(),
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""
@@ -75,6 +105,8 @@ def ablate(
     dtype: str | None = None,
     bits: int | None = None,
     source: str | Sequence[str] = "",
+    accuracy: Accuracy | None = None,
+    published: bool = False,
     skip_invalid: bool = False,
     executor: Executor | None = None,
     progress: Callable[[float], None] = lambda _: None,
@@ -88,17 +120,23 @@ def ablate(
         dtype: element type for byte counts; by default float32, or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
         source: the prefix of the sources of published figures, or several prefixes in order of preference.
-            If sources with one prefix publish the same variant, the one that covers the most variants is used.
+            If several sources publish a variant, the one with an accuracy for the most variants of the network
+            is used: the figures of a variant do not depend on the grid.
+        accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
+            Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
+            An option that a row leaves out has its default or, if the row names no model, the grid's only value.
+        published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
         progress: called with the finished fraction of the traces, from 0 to 1.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
-            A value that is a list is written inside another list.
+            A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
 
     Raises:
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
+        AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
@@ -111,24 +149,30 @@ def ablate(
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     known = _known(what, grid)
+    if published and accuracy is None:
+        raise GridError("published keeps published accuracy beside your own: give accuracy too")
     if known is None:
-        if source:
-            raise GridError("source selects published figures, which only known architectures have")
+        if source or published:
+            name = "source" if source else "published"
+            raise GridError(f"{name} selects published figures, which only known architectures have")
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
-        frame = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace)
-        model = what if isinstance(what, str) else getattr(what, "__name__", type(what).__name__)
-        shapes = traced.input_sizes(what, inputs, {option: values[0] for option, values in grid.items()})
+        own = None if accuracy is None else read_accuracy(accuracy, grid, [_name(what)])
+        ablation = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
+        first = {option: values[0] for option, values in grid.items()}
+        model, shapes = _name(what), traced.input_sizes(what, inputs, first)
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
-        frame = _in_closed_form(known, grid, dtype or "float32", prefixes, skip_invalid=skip_invalid)
-        model, shapes = known[0], _input(frame, known[1])
+        own = None if accuracy is None else read_accuracy(accuracy)
+        figures = ShownFigures(prefixes, own, published)
+        ablation = _in_closed_form(known, grid, dtype or "float32", figures, skip_invalid=skip_invalid)
+        model, shapes = known[0], _input(ablation.variants, known)
     if bits is not None:
-        frame["params_bytes"] = -(-frame["params"] * bits // 8)
-    return Ablation(frame, model, shapes)
+        ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
+    return replace(ablation, model=model, input=shapes)
 
 
 _Known = tuple[str, type[Architecture], Mapping[str, Any]]
@@ -149,14 +193,14 @@ def _known(what: Any, grid: Grid) -> _Known | None:
 
 
 def _in_closed_form(
-    known: _Known, grid: Grid, dtype: str, prefixes: Sequence[str], *, skip_invalid: bool
-) -> pd.DataFrame:
-    """The frame of an architecture."""
+    known: _Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
+) -> Ablation:
+    """The ablation of an architecture."""
     import pandas as pd
 
     name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    _check_sources(prefixes)
+    _check_sources(figures.prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
     defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
     default = defaults.pop("resolution")
@@ -176,19 +220,27 @@ def _in_closed_form(
     columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
     totals = counted.cost().as_dict(itemsize)
     frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
-    entries = published_entries(arch, networks, sizes, prefixes)
-    rows = {index: entry_columns(entry, **batch) for index, entry in entries.items()}
-    published = pd.DataFrame.from_dict(rows, orient="index", columns=PUBLISHED_COLUMNS)
-    return frame.join(published.astype({"top1": float, "latency_ms": float})).reset_index(drop=True)
+    network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
+    variants = VariantIndex(network, networks, sizes)
+    found, use = figures.of(variants, **batch)
+    rows = {index: row for index, row in found.items() if counted.valid.flat[index]}
+    metrics = [name for name in (use.own.metrics if use else ()) if name not in PUBLISHED_COLUMNS]
+    known_figures = pd.DataFrame(list(rows.values()), list(rows), [*PUBLISHED_COLUMNS, *metrics])
+    numbers: dict[Any, Any] = dict.fromkeys(["top1", "latency_ms", *metrics], float)
+    frame = frame.join(known_figures.astype(numbers)).reset_index(drop=True)
+    known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
+    accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
+    return Ablation(frame, accuracies, use, any(figures.prefixes))
 
 
-def _input(frame: pd.DataFrame, arch: type[Architecture]) -> tuple[Sizes, ...]:
+def _input(frame: pd.DataFrame, known: _Known) -> tuple[Sizes, ...]:
     """The shape of the image that the first variant takes."""
-    first = frame.iloc[0]
-    channels = next((field.default for field in fields(arch) if field.name == "in_channels"), 3)
-    side = first["resolution"]
-    sides = side.split("x") if isinstance(side, str) else side if isinstance(side, tuple) else (side, side)
-    return ((int(first.get("batch", 1)), int(first.get("in_channels", channels)), *map(int, sides)),)
+    _, arch, implied = known
+    usual: dict[str, Any] = {field.name: field.default for field in fields(arch)}
+    first = usual | dict(implied) | dict(frame.iloc[0])
+    return (
+        (int(first.get("batch", 1)), int(first["in_channels"]), *sides(as_resolution(first["resolution"]))),
+    )
 
 
 def _check_sources(prefixes: Sequence[str]) -> None:
@@ -211,7 +263,9 @@ def _batch(values: list[Any]) -> int:
     return int(values[0])
 
 
-def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] | None) -> dict[str, Any]:
+def _option_columns(
+    networks: Grid, sizes: Sequence[Resolution], rhos: Sequence[float] | None
+) -> dict[str, Any]:
     """The columns of the options: every combination at every resolution."""
     columns = {
         option: np.repeat(np.asarray(values)[at], len(sizes))
@@ -219,7 +273,9 @@ def _option_columns(networks: Grid, sizes: Sequence[int], rhos: Sequence[float] 
     }
     count = math.prod(map(len, networks.values()))
     rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
-    return columns | rho | {"resolution": np.tile(sizes, count)}
+    images = list(map(spelled, sizes))
+    kind = object if any(isinstance(image, str) for image in images) else int
+    return columns | rho | {"resolution": np.tile(np.array(images, dtype=kind), count)}
 
 
 def _traced(
@@ -228,8 +284,9 @@ def _traced(
     grid: Grid,
     settings: Mapping[str, Any],
     trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
-) -> pd.DataFrame:
-    """The frame of a factory."""
+    own: OwnAccuracy | None,
+) -> Ablation:
+    """The ablation of a factory."""
     rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
     first = {option: values[0] for option, values in rest.items()}
     sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
@@ -239,9 +296,15 @@ def _traced(
     rows = [
         {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
         | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
-        | ({"resolution": variant["resolution"]} if sizes else {})
-        | totals
+        | ({"resolution": spelled(variant["resolution"])} if sizes else {})
+        | (totals or {})
         for variant, totals in zip(variants, counted, strict=True)
-        if totals is not None
     ]
-    return records.frame(rows)
+    columns, use = traced_columns(own, _name(what), variants) if own else ([{}] * len(rows), None)
+    pairs = zip(rows, columns, counted, strict=True)
+    return Ablation(records.frame([row | more for row, more, totals in pairs if totals is not None]), (), use)
+
+
+def _name(what: Any) -> str:
+    """The name of a factory, which a row of the user's accuracy may state."""
+    return what if isinstance(what, str) else str(getattr(what, "__name__", ""))

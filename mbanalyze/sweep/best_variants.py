@@ -10,15 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mbanalyze.archs import ARCHS
+from mbanalyze.archs.options import Architecture, make
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
+from mbanalyze.inputs.parsing import ParseError, parse_count, split_reference
 from mbanalyze.inputs.typed import is_whole
-from mbanalyze.sweep.candidates import SearchError, candidates
+from mbanalyze.literature.accuracy.agreement import AccuracySource, accuracy_sources
+from mbanalyze.literature.accuracy.cells import LOWER_IS_BETTER
+from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mbanalyze.literature.accuracy.own_table import Accuracy
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
 MAX_LIMIT = 10**100
@@ -48,13 +57,13 @@ class Search(Result):
 
     Attributes:
         objective: the quantity to maximise.
-        ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has a
-            published accuracy.
+        ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has one.
         costs: the quantities to minimise: every limited total, plus macs and params, except `ranked_by`.
         limits: the limit of each limited total.
         considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
             except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
             those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
+        own: the use of the user's accuracy; None without one.
         family: the architecture or family that was searched, or `all`.
     """
 
@@ -63,6 +72,7 @@ class Search(Result):
     costs: tuple[str, ...]
     limits: Mapping[str, int]
     considered: pd.DataFrame
+    own: OwnUse | None = None
     family: str = "all"
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
@@ -70,7 +80,7 @@ class Search(Result):
 
         Args:
             which: `variants` for those within the limits, `considered` for all, `front` for the Pareto front
-                (best first), or `unpublished` for variants without accuracy (most macs first).
+                (best first), or `unpublished` for variants without a value to rank (most macs first).
 
         Raises:
             ChoiceError: `which` is unknown.
@@ -117,6 +127,17 @@ class Search(Result):
         """The row of the best fitting variant, or None if no variant fits."""
         return next(iter(rows_of(self._front.head(1))), None)
 
+    @property
+    def reference(self) -> str | None:
+        """The best fitting variant as the reference that every command takes; None if no variant fits."""
+        return None if self.best is None else variant_reference(self.best)
+
+    @cached_property
+    def sources(self) -> tuple[AccuracySource, ...]:
+        """The sources of `top1` on the front, and how far other sources of the same variants differ."""
+        known = [row for row in self.records("front") if row["top1"] is not None]
+        return accuracy_sources((_spec(row), row["accuracy_source"], row["top1"]) for row in known)
+
     @cached_property
     def blocking_limits(self) -> tuple[BlockingLimit, ...]:
         """The limits that each exclude a better variant which meets all other limits."""
@@ -143,22 +164,37 @@ class Search(Result):
             "limits": dict(self.limits),
             "looked_at": len(self.considered),
             "best": self.best,
+            "reference": self.reference,
             "binding": [asdict(blocking) for blocking in self.blocking_limits],
             "smallest": self.smallest,
             "variants": self.records(),
+            "accuracy": [source.as_dict() for source in self.sources],
+            "own": None if self.own is None else self.own.as_dict(),
         }
+
+
+def _spec(row: Mapping[str, Any]) -> Architecture:
+    """The network of a row."""
+    name, options = split_reference(variant_reference(row))
+    return make(name, ARCHS[name], options)
+
+
+Limit = int | float | str
+"""A limit as the user gives it: a whole number, or text such as `150M`."""
 
 
 def search(
     family: str = "all",
     *,
-    max_macs: int | None = None,
-    max_params: int | None = None,
-    max_memory_access: int | None = None,
-    max_activations: int | None = None,
+    max_macs: Limit | None = None,
+    max_params: Limit | None = None,
+    max_memory_access: Limit | None = None,
+    max_activations: Limit | None = None,
     objective: str = "top1",
     dtype: str = "float32",
     batch: int = 1,
+    accuracy: Accuracy | None = None,
+    published: bool = False,
     **options: Any,
 ) -> Search:
     """Find the best variants of known architectures within limits.
@@ -166,42 +202,62 @@ def search(
     Args:
         family: an architecture (`mobilenet_v2`), a family with published figures (`mobilenet`), or `all`.
         max_macs, max_params, max_memory_access, max_activations: limits of the totals, for the whole batch.
-            Memory access is in elements.
-        objective: the quantity to maximise, one of `OBJECTIVES`.
+            Memory access is in elements. A limit is a whole number such as `150e6`, or a text such as `"150M"`.
+        objective: the quantity to maximise: one of `OBJECTIVES`, or another metric of `accuracy`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
+        accuracy: your own accuracy, as for `ablate`. Its variants are considered too.
+        published: rank published accuracy as well, where `accuracy` has none.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
             Without an `alpha` or `resolution`, all published values are considered.
 
     Raises:
         SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
+            Or the objective is a metric such as latency, which is better when lower.
         OptionError: no architecture of the family has an option.
         ChoiceError: the objective or dtype is unknown.
+        AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> found = search("mobilenet_v1", max_macs=150_000_000, max_params=3_000_000)
     >>> found.best["alpha"], found.best["resolution"], found.best["top1"]
     (0.5, 224, 63.3)
     """
-    choose("objective", objective, OBJECTIVES)
+    if published and accuracy is None:
+        raise SearchError("published keeps published accuracy beside your own: give accuracy too")
+    own = None if accuracy is None else read_accuracy(accuracy)
+    choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
+    if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
+        raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
     limits = _limits(max_macs, max_params, max_memory_access, max_activations)
-    frame = candidates(family, options, dtype=dtype, batch=batch)
+    frame, use = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published)
     frame["fits"] = _within(frame, limits)
     fitting = frame[objective][frame["fits"]]
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame, family)
+    return Search(objective, ranked_by, costs, limits, frame, use, family)
 
 
-def _limits(*given: int | None) -> dict[str, int]:
+def _limits(*given: Limit | None) -> dict[str, int]:
     """The limits that are set, by total; `given` has the order of `LIMITS`."""
-    limits = {total: limit for total, limit in zip(LIMITS, given, strict=True) if limit is not None}
+    limits = {t: _limit(f"max_{t}", g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
     for total, limit in limits.items():
-        if not is_whole(limit) or limit < 1:
-            raise SearchError(f"max_{total} must be a whole number above 0, not {limit!r}")
         if limit > MAX_LIMIT:
             raise SearchError(f"max_{total} must be at most {MAX_LIMIT:.0e}: leave it out for no limit")
     return limits
+
+
+def _limit(name: str, given: Limit) -> int:
+    """A limit as an integer."""
+    try:
+        if isinstance(given, str):
+            return parse_count(given)
+        whole = is_whole(given) or (isinstance(given, float | np.floating) and given.is_integer())
+        if whole and given >= 1:
+            return int(given)
+    except ParseError as error:
+        raise SearchError(f"{name}: {error}") from error
+    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give 150e6 or '150M'")
 
 
 def _within(frame: pd.DataFrame, limits: Mapping[str, int]) -> Any:

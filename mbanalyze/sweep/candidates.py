@@ -12,11 +12,12 @@ import numpy as np
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
 from mbanalyze.inputs.choices import nearest
-from mbanalyze.inputs.parsing import spell_options
+from mbanalyze.inputs.parsing import spell_options, spell_reference
+from mbanalyze.literature.accuracy.matching import OwnUse, specs
+from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
-from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation import Ablation, ablate
 from mbanalyze.sweep.grid import option_values
-from mbanalyze.sweep.published_rows import ranked_sources
 from mbanalyze.sweep.traced import VariantError
 
 if TYPE_CHECKING:
@@ -39,18 +40,30 @@ def families() -> dict[str, list[str]]:
     return found
 
 
-def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: int) -> pd.DataFrame:
-    """Return one row for each distinct variant, with the columns of `ablate`.
+def candidates(
+    family: str,
+    options: Mapping[str, Any],
+    *,
+    dtype: str,
+    batch: int,
+    own: OwnAccuracy | None = None,
+    published: bool = False,
+) -> tuple[pd.DataFrame, OwnUse | None]:
+    """Return one row for each distinct variant, with the columns of `ablate`, and the use of the user's accuracy.
 
     The columns `model`, `alpha`, `resolution` and `options` replace the columns of the options.
+    The variants of the user's table are among them.
 
     Args:
         family: an architecture, a family, or `all`.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
         dtype: element type for byte counts.
         batch: images in the input.
+        own: the user's accuracy.
+        published: keep published accuracy where the user's table has none.
 
     Raises:
+        AccuracyError: the user's accuracy is invalid, contradicts itself, or names no model where there are several.
         SearchError: the family is unknown or has no variant with these options.
         OptionError: no architecture of the family has an option.
     """
@@ -58,16 +71,22 @@ def candidates(family: str, options: Mapping[str, Any], *, dtype: str, batch: in
 
     names = _architectures(family)
     _check_options(family, names, options)
-    arguments = {"dtype": dtype} | ({"batch": batch} if batch != 1 else {})
-    frames = []
+    if own and len(names) > 1:
+        own.require_models(f"{family} has several")
+    arguments: dict[str, Any] = {"dtype": dtype, "accuracy": own, "published": published}
+    arguments |= {"batch": batch} if batch != 1 else {}
+    frames, matched = [], set[str]()
     for name in names:
-        for grid in _grids(name, options):
+        for grid in _grids(name, options, own):
             with suppress(VariantError):  # no combination makes a network
-                frames.append(_frame(name, grid, arguments))
+                ablation = ablate(name, skip_invalid=True, **grid, **arguments)
+                frames.append(_frame(name, grid, ablation))
+                matched |= ablation.own.matched if ablation.own else set()
     if not frames:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
-    return pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
+    frame = pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
+    return frame, OwnUse(own, frozenset(matched), published) if own else None
 
 
 def _architectures(family: str) -> list[str]:
@@ -87,8 +106,8 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
             raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(known)}")
 
 
-def _grids(name: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The distinct grids of an architecture: the published options, overridden by the given ones."""
+def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> Iterator[dict[str, Any]]:
+    """The distinct grids of an architecture: the known options, overridden by the given ones."""
     arch = ARCHS[name]
     declared = {field.name: field for field in fields(arch)}
     given = {o: option_values(o, values) for o, values in options.items() if o in (*declared, "rho")}
@@ -100,18 +119,20 @@ def _grids(name: str, options: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         validate_values(name, arch, option, given[option])
     replaced = {"resolution"} if "rho" in given else set()
     grids: list[dict[str, Any]] = []
-    for published in _published_grids(name):
-        grid = {option: values for option, values in published.items() if option not in replaced} | given
+    for known in _known_grids(name, own):
+        grid = {option: values for option, values in known.items() if option not in replaced} | given
         if grid not in grids:
             grids.append(grid)
             yield grid
 
 
-def _published_grids(name: str) -> list[dict[str, Any]]:
-    """The published combinations of other options, each with its published alphas and resolutions."""
+def _known_grids(name: str, own: OwnAccuracy | None) -> list[dict[str, Any]]:
+    """The combinations of other options that are published or the user's, each with its alphas and resolutions."""
     default = {field.name: field.default for field in fields(ARCHS[name])}
     rows = [dict(entry.options) for entry in entries() if entry.variant == name and not entry.undefined]
     rows = [row for row in rows if "num_classes" not in row]  # networks for other tasks
+    for measured, network in specs(own, name, {}) if own else ():
+        rows.append({option: getattr(network, option) for option in measured.options if option != "batch"})
     aliases = [implied for arch, implied in ALIASES.values() if arch == name]
     grids: dict[str, dict[str, Any]] = {}
     for row in [{}, *aliases, *rows]:
@@ -124,12 +145,9 @@ def _published_grids(name: str) -> list[dict[str, Any]]:
     return list(grids.values())
 
 
-def _frame(name: str, grid: Mapping[str, Any], arguments: Mapping[str, Any]) -> pd.DataFrame:
-    """The variants of a grid, with the columns that all architectures share.
-
-    Sources are ranked by the variants of the network, so that a figure does not depend on the grid.
-    """
-    frame = ablate(name, skip_invalid=True, source=ranked_sources(name), **grid, **arguments).variants
+def _frame(name: str, grid: Mapping[str, Any], ablation: Ablation) -> pd.DataFrame:
+    """The variants of a grid, with the columns that all architectures share."""
+    frame = ablation.variants
     others = [option for option in grid if option not in (*SIZE_OPTIONS, "rho")]
     rows = zip(*(frame[option] for option in others), strict=True)
     spelled = [spell_options(dict(zip(others, row, strict=True)), " ") for row in rows] or [""] * len(frame)
@@ -139,3 +157,9 @@ def _frame(name: str, grid: Mapping[str, Any], arguments: Mapping[str, Any]) -> 
         frame.insert(1, "alpha", np.nan)
     frame.insert(list(frame).index("params"), "options", spelled)
     return frame
+
+
+def variant_reference(row: Mapping[str, Any]) -> str:
+    """Return a variant as the reference that every command takes."""
+    sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
+    return ",".join([spell_reference(row["model"], sizes), *row["options"].split()])

@@ -12,6 +12,7 @@ import numpy as np
 
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.registry import cost
 from mbanalyze.sweep import arrays
@@ -64,7 +65,7 @@ class GridCounts:
 
 
 def count_grid(
-    arch: type[Architecture], networks: Grid, resolutions: Sequence[int], *, batch: int = 1
+    arch: type[Architecture], networks: Grid, resolutions: Sequence[Resolution], *, batch: int = 1
 ) -> GridCounts:
     """Count `arch` with every combination of options, at every resolution.
 
@@ -74,10 +75,10 @@ def count_grid(
     Args:
         arch: the architecture.
         networks: the values of each option except the resolution.
-        resolutions: the input sizes, in pixels.
+        resolutions: the input sizes, in pixels: a side, or a height and width.
         batch: images in the input.
     """
-    counter = _GridCounter(arch, networks, np.asarray(resolutions), batch)
+    counter = _GridCounter(arch, networks, np.array(list(map(sides, resolutions))).T, batch)
     indices = value_indices(networks)
     lengths = {i: len(networks[name]) for i, name in enumerate(networks) if not is_numeric(arch, name)}
     for choice in product(*map(range, lengths.values())):
@@ -94,13 +95,14 @@ class _GridCounter:
         counts, valid, invalid: as in `GridCounts`.
     """
 
-    def __init__(self, arch: type[Architecture], networks: Grid, resolutions: Array, batch: int) -> None:
-        shape = (prod(map(len, networks.values())), len(resolutions))
+    def __init__(self, arch: type[Architecture], networks: Grid, images: Array, batch: int) -> None:
+        """Start with zero counts; `images` holds the heights and the widths: [2, resolutions]."""
+        shape = (prod(map(len, networks.values())), images.shape[1])
         self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in COST_FIELDS}
         self.valid = np.ones(shape, dtype=bool)
         self.invalid: list[InvalidVariants] = []
         self._arch, self._batch = arch, batch
-        self._networks, self._resolutions = networks, resolutions
+        self._networks, self._images = networks, images
 
     def count(self, networks: Array, indices: Array) -> None:
         """Count the given networks at all resolutions, and split them where conditions differ.
@@ -109,7 +111,7 @@ class _GridCounter:
             networks: their positions in the grid.
             indices: the index of each option's value: [options, networks].
         """
-        parts = [(np.arange(len(networks)), np.arange(len(self._resolutions)))]
+        parts = [(np.arange(len(networks)), np.arange(self._images.shape[1]))]
         while parts:
             rows, columns = parts.pop()
             part = networks[rows], indices[:, rows], columns
@@ -134,7 +136,8 @@ class _GridCounter:
             else values[at[0]]
             for (name, values), at in zip(self._networks.items(), indices, strict=True)
         }
-        found = self._cost(options, AxisArray(self._resolutions[resolutions], RESOLUTIONS))
+        height, width = (AxisArray(side[resolutions], RESOLUTIONS) for side in self._images)
+        found = self._cost(options, height if height.key == width.key else (height, width))
         counts = {name: getattr(found, name) for name in COST_FIELDS}
         blocks = {name: arrays.to_grid(n) for name, n in counts.items() if type(n) is not int or n}
         where: tuple[Any, ...] = np.ix_(networks, resolutions)
@@ -149,7 +152,7 @@ class _GridCounter:
         for network, at in zip(networks, indices.T, strict=True):
             for i in resolutions:
                 try:
-                    found = self._cost(self._options(at), int(self._resolutions[i]))
+                    found = self._cost(self._options(at), self._resolution(i))
                 except (OptionError, ShapeError):
                     self._mark_invalid(np.array([network]), at[:, None], np.array([i]))
                     continue
@@ -163,12 +166,18 @@ class _GridCounter:
         """The options of one network."""
         return {name: self._networks[name][at] for name, at in zip(self._networks, indices, strict=True)}
 
+    def _resolution(self, index: int) -> Resolution:
+        return as_resolution(self._images[:, index].tolist())
+
     def _cost(self, options: Mapping[str, Any], resolution: Any) -> Cost:
         spec = self._arch(**{**options, "resolution": resolution})
         return total([cost(op) for op in spec.ops(self._batch)])
 
     def _mark_invalid(self, networks: Array, indices: Array, resolutions: Array) -> None:
-        options = {**self._options(indices[:, 0]), "resolution": int(self._resolutions[resolutions[0]])}
+        options = {
+            **self._options(indices[:, 0]),
+            "resolution": spell_resolution(self._resolution(resolutions[0])),
+        }
         try:
             self._arch(**options).ops(self._batch)
         except (OptionError, ShapeError) as error:

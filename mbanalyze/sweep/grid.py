@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from mbanalyze.archs.options import MAX_VALUE
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.sweep.arrays import Array
 
 Grid = Mapping[str, list[Any]]
@@ -47,7 +49,7 @@ def option_values(name: str, given: Any) -> list[Any]:
     values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if not values:
         raise GridError(f"{name} has no values")
-    keys = _keys(values)
+    keys = _keys(list(map(spelled, values)) if name == "resolution" else values)
     if len(set(keys)) < len(keys):
         raise GridError(f"{name} has {next(key for i, key in enumerate(keys) if key in keys[:i])} twice")
     return values
@@ -62,7 +64,18 @@ def _keys(values: list[Any]) -> list[Any]:
     return values
 
 
-def input_sizes(grid: Grid, default: Callable[[], int]) -> tuple[list[Any] | None, list[Any] | None]:
+def spelled(resolution: Any) -> Any:
+    """Return a resolution as frames show it: an integer if it is square, else text such as `160x224`.
+
+    Other values, which a factory may take, are returned unchanged.
+    """
+    try:
+        return spell_resolution(as_resolution(resolution))
+    except InputError:
+        return resolution
+
+
+def input_sizes(grid: Grid, default: Callable[[], Resolution]) -> tuple[list[Any] | None, list[Any] | None]:
     """Return the resolutions and rhos of a grid; None if it has none.
 
     Args:
@@ -80,26 +93,32 @@ def input_sizes(grid: Grid, default: Callable[[], int]) -> tuple[list[Any] | Non
     return resolutions(rhos, default()), rhos
 
 
-def resolutions(rhos: Sequence[float], default: int) -> list[int]:
-    """Return `round(rho * default)` for each rho; halves round up.
+def resolutions(rhos: Sequence[float], default: Resolution) -> list[Resolution]:
+    """Return `round(rho * default)` for each rho, side by side; halves round up.
 
-    >>> resolutions([1, 0.857, 0.714, 0.571], 224)
-    [224, 192, 160, 128]
+    >>> resolutions([1, 0.857, 0.714, 0.571], 224), resolutions([1, 0.5], (160, 224))
+    ([224, 192, 160, 128], [(160, 224), (80, 112)])
 
     Raises:
         GridError: a rho is not a positive number, or two make the same resolution.
     """
-    found: dict[int, float] = {}
+    found: dict[Resolution, float] = {}
     for rho in rhos:
         if isinstance(rho, bool) or not isinstance(rho, int | float) or not 0 < rho <= MAX_VALUE:
             raise GridError(f"rho must be a number above 0, not {rho!r}")
-        size = int((Decimal(str(rho)) * default).quantize(Decimal(1), ROUND_HALF_UP))
-        if not size:
-            raise GridError(f"rho {rho} of {default} px rounds to 0 px: give a larger rho")
+        scaled = [_scaled(rho, side) for side in sides(default)]
+        if not all(scaled):
+            raise GridError(f"rho {rho} of {spell_resolution(default)} px rounds to 0 px: give a larger rho")
+        height, width = scaled
+        size = height if height == width else (height, width)
         if size in found:
-            raise GridError(f"rho {found[size]} and {rho} both make {size} px")
+            raise GridError(f"rho {found[size]} and {rho} both make {spell_resolution(size)} px")
         found[size] = rho
     return list(found)
+
+
+def _scaled(rho: float, side: int) -> int:
+    return int((Decimal(str(rho)) * side).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def combinations(grid: Grid) -> Iterator[dict[str, Any]]:

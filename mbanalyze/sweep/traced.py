@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.shape import Shape, positional
 from mbanalyze.inputs.typed import InputError, Sizes
 from mbanalyze.sources.resolve import count, resolve
@@ -21,17 +22,17 @@ CountArguments = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """The arguments of `count`: a factory, its inputs and its options."""
 
 
-def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> int:
-    """Return the side of the square image that the networks of a factory take, in pixels.
+def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Resolution:
+    """Return the size of the image that the networks of a factory take, in pixels.
 
     Raises:
-        InputError: there is no image among the inputs, or it is not square.
+        InputError: there is no image among the inputs, or there are several sizes.
     """
     given = _known_inputs(what, inputs, options)
-    sides = {_image_shape(each)[-2:] for each in given if _image_shape(each)}
-    if len(sides) != 1 or len(set(*sides)) != 1:
-        raise InputError("rho is a fraction of a square image: give resolution instead")
-    return int(next(iter(sides))[0])
+    images = {_image_shape(each)[-2:] for each in given if _image_shape(each)}
+    if len(images) != 1:
+        raise InputError("rho is a fraction of the size of one image: give resolution instead")
+    return as_resolution(images.pop())
 
 
 def input_sizes(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Sizes, ...]:
@@ -54,18 +55,18 @@ def count_arguments(what: Any, inputs: tuple[Any, ...], options: Mapping[str, An
     """Return the arguments of `count` for a variant; a `resolution` resizes the images among its inputs.
 
     Raises:
-        InputError: a resolution is given, and there is no image among the inputs.
+        InputError: a resolution is malformed, or is given and there is no image among the inputs.
     """
     given = _all_inputs(inputs, options)
     if "resolution" not in options or not given:
         return what, inputs, dict(options)
     rest = {name: value for name, value in options.items() if name != "resolution"}
-    side = options["resolution"]
+    image = sides(as_resolution(options["resolution"]))
     if not any(map(_image_shape, given)):
         raise InputError("resolution needs an image input n,c,h,w, and none of the inputs is one")
     if rest.get("kwargs"):
-        rest["kwargs"] = {name: _resized(value, side) for name, value in rest["kwargs"].items()}
-    return what, tuple(_resized(positional(value), side) for value in inputs), rest
+        rest["kwargs"] = {name: _resized(value, image) for name, value in rest["kwargs"].items()}
+    return what, tuple(_resized(positional(value), image) for value in inputs), rest
 
 
 def _all_inputs(inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
@@ -126,7 +127,7 @@ def _image_shape(given: Any) -> tuple[int, ...]:
     return given.sizes if isinstance(given, Shape) and len(given.sizes) == 4 else ()
 
 
-def _resized(given: Any, side: int) -> Any:
-    """The shape of an image with sides of `side` pixels; any other input is unchanged."""
+def _resized(given: Any, image: tuple[int, int]) -> Any:
+    """The shape of an image with this height and width; any other input is unchanged."""
     sizes = _image_shape(given)
-    return given.resized(*sizes[:2], side, side) if sizes else given
+    return given.resized(*sizes[:2], *image) if sizes else given

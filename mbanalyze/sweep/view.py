@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,10 +11,15 @@ from mbanalyze.display.records import one_line
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
-from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.literature.accuracy.accuracy_notes import (
+    choice_note,
+    difference_notes,
+    own_notes,
+    own_provenance,
+)
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search
-from mbanalyze.sweep.candidates import SIZE_OPTIONS
+from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
@@ -29,7 +35,10 @@ HEADINGS = {
     "latency_ms": "latency ms",
 }
 """Headings that differ from the name of their column."""
-HIDDEN = ("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "fits", "front")
+HIDDEN = (
+    *("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "accuracy_source"),
+    *("fits", "front"),
+)
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
     *("activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
@@ -43,20 +52,67 @@ Record = Mapping[str, Any]
 
 
 @view.register
-def ablation_view(ablation: Ablation) -> View:
-    """Lay out an ablation: a row for each variant."""
+def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
+    """Lay out an ablation: a row for each variant.
+
+    Args:
+        ablation: the ablation.
+        flags: name the flags of the command line in notes, not the arguments of the function.
+    """
     rows = ablation.records()
-    return View((_variants(rows),), _batch_notes(rows), _source_notes(rows))
+    notes = [
+        *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
+        *difference_notes(ablation.sources),
+        *own_notes(ablation.own, _published_name(rows, flags)),
+    ]
+    own = own_provenance(ablation.own.own if ablation.own else None)
+    return View((_variants(rows),), (*_batch_notes(rows), *notes), (*_source_notes(rows), *own))
 
 
 @view.register
-def search_view(search: Search) -> View:
-    """Lay out a search: the Pareto front, some variants without accuracy, and the verdict."""
+def search_view(search: Search, *, flags: bool = False) -> View:
+    """Lay out a search: the Pareto front, some variants that are not ranked, and the verdict.
+
+    Args:
+        search: the search.
+        flags: name the flags of the command line in notes, not the arguments of the function.
+    """
     unpublished = search.records("unpublished")
     unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
     rows = [*search.records("front"), *unranked]
-    notes = [*_verdict(search), *_unpublished_notes(len(unpublished)), *_batch_notes(rows)]
-    return View((_variants(rows),) if rows else (), tuple(notes), _source_notes(rows))
+    notes = [
+        *_verdict(search, flags),
+        *_unpublished_notes(search, len(unpublished)),
+        *_batch_notes(rows),
+        *_mixture_notes(search),
+        *own_notes(search.own, _published_name(unpublished, flags)),
+    ]
+    own = own_provenance(search.own.own if search.own else None)
+    commands = (f"mbanalyze report {shlex.quote(search.reference)}",) if search.reference else ()
+    sections = (_variants(rows),) if rows else ()
+    return View(sections, tuple(notes), (*_source_notes(rows), *own), commands)
+
+
+def _name(parameter: str, flags: bool) -> str:
+    """A parameter as the user spells it: a flag of the command line, or an argument in Python."""
+    return f"--{parameter.replace('_', '-')}" if flags else parameter
+
+
+def _published_name(rows: Sequence[Record], flags: bool) -> str:
+    """The name of the option that shows published accuracy; "" if no known architecture lacks an accuracy."""
+    missing = any("source" in row and row["top1"] is None for row in rows)
+    return _name("published", flags) if missing else ""
+
+
+def _mixture_notes(search: Search) -> list[str]:
+    """Notes on the sources that the front compares, and on variants that several sources publish."""
+    notes, names = [], list(dict.fromkeys(source.source for source in search.sources))
+    if len(names) > 1 and search.ranked_by == "top1":
+        notes.append(
+            f"the front compares top-1 of {len(names)} sources, whose training recipes may differ; "
+            "each network has the source with most of its variants"
+        )
+    return [*notes, *(difference_notes(search.sources) if search.ranked_by == "top1" else ())]
 
 
 def _variants(rows: Sequence[Record]) -> Section:
@@ -66,8 +122,17 @@ def _variants(rows: Sequence[Record]) -> Section:
     columns = [_column(name, rows) for name in shown]
     if "source" in filled:
         numbers = _source_numbers(rows)
-        columns.append(words("ref", [f"[{numbers[row['source']]}]" if row["source"] else "" for row in rows]))
+        columns.append(words("ref", [_ref(row, numbers) for row in rows]))
+    elif "accuracy_source" in filled:
+        columns.append(words("ref", [_ref(row, {}) for row in rows]))
     return Section("", tuple(columns), DROP_ORDER)
+
+
+def _ref(row: Record, numbers: Mapping[str, int]) -> str:
+    """The source of the row's figures by number, after `yours` if its accuracy is the user's."""
+    figures = f"[{numbers[row['source']]}]" if row.get("source") else ""
+    accuracy = row.get("accuracy_source")
+    return " ".join(filter(None, ["yours" if accuracy and accuracy != row.get("source") else "", figures]))
 
 
 def _column(name: str, rows: Sequence[Record]) -> Column:
@@ -111,7 +176,7 @@ def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
     return (f"published macs and latency hold for one image, and are left out for a batch of {batch}",)
 
 
-def _verdict(search: Search) -> list[str]:
+def _verdict(search: Search, flags: bool) -> list[str]:
     """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
     limits = " and ".join(f"{_count(limit)} {LIMITS[total]}" for total, limit in search.limits.items())
     within, considered = f" within {limits}" if limits else "", f"{len(search.considered)} variants"
@@ -122,19 +187,37 @@ def _verdict(search: Search) -> list[str]:
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
-    accuracy = "no published accuracy" if best["top1"] is None else f"{best['top1']} % top-1"
+    accuracy = _missing(search) if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    ranking = f"{len(search.frame())} of {considered} fit, ranked by {OBJECTIVES[search.ranked_by]}"
+    ranking = f"{len(search.frame())} of {considered} fit, ranked by {_title(search.ranked_by)}"
     if search.ranked_by != search.objective:
-        ranking += ", because none has a published accuracy"
-    return [f"best{within}: {variant_reference(best)} ({accuracy}; {costs})", ranking, *_advice(search)]
+        ranking += f", because none has {_missing(search).replace('no ', 'a ', 1)}"
+    if search.objective not in OBJECTIVES:
+        accuracy = f"{search.objective} {best[search.objective]}; {accuracy}"
+    return [
+        f"best{within}: {variant_reference(best)} ({accuracy}; {costs})",
+        ranking,
+        *_advice(search, flags),
+    ]
 
 
-def _advice(search: Search) -> list[str]:
+def _title(objective: str) -> str:
+    """The name of an objective: a title, or the name of the user's metric."""
+    return OBJECTIVES.get(objective, objective)
+
+
+def _missing(search: Search) -> str:
+    """The reason that a variant is not ranked."""
+    if search.objective not in OBJECTIVES:
+        return f"no {search.objective}"
+    return "no published accuracy" if search.own is None else "no known accuracy"
+
+
+def _advice(search: Search, flags: bool) -> list[str]:
     """The effect of raising each limit."""
     if search.blocking_limits:
         return [
-            f"raising --max-{blocking.quantity.replace('_', '-')} to {_count(blocking.needed)} "
+            f"raising {_name(f'max_{blocking.quantity}', flags)} to {_rounded_up(blocking.needed)} "
             f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
             for blocking in search.blocking_limits
         ]
@@ -145,17 +228,20 @@ def _advice(search: Search) -> list[str]:
 
 
 def _gain(search: Search, variant: Record) -> str:
-    """The objective of a better variant."""
-    value = variant[search.ranked_by]
+    """The objective of a better variant, and its difference from the best."""
+    value, best = variant[search.ranked_by], search.best
+    gain = value - (best[search.ranked_by] if best else 0)
     if search.ranked_by == "top1":
-        return f"{value} % top-1"
-    return f"{_count(value)} {OBJECTIVES[search.ranked_by]}"
+        return f"{value} % top-1, {round(gain, 3):+}"
+    if search.ranked_by in OBJECTIVES:
+        return f"{si(value)} {OBJECTIVES[search.ranked_by]}, +{si(gain)}"
+    return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 
-def variant_reference(row: Record) -> str:
-    """Return a variant as the reference that every command takes."""
-    sizes = {name: row[name] for name in SIZE_OPTIONS if row[name] is not None}
-    return ",".join([spell_reference(row["model"], sizes), *row["options"].split()])
+def _rounded_up(count: int) -> str:
+    """A count to four digits that is at least the exact one."""
+    step = 10 ** max(0, len(str(count)) - 4)
+    return si(-(-count // step) * step)
 
 
 def _count(count: int) -> str:
@@ -166,14 +252,15 @@ def _count(count: int) -> str:
     return f"{float(digits):g} {unit}".strip() if exact else f"{short} ({count:,})"
 
 
-def _unpublished_notes(count: int) -> list[str]:
-    """A note on fitting variants without a published accuracy."""
+def _unpublished_notes(search: Search, count: int) -> list[str]:
+    """A note on fitting variants without a value to rank."""
     if not count:
         return []
+    missing = _missing(search)
     shown = f"; the {MAX_UNPUBLISHED} with the most macs are shown" if count > MAX_UNPUBLISHED else ""
     if count == 1:
-        return ["1 fitting variant has no published accuracy and is not ranked"]
-    return [f"{count} fitting variants have no published accuracy and are not ranked{shown}"]
+        return [f"1 fitting variant has {missing} and is not ranked"]
+    return [f"{count} fitting variants have {missing} and are not ranked{shown}"]
 
 
 def _ablation_csv(ablation: Ablation, **_: Any) -> str:

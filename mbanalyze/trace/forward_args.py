@@ -110,8 +110,10 @@ def has_fill(inputs: Sequence[Any], keywords: Mapping[str, Any]) -> bool:
     return any(isinstance(leaf, Shape) and leaf.fill for leaf in tree_leaves((list(inputs), dict(keywords))))
 
 
-def ones(model: nn.Module, inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the positional arguments of a forward as CPU tensors; arguments and errors as `as_inputs`.
+def ones(
+    model: nn.Module, inputs: Sequence[Any], keywords: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a forward as CPU tensors; arguments and errors as `as_inputs`.
 
     Tensors with values keep a copy of these. The others hold ones.
     """
@@ -121,8 +123,8 @@ def ones(model: nn.Module, inputs: Sequence[Any]) -> tuple[Any, ...]:
             return tensor.detach().clone()
         return torch.ones(tensor.shape, dtype=tensor.dtype, device="cpu")
 
-    args, _ = as_inputs(model, inputs, {})
-    made: tuple[Any, ...] = tree_map_only(Tensor, valued, args)
+    made: tuple[tuple[Any, ...], dict[str, Any]]
+    made = tree_map_only(Tensor, valued, as_inputs(model, inputs, keywords))
     return made
 
 

@@ -59,7 +59,13 @@ def _forward_error(model: nn.Module, recorder: Recorder, error: BaseException) -
         text = f"{asked} in {where} needs the values of a tensor, and a trace has only shapes"
         return NeedsValuesError(text, asked)
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
-    line = line.split(". ")[0].split(", but there was no")[0].rstrip(".")  # torch adds advice on its compiler
+    for advice in (
+        ". ",
+        ", but there was no",
+        ", but expected one of",
+    ):  # torch on its compiler and overloads
+        line = line.split(advice)[0]
+    line = line.rstrip(".")
     text = f"the forward raised {type(error).__name__} in {where}: {line}"
     if isinstance(error, TypeError) and "Tensor, not tuple" in line:
         text += ": write Shape(...) for a tensor in a container or a keyword argument"

@@ -77,7 +77,10 @@ def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
     out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
     if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
         return None
-    return LeafCall("conv2d", "conv", (data, *params), (), out) if out[2] > 0 and out[3] > 0 else None
+    if out[2] <= 0 or out[3] <= 0:
+        return None
+    steps = (("dilation", module.dilation), ("stride", module.stride))
+    return LeafCall("conv2d", "conv", (data, *params), steps, out)
 
 
 def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
@@ -231,9 +234,9 @@ def leaf_forwards(
                 return data
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = torch.empty(sizes, dtype=data.dtype, device=META)
-            read, params = storages.read(operands)
+            read, params, frozen = storages.read(operands)
             written = (storages.write_new(output, tuple(sizes)),)
-            recorder.ops.append(Op(path, kind, read, written, params, attributes, name))
+            recorder.ops.append(Op(path, kind, read, written, params, attributes, name, frozen))
             return output
 
         recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures

@@ -74,8 +74,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, path: str, kind: str, operands: Tensors, outputs: Tensors, attributes: Settings, operator: str
     ) -> None:
         """Record one operator; arguments as in `Op`."""
-        read, params = self.storages.read(operands)
-        self.ops.append(Op(path, kind, read, self.storages.write(outputs), params, attributes, operator))
+        read, params, frozen = self.storages.read(operands)
+        written = self.storages.write(outputs)
+        self.ops.append(Op(path, kind, read, written, params, attributes, operator, frozen))
 
     def refuse(self, error: Exception) -> Exception:
         """Return `error`, and remember it in case the forward catches it."""

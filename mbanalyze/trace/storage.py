@@ -137,9 +137,12 @@ class Storages:
         """Return True if both tensors view the same storage."""
         return _key(a) == _key(b)
 
-    def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int]:
-        """Return the values of an operator's operands, and how many learned scalars it is the first to read."""
-        values, params, regions, shared = [], 0, self._regions, self._shared
+    def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int, int]:
+        """Return the values of an operator's operands.
+
+        Then come the number of learned scalars that the operator is the first to read, and of those frozen.
+        """
+        values, params, frozen, regions, shared = [], 0, 0, self._regions, self._shared
         for tensor in tensors:
             try:
                 key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
@@ -151,14 +154,17 @@ class Storages:
                 self._note_replacement(tensor, region)
             if shared and key in shared:
                 region = self._region_of(tensor)
-                params += sum(map(_first_read, shared[key].read(tensor)))
+                for owner in shared[key].read(tensor):
+                    size, fixed = _first_read(owner)
+                    params, frozen = params + size, frozen + fixed
             elif region.param is not None:
-                params += _first_read(region)
+                size, fixed = _first_read(region)
+                params, frozen = params + size, frozen + fixed
             value = region.value
             if region.last_tensor is not tensor or value is None or value.shape != tensor.shape:
                 value = self._value_of(tensor, region)
             values.append(value)
-        return tuple(values), params
+        return tuple(values), params, frozen
 
     def _found(self, tensor: Tensor, key: int) -> _Region:
         """The region of a tensor that no operator of the trace has made: a constant of the model."""
@@ -316,7 +322,10 @@ def _computed(tensor: Tensor) -> bool:
     return (tensor.is_meta and not tensor.is_inference()) or tensor.grad_fn is not None
 
 
-def _first_read(region: Any) -> int:
-    """The learned scalars of a parameter that is read for the first time."""
+def _first_read(region: Any) -> tuple[int, int]:
+    """The learned scalars of a parameter that is read for the first time, and how many of them are frozen."""
     param, region.param = region.param, None
-    return param.numel() if param is not None else 0
+    if param is None:
+        return 0, 0
+    size = param.numel()
+    return size, 0 if param.requires_grad else size

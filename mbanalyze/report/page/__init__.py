@@ -1,37 +1,40 @@
 """A report as one HTML file with its style, its script and its libraries.
 
+terms.py   the measures and the definitions of the columns
 charts.py  the data of the charts
 tree.py    the modules of a report as a tree
+packed.py  libraries and downloads, compressed
 page.*     template, style, and the script that starts the others
 charts.js  draws the charts
+shares.js  shows the share of each row in the chosen measure
 table.js   makes the table sort, filter, and show its rows on demand
 """
 
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
 import json
-from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from mbanalyze.display.records import one_line, printable, shape
+from mbanalyze.display.result import Result
 from mbanalyze.display.views import Section
 from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.network import CONVENTION, Groups, Report
-from mbanalyze.report.page.charts import MEASURES, charts, exact, share, short
+from mbanalyze.report.page.charts import charts, exact, share, short
+from mbanalyze.report.page.packed import DOWNLOADS, documents, file_name, libraries
+from mbanalyze.report.page.terms import DEFINITIONS, MEASURES
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks
 
 PACKAGES = ("jinja2", "plotly", "itables")
 """The packages that the page needs: for its template, its charts and its sortable table (DataTables)."""
 
-SCRIPTS = ("charts.js", "table.js", "page.js")
+SCRIPTS = ("charts.js", "shares.js", "table.js", "page.js")
 """The page's own script in parts; the last one starts the others."""
 ROWS = 500
 """The number of rows that the document has as markup; the script draws those of a longer table on demand."""
@@ -48,13 +51,16 @@ def require_packages() -> None:
         raise PageError(f"{' and '.join(missing)} not installed: pip install 'mbanalyze[html]'")
 
 
-def page(groups: Groups, check: Section | None = None, *, agree: bool = True) -> str:
+def page(
+    groups: Groups, check: Section | None = None, *, agree: bool | None = True, download: Result | None = None
+) -> str:
     """Return a report as an HTML document in ASCII that loads nothing from elsewhere.
 
     Args:
         groups: the report, and the grouping of the table's rows; the charts always show every operator.
         check: a check to show with it.
-        agree: True if every comparison of the check agrees.
+        agree: True if every comparison of the check agrees, None if no operator could be compared.
+        download: the result to download as CSV and JSON; by default `groups`.
 
     Raises:
         PageError: the packages of `mbanalyze[html]` are missing.
@@ -67,6 +73,7 @@ def page(groups: Groups, check: Section | None = None, *, agree: bool = True) ->
     templates.policies["json.dumps_function"] = _json
     templates.filters |= {"exact": exact, "short": short}
     shown = _shown(groups) | {"check": _checked(check) if check else None, "agree": agree}
+    shown["packed"] = libraries() | documents(download or groups)
     text = templates.from_string(_own("page.html")).render(shown)
     return text.encode("ascii", "xmlcharrefreplace").decode()
 
@@ -95,16 +102,19 @@ def _shown(groups: Groups) -> dict[str, Any]:
         "places": places(report),
         "remarks": remarks(report),
         "by": by,
+        "largest": max((row["counts"]["share of macs"][0] or 0 for row in rows), default=0) or 1,
         "rows": rows[:ROWS],
         "all_rows": len(rows),
         "total": _counts(report.totals, report.complete, report),
         "measures": MEASURES,
+        "definitions": DEFINITIONS,
+        "downloads": DOWNLOADS,
+        "file_name": file_name(report.model),
         "data": charts(report) | {"rows": [_texts(row) for row in rows] if len(rows) > ROWS else None},
         "convention": CONVENTION,
         "style": _own("page.css"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "libraries": _libraries(),
     }
 
 
@@ -128,9 +138,9 @@ def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float
     """The numbers of a row by column: the value to sort by, and the text."""
     part, intensity = share(cost.macs, report.totals.macs), cost.arithmetic_intensity(report.itemsize)
     return {
+        "share of macs": (part, "?" if part is None else f"{part:.1f} %"),
         "params": (cost.params, exact(cost.params)),
         "macs": (cost.macs, exact(cost.macs, complete)),
-        "share of macs": (part, "?" if part is None else f"{part:.1f} %"),
         "flops": (cost.flops, exact(cost.flops, complete)),
         "activations": (cost.activations, exact(cost.activations, complete)),
         "memory access": (cost.memory_access, exact(cost.memory_access)),
@@ -141,18 +151,3 @@ def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float
 def _own(name: str) -> str:
     """The text of a file in this package."""
     return (files(__name__) / name).read_text(encoding="utf-8")
-
-
-@cache
-def _libraries() -> dict[str, str]:
-    """The JavaScript libraries by name, compressed and base64-encoded.
-
-    itables is located without an import, because importing it imports pandas.
-    """
-    from plotly.offline import get_plotlyjs
-
-    spec = find_spec("itables")
-    assert spec is not None and spec.origin is not None, "its absence was reported before"  # noqa: PT018
-    tables = Path(spec.origin).parent / "html" / "dt_bundle.js"
-    scripts = {"plotly": get_plotlyjs().encode(), "datatables": tables.read_bytes()}
-    return {name: base64.b64encode(gzip.compress(js, mtime=0)).decode() for name, js in scripts.items()}

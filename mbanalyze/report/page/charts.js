@@ -5,6 +5,7 @@ const ALL = 1000; // modules that the icicle draws at once
 const SOME = 400; // modules that it draws at once if there are more
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const measureName = () => data.measures.find(([name]) => name === measure())[1];
 const measure = () => document.querySelector("input[name=measure]:checked").value;
 
 /** The colour of each of many kinds. */
@@ -25,11 +26,11 @@ function tooltip([name, what, ...counts]) {
 }
 
 /** What both charts share: the page's font and colours, and no part of their own that only a mouse reaches. */
-function layout(more) {
+function layout(chart, more) {
   const font = { family: getComputedStyle(document.body).fontFamily, size: 12, color: color("ink") };
   const label = { bgcolor: color("tip"), bordercolor: color("line"), align: "left", namelength: -1 };
   return {
-    font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false, showlegend: false,
+    font, width: chart.clientWidth, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false, showlegend: false,
     hoverlabel: { ...label, font: { ...font, color: color("tip-ink") } }, ...more,
   };
 }
@@ -64,9 +65,24 @@ function drawIcicle() {
     textfont: { color: kinds.map((kind) => (kind === MODULE ? ink : onKind)) },
     tiling: { orientation: "h", pad: 0 }, pathbar: { visible: false }, root: { color: color("module") },
   };
-  const margin = { l: 0, r: 0, t: 0, b: 0 };
+  showKinds("modules", visible(Number(find("module").value), trace.maxdepth));
+  const margin = { l: 22, r: 0, t: 0, b: 22 };
   const size = { height: narrow ? 480 : 620, uniformtext: { minsize: 10, mode: "hide" } };
-  return Plotly.react(chart, [trace], layout({ margin, ...size }), config);
+  const title = { showarrow: false, xref: "paper", yref: "paper" };
+  const annotations = [
+    { ...title, text: `share of ${measureName()} (%)`, x: 0, y: 0.5, xanchor: "right", textangle: -90, yanchor: "middle", xshift: -2 },
+    { ...title, text: "depth in the modules", x: 0.5, y: 0, yanchor: "top", yshift: -2 },
+  ];
+  return Plotly.react(chart, [trace], layout(chart, { margin, annotations, ...size }), config);
+}
+
+/** The kinds of the operators with a share that the icicle shows from a module on. */
+function visible(top, levels) {
+  const kinds = new Set();
+  let level = [top];
+  for (let i = 0; i < levels; i++, level = level.flatMap((at) => children[at]))
+    for (const at of level) if (values([modules.tips[at]])[0]) kinds.add(modules.kinds[at]);
+  return kinds;
 }
 
 /** A bar for each operator, over bands that are blocks. */
@@ -79,20 +95,22 @@ function drawProfile() {
   const bands = (operators.shaded ? blocks : []).map(([, start], i) => ({
     ...band, x0: start - 0.5, x1: ends[i] - 0.5, fillcolor: i % 2 ? "rgba(0,0,0,0)" : color("band"),
   }));
+  const order = chart.clientWidth < 600 ? "operators, by block" : "operators in order of execution, by block";
   const ticks = named(blocks, chart.clientWidth / count);
   const trace = {
     type: "bar", x: operators.kinds.map((_, i) => i), y: values(operators.tips),
     customdata: operators.tips.map(tooltip), hovertemplate: "%{customdata}<extra></extra>",
     marker: { color: kindColors(operators.kinds), line: { width: 0 } },
   };
+  showKinds("depth", new Set(operators.kinds.filter((_, i) => trace.y[i])));
   const axis = { fixedrange: true, zeroline: false, linecolor: color("line"), gridcolor: color("line") };
-  return Plotly.react(chart, [trace], layout({
-    height: 300, margin: { l: 44, r: 4, t: 8, b: 28 }, bargap: 0.12, hovermode: "x", shapes: bands,
+  return Plotly.react(chart, [trace], layout(chart, {
+    height: 300, margin: { l: 62, r: 4, t: 8, b: 46 }, bargap: 0.12, hovermode: "x", shapes: bands,
     xaxis: {
-      ...axis, range: [-0.5, count - 0.5], showgrid: false, tickmode: "array", tickangle: 0,
+      ...axis, title: { text: order, standoff: 6 }, range: [-0.5, count - 0.5], showgrid: false, tickmode: "array", tickangle: 0,
       tickvals: ticks.map(([, start]) => start), ticktext: ticks.map(([name]) => name), ticklabelposition: "outside right",
     },
-    yaxis: { ...axis, rangemode: "tozero", tickformat: "~s", nticks: 6 },
+    yaxis: { ...axis, title: { text: data.axes[measure()], standoff: 6 }, rangemode: "tozero", tickformat: "~s", nticks: 6 },
   }), config);
 }
 
@@ -115,21 +133,22 @@ function fillModules() {
   find("icicle").on("plotly_icicleclick", ({ nextLevel }) => {
     if (nextLevel === undefined || !children[nextLevel].length) return true;
     find("module").value = nextLevel;
+    showKinds("modules", visible(Number(nextLevel), find("icicle").data[0].maxdepth));
     if (modules.labels.length <= ALL) return true; // all are drawn, and Plotly moves to it
     drawIcicle();
     return false;
   });
 }
 
-/** A coloured name for each kind of operator. */
-function fillLegends() {
-  for (const legend of document.querySelectorAll(".legend"))
-    data.kinds.forEach((name, i) => {
-      const entry = document.createElement("li");
-      entry.textContent = name;
-      entry.style.setProperty("--mark", `var(--kind-${i})`);
-      legend.append(entry);
-    });
+/** A coloured name for each kind of operator that a chart shows. */
+function showKinds(section, kinds) {
+  const entries = data.kinds.map((name, i) => {
+    const entry = document.createElement("li");
+    entry.textContent = name;
+    entry.style.setProperty("--mark", `var(--kind-${i})`);
+    return entry;
+  });
+  document.querySelector(`#${section} .legend`).replaceChildren(...entries.filter((_, i) => kinds.has(i)));
 }
 
 /** The arrow keys show one operator of the profile after the other, and say it. */

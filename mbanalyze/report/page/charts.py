@@ -10,18 +10,10 @@ from typing import Any
 from mbanalyze.display.units import si
 from mbanalyze.ops.cost import Cost, Count, total
 from mbanalyze.report.network import Report
+from mbanalyze.report.page.terms import AXES, MEASURES
 from mbanalyze.report.page.tree import Node, tree
 from mbanalyze.report.rows import Row, block
 from mbanalyze.report.runs import runs
-
-MEASURES = {
-    "macs": "multiply-accumulates",
-    "flops": "FLOPs",
-    "params": "params",
-    "activations": "activations",
-    "memory_access": "memory access",
-}
-"""The measures that areas and heights can show: attributes of `Cost`, and their names."""
 
 COLORS = 7
 """The number of kinds with a colour of their own; the others share one."""
@@ -59,6 +51,7 @@ def charts(report: Report) -> dict[str, Any]:
     kinds = _kinds(report.rows)
     return {
         "measures": list(MEASURES.items()),
+        "axes": AXES,
         "kinds": kinds if {row.type for row in report.rows} <= {*kinds} else [*kinds, "other"],
         "modules": _modules(tree(report), kinds),
         "operators": _operators(report, kinds),

@@ -8,10 +8,10 @@ function makeRow(pattern, texts, at) {
   row.ariaRowIndex = at + 2;
   texts.forEach((text, i) => {
     const cell = row.cells[i];
+    if (i === shared.share) return writeShare(cell, texts);
     const name = cell.querySelector(".name");
     (name ?? cell.lastChild ?? cell.appendChild(new Text())).textContent = text;
     if (name) name.title = text;
-    cell.querySelector("i")?.style.setProperty("width", `${number(text)}%`);
     if (cell.matches(".number")) cell.classList.toggle("nothing", !number(text));
   });
   return row;
@@ -79,22 +79,26 @@ function setWidths(table, row) {
 
 /** The options of a table that has its rows from the data. DataTables draws one of them, and takes text for markup. */
 function long(numbers) {
-  const sorted = (text) => (text === "?" ? -1 : number(text));
-  const macs = { targets: ".bar", render: (text, type, texts, { col }) => (type === "sort" ? sorted(texts[col - 1]) : text) };
+  const share = { targets: ".bar", render: (_, type, texts) => (type === "sort" ? counted(texts[shared.measured]) : shareOf(texts)) };
   return {
     data: data.rows, paging: true, pageLength: 1,
     columnDefs: [
-      { ...numbers, ...macs }, // a share is rounded, the macs before it are not
-      { ...numbers, render: (text, type) => (type === "sort" ? sorted(text) : text) },
+      { ...numbers, ...share }, // a share is rounded, its count is not
+      { ...numbers, render: (text, type) => (type === "sort" ? counted(text) : text) },
       { targets: "_all", type: "string", render: (text, type) => (type === "sort" ? text : escaped(text)) },
     ],
   };
 }
 
-/** Lets headings sort and the input filter. */
+/** Lets headings sort and the input filter; returns a function that shows the shares of the chosen measure. */
 function makeTable(DataTable) {
   const body = find("costs").tBodies[0];
   const rows = [...body.rows];
+  const showShares = () => {
+    chooseShares(find("costs"), data.rows ?? rows.map(cellsOf));
+    if (!data.rows) for (const row of rows) writeShare(row.cells[shared.share], cellsOf(row));
+  };
+  showShares();
   if (data.rows) body.replaceChildren(); // DataTables would read how to sort from these
   const numbers = { targets: [".number", ".bar"], type: "num", orderSequence: ["desc", "asc", ""] };
   const nothing = { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null };
@@ -109,6 +113,14 @@ function makeTable(DataTable) {
     find("shown").textContent = recordsDisplay < recordsTotal ? `${some} of ${all} rows` : `${all} rows`;
   };
   table.on("draw", tell);
+  table.on("draw", labelShares);
   find("filter").addEventListener("input", (event) => table.search(event.target.value).draw());
   tell();
+  return () => {
+    const frame = body.closest(".scroll");
+    const top = frame.scrollTop;
+    showShares();
+    table.rows().invalidate().draw(false);
+    frame.scrollTop = top;
+  };
 }

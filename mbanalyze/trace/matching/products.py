@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.matching.sparse import is_sparse, sparse_product
-from mbanalyze.trace.schema import Arguments, flat_tensors
+from mbanalyze.trace.schema import Arguments, flat_tensors, per_dimension
 
 
 def conv(args: Arguments, *, transposed: bool | None = None) -> Match:
@@ -15,7 +15,9 @@ def conv(args: Arguments, *, transposed: bool | None = None) -> Match:
     if transposed is None:
         transposed = args["transposed"]
     operands = flat_tensors([args["input"], args["weight"], args["bias"]])
-    return Match("conv", operands, {"transposed": True} if transposed else {})
+    dims = args["weight"].dim() - 2
+    steps = {name: per_dimension(args[name], dims) for name in ("stride", "dilation")}
+    return Match("conv", operands, {**steps, "transposed": True} if transposed else steps)
 
 
 def conv_tbc(args: Arguments) -> Match:

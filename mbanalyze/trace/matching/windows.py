@@ -10,16 +10,24 @@ from mbanalyze.trace.schema import Arguments, per_dimension
 
 def max_pool(args: Arguments, *, dims: int, image: str = "self") -> Match:
     """Match the maximum of each window; `image` is the argument that holds the image."""
-    return Match("max_pool", (args[image],), {"kernel": per_dimension(args["kernel_size"], dims)})
+    return Match("max_pool", (args[image],), _window(args, dims))
 
 
 def avg_pool(args: Arguments, *, dims: int) -> Match:
     """Match the mean of each window. One window of the size of the image is global pooling."""
     image = args["self"]
-    kernel = per_dimension(args["kernel_size"], dims)
-    if kernel == tuple(image.shape[-dims:]) and not any(args["padding"]):
+    window = _window(args, dims)
+    if window["kernel"] == tuple(image.shape[-dims:]) and not any(args["padding"]):
         return Match("global_avg_pool", (image,))
-    return Match("avg_pool", (image,), {"kernel": kernel})
+    return Match("avg_pool", (image,), window)
+
+
+def _window(args: Arguments, dims: int) -> dict[str, tuple[int, ...]]:
+    """The size of the windows, and the step between them unless it is random; it defaults to the size."""
+    kernel = per_dimension(args["kernel_size"], dims)
+    return {"kernel": kernel} | (
+        {"stride": per_dimension(args["stride"] or kernel, dims)} if "stride" in args else {}
+    )
 
 
 def adaptive_avg_pool(args: Arguments, *, dims: int) -> Match:

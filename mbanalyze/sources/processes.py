@@ -11,22 +11,22 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mbanalyze.guard.documents import DocumentError, read_text
-from mbanalyze.guard.process_server import UNWRITTEN, Job, Request
-from mbanalyze.guard.temporary import make_room, temporary_folder
+from mbanalyze.display.temporary import make_room, temporary_folder
+from mbanalyze.inputs.documents import DocumentError, read_text
+from mbanalyze.sources.process_server import TIMED_OUT, UNWRITTEN, Job, Request
 
 SERVER = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import mbanalyze
 del sys.path[0]
-from mbanalyze.guard.process_server import main
+from mbanalyze.sources.process_server import main
 main()
 """
 
@@ -73,7 +73,7 @@ def run_each(
     preload: Sequence[str] = (),
     path: Sequence[str] | None = None,
 ) -> list[Answer]:
-    """Run each job in a process of its own, several at the same time.
+    """Run each job in a process of its own, several at the same time, and return the answers in order.
 
     Everything that a job prints goes to stderr, in the order of the jobs.
 
@@ -86,42 +86,71 @@ def run_each(
     Raises:
         OutputError: no temporary folder can be written.
     """
+    found: dict[int, Answer] = {}
+    for index, answer in answers(jobs, preload=preload, path=path, show=True):
+        found[index] = answer
+        progress(len(found))
+    return [found[index] for index in range(len(jobs))]
+
+
+def answers(
+    jobs: Sequence[Job],
+    *,
+    preload: Sequence[str] = (),
+    path: Sequence[str] | None = None,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    show: bool = False,
+) -> Iterator[tuple[int, Answer]]:
+    """Run jobs as `run_each` does, and yield the number and answer of each job as soon as it ends.
+
+    Jobs start in order. The processes end with the iterator.
+
+    Args:
+        jobs, preload, path: as for `run_each`.
+        workers: largest number of processes at the same time; by default one per processor.
+        time_limit: seconds after which a job is ended; None for no limit.
+        show: print on stderr what the jobs print, in the order of the jobs; else it is left out.
+
+    Raises:
+        OutputError: no temporary folder can be written.
+    """
     if not jobs:
-        return []
+        return
     with _one_at_a_time, temporary_folder() as folder:
-        workers = min(_cpus(), len(jobs))
+        most = min(workers or cpus(), len(jobs))
+        request = Request(jobs, folder, Path.cwd(), dict(os.environ), path, most, time_limit)
         server = start_server(preload)
+        left = set(range(len(jobs)))
         try:
-            codes = _exchange(
-                server, Request(jobs, folder, Path.cwd(), dict(os.environ), path, workers), progress
-            )
+            for index, code in _exchange(server, request, show=show):
+                left.remove(index)
+                yield index, _answer(folder / f"{index}.json", code, time_limit)
         except BaseException:
             _stop(server)
             raise
-        if len(codes) < len(jobs):
+        if left:
             _stop(server)
-        return [_answer(folder / f"{index}.json", codes.get(index)) for index in range(len(jobs))]
+        for index in sorted(left):
+            yield index, Answer(problem="the process that starts the processes of models was ended")
 
 
-def _exchange(
-    server: subprocess.Popen[bytes], request: Request, progress: Callable[[int], None]
-) -> dict[int, int]:
-    """The exit code of each job that ended; not all of them if the server ended before."""
+def _exchange(server: subprocess.Popen[bytes], request: Request, *, show: bool) -> Iterator[tuple[int, int]]:
+    """The number and exit code of each job that ended; not all of them if the server ended before."""
     assert server.stdin
     assert server.stdout
-    codes: dict[int, int] = {}
+    ended: set[int] = set()
     shown = 0
     with suppress(BrokenPipeError):
         server.stdin.write(pickle.dumps(request))
         server.stdin.flush()
-        while len(codes) < len(request.jobs) and (line := server.stdout.readline()):
-            index, code = map(int, line.split())
-            codes[index] = code
-            progress(len(codes))
-            while shown in codes:
-                _show(request.folder / f"{shown}.txt")
-                shown += 1
-    return codes
+    while len(ended) < len(request.jobs) and (line := server.stdout.readline()):
+        index, code = map(int, line.split())
+        ended.add(index)
+        while show and shown in ended:
+            _show(request.folder / f"{shown}.txt")
+            shown += 1
+        yield index, code
 
 
 def _show(file: Path) -> None:
@@ -131,10 +160,10 @@ def _show(file: Path) -> None:
             shutil.copyfileobj(printed, sys.stderr)
 
 
-def _answer(file: Path, code: int | None) -> Answer:
+def _answer(file: Path, code: int, time_limit: float | None) -> Answer:
     """The answer in a file, or the way in which the process of the job ended."""
-    if code is None:
-        return Answer(problem="the process that starts the processes of models was ended")
+    if code == TIMED_OUT:
+        return Answer(problem=f"it took longer than {time_limit:g} s")
     if code < 0:
         hint = ", perhaps because it needs too much memory" if -code == signal.SIGKILL else ""
         return Answer(problem=f"its process was ended by {signal.Signals(-code).name}{hint}")
@@ -148,8 +177,8 @@ def _answer(file: Path, code: int | None) -> Answer:
         return Answer(problem=f"its process gave an unreadable answer: {error}")
 
 
-def _cpus() -> int:
-    """The number of processors that this process may use."""
+def cpus() -> int:
+    """Return the number of processors that this process may use."""
     with suppress(AttributeError):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

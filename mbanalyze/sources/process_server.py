@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import multiprocessing
 import os
 import pickle
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +32,8 @@ TRACING = (
 """The modules that every trace needs, torch among them."""
 UNWRITTEN = 74
 """The exit code of a process that could not write its answer: EX_IOERR of BSD's sysexits.h."""
+TIMED_OUT = 256
+"""The number that replaces the exit code of a process over the time limit; no exit code is as large."""
 WAIT = 0.1
 """Seconds after which the end of a process is noticed even if its own children keep its pipes open."""
 
@@ -45,6 +49,7 @@ class Request:
         environ: environment variables of the processes.
         path: `sys.path` of the processes; None for that of the server.
         workers: largest number of processes at the same time.
+        time_limit: seconds after which a process is ended; None for no limit.
     """
 
     jobs: Sequence[Job]
@@ -53,6 +58,7 @@ class Request:
     environ: Mapping[str, str]
     path: Sequence[str] | None
     workers: int
+    time_limit: float | None = None
 
 
 def main() -> None:
@@ -84,17 +90,29 @@ def _serve(request: Request, channel: TextIO) -> None:
     """
     waiting = list(range(len(request.jobs)))[::-1]
     running: dict[int, ForkProcess | SpawnProcess] = {}
+    deadlines: dict[int, float] = {}
     stdin = [] if sys.platform == "win32" else [sys.stdin.fileno()]
     while waiting or running:
         while waiting and len(running) < request.workers:
             index = waiting.pop()
             running[index] = _start(request, index, channel)
+            deadlines[index] = time.monotonic() + (request.time_limit or math.inf)
         if set(stdin) & set(wait([*stdin, *(process.sentinel for process in running.values())], WAIT)):
             raise EOFError
         for index, process in list(running.items()):
-            if process.exitcode is not None:
+            code = _ending(process, deadlines[index])
+            if code is not None:
                 del running[index]
-                print(index, process.exitcode, file=channel, flush=True)
+                print(index, code, file=channel, flush=True)
+
+
+def _ending(process: ForkProcess | SpawnProcess, deadline: float) -> int | None:
+    """The exit code of a process, which is ended after its deadline; None while it runs."""
+    if process.exitcode is None and time.monotonic() > deadline:
+        process.kill()
+        process.join()
+        return TIMED_OUT
+    return process.exitcode
 
 
 def _start(request: Request, index: int, channel: TextIO) -> ForkProcess | SpawnProcess:

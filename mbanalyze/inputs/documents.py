@@ -1,4 +1,4 @@
-"""Reading of policies and locks: regular files of limited size, whose values are of limited depth."""
+"""Reading of files that a user names: regular files of limited size, whose values are of limited depth."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""An explanation as tables: the totals that fail, and the layers behind them with a column for each total."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mbanalyze.display.records import one_line
+from mbanalyze.display.views import Cell, Column, Section, filled, words
+from mbanalyze.guard.change_tables import more_layers, total_sections
+from mbanalyze.guard.explanation import Cause, Contribution, Explanation
+from mbanalyze.guard.wording import count_cell, format_growth_of, format_share, label, metric_label
+
+DROP_ORDER = ("kind", "memory access bytes", "activations", "flops", "from")
+
+
+def explanation_sections(explanation: Explanation, top: int) -> Iterator[Section]:
+    """Yield the totals that changed, and the layers that contribute to those that fail.
+
+    Args:
+        explanation: explanation of one model.
+        top: number of layers of each table.
+    """
+    yield from total_sections(explanation.result)
+    name = label(explanation.result.name)
+    for grew, heading in ((True, f"{name}: growth by layer"), (False, f"{name}: cost by layer")):
+        causes = [each for each in explanation.causes if each.grew is grew and each.contributions]
+        if causes:
+            yield _layer_section(heading, causes, top)
+
+
+def _layer_section(heading: str, causes: Sequence[Cause], top: int) -> Section:
+    """The layers of some causes, the largest share of any of them first."""
+    parts = [{each.path: each for each in cause.contributions} for cause in causes]
+    layers = {path: each for of_cause in parts for path, each in of_cause.items()}
+    shares = {path: max(part[path].share for part in parts if path in part) for path in layers}
+    paths = sorted(layers, key=lambda path: -shares[path])[:top]
+    locations = [layers[path].location for path in paths]
+    columns = (
+        words("layer", [label(path) or "(model)" for path in paths]),
+        words("kind", [layers[path].kind for path in paths]),
+        *(
+            Column(metric_label(cause.metric), [_cell(part.get(path), cause) for path in paths])
+            for cause, part in zip(causes, parts, strict=True)
+        ),
+        words("from", [one_line(f"{each.file}:{each.line} {each.name}") for each in locations]),
+    )
+    return Section(heading, filled(columns), DROP_ORDER, notes=more_layers(len(layers) - top))
+
+
+def _cell(contribution: Contribution | None, cause: Cause) -> Cell:
+    """The growth of a layer, or its count, with its share in the total."""
+    if contribution is None:
+        return Cell("", "")
+    amount, share = contribution.amount, format_share(100 * contribution.share)
+    if cause.grew:
+        return Cell(f"{format_growth_of(amount, cause.metric)}{share}", f"{amount:+,}{share}")
+    cell = count_cell(amount, cause.metric)
+    return Cell(f"{cell.short}{share}", f"{cell.exact}{share}")

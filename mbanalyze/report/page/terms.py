@@ -1,0 +1,31 @@
+"""The measures that a page shows, with their units, and the definition of each column."""
+
+MEASURES = {
+    "macs": "multiply-accumulates",
+    "flops": "FLOPs",
+    "params": "params",
+    "activations": "activations",
+    "memory_access": "memory access",
+}
+"""The measures that areas, heights and shares can show: attributes of `Cost`, and their names."""
+
+AXES = MEASURES | {"activations": "activations (elements)", "memory_access": "memory access (elements)"}
+"""The titles of axes: the name of a measure, with its unit if the name is not a unit."""
+
+DEFINITIONS = {
+    "params": "Learned scalars that the forward pass reads. A shared parameter counts once.",
+    "macs": (
+        "Multiply-accumulates of convolutions, linear layers, matrix products, attention and recurrent layers. "
+        "Bias is not included."
+    ),
+    "flops": "All arithmetic: two for each multiply-accumulate, and one for each other operation.",
+    "activations": "Elements that the layers with multiply-accumulates write.",
+    "memory access": (
+        "Elements that operators read and write: inputs, weights, buffers and outputs. "
+        "Each operator has an ideal cache, and no operators are fused."
+    ),
+    "flops per byte": "FLOPs divided by the bytes of the memory access.",
+    "share": "The percentage of the total, for the measure that you choose above the charts.",
+    "≥ and ?": "A lower bound, because an operator has no formula; and an unknown count.",
+}
+"""The definition of each column, and of the marks of incomplete counts."""

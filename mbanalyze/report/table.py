@@ -1,0 +1,97 @@
+"""The table of a report: a column of cells for each name, with the total in the last row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mbanalyze.display.records import shape
+from mbanalyze.display.units import count_cell, ratio_cell, si_bytes
+from mbanalyze.display.views import Cell, Column, words
+from mbanalyze.report.columns import COUNTS, WORDS, Number, value
+from mbanalyze.report.network import Report
+from mbanalyze.report.rows import Group
+from mbanalyze.report.summary import kind_of
+
+BAR = 6
+"""The width of a bar, in cells."""
+VALUES = 3
+"""The most shapes or settings that a cell lists; of more, it gives the number."""
+HEADINGS = {"macs_share": "share of macs", "arithmetic_intensity": "flops per byte"}
+"""The headings that are not the name of the column with spaces."""
+BOUNDS = ("macs", "flops", "activations")
+"""The counts that are lower bounds where an operator is not counted."""
+
+
+def heading(name: str) -> str:
+    """Return the heading of a column."""
+    return HEADINGS.get(name, name.replace("_", " "))
+
+
+def first_column(by: str, shown: Iterable[Group]) -> Column:
+    """Return the column with the names of the rows."""
+    return words(by, [*(group.key or "(model)" for group in shown), "total"])
+
+
+def column(name: str, shown: Sequence[Group], others: Group | None, report: Report) -> Column:
+    """Return a column.
+
+    Args:
+        name: one of `COLUMNS`.
+        shown: the rows.
+        others: the row with the sum of all rows that are not shown, if any.
+        report: the report, whose total is the last row.
+    """
+    rows, total = [*shown, *([others] if others else [])], Group("total", report.rows, report.totals)
+    if name == "macs_share":
+        return Column(heading(name), [*_shares(shown, others, report), ""], "left", bars=True)
+    if name in COUNTS:
+        known = [*((group, group.complete) for group in rows), (total, report.complete)]
+        return Column(heading(name), [_cell(name, value(name, g, report), whole) for g, whole in known])
+    if name == "kind":
+        return words(name, [*map(kind_of, rows), f"{len(report.rows)} ops"])
+    listed = [_text(name, value(name, group, report)) for group in shown]
+    return words(heading(name), [*listed, *[""] * (len(rows) - len(shown)), ""])
+
+
+def _cell(name: str, number: Number, complete: bool) -> str | Cell:
+    """A number as a cell."""
+    if name == "ops":
+        return str(number)
+    if name == "arithmetic_intensity" or isinstance(number, float):
+        return ratio_cell(number)
+    if name.endswith("_bytes") and number is not None:
+        return Cell(si_bytes(number), f"{number:,}")
+    return count_cell(number, complete=complete or name not in BOUNDS)
+
+
+def _text(name: str, found: Any) -> str:
+    """Shapes and settings as a cell."""
+    if name in WORDS:
+        return str(found)
+    if len(found) > VALUES:
+        return (
+            f"{len(found)} different"
+            if name in ("kernel", "stride", "dilation", "groups")
+            else f"{len(found)} tensors"
+        )
+    return " ".join(shape(each) if isinstance(each, tuple) else str(each) for each in found)
+
+
+def _shares(shown: Sequence[Group], others: Group | None, report: Report) -> list[str]:
+    """The share of each row as a bar and in per cent; the largest row has a full bar, and the others have none."""
+    largest = max((group.cost.macs or 0 for group in shown), default=0)
+    cells = [_share(group, report, (group.cost.macs or 0) / (largest or 1)) for group in shown]
+    return cells + ([_share(others, report, 0)] if others else [])
+
+
+def _share(group: Group, report: Report, length: float) -> str:
+    """A bar of `BAR` cells at length 1, in eighths, and the share of macs in per cent."""
+    part, whole = group.cost.macs, report.totals.macs
+    if part is None:
+        return "?"
+    if not part or not whole:
+        return ""
+    full, rest = divmod(round(8 * BAR * length), 8)
+    bar = "█" * full + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)
+    return f"{bar:{BAR}} {100 * part / whole:5.1f} %"

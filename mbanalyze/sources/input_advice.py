@@ -1,0 +1,54 @@
+"""Advice on inputs with which a forward fails: a change with which it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mbanalyze.inputs.input_text import spell_input
+from mbanalyze.inputs.shape import Shape
+from mbanalyze.inputs.typed import is_shape, is_whole
+
+Trace = Callable[[tuple[Any, ...], Mapping[str, Any]], object]
+"""Traces a forward with these inputs, by position and by name; raises a `ValueError` or `LookupError` if it fails."""
+
+
+def advise(inputs: tuple[Any, ...], keywords: Mapping[str, Any], trace: Trace) -> str:
+    """Return the change of the inputs that lets a failing forward run; "" if none is found.
+
+    Two changes are tried: a list or tuple of whole numbers becomes a shape, and shapes gain a batch dimension.
+    """
+    for change, advice in (
+        (_as_shape, "write a shape as {}, or as a Shape(...) in Python"),
+        (_with_batch, "the batch dimension seems to be missing: give {}"),
+    ):
+        by_place = tuple(map(change, inputs))
+        by_name = {name: change(value) for name, value in keywords.items()}
+        given = [*((None, value) for value in inputs), *keywords.items()]
+        named = [*((None, value) for value in by_place), *by_name.items()]
+        changed = [after for before, after in zip(given, named, strict=True) if before[1] is not after[1]]
+        if changed and _runs(trace, by_place, by_name):
+            return advice.format(" and ".join(spell_input(name, value) for name, value in changed))
+    return ""
+
+
+def _runs(trace: Trace, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
+    try:
+        trace(inputs, keywords)
+    except (ValueError, LookupError):
+        return False
+    return True
+
+
+def _as_shape(given: Any) -> Any:
+    """A list or tuple of whole numbers that is no shape as one; any other input unchanged."""
+    numbers = isinstance(given, list | tuple) and not isinstance(given, Shape) and bool(given)
+    if numbers and all(is_whole(size) and size > 0 for size in given):
+        return Shape(*given)
+    return given
+
+
+def _with_batch(given: Any) -> Any:
+    """A shape with a batch of one in front; any other input unchanged."""
+    shape = Shape(*given) if is_shape(given) else given
+    return shape.resized(1, *shape.sizes) if isinstance(shape, Shape) and shape.sizes else given
