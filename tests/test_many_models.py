@@ -231,6 +231,7 @@ def test_accuracy_of_your_own(tmp_path: Path) -> None:
     assert found.reference == "timm:conv_10@resolution=8"
     assert [row.model for row in found.own.unmatched] == ["timm:other"] if found.own else False
     assert "yours" in found.to("table", width=200)
+    assert "published accuracy is left out" not in found.to("table", width=200)
     assert search("timm:conv*", resolution=8, accuracy=file, objective="map").ranked_by == "map"
 
 
