@@ -424,7 +424,7 @@ def test_compare_shows_accuracy() -> None:
     assert (third["top1"], third["accuracy_source"]) == (None, None)
     assert list(found.frame())[-2:] == ["top1", "accuracy_source"]
     # 63.3 - 70.9
-    assert "| mobilenet_v1@alpha=0.5,resolution=224 | 63.3 | -7.6 |" in found.to("markdown")
+    assert "| mobilenet_v1@alpha=0.5,resolution=224 | 63.3 | -7.6 | \\[1\\] |" in found.to("markdown")
     assert "Accuracy" not in repr(compare("mobilenet_v1@resolution=100", "mobilenet_v1@resolution=101"))
     mixed = compare("mobilenet_v1", "shufflenet_v2")
     assert "the top-1 accuracies are of different sources, whose training recipes may differ" in words(

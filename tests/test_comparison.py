@@ -390,7 +390,7 @@ def test_json_is_the_documented_schema() -> None:
     comparison = compare(tiny(layers(extra=nn.ReLU())), tiny(layers(fc=nn.Linear(16, 11))))
     document = json.loads(json.dumps(comparison.as_dict()))
 
-    assert list(document) == ["schema", "models", "ratios", "by_kind", "by_stage", "layers"]
+    assert list(document) == ["schema", "models", "ratios", "by_kind", "by_stage", "layers", "own"]
     assert document["schema"] == "mbanalyze.comparison/1"
     assert document["models"][0]["input"] == [[1, 3, 32, 32]]
     assert document["by_stage"][0]["stage"] == "head"

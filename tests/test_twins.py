@@ -20,9 +20,9 @@ PRESENTATION = {
 """Parameters of commands alone: they choose how the result is shown, and the exit code."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
-LIBRARY = {"options", "progress", "shortcuts"}
+LIBRARY = {"options", "progress", "shortcuts", "executor"}
 """Parameters of the library alone."""
-RENAMED = {"what": "model", "inputs": "input", "executor": "workers"}
+RENAMED = {"what": "model", "inputs": "input"}
 """Name in the library -> name in the command."""
 
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {

@@ -12,12 +12,14 @@ published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines
 guard.py       budgets and locks: check, update, diff, explain
 arguments.py   arguments that several commands share
+completion.py  shell completion: what a command takes
 formats.py     the format of a result, from --format or the suffix of --output
 output.py      printing and writing results and plots
 progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full
 signals.py     Ctrl-C and SIGTERM
 workers.py     processes that trace variants
+wildcards.py   many models in one command, with a progress bar
 """
 
 from __future__ import annotations

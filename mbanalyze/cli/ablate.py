@@ -14,8 +14,10 @@ from mbanalyze.cli import arguments
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.wildcards import Resume, TimeLimit, exit_code, is_many, models_bar, prepare, say_kept
 from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
+from mbanalyze.sources.patterns import is_pattern
 
 Bits = Annotated[
     int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")
@@ -37,7 +39,12 @@ Published = Annotated[
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out options that make no network.")]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Processes that trace the variants of a factory (default one per processor)."),
+    typer.Option(
+        min=1, help="Processes that trace a factory's variants or many models (default one per processor)."
+    ),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Exit with 1 if a variant could not be counted completely.")
 ]
 
 
@@ -53,13 +60,19 @@ def ablate(
     published: Published = False,
     skip_invalid: SkipInvalid = False,
     workers: Workers = None,
+    time_limit: TimeLimit = None,
+    resume: Resume = None,
+    strict: Strict = False,
     format: arguments.Format = None,
     output: arguments.Output = None,
     width: arguments.Width = None,
     plot: arguments.Plot = None,
     plot_size: arguments.PlotSize = None,
-) -> None:
+) -> int:
     """Count every variant over a grid of options.
+
+    A name with * or ? stands for all models that match. Quote it, so that the shell leaves it alone.
+    A model of a pattern that fails is named with the reason. The exit code is 1 if none is counted.
 
     Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
     With --plot, the command draws accuracy against cost, or costs against the options if there is no accuracy.
@@ -69,15 +82,20 @@ def ablate(
     mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.5 --plot v2.svg
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
     mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
+    mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
+    kept = resume is not None and output is None and format is None
     format = choose_format(format, output)
     options = grid.options(mbanalyze.ablate)
     if batch is not None:
         options = unique([*options.items(), ("batch", [batch])])
-    variants = math.prod(map(len, options.values()))
-    require_readable(variants, format, output)
-    known = arguments.is_closed_form(model)
+    variants, many = math.prod(map(len, options.values())), is_many(model)
+    if is_pattern(model):
+        variants *= prepare(model, resume, output, plot)
+    if not kept:
+        require_readable(variants, format, output)
+    known = arguments.is_closed_form(model) or (is_pattern(model) and not many)
     if known and workers is not None:
         raise arguments.UsageError(
             f"--workers is for the variants of a factory: {model} is counted in closed form"
@@ -85,8 +103,8 @@ def ablate(
     inputs, keywords = arguments.inputs_of(input)
     with (
         working(False),
-        progress_bar("tracing", shown=not known) as progress,
-        executor(0 if known else _processes(variants, workers)) as pool,
+        models_bar() if many else progress_bar("tracing", shown=not known) as progress,
+        executor(0 if known or many else _processes(variants, workers)) as pool,
     ):
         ablation = mbanalyze.ablate(
             model,
@@ -98,10 +116,17 @@ def ablate(
             published=published,
             skip_invalid=skip_invalid,
             executor=pool,
+            workers=workers if many else None,
+            time_limit=time_limit,
+            resume=resume,
             progress=progress,
             **options,
             **keywords,
         )
+    code = exit_code(ablation, strict=strict)
+    if resume is not None and kept:
+        say_kept(ablation, resume)
+        return code
     files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
@@ -110,6 +135,7 @@ def ablate(
         if note := plots.left_out(ablation):
             notify(note)
     publish(ablation, format, output, files, width=width, flags=True)
+    return code
 
 
 def _processes(variants: int, workers: int | None) -> int:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from mbanalyze.archs import NAMES, find
+from mbanalyze.archs import find
+from mbanalyze.cli.completion import complete_model, complete_setting, matching
 from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
@@ -30,23 +31,6 @@ class UsageError(ValueError):
 def is_closed_form(model: str) -> bool:
     """Return True if a model reference names an architecture."""
     return find(split_reference(model)[0]) is not None
-
-
-def matching(names: Iterable[str], incomplete: str) -> list[str]:
-    """Return the names that start with a text, for shell completion."""
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def complete_model(incomplete: str) -> list[str]:
-    """Return the architectures whose name starts with a text."""
-    return matching(NAMES, incomplete)
-
-
-def complete_family(incomplete: str) -> list[str]:
-    """Return the families and networks with published figures whose name starts with a text."""
-    from mbanalyze.literature.figures import entries
-
-    return matching(dict.fromkeys(name for e in entries() for name in (e.family, e.variant)), incomplete)
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -164,7 +148,9 @@ class ModelOptions:
     set: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUE", help="Any option of the architecture or argument of the factory; repeatable."
+            metavar="KEY=VALUE",
+            help="Any option of the architecture or argument of the factory; repeatable.",
+            autocompletion=complete_setting,
         ),
     ] = None
     batch: Batch = None
@@ -208,7 +194,9 @@ class GridOptions:
     set: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KEY=VALUES", help="Any other option with its values, such as groups=1,2,3; repeatable."
+            metavar="KEY=VALUES",
+            help="Any other option with its values, such as groups=1,2,3; repeatable.",
+            autocompletion=complete_setting,
         ),
     ] = None
 

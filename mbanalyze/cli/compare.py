@@ -9,7 +9,8 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
-from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, Width, complete_model, inputs_of
+from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, Width, inputs_of
+from mbanalyze.cli.completion import complete_model
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working

@@ -18,10 +18,9 @@ from mbanalyze.cli.arguments import (
     UsageError,
     Width,
     choice,
-    complete_model,
     expand,
-    matching,
 )
+from mbanalyze.cli.completion import complete_model, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.parser import CommandGroup

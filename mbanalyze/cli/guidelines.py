@@ -13,9 +13,9 @@ from mbanalyze.cli.arguments import (
     Output,
     UsageError,
     Width,
-    complete_model,
     is_closed_form,
 )
+from mbanalyze.cli.completion import complete_model
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Output, Width, complete_family
+from mbanalyze.cli.arguments import Format, Output, Width
+from mbanalyze.cli.completion import complete_published
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import publish, require_files
 from mbanalyze.cli.progress import progress_bar, working
@@ -16,7 +17,7 @@ Family = Annotated[
     str | None,
     typer.Argument(
         help="A family (mobilenet) or a network (mobilenet_v2); all by default.",
-        autocompletion=complete_family,
+        autocompletion=complete_published,
         show_default=False,
     ),
 ]

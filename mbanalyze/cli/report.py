@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from mbanalyze.cli import arguments
+from mbanalyze.cli.completion import matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files, require_page
 from mbanalyze.cli.progress import working
@@ -24,7 +25,7 @@ def complete_columns(incomplete: str) -> list[str]:
     """Return the lists of columns that complete the last name of a list."""
     *given, last = incomplete.split(",")
     rest = [name for name in COLUMNS if name not in given]
-    return [",".join([*given, name]) for name in arguments.matching(rest, last)]
+    return [",".join([*given, name]) for name in matching(rest, last)]
 
 
 By = Annotated[
@@ -39,7 +40,7 @@ Sort = Annotated[
     str | None,
     typer.Option(
         parser=arguments.checked(lambda given: choose("column to sort by", given, COUNTS)),
-        autocompletion=lambda incomplete: arguments.matching(COUNTS, incomplete),
+        autocompletion=lambda incomplete: matching(COUNTS, incomplete),
         metavar="COLUMN",
         help="Sort rows by a column of numbers, the largest first (default: as they run; with --top, macs).",
     ),
@@ -66,7 +67,10 @@ Columns = Annotated[
     ),
 ]
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
-RunMode = Annotated[Mode, typer.Option(help="Mode in which the module runs.")]
+RunMode = Annotated[
+    Mode,
+    typer.Option(help="Mode of the module in the forward pass that is counted; no backward pass is counted."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
 Check = Annotated[
     bool, typer.Option("--check", help="Add the result of 'mbanalyze check'; exit with 1 if it disagrees.")

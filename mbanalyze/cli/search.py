@@ -18,12 +18,12 @@ from mbanalyze.cli.arguments import (
     Width,
     checked,
     choice,
-    complete_family,
-    matching,
 )
+from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
+from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
@@ -38,7 +38,8 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
-        help="A network (mobilenet_v2), a family (mobilenet), or all.", autocompletion=complete_family
+        help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
+        autocompletion=complete_searched,
     ),
 ]
 Objective = Annotated[
@@ -65,6 +66,9 @@ def search(
     batch: Images = 1,
     accuracy: Accuracy = None,
     published: Published = False,
+    workers: Workers = None,
+    time_limit: TimeLimit = None,
+    resume: Resume = None,
     format: Format = None,
     output: Output = None,
     width: Width = None,
@@ -81,10 +85,12 @@ def search(
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
+    mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
     format = choose_format(format, output)
-    with working(True):
+    many = is_many(family)
+    with working(not many), models_bar(shown=many) as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -94,6 +100,10 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            workers=workers,
+            time_limit=time_limit,
+            resume=resume,
+            progress=progress if many else None,
             accuracy=accuracy,
             published=published,
             **grid.options(mbanalyze.search),

@@ -70,6 +70,7 @@ def _accuracy(comparison: Comparison) -> list[Section]:
     known = [accuracy.source for accuracy in found if accuracy.source is not None]
     if not known and not any(value is not None for a in found for value in a.metrics.values()):
         return []
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(known), 1)}
     columns = [
         words("model", comparison.labels),
         Column("top-1 %", ["" if a.top1 is None else str(a.top1) for a in found]),
@@ -78,10 +79,11 @@ def _accuracy(comparison: Comparison) -> list[Section]:
             Column(name, ["" if (value := a.metrics[name]) is None else f"{value:g}" for a in found])
             for name in found[0].metrics
         ),
-        words("source", [accuracy.source or "" for accuracy in found], wrap=True),
+        words("ref", [f"[{numbers[a.source]}]" if a.source else "" for a in found]),
     ]
     differ = "the top-1 accuracies are of different sources, whose training recipes may differ"
-    return [Section("Accuracy", filled(columns), notes=(differ,) if len(set(known)) > 1 else ())]
+    notes = [*([differ] if len(numbers) > 1 else ()), *(f"[{i}] {name}" for name, i in numbers.items())]
+    return [Section("Accuracy", filled(columns), notes=tuple(notes))]
 
 
 def _points(top1: float | None, first: float | None) -> str:

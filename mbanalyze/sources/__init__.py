@@ -3,6 +3,7 @@
 references.py      models that other packages or the user's own code define
 definitions.py     the models that source files define, read without running them
 unknown.py         the errors for references that name no model
+patterns.py        references with wildcards, and the models that match
 building.py        making the module of a model, once
 skip_init.py       making a module without filling its weights
 forward_inputs.py  the inputs that a user gives for a forward, checked

@@ -78,8 +78,12 @@ def look_up(name: str, options: Mapping[str, Any]) -> Reference:
     return Reference(_factory(name, options))
 
 
-def _package(name: str) -> ModuleType:
-    """An optional package, imported."""
+def import_package(name: str) -> ModuleType:
+    """Import an optional package.
+
+    Raises:
+        SourceError: it is not installed, or its import fails.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,15 +94,16 @@ def _package(name: str) -> ModuleType:
         raise SourceError(f"cannot import {name}: {summarize(error)}") from error
 
 
-def _unknown(package: str, name: str, known: list[str]) -> SourceError:
+def missing_model(package: str, name: str, known: list[str]) -> SourceError:
+    """Return the error for a name that a package does not have, with the nearest names."""
     near = nearest(name, known)
     return SourceError(f"{package} has no model {name!r}{': nearest are ' * bool(near)}{', '.join(near)}")
 
 
 def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
-    models = _package("torchvision").models
+    models = import_package("torchvision").models
     if name not in models.list_models():
-        raise _unknown("torchvision", name, models.list_models())
+        raise missing_model("torchvision", name, models.list_models())
     builder = models.get_model_builder(name)
     names = ("weights", "weights_backbone")
     off = {given: None for given in names if given in inspect.signature(builder).parameters}
@@ -129,10 +134,10 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:
 
 
 def _timm(name: str, options: Mapping[str, Any]) -> Reference:
-    timm = _package("timm")
+    timm = import_package("timm")
     _refuse("timm", options, ("pretrained",))
     if not timm.is_model(name.partition(".")[0]):
-        raise _unknown("timm", name, timm.list_models())
+        raise missing_model("timm", name, timm.list_models())
     try:
         card = timm.get_pretrained_cfg(name, allow_unregistered=True)
     except RuntimeError as error:
@@ -149,10 +154,10 @@ def _timm(name: str, options: Mapping[str, Any]) -> Reference:
 
 
 def _transformers(name: str, options: Mapping[str, Any]) -> Reference:
-    transformers = _package("transformers")
+    transformers = import_package("transformers")
     known = [given for given in dir(transformers) if given.endswith("Config")]
     if name not in known:
-        raise _unknown("transformers", name, known)
+        raise missing_model("transformers", name, known)
     try:
         config = getattr(transformers, name)(**options)
     except Exception as error:

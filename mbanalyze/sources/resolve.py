@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
 
 
+_TRAINING = "forward pass in training mode; the backward pass is not counted"
+"""The note on `mode="train"`."""
 _ON_VALUES = "run on real tensors"
 
 Countable: TypeAlias = "str | Architecture | Module | Callable[..., Module]"
@@ -145,7 +147,7 @@ class ResolvedModel:
             **settings,
         )
         notes = [built.note] if built.note else []
-        notes += ["training mode"] * (mode == "train") + [_ON_VALUES] * real
+        notes += [_TRAINING] * (mode == "train") + [_ON_VALUES] * real
         notes += forward_args.other_inputs(inputs, keywords)
         if seen.assumed:
             notes.append(f"assumed to keep every candidate: {', '.join(seen.assumed)}")
@@ -195,7 +197,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `kwargs`: a dict of the keyword arguments of the forward, in which a shape is a `Shape`.
             - `dtype`: the element type assumed for byte counts.
             - `trace=True`: trace the module instead of using the closed form.
-            - `mode="train"`: trace in training mode.
+            - `mode="train"`: trace the forward pass in training mode; the backward pass is not counted.
             - `real`: True to trace on values, False on shapes only; by default values are used if needed.
             - `keep=True`: if a result depends on values, assume that every candidate is kept.
             - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).

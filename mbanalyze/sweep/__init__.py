@@ -1,14 +1,18 @@
-"""Sweep over the variants of a network.
+"""Sweep over the variants of a network, or over many models.
 
-ablation.py        `ablate`: every variant of a grid of options
-best_variants.py   `search`: the best variants within limits, and their Pareto front
-candidates.py      the variants that a search considers
-objectives.py      the totals that a search limits, and the quantities that it maximises
-grid.py            the values of each option, and their combinations
-closed_form.py     counts of every variant of an architecture, in few passes
-arrays.py          numbers that stand for all variants
-traced.py          counts of every variant of a factory
-published_rows.py  published figures of each variant
-figure_columns.py  the figures of each variant as columns, and the user's own accuracy in their place
-view.py            the views of both results
+ablation.py            `ablate`: every variant of a grid of options
+best_variants.py       `search`: the best variants within limits, and their Pareto front
+candidates.py          the variants that a search considers
+objectives.py          the totals that a search limits, and the quantities that it maximises
+grid.py                the values of each option, and their combinations
+closed_form.py         counts of every variant of an architecture, in few passes
+arrays.py              numbers that stand for all variants
+traced.py              counts of every variant of a factory
+many_architectures.py  counts of all architectures that match a pattern
+many_models.py         counts of all models of a package that match a pattern
+model_jobs.py          counts of models in processes of their own
+resumed.py             the CSV file of counts that an interrupted run continues
+published_rows.py      published figures of each variant
+figure_columns.py      the figures of each variant as columns, and the user's own accuracy in their place
+view.py                the views of both results
 """

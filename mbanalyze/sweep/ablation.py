@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,7 @@ from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accur
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
@@ -36,6 +38,9 @@ from mbanalyze.sweep.grid import (
     spelled,
     value_indices,
 )
+from mbanalyze.sweep.many_architectures import count_architectures
+from mbanalyze.sweep.many_models import count_models
+from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
@@ -43,9 +48,6 @@ if TYPE_CHECKING:
 
     from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
-
-TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
-"""Options of `count` that control the trace, and are not columns of a frame."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,8 +57,10 @@ class Ablation(Result):
     Attributes:
         variants: one row for each variant; the resolution varies fastest. The columns are the options, the
             totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds. The metrics of the user's accuracy
-            are the last columns.
+            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
+            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
+            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
+            last columns.
         shown: the network, source and value of each `top1`.
         own: the use of the user's accuracy; None without one.
         selected: True if the user selected sources.
@@ -109,13 +113,19 @@ def ablate(
     published: bool = False,
     skip_invalid: bool = False,
     executor: Executor | None = None,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
     progress: Callable[[float], None] = lambda _: None,
     **options: Any,
 ) -> Ablation:
-    """Count every variant of a network.
+    """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
+
+    A pattern of a package is counted with a process for each model: one that fails has an `error` in its row.
 
     Args:
-        what: as for `count`, or the class of an architecture; not a module, which has no options.
+        what: as for `count`, or the class of an architecture; not a module, which has no options. Or a pattern:
+            the name in `timm:NAME` or `torchvision:NAME`, or an architecture, with `*`, `?` or `[...]`.
         inputs: as for `count`; `resolution` resizes the images among them.
         dtype: element type for byte counts; by default float32, or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
@@ -128,7 +138,11 @@ def ablate(
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
-        progress: called with the finished fraction of the traces, from 0 to 1.
+        workers: for a pattern, the number of processes; by default one per processor.
+        time_limit: for a pattern, the seconds after which the process of a model is ended.
+        resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
+            calls. Only failed counts are repeated.
+        progress: called with the finished fraction of the traces, from 0 to 1; a `ModelsDone` for a pattern.
         options: the values of each option, in a list, tuple, range or array, or its single value.
             `rho` is the resolution as a fraction of the default one: `resolution=round(rho * default)`.
             A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
@@ -137,6 +151,7 @@ def ablate(
         GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
+        ResumeError, OutputError: the file `resume` is something else, or cannot be written.
         OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
@@ -148,13 +163,23 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
+    settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
+    figures: dict[str, Any] = {"source": source, "published": published}
+    if isinstance(what, str) and is_pattern(what):
+        one = partial(ablate, skip_invalid=skip_invalid, **settings, **figures, **options, **spelled)
+        found = (
+            _models(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
+            if ":" in what
+            else _architectures(what, inputs, run, accuracy, one)
+        )
+        return replace(found, model=what)
+    run.refuse(what)
     known = _known(what, grid)
     if published and accuracy is None:
         raise GridError("published keeps published accuracy beside your own: give accuracy too")
     if known is None:
-        if source or published:
-            name = "source" if source else "published"
-            raise GridError(f"{name} selects published figures, which only known architectures have")
+        _refuse_figures(**figures)
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
@@ -167,12 +192,63 @@ def ablate(
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
         own = None if accuracy is None else read_accuracy(accuracy)
-        figures = ShownFigures(prefixes, own, published)
-        ablation = _in_closed_form(known, grid, dtype or "float32", figures, skip_invalid=skip_invalid)
+        shown = ShownFigures(prefixes, own, published)
+        ablation = _in_closed_form(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
         model, shapes = known[0], _input(ablation.variants, known)
     if bits is not None:
         ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
     return replace(ablation, model=model, input=shapes)
+
+
+def _refuse_figures(source: object, published: bool) -> None:
+    """Raise `GridError` if published figures are asked for, which traced models do not have."""
+    if source or published:
+        name = "source" if source else "published"
+        raise GridError(f"{name} selects published figures, which only known architectures have")
+
+
+def _models(
+    pattern: str,
+    inputs: tuple[Any, ...],
+    grid: Grid,
+    settings: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    run: Run,
+    accuracy: Accuracy | None,
+    *,
+    skip_invalid: bool,
+) -> Ablation:
+    """The models of a package that match a pattern."""
+    _refuse_figures(**figures)
+    own = None if accuracy is None else read_accuracy(accuracy, grid)
+    counts, use = count_models(pattern, inputs, grid, settings, run, own)
+    return Ablation(counts[counts["input"].notna() | (not skip_invalid)].reset_index(drop=True), (), use)
+
+
+def _architectures(
+    pattern: str,
+    inputs: tuple[Any, ...],
+    run: Run,
+    accuracy: Accuracy | None,
+    count_one: Callable[..., Ablation],
+) -> Ablation:
+    """The ablations of all architectures that match a pattern, as one."""
+    run.refuse(pattern)
+    own = None if accuracy is None else read_accuracy(accuracy)
+    if own:
+        own.require_models(f"{pattern} stands for several")
+    found: list[Ablation] = []
+
+    def frame_of(name: str) -> pd.DataFrame:
+        """Return the frame of one architecture."""
+        found.append(count_one(name, *inputs, accuracy=own))
+        return found[-1].variants
+
+    frame = count_architectures(pattern, frame_of)
+    uses = [each.own for each in found if each.own]
+    use = replace(uses[0], matched=frozenset().union(*(each.matched for each in uses))) if uses else None
+    shown = tuple(accuracy for each in found for accuracy in each.shown)
+    return Ablation(frame, shown, use, any(each.selected for each in found))
 
 
 _Known = tuple[str, type[Architecture], Mapping[str, Any]]
@@ -294,7 +370,7 @@ def _traced(
     counted = trace([traced.count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
     rho_of = dict(zip(sizes or (), rhos or (), strict=False))
     rows = [
-        {name: value for name, value in variant.items() if name not in (*TRACE_OPTIONS, "resolution")}
+        {name: value for name, value in variant.items() if name not in (*traced.TRACE_OPTIONS, "resolution")}
         | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
         | ({"resolution": spelled(variant["resolution"])} if sizes else {})
         | (totals or {})

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,8 @@ class Search(Result):
             except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
             those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
         own: the use of the user's accuracy; None without one.
+        uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
+            These models are not considered.
         family: the architecture or family that was searched, or `all`.
     """
 
@@ -73,6 +76,7 @@ class Search(Result):
     limits: Mapping[str, int]
     considered: pd.DataFrame
     own: OwnUse | None = None
+    uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
@@ -135,7 +139,8 @@ class Search(Result):
     @cached_property
     def sources(self) -> tuple[AccuracySource, ...]:
         """The sources of `top1` on the front, and how far other sources of the same variants differ."""
-        known = [row for row in self.records("front") if row["top1"] is not None]
+        rows = [row for row in self.records("front") if row["top1"] is not None]
+        known = [row for row in rows if row["model"] in ARCHS]
         return accuracy_sources((_spec(row), row["accuracy_source"], row["top1"]) for row in known)
 
     @cached_property
@@ -170,6 +175,7 @@ class Search(Result):
             "variants": self.records(),
             "accuracy": [source.as_dict() for source in self.sources],
             "own": None if self.own is None else self.own.as_dict(),
+            "uncounted": dict(self.uncounted),
         }
 
 
@@ -193,6 +199,10 @@ def search(
     objective: str = "top1",
     dtype: str = "float32",
     batch: int = 1,
+    workers: int | None = None,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
+    progress: Callable[[float], None] | None = None,
     accuracy: Accuracy | None = None,
     published: bool = False,
     **options: Any,
@@ -201,11 +211,13 @@ def search(
 
     Args:
         family: an architecture (`mobilenet_v2`), a family with published figures (`mobilenet`), or `all`.
+            Or a pattern, as for `ablate`: `timm:mobilenet*` searches among all models of timm that match.
         max_macs, max_params, max_memory_access, max_activations: limits of the totals, for the whole batch.
             Memory access is in elements. A limit is a whole number such as `150e6`, or a text such as `"150M"`.
         objective: the quantity to maximise: one of `OBJECTIVES`, or another metric of `accuracy`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
+        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`.
         accuracy: your own accuracy, as for `ablate`. Its variants are considered too.
         published: rank published accuracy as well, where `accuracy` has none.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
@@ -215,6 +227,7 @@ def search(
         SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
             Or the objective is a metric such as latency, which is better when lower.
         OptionError: no architecture of the family has an option.
+        GridError, SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
         ChoiceError: the objective or dtype is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
@@ -224,18 +237,20 @@ def search(
     """
     if published and accuracy is None:
         raise SearchError("published keeps published accuracy beside your own: give accuracy too")
-    own = None if accuracy is None else read_accuracy(accuracy)
+    own = None if accuracy is None else read_accuracy(accuracy, options)
     choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
     limits = _limits(max_macs, max_params, max_memory_access, max_activations)
-    frame, use = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published)
+    run = {"workers": workers, "time_limit": time_limit, "resume": resume, "progress": progress}
+    found = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published, **run)
+    frame = found.frame
     frame["fits"] = _within(frame, limits)
     fitting = frame[objective][frame["fits"]]
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame, use, family)
+    return Search(objective, ranked_by, costs, limits, frame, found.own, found.uncounted, family)
 
 
 def _limits(*given: Limit | None) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,12 @@ from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
+from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import Ablation, ablate
 from mbanalyze.sweep.grid import option_values
+from mbanalyze.sweep.many_models import TOTALS, uncounted
+from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
 
 if TYPE_CHECKING:
@@ -40,6 +44,20 @@ def families() -> dict[str, list[str]]:
     return found
 
 
+class Candidates(NamedTuple):
+    """The variants that a search considers.
+
+    Attributes:
+        frame: their rows.
+        own: the use of the user's accuracy; None without one.
+        uncounted: the references of models that are not counted completely, and the reasons.
+    """
+
+    frame: pd.DataFrame
+    own: OwnUse | None
+    uncounted: tuple[tuple[str, str], ...] = ()
+
+
 def candidates(
     family: str,
     options: Mapping[str, Any],
@@ -48,27 +66,35 @@ def candidates(
     batch: int,
     own: OwnAccuracy | None = None,
     published: bool = False,
-) -> tuple[pd.DataFrame, OwnUse | None]:
+    **run: Any,
+) -> Candidates:
     """Return one row for each distinct variant, with the columns of `ablate`, and the use of the user's accuracy.
 
     The columns `model`, `alpha`, `resolution` and `options` replace the columns of the options.
     The variants of the user's table are among them.
 
     Args:
-        family: an architecture, a family, or `all`.
+        family: an architecture, a family, `all`, or a pattern.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
         dtype: element type for byte counts.
         batch: images in the input.
         own: the user's accuracy.
         published: keep published accuracy where the user's table has none.
+        run: `workers`, `time_limit`, `resume` and `progress`, as for `ablate`; None if not given.
 
     Raises:
         AccuracyError: the user's accuracy is invalid, contradicts itself, or names no model where there are several.
         SearchError: the family is unknown or has no variant with these options.
         OptionError: no architecture of the family has an option.
+        GridError, SourceError, ResumeError, OutputError: as for `ablate`.
     """
     import pandas as pd
 
+    given = {name: value for name, value in run.items() if value is not None}
+    if ":" in family and is_pattern(family):
+        given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
+        return _models(family, ablate(family, accuracy=own, published=published, **given, **options))
+    Run(**given).refuse(family)
     names = _architectures(family)
     _check_options(family, names, options)
     if own and len(names) > 1:
@@ -86,11 +112,37 @@ def candidates(
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
     frame = pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
-    return frame, OwnUse(own, frozenset(matched), published) if own else None
+    return Candidates(frame, OwnUse(own, frozenset(matched), published) if own else None)
+
+
+def _models(pattern: str, ablation: Ablation) -> Candidates:
+    """The candidates among the models of a package: those that are counted completely."""
+    import pandas as pd
+
+    failed = tuple(uncounted(ablation.variants))
+    rows = [row for row in ablation.records() if row["error"] is None]
+    if not rows:
+        raise SearchError(f"no model of {pattern} is counted: {': '.join(failed[0])}")
+    names = list(rows[0])
+    axes, metrics = names[1 : names.index("input")], names[names.index("counted_with") + 1 :]
+    others = [name for name in axes if name not in (*SIZE_OPTIONS, "batch")]
+    sizes = [*SIZE_OPTIONS, *(["batch"] if "batch" in axes else [])]
+    found = [
+        {name: row.get(name) for name in ("model", *sizes)}
+        | {"options": spell_options({name: row[name] for name in others}, " ")}
+        | {name: row[name] for name in TOTALS}
+        | dict.fromkeys(PUBLISHED_COLUMNS)
+        | {name: row[name] for name in metrics}
+        for row in rows
+    ]
+    numbers = [name for name in ("top1", "latency_ms", *metrics) if name != "accuracy_source"]
+    return Candidates(pd.DataFrame(found).astype(dict.fromkeys(numbers, float)), ablation.own, failed)
 
 
 def _architectures(family: str) -> list[str]:
     """The architectures of a family."""
+    if is_pattern(family):
+        return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
         near = ", ".join(nearest(family, known))

@@ -13,6 +13,9 @@ from mbanalyze.inputs.shape import Shape, positional
 from mbanalyze.inputs.typed import InputError, Sizes
 from mbanalyze.sources.resolve import count, resolve
 
+TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
+"""Options of `count` that control the trace, and are not columns of a frame."""
+
 
 class VariantError(ValueError):
     """A variant that makes no network, or whose trace failed."""

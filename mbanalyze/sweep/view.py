@@ -20,6 +20,7 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
+from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
@@ -37,11 +38,11 @@ HEADINGS = {
 """Headings that differ from the name of their column."""
 HIDDEN = (
     *("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "accuracy_source"),
-    *("fits", "front"),
+    *("fits", "front", "error", "counted_with"),
 )
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
-    *("activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
+    *("input", "activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
     *("published params", "published macs"),
 )
 """Headings of the columns to leave out, in this order, while the table is too wide."""
@@ -64,6 +65,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
         *own_notes(ablation.own, _published_name(rows, flags)),
+        *uncounted_notes(uncounted(ablation.variants)),
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View((_variants(rows),), (*_batch_notes(rows), *notes), (*_source_notes(rows), *own))
@@ -86,6 +88,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
         *_batch_notes(rows),
         *_mixture_notes(search),
         *own_notes(search.own, _published_name(unpublished, flags)),
+        *uncounted_notes(search.uncounted),
     ]
     own = own_provenance(search.own.own if search.own else None)
     commands = (f"mbanalyze report {shlex.quote(search.reference)}",) if search.reference else ()
@@ -136,7 +139,7 @@ def _ref(row: Record, numbers: Mapping[str, int]) -> str:
 
 
 def _column(name: str, rows: Sequence[Record]) -> Column:
-    align = "left" if name in ("model", "options") else "right"
+    align = "left" if name in ("model", "input", "options") else "right"
     return Column(HEADINGS.get(name, name), [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
 
 
@@ -147,7 +150,7 @@ def _cell(name: str, row: Record) -> str | Cell:
     if name == "arithmetic_intensity":
         return ratio_cell(value)
     if name == "params_bytes":
-        return Cell(si_bytes(value), f"{value:,} B")
+        return Cell("?", "?") if value is None else Cell(si_bytes(value), f"{value:,} B")
     if name == "options":
         return str(value).replace(" ", ",")  # as in a reference
     return "" if value is None else str(value)
@@ -261,6 +264,14 @@ def _unpublished_notes(search: Search, count: int) -> list[str]:
     if count == 1:
         return [f"1 fitting variant has {missing} and is not ranked"]
     return [f"{count} fitting variants have {missing} and are not ranked{shown}"]
+
+
+def uncounted_notes(reasons: Sequence[tuple[str, str]]) -> list[str]:
+    """Return notes that name each model that is not counted completely, with the reason."""
+    if not reasons:
+        return []
+    head = "1 count is not complete:" if len(reasons) == 1 else f"{len(reasons)} counts are not complete:"
+    return [head, *(reason if model in reason else f"{model}: {reason}" for model, reason in reasons)]
 
 
 def _ablation_csv(ablation: Ablation, **_: Any) -> str:

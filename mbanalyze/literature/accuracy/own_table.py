@@ -158,7 +158,8 @@ def _variant(
         stated[name] = value
     known = find(model)
     if known is None:
-        near = get_close_matches(model, NAMES, n=1, cutoff=0.75) if model not in models else []
+        foreign = model in models or ":" in model
+        near = [] if foreign else get_close_matches(model, NAMES, n=1, cutoff=0.75)
         if near:
             raise AccuracyError(f"unknown model {model!r}: did you mean {near[0]}?")
         return model, stated
