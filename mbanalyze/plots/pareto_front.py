@@ -19,9 +19,9 @@ from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_column
 from mbanalyze.plots.labels import OFFSETS_AROUND, place_labels
 from mbanalyze.plots.legends import legend_above, legend_entry
 from mbanalyze.plots.search_limits import draw_limit_lines, draw_limits, near_limits
-from mbanalyze.plots.variant_options import spelled
 from mbanalyze.plots.ticks import set_ticks
 from mbanalyze.plots.titles import title_of
+from mbanalyze.plots.variant_options import spelled
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
 
