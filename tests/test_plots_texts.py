@@ -219,9 +219,11 @@ def test_a_search_shows_limits_and_best() -> None:
     assert {60_000_000} == {x for x, _ in lines_of(ax)["limit-x"]}
     assert text_of(ax, "limit-x-label") == "limit: 60 M multiply-accumulates"
     assert "limit-y" not in lines_of(ax)
-    assert (
-        text_of(ax, "note") == "not drawn: 9 of 32 fitting variants (no accuracy)\nlabels: alpha/resolution"
-    )
+    assert text_of(ax, "note").splitlines() == [
+        "not drawn: 9 of 32 fitting variants (no accuracy)",
+        "top-1 accuracy: 6 published sources",
+        "labels: alpha/resolution",
+    ]
     assert plots.left_out(found) == "not drawn: 9 of 32 fitting variants (no accuracy)"
 
 
@@ -377,10 +379,14 @@ def test_your_metric_is_named() -> None:
 
 
 def test_many_sources_are_one_entry() -> None:
-    """More publications than marks are counted in one entry, and your file keeps its mark."""
-    ax = plots.pareto(with_sources([*(f"paper {i}" for i in range(8)), "yours (mine.csv)"]))
+    """More publications than marks are counted: in an entry beside your file, else in a note."""
+    papers = [f"paper {i}" for i in range(8)]
+    mixed = plots.pareto(with_sources([*papers, "yours (mine.csv)"]))
+    published = plots.pareto(with_sources([*papers]))
 
-    assert legend_of(ax)[-2:] == ["8 published sources", "yours (mine.csv)"]
+    assert legend_of(mixed)[-2:] == ["8 published sources", "yours (mine.csv)"]
+    assert text_of(published, "note").startswith("top-1 accuracy: 8 published sources\n")
+    assert legend_of(published)[-1] == "Pareto front"
 
 
 def test_a_logarithmic_axis_of_a_narrow_range_has_ticks() -> None:

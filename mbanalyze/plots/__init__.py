@@ -10,13 +10,13 @@ Their colours suit colour-blind readers, and their markers grey prints.
     ablations.py         ablations: accuracy against cost, scaling laws
     option_costs.py      ablations: costs against any option
     pareto_front.py      searches: cost against objective, with the Pareto front
-    limits.py            limits and the best variant of a search
+    search_limits.py     limits and the best variant of a search
     comparisons.py       comparisons: totals relative to the first model
     one_report.py        one report: profile, shares, lower bounds, intensity
     papers.py            figures from the papers
     activations.py       numbers of the papers' figures on activations
     accuracy_sources.py  marks for the sources of accuracies
-    options.py           options of variants: text, levels and places
+    variant_options.py   options of variants: text, levels and places
     titles.py            titles: the model and its input
     frames.py            frames as input
     drawing.py           axes, titles, notes, colours

@@ -17,10 +17,10 @@ from mbanalyze.plots.accuracy_sources import mark_sources, source_notes
 from mbanalyze.plots.frames import Data, as_frame, positive_rows
 from mbanalyze.plots.legends import legend_above, legend_entry, legend_right
 from mbanalyze.plots.option_costs import costs
-from mbanalyze.plots.options import Levels, levels, option_columns, places, varying
 from mbanalyze.plots.pareto_front import unranked
 from mbanalyze.plots.ticks import set_ticks, set_ticks_at
 from mbanalyze.plots.titles import title_of
+from mbanalyze.plots.variant_options import Levels, levels, option_columns, places, varying
 from mbanalyze.sweep.best_variants import Search
 
 

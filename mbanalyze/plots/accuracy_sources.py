@@ -25,7 +25,7 @@ def mark_sources(ax: Axes, rows: pd.DataFrame, cost: str, accuracy: str) -> list
     """Mark points by the source of their accuracy; return the entries of the legend.
 
     Points of the source with the most rows have no mark, unless it is a file of the user.
-    More published sources than there are marks have no mark.
+    If there are more publications than marks, none of them has a mark.
 
     Args:
         ax: the axes.
@@ -35,14 +35,9 @@ def mark_sources(ax: Axes, rows: pd.DataFrame, cost: str, accuracy: str) -> list
     """
     if accuracy not in ("top1", "top5") or COLUMN not in rows:
         return []
-    counts = rows[COLUMN].dropna().value_counts()
-    yours = [source for source in counts.index if str(source).startswith(YOURS)]
-    published = [source for source in counts.index if source not in yours]
-    if len(counts) < 2 and not yours:
-        return []
+    yours, published = _sources(rows)
     grouped = len(published) > len(MARKS) - len(yours)
-    marked = [*yours, *([] if grouped else published[1:])]
-    marks = dict(zip(marked, MARKS, strict=False))
+    marks = dict(zip([*yours, *([] if grouped else published[1:])], MARKS, strict=False))
     for i, (source, mark) in enumerate(marks.items()):
         some = rows[rows[COLUMN] == source]
         ax.scatter(
@@ -55,7 +50,14 @@ def mark_sources(ax: Axes, rows: pd.DataFrame, cost: str, accuracy: str) -> list
             zorder=5,
             gid=f"source-{i + 1}",
         )
-    return _entries(published, marks, grouped=grouped)
+    return _entries(published, marks, grouped=grouped) if marks else []
+
+
+def _sources(rows: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The files of the user and the publications, those with the most rows first."""
+    found = [str(source) for source in rows[COLUMN].dropna().value_counts().index]
+    yours = [source for source in found if source.startswith(YOURS)]
+    return yours, [source for source in found if source not in yours]
 
 
 def _entries(published: list[str], marks: Mapping[str, str], *, grouped: bool) -> list[Line2D]:
@@ -69,12 +71,14 @@ def _entries(published: list[str], marks: Mapping[str, str], *, grouped: bool) -
 
 
 def source_notes(rows: pd.DataFrame, accuracy: str) -> list[str]:
-    """Return a sentence on the source of all accuracies, if it is one publication, which has no mark."""
+    """Return a sentence on the publications of all accuracies, if these have no entries in the legend."""
     if accuracy not in ("top1", "top5") or COLUMN not in rows:
         return []
-    sources = rows[COLUMN].dropna().unique()
-    alone = len(sources) == 1 and not str(sources[0]).startswith(YOURS)
-    return [f"{drawing.title(accuracy)}: {sources[0]}"] if alone else []
+    yours, published = _sources(rows)
+    if yours or not published or 1 < len(published) <= len(MARKS):
+        return []
+    text = published[0] if len(published) == 1 else f"{len(published)} published sources"
+    return [f"{drawing.title(accuracy)}: {text}"]
 
 
 def _short(source: str) -> str:

@@ -13,9 +13,9 @@ from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
 from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_columns
 from mbanalyze.plots.legends import legend_above, legend_entry
-from mbanalyze.plots.options import is_numeric, places, spelled, varying
 from mbanalyze.plots.ticks import set_ticks, set_ticks_at
 from mbanalyze.plots.titles import title_of
+from mbanalyze.plots.variant_options import is_numeric, places, spelled, varying
 
 LOOKS = (("-", True), ("--", False), (":", True))
 """The line and the filling of the markers of each count."""

@@ -18,10 +18,10 @@ from mbanalyze.plots.accuracy_sources import mark_sources, source_notes
 from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_columns
 from mbanalyze.plots.labels import OFFSETS_AROUND, place_labels
 from mbanalyze.plots.legends import legend_above, legend_entry
-from mbanalyze.plots.limits import draw_limit_lines, draw_limits, near_limits
-from mbanalyze.plots.options import spelled
+from mbanalyze.plots.search_limits import draw_limit_lines, draw_limits, near_limits
 from mbanalyze.plots.ticks import set_ticks
 from mbanalyze.plots.titles import title_of
+from mbanalyze.plots.variant_options import spelled
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
 

@@ -16,7 +16,7 @@ from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.memory_access.analysis import Guidelines
 from mbanalyze.plots.frames import Data, side
-from mbanalyze.plots.options import SIZES, option_columns, spelled
+from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation import Ablation
 from mbanalyze.sweep.best_variants import Search

@@ -65,7 +65,7 @@ class Ablation(Result):
         own: the use of the user's accuracy; None without one.
         selected: True if the user selected sources.
         model: the user's name for the network, without options.
-        input: the shapes of the tensors that the first variant takes, as far as they are known.
+        input: the known shapes of the tensors that the first variant takes.
     """
 
     json_key: ClassVar[str] = "variants"
