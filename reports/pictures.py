@@ -40,7 +40,8 @@ PANELS = (10.5, 7.0)
 def front(cost: str) -> Figure:
     """Draw every network with a published accuracy, by one cost."""
     figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
-    plots.pareto(pd.concat([variants(family) for family in FAMILIES], ignore_index=True), ax, cost=cost)
+    rows = pd.concat([variants(family) for family in FAMILIES], ignore_index=True)
+    plots.pareto(rows, ax, cost=cost, title="all published variants, one image")
     return figure
 
 
@@ -55,7 +56,7 @@ def tradeoff(name: str) -> Figure:
     frame = variants(NETWORKS[name])
     rows = frame[(frame["model"] == name) & (frame["source"] == source_of(name))]
     figure, ax = plt.subplots(figsize=plots.PAGE_SIZE, layout="constrained")
-    plots.tradeoff(rows.drop(columns="model"), ax)
+    plots.tradeoff(rows.drop(columns="model"), ax, title=f"{name}, accuracy: {source_of(name)}")
     return figure
 
 
@@ -63,22 +64,21 @@ def scaling(name: str) -> Figure:
     """Draw the costs of a network at every width with a published figure, and at four resolutions."""
     family = variants(NETWORKS[name])
     alphas = sorted(set(family["alpha"][family["model"] == name]))
-    frame = ablate(name, alpha=alphas, rho=RHOS).frame()
+    ablation = ablate(name, alpha=alphas, rho=RHOS)
     figure, (left, right) = plt.subplots(1, 2, figsize=plots.PAGE_SIZE, layout="constrained")
-    _mark(plots.scaling(frame, left, against="alpha"), "alpha")
-    _mark(plots.scaling(frame, right, against="rho"), "rho")
+    _mark(plots.scaling(ablation, left, against="alpha", title=name), "alpha")
+    _mark(plots.scaling(ablation, right, against="rho", title=name), "rho")
     return figure
 
 
 def network(name: str) -> Figure:
     """Draw the costs of a network: along its depth, by kind, against the lower bound, and per byte accessed."""
     report = count(name)
-    frame = report.frame()
     figure, ((profile, shares), (bound, intensity)) = plt.subplots(2, 2, figsize=PANELS, layout="constrained")
-    _mark(plots.profile(frame, profile), "profile")
-    _mark(plots.shares(frame, shares), "shares")
+    _mark(plots.profile(report, profile), "profile")
+    _mark(plots.shares(report, shares), "shares")
     _mark(plots.bound(report, bound), "bound")
-    _mark(plots.intensity(frame, intensity), "intensity")
+    _mark(plots.intensity(report, intensity), "intensity")
     return figure
 
 

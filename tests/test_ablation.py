@@ -390,6 +390,11 @@ def test_lower_bounds_are_marked() -> None:
             {"resolution": [8]},
             "resolution needs an image input n,c,h,w, and none of the inputs is one",
         ),
+        (
+            [(1, 3, 8, 8), (1, 3, 9, 9)],
+            {"rho": [1]},
+            "rho is a fraction of the size of one image: give resolution",
+        ),
         ([], {"width": [4]}, "needs the shape of its input"),
     ],
 )

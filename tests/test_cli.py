@@ -216,7 +216,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 
 def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     """Characters that stdout cannot encode are replaced; a file keeps them."""
-    command = ("report", "alexnet", "--by", "kind")
+    command = ("report", "mobilenet_v1", "--by", "kind")
     ran = process(*command, PYTHONIOENCODING="ascii")
 
     assert ran.returncode == 0

@@ -74,7 +74,9 @@ def test_every_command_refuses_them(
     command: tuple[str, ...], paths: dict[str, str], project: Path, run: Run
 ) -> None:
     """Every command with an output path refuses it in one line before its work."""
-    for option in ("--output", "--plot") if command[0] in ("report", "ablate", "search") else ("--output",):
+    for option in (
+        ("--output", "--plot") if command[0] in ("report", "ablate", "search", "compare") else ("--output",)
+    ):
         for path, reason in paths.items():
             if "\0" not in path:  # no system passes it as an argument
                 expected = f"mbanalyze: error: cannot write {path}: {reason}\n"
@@ -116,6 +118,7 @@ PLOTTED = [
     ("ablate", "mobilenet_v1", "--alpha", "1,0.5", "--plot", "p.pdf", "--output", "a.txt"),
     ("search", "mobilenet", "--plot", "p.png"),
     ("compare", "mobilenet_v1", "mobilenet_v2", "--output", "c.md", "--format", "markdown"),
+    ("compare", "mobilenet_v1", "mobilenet_v2", "--plot", "c.svg"),
     ("published", "vgg", "--output", "p.json", "--format", "json"),
     ("guidelines", "--output", "g.txt"),
     ("models", "--output", "m.txt"),

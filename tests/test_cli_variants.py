@@ -90,6 +90,12 @@ def test_tables_name_sources(run: Run) -> None:
             "--workers is for the variants of a factory: mobilenet_v2 is counted in",
         ),
         (["mobilenet_v2", "--plot", "-"], "cannot save a plot as '-'"),
+        (["mobilenet_v2", "--plot", "x.svg", "--plot-size", "8"], "malformed size '8': give width x height"),
+        (
+            ["mobilenet_v2", "--plot", "x.svg", "--plot-size", "1x1"],
+            "1x1 inches is out of range: give 3x2.5 to",
+        ),
+        (["mobilenet_v2", "--plot-size", "8x5"], "--plot-size is the size of a plot: give --plot FILE too"),
         (["mobilenet_v2", "--output", "x.svg", "--plot", "./x.svg"], "--output and --plot are both x.svg"),
         (
             ["mobilenet_v2", "--alpha", "0.00001:1:0.00001", "--resolution", "1:100000:1", "--format", "csv"],
@@ -170,6 +176,8 @@ def test_factories_are_traced_by_processes() -> None:
         ["ablate", "mobilenet_v1", "--alpha", "1,0.5", "--resolution", "224,160"],
         ["ablate", "resnet50", "--resolution", "96:224:32"],
         ["search", "mobilenet", "--max-macs", "300M"],
+        ["compare", "mobilenet_v1", "mobilenet_v2"],
+        ["ablate", f"{NETS}:small", "--set", "width=4,8", "--input", "1,3,8,8", "--workers", "1"],
     ],
 )
 def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, run: Run) -> None:
@@ -178,8 +186,9 @@ def test_plots_are_written(suffix: str, arguments: list[str], tmp_path: Path, ru
 
     ran = run(*arguments, "--plot", str(file))
     # only 224 px has a published accuracy of the five sizes of resnet50
-    missing = "mbanalyze: not drawn: 4 of 5 variants (no published accuracy)\n"
-    assert (ran.code, ran.err) == (0, missing if "resnet50" in arguments else "")
+    missing = {"resnet50": "4 of 5 variants", "mobilenet": "18 of 83 fitting variants"}.get(arguments[1])
+    said = [line for line in ran.err.splitlines() if line.startswith("mbanalyze: ")]
+    assert (ran.code, said) == (0, [f"mbanalyze: not drawn: {missing} (no accuracy)"] if missing else [])
     assert SIGNATURES[suffix] == file.read_bytes()[: len(SIGNATURES[suffix])]
     assert [file] == list(tmp_path.iterdir())
 
@@ -214,24 +223,35 @@ def points(file: Path, gid: str) -> int:
     return marks.count("<use ") or marks.count("<path ")  # few markers are drawn one by one
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "answer", "reason"),
-    [
-        (["ablate", "mnasnet"], 0, "4.383 M", "a plot needs published accuracy, or several alphas"),
-        (["search", "all", "--max-macs", "1k"], 1, "nothing fits within 1 k", "no row of the frame has"),
-    ],
-)
-def test_a_result_without_a_plot_is_printed(
-    arguments: list[str], code: int, answer: str, reason: str, tmp_path: Path, run: Run
-) -> None:
-    """A result without a plot is printed, and one line on stderr says why."""
-    ran = run(*arguments, "--plot", str(tmp_path / "plot.svg"))
+def test_a_plot_that_cannot_be_drawn_is_an_error(tmp_path: Path, run: Run) -> None:
+    """A plot that is asked for and impossible ends the command: nothing is printed or written."""
+    ran = run(
+        *("ablate", "mnasnet", "--plot", str(tmp_path / "plot.svg"), "--output", str(tmp_path / "rows.txt"))
+    )
 
-    assert ran.code == code
-    assert answer in ran.out
-    assert ran.err.startswith(f"mbanalyze: nothing is drawn: {reason}")
-    assert ran.err.count("\n") == 1
+    expected = "mbanalyze: error: a plot needs an accuracy, or several values of an option\n"
+    assert (2, "", expected) == (ran.code, ran.out, ran.err)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_search_in_which_nothing_fits_is_plotted(tmp_path: Path, run: Run) -> None:
+    """The plot shows the variants nearest to the limit; the exit code says that none fits."""
+    file = tmp_path / "plot.svg"
+    ran = run("search", "mobilenet", "--max-macs", "1M", "--plot", str(file))
+
+    assert (ran.code, ran.err) == (1, "")
+    assert "nothing fits within 1 M" in ran.out
+    assert points(file, "over")
+
+
+def test_a_plot_has_its_size(tmp_path: Path, run: Run) -> None:
+    """--plot-size is in inches, of which an SVG has 72 points each."""
+    file = tmp_path / "plot.svg"
+    ran = run("report", "mobilenet_v1", "--plot", str(file), "--plot-size", "8x5")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert 'width="576pt" height="360pt"' in file.read_text()
+    assert "mobilenet_v1, 1x3x224x224" in drawn(file)
 
 
 def test_a_search_without_accuracy_plots_macs(tmp_path: Path, run: Run) -> None:

@@ -77,7 +77,7 @@ def test_the_github_summary(project: Path, run: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_progress_on_a_terminal(project: Path) -> None:
-    """A terminal shows which of the models is counted, or the ref whose models are, and nothing of it elsewhere."""
+    """A terminal shows the number of the model that is counted, or the ref; a pipe shows nothing."""
     (project / "pyproject.toml").write_text(POLICY + POLICY.replace("small", "other"))
     repository(project)
     shown = in_terminal(80, "guard", "update")

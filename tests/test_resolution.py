@@ -75,7 +75,7 @@ def test_malformed_resolutions_on_the_command_line(run: Run, command: str, given
     ran = run(command, "mobilenet_v1", f"--resolution={given}")
 
     assert ran.code == 2
-    assert "'--resolution': resolution must be a whole number" in ran.err
+    assert "--resolution: resolution must be a whole number" in ran.err
     assert ran.err.strip().endswith(f"not {given!r}")
 
 

@@ -14,7 +14,7 @@ from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolve import ResolvedModel
 
 PRESENTATION = {
-    *("format", "output", "plot", "width", "strict", "check"),
+    *("format", "output", "plot", "plot_size", "width", "strict", "check"),
     *("by", "top", "sort", "depth", "collapse", "columns"),
 }
 """Parameters of commands alone: they choose how the result is shown, and the exit code."""

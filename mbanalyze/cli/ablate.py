@@ -67,6 +67,7 @@ def ablate(
     output: arguments.Output = None,
     width: arguments.Width = None,
     plot: arguments.Plot = None,
+    plot_size: arguments.PlotSize = None,
 ) -> int:
     """Count every variant over a grid of options.
 
@@ -74,7 +75,7 @@ def ablate(
     A model of a pattern that fails is named with the reason. The exit code is 1 if none is counted.
 
     Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
-    With --plot, the command draws accuracy against cost, or cost against the width if no accuracy is published.
+    With --plot, the command draws accuracy against cost, or costs against the options if there is no accuracy.
 
     \b
     mbanalyze ablate mobilenet_v1 --alpha 1,0.75,0.5 --resolution 224,192,160
@@ -83,7 +84,7 @@ def ablate(
     mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     kept = resume is not None and output is None and format is None
     format = choose_format(format, output)
     options = grid.options(mbanalyze.ablate)
@@ -126,12 +127,12 @@ def ablate(
     if resume is not None and kept:
         say_kept(ablation, resume)
         return code
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
 
-        files = drawn(plots.ablation, ablation, plot)
-        if files and (note := plots.left_out(ablation)):
+        files = drawn(plots.ablation, ablation, plot, plot_size)
+        if note := plots.left_out(ablation):
             notify(note)
     publish(ablation, format, output, files, width=width, flags=True)
     return code

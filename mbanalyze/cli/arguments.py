@@ -17,6 +17,7 @@ from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.inputs.parsing import parse_axis, parse_option, split_reference, unique
+from mbanalyze.inputs.plot_size import parse_size
 from mbanalyze.inputs.resolution import as_resolution, spell_resolution
 from mbanalyze.ops.cost import ITEM_SIZES
 
@@ -94,6 +95,15 @@ Width = Annotated[
 ]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
+]
+PlotSize = Annotated[
+    Any,  # a `Size`, which typer would read as two arguments
+    typer.Option(
+        parser=checked(parse_size),
+        metavar="WIDTHxHEIGHT",
+        help="Size of the plot in inches, such as 8x5 (default 7x4).",
+        show_default=False,
+    ),
 ]
 Dtype = Annotated[
     str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")

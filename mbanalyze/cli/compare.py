@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
-from mbanalyze.cli.arguments import Format, Input, Output, Width, inputs_of
+from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, Width, inputs_of
 from mbanalyze.cli.completion import complete_model
 from mbanalyze.cli.formats import choose_format
-from mbanalyze.cli.output import publish, require_files
+from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working
 
 Models = Annotated[
@@ -35,6 +36,8 @@ def compare(
     format: Format = None,
     output: Output = None,
     width: Width = None,
+    plot: Plot = None,
+    plot_size: PlotSize = None,
 ) -> None:
     """Compare two or more models.
 
@@ -42,17 +45,23 @@ def compare(
     For two models, it also aligns their layers, and lists the largest changes first.
     Published accuracy is shown where it is known, or your own with --accuracy.
     With --input, you give the input of every model that has none of its own.
+    With --plot, the command draws the totals of each model relative to the first.
 
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
     mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output)
+    require_files(output, plot, plot_size)
     format = choose_format(format, output)
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(
             *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
         )
-    publish(comparison, format, output, top=top, width=width, flags=True)
+    files: dict[Path, str | bytes] = {}
+    if plot is not None:
+        from mbanalyze import plots
+
+        files = drawn(plots.comparison, comparison, plot, plot_size)
+    publish(comparison, format, output, files, top=top, width=width, flags=True)

@@ -14,6 +14,7 @@ from mbanalyze.display.files import OutputError, append, require_writable, writt
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import Result, view_of
 from mbanalyze.display.terminal import UNLIMITED, renderable, terminal_width
+from mbanalyze.inputs.plot_size import Size
 
 STDOUT = Path("-")
 """The file that stands for stdout."""
@@ -73,15 +74,15 @@ def _render(
     return text if not shown or _unicode() else text.translate(_ASCII)
 
 
-def drawn(plot: Callable[..., Any], result: Result, file: Path, **options: Any) -> dict[Path, bytes]:
-    """Return the content of `file` with a plot; {} if the result does not allow one, which stderr says."""
+def drawn(plot: Callable[..., Any], result: Result, file: Path, size: Size | None) -> dict[Path, str | bytes]:
+    """Return the content of `file` with a plot of a result.
+
+    Raises:
+        PlotError: the result does not allow the plot.
+    """
     from mbanalyze import plots
 
-    try:
-        return {file: plots.encode(plot(result, **options), plots.check_format(file))}
-    except plots.PlotError as error:
-        notify(f"nothing is drawn: {error}")
-        return {}
+    return {file: plots.encode(plot(result, size=size), plots.check_format(file))}
 
 
 def notify(message: str) -> None:
@@ -89,13 +90,16 @@ def notify(message: str) -> None:
     print(f"mbanalyze: {one_line(' '.join(message.split()))}", file=sys.stderr)
 
 
-def require_files(output: Path | None, plot: Path | None = None) -> None:
+def require_files(output: Path | None, plot: Path | None = None, plot_size: Size | None = None) -> None:
     """Check the files of a command before long work.
 
     Raises:
+        UsageError: the size of a plot is given without its file.
         OutputError: a file cannot be written, or both are the same.
         PlotError: a plot cannot have this format.
     """
+    if plot_size is not None and plot is None:
+        raise UsageError("--plot-size is the size of a plot: give --plot FILE too")
     for file in (output, plot):
         require_writable(file)
     if plot is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -94,6 +95,7 @@ def report(
     output: arguments.Output = None,
     width: arguments.Width = None,
     plot: arguments.Plot = None,
+    plot_size: arguments.PlotSize = None,
     strict: Strict = False,
     check: Check = False,
 ) -> int:
@@ -113,7 +115,7 @@ def report(
     from mbanalyze.crosscheck.witnesses import CheckedReport, check_model
     from mbanalyze.sources.resolve import resolve
 
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
@@ -122,11 +124,11 @@ def report(
         counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
         checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze.plots import profile
 
-        files = drawn(profile, counted, plot)
+        files = drawn(profile, counted, plot, plot_size)
     settings: dict[str, Any] = {
         "sort": sort,
         "top": top,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,13 +14,14 @@ from mbanalyze.cli.arguments import (
     GridOptions,
     Output,
     Plot,
+    PlotSize,
     Width,
     checked,
     choice,
 )
 from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
-from mbanalyze.cli.output import drawn, publish, require_files, require_readable
+from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
@@ -71,12 +73,13 @@ def search(
     output: Output = None,
     width: Width = None,
     plot: Plot = None,
+    plot_size: PlotSize = None,
 ) -> int:
     """Find the best variants within limits.
 
     The command shows the Pareto front, and the limits that exclude better variants.
     Without --alpha or --resolution, the command considers all values with published figures.
-    With --plot, it draws the front. The exit code is 1 if no variant fits.
+    With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
@@ -84,7 +87,7 @@ def search(
     mbanalyze search all --max-params 3M --objective macs
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output, plot)
+    require_files(output, plot, plot_size)
     format = choose_format(format, output)
     many = is_many(family)
     with working(not many), models_bar(shown=many) as progress:
@@ -107,10 +110,12 @@ def search(
         )
     rows = found.frame("front" if format in ("table", "markdown") else "variants")
     require_readable(len(rows), format, output)
-    files = {}
+    files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots
 
-        files = drawn(plots.pareto, found, plot, cost=found.costs[0], objective=found.ranked_by)
+        files = drawn(plots.pareto, found, plot, plot_size)
+        if note := plots.left_out(found):
+            notify(note)
     publish(found, format, output, files, width=width, flags=True)
     return int(found.best is None)

@@ -66,7 +66,7 @@ class Suggestions(NamedTuple):
     problem: str = ""
 
 
-class Candidates(NamedTuple):
+class SmallerModels(NamedTuple):
     """Smaller values of one option.
 
     Attributes:
@@ -131,7 +131,7 @@ def _try_options(model: GuardedModel, limits: Limits) -> Suggestions:
     return Suggestions(tuple(fitting), tuple(each.option for each in candidates))
 
 
-def _first_fitting(candidates: Candidates, limits: Limits) -> Suggestion | None:
+def _first_fitting(candidates: SmallerModels, limits: Limits) -> Suggestion | None:
     """The first candidate that is within all limits; None if there is none."""
     for value, report in candidates.reports:
         totals = report.totals.as_dict(report.itemsize)
@@ -144,7 +144,7 @@ def _fits(total: float | None, limit: float) -> bool:
     return total is not None and total <= limit
 
 
-def _candidates_of(model: GuardedModel) -> Iterator[Candidates]:
+def _candidates_of(model: GuardedModel) -> Iterator[SmallerModels]:
     """The options of a model that make it smaller."""
     resolved = resolve_model(model)
     if resolved.spec is not None:
@@ -153,16 +153,16 @@ def _candidates_of(model: GuardedModel) -> Iterator[Candidates]:
         return
     width = _width_option(model)
     if width:
-        yield Candidates(*width, _narrower_models(model, *width))
+        yield SmallerModels(*width, _narrower_models(model, *width))
     with suppress(ValueError, LookupError):
         inputs, keywords = as_arguments(map(parse_input, model.inputs))
         if inputs and not keywords:
             side = default_resolution(model.source, tuple(inputs), {})
             if isinstance(side, int):
-                yield Candidates("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
+                yield SmallerModels("resolution", side, _smaller_images(model, resolved, tuple(inputs), side))
 
 
-def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[Candidates]:
+def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Iterator[SmallerModels]:
     def reports(option: str, values: Iterable[float]) -> Iterator[tuple[float, Report]]:
         for value in values:
             with suppress(OptionError, ShapeError):
@@ -174,9 +174,9 @@ def _closed_form_candidates(spec: Architecture, batch: int, dtype: str) -> Itera
         alpha: float = spec.alpha  # type: ignore[attr-defined]
         choices = sorted(options["alpha"].metadata["choices"] or (), reverse=True)
         widths = [choice for choice in choices if choice < alpha] if choices else _smaller_widths(alpha)
-        yield Candidates("alpha", alpha, reports("alpha", widths))
+        yield SmallerModels("alpha", alpha, reports("alpha", widths))
     if isinstance(side := spec.resolution, int):
-        yield Candidates("resolution", side, reports("resolution", _smaller_sides(side)))
+        yield SmallerModels("resolution", side, reports("resolution", _smaller_sides(side)))
 
 
 def _width_option(model: GuardedModel) -> tuple[str, float] | None:

@@ -7,4 +7,5 @@ shape.py       `Shape`: a tensor that a forward takes
 input_text.py  inputs of a forward as text: read and written
 documents.py   reading of files of limited size
 parsing.py     model references (`name@key=value`), options, ranges and counts with units: read and written
+plot_size.py   the size of a plot: width x height in inches
 """

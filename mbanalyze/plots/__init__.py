@@ -1,25 +1,36 @@
 """Plots of costs: each function draws a frame on given axes, and each point is a row.
 
-Without axes, a function makes a figure of `PAGE_SIZE`.
-For other sizes, or several plots in one figure, pass axes: `plt.subplots(figsize=COLUMN_SIZE, layout="constrained")`.
+Without axes, a function makes a figure of `PAGE_SIZE`, or of another `size` in inches.
+For several plots in one figure, pass axes: `plt.subplots(figsize=COLUMN_SIZE, layout="constrained")`.
 Set the size of the figure first: labels are placed for its current size.
+A result, such as an ablation, gives the title; for a frame, pass a `title`.
 Plots never move, smooth or jitter values.
 Their colours suit colour-blind readers, and their markers grey prints.
 
-    ablations.py     ablations: accuracy against cost, scaling laws
-    pareto_front.py  searches: cost against objective, with the Pareto front
-    one_report.py    one report: profile, shares, lower bounds, intensity
-    papers.py        figures from the papers
-    activations.py   numbers of the papers' figures on activations
-    frames.py        frames as input
-    drawing.py       axes, ticks, legends, colours
-    labels.py        labels next to points
-    saving.py        figures as files
+    ablations.py         ablations: accuracy against cost, scaling laws
+    option_costs.py      ablations: costs against any option
+    pareto_front.py      searches: cost against objective, with the Pareto front
+    limits.py            limits and the best variant of a search
+    comparisons.py       comparisons: totals relative to the first model
+    one_report.py        one report: profile, shares, lower bounds, intensity
+    papers.py            figures from the papers
+    activations.py       numbers of the papers' figures on activations
+    accuracy_sources.py  marks for the sources of accuracies
+    options.py           options of variants: text, levels and places
+    titles.py            titles: the model and its input
+    frames.py            frames as input
+    drawing.py           axes, titles, notes, colours
+    legends.py           legends
+    ticks.py             ticks
+    labels.py            labels next to points
+    saving.py            figures as files
 """
 
 from mbanalyze.plots.ablations import ablation, left_out, scaling, tradeoff
+from mbanalyze.plots.comparisons import comparison
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
+from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import pareto
 from mbanalyze.plots.saving import check_format, encode, save
 
@@ -30,6 +41,8 @@ __all__ = [
     "ablation",
     "bound",
     "check_format",
+    "comparison",
+    "costs",
     "encode",
     "intensity",
     "left_out",

@@ -1,23 +1,19 @@
-"""The common look of plots: sizes, colours, titles, axes, ticks, legends and bands."""
+"""The common look of plots: sizes, colours, axes, titles, notes and bands."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from math import log10
+import textwrap
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator, StrMethodFormatter
 
+from mbanalyze.inputs.plot_size import Size, check_size
 from mbanalyze.report.rows import block
 
 COLUMN_SIZE, PAGE_SIZE = (3.3, 2.5), (7.0, 4.0)
@@ -26,15 +22,10 @@ COLUMN_SIZE, PAGE_SIZE = (3.3, 2.5), (7.0, 4.0)
 TEXT, SMALL = 8, 7
 """Font sizes of axis labels, and of all other text; in points."""
 
-LINE_HEIGHT = 1.4 * SMALL
-"""Distance between the lines of a legend, in points."""
+CHARACTER = 0.56
+"""The mean width of a character, as a fraction of the font size."""
 
 Side = Literal["x", "y"]
-MIN_TICK_DISTANCE: dict[Side, float] = {"x": 25, "y": 13}
-"""The smallest distance between ticks, in points."""
-
-TICK_STEPS = {(1, 2, 3, 5, 7): log10(7 / 5), (1, 2, 5): log10(2), (1, 3): log10(3)}
-"""Ticks within a decade, the densest first -> their smallest distance, as a fraction of the decade."""
 
 PALETTE = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 """The colours of Okabe and Ito, 2008, without yellow, which white paper hides."""
@@ -63,6 +54,9 @@ COLUMN_TITLES = {
 }
 """Column of a frame -> its title and its unit, "" if it has none."""
 
+OPTION_UNITS = {"resolution": "pixels"}
+"""Option -> its unit."""
+
 
 class PlotError(ValueError):
     """A frame without the data of a plot, or an unknown format of a file."""
@@ -81,13 +75,26 @@ def title(column: str) -> str:
 
 def axis_label(column: str) -> str:
     """Return the title of a column with its unit."""
-    unit = COLUMN_TITLES.get(column, ("", ""))[1]
+    unit = COLUMN_TITLES.get(column, ("", OPTION_UNITS.get(column, "")))[1]
     return f"{title(column)} ({unit})" if unit else title(column)
 
 
-def get_axes(ax: Axes | None) -> Axes:
-    """Return `ax`, or the axes of a new figure of `PAGE_SIZE`."""
-    return ax or plt.subplots(figsize=PAGE_SIZE, layout="constrained")[1]
+def get_axes(ax: Axes | None, size: Size | None = None) -> Axes:
+    """Return `ax`, or the axes of a new figure.
+
+    Args:
+        ax: the axes.
+        size: width and height of the new figure in inches; by default `PAGE_SIZE`.
+
+    Raises:
+        PlotError: `ax` and `size` are both given.
+        PlotSizeError: the size is out of range.
+    """
+    if ax is None:
+        return plt.subplots(figsize=check_size(size or PAGE_SIZE), layout="constrained")[1]
+    if size is not None:
+        raise PlotError("the axes have a size: give ax or size")
+    return ax
 
 
 def axis_length(ax: Axes, side: Side) -> float:
@@ -105,40 +112,44 @@ def style_axes(ax: Axes, x: str, y: str) -> None:
     ax.set_axisbelow(True)
 
 
-def caption(ax: Axes, text: str) -> None:
-    """Write a sentence below the axes; call it first, because it shortens them."""
-    ax.annotate(
-        text, (0, 0), (0, -32), xycoords="axes fraction", textcoords="offset points", va="top", fontsize=SMALL,
-        color="0.4",
-    )  # fmt: skip
+def set_title(ax: Axes, text: str, distance: float = 4) -> None:
+    """Write a title above the axes, over several lines if it is long.
 
-
-def set_ticks(ax: Axes, side: Side, values: pd.Series[float]) -> None:
-    """Set ticks with SI prefixes if `values` are thousands; a logarithmic axis gets the densest that fit.
-
-    Call it after the legend, which changes the length of the axes.
+    Args:
+        ax: the axes.
+        text: the title; nothing is written for "".
+        distance: from the axes, in points.
     """
-    axis: Axis = getattr(ax, f"{side}axis")
-    if axis.get_scale() == "log":
-        values = values[values > 0]
-        decade = axis_length(ax, side) / log10(max(values.max() / values.min(), 2))
-        fitting = (steps for steps, least in TICK_STEPS.items() if decade * least >= MIN_TICK_DISTANCE[side])
-        axis.set_major_locator(LogLocator(subs=next(fitting, (1,))))
-        axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(EngFormatter(sep=" ") if values.max() >= 1000 else StrMethodFormatter("{x:g}"))
+    if text:
+        ax.set_title(wrapped(ax, text, TEXT), loc="left", fontsize=TEXT, pad=distance)
 
 
-def set_ticks_at(ax: Axes, side: Side, values: Iterable[float]) -> None:
-    """Set ticks of a logarithmic axis at those of `values` that are far enough apart, from the largest down."""
-    largest, *others = sorted(set(values), reverse=True)
-    kept = [largest]
-    point = log10(largest / others[-1]) / axis_length(ax, side)
-    for value in others:
-        if log10(kept[-1] / value) >= MIN_TICK_DISTANCE[side] * point:
-            kept.append(value)
-    axis: Axis = getattr(ax, f"{side}axis")
-    axis.set_ticks(kept, [f"{value:.3g}" for value in kept])
-    axis.set_minor_locator(NullLocator())
+def note(ax: Axes, sentences: Iterable[str]) -> None:
+    """Write sentences below the axes; call it before the legend, because it shortens the axes."""
+    text = "\n".join(wrapped(ax, sentence, SMALL) for sentence in sentences if sentence)
+    if text:
+        ax.annotate(
+            text, (0, 0), (0, -3), xycoords=("axes fraction", ax.xaxis.label), textcoords="offset points", va="top",
+            fontsize=SMALL, color="0.35", gid="note",
+        )  # fmt: skip
+
+
+def wrapped(ax: Axes, text: str, size: float) -> str:
+    """Return a text with line breaks, as wide as the figure at `ax` allows.
+
+    Args:
+        ax: the axes, at whose left side the text begins.
+        text: the text.
+        size: the size of the font, in points.
+    """
+    return textwrap.fill(text, max(12, int(room_right(ax) / (CHARACTER * size))), break_on_hyphens=False)
+
+
+def room_right(ax: Axes) -> float:
+    """Return the distance in points from the left of the axes to the right of the figure, or of axes among others."""
+    figure = figure_of(ax)
+    left, right = ax.get_window_extent().xmin, figure.bbox.xmax
+    return float(right - left) / figure.dpi * 72 - 4 if len(figure.axes) == 1 else axis_length(ax, "x")
 
 
 def shade_blocks(ax: Axes, paths: Iterable[str]) -> None:
@@ -161,42 +172,3 @@ def styles(names: Iterable[Any]) -> dict[Any, tuple[str, str]]:
         raise PlotError(f"a plot can show {MAX_STYLES} different names, not {len(names)}: {listed}")
     pairs = zip(itertools.cycle(PALETTE), itertools.cycle(MARKERS), strict=False)
     return dict(zip(names, pairs, strict=False))
-
-
-def legend_entry(text: str, **style: Any) -> Line2D:
-    """Return an entry of a legend."""
-    defaults: dict[str, Any] = {"linestyle": "", "markersize": 4.5}
-    return Line2D([], [], label=text, **defaults | style)
-
-
-def legend_right(ax: Axes, groups: dict[str, Sequence[Line2D]]) -> None:
-    """Add a legend to the right of the axes, each group under its title; the first is thinned out to fit."""
-    groups = {heading: entries for heading, entries in groups.items() if entries}
-    if not groups:
-        return
-    first, *others = groups
-    rows = int(axis_length(ax, "y") / LINE_HEIGHT) - len(groups) - sum(len(groups[each]) for each in others)
-    groups[first] = _thinned(groups[first], max(rows, 2))
-    entries = [each for heading in groups for each in (legend_entry(heading), *groups[heading])]
-    _legend(ax, entries, 1, "upper left", (1, 1))
-
-
-def _thinned(entries: Sequence[Line2D], most: int) -> Sequence[Line2D]:
-    """At most `most` entries at even distances, with the first and the last."""
-    last = len(entries) - 1
-    return entries if last < most else [entries[round(last * i / (most - 1))] for i in range(most)]
-
-
-def legend_above(ax: Axes, entries: Sequence[Artist] | None = None) -> None:
-    """Add a legend above the axes, in as many columns as fit."""
-    entries = entries or ax.get_legend_handles_labels()[0]
-    longest = (0.53 * max(len(str(entry.get_label())) for entry in entries) + 3) * SMALL
-    _legend(ax, entries, max(1, int(1.1 * axis_length(ax, "x") / longest)), "lower left", (0, 1))
-
-
-def _legend(ax: Axes, entries: Sequence[Artist], columns: int, corner: Any, anchor: tuple[int, int]) -> None:
-    ax.legend(
-        handles=entries, loc=corner, bbox_to_anchor=anchor, ncols=columns, fontsize=SMALL, frameon=False,
-        handlelength=1.2, handletextpad=0.4, columnspacing=1, labelspacing=0.35, borderpad=0.2, borderaxespad=0.3,
-    )  # fmt: skip
-    figure_of(ax).draw_without_rendering()  # the layout shrinks the axes to their final size

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan, prod, sqrt
+from typing import Any
 
 import pandas as pd
 
@@ -29,6 +30,7 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series[float]:
     """Return a column as floats with index 0 to n - 1; unknown is NaN.
 
     A missing column `memory_access` is the sum of `reads` and `writes`.
+    A resolution is the side of a square with its number of pixels.
 
     Raises:
         PlotError: the column is missing or not numeric.
@@ -36,22 +38,37 @@ def numbers(frame: pd.DataFrame, column: str) -> pd.Series[float]:
     if column == "memory_access" and column not in frame:
         return numbers(frame, "reads") + numbers(frame, "writes")
     require_columns(frame, column)
+    values = frame[column].reset_index(drop=True)
     try:
-        return frame[column].reset_index(drop=True).astype("float64")
+        return (values.map(side) if column == "resolution" else values).astype("float64")
     except (TypeError, ValueError) as error:
         raise PlotError(f"column {column!r} is not numeric: {error}") from error
+
+
+def side(resolution: Any) -> float:
+    """Return the side of a square with the pixels of a resolution; NaN for None.
+
+    >>> side(224), side("90x160"), side((90, 160))
+    (224.0, 120.0, 120.0)
+    """
+    if resolution is None:
+        return nan
+    sides = resolution.split("x") if isinstance(resolution, str) else resolution
+    return sqrt(prod(map(float, sides))) if isinstance(sides, list | tuple) else float(sides)
 
 
 def positive_rows(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Return the rows with finite numbers above 0 in all `columns`, which logarithmic axes can show.
 
-    The columns become floats; the index is the row's position in `frame`.
+    The columns become floats, except resolutions that are not square; the index is the row's position in `frame`.
 
     Raises:
         PlotError: no row has them, or a column is missing or not numeric.
     """
     known = pd.DataFrame({column: numbers(frame, column) for column in columns})
     positive = ((known > 0) & (known < inf)).all(axis="columns")
+    if "resolution" in known and frame["resolution"].dtype.kind not in "iuf":
+        known = known.drop(columns="resolution")
     rows = frame.reset_index(drop=True).assign(**known)[positive]
     if rows.empty:
         raise PlotError(f"no row of the frame has {' and '.join(columns)}")

@@ -38,7 +38,7 @@ def place_labels(
     lines: Sequence[Outline],
     all_or_none: bool = False,
 ) -> bool:
-    """Write a label next to each point that has room, clear of obstacles, lines and other labels.
+    """Write a label next to each point that has room, clear of obstacles, lines and other texts.
 
     Args:
         ax: the axes.
@@ -55,6 +55,7 @@ def place_labels(
     figure_of(ax).draw_without_rendering()  # the layout moves the axes to their final position
     at, inch = ax.transData.transform, ax.figure.dpi
     taken = [Bbox.from_bounds(x, y, 0, 0).padded(inch / 30) for x, y in at(obstacles)]
+    taken += [text.get_window_extent() for text in ax.texts]
     lines = [line.transformed(ax.transData) for line in lines]
     placed = []
     for point, text in zip(points.itertuples(index=False), texts, strict=True):

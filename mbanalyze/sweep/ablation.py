@@ -18,8 +18,8 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.resolution import Resolution
-from mbanalyze.inputs.typed import is_whole
+from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
+from mbanalyze.inputs.typed import Sizes, is_whole
 from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
@@ -64,6 +64,8 @@ class Ablation(Result):
         shown: the network, source and value of each `top1`.
         own: the use of the user's accuracy; None without one.
         selected: True if the user selected sources.
+        model: the user's name for the network, without options.
+        input: the shapes of the tensors that the first variant takes, as far as they are known.
     """
 
     json_key: ClassVar[str] = "variants"
@@ -72,6 +74,8 @@ class Ablation(Result):
     shown: tuple[Shown, ...] = ()
     own: OwnUse | None = None
     selected: bool = False
+    model: str = ""
+    input: tuple[Sizes, ...] = ()
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -163,16 +167,13 @@ def ablate(
     settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
     figures: dict[str, Any] = {"source": source, "published": published}
     if isinstance(what, str) and is_pattern(what):
-        if ":" in what:
-            _refuse_figures(**figures)
-            own = None if accuracy is None else read_accuracy(accuracy, grid)
-            counts, use = count_models(what, inputs, grid, settings, run, own)
-            return Ablation(
-                counts[counts["input"].notna() | (not skip_invalid)].reset_index(drop=True), (), use
-            )
-        run.refuse(what)
         one = partial(ablate, skip_invalid=skip_invalid, **settings, **figures, **options, **spelled)
-        return _architectures(what, inputs, accuracy, one)
+        found = (
+            _models(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
+            if ":" in what
+            else _architectures(what, inputs, run, accuracy, one)
+        )
+        return replace(found, model=what)
     run.refuse(what)
     known = _known(what, grid)
     if published and accuracy is None:
@@ -184,6 +185,8 @@ def ablate(
         )
         own = None if accuracy is None else read_accuracy(accuracy, grid, [_name(what)])
         ablation = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
+        first = {option: values[0] for option, values in grid.items()}
+        model, shapes = _name(what), traced.input_sizes(what, inputs, first)
     elif inputs:
         raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
     else:
@@ -191,9 +194,10 @@ def ablate(
         own = None if accuracy is None else read_accuracy(accuracy)
         shown = ShownFigures(prefixes, own, published)
         ablation = _in_closed_form(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
+        model, shapes = known[0], _input(ablation.variants, known)
     if bits is not None:
         ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
-    return ablation
+    return replace(ablation, model=model, input=shapes)
 
 
 def _refuse_figures(source: object, published: bool) -> None:
@@ -203,10 +207,33 @@ def _refuse_figures(source: object, published: bool) -> None:
         raise GridError(f"{name} selects published figures, which only known architectures have")
 
 
+def _models(
+    pattern: str,
+    inputs: tuple[Any, ...],
+    grid: Grid,
+    settings: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    run: Run,
+    accuracy: Accuracy | None,
+    *,
+    skip_invalid: bool,
+) -> Ablation:
+    """The models of a package that match a pattern."""
+    _refuse_figures(**figures)
+    own = None if accuracy is None else read_accuracy(accuracy, grid)
+    counts, use = count_models(pattern, inputs, grid, settings, run, own)
+    return Ablation(counts[counts["input"].notna() | (not skip_invalid)].reset_index(drop=True), (), use)
+
+
 def _architectures(
-    pattern: str, inputs: tuple[Any, ...], accuracy: Accuracy | None, count_one: Callable[..., Ablation]
+    pattern: str,
+    inputs: tuple[Any, ...],
+    run: Run,
+    accuracy: Accuracy | None,
+    count_one: Callable[..., Ablation],
 ) -> Ablation:
     """The ablations of all architectures that match a pattern, as one."""
+    run.refuse(pattern)
     own = None if accuracy is None else read_accuracy(accuracy)
     if own:
         own.require_models(f"{pattern} stands for several")
@@ -280,6 +307,16 @@ def _in_closed_form(
     known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
     accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
     return Ablation(frame, accuracies, use, any(figures.prefixes))
+
+
+def _input(frame: pd.DataFrame, known: _Known) -> tuple[Sizes, ...]:
+    """The shape of the image that the first variant takes."""
+    _, arch, implied = known
+    usual: dict[str, Any] = {field.name: field.default for field in fields(arch)}
+    first = usual | dict(implied) | dict(frame.iloc[0])
+    return (
+        (int(first.get("batch", 1)), int(first["in_channels"]), *sides(as_resolution(first["resolution"]))),
+    )
 
 
 def _check_sources(prefixes: Sequence[str]) -> None:

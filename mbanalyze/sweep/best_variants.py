@@ -67,6 +67,7 @@ class Search(Result):
         own: the use of the user's accuracy; None without one.
         uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
             These models are not considered.
+        family: the architecture or family that was searched, or `all`.
     """
 
     objective: str
@@ -76,6 +77,7 @@ class Search(Result):
     considered: pd.DataFrame
     own: OwnUse | None = None
     uncounted: tuple[tuple[str, str], ...] = ()
+    family: str = "all"
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
         """Return rows as a frame.
@@ -248,7 +250,7 @@ def search(
     ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
     frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame, found.own, found.uncounted)
+    return Search(objective, ranked_by, costs, limits, frame, found.own, found.uncounted, family)
 
 
 def _limits(*given: Limit | None) -> dict[str, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import suppress
 from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.shape import Shape, positional
-from mbanalyze.inputs.typed import InputError
+from mbanalyze.inputs.typed import InputError, Sizes
 from mbanalyze.sources.resolve import count, resolve
 
 TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
@@ -30,14 +31,27 @@ def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str,
     Raises:
         InputError: there is no image among the inputs, or there are several sizes.
     """
-    given = _all_inputs(inputs, options)
-    if not given:
-        known = resolve(what, **options)
-        given = _all_inputs(known.inputs, {"kwargs": known.keywords})
+    given = _known_inputs(what, inputs, options)
     images = {_image_shape(each)[-2:] for each in given if _image_shape(each)}
     if len(images) != 1:
         raise InputError("rho is a fraction of the size of one image: give resolution instead")
     return as_resolution(images.pop())
+
+
+def input_sizes(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> tuple[Sizes, ...]:
+    """Return the shapes of the tensors that a factory's network takes, without tensors that have values."""
+    with suppress(ValueError, LookupError):
+        wanted = {name: value for name, value in options.items() if name != "rho"}
+        return tuple(each.sizes for each in _known_inputs(what, inputs, wanted) if isinstance(each, Shape))
+    return ()
+
+
+def _known_inputs(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> list[Any]:
+    """The inputs that are given, or else those that the factory's package publishes."""
+    if given := _all_inputs(inputs, options):
+        return given
+    known = resolve(what, **options)
+    return _all_inputs(known.inputs, {"kwargs": known.keywords})
 
 
 def count_arguments(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> CountArguments:

@@ -1,0 +1,112 @@
+"""Titles of plots: the model with its input, or a search with its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+import pandas as pd
+
+from mbanalyze.archs import ARCHS
+from mbanalyze.comparison.comparison import Comparison
+from mbanalyze.display.records import one_line, shape
+from mbanalyze.display.units import si
+from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.memory_access.analysis import Guidelines
+from mbanalyze.plots.frames import Data, side
+from mbanalyze.plots.options import SIZES, option_columns, spelled
+from mbanalyze.report.network import Report
+from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.best_variants import Search
+from mbanalyze.sweep.objectives import LIMITS
+
+UNTITLED = ("model", "options", "batch", *SIZES)
+"""Columns before the counts that a title does not repeat: its input shows batch and resolution."""
+
+
+def title_of(data: Data, title: str | None = None) -> str:
+    """Return `title`, or the title of a result; "" for a frame.
+
+    A report has its model and input, and so has an ablation with the options that all variants share.
+    A search has its family and limits, and a comparison its first model and its input.
+    """
+    return one_line(_title(data)) if title is None else title
+
+
+def _title(data: Data) -> str:
+    if isinstance(data, Report):
+        return ", ".join(filter(None, [_reference(data), shapes(data.input)]))
+    if isinstance(data, Guidelines):
+        return _title(data.report)
+    if isinstance(data, Ablation):
+        return ", ".join(filter(None, [data.model, *_shared(data.variants), *_inputs(data)]))
+    if isinstance(data, Search):
+        return _search_title(data)
+    if isinstance(data, Comparison):
+        first, *others = [shapes(report.input) for report in data.reports]
+        return ", ".join([f"relative to {data.labels[0]}", *([first] if {first} == {*others} else [])])
+    return ""
+
+
+def _reference(report: Report) -> str:
+    """The model with the options that differ from their defaults, except the resolution, which the input shows."""
+    if report.model not in ARCHS:
+        return report.reference
+    usual = {field.name: field.default for field in fields(ARCHS[report.model])}
+    hidden = {"resolution", "in_channels"}
+    options = {o: value for o, value in report.options.items() if o not in hidden and value != usual.get(o)}
+    return spell_reference(report.model, options)
+
+
+def shapes(sizes: Iterable[Sizes]) -> str:
+    """Return shapes as text: '1x3x224x224'."""
+    return " ".join(map(shape, sizes))
+
+
+def limit_texts(search: Search) -> list[str]:
+    """Return each limit of a search as text: '60 M params'."""
+    return [f"{short(limit)} {LIMITS[total]}" for total, limit in search.limits.items()]
+
+
+def short(count: int) -> str:
+    """Return a count to four digits with an SI prefix, without final zeros: 2500000 -> '2.5 M'."""
+    digits, _, unit = si(count).partition(" ")
+    return f"{float(digits):g} {unit}".strip()
+
+
+def _search_title(search: Search) -> str:
+    family = "all networks" if search.family == "all" else search.family
+    within = f" within {' and '.join(limit_texts(search))}" if search.limits else ""
+    batch = next(iter(search.considered.get("batch", ())), 1)
+    return f"{family}{within}" + (f", batch {batch}" if batch != 1 else "")
+
+
+def _shared(rows: pd.DataFrame) -> list[str]:
+    """The options with one value in all variants: `alpha=0.5`; an alpha of 1 goes without saying."""
+    names = [name for name in option_columns(rows) if name not in UNTITLED or name == "alpha"]
+    values = {name: rows[name].iloc[0] for name in names if len(set(map(repr, rows[name]))) == 1}
+    return [f"{name}={spelled(value)}" for name, value in values.items() if not _is_usual(name, value)]
+
+
+def _is_usual(name: str, value: Any) -> bool:
+    return (name == "alpha" and value == 1) or name == "in_channels"
+
+
+def _inputs(ablation: Ablation) -> list[str]:
+    """The shape of the input, or those of the smallest and the largest one."""
+    if not ablation.input:
+        return []
+    if "resolution" not in ablation.variants:
+        return [shapes(ablation.input)]
+    sides = sorted(set(ablation.variants["resolution"]), key=side)
+    ends = [shapes(_resized(sizes, end) for sizes in ablation.input) for end in (sides[0], sides[-1])]
+    return [" to ".join(dict.fromkeys(ends))]
+
+
+def _resized(sizes: Sizes, resolution: Any) -> Sizes:
+    """The shape of an image at another resolution; any other shape is unchanged."""
+    text = spelled(resolution)
+    sides = [int(float(each)) for each in text.split("x")] if len(sizes) == 4 else []
+    return (*sizes[:2], sides[0], sides[-1]) if sides else sizes
