@@ -54,7 +54,7 @@ def project(folder: Path) -> Path:
         (CHECK, {"counting with fvcore"}),
         (("published", "vgg"), {"counting networks"}),
         (("guard",), {"counting"}),
-        (("ablate", "net.py:build", "--set", "width=8,16", "--input", "1,3,64,64"), {"tracing"}),
+        (("ablate", "net.py:build", "--set", "alpha=1,0.5", "--input", "1,3,64,64"), {"tracing"}),
         (("report", "net.py:build", "--input", "1,3,64,64"), {"counting"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
