@@ -236,7 +236,7 @@ def test_accuracy_of_your_own(tmp_path: Path) -> None:
 
 
 def test_accuracy_needs_models(tmp_path: Path) -> None:
-    """Where a pattern stands for several models, each row of the user's table names its model."""
+    """Each row of the user's table names its model if a pattern stands for several models."""
     file = tmp_path / "mine.csv"
     file.write_text("resolution,top1\n8,60\n")
     for pattern in ("timm:conv*", "mobilenet_v?"):
