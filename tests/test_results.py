@@ -145,9 +145,13 @@ def test_one_function_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_view_without_rows_says_none() -> None:
-    """A section without rows shows its heading, and no empty table."""
+    """A section without rows shows its heading in every format, and no empty table."""
+    from mbanalyze.display.html import HEADING, html
+    from mbanalyze.display.markdown import markdown
     from mbanalyze.display.terminal import plain
 
     empty = View((Section("Nothing here", (Column("macs", []),)),))
 
     assert plain(empty, 80) == "Nothing here\nnone\n"
+    assert markdown(empty) == "## Nothing here\n\nnone\n"
+    assert html(empty) == f'<p style="{HEADING}"><b>Nothing here</b></p><p>none</p>'
