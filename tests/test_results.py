@@ -21,6 +21,7 @@ from mbanalyze.archs.catalog import Catalog
 from mbanalyze.crosscheck.witnesses import CheckedReport
 from mbanalyze.display.result import FORMATS, Result, formats, load_view
 from mbanalyze.display.views import Column, Section, View
+from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.paper_tables import paper_tables
 
 POLICY = """
@@ -142,6 +143,21 @@ def test_one_function_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         compare("mobilenet_v1", "mobilenet_v2").to("headings").startswith("total mobilenet_v1 mobilenet_v2")
     )
+
+
+def test_an_unknown_setting_is_named() -> None:
+    """A misspelt setting is an error in every format, also in those that do not use it."""
+    report, ablation = count("alexnet"), ablate("mobilenet_v2", alpha=[1.0, 0.5])
+
+    for format in formats(report):
+        with pytest.raises(ChoiceError, match="unknown setting 'tpo': choose one of sort, top, depth, col"):
+            report.to(format, tpo=5)
+        with pytest.raises(ChoiceError, match="unknown setting 'tpo': choose one of sort, top, depth, col"):
+            report.to(format, by="kind", tpo=5)
+    for format in FORMATS:
+        with pytest.raises(ChoiceError, match="unknown setting 'top'"):
+            ablation.to(format, top=3)
+        assert ablation.to(format, width=500)
 
 
 def test_a_view_without_rows_says_none() -> None:
