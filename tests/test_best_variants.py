@@ -316,7 +316,7 @@ def test_given_values_replace_the_published_ones() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet"),
+        ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet, "),
         ({"family": "7"}, "no family '7': families are all, mobilenet"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),

@@ -414,6 +414,14 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_nearest_names() -> None:
+    """One near name is singular, and without a near name all known ones are listed."""
+    with pytest.raises(SourceError, match="unknown model 'vgg': nearest is vgg16;"):
+        count("vgg")
+    with pytest.raises(SourceError, match="unknown model '~': known are mobilenet_v1, mobilenet_v2, "):
+        count("~")
+
+
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [

@@ -26,6 +26,11 @@ def nearest(given: object, known: Collection[str], *, most: int = 3) -> list[str
     return difflib.get_close_matches(str(given), known, n=most, cutoff=0.4)
 
 
+def nearest_are(names: Collection[str]) -> str:
+    """Return "nearest is NAME" or "nearest are NAME, NAME"; "" for no names."""
+    return f"nearest {'is' if len(names) == 1 else 'are'} {', '.join(names)}" if names else ""
+
+
 def meant(given: object, known: Collection[str]) -> str:
     """Return "did you mean ...? " with the known name that is probably meant; "" if none is similar enough."""
     near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mbanalyze.archs import NAMES
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.sources.definitions import factories, module_file, packages_with
 
 MAX_LISTED = 8
@@ -26,8 +26,9 @@ def unknown_model(reference: str, place: str) -> str:
         made = _listed([f"{place}:{name}" for name in factories(source)])
         examples = f": {made}" if made else f", such as {place}:build"
         return f"{place} is a Python {kind}: name the function or class in it that makes the model{examples}"
+    near = nearest_are(nearest(reference, NAMES)) or f"known are {', '.join(NAMES)}"
     return (
-        f"unknown model {reference!r}: nearest are {', '.join(nearest(reference, NAMES) or NAMES)}; "
+        f"unknown model {reference!r}: {near}; "
         "for your own model give package.module:factory or file.py:factory"
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.inputs.choices import meant, nearest
+from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
@@ -146,8 +146,8 @@ def _architectures(family: str) -> list[str]:
         return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
-        near = ", ".join(nearest(family, known))
-        hint = f"nearest are {near}; " if near else ""
+        near = nearest_are(nearest(family, known))
+        hint = f"{near}; " if near else ""
         raise SearchError(f"no family {family!r}: {hint}families are all, {', '.join(families())}")
     return known[family]
 
