@@ -111,6 +111,13 @@ def test_the_public_surface_is_a_list() -> None:
         mbanalyze.ablated  # noqa: B018 (asking is the test)
 
 
+@pytest.mark.parametrize("module", [mbanalyze.layers, mbanalyze.plots], ids=lambda module: module.__name__)
+def test_completion_offers_the_public_names(module: ModuleType) -> None:
+    """`dir` of a public module has its `__all__`, without what it imports."""
+    assert dir(module) == module.__all__ == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+
+
 SOURCES = sorted(Path(mbanalyze.__file__).parent.rglob("*.py"))
 
 
