@@ -231,11 +231,12 @@ def test_accuracy_of_your_own(tmp_path: Path) -> None:
     assert found.reference == "timm:conv_10@resolution=8"
     assert [row.model for row in found.own.unmatched] == ["timm:other"] if found.own else False
     assert "yours" in found.to("table", width=200)
+    assert "published accuracy is left out" not in found.to("table", width=200)
     assert search("timm:conv*", resolution=8, accuracy=file, objective="map").ranked_by == "map"
 
 
 def test_accuracy_needs_models(tmp_path: Path) -> None:
-    """Where a pattern stands for several models, each row of the user's table names its model."""
+    """Each row of the user's table names its model if a pattern stands for several models."""
     file = tmp_path / "mine.csv"
     file.write_text("resolution,top1\n8,60\n")
     for pattern in ("timm:conv*", "mobilenet_v?"):

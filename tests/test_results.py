@@ -59,6 +59,7 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Search": lambda _: search("mobilenet_v2", max_macs=10**8),
     "Outcome": outcome,
     "Explanations": explanations,
+    "NewPolicy": lambda folder: guard.init(folder / "mbanalyze.toml", ["mobilenet_v2"], {}, []),
 }
 """A result of each class, by the name of the class."""
 

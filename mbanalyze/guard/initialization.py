@@ -19,6 +19,7 @@ from mbanalyze.guard.policy_file import MissingPolicyError
 from mbanalyze.guard.policy_text import NewModel, PolicyText, choose_name, round_up
 from mbanalyze.guard.runner import Progress, measure, no_progress
 from mbanalyze.inputs.parsing import spell_reference, split_reference, unique
+from mbanalyze.inputs.typed import AnyPath
 
 NEW_POLICY_SCHEMA = "mbanalyze.new_policy/1"
 BUDGETED = ("params", "macs", "memory_access")
@@ -71,13 +72,13 @@ class NewPolicy(Result):
         ]
 
 
-def policy_place(start: Path) -> Path:
+def policy_place(start: AnyPath) -> Path:
     """Return the policy file of a folder: by default pyproject.toml if there is one, else mbanalyze.toml.
 
     Raises:
         PolicyError: a parent folder has a policy, or a file is not valid TOML.
     """
-    folder = start.resolve()
+    folder = Path(start).resolve()
     try:
         found = policy_file.find(folder)
     except MissingPolicyError:
@@ -89,7 +90,7 @@ def policy_place(start: Path) -> Path:
 
 
 def init(
-    path: Path,
+    path: AnyPath,
     references: Sequence[str],
     options: Mapping[str, Any],
     inputs: Sequence[str] = (),
@@ -113,9 +114,10 @@ def init(
         ParseError: the options of a reference are malformed, or given twice.
         OutputError: the file cannot be written.
     """
-    file = PolicyText.read(path)
+    place = Path(path)
+    file = PolicyText.read(place)
     models = _named(references, options, tuple(inputs), file)
-    policy = file.policy_with(models) or PolicyText(path).policy_with(models)
+    policy = file.policy_with(models) or PolicyText(place).policy_with(models)
     assert policy is not None
     for model in models:
         _require_new(model.name, policy)
@@ -125,7 +127,7 @@ def init(
     )
     final = file.policy_with(budgeted)
     if final is not None:
-        write(path, file.content + file.addition(budgeted).encode())
+        write(place, file.content + file.addition(budgeted).encode())
     added = file.addition(budgeted).strip()
     return NewPolicy(final or policy, budgeted, costs, added, final is not None)
 

@@ -18,7 +18,7 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.inputs.input_text import parse_input, spell_input
 from mbanalyze.inputs.parsing import split_reference
-from mbanalyze.inputs.typed import Mode
+from mbanalyze.inputs.typed import AnyPath, Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
 EXAMPLE = '[tool.mbanalyze.models.small] source = "net.py:build", inputs = ["1,3,64,64"]'
@@ -34,13 +34,14 @@ class MissingPolicyError(PolicyError):
     """A file without a policy, or a folder without such a file."""
 
 
-def find(start: Path) -> Path:
+def find(start: AnyPath) -> Path:
     """Return the policy file in `start`, or in the nearest parent folder that has one.
 
     Raises:
         PolicyError: there is no policy file, or a folder has two.
     """
-    for folder in (start.resolve(), *start.resolve().parents):
+    here = Path(start).resolve()
+    for folder in (here, *here.parents):
         found = [file for file in (folder / "mbanalyze.toml", folder / "pyproject.toml") if _has_policy(file)]
         if len(found) > 1:
             raise PolicyError(f"{folder} has a policy in mbanalyze.toml and in pyproject.toml: keep one")
@@ -57,14 +58,15 @@ def _has_policy(file: Path) -> bool:
     return file.name == "mbanalyze.toml" or "mbanalyze" in _tools(parse(file)[1])
 
 
-def load(path: Path) -> Policy:
+def load(path: AnyPath) -> Policy:
     """Read the policy from a file.
 
     Raises:
         PolicyError: the file cannot be read, or has mistakes; the error lists all of them.
     """
-    text, document = parse(path)
-    return _load(path, text, document)
+    file = Path(path)
+    text, document = parse(file)
+    return _load(file, text, document)
 
 
 def loads(path: Path, text: str) -> Policy:

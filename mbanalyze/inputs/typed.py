@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
-from typing import Literal, TypeGuard
+from typing import Literal, TypeAlias, TypeGuard
 
 Sizes = tuple[int, ...]
 """The sizes of a tensor."""
+AnyPath: TypeAlias = "str | os.PathLike[str]"
+"""The place of a file or folder."""
 
 
 def is_whole(given: object) -> TypeGuard[int]:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mbanalyze.display.files import require_writable, write
+from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.plots.drawing import PlotError, figure_of
 
 METADATA: dict[str, dict[str, Any]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -21,7 +22,7 @@ PNG_DPI = 200
 """Pixels per inch of a .png."""
 
 
-def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
+def save(drawn: Axes | Figure, path: AnyPath, description: str = "") -> None:
     """Write a figure as .png, .svg or .pdf, whole or not at all; the same figure gives the same bytes.
 
     Args:
@@ -33,9 +34,9 @@ def save(drawn: Axes | Figure, path: Path, description: str = "") -> None:
         PlotError: the suffix is unknown.
         OutputError: the file cannot be written.
     """
-    suffix = check_format(path)
-    require_writable(path)
-    write(path, encode(drawn, suffix, description))
+    suffix, file = check_format(path), Path(path)
+    require_writable(file)
+    write(file, encode(drawn, suffix, description))
 
 
 def encode(drawn: Axes | Figure, suffix: str, description: str = "") -> bytes:
@@ -48,13 +49,14 @@ def encode(drawn: Axes | Figure, suffix: str, description: str = "") -> bytes:
     return content.getvalue()
 
 
-def check_format(path: Path) -> str:
+def check_format(path: AnyPath) -> str:
     """Return the suffix of `path` in lower case.
 
     Raises:
         PlotError: figures cannot be saved with this suffix.
     """
-    suffix = path.suffix.lower()
+    file = Path(path)
+    suffix = file.suffix.lower()
     if suffix not in METADATA:
-        raise PlotError(f"cannot save a plot as {path.name!r}: choose one of {', '.join(METADATA)}")
+        raise PlotError(f"cannot save a plot as {file.name!r}: choose one of {', '.join(METADATA)}")
     return suffix

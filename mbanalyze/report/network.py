@@ -105,6 +105,7 @@ class Report(Result):
         notes: settings that differ from the usual ones.
         real: True if the network ran on values, not only on shapes.
         unseen: reasons to believe that a trace missed some work; empty for a complete report.
+        defaults: the values of options that the model's name alone stands for.
     """
 
     model: str
@@ -120,14 +121,16 @@ class Report(Result):
     notes: tuple[str, ...] = ()
     real: bool = False
     unseen: tuple[str, ...] = ()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
 
     @property
     def reference(self) -> str:
-        """The model and its options as every command takes them: 'mobilenet_v2@alpha=0.75,resolution=192'."""
-        return spell_reference(self.model, self.options)
+        """The model and its options as every command takes them, without defaults: 'mobilenet_v2@alpha=0.75'."""
+        default = self.defaults.items()
+        return spell_reference(self.model, dict(o for o in self.options.items() if o not in default))
 
     @property
     def itemsize(self) -> int:

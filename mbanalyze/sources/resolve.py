@@ -49,6 +49,7 @@ class ResolvedModel:
         build: makes the module; the argument is True to fill its weights. Each call returns the same module.
         spec: its closed form, or None.
         keywords: the keyword arguments of its forward: `Shape`s, tensors, containers of these, or any other value.
+        defaults: the values of options that the name alone stands for.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ResolvedModel:
     build: Build
     spec: Architecture | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def module(self) -> Module:
@@ -92,7 +94,14 @@ class ResolvedModel:
             return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
         counted = rows(self.spec.ops(batch=self.inputs[0][0]))
         model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
-        return Report(*model, "closed-form", counted, dtype or "float32", unused_params=unused)
+        return Report(
+            *model,
+            "closed-form",
+            counted,
+            dtype or "float32",
+            unused_params=unused,
+            defaults=self.defaults,
+        )
 
     def _traced(self, dtype: str | None, **settings: Any) -> Report:
         """The report of a trace; the error of a failing forward says which change of the inputs lets it run."""
@@ -168,6 +177,7 @@ class ResolvedModel:
             notes=tuple(notes),
             real=real,
             unseen=seen.unseen,
+            defaults=self.defaults,
         )
         return report, seen.asked
 
@@ -227,7 +237,8 @@ def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
         arch, implied = found
         own = asdict(what) if is_dataclass(what) and not isinstance(what, type) else {}
         given = merge(name, implied, options)
-        return _from_architecture(name, arch, given, own, (*inputs, *keywords))
+        resolved = _from_architecture(name, arch, given, own, (*inputs, *keywords))
+        return replace(resolved, defaults=shown_options(make(name, arch, implied), ()))
     if isinstance(what, str):
         return _from_reference(name, options, inputs, keywords)
     return _from_object(what, options, inputs, keywords)

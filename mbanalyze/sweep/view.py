@@ -103,7 +103,8 @@ def _name(parameter: str, flags: bool) -> str:
 
 def _published_name(rows: Sequence[Record], flags: bool) -> str:
     """The name of the option that shows published accuracy; "" if no known architecture lacks an accuracy."""
-    missing = any("source" in row and row["top1"] is None for row in rows)
+    known = [row for row in rows if "source" in row and ":" not in row.get("model", "")]
+    missing = any(row["top1"] is None for row in known)
     return _name("published", flags) if missing else ""
 
 
