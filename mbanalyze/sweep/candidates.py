@@ -17,7 +17,8 @@ from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
