@@ -391,6 +391,21 @@ def test_a_search_ranks_the_users_variants(table: Any) -> None:
     assert "best: mobilenet_v2@alpha=0.6,resolution=208 (f1 0.9; 64.0 % top-1;" in words(repr(ranked))
 
 
+def test_a_search_keeps_the_users_accuracy_to_the_users_options(table: Any) -> None:
+    """Options that are published, but that the user does not give, have their default in a row that leaves them out."""
+    file = table("alpha,resolution,top1", "0.5,96,50.1")
+    given: list[dict[str, Any]] = [
+        {"alpha": 0.5, "resolution": 96},
+        {"alpha": 0.5, "resolution": [96], "in_channels": 1},
+        {"alpha": 0.5, "rho": 96 / 224},
+        {"alpha": [0.5, 0.25], "resolution": [96, 128], "shallow": True},
+    ]
+    expected = [{""}, {"in_channels=1"}, {""}, {"shallow=true"}]
+    for options, measured in zip(given, expected, strict=True):
+        considered = search("mobilenet_v1", accuracy=file, **options).frame("considered")
+        assert measured == {*considered[considered["top1"].notna()]["options"]}
+
+
 def test_searches_with_a_wrong_table_raise(table: Any) -> None:
     """Rows need a model where a family has several, and an objective is a metric that can be maximised."""
     file = table("alpha,top1,latency_ms", "1,70,3")
