@@ -45,7 +45,7 @@ def ablate(
     workers: int | None = None,
     time_limit: float | None = None,
     resume: str | Path | None = None,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Ablation:
     """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
@@ -92,6 +92,7 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    progress = progress or (lambda _: None)
     run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
     settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
     figures: dict[str, Any] = {"source": source, "published": published}

@@ -11,7 +11,7 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import meant, nearest
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
@@ -22,6 +22,7 @@ from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.objectives import LIMITS
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
 
@@ -158,7 +159,12 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
     known = sorted({"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))})
     for option in options:
         if option not in known:
-            raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(known)}")
+            limits = [f"max_{total}" for total in LIMITS] if option.startswith("max") else []
+            hint = meant(option, [*known, *limits])
+            also = f"; the limits are {', '.join(limits)}" if limits else ""
+            raise OptionError(
+                f"{family} has no option {option!r}: {hint}its options are {', '.join(known)}{also}"
+            )
 
 
 def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> Iterator[dict[str, Any]]:
