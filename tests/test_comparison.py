@@ -308,6 +308,14 @@ def test_what_is_not_counted_is_unknown() -> None:
             ["mobilenet_v1@alpha=0.5", "mobilenet_v2@alpha=1.0"],
         ),
         (
+            [("mobilenet_v1", {"in_channels": 1}), ("mobilenet_v2", {})],
+            ["mobilenet_v1@in_channels=1", "mobilenet_v2"],
+        ),
+        (
+            [("mobilenet_v1", {"in_channels": 1}), ("mobilenet_v2", {"in_channels": 1})],
+            ["mobilenet_v1", "mobilenet_v2"],
+        ),
+        (
             [("mobilenet_v2", {}), ("mobilenet_v2", {"batch": 2})],
             ["mobilenet_v2 1x3x224x224", "mobilenet_v2 2x3x224x224"],
         ),

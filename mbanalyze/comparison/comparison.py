@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -246,9 +246,19 @@ def _differing(reports: Sequence[Report]) -> set[str]:
     found = set()
     for name in {name for report in reports for name in report.options}:
         models = {report.model for report in reports if name in report.options}
-        values = {repr(r.options[name]) if name in r.options else "" for r in reports if r.model in models}
+        values = {_option(r, name) for r in reports if r.model in models or _option(r, name)}
         found |= {name} if len(values) > 1 else set()
     return found
+
+
+def _option(report: Report, name: str) -> str:
+    """The value of an option as text, perhaps the default of an architecture; "" if the report has none."""
+    arch, implied = find(report.model) or (None, {})
+    default = (
+        {field.name: field.default for field in fields(arch) if field.name not in implied} if arch else {}
+    )
+    values = {**default, **report.options}
+    return repr(values[name]) if name in values else ""
 
 
 def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: KnownAccuracy) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _budget_section(new: NewPolicy) -> Section:
             for m in BUDGETED
         ),
     )
-    return Section("Measured, and budgets", columns, fixed=1)
+    return Section("Measured totals and their budgets", columns, fixed=1)
 
 
 def _limited_cell(total: int | None, limit: int | None, metric: str) -> Cell:

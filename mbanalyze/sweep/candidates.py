@@ -17,8 +17,9 @@ from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation import Ablation, ablate
-from mbanalyze.sweep.grid import option_values
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
+from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.objectives import LIMITS
@@ -100,10 +101,12 @@ def candidates(
     _check_options(family, names, options)
     if own and len(names) > 1:
         own.require_models(f"{family} has several")
-    arguments: dict[str, Any] = {"dtype": dtype, "accuracy": own, "published": published}
+    arguments: dict[str, Any] = {"dtype": dtype, "published": published}
     arguments |= {"batch": batch} if batch != 1 else {}
     frames, matched = [], set[str]()
     for name in names:
+        if own:  # published options make grids of one value too, and these are not the user's
+            arguments["accuracy"] = own.about(name, _single_values(name, options))
         for grid in _grids(name, options, own):
             with suppress(VariantError):  # no combination makes a network
                 ablation = ablate(name, skip_invalid=True, **grid, **arguments)
@@ -182,6 +185,15 @@ def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> It
         if grid not in grids:
             grids.append(grid)
             yield grid
+
+
+def _single_values(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an architecture to which the user gives one value, with the resolution that a rho makes."""
+    declared: dict[str, Any] = {field.name: field.default for field in fields(ARCHS[name])}
+    grid = {option: option_values(option, values) for option, values in options.items()}
+    sizes, _ = input_sizes(grid, lambda: declared["resolution"])
+    values = {**grid, "resolution": sizes or []}
+    return {option: values[option][0] for option in declared if len(values.get(option, [])) == 1}
 
 
 def _known_grids(name: str, own: OwnAccuracy | None) -> list[dict[str, Any]]:
