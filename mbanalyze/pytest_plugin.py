@@ -133,7 +133,12 @@ class ModelCost:
         if name not in known.models:
             missing = f"{self.snapshots.name} has no cost of {name!r}"
             if in_ci():
-                _fail([f"{missing}: write it outside of CI, review it, and commit it", f"pytest {UPDATE_OPTION}"])
+                _fail(
+                    [
+                        f"{missing}: write it outside of CI, review it, and commit it",
+                        f"pytest {UPDATE_OPTION}",
+                    ]
+                )
             _fail([f"{missing}: it was written: review and commit it"])
         result = evaluate(measured, known)
         if result.exit_code:
