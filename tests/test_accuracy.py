@@ -22,7 +22,7 @@ from mbanalyze.literature.accuracy.cells import AccuracyError
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.literature.accuracy.ranked_sources import published_accuracies, ranked_sources
 from mbanalyze.literature.figures import entries
-from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.candidates import SearchError
 from mbanalyze.sweep.grid import GridError
 
@@ -389,6 +389,21 @@ def test_a_search_ranks_the_users_variants(table: Any) -> None:
     assert ranked.best is not None
     assert (ranked.ranked_by, ranked.best["f1"]) == ("f1", 0.9)
     assert "best: mobilenet_v2@alpha=0.6,resolution=208 (f1 0.9; 64.0 % top-1;" in words(repr(ranked))
+
+
+def test_a_search_keeps_the_users_accuracy_to_the_users_options(table: Any) -> None:
+    """Options that are published, but that the user does not give, have their default in a row that leaves them out."""
+    file = table("alpha,resolution,top1", "0.5,96,50.1")
+    given: list[dict[str, Any]] = [
+        {"alpha": 0.5, "resolution": 96},
+        {"alpha": 0.5, "resolution": [96], "in_channels": 1},
+        {"alpha": 0.5, "rho": 96 / 224},
+        {"alpha": [0.5, 0.25], "resolution": [96, 128], "shallow": True},
+    ]
+    expected = [{""}, {"in_channels=1"}, {""}, {"shallow=true"}]
+    for options, measured in zip(given, expected, strict=True):
+        considered = search("mobilenet_v1", accuracy=file, **options).frame("considered")
+        assert measured == {*considered[considered["top1"].notna()]["options"]}
 
 
 def test_searches_with_a_wrong_table_raise(table: Any) -> None:

@@ -104,7 +104,9 @@ def test_the_public_surface_is_a_list() -> None:
     later |= {"Cost", "Op", "Report", "Shape", "Value", "formula"}
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "guard", "layers", "__version__"})
+    assert dir(mbanalyze) == sorted([*mbanalyze.__all__, "plots"])  # a star import loads no matplotlib
     assert all(callable(getattr(mbanalyze, name)) for name in later)
+    assert isinstance(mbanalyze.plots, ModuleType)
     with pytest.raises(AttributeError, match="no attribute 'ablated'"):
         mbanalyze.ablated  # noqa: B018 (asking is the test)
 

@@ -308,6 +308,14 @@ def test_what_is_not_counted_is_unknown() -> None:
             ["mobilenet_v1@alpha=0.5", "mobilenet_v2@alpha=1.0"],
         ),
         (
+            [("mobilenet_v1", {"in_channels": 1}), ("mobilenet_v2", {})],
+            ["mobilenet_v1@in_channels=1", "mobilenet_v2"],
+        ),
+        (
+            [("mobilenet_v1", {"in_channels": 1}), ("mobilenet_v2", {"in_channels": 1})],
+            ["mobilenet_v1", "mobilenet_v2"],
+        ),
+        (
             [("mobilenet_v2", {}), ("mobilenet_v2", {"batch": 2})],
             ["mobilenet_v2 1x3x224x224", "mobilenet_v2 2x3x224x224"],
         ),
@@ -338,6 +346,20 @@ def test_fewer_than_two_reports(n: int) -> None:
     """Fewer than two models raise ComparisonError."""
     with pytest.raises(ComparisonError, match=f"^compare two models or more, not {n}$"):
         compare(*[count("mobilenet_v2")] * n)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([["alexnet", "vgg16"]], r"one by one: compare\(\*models\) for a list"),
+        ([("alexnet", "vgg16")], r"one by one: compare\(\*models\) for a list"),
+        (["alexnet", "vgg16", IMAGE], r"give the inputs of the models by name: inputs=\[\(1, 3, "),
+    ],
+)
+def test_what_is_no_model(models: list[Any], message: str) -> None:
+    """A list of models and a shape among the models raise ComparisonError, which says what to write."""
+    with pytest.raises(ComparisonError, match=message):
+        compare(*models)
 
 
 @pytest.mark.parametrize("given", [{"inputs": [IMAGE]}, {"kwargs": {"input": Shape(*IMAGE)}}])

@@ -18,6 +18,7 @@ from witness import DATA, timm, torchvision
 
 from mbanalyze import Shape, count
 from mbanalyze.archs.options import OptionError
+from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.sources.references import SourceError
@@ -237,7 +238,7 @@ def test_other_packages_at_the_command_line() -> None:
     for ran in (by_name, typed, batch):
         assert (ran.returncode, ran.stderr) == (0, "")
     assert "input 1x3x176x176" in by_name.stdout
-    assert "transformers:BertConfig@num_hidden_layers=1 | input 1x8" in typed.stdout
+    assert "transformers:BertConfig@num_hidden_layers=1, input 1x8" in typed.stdout
     assert '"input": [\n    [\n      2,\n      3,\n      64,\n      64' in batch.stdout
 
 
@@ -411,3 +412,21 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
         assert count(f"{file}:build", (1, 3)).totals.params == 4 * width
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"mode": "trian"}, ChoiceError, "unknown mode 'trian': choose one of eval, train"),
+        ({"trace": "yes"}, OptionError, "trace must be True or False, not 'yes'"),
+        ({"real": "no"}, OptionError, "real must be True or False, not 'no'"),
+        ({"keep": None}, OptionError, "keep must be True or False, not None"),
+        ({"shortcuts": "off"}, OptionError, "shortcuts must be True or False, not 'off'"),
+    ],
+)
+def test_a_malformed_setting_is_refused(
+    settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    """A misspelt mode does not count in eval mode, and the text "no" does not mean True."""
+    with pytest.raises(error, match=message):
+        count("alexnet", **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.inputs.typed import is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.ops.cost import Cost, Count
@@ -190,13 +191,14 @@ def compare(
         options: options of `count` for every model but reports, such as `trace=True`.
 
     Raises:
-        ComparisonError: fewer than two models, or inputs that no model takes.
+        ComparisonError: fewer than two models, models in a list, an input among them, or inputs that no model takes.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
     >>> both.changes("macs"), both.by_kind[0].key
     ((0, -91704480), 'conv pointwise')
     """
+    _refuse_containers(models)
     if (inputs or "kwargs" in options) and all(map(_has_input, models)):
         raise ComparisonError(
             "no compared model takes an input shape: known networks have the options resolution and batch"
@@ -209,6 +211,15 @@ def compare(
     names = {name for report in reports for name in report.options}
     own = read_accuracy(accuracy, names, {report.model for report in reports})
     return Comparison(reports, *known_accuracies(reports, own, published=published))
+
+
+def _refuse_containers(models: Sequence[object]) -> None:
+    """Raise `ComparisonError` for a list of models, and for a shape, which `count` would take here."""
+    for model in models:
+        if is_shape(model):
+            raise ComparisonError(f"give the inputs of the models by name: inputs=[{model}]")
+        if isinstance(model, list | tuple):
+            raise ComparisonError("give the models one by one: compare(*models) for a list")
 
 
 def _has_input(model: Countable | Report) -> bool:
@@ -235,9 +246,19 @@ def _differing(reports: Sequence[Report]) -> set[str]:
     found = set()
     for name in {name for report in reports for name in report.options}:
         models = {report.model for report in reports if name in report.options}
-        values = {repr(r.options[name]) if name in r.options else "" for r in reports if r.model in models}
+        values = {_option(r, name) for r in reports if r.model in models or _option(r, name)}
         found |= {name} if len(values) > 1 else set()
     return found
+
+
+def _option(report: Report, name: str) -> str:
+    """The value of an option as text, perhaps the default of an architecture; "" if the report has none."""
+    arch, implied = find(report.model) or (None, {})
+    default = (
+        {field.name: field.default for field in fields(arch) if field.name not in implied} if arch else {}
+    )
+    values = {**default, **report.options}
+    return repr(values[name]) if name in values else ""
 
 
 def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: KnownAccuracy) -> dict[str, Any]:

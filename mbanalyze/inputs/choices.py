@@ -24,3 +24,9 @@ def choose(what: str, given: str, known: Collection[str]) -> str:
 def nearest(given: object, known: Collection[str], *, most: int = 3) -> list[str]:
     """Return up to `most` known names with a similar spelling, the most similar first."""
     return difflib.get_close_matches(str(given), known, n=most, cutoff=0.4)
+
+
+def meant(given: object, known: Collection[str]) -> str:
+    """Return "did you mean ...? " with the known name that is probably meant; "" if none is similar enough."""
+    near = difflib.get_close_matches(str(given), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}? " if near else ""

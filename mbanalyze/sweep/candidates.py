@@ -11,16 +11,18 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import meant, nearest
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation import Ablation, ablate
-from mbanalyze.sweep.grid import option_values
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
+from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.objectives import LIMITS
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
 
@@ -99,10 +101,12 @@ def candidates(
     _check_options(family, names, options)
     if own and len(names) > 1:
         own.require_models(f"{family} has several")
-    arguments: dict[str, Any] = {"dtype": dtype, "accuracy": own, "published": published}
+    arguments: dict[str, Any] = {"dtype": dtype, "published": published}
     arguments |= {"batch": batch} if batch != 1 else {}
     frames, matched = [], set[str]()
     for name in names:
+        if own:  # published options make grids of one value too, and these are not the user's
+            arguments["accuracy"] = own.about(name, _single_values(name, options))
         for grid in _grids(name, options, own):
             with suppress(VariantError):  # no combination makes a network
                 ablation = ablate(name, skip_invalid=True, **grid, **arguments)
@@ -155,7 +159,12 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
     known = sorted({"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))})
     for option in options:
         if option not in known:
-            raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(known)}")
+            limits = [f"max_{total}" for total in LIMITS] if option.startswith("max") else []
+            hint = meant(option, [*known, *limits])
+            also = f"; the limits are {', '.join(limits)}" if limits else ""
+            raise OptionError(
+                f"{family} has no option {option!r}: {hint}its options are {', '.join(known)}{also}"
+            )
 
 
 def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> Iterator[dict[str, Any]]:
@@ -176,6 +185,15 @@ def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> It
         if grid not in grids:
             grids.append(grid)
             yield grid
+
+
+def _single_values(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an architecture to which the user gives one value, with the resolution that a rho makes."""
+    declared: dict[str, Any] = {field.name: field.default for field in fields(ARCHS[name])}
+    grid = {option: option_values(option, values) for option, values in options.items()}
+    sizes, _ = input_sizes(grid, lambda: declared["resolution"])
+    values = {**grid, "resolution": sizes or []}
+    return {option: values[option][0] for option in declared if len(values.get(option, [])) == 1}
 
 
 def _known_grids(name: str, own: OwnAccuracy | None) -> list[dict[str, Any]]:

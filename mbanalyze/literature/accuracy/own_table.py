@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -87,6 +87,14 @@ class OwnAccuracy:
         for row in self.rows:
             if not row.model:
                 raise AccuracyError(f"{self.title}: {row} names no model, and {what}: add a column model")
+
+    def about(self, model: str, options: Mapping[str, Any]) -> OwnAccuracy:
+        """Return the table with this model in the rows that name none, and these options unless the row states them."""
+        rows = tuple(
+            row if row.model else replace(row, model=model, options={**options, **row.options})
+            for row in self.rows
+        )
+        return replace(self, rows=rows)
 
 
 def read_accuracy(
