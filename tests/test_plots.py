@@ -804,3 +804,10 @@ def test_the_package_loads_without_plots() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("plot", [plots.profile, plots.pareto, plots.costs, plots.shares, plots.comparison])
+def test_a_name_is_no_result(plot: Any) -> None:
+    """A model's name instead of its result raises PlotError, which says what to give."""
+    with pytest.raises(plots.PlotError, match=r"cannot draw 'mobilenet_v2': give a result"):
+        plot("mobilenet_v2")
