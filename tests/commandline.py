@@ -25,16 +25,15 @@ class Ran(NamedTuple):
 Run = Callable[..., Ran]
 
 
-def in_terminal(columns: int, *args: str, **env: str) -> str:
-    """Return what the command line prints on a terminal of this width, without colour and messages."""
+def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) -> str:
+    """Return what the command line prints on a terminal of this width, without colour; stderr only if `messages`."""
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     command = [sys.executable, "-m", "mbanalyze", *args]
     plain = {**kept, "TERM": "xterm-256color", "NO_COLOR": "1", **env}
-    with subprocess.Popen(
-        command, stdin=other, stdout=other, stderr=subprocess.DEVNULL, env=plain
-    ) as running:
+    stderr = other if messages else subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=stderr, env=plain) as running:
         os.close(other)
         printed = b""
         with suppress(OSError):  # the end of a terminal is an error

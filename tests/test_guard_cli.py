@@ -80,8 +80,8 @@ def test_progress_on_a_terminal(project: Path) -> None:
     """A terminal shows the number of the model that is counted, or the ref; a pipe shows nothing."""
     (project / "pyproject.toml").write_text(POLICY + POLICY.replace("small", "other"))
     repository(project)
-    shown = in_terminal(80, "guard", "update")
-    at_ref = in_terminal(80, "guard", "diff", "--base", "HEAD")
+    shown = in_terminal(80, "guard", "update", messages=True)
+    at_ref = in_terminal(80, "guard", "diff", "--base", "HEAD", messages=True)
     command = [sys.executable, "-m", "mbanalyze", "guard"]
     ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
 
