@@ -237,7 +237,7 @@ def test_other_packages_at_the_command_line() -> None:
     for ran in (by_name, typed, batch):
         assert (ran.returncode, ran.stderr) == (0, "")
     assert "input 1x3x176x176" in by_name.stdout
-    assert "transformers:BertConfig@num_hidden_layers=1 | input 1x8" in typed.stdout
+    assert "transformers:BertConfig@num_hidden_layers=1, input 1x8" in typed.stdout
     assert '"input": [\n    [\n      2,\n      3,\n      64,\n      64' in batch.stdout
 
 

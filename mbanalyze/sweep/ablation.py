@@ -24,6 +24,7 @@ from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accur
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
@@ -188,7 +189,7 @@ def ablate(
         first = {option: values[0] for option, values in grid.items()}
         model, shapes = _name(what), traced.input_sizes(what, inputs, first)
     elif inputs:
-        raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
+        raise GridError(shape_refused(known[0], inputs))
     else:
         prefixes = [source] if isinstance(source, str) else list(source)
         own = None if accuracy is None else read_accuracy(accuracy)
