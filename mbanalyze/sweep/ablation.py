@@ -135,7 +135,7 @@ def ablate(
             is used: the figures of a variant do not depend on the grid.
         accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
             Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
-            An option that a row leaves out has its default or, if the row names no model, the grid's only value.
+            An option that a row leaves out has its default or, if the row names no model, the value that you give, if that is a single one.
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
