@@ -7,6 +7,7 @@ from mbanalyze._version import __version__
 
 if TYPE_CHECKING:
     from mbanalyze import archs, guard, layers
+    from mbanalyze import plots as plots
     from mbanalyze.comparison.comparison import compare
     from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
@@ -62,7 +63,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name in ("archs", "guard", "layers"):
+    if name in ("archs", "guard", "layers", "plots"):
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -70,4 +71,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    """The public names; a star import leaves out `plots`, which needs matplotlib."""
+    return [*__all__, "plots"]

@@ -15,7 +15,7 @@ from mbanalyze.comparison.view import TOTAL_NAMES
 from mbanalyze.display.html import html, notes
 from mbanalyze.display.records import shape
 from mbanalyze.display.views import Column, Section, View, words
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.resolution import as_resolution, spell_resolution
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
@@ -45,8 +45,8 @@ def explore(architecture: str = "mobilenet_v2") -> Explorer:
         ExploreError: the architecture is unknown, or ipywidgets is not installed.
     """
     if architecture not in ARCHS:
-        near = ", ".join(nearest(architecture, ARCHS) or ARCHS)
-        raise ExploreError(f"no architecture {architecture!r}: nearest are {near}")
+        near = nearest_are(nearest(architecture, ARCHS)) or f"known are {', '.join(ARCHS)}"
+        raise ExploreError(f"no architecture {architecture!r}: {near}")
     return Explorer(architecture)
 
 

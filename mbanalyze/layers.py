@@ -31,6 +31,29 @@ if TYPE_CHECKING:
     Size = int | NDArray[np.integer]
     SizePair = Size | tuple[Size, Size]
 
+__all__ = [
+    "ConvOptions",
+    "batch_norm",
+    "concatenation",
+    "conv",
+    "conv_transpose",
+    "depthwise_conv",
+    "depthwise_separable",
+    "elementwise",
+    "global_avg_pool",
+    "grouped_conv",
+    "linear",
+    "memory_access_bound",
+    "pointwise_conv",
+    "pool",
+    "separable_reduction",
+    "squeeze_excitation",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def _integer(name: str, size: Size, minimum: int = 1) -> int:
     """The size as a Python integer, or as an int64 array that supports the same arithmetic."""

@@ -81,6 +81,7 @@ class ModelCost:
         from mbanalyze.guard.changes import over_budget, unknown_budgets
         from mbanalyze.guard.wording import describe
 
+        __tracebackhide__ = True
         rules = _rules(limits)
         measured, report = _measure("the model", model, inputs, allow_uncounted, options, rules)
         assert measured.measurement is not None
@@ -130,8 +131,15 @@ class ModelCost:
         if self.update:
             return report
         if name not in known.models:
-            problem = "there is none" if in_ci() else "it was written: review and commit it"
-            _fail([f"{self.snapshots.name} has no cost of {name!r}: {problem}", f"pytest {UPDATE_OPTION}"])
+            missing = f"{self.snapshots.name} has no cost of {name!r}"
+            if in_ci():
+                _fail(
+                    [
+                        f"{missing}: write it outside of CI, review it, and commit it",
+                        f"pytest {UPDATE_OPTION}",
+                    ]
+                )
+            _fail([f"{missing}: it was written: review and commit it"])
         result = evaluate(measured, known)
         if result.exit_code:
             _fail([*_describe_result(result), f"pytest {UPDATE_OPTION}"])
@@ -176,15 +184,20 @@ def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> 
     """
     from mbanalyze.guard.limits import BUDGET_METRICS, LimitError, parse_budget, parse_uniform_growth
     from mbanalyze.guard.policy import Rules
+    from mbanalyze.inputs.parsing import ParseError
 
+    __tracebackhide__ = True
     known = {f"max_{metric}": metric for metric in BUDGET_METRICS}
     unknown = [name for name in limits or () if name not in known]
     if unknown or limits == {}:
         problem = f"unknown limit {unknown[0]!r}" if unknown else "no limits"
         raise LimitError(f"{problem}: choose from {', '.join(known)}")
-    budget = {
-        known[name]: parse_budget(known[name], given, "error") for name, given in (limits or {}).items()
-    }
+    budget = {}
+    for name, given in (limits or {}).items():
+        try:
+            budget[known[name]] = parse_budget(known[name], given, "error")
+        except ParseError as error:
+            raise ParseError(f"{name}: {error}") from None
     return Rules(budget, parse_uniform_growth(max_increase, "error"))
 
 

@@ -14,7 +14,8 @@ from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.figures import entries
 from mbanalyze.literature.verdicts import published
 from mbanalyze.memory_access.experiments import Experiments
-from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
 
 FAMILIES = (
     *("alexnet", "googlenet", "inception", "mobilenet", "resnet"),

@@ -21,7 +21,8 @@ from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.figures import Entry, entries
 from mbanalyze.ops.cost import Cost
-from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.traced import VariantError
 

@@ -22,7 +22,7 @@ from mbanalyze.literature.accuracy.cells import AccuracyError
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.literature.accuracy.ranked_sources import published_accuracies, ranked_sources
 from mbanalyze.literature.figures import entries
-from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.candidates import SearchError
 from mbanalyze.sweep.grid import GridError
 

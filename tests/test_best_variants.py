@@ -316,7 +316,7 @@ def test_given_values_replace_the_published_ones() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet"),
+        ({"family": "mobilnet"}, "no family 'mobilnet': nearest are mobilenet, "),
         ({"family": "7"}, "no family '7': families are all, mobilenet"),
         ({"max_macs": 0}, "max_macs must be a whole number above 0, not 0"),
         ({"max_params": 1.5}, "max_params must be a whole number above 0, not 1.5"),
@@ -367,6 +367,12 @@ def test_unknown_choices_raise() -> None:
     """An option that no network has raises OptionError; an unknown objective or dtype, ChoiceError."""
     with pytest.raises(OptionError, match="mobilenet_v2 has no option 'groups': its options are alpha"):
         search("mobilenet_v2", groups=3)
+    with pytest.raises(OptionError, match=r"has no option 'max_mac': did you mean max_macs\? its options"):
+        search("mobilenet_v2", max_mac="60M")
+    with pytest.raises(
+        OptionError, match=r"has no option 'max_flops': .*; the limits are max_macs, max_params,"
+    ):
+        search("mobilenet_v2", max_flops="60M")
     with pytest.raises(ChoiceError, match="unknown objective 'speed': choose one of top1, params, macs"):
         search(objective="speed")
     with pytest.raises(ChoiceError, match="unknown dtype 'int3'"):

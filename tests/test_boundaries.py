@@ -104,9 +104,18 @@ def test_the_public_surface_is_a_list() -> None:
     later |= {"Cost", "Op", "Report", "Shape", "Value", "formula"}
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "guard", "layers", "__version__"})
+    assert dir(mbanalyze) == sorted([*mbanalyze.__all__, "plots"])  # a star import loads no matplotlib
     assert all(callable(getattr(mbanalyze, name)) for name in later)
+    assert isinstance(mbanalyze.plots, ModuleType)
     with pytest.raises(AttributeError, match="no attribute 'ablated'"):
         mbanalyze.ablated  # noqa: B018 (asking is the test)
+
+
+@pytest.mark.parametrize("module", [mbanalyze.layers, mbanalyze.plots], ids=lambda module: module.__name__)
+def test_completion_offers_the_public_names(module: ModuleType) -> None:
+    """`dir` of a public module has its `__all__`, without what it imports."""
+    assert dir(module) == module.__all__ == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
 
 
 SOURCES = sorted(Path(mbanalyze.__file__).parent.rglob("*.py"))

@@ -84,7 +84,7 @@ def test_a_format_for_any_other_suffix(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("file", "implied"), [(f"x{suffix}", known) for suffix, known in SUFFIXES.items()])
-@pytest.mark.parametrize("format", OUTCOME_FORMATS.keys() | REPORT_FORMATS.keys())
+@pytest.mark.parametrize("format", sorted(OUTCOME_FORMATS.keys() | REPORT_FORMATS.keys()))
 def test_a_contradiction(file: str, implied: tuple[str, ...], format: str) -> None:
     """A format and a suffix that belongs to others are an error that names both."""
     known = OUTCOME_FORMATS.keys() | REPORT_FORMATS.keys()

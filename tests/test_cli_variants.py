@@ -326,7 +326,7 @@ def test_nothing_fits_is_exit_code_1(format: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["mobilnet"], "no family 'mobilnet': nearest are mobilenet"),
+        (["mobilnet"], "no family 'mobilnet': nearest are mobilenet, "),
         (["all", "--max-macs", "150.5"], "malformed count '150.5'"),
         (["all", "--max-macs", "1e-3"], "malformed count '1e-3'"),
         (["all", "--objective", "f1"], "unknown objective 'f1': choose one of top1, params, macs"),

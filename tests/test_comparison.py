@@ -348,6 +348,20 @@ def test_fewer_than_two_reports(n: int) -> None:
         compare(*[count("mobilenet_v2")] * n)
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([["alexnet", "vgg16"]], r"one by one: compare\(\*models\) for a list"),
+        ([("alexnet", "vgg16")], r"one by one: compare\(\*models\) for a list"),
+        (["alexnet", "vgg16", IMAGE], r"give the inputs of the models by name: inputs=\[\(1, 3, "),
+    ],
+)
+def test_what_is_no_model(models: list[Any], message: str) -> None:
+    """A list of models and a shape among the models raise ComparisonError, which says what to write."""
+    with pytest.raises(ComparisonError, match=message):
+        compare(*models)
+
+
 @pytest.mark.parametrize("given", [{"inputs": [IMAGE]}, {"kwargs": {"input": Shape(*IMAGE)}}])
 def test_inputs_that_no_model_takes(given: dict[str, Any]) -> None:
     """Inputs raise ComparisonError if every model is a report or a known network, and are used otherwise."""

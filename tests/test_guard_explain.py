@@ -53,7 +53,8 @@ def test_explaining_a_growth(project: Path, run: Run) -> None:
 
 
 def test_one_table_has_a_column_for_each_total(project: Path, run: Run) -> None:
-    """The layers of an explanation are one table, with a column for each total that fails."""
+    """The layers of an explanation are one table, with a column for each total that fails, in the usual order."""
+    (project / "pyproject.toml").write_text(BUDGETS.format(budget='{ memory_access = "1 k" }'))
     edit(project / "net.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
     out = run("guard", "explain", "--format", "markdown").out
     rows = [line for line in out.splitlines() if line.startswith(("| layer", "| head"))]
@@ -63,6 +64,16 @@ def test_one_table_has_a_column_for_each_total(project: Path, run: Run) -> None:
         "| layer | kind | params | macs | flops | activations | memory access | from |",
         "| head | linear | +33 (100.0 %) | +32 (100.0 %) | +65 (100.0 %) | +1 (100.0 %) | +34 (100.0 %) | net.py:30 Net |",
     ]
+
+
+@pytest.mark.usefixtures("project")
+def test_a_model_that_passes_has_its_totals(run: Run) -> None:
+    """An explanation of a model that passes has its totals, and no table of layers."""
+    out = run("guard", "explain", "small").out
+
+    assert "small  ok" in out
+    assert "flops" in out
+    assert "by layer" not in out
 
 
 def test_the_largest_shares_come_first(project: Path, run: Run) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from outcomes import DW, line_of
 
 from mbanalyze.guard import Outcome
-from mbanalyze.guard.changes import CountChange
+from mbanalyze.guard.changes import CountChange, LayerId
 from mbanalyze.guard.findings import findings
 from mbanalyze.guard.model_result import MODEL_VERDICTS, ModelResult
 from mbanalyze.guard.source_location import layer_location, policy_location
@@ -51,12 +53,30 @@ def test_a_model_without_classes_of_the_project(outcomes: dict[str, Outcome]) ->
     assert layer_location({}, "head", policy, "small") == policy_location(policy, "small")
 
 
+def test_findings_take_turns(outcomes: dict[str, Outcome]) -> None:
+    """The first findings name every model, and those of a model start with the line that grew most."""
+    [result] = outcomes["worse"].models
+    changes = tuple(
+        CountChange("macs", 0, growth, "worse", layer=LayerId(path, "conv"))
+        for path, growth in (("blocks.0.dw", 1), ("head", 2))
+    )
+    models = tuple(replace(result, name=name, changes=changes) for name in ("small", "other"))
+    found = findings(replace(outcomes["worse"], models=models))
+
+    assert [(each.result.name, each.changes[0].growth) for each in found if each.result] == [
+        ("small", 2),
+        ("other", 2),
+        ("small", 1),
+        ("other", 1),
+    ]
+
+
 def test_a_headline_shows_the_decisive_change() -> None:
     """A headline shows the total that is over its budget before one that only grew."""
     over = CountChange("params", None, 4, "over budget", limit=3)
     grown = CountChange("macs", 1, 2, "worse")
 
     assert headline(ModelResult("a", "over budget", 1, (grown, over))) == (
-        "over budget: params 4, over the budget of 3"
+        "over budget: params 4, 1 (33.3 %) over the budget of 3"
     )
     assert headline(ModelResult("a", "worse", 1, (grown,))) == "worse: macs 1 -> 2, +1 (+100.0 %)"

@@ -91,7 +91,7 @@ def test_levels(outcomes: dict[str, Outcome]) -> None:
         budget.properties["line"],
         budget.properties["title"],
     )
-    assert "blocks.0.pw: params 64, over the budget of 60" in budget.message
+    assert "blocks.0.pw: params 64 > 60 (budget)" in budget.message
     assert outcomes["ok"].to("github") == ""
 
 

@@ -97,7 +97,7 @@ def test_what_a_passing_model_measured(outcomes: dict[str, Outcome]) -> None:
     # 2 x 8 x (9 + 8) + 80 weights, 10 biases; (2 x 8 x (9 + 8)) x 64 + 80 macs
     assert suite(outcomes["ok"]).find("system-out").text.startswith("small: params 362, macs 17.49 k, flops ")
     assert suite(outcomes["ok"]).find("system-out").text.endswith("; unchanged")
-    assert "-16.49 k (-1648.8 %) left of the macs budget of 1.000 k" in (
+    assert "16.49 k (1648.8 %) over the macs budget of 1.000 k" in (
         suite(outcomes["over budget"]).find("system-out").text
     )
     assert "params 362 -> 378, +16 (+4.4 %)" not in suite(outcomes["ok"]).find("system-out").text

@@ -264,7 +264,8 @@ def test_similar_counts_are_printed_in_full(project: Path, run: Run) -> None:
     (project / "pyproject.toml").write_text(BUDGETS.format(budget=f"{{ macs = {macs - 1} }}"))
     out = run("guard").out
 
-    assert f"macs {macs:,}, over the budget of {macs - 1:,}" in out
+    # 100 / 2,052,415 %
+    assert f"macs {macs:,}, 1 (5e-05 %) over the budget of {macs - 1:,}" in out
     assert f"{macs - 1:,}" in run("guard", "--format", "markdown").out
 
 

@@ -15,7 +15,9 @@ from mbanalyze.guard import load
     ("text", "problem"),
     [
         ("", "no policy in mbanalyze.toml or pyproject.toml"),
+        ("", "run 'mbanalyze guard init net.py:build --input 1,3,64,64'"),
         ("[tool.mbanalyze]\n", "no guarded model"),
+        ('[mbanalyze.models.a]\nsource = "x"\n', "rename [mbanalyze] to [tool.mbanalyze]"),
         ("[tool.mbanalyze", "is not valid TOML"),
         ("[tool.mbanalyze]\nmodles = 1\n", "unknown key 'modles': did you mean models?"),
         ("[tool.mbanalyze.models.a]\n", "models.a: no source"),
@@ -41,6 +43,16 @@ def test_an_invalid_policy(text: str, problem: str, project: Path, run: Run) -> 
     assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
     assert problem in ran.err
     assert not (project / "mbanalyze.lock.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[project]\nname = 'a'\n", "[tool.other]\nname = 'a'\n"])
+def test_a_project_without_a_policy(text: str, project: Path, run: Run) -> None:
+    """A pyproject.toml that --config names needs the table of the policy."""
+    (project / "pyproject.toml").write_text(text)
+
+    assert "pyproject.toml has no [tool.mbanalyze]: run 'mbanalyze guard init" in (
+        run("guard", "--config", "pyproject.toml").err
+    )
 
 
 MISTAKES = """

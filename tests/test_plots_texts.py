@@ -21,7 +21,8 @@ from mbanalyze import compare, count, plots
 from mbanalyze.inputs.plot_size import PlotSizeError, parse_size
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.plots.drawing import PlotError
-from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search, search
 
 mpl.use("Agg")

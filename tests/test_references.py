@@ -131,7 +131,7 @@ LISTED = (
             "own.absent",
             "own.absent is not a module: for the function or class absent of own write own:absent\n",
         ),
-        ("json", "unknown model 'json': mbanalyze models lists"),
+        ("json", "unknown model 'json': known are mobilenet_v1, "),
         ("timm", "timm is a package: name a model in it, as in timm:NAME\n"),
         ("torchvision:", "torchvision is a package: name a model in it, as in torchvision:NAME\n"),
         ("resnet34", "resnet34 is not known in closed form: try torchvision:resnet34 or timm:resnet34\n"),
@@ -140,7 +140,7 @@ LISTED = (
         ("quantized_resnet18", "try torchvision:quantized_resnet18\n"),
         ("resnet34.a1_in1k", "try timm:resnet34.a1_in1k\n"),
         ("resnet35", "unknown model 'resnet35': nearest are resnet"),
-        ("(", "unknown model '(': mbanalyze models lists"),
+        ("(", "unknown model '(': known are mobilenet_v1, "),
     ],
 )
 def test_references_that_name_no_model(folder: Path, run: Run, reference: str, message: str) -> None:

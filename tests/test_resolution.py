@@ -92,8 +92,7 @@ def test_every_command_takes_height_and_width(
 
     by_option = run("report", "mobilenet_v1", "--alpha=0.25", "--resolution=96x128", "--set", "in_channels=1")
     assert run("report", reference).out == by_option.out
-    assert "mobilenet_v1@alpha=0.25,resolution=96x128,in_channels=1,num_classes=1000," in by_option.out
-    assert "input 1x1x96x128" in " ".join(by_option.out.split())
+    assert f"{reference}, input 1x1x96x128\n" in by_option.out
     assert run("check", reference).code == 0
     assert "96x128" in run("search", "mobilenet_v1", "--resolution=96x128", "--set=in_channels=1").out
     assert "mobilenet_v1@" in run("compare", reference, "mobilenet_v1@resolution=96x128").out
@@ -180,7 +179,7 @@ def test_a_published_accuracy_is_that_of_three_channels() -> None:
     rows = ablate("mobilenet_v1", in_channels=[1, 3]).records()
     found = search("mobilenet_v1", in_channels=1, alpha=0.25)
 
-    assert [row["top1"] for row in rows] == [None, 70.6]
+    assert [row["top1"] for row in rows] == [None, 70.9]
     assert found.best is not None
     assert "in_channels=1" in found.best["options"]
 

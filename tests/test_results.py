@@ -21,6 +21,7 @@ from mbanalyze.archs.catalog import Catalog
 from mbanalyze.crosscheck.witnesses import CheckedReport
 from mbanalyze.display.result import FORMATS, Result, formats, load_view
 from mbanalyze.display.views import Column, Section, View
+from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.paper_tables import paper_tables
 
 POLICY = """
@@ -144,10 +145,29 @@ def test_one_function_is_a_format(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_an_unknown_setting_is_named() -> None:
+    """A misspelt setting is an error in every format, also in those that do not use it."""
+    report, ablation = count("alexnet"), ablate("mobilenet_v2", alpha=[1.0, 0.5])
+
+    for format in formats(report):
+        with pytest.raises(ChoiceError, match="unknown setting 'tpo': choose one of sort, top, depth, col"):
+            report.to(format, tpo=5)
+        with pytest.raises(ChoiceError, match="unknown setting 'tpo': choose one of sort, top, depth, col"):
+            report.to(format, by="kind", tpo=5)
+    for format in FORMATS:
+        with pytest.raises(ChoiceError, match="unknown setting 'top'"):
+            ablation.to(format, top=3)
+        assert ablation.to(format, width=500)
+
+
 def test_a_view_without_rows_says_none() -> None:
-    """A section without rows shows its heading, and no empty table."""
+    """A section without rows shows its heading in every format, and no empty table."""
+    from mbanalyze.display.html import HEADING, html
+    from mbanalyze.display.markdown import markdown
     from mbanalyze.display.terminal import plain
 
     empty = View((Section("Nothing here", (Column("macs", []),)),))
 
     assert plain(empty, 80) == "Nothing here\nnone\n"
+    assert markdown(empty) == "## Nothing here\n\nnone\n"
+    assert html(empty) == f'<p style="{HEADING}"><b>Nothing here</b></p><p>none</p>'

@@ -18,6 +18,7 @@ from witness import DATA, timm, torchvision
 
 from mbanalyze import Shape, count
 from mbanalyze.archs.options import OptionError
+from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.sources.references import SourceError
@@ -411,3 +412,29 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 
         assert count(f"{file}:build", (1, 3)).totals.params == 4 * width
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_nearest_names() -> None:
+    """One near name is singular, and without a near name all known ones are listed."""
+    with pytest.raises(SourceError, match="unknown model 'vgg': nearest is vgg16;"):
+        count("vgg")
+    with pytest.raises(SourceError, match="unknown model '~': known are mobilenet_v1, mobilenet_v2, "):
+        count("~")
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"mode": "trian"}, ChoiceError, "unknown mode 'trian': choose one of eval, train"),
+        ({"trace": "yes"}, OptionError, "trace must be True or False, not 'yes'"),
+        ({"real": "no"}, OptionError, "real must be True or False, not 'no'"),
+        ({"keep": None}, OptionError, "keep must be True or False, not None"),
+        ({"shortcuts": "off"}, OptionError, "shortcuts must be True or False, not 'off'"),
+    ],
+)
+def test_a_malformed_setting_is_refused(
+    settings: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    """A misspelt mode does not count in eval mode, and the text "no" does not mean True."""
+    with pytest.raises(error, match=message):
+        count("alexnet", **settings)

@@ -9,7 +9,7 @@ from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from mbanalyze.archs.builder import Builder
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import meant
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.ops.record import Op, Value
@@ -218,8 +218,7 @@ def _fields_by_name(name: str, arch: type[Architecture], options: Iterable[str])
     known = {declared.name: declared for declared in fields(arch)}
     for given in options:
         if given not in known:
-            near = nearest(given, known, most=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = meant(given, known)
             raise OptionError(f"{name} has no option {given!r}: {hint}its options are {', '.join(known)}")
     return known
 

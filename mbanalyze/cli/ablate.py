@@ -132,9 +132,9 @@ def ablate(
         from mbanalyze import plots
 
         files = drawn(plots.ablation, ablation, plot, plot_size)
-        if note := plots.left_out(ablation):
-            notify(note)
     publish(ablation, format, output, files, width=width, flags=True)
+    if plot is not None and (note := plots.left_out(ablation)):
+        notify(note)
     return code
 
 

@@ -115,7 +115,7 @@ def search(
         from mbanalyze import plots
 
         files = drawn(plots.pareto, found, plot, plot_size)
-        if note := plots.left_out(found):
-            notify(note)
     publish(found, format, output, files, width=width, flags=True)
+    if plot is not None and (note := plots.left_out(found)):
+        notify(note)
     return int(found.best is None)

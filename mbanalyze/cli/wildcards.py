@@ -18,7 +18,7 @@ from mbanalyze.cli.progress import working
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.model_jobs import ModelsDone
 from mbanalyze.sweep.view import uncounted_notes

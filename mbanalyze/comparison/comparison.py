@@ -16,6 +16,7 @@ from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.inputs.typed import is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.ops.cost import Cost, Count
@@ -190,13 +191,14 @@ def compare(
         options: options of `count` for every model but reports, such as `trace=True`.
 
     Raises:
-        ComparisonError: fewer than two models, or inputs that no model takes.
+        ComparisonError: fewer than two models, models in a list, an input among them, or inputs that no model takes.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
     >>> both.changes("macs"), both.by_kind[0].key
     ((0, -91704480), 'conv pointwise')
     """
+    _refuse_containers(models)
     if (inputs or "kwargs" in options) and all(map(_has_input, models)):
         raise ComparisonError(
             "no compared model takes an input shape: known networks have the options resolution and batch"
@@ -209,6 +211,15 @@ def compare(
     names = {name for report in reports for name in report.options}
     own = read_accuracy(accuracy, names, {report.model for report in reports})
     return Comparison(reports, *known_accuracies(reports, own, published=published))
+
+
+def _refuse_containers(models: Sequence[object]) -> None:
+    """Raise `ComparisonError` for a list of models, and for a shape, which `count` would take here."""
+    for model in models:
+        if is_shape(model):
+            raise ComparisonError(f"give the inputs of the models by name: inputs=[{model}]")
+        if isinstance(model, list | tuple):
+            raise ComparisonError("give the models one by one: compare(*models) for a list")
 
 
 def _has_input(model: Countable | Report) -> bool:

@@ -42,10 +42,8 @@ def _summary(check: Check) -> Iterator[str]:
     if check.agree is None:
         yield "no operator could be compared, only parameters"
     known = any(each.what == CLOSED_FORM for each in check.comparisons)
-    yield (
-        "the closed form is compared with the trace, and " * known
-        + "the trace with fvcore and the module's own parameters"
-    )
+    sides = "the trace is compared with fvcore and the module's own parameters"
+    yield f"the closed form is compared with the trace, and {sides}" if known else sides
 
 
 def check_section(check: Check) -> Section:

@@ -131,7 +131,7 @@ def check(
     *inputs: Any,
     real: bool | None = None,
     keep: bool = False,
-    progress: Step = lambda _: None,
+    progress: Step | None = None,
     **options: Any,
 ) -> Check:
     """Compare a network's closed form with its trace, and the trace with fvcore and `sum(p.numel())`.
@@ -155,9 +155,10 @@ def check(
 
 
 def check_model(
-    model: ResolvedModel, *, real: bool | None = None, keep: bool = False, progress: Step = lambda _: None
+    model: ResolvedModel, *, real: bool | None = None, keep: bool = False, progress: Step | None = None
 ) -> Check:
     """Check a resolved model; arguments and errors as for `check`."""
+    progress = progress or (lambda _: None)
     progress("building the module")
     module = model.module
     progress("tracing the module")

@@ -10,6 +10,8 @@ from mbanalyze.display.views import Column, Section, View, short
 
 NOTES = "white-space: pre-wrap; word-break: normal; font-family: monospace; line-height: 1.4"
 """The style of notes: a long line is broken at the edge of the page."""
+HEADING = "margin: 1em 0"
+"""The style of a heading: it keeps a distance from the notes above it."""
 
 
 def html(view: View) -> str:
@@ -26,9 +28,11 @@ def notes(lines: Iterable[str]) -> str:
 
 def _section(section: Section) -> Iterable[str]:
     if section.heading:
-        yield f"<p><b>{escape(one_line(section.heading))}</b></p>"
+        yield f'<p style="{HEADING}"><b>{escape(one_line(section.heading))}</b></p>'
     if section.rows:
         yield _table(section)
+    elif section.heading:
+        yield "<p>none</p>"
     if section.notes:
         yield notes(section.notes)
 

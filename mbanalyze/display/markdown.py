@@ -22,6 +22,8 @@ def _section(section: Section) -> Iterable[str]:
         yield f"## {escape(section.heading)}\n"
     if section.rows:
         yield _table(section)
+    elif section.heading:
+        yield "none\n"
     if section.notes:
         yield _list(section.notes)
 

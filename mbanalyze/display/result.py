@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import singledispatch
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from mbanalyze.display import records
@@ -56,11 +57,13 @@ class Result(ABC):
             options: settings of the view, such as `width`, the cells that a table may take; by default any number.
 
         Raises:
-            ChoiceError: the result does not have the format.
+            ChoiceError: the result does not have the format or a setting.
         """
         load_view(self)
         known = formats(self)
-        return known[choose("format", format, known)](self, **options)
+        render = known[choose("format", format, known)]
+        check_settings(self, options)
+        return render(self, **options)
 
     def __repr__(self) -> str:
         from mbanalyze.display.terminal import terminal_width
@@ -112,6 +115,7 @@ def markdown(result: Result, **options: Any) -> str:
     """Markdown tables of exact counts, with the notes below."""
     from mbanalyze.display.markdown import markdown
 
+    options.pop("width", None)  # only a table has one
     return markdown(view_of(result, **options))
 
 
@@ -140,6 +144,14 @@ def view_of(result: Result, **options: Any) -> View:
     """Lay out a result, importing its package's `view` first."""
     load_view(result)
     return view(result, **options)
+
+
+def check_settings(result: Result, given: Iterable[str]) -> None:
+    """Raise `ChoiceError` for a setting that the view lacks; a view with `**options` passes them on unchecked."""
+    _, *parameters = signature(view.dispatch(type(result))).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        for name in given:
+            choose("setting", name, [*(parameter.name for parameter in parameters), "width"])
 
 
 def load_view(result: Result) -> None:

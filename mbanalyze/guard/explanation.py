@@ -9,7 +9,7 @@ from typing import Any
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import CountChange
 from mbanalyze.guard.counting import MeasuredModel
-from mbanalyze.guard.limits import UNUSED_PARAMS
+from mbanalyze.guard.limits import BUDGET_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
@@ -153,7 +153,7 @@ def _causes(result: ModelResult, policy: Policy) -> tuple[Cause, ...]:
         return ()
     failing = [change for change in result.failing if isinstance(change, CountChange)]
     failing = [change for change in failing if change.layer is None] or failing
-    metrics = dict.fromkeys(change.metric for change in failing)
+    metrics = sorted({change.metric for change in failing}, key=BUDGET_METRICS.index)
     return tuple(_cause(result, measured, measured.measurement, metric, policy) for metric in metrics)
 
 

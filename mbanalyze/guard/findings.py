@@ -40,11 +40,15 @@ class Finding:
 
 
 def findings(outcome: Outcome) -> list[Finding]:
-    """Return the findings of an outcome, one for each model and line, the most severe first."""
-    found = [finding for result in outcome.models for finding in _of_model(result, outcome)]
+    """Return the findings of an outcome, one for each model and line, the most severe first.
+
+    Findings of one level take turns by model, so that the first few name every model.
+    """
+    ranked = [each for result in outcome.models for each in enumerate(_of_model(result, outcome))]
     if outcome.problem:
-        found.insert(0, Finding("error", UNUSABLE_LOCK, _lock_location(outcome.policy), None))
-    return sorted(found, key=lambda finding: FINDING_LEVELS.index(finding.level))
+        ranked.insert(0, (0, Finding("error", UNUSABLE_LOCK, _lock_location(outcome.policy), None)))
+    ranked.sort(key=lambda each: (FINDING_LEVELS.index(each[1].level), each[0]))
+    return [finding for _, finding in ranked]
 
 
 def _of_model(result: ModelResult, outcome: Outcome) -> Iterator[Finding]:
@@ -66,7 +70,10 @@ def _of_model(result: ModelResult, outcome: Outcome) -> Iterator[Finding]:
 def _of_changes(
     level: FindingLevel, changes: Sequence[Change], result: ModelResult, policy: Policy
 ) -> Iterator[Finding]:
-    """A finding for each line; changes of the whole model are left out if layers account for them."""
+    """A finding for each line, the largest growth first.
+
+    Changes of the whole model are left out if layers account for them.
+    """
     of_layers = [(change.layer.path, change) for change in changes if change.layer]
     of_model = [c for c in changes if not c.layer and (c.verdict == "over budget" or not of_layers)]
     at: dict[SourceLocation, list[Change]] = {}
@@ -76,7 +83,7 @@ def _of_changes(
             at.setdefault(location, []).append(change)
     if of_model:
         at.setdefault(policy_location(policy, result.name), []).extend(of_model)
-    for location, some in at.items():
+    for location, some in sorted(at.items(), key=lambda item: -_largest_growth(item[1])):
         yield Finding(level, most_severe(some), location, result, tuple(some))
 
 
@@ -93,4 +100,8 @@ def by_layer(changes: Sequence[Change]) -> list[tuple[Change, ...]]:
     layers: dict[LayerId | None, list[Change]] = {}
     for change in changes:
         layers.setdefault(change.layer, []).append(change)
-    return sorted(map(tuple, layers.values()), key=lambda some: -max(abs(change.growth) for change in some))
+    return sorted(map(tuple, layers.values()), key=lambda some: -_largest_growth(some))
+
+
+def _largest_growth(changes: Sequence[Change]) -> int:
+    return max(abs(change.growth) for change in changes)

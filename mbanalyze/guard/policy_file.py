@@ -21,7 +21,7 @@ from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import AnyPath, Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
-EXAMPLE = '[tool.mbanalyze.models.small] source = "net.py:build", inputs = ["1,3,64,64"]'
+ADVICE = "run 'mbanalyze guard init net.py:build --input 1,3,64,64' with your model and its input"
 ROOT_KEYS = ("lock", "python_path", "max_increase", "level", "strict", "allow_uncounted", "models")
 MODEL_KEYS = (
     *("source", "options", "inputs", "dtype", "mode", "trace", "real", "keep"),
@@ -48,14 +48,19 @@ def find(start: AnyPath) -> Path:
         if found:
             return found[0]
     raise MissingPolicyError(
-        f"no policy in mbanalyze.toml or pyproject.toml, here or in a parent folder: write {EXAMPLE}"
+        f"no policy in mbanalyze.toml or pyproject.toml, here or in a parent folder: {ADVICE}"
     )
 
 
 def _has_policy(file: Path) -> bool:
     if not file.is_file():
         return False
-    return file.name == "mbanalyze.toml" or "mbanalyze" in _tools(parse(file)[1])
+    if file.name == "mbanalyze.toml":
+        return True
+    document = parse(file)[1]
+    if "mbanalyze" in document:
+        raise PolicyError(f"{file}: rename [mbanalyze] to [tool.mbanalyze]")
+    return "mbanalyze" in _tools(document)
 
 
 def load(path: AnyPath) -> Policy:
@@ -80,9 +85,9 @@ def tables(document: Mapping[str, Any]) -> Any:
 
 
 def _load(path: Path, text: str, document: Mapping[str, Any]) -> Policy:
-    values = tables(document)
+    values = _tools(document).get("mbanalyze") if path.name == "pyproject.toml" else tables(document)
     if not isinstance(values, Mapping):
-        raise MissingPolicyError(f"{path} has no [tool.mbanalyze]: write {EXAMPLE}")
+        raise MissingPolicyError(f"{path} has no [tool.mbanalyze]: {ADVICE}")
     problems: list[str] = []
     policy = _read_policy(path, text, TomlTable("", values, problems))
     if problems:
@@ -134,7 +139,7 @@ def _read_policy(path: Path, text: str, root: TomlTable) -> Policy:
     root.check_keys(ROOT_KEYS)
     models = root.table("models")
     if not models.values and not root.problems:
-        root.report(f"no guarded model: write {EXAMPLE}")
+        root.report(f"no guarded model: {ADVICE}")
     folder = path.resolve().parent
     default_path = ("src",) if (folder / "src").is_dir() else ()
     defaults = _read_defaults(root)

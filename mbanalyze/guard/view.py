@@ -19,7 +19,7 @@ from mbanalyze.guard.formats.sarif import sarif
 from mbanalyze.guard.initialization import BUDGETED, NewPolicy
 from mbanalyze.guard.outcome import Outcome, config_arguments
 from mbanalyze.guard.suggestions import Suggestion
-from mbanalyze.guard.total_tables import model_sections, verdict_section
+from mbanalyze.guard.total_tables import model_sections
 from mbanalyze.guard.wording import format_count, label, metric_label
 
 
@@ -61,7 +61,7 @@ def explanations_view(explanations: Explanations, *, top: int = LAYERS_PER_MODEL
         return View((), ("nothing fails",))
     sections = [section for each in explanations.models for section in explanation_sections(each, top)]
     notes = [note for each in explanations.models for note in _explanation_notes(each)]
-    return View((verdict_section(explanations.outcome), *sections), tuple(notes))
+    return View((*model_sections(explanations.outcome), *sections), tuple(notes))
 
 
 def _explanation_notes(explanation: Explanation) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _budget_section(new: NewPolicy) -> Section:
             for m in BUDGETED
         ),
     )
-    return Section("Measured, and budgets", columns, fixed=1)
+    return Section("Measured totals and their budgets", columns, fixed=1)
 
 
 def _limited_cell(total: int | None, limit: int | None, metric: str) -> Cell:

@@ -64,7 +64,7 @@ def format_growth_and_percent(change: Change) -> str:
     return f"{format_growth(change)}{_percent(change.growth, change.before)}"
 
 
-def _percent(growth: int, before: int) -> str:
+def _percent(growth: float, before: float) -> str:
     """' (+8.1 %)', or one significant digit if the rounded percentage is zero; "" if `before` is zero."""
     if not before:
         return ""
@@ -73,23 +73,42 @@ def _percent(growth: int, before: int) -> str:
 
 
 def describe(change: Change) -> str:
-    """Return a change in words: 'macs 1.234 M -> 1.334 M, +100.0 k (+8.1 %)'."""
+    """Return a change in words: 'macs 1.234 M -> 1.334 M, +100.0 k (+8.1 %)'.
+
+    Above a budget: 'macs 1.334 M, 134.0 k (11.2 %) over the budget of 1.200 M'.
+    """
     if isinstance(change, Rename):
         return f"{label(change.before)} was renamed to {label(change.layer.path)}"
     metric = metric_label(change.metric)
     after = format_count(change.after, change.metric, change.before, change.limit)
     if change.verdict == "over budget":
-        return (
-            f"{metric} {after}, over the budget of {format_count(change.limit, change.metric, change.after)}"
-        )
+        return f"{metric} {after}, {_excess(change)} over the budget of {_limit(change)}"
     before = format_count(change.before, change.metric, change.after, change.limit)
     return f"{metric} {before} -> {after}, {format_growth_and_percent(change)}".rstrip(", ")
 
 
+def _limit(change: CountChange) -> str:
+    return format_count(change.limit, change.metric, change.after)
+
+
+def _excess(change: CountChange) -> str:
+    """The amount above the budget: '134.0 k (11.2 %)'."""
+    assert change.after is not None
+    assert change.limit is not None
+    excess = change.after - change.limit
+    return f"{_short(excess, change.metric)}{_percent(excess, change.limit)}".replace("+", "")
+
+
 def describe_briefly(change: Change) -> str:
-    """Return a change by its growth: 'macs +100.0 k (+8.1 %)'; in full if the growth does not explain it."""
+    """Return a change by its growth: 'macs +100.0 k (+8.1 %)', or 'macs 1.334 M > 1.200 M (budget)'.
+
+    A rename, and a change of an unknown count, are described in full.
+    """
     growth = format_growth_and_percent(change)
-    if isinstance(change, Rename) or change.verdict == "over budget" or not growth:
+    if isinstance(change, CountChange) and change.verdict == "over budget":
+        after = format_count(change.after, change.metric, change.limit)
+        return f"{metric_label(change.metric)} {after} > {_limit(change)} (budget)"
+    if isinstance(change, Rename) or not growth:
         return describe(change)
     return f"{metric_label(change.metric)} {growth}"
 
@@ -164,10 +183,11 @@ def describe_measured(result: ModelResult) -> str:
 
 
 def describe_headroom(headroom: Headroom) -> str:
-    """Return a headroom in words: '7.700 M (38.5 %) left of the macs budget of 20.00 M'."""
+    """Return a headroom in words: '7.700 M (38.5 %) left of the macs budget of 20.00 M', or '... over the ...'."""
     metric, budget = headroom.metric, format_count(headroom.budget.maximum, headroom.metric)
     left = f"{format_count(headroom.amount, metric)}{format_share(headroom.percent)}"
-    return f"{left} left of the {metric_label(metric)} budget of {budget}"
+    relation = "over" if left.startswith("-") else "left of"
+    return f"{left.replace('-', '')} {relation} the {metric_label(metric)} budget of {budget}"
 
 
 def summarize(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mbanalyze.archs.options import Architecture
 from mbanalyze.display.result import ResultSequence
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.errata import conversion, default_count, proofs, spec_of, unsupported_matches
@@ -105,8 +105,9 @@ def published(family: str | None = None, *, progress: Callable[[float], None] | 
     found = [f for f in figures if family in (None, f.entry.family, f.entry.variant)]
     if not found:
         families = sorted({entry.family for entry in entries()})
-        near = nearest(family, list(dict.fromkeys([*families, *(entry.variant for entry in entries())])))
-        hint = f"nearest are {', '.join(near)}; " if near else ""
+        names = list(dict.fromkeys([*families, *(entry.variant for entry in entries())]))
+        near = nearest_are(nearest(family, names))
+        hint = f"{near}; " if near else ""
         raise PublishedError(f"no figure of {family!r} is known: {hint}families are {', '.join(families)}")
     verdicts = []
     for done, figure in enumerate(found, 1):

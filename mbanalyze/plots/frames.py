@@ -15,8 +15,16 @@ Data = pd.DataFrame | Result
 
 
 def as_frame(data: Data) -> pd.DataFrame:
-    """Return `data`, or the frame of a result."""
-    return data.frame() if isinstance(data, Result) else data
+    """Return `data`, or the frame of a result.
+
+    Raises:
+        PlotError: `data` is neither.
+    """
+    if isinstance(data, Result):
+        return data.frame()
+    if not isinstance(data, pd.DataFrame):
+        raise PlotError(f"cannot draw {data!r}: give a result, such as count('mobilenet_v2'), or its frame")
+    return data
 
 
 def require_columns(frame: pd.DataFrame, *columns: str) -> None:

@@ -18,7 +18,7 @@ from mbanalyze.memory_access.analysis import Guidelines
 from mbanalyze.plots.frames import Data, side
 from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.network import Report
-from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.objectives import LIMITS
 

@@ -241,7 +241,7 @@ class Report(Result):
                 `collapse=False` keeps repeated blocks apart, and `width` limits a table.
 
         Raises:
-            ChoiceError: unknown format, grouping or column.
+            ChoiceError: unknown format, grouping, column or setting.
             SelectionError: settings that contradict each other or the format.
             PageError: `html` without the packages of `mbanalyze[html]`.
         """

@@ -23,9 +23,17 @@ DEFAULT_COLUMNS = ("params", "macs", "macs_share", "flops", "memory_access", "ar
 
 
 @view.register
-def report_view(report: Report, **options: Any) -> View:
+def report_view(
+    report: Report,
+    sort: str | None = None,
+    top: int | None = None,
+    depth: int | None = None,
+    columns: str | Sequence[str] | None = None,
+    *,
+    collapse: bool = True,
+) -> View:
     """Lay out a report by module; options as for `groups_view`."""
-    return groups_view(report.by("module"), **options)
+    return groups_view(report.by("module"), sort, top, depth, columns, collapse=collapse)
 
 
 @view.register

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from types import ModuleType
 
 from mbanalyze.archs import ARCHS, NAMES
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.references import PACKAGES, SourceError, import_package
 
@@ -43,8 +43,8 @@ def matching_models(pattern: str) -> list[str]:
         found = [model for model in found if model in ARCHS] or found
     if not found:
         near = _nearest_beginnings(WILDCARDS.sub("", name), known)
-        hint = f": nearest are {', '.join(f'{package}{colon}{each}*' for each in near)}" if near else ""
-        raise SourceError(f"no model matches {pattern}{hint}")
+        hint = nearest_are([f"{package}{colon}{each}*" for each in near])
+        raise SourceError(f"no model matches {pattern}{': ' * bool(hint)}{hint}")
     return [f"{package}{colon}{model}" for model in found]
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
@@ -96,8 +96,8 @@ def import_package(name: str) -> ModuleType:
 
 def missing_model(package: str, name: str, known: list[str]) -> SourceError:
     """Return the error for a name that a package does not have, with the nearest names."""
-    near = nearest(name, known)
-    return SourceError(f"{package} has no model {name!r}{': nearest are ' * bool(near)}{', '.join(near)}")
+    near = nearest_are(nearest(name, known))
+    return SourceError(f"{package} has no model {name!r}{': ' * bool(near)}{near}")
 
 
 def _torchvision(name: str, options: Mapping[str, Any]) -> Reference:

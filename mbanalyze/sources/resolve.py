@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.archs.options import (
@@ -16,6 +16,7 @@ from mbanalyze.archs.options import (
     shown_options,
     unused_params,
 )
+from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
@@ -88,9 +89,12 @@ class ResolvedModel:
             shortcuts: as for `trace`.
 
         Raises:
-            ChoiceError: `dtype` is unknown.
+            ChoiceError: `dtype` or `mode` is unknown.
+            OptionError: a flag is neither True nor False.
             ShapeError, TraceError: the input does not fit the network.
         """
+        choose("mode", mode, get_args(Mode))
+        _check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts)
         if self.spec is None or trace or mode != "eval" or real or keep:
             return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
         counted = rows(self.spec.ops(batch=self.inputs[0][0]))
@@ -183,6 +187,13 @@ class ResolvedModel:
         return report, seen.asked
 
 
+def _check_flags(**flags: object) -> None:
+    """Raise `OptionError` for a flag that is neither True nor False: every text, such as "no", is true."""
+    for name, flag in flags.items():
+        if flag not in (True, False):
+            raise OptionError(f"{name} must be True or False, not {flag!r}")
+
+
 def _advice(error: NeedsValuesError, *, forbidden: bool) -> str:
     """The way to count a model whose forward needs values."""
     keep = ", or --keep assumes that every candidate is kept" if error.can_keep else ""
@@ -216,10 +227,10 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     Raises:
         SourceError: `what` is not a model.
         ParseError: the options in `what` are malformed.
-        OptionError: an option is unknown, out of range or given twice.
+        OptionError: an option is unknown, out of range or given twice, or a flag is neither True nor False.
         InputError: an input is missing or malformed.
         ShapeError, TraceError: the input does not fit the network.
-        ChoiceError: `dtype` is unknown.
+        ChoiceError: `dtype` or `mode` is unknown.
 
     >>> count("mobilenet_v2@alpha=0.75", resolution=192).totals.macs
     153941888

@@ -11,7 +11,7 @@ from typing import Any
 
 from mbanalyze.archs import NAMES
 from mbanalyze.archs.options import OptionError
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.sources.definitions import factories, module_file, packages_with
 
 MAX_LISTED = 8
@@ -36,9 +36,9 @@ def unknown_model(reference: str, place: str) -> str:
     module, _, name = place.rpartition(".")
     if module and module_file(module):
         return f"{place} is not a module: for the function or class {name} of {module} write {module}:{name}"
-    near = ", ".join(nearest(reference, NAMES))
+    near = nearest_are(nearest(reference, NAMES)) or f"known are {', '.join(NAMES)}"
     return (
-        f"unknown model {reference!r}: {f'nearest are {near}' if near else 'mbanalyze models lists the known ones'}; "
+        f"unknown model {reference!r}: {near}; "
         "for your own model give package.module:factory or file.py:factory"
     )
 

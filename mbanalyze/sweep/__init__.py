@@ -1,6 +1,9 @@
 """Sweep over the variants of a network, or over many models.
 
 ablation.py            `ablate`: every variant of a grid of options
+ablation_result.py     the result of `ablate`
+known_variants.py      the variants of an architecture, with published figures
+factory_variants.py    the variants of a factory
 best_variants.py       `search`: the best variants within limits, and their Pareto front
 candidates.py          the variants that a search considers
 objectives.py          the totals that a search limits, and the quantities that it maximises

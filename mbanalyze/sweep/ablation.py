@@ -1,106 +1,35 @@
-"""Count every variant of a network over a grid of options, with the published figures of each variant."""
+"""Count every variant of a network over a grid of options."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mbanalyze.archs import ARCHS, find, name_of
-from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
-from mbanalyze.display import records
-from mbanalyze.display.result import Result
-from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_reference
-from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
-from mbanalyze.inputs.typed import Sizes, is_whole
-from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
-from mbanalyze.literature.accuracy.matching import OwnUse
-from mbanalyze.literature.accuracy.own_table import OwnAccuracy, read_accuracy
-from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.inputs.typed import is_whole
+from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
-from mbanalyze.sweep.closed_form import GridCounts, count_grid
-from mbanalyze.sweep.figure_columns import ShownFigures, traced_columns
-from mbanalyze.sweep.grid import (
-    Grid,
-    GridError,
-    combinations,
-    input_sizes,
-    parse_grid,
-    spelled,
-    value_indices,
-)
+from mbanalyze.sweep.ablation_result import Ablation
+from mbanalyze.sweep.factory_variants import ablate_factory, factory_name
+from mbanalyze.sweep.figure_columns import ShownFigures
+from mbanalyze.sweep.grid import Grid, GridError, parse_grid
+from mbanalyze.sweep.known_variants import ablate_known, known_architecture
 from mbanalyze.sweep.many_architectures import count_architectures
 from mbanalyze.sweep.many_models import count_models
 from mbanalyze.sweep.model_jobs import Run
-from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.archs.options import Architecture
     from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Ablation(Result):
-    """The variants of a network.
-
-    Attributes:
-        variants: one row for each variant; the resolution varies fastest. The columns are the options, the
-            totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
-            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
-            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
-            last columns.
-        shown: the network, source and value of each `top1`.
-        own: the use of the user's accuracy; None without one.
-        selected: True if the user selected sources.
-        model: the user's name for the network, without options.
-        input: the known shapes of the tensors that the first variant takes.
-    """
-
-    json_key: ClassVar[str] = "variants"
-
-    variants: pd.DataFrame
-    shown: tuple[Shown, ...] = ()
-    own: OwnUse | None = None
-    selected: bool = False
-    model: str = ""
-    input: tuple[Sizes, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.variants)
-
-    @cached_property
-    def sources(self) -> tuple[AccuracySource, ...]:
-        """The sources of `top1`, and how far other sources of the same variants differ."""
-        return accuracy_sources(self.shown)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the variants under the key `variants`, and the sources of their accuracy under `accuracy`."""
-        return {
-            "variants": self.records(),
-            "accuracy": [source.as_dict() for source in self.sources],
-            "own": None if self.own is None else self.own.as_dict(),
-        }
-
-    def frame(self) -> pd.DataFrame:
-        """Return a copy of the variants."""
-        return self.variants.copy()
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return one dict for each variant; None is unknown."""
-        return records.rows_of(self.variants)
 
 
 def ablate(
@@ -117,7 +46,7 @@ def ablate(
     workers: int | None = None,
     time_limit: float | None = None,
     resume: str | Path | None = None,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Ablation:
     """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
@@ -135,7 +64,8 @@ def ablate(
             is used: the figures of a variant do not depend on the grid.
         accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
             Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
-            An option that a row leaves out has its default or, if the row names no model, the value that you give, if that is a single one.
+            An option that a row leaves out has its default or, if the row names no model, the single value that
+            you give.
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
@@ -164,6 +94,7 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    progress = progress or (lambda _: None)
     run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
     settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
     figures: dict[str, Any] = {"source": source, "published": published}
@@ -176,29 +107,25 @@ def ablate(
         )
         return replace(found, model=what)
     run.refuse(what)
-    known = _known(what, grid)
     if published and accuracy is None:
         raise GridError("published keeps published accuracy beside your own: give accuracy too")
+    known = known_architecture(what, grid)
     if known is None:
         _refuse_figures(**figures)
         trace = partial(
             traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
         )
-        own = None if accuracy is None else read_accuracy(accuracy, grid, [_name(what)])
-        ablation = _traced(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
-        first = {option: values[0] for option, values in grid.items()}
-        model, shapes = _name(what), traced.input_sizes(what, inputs, first)
+        own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
+        ablation = ablate_factory(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
     elif inputs:
         raise GridError(shape_refused(known[0], inputs))
     else:
-        prefixes = [source] if isinstance(source, str) else list(source)
         own = None if accuracy is None else read_accuracy(accuracy)
-        shown = ShownFigures(prefixes, own, published)
-        ablation = _in_closed_form(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
-        model, shapes = known[0], _input(ablation.variants, known)
+        shown = ShownFigures([source] if isinstance(source, str) else list(source), own, published)
+        ablation = ablate_known(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
     if bits is not None:
         ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
-    return replace(ablation, model=model, input=shapes)
+    return ablation
 
 
 def _refuse_figures(source: object, published: bool) -> None:
@@ -250,138 +177,3 @@ def _architectures(
     use = replace(uses[0], matched=frozenset().union(*(each.matched for each in uses))) if uses else None
     shown = tuple(accuracy for each in found for accuracy in each.shown)
     return Ablation(frame, shown, use, any(each.selected for each in found))
-
-
-_Known = tuple[str, type[Architecture], Mapping[str, Any]]
-"""The user's name for an architecture, its class, and the options that an alias or an instance sets."""
-
-
-def _known(what: Any, grid: Grid) -> _Known | None:
-    """The architecture that `what` names, or None for a factory; `OptionError` if an alias contradicts the grid."""
-    if found := find(what):
-        arch, implied = found
-        merge(
-            what, implied, {name: values[0] if len(values) == 1 else values for name, values in grid.items()}
-        )
-        return what, arch, implied
-    if name := name_of(what):
-        return name, type(what), asdict(what)
-    return next(((name, arch, {}) for name, arch in ARCHS.items() if arch is what), None)
-
-
-def _in_closed_form(
-    known: _Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
-) -> Ablation:
-    """The ablation of an architecture."""
-    import pandas as pd
-
-    name, arch, fixed = known
-    itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
-    _check_sources(figures.prefixes)
-    batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
-    defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
-    default = defaults.pop("resolution")
-    sizes, rhos = input_sizes(grid, lambda: default)
-    sizes = validate_values(name, arch, "resolution", sizes or [default], drop=skip_invalid)
-    given = {
-        option: validate_values(name, arch, option, values, drop=skip_invalid)
-        for option, values in grid.items()
-        if option not in ("rho", "resolution", "batch")
-    }
-    networks = {option: given.get(option, [value]) for option, value in defaults.items()}
-    counted = count_grid(arch, networks, sizes, **batch)
-    if not (skip_invalid and counted.valid.any()):
-        _check_valid(name, counted, given)
-    valid = np.flatnonzero(counted.valid)
-    shown = {option: values for option, values in networks.items() if option in given or option == "alpha"}
-    columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
-    totals = counted.cost().as_dict(itemsize)
-    frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
-    network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
-    variants = VariantIndex(network, networks, sizes)
-    found, use = figures.of(variants, **batch)
-    rows = {index: row for index, row in found.items() if counted.valid.flat[index]}
-    metrics = [name for name in (use.own.metrics if use else ()) if name not in PUBLISHED_COLUMNS]
-    known_figures = pd.DataFrame(list(rows.values()), list(rows), [*PUBLISHED_COLUMNS, *metrics])
-    numbers: dict[Any, Any] = dict.fromkeys(["top1", "latency_ms", *metrics], float)
-    frame = frame.join(known_figures.astype(numbers)).reset_index(drop=True)
-    known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
-    accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
-    return Ablation(frame, accuracies, use, any(figures.prefixes))
-
-
-def _input(frame: pd.DataFrame, known: _Known) -> tuple[Sizes, ...]:
-    """The shape of the image that the first variant takes."""
-    _, arch, implied = known
-    usual: dict[str, Any] = {field.name: field.default for field in fields(arch)}
-    first = usual | dict(implied) | dict(frame.iloc[0])
-    return (
-        (int(first.get("batch", 1)), int(first["in_channels"]), *sides(as_resolution(first["resolution"]))),
-    )
-
-
-def _check_sources(prefixes: Sequence[str]) -> None:
-    for prefix in prefixes:
-        if not has_source(prefix):
-            raise GridError(f"no source starts with {prefix!r}: 'mbanalyze published' lists the sources")
-
-
-def _check_valid(name: str, counted: GridCounts, given: Grid) -> None:
-    """Raise `VariantError` for the first variant that makes no network."""
-    for invalid in counted.invalid:
-        shown = {o: v for o, v in invalid.options.items() if o in given or o in ("alpha", "resolution")}
-        raise traced.VariantError(f"{spell_reference(name, shown)}: {invalid.reason}")
-
-
-def _batch(values: list[Any]) -> int:
-    """The batch of a grid, which has one value."""
-    if len(values) > 1 or not is_whole(values[0]) or not 1 <= values[0] <= MAX_VALUE:
-        raise GridError(f"batch must be one whole number from 1 to {MAX_VALUE}")
-    return int(values[0])
-
-
-def _option_columns(
-    networks: Grid, sizes: Sequence[Resolution], rhos: Sequence[float] | None
-) -> dict[str, Any]:
-    """The columns of the options: every combination at every resolution."""
-    columns = {
-        option: np.repeat(np.asarray(values)[at], len(sizes))
-        for (option, values), at in zip(networks.items(), value_indices(networks), strict=True)
-    }
-    count = math.prod(map(len, networks.values()))
-    rho = {} if rhos is None else {"rho": np.tile(np.asarray(rhos, dtype=float), count)}
-    images = list(map(spelled, sizes))
-    kind = object if any(isinstance(image, str) for image in images) else int
-    return columns | rho | {"resolution": np.tile(np.array(images, dtype=kind), count)}
-
-
-def _traced(
-    what: Any,
-    inputs: tuple[Any, ...],
-    grid: Grid,
-    settings: Mapping[str, Any],
-    trace: Callable[[Sequence[traced.CountArguments]], list[dict[str, Any] | None]],
-    own: OwnAccuracy | None,
-) -> Ablation:
-    """The ablation of a factory."""
-    rest = {option: values for option, values in grid.items() if option not in ("rho", "resolution")}
-    first = {option: values[0] for option, values in rest.items()}
-    sizes, rhos = input_sizes(grid, lambda: traced.default_resolution(what, inputs, first))
-    variants = list(combinations(rest | ({"resolution": sizes} if sizes else {})))
-    counted = trace([traced.count_arguments(what, inputs, {**variant, **settings}) for variant in variants])
-    rho_of = dict(zip(sizes or (), rhos or (), strict=False))
-    rows = [
-        {name: value for name, value in variant.items() if name not in (*traced.TRACE_OPTIONS, "resolution")}
-        | ({"rho": rho_of[variant["resolution"]]} if rhos else {})
-        | ({"resolution": spelled(variant["resolution"])} if sizes else {})
-        | (totals or {})
-        for variant, totals in zip(variants, counted, strict=True)
-    ]
-    columns, use = traced_columns(own, _name(what), variants) if own else ([{}] * len(rows), None)
-    pairs = zip(rows, columns, counted, strict=True)
-    return Ablation(records.frame([row | more for row, more, totals in pairs if totals is not None]), (), use)
-
-
-def _name(what: Any) -> str:
-    """The name of a factory, which a row of the user's accuracy may state."""
-    return what if isinstance(what, str) else str(getattr(what, "__name__", ""))

@@ -214,7 +214,7 @@ def search(
             Or a pattern, as for `ablate`: `timm:mobilenet*` searches among all models of timm that match.
         max_macs, max_params, max_memory_access, max_activations: limits of the totals, for the whole batch.
             Memory access is in elements. A limit is a whole number such as `150e6`, or a text such as `"150M"`.
-        objective: the quantity to maximise: one of `OBJECTIVES`, or another metric of `accuracy`.
+        objective: the quantity to maximise: `top1`, `params` or `macs`, or another metric of `accuracy`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
         workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`.

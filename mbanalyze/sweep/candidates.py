@@ -11,16 +11,18 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.inputs.choices import nearest
+from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation import Ablation, ablate
+from mbanalyze.sweep.ablation import ablate
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.objectives import LIMITS
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
 
@@ -147,8 +149,8 @@ def _architectures(family: str) -> list[str]:
         return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if family not in known:
-        near = ", ".join(nearest(family, known))
-        hint = f"nearest are {near}; " if near else ""
+        near = nearest_are(nearest(family, known))
+        hint = f"{near}; " if near else ""
         raise SearchError(f"no family {family!r}: {hint}families are all, {', '.join(families())}")
     return known[family]
 
@@ -157,7 +159,12 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
     known = sorted({"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))})
     for option in options:
         if option not in known:
-            raise OptionError(f"{family} has no option {option!r}: its options are {', '.join(known)}")
+            limits = [f"max_{total}" for total in LIMITS] if option.startswith("max") else []
+            hint = meant(option, [*known, *limits])
+            also = f"; the limits are {', '.join(limits)}" if limits else ""
+            raise OptionError(
+                f"{family} has no option {option!r}: {hint}its options are {', '.join(known)}{also}"
+            )
 
 
 def _grids(name: str, options: Mapping[str, Any], own: OwnAccuracy | None) -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
     own_notes,
     own_provenance,
 )
-from mbanalyze.sweep.ablation import Ablation
+from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.many_models import uncounted

@@ -1,0 +1,68 @@
+"""The result of `ablate`: every variant of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mbanalyze.display import records
+from mbanalyze.display.result import Result
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
+from mbanalyze.literature.accuracy.matching import OwnUse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(Result):
+    """The variants of a network.
+
+    Attributes:
+        variants: one row for each variant; the resolution varies fastest. The columns are the options, the
+            totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
+            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
+            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
+            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
+            last columns.
+        shown: the network, source and value of each `top1`.
+        own: the use of the user's accuracy; None without one.
+        selected: True if the user selected sources.
+        model: the user's name for the network, without options.
+        input: the known shapes of the tensors that the first variant takes.
+    """
+
+    json_key: ClassVar[str] = "variants"
+
+    variants: pd.DataFrame
+    shown: tuple[Shown, ...] = ()
+    own: OwnUse | None = None
+    selected: bool = False
+    model: str = ""
+    input: tuple[Sizes, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    @cached_property
+    def sources(self) -> tuple[AccuracySource, ...]:
+        """The sources of `top1`, and how far other sources of the same variants differ."""
+        return accuracy_sources(self.shown)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the variants under the key `variants`, and the sources of their accuracy under `accuracy`."""
+        return {
+            "variants": self.records(),
+            "accuracy": [source.as_dict() for source in self.sources],
+            "own": None if self.own is None else self.own.as_dict(),
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the variants."""
+        return self.variants.copy()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dict for each variant; None is unknown."""
+        return records.rows_of(self.variants)
