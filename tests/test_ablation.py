@@ -384,7 +384,11 @@ def test_lower_bounds_are_marked() -> None:
     ("inputs", "options", "message"),
     [
         ([(1, 3, 8, 8)], {"width": [4, -1]}, r"nets.py:small@width=-1: .* raised RuntimeError"),
-        ([(1, 3, 8, 8)], {"wdth": [4]}, r"nets.py:small@wdth=4: .*unexpected keyword argument 'wdth'"),
+        (
+            [(1, 3, 8, 8)],
+            {"wdth": [4]},
+            r"nets.py:small@wdth=4: .*has no argument 'wdth': did you mean width",
+        ),
         ([(1, 3, 8, 8)], {"resolution": [8, 2]}, r"nets.py:small: the forward raised"),
         (
             [(1, 3)],

@@ -148,7 +148,9 @@ def test_what_ablate_and_search_write_can_be_filled_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        (["alpha,top1", "1,72", "1,71"], "line 2 and line 3 give top1 72 and 71 of one variant, line 3 (alpha=1)"),
+        (["alpha,res,top1", "1,96,72"], "line 1: unknown column 'res': did you mean resolution?"),
+        (["name,top1", "mobilenet_v1,72"], "line 1: unknown column 'name': did you mean model?"),
+        (["alpha,top1", "1,72", "1,71"], "line 2 and line 3 give top1 72 and 71 of one variant, alpha=1"),
         (["alpha,top1", "1,72", "", "0.5,abc"], "line 4: top1 is 'abc', not a number"),
         (["alpha,top1", "1,inf"], "line 2: top1 is 'inf', not a number"),
         (["alpha,f1", "1,nan"], "line 2: f1 is 'nan', not a number"),

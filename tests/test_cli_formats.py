@@ -108,6 +108,7 @@ def test_a_contradiction(file: str, implied: tuple[str, ...], format: str) -> No
             "x.html would be html, which this command does not have: choose one of ",
         ),
         (("compare", "alexnet", "vgg11", "-o", "x.xml"), "x.xml would be junit, which this command does not"),
+        (("models", "-o", "x.PNG"), "x.PNG would be a picture: --plot draws one"),
         (("guard", "-o", "json=x.csv"), "the format json contradicts the file x.csv"),
         (("guard", "update", "-o", "x.html"), "x.html would be html"),
         (("guard", "explain", "-f", "csv", "-o", "x.md"), "csv contradicts the file x.md"),

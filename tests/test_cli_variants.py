@@ -61,6 +61,7 @@ def test_tables_name_sources(run: Run) -> None:
         (["mobilenet_v2", "--alpha", "1,,2"], "malformed values '1,,2'"),
         (["mobilenet_v2", "--alpha", "1.5:0.25:0.05"], "a step of 0.05 does not lead from 1.5 to 0.25"),
         (["mobilenet_v2", "--alpha", "0.25:1.5:0"], "give start:stop:step"),
+        (["mobilenet_v2", "--alpha", "0.25:1.5"], "malformed range '0.25:1.5': give start:stop:step"),
         (["mobilenet_v2", "--alpha", "0:1:1e-9"], "it has more than 1,000,000 values"),
         (["mobilenet_v2", "--alpha", "1,0.5,1"], "alpha has 1 twice"),
         (["mobilenet_v2", "--alpha", "1", "--set", "alpha=1"], "alpha is given twice"),

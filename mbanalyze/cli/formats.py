@@ -20,6 +20,9 @@ SUFFIXES = {
 }
 """The formats that a file may have, by its suffix; the first is implied. Others, such as .txt, may have any format."""
 
+PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".gif")
+"""Suffixes of pictures, which no format is."""
+
 
 def choose_format(format: str | None, output: Path | None, known: Collection[str] = FORMATS) -> str:
     """Return the format of a file or of stdout.
@@ -30,9 +33,11 @@ def choose_format(format: str | None, output: Path | None, known: Collection[str
         known: the formats of the command.
 
     Raises:
-        UsageError: the suffix belongs to another format, or to one that the command does not have.
+        UsageError: the suffix belongs to another format, to one that the command does not have, or to a picture.
     """
     suffix = output.suffix.lower() if output else ""
+    if suffix in PICTURES and format is None:
+        raise UsageError(f"{output} would be a picture: --plot draws one, in the commands that have it")
     implied = SUFFIXES.get(suffix, ())
     if format and implied and format not in implied:
         meant = " or ".join(each for each in implied if each in known) or implied[0]

@@ -133,7 +133,8 @@ _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|.', re.DOTALL)
 def _range(text: str) -> list[int] | list[float]:
     """The values of a range, or an empty list if `text` is not a range."""
     try:
-        start, stop, step = map(Decimal, text.split(":"))
+        numbers = [Decimal(part) for part in text.split(":")]
+        start, stop, step = [*numbers, Decimal(0)] if len(numbers) == 2 else numbers
     except (ArithmeticError, ValueError):
         return []
     if not (start.is_finite() and stop.is_finite() and step.is_finite() and step):

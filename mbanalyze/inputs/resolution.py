@@ -13,13 +13,13 @@ Resolution = int | tuple[int, int]
 MAX_SIDE = 10**9
 """The largest side of an image, in pixels."""
 
-_TEXT = re.compile(r"\s*([0-9]{1,10})(?:\s*x\s*([0-9]{1,10}))?\s*")
+_TEXT = re.compile(r"\s*([0-9]{1,10})(?:\s*[xX\u00d7]\s*([0-9]{1,10}))?\s*")
 
 
 def as_resolution(given: Any) -> Resolution:
     """Return a resolution from a number, a height and width, or text such as `224` or `160x224`.
 
-    >>> as_resolution(224), as_resolution("160x224"), as_resolution([160, 224]), as_resolution("96x96")
+    >>> as_resolution(224), as_resolution("160x224"), as_resolution([160, 224]), as_resolution("96X96")
     (224, (160, 224), (160, 224), 96)
 
     Raises:

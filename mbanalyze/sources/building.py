@@ -52,7 +52,7 @@ def _build(name: str, make: Callable[[], object], filled: bool) -> Built:
     with keep_random_state():
         made, note = (_fill(name, make), None) if filled else _skip_fill(name, make)
     if not is_module(made):
-        raise SourceError(f"{name} returned a {type(made).__name__}, not a torch.nn.Module")
+        raise SourceError(f"{name} returned an object of type {type(made).__name__}, not a torch.nn.Module")
     return Built(made, note)
 
 

@@ -1,11 +1,13 @@
-"""Advice on inputs with which a forward fails: a change with which it runs."""
+"""Advice on inputs that a model does not take, or with which its forward fails."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mbanalyze.inputs.input_text import spell_input
+from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.inputs.resolution import as_resolution, spell_resolution
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.inputs.typed import is_shape, is_whole
 
@@ -30,6 +32,19 @@ def advise(inputs: tuple[Any, ...], keywords: Mapping[str, Any], trace: Trace) -
         if changed and _runs(trace, by_place, by_name):
             return advice.format(" and ".join(spell_input(name, value) for name, value in changed))
     return ""
+
+
+def shape_refused(name: str, inputs: Sequence[Any]) -> str:
+    """Return the error for inputs of an architecture; it spells an image as options."""
+    error = f"{name} takes its input from resolution and batch, not as a shape"
+    shape = inputs[0] if len(inputs) == 1 else None
+    sizes = Shape(*shape).sizes if is_shape(shape) else getattr(shape, "sizes", ())
+    if len(sizes) != 4:
+        return error
+    batch, channels, *sides = sizes
+    options = {"resolution": spell_resolution(as_resolution(sides))}
+    options |= ({"in_channels": channels} if channels != 3 else {}) | ({"batch": batch} if batch != 1 else {})
+    return f"{error}: write {spell_reference(name, options)}"
 
 
 def _runs(trace: Trace, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:

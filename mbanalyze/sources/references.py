@@ -22,7 +22,7 @@ from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.definitions import split_factory
-from mbanalyze.sources.unknown import known_factories, unknown_model
+from mbanalyze.sources.unknown import check_arguments, known_factories, unknown_model
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -207,7 +207,7 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
     place, name = split_factory(reference)
     if place in PACKAGES and not name:
         raise SourceError(f"{place} is a package: name a model in it, as in {place}:NAME")
-    if not place or not name:
+    if not place or not name or place.endswith(":"):
         raise SourceError(unknown_model(reference, place))
     module = found = _import(place)
     for part in name.split("."):
@@ -216,12 +216,14 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
         except Exception as error:
             raise SourceError(f"{place} has no {name!r}{known_factories(module, name)}") from error
     if not callable(found):
-        raise SourceError(f"{reference} is a {type(found).__name__}, not a function, class or module")
+        raise SourceError(f"{reference} is of type {type(found).__name__}, not a function, class or module")
 
     if options and is_module(found):
         raise OptionError(
             f"{reference} is already built and takes no options: leave out {', '.join(options)}"
         )
+
+    check_arguments(reference, found, options)
 
     def make() -> Module:
         if is_module(found):

@@ -23,8 +23,9 @@ from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
-from mbanalyze.sources.input_advice import advise
+from mbanalyze.sources.input_advice import advise, shape_refused
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
+from mbanalyze.sources.unknown import check_arguments
 
 if TYPE_CHECKING:
     from mbanalyze.trace.forward_errors import NeedsValuesError
@@ -264,7 +265,7 @@ def _from_architecture(
 ) -> ResolvedModel:
     """An architecture with the given options, and its `own` where none is given."""
     if inputs:
-        raise InputError(f"{name} takes its input from resolution and batch, not as a shape")
+        raise InputError(shape_refused(name, inputs))
     batch = _pop_batch(options)
     spec = make(name, arch, {**own, **options})
 
@@ -305,6 +306,8 @@ def _from_object(
     if built and options:
         raise OptionError(f"a module is already built and takes no options: leave out {', '.join(options)}")
     name = type(what).__name__ if built else getattr(what, "__name__", repr(what))
+    if not built:
+        check_arguments(name, what, options)
     build = (lambda _: Built(what)) if built else build_once(name, lambda: what(**options))
     if not inputs and not keywords and needs_input(build(False).module):
         raise InputError(f"{name} needs the shape of its input, such as (1, 3, 224, 224)")

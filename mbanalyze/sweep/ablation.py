@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
 from mbanalyze.sweep import traced
@@ -63,7 +64,8 @@ def ablate(
             is used: the figures of a variant do not depend on the grid.
         accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
             Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
-            An option that a row leaves out has its default or, if the row names no model, the grid's only value.
+            An option that a row leaves out has its default or, if the row names no model, the single value that
+            you give.
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         executor: runs the traces, for example in several processes; by default they run in this process.
@@ -116,7 +118,7 @@ def ablate(
         own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
         ablation = ablate_factory(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
     elif inputs:
-        raise GridError(f"{known[0]} takes its input from resolution and batch, not as a shape")
+        raise GridError(shape_refused(known[0], inputs))
     else:
         own = None if accuracy is None else read_accuracy(accuracy)
         shown = ShownFigures([source] if isinstance(source, str) else list(source), own, published)

@@ -121,7 +121,8 @@ def _totals(arguments: CountArguments) -> dict[str, Any] | VariantError:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
         name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        return VariantError(f"{spell_reference(name, options)}: {error}")
+        variant, message = spell_reference(name, options), str(error)
+        return VariantError(message if message.startswith(variant) else f"{variant}: {message}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
 
 

@@ -66,6 +66,8 @@ def _forward_error(model: nn.Module, recorder: Recorder, error: BaseException) -
     ):  # torch on its compiler and overloads
         line = line.split(advice)[0]
     line = line.rstrip(".")
+    if line == "Invalid channel dimensions":  # a convolution on shapes
+        line += f": it takes {getattr(model.get_submodule(failed or ''), 'in_channels', 'other')} channels"
     text = f"the forward raised {type(error).__name__} in {where}: {line}"
     if isinstance(error, TypeError) and "Tensor, not tuple" in line:
         text += ": write Shape(...) for a tensor in a container or a keyword argument"

@@ -30,7 +30,12 @@ WRITTEN_COLUMNS = frozenset(
     }
 )
 """Columns that mbanalyze writes, and that a table may contain without meaning."""
-SYNONYMS = dict.fromkeys(("acc", "accuracy", "acc1", "top1acc", "top1accuracy"), "top1")
+SYNONYMS = {
+    **dict.fromkeys(("acc", "accuracy", "acc1", "top1acc", "top1accuracy"), "top1"),
+    **dict.fromkeys(("res", "px", "imagesize", "imgsize", "inputsize"), "resolution"),
+    **dict.fromkeys(("widthmultiplier", "widthmult"), "alpha"),
+    **dict.fromkeys(("name", "network", "arch", "architecture"), "model"),
+}
 """Headings that stand for another name, without case and punctuation."""
 
 

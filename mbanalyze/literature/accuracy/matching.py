@@ -119,7 +119,7 @@ def combine(own: OwnAccuracy, matches: Iterable[tuple[Key, MeasuredRow]]) -> dic
             if first.metrics[metric] != value:
                 raise AccuracyError(
                     f"{own.title}: {first.place} and {row.place} give {metric} {first.metrics[metric]:g} and "
-                    f"{value:g} of one variant, {row}"
+                    f"{value:g} of one variant, {row.variant}"
                 )
             found.setdefault(key, {})[metric] = value
     return found

@@ -52,8 +52,13 @@ class MeasuredRow:
     options: Mapping[str, Any]
     metrics: Mapping[str, float]
 
+    @property
+    def variant(self) -> str:
+        """The model and the options as text."""
+        return spell_reference(self.model, self.options).removeprefix("@")
+
     def __str__(self) -> str:
-        return f"{self.place} ({spell_reference(self.model, self.options).removeprefix('@')})"
+        return f"{self.place} ({self.variant})"
 
 
 @dataclass(frozen=True, slots=True)
