@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from commandline import Run, process
 from witness import DATA
@@ -262,6 +263,14 @@ def test_a_search_without_accuracy_plots_macs(tmp_path: Path, run: Run) -> None:
 
     assert (ran.code, ran.err) == (0, "")
     assert points(file, "mobilenet_v2-front") == 1
+
+
+def test_a_command_closes_its_figures(tmp_path: Path, run: Run) -> None:
+    """After a plot, pyplot holds the figures that it held before."""
+    before = plt.get_fignums()
+
+    assert run("report", "mobilenet_v1", "--plot", str(tmp_path / "plot.png")).code == 0
+    assert plt.get_fignums() == before
 
 
 def test_compare_prints_the_document_of_the_library(run: Run) -> None:

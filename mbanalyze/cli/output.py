@@ -82,7 +82,7 @@ def drawn(plot: Callable[..., Any], result: Result, file: Path, size: Size | Non
     """
     from mbanalyze import plots
 
-    return {file: plots.encode(plot(result, size=size), plots.check_format(file))}
+    return {file: plots.encode(plot(result, size=size), plots.check_format(file), close=True)}
 
 
 def notify(message: str) -> None:

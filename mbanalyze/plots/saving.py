@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,13 +40,20 @@ def save(drawn: Axes | Figure, path: AnyPath, description: str = "") -> None:
     write(file, encode(drawn, suffix, description))
 
 
-def encode(drawn: Axes | Figure, suffix: str, description: str = "") -> bytes:
-    """Return the content of a file with a figure; the arguments are those of `save`."""
-    content = io.BytesIO()
+def encode(drawn: Axes | Figure, suffix: str, description: str = "", *, close: bool = False) -> bytes:
+    """Return the content of a file with a figure; the arguments are those of `save`.
+
+    With `close`, pyplot forgets the figure, also after an error.
+    """
+    content, figure = io.BytesIO(), figure_of(drawn)
     metadata = METADATA[suffix] | ({DESCRIPTION_KEYS[suffix]: description} if description else {})
-    with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
-        dpi = PNG_DPI if suffix == ".png" else None
-        figure_of(drawn).savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
+    try:
+        with mpl.rc_context({"svg.hashsalt": "mbanalyze"}):
+            dpi = PNG_DPI if suffix == ".png" else None
+            figure.savefig(content, format=suffix[1:], dpi=dpi, metadata=metadata)
+    finally:
+        if close:
+            plt.close(figure)
     return content.getvalue()
 
 
