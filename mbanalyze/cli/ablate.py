@@ -19,11 +19,16 @@ from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
 from mbanalyze.sources.patterns import is_pattern
 
+Pattern = Annotated[str, arguments.model_argument(" Or a pattern, such as 'timm:mobilenet*'.")]
 Bits = Annotated[
-    int | None, typer.Option(min=1, max=64, help="Bits of a stored parameter, for the model's size.")
+    int | None,
+    typer.Option(min=1, max=64, metavar="N", help="Bits of a stored parameter, for the model's size."),
 ]
 Source = Annotated[
-    str, typer.Option(help="Use only published figures whose source starts with TEXT.", show_default=False)
+    str,
+    typer.Option(
+        metavar="TEXT", help="Use only published figures whose source starts with TEXT.", show_default=False
+    ),
 ]
 Accuracy = Annotated[
     Path | None,
@@ -40,7 +45,9 @@ SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Leave out opt
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Processes that trace a factory's variants or many models (default one per processor)."
+        min=1,
+        metavar="N",
+        help="Processes that trace a factory's variants or many models (default one per processor).",
     ),
 ]
 Strict = Annotated[
@@ -49,7 +56,7 @@ Strict = Annotated[
 
 
 def ablate(
-    model: arguments.Model,
+    model: Pattern,
     grid: arguments.GridOptions,
     batch: arguments.Batch = None,
     input: arguments.Input = None,

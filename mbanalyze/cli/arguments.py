@@ -69,15 +69,19 @@ def format_of(names: Collection[str]) -> Any:
     return choice("format", names, help, "--format", "-f")
 
 
-Model = Annotated[
-    str,
-    typer.Argument(
+def model_argument(more: str = "") -> Any:
+    """Declare the argument that names a model; `more` ends its help."""
+    return typer.Argument(
+        metavar="MODEL",
         help="An architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, transformers:CONFIG, "
-        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192.",
+        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192."
+        + more,
         autocompletion=complete_model,
         show_default=False,
-    ),
-]
+    )
+
+
+Model = Annotated[str, model_argument()]
 Format = Annotated[str | None, format_of(FORMATS)]
 Output = Annotated[
     Path | None,
@@ -108,7 +112,7 @@ PlotSize = Annotated[
 Dtype = Annotated[
     str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")
 ]
-Batch = Annotated[int | None, typer.Option(help="Images in the input (default 1).")]
+Batch = Annotated[int | None, typer.Option(metavar="N", help="Images in the input (default 1).")]
 Input = Annotated[
     list[str] | None,
     typer.Option(
@@ -136,7 +140,7 @@ Keep = Annotated[
 class ModelOptions:
     """The options of one model."""
 
-    alpha: Annotated[float | None, typer.Option(help="Width multiplier.")] = None
+    alpha: Annotated[float | None, typer.Option(metavar="NUMBER", help="Width multiplier.")] = None
     resolution: Annotated[
         str | None,
         typer.Option(

@@ -18,13 +18,13 @@ from mbanalyze.cli.progress import working
 Models = Annotated[
     list[str],
     typer.Argument(
-        metavar="MODEL MODEL...",
+        metavar="MODEL",
         help="Two or more models, as for 'mbanalyze report'.",
         autocompletion=complete_model,
         show_default=False,
     ),
 ]
-Top = Annotated[int, typer.Option(min=1, help="Number of kinds, stages and layers to show.")]
+Top = Annotated[int, typer.Option(min=1, metavar="N", help="Number of kinds, stages and layers to show.")]
 
 
 def compare(

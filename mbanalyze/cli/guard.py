@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +45,7 @@ def complete_guarded_model(incomplete: str) -> list[str]:
 Config = Annotated[
     Path | None,
     typer.Option(
+        metavar="FILE",
         help="Policy file; by default mbanalyze.toml or pyproject.toml, here or in a parent folder.",
         show_default=False,
     ),
@@ -65,7 +66,7 @@ Outputs = Annotated[
 BASE = typer.Option(
     metavar="REF", help="Git ref to compare with: a branch, tag or commit.", show_default=False
 )
-Top = Annotated[int, typer.Option(min=1, help="Number of layers to show in each table.")]
+Top = Annotated[int, typer.Option(min=1, metavar="N", help="Number of layers to show in each table.")]
 AllowCi = Annotated[bool, typer.Option("--allow-ci", help="Write the file although CI is set.")]
 References = Annotated[
     list[str],
@@ -90,9 +91,11 @@ Headroom = Annotated[
 ]
 
 
-def _models(help: str) -> typer.models.ArgumentInfo:
+def _models(help: str) -> Any:
     """The argument that names guarded models."""
-    return typer.Argument(help=help, autocompletion=complete_guarded_model, show_default=False)  # type: ignore[no-any-return]
+    return typer.Argument(
+        metavar="NAME", help=help, autocompletion=complete_guarded_model, show_default=False
+    )
 
 
 @app.callback(invoke_without_command=True)

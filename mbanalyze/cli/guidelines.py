@@ -23,15 +23,18 @@ from mbanalyze.cli.progress import progress_bar, working
 OptionalModel = Annotated[
     str | None,
     typer.Argument(
+        metavar="MODEL",
         help="A model, as for 'mbanalyze report'. Without one, the command shows the paper's experiments.",
         autocompletion=complete_model,
         show_default=False,
     ),
 ]
-Top = Annotated[int, typer.Option(min=1, help="Number of layers and blocks to show for each guideline.")]
+Top = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Number of layers and blocks to show for each guideline.")
+]
 Measure = Annotated[bool, typer.Option("--measure", help="Time the paper's experiments on this machine.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Time to spend on --measure.")]
-Device = Annotated[str, typer.Option(help="Device for --measure: cpu or cuda.")]
+Seconds = Annotated[float, typer.Option(min=0, metavar="N", help="Time to spend on --measure.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Device for --measure: cpu or cuda.")]
 
 
 def guidelines(

@@ -16,6 +16,7 @@ from mbanalyze.cli.progress import progress_bar, working
 Family = Annotated[
     str | None,
     typer.Argument(
+        metavar="FAMILY",
         help="A family (mobilenet) or a network (mobilenet_v2); all by default.",
         autocompletion=complete_published,
         show_default=False,

@@ -69,7 +69,10 @@ Columns = Annotated[
 Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
 RunMode = Annotated[
     Mode,
-    typer.Option(help="Mode of the module in the forward pass that is counted; no backward pass is counted."),
+    typer.Option(
+        metavar="[eval|train]",
+        help="Mode of the module in the forward pass that is counted; no backward pass is counted.",
+    ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
 Check = Annotated[

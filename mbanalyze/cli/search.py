@@ -38,6 +38,7 @@ def limit(total: str, example: str) -> Any:
 Family = Annotated[
     str,
     typer.Argument(
+        metavar="FAMILY",
         help="A network (mobilenet_v2), a family (mobilenet), or all. Or all that match, such as 'timm:mobilenet*'.",
         autocompletion=complete_searched,
     ),
@@ -51,7 +52,7 @@ Objective = Annotated[
     ),
 ]
 ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
-Images = Annotated[int, typer.Option(help="Images in the input.")]
+Images = Annotated[int, typer.Option(metavar="N", help="Images in the input.")]
 
 
 def search(

@@ -25,7 +25,9 @@ from mbanalyze.sweep.view import uncounted_notes
 
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="For many models: processes that count them (default one per processor)."),
+    typer.Option(
+        min=1, metavar="N", help="For many models: processes that count them (default one per processor)."
+    ),
 ]
 TimeLimit = Annotated[
     float | None,
