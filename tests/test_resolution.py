@@ -85,6 +85,7 @@ def test_every_command_takes_height_and_width(
     """Options and references say `160x224`, and the answers repeat it."""
     reference = "mobilenet_v1@alpha=0.25,resolution=96x128,in_channels=1"
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
     Path("mbanalyze.toml").write_text(
         f'[models.tiny]\nsource = "{reference}"\n'
         '[models.table]\nsource = "mobilenet_v1"\noptions = {resolution = "96x128", in_channels = 1}\n'
@@ -196,6 +197,7 @@ def test_the_guard_suggests_a_smaller_width_for_other_images(
 ) -> None:
     """A failing network on an image that is not square is offered a smaller width, and no resolution."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
     Path("mbanalyze.toml").write_text(
         '[models.tiny]\nsource = "mobilenet_v1@alpha=0.5,resolution=96x128"\nbudget = {macs = "20 M"}\n'
     )

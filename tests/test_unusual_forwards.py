@@ -676,7 +676,7 @@ def test_advice_for_missing_values_works(real: bool | None) -> None:
 
 def test_advice_is_given_only_where_it_works() -> None:
     """An operator that --keep does not know gets no such advice; an error without missing values gets none."""
-    item, wrong = Net(lambda net, x: x * x.sum().item()), Net(lambda net, x: net.a(x[:, :3]))
+    item, wrong = Net(lambda net, x: x * x.sum().item()), Net(lambda net, x: net.a(x[..., :3]))
 
     with pytest.raises(TraceError, match=r"may need the values of a tensor\): --real runs on values$"):
         count(item, (4, 8), real=False)

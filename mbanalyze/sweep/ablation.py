@@ -87,8 +87,8 @@ def ablate(
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
        alpha   params published_params
-    0    1.0  4231976            4.2 M
-    1    0.5  1331592            1.3 M
+    0    1.0  4231976           4.24 M
+    1    0.5  1331592           1.34 M
     """
     if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
