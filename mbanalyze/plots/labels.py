@@ -60,21 +60,43 @@ def place_labels(
     placed = []
     for point, text in zip(points.itertuples(index=False), texts, strict=True):
         x, y = at(tuple(point))
+        size = _size(ax, text, tuple(point))
+        others = [other for other in taken if not other.contains(x, y)]
         for dx, dy in offsets:
-            # a leader line would slow the extent down
-            trial = _annotate(ax, text, tuple(point), (dx, dy), None)
-            box = trial.get_window_extent().padded(1)
-            trial.remove()
-            leader = Outline([(x, y), (x + dx * inch / 72, y + dy * inch / 72)])
-            if _is_free(ax, box, leader, [other for other in taken if not other.contains(x, y)], lines):
+            end = (x + dx * inch / 72, y + dy * inch / 72)
+            box, leader = _box(size, end, (dx, dy)).padded(1), Outline([(x, y), end])
+            if _is_free(ax, box, leader, others, lines):
                 taken.append(box)
                 lines.append(leader)
                 placed.append(_annotate(ax, text, tuple(point), (dx, dy), LEADER_LINE))
+                break
+        else:
+            if all_or_none:
                 break
     complete = len(placed) == len(points)
     for label in placed if all_or_none and not complete else ():
         label.remove()
     return complete
+
+
+def _size(ax: Axes, text: str, point: Vector) -> tuple[float, float]:
+    """The width and height of a label in pixels; without a leader line, which would slow the extent down."""
+    trial = _annotate(ax, text, point, (0, 0), None)
+    extent = trial.get_window_extent()
+    trial.remove()
+    return extent.width, extent.height
+
+
+def _sides(offset: Vector) -> tuple[int, int]:
+    """The side of a label that is at its point: -1 for the left or lower one, 0 for the middle, 1 for the other."""
+    dx, dy = offset
+    return (dx < 0) - (dx > 0), (dy < 0) - (dy > 0)
+
+
+def _box(size: tuple[float, float], end: Vector, offset: Vector) -> Bbox:
+    """The box of a label of this size, whose side towards its point is at `end`."""
+    lows = [at - (side + 1) / 2 * length for at, side, length in zip(end, _sides(offset), size, strict=True)]
+    return Bbox.from_bounds(lows[0], lows[1], *size)
 
 
 def _is_free(ax: Axes, box: Bbox, leader: Outline, taken: Sequence[Bbox], lines: Sequence[Outline]) -> bool:
@@ -93,7 +115,7 @@ def _annotate(
 ) -> Annotation:
     """A label at an offset from its point; a distant one gets a leader line, if `leader` has its style."""
     dx, dy = offset
-    side, level = (dx < 0) - (dx > 0), (dy < 0) - (dy > 0)
+    side, level = _sides(offset)
     ends = {"relpos": ((side + 1) / 2, (level + 1) / 2)}
     return ax.annotate(
         text, point, offset, textcoords="offset points", fontsize=SMALL - 1,
