@@ -26,7 +26,7 @@ from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
 from mbanalyze.guard.view import OUTCOME_FORMATS
@@ -103,7 +103,7 @@ def accepts(line: str) -> bool:
     """Return True if the command line parses `mbanalyze ...`; the model may be missing."""
     words = shlex.split(line, comments=True)[1:]
     try:
-        does_nothing(typer.main.get_command(app)).main(words, "mbanalyze", standalone_mode=False)
+        does_nothing(typer.main.get_command(make_app())).main(words, "mbanalyze", standalone_mode=False)
     except UsageError:
         return False
     except typer.TyperException as error:
