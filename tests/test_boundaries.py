@@ -62,7 +62,7 @@ def test_a_closed_form_needs_no_torch(code: str) -> None:
         (["search", "--help"], {}),
         (
             [],
-            {"_MBANALYZE_COMPLETE": "complete_bash", "COMP_WORDS": "mbanalyze ablate mob", "COMP_CWORD": "2"},
+            {"_MBANALYZE_COMPLETE": "complete_bash", "COMP_WORDS": "mbanalyze search mob", "COMP_CWORD": "2"},
         ),
         ([], {"_MBANALYZE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "mbanalyze report mob"}),
     ],
