@@ -18,7 +18,7 @@ from benchmarks.peers import versions
 from mbanalyze.display.files import write
 
 HERE = Path(__file__).parent
-ROUNDS = 7
+ROUNDS = 5
 
 SECTIONS: dict[str, tuple[str, Callable[[int], str]]] = {
     "peers": ("From a module to its totals", peers_table.measure),

@@ -140,10 +140,10 @@ def chains(rounds: int) -> str:
     )
     rows: list[list[str]] = []
     for what, make, lengths in kinds:
-        rounds = min(rounds, FEW)
-        measured = {n: per_operator(make(n).eval(), rounds) for n in timing.tracked(lengths, what)}
+        measured = {n: per_operator(make(n).eval(), min(rounds, FEW)) for n in timing.tracked(lengths, what)}
         rows += chain_rows(what, measured)
-    return table(["microseconds per operator", "measured", "target", "reached", "noise"], rows)
+    header = ["microseconds per operator", "measured", "target", "reached", "noise"]
+    return f"{table(header, rows)}\n\nThe chains have {min(rounds, FEW)} rounds."
 
 
 def nesting_table(printed: str) -> str:

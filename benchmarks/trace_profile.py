@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import gc
 import importlib
 import statistics
 import sys
@@ -40,14 +39,14 @@ CALLS = {
 """Functions of a trace by place, and their phases."""
 
 CONTEXTS = {
-    "mbanalyze.trace.tracer:preserve_state": ("snapshot of the model", REST, "putting back"),
-    "mbanalyze.trace.tracer:_prepared": ("attribution", FORWARD, "putting back"),
+    "mbanalyze.trace.tracer:preserve_state": ("snapshot of the model", REST, "restoring the model"),
+    "mbanalyze.trace.tracer:_prepared": ("attribution", FORWARD, "restoring the model"),
 }
 """Context managers of a trace by place, and the phases of their entry, body and exit."""
 
 PHASES = (
     *("modules and parameters", "storages of parameters", "snapshot of the model", "attribution"),
-    *(FORWARD, "putting back", "final check", "costs of rows", REST),
+    *(FORWARD, "restoring the model", "final check", "costs of rows", REST),
 )
 
 
@@ -201,7 +200,6 @@ def shortcuts(rounds: int) -> str:
 
 def measure(rounds: int) -> str:
     """Measure the phases, and the shares of files."""
-    gc.collect()
     note = (
         "A hot trace follows another; a cold one follows a forward of the network on values. "
         "The floor calls the same modules; those that call no other return a kept result."

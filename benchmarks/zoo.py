@@ -16,7 +16,7 @@ from benchmarks.targets import Target
 PATTERN = "timm:*"
 FACTORY = ("mbanalyze.models:MobileNetV2", "--input", "1,3,224,224")
 WORK: dict[str, tuple[str, ...]] = {
-    "models that match `timm:resnet*`": ("timm:resnet*",),
+    "models that match `timm:mobilenet*`": ("timm:mobilenet*",),
     "40 variants of a factory": (*FACTORY, "--set", "alpha=0.5:1.475:0.025"),
     "400 variants of a factory": (*FACTORY, "--set", "alpha=0.4:1.3975:0.0025"),
 }
@@ -99,4 +99,4 @@ def measure(rounds: int) -> str:
         "CPU of one",
         "of two",
     ]
-    return f"{everything}\n\n{table(header, worker_rows(runs))}\n\n{failed(errors)}"
+    return f"{everything}\n\n{table(header, worker_rows(runs))}\n\nThe workers have {min(rounds, ROUNDS)} rounds.\n\n{failed(errors)}"

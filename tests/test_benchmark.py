@@ -273,6 +273,18 @@ def test_files_of_a_profile_are_named_by_package() -> None:
     ]
 
 
+def test_shares_of_files_sum_to_the_whole() -> None:
+    """The table has the files of a count, whose shares sum to 100 %, each rounded to a tenth."""
+    text = profiled_files.files(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), (1, 3, 8, 8), 1)
+    shares = {
+        name: float(share.split()[0])
+        for name, (share,) in cells(text, "share of the profiler's time").items()
+    }
+
+    assert {"torch, in Python", "mbanalyze/trace/tracer.py"} < set(shares)
+    assert abs(sum(shares.values()) - 100) < len(shares) * 0.05 + 1e-9
+
+
 def test_the_peak_of_a_process_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory of this process is not in the peak of a command; that of a process that the command starts is."""
     monkeypatch.setattr(commands, "search_path", lambda: "")
@@ -329,7 +341,7 @@ def test_a_section_that_fails_is_reported(sections: Path, capsys: pytest.Capture
     (file,) = sections.iterdir()
     text = file.read_text()
     assert f"`make benchmark` wrote this file on {os.cpu_count()} CPUs" in text
-    assert "\n## Good\n\n7 rounds\n\n## Bad\n\n**This section failed:** ValueError: no such thing\n" in text
+    assert "\n## Good\n\n5 rounds\n\n## Bad\n\n**This section failed:** ValueError: no such thing\n" in text
     assert "wrote" in capsys.readouterr().err
 
 
