@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import get_ident
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C import _DisableTorchDispatch, _functorch, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch.nn import functional
 
-from mbanalyze.ops.record import Op
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import Op, Value
 from mbanalyze.trace.recorder import Recorder, Settings
-from mbanalyze.trace.schema import Tensors
 from mbanalyze.trace.shapes.layout import META, window_count
+from mbanalyze.trace.storage import WholeTensor
 
 
-class LeafCall(NamedTuple):
-    """The operator that a module runs on a tensor.
+LeafCall = tuple[str, str, tuple[WholeTensor, ...], Settings, Sizes | None]
+"""The operator that a module runs on a tensor.
 
-    Attributes:
-        name: the operator's name in PyTorch.
-        kind: the kind of the `Op`, or "" if the operator does no work.
-        operands: the tensors that are read.
-        attributes: the settings of the `Op`.
-        sizes: the shape of the output, contiguous and of the input's dtype; None if the output is the input.
-    """
+These are its name in PyTorch, its kind ("" if it does no work), the tensors that it reads besides, its settings, and
+the shape of its output. The output is contiguous and of the input's dtype; without a shape, it is the input.
+"""
 
-    name: str
-    kind: str
-    operands: Tensors
-    attributes: Settings
-    sizes: Sequence[int] | None
+Find = Callable[[Tensor], WholeTensor | None]
+"""A function that returns a parameter or buffer in the usual layout; None for any other tensor."""
 
+LeafRule = Callable[[Any, Value, torch.dtype, Find], LeafCall | None]
+"""A function from a module and its floating-point input to its operator; None if the forward has to run."""
 
 Forward = Callable[..., Any]
 """The forward of a module."""
 
-LeafRule = Callable[[Any, Tensor], LeafCall | None]
-"""A function from a module and its input to the operator that it runs; None if the forward has to run."""
 
-
-def _params(module: nn.Module, data: Tensor) -> Tensors | None:
+def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[WholeTensor, ...] | None:
     """Weight and bias, without those that are None; None unless both are parameters of the input's dtype.
 
     Pruning and weight normalisation replace a parameter by a computed tensor.
@@ -52,78 +45,83 @@ def _params(module: nn.Module, data: Tensor) -> Tensors | None:
     held = module.__dict__["_parameters"]  # attribute access on a module is slow
     if "weight" not in held or "bias" not in held:
         return None
-    weight, bias, dtype = held["weight"], held["bias"], data.dtype
-    params: Tensors = (weight,) if bias is None else (weight, bias)
+    weight, bias = held["weight"], held["bias"]
     if weight is None:
-        params = params[1:]
-    for param in params:
-        if param.dtype is not dtype:
-            return None
-    return params if dtype.is_floating_point else None
+        return () if bias is None else None
+    first = find(weight)
+    if first is None or first[2] is not dtype:
+        return None
+    if bias is None:
+        return (first,)
+    second = find(bias)
+    return None if second is None or second[2] is not dtype else (first, second)
 
 
-def _fits_bias(params: Tensors, filters: int) -> bool:
+def _fits_bias(params: tuple[WholeTensor, ...], filters: int) -> bool:
     """True if the bias after the weight, if any, has the size of the filters."""
-    return len(params) == 1 or params[1].shape == (filters,)
+    return len(params) == 1 or params[1][1] == (filters,)
 
 
-def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
-    params, sizes, padding = _params(module, data), data.shape, module.padding
+def _conv(module: nn.Conv2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, sizes, padding = _params(module, dtype, find), image.shape, module.padding
     if not params or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
         return None
-    if len(shape := params[0].shape) != 4:
+    if len(shape := params[0][1]) != 4:
         return None
-    (batch, channels, *image), (filters, depth, *kernel) = sizes, shape
-    out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
+    (batch, channels, height, width), (filters, depth, rows, columns) = sizes, shape
+    stride, dilation = module.stride, module.dilation
+    height = window_count(height, rows, stride[0], padding[0], dilation[0])
+    width = window_count(width, columns, stride[1], padding[1], dilation[1])
     if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
         return None
-    if out[2] <= 0 or out[3] <= 0:
+    if height <= 0 or width <= 0:
         return None
-    steps = (("dilation", module.dilation), ("stride", module.stride))
-    return LeafCall("conv2d", "conv", (data, *params), steps, out)
+    steps = (("dilation", dilation), ("stride", stride))
+    return "conv2d", "conv", params, steps, (batch, filters, height, width)
 
 
-def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
-    params, sizes = _params(module, data), data.shape
+def _linear(module: nn.Linear, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, sizes = _params(module, dtype, find), data.shape
     if not params or not sizes:
         return None
-    shape = params[0].shape
+    shape = params[0][1]
     if len(shape) != 2 or sizes[-1] != shape[1] or not _fits_bias(params, shape[0]):
         return None
-    return LeafCall("linear", "linear", (data, *params), (), (*sizes[:-1], shape[0]))
+    return "linear", "linear", params, (), (*sizes[:-1], shape[0])
 
 
-def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
-    params, buffers, sizes = _params(module, data), module.__dict__["_buffers"], data.shape
-    mean, var = buffers.get("running_mean"), buffers.get("running_var")
-    if params is None or mean is None or var is None or module.training:
+def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, buffers, sizes = _params(module, dtype, find), module.__dict__["_buffers"], image.shape
+    if params is None or module.training or len(sizes) != 4 or image.strides is not None:
         return None
-    if len(sizes) != 4 or not data.is_contiguous():
+    mean, var = find(buffers.get("running_mean")), find(buffers.get("running_var"))
+    if mean is None or var is None:
         return None
-    channels = (sizes[1],)
-    if [t for t in (*params, mean, var) if t.shape != channels]:
+    channels, operands = (sizes[1],), (*params, mean, var)
+    for _, shape, _ in operands:
+        if shape != channels:
+            return None
+    return "batch_norm", "batch_norm", operands, (), sizes
+
+
+def _layer_norm(module: nn.LayerNorm, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, shape = _params(module, dtype, find), module.normalized_shape
+    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[1] != shape]:
         return None
-    return LeafCall("batch_norm", "batch_norm", (data, *params, mean, var), (), sizes)
+    return "layer_norm", "layer_norm", params, (("affine", len(params)),), data.shape
 
 
-def _layer_norm(module: nn.LayerNorm, data: Tensor) -> LeafCall | None:
-    params, shape = _params(module, data), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p.shape != shape]:
-        return None
-    return LeafCall("layer_norm", "layer_norm", (data, *params), (("affine", len(params)),), data.shape)
-
-
-def _dropout(module: nn.Dropout, _: Tensor) -> LeafCall | None:
-    return None if module.training or module.inplace else LeafCall("dropout", "", (), (), None)
+def _dropout(module: nn.Dropout, *_: Any) -> LeafCall | None:
+    return None if module.training or module.inplace else ("dropout", "", (), (), None)
 
 
 def _activation(name: str, kind: str) -> LeafRule:
-    def rule(module: Any, data: Tensor) -> LeafCall | None:
-        if not data.dtype.is_floating_point:
-            return None
+    in_place: LeafCall = f"{name}_", kind, (), (), None
+
+    def rule(module: Any, data: Value, *_: Any) -> LeafCall | None:
         if module.inplace:
-            return LeafCall(f"{name}_", kind, (data,), (), None)
-        return LeafCall(name, kind, (data,), (), data.shape) if data.is_contiguous() else None
+            return in_place
+        return (name, kind, (), (), data.shape) if data.strides is None else None
 
     return rule
 
@@ -193,53 +191,65 @@ def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> L
     return rules.get(type(module)) if _METHODS.isdisjoint(module.__dict__) else None
 
 
-def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """True for a call with one meta tensor, in no mode that changes what an operator does."""
+def _acts_on_shapes(data: Any) -> bool:
+    """True for a meta tensor, in no mode that changes what an operator does."""
     return (
-        len(args) == 1
-        and not kwargs
-        and type(args[0]) is Tensor
-        and args[0].is_meta
+        type(data) is Tensor
+        and data.is_meta
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None
     )
 
 
-def leaf_forwards(
-    recorder: Recorder, tracked: Callable[[Forward, str], Forward]
-) -> Callable[[nn.Module, str, LeafRule], Forward]:
-    """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
-    thread, entered = recorder.module_stack.thread, recorder.entered
-    free, storages = recorder.free, recorder.storages
+class LeafForwards:
+    """Makes forwards which record the operator of a rule, if the only argument is a meta tensor that fits."""
 
-    def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
-        """The forward of one module."""
-        forward = module.forward
+    def __init__(self, recorder: Recorder) -> None:
+        """Record in the thread of `recorder`."""
+        self._recorder = recorder
+        self._thread = recorder.module_stack.thread
+        self._outputs: dict[tuple[Sizes, torch.dtype], Tensor] = {}
+
+    def forward(self, module: nn.Module, path: str, rule: LeafRule, otherwise: Forward) -> Forward:
+        """Return the forward of a module, which runs `otherwise` if its argument does not fit."""
+        recorder, thread, record = self._recorder, self._thread, self._record
+        entered, known, find = recorder.entered, recorder.storages.known, recorder.storages.whole
 
         def recorded_forward(*args: Any, **kwargs: Any) -> Any:
-            """Record one operator if the only argument is a meta tensor that fits."""
-            followed = get_ident() == thread and recorder.lock is None and not entered
-            plain = followed and _is_plain_call(args, kwargs)
-            call = rule(module, args[0]) if plain else None
-            if call is None:
-                return tracked(forward, path)(*args, **kwargs)
-            data = args[0]
-            name, kind, operands, attributes, sizes = call
-            if not kind:
-                free[name] += 1
-                return data
-            if sizes is None:
-                recorder.add(path, kind, operands, (data,), attributes, name)
-                return data
-            with _DisableTorchDispatch():  # the recorder would record this call
-                output = torch.empty(sizes, dtype=data.dtype, device=META)
-            read, params, frozen = storages.read(operands)
-            written = (storages.write_new(output, tuple(sizes)),)
-            recorder.ops.append(Op(path, kind, read, written, params, attributes, name, frozen))
-            return output
+            """Record one operator if it can be."""
+            if len(args) == 1 and not kwargs and get_ident() == thread and recorder.lock is None and not entered:
+                data = args[0]
+                value = known(data) if _acts_on_shapes(data) else None
+                if value is not None and data.dtype.is_floating_point:
+                    call = rule(module, value, data.dtype, find)
+                    if call is not None:
+                        return record(path, data, value, call)
+            return otherwise(*args, **kwargs)
 
-        recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        recorded_forward.__wrapped__ = module.forward  # type: ignore[attr-defined]  # modules inspect signatures
         return recorded_forward
 
-    return leaf_forward
+    def _record(self, path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
+        """Record the operator of a module on `data`, and return its output."""
+        recorder = self._recorder
+        name, kind, operands, attributes, sizes = call
+        if not kind:
+            recorder.free[name] += 1
+            return data
+        read, params, frozen = recorder.storages.read_whole(operands) if operands else ((), 0, 0)
+        if sizes is None:
+            output, written = data, recorder.storages.write((data,))[0]
+        else:
+            output = self._output(sizes, data.dtype)
+            written = recorder.storages.write_new(output, sizes)
+        recorder.ops.append(Op(path, kind, (value, *read), (written,), params, attributes, name, frozen))
+        return output
+
+    def _output(self, sizes: Sizes, dtype: torch.dtype) -> Tensor:
+        """A contiguous meta tensor in memory of its own; a copy is made faster than the first of its sizes."""
+        with _DisableTorchDispatch():  # the recorder would record this call
+            like = self._outputs.get((sizes, dtype))
+            if like is None:
+                like = self._outputs[sizes, dtype] = torch.empty(sizes, dtype=dtype, device=META)
+            return like.clone()

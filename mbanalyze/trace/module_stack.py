@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 
@@ -24,23 +24,15 @@ class ModuleStack:
     def __init__(self, paths: list[str] | None = None) -> None:
         """Start with the modules `paths`, in this thread."""
         self.paths = paths or [""]
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.failed: str | None = None
         self.ran: set[str] = set()
         self._error: BaseException | None = None
 
-    def run(self, path: str, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run the forward of the module `path`, and note the module if it raises."""
-        self.paths.append(path)
-        try:
-            return forward(*args, **kwargs)
-        except BaseException as error:
-            if self._error is not error:
-                self._error, self.failed = error, path
-            raise
-        finally:
-            self.paths.pop()
-            self.ran.add(path)
+    def failed_in(self, path: str, error: BaseException) -> None:
+        """Note the innermost module that an error left."""
+        if self._error is not error:
+            self._error, self.failed = error, path
 
 
 def tracked(
@@ -61,8 +53,18 @@ def tracked(
 
     def tracked_forward(*args: Any, **kwargs: Any) -> Any:
         """Run the forward."""
-        current = stack if threading.get_ident() == thread else other(path, (args, kwargs))
-        return current.run(path, forward, args, kwargs) if current else forward(*args, **kwargs)
+        current = stack if get_ident() == thread else other(path, (args, kwargs))
+        if current is None:
+            return forward(*args, **kwargs)
+        current.paths.append(path)
+        try:
+            return forward(*args, **kwargs)
+        except BaseException as error:
+            current.failed_in(path, error)
+            raise
+        finally:
+            current.paths.pop()
+            current.ran.add(path)
 
     tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
     return tracked_forward

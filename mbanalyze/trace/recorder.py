@@ -186,8 +186,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operator and record it, as itself or as the operators that compose it."""
         schema = call.schema
         known = schema.base_name in MATCHERS
-        if schema.is_data_assignment and not self._real:
-            return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
+        if schema.is_data_assignment:
+            self.storages.invalidate(call.tensors[0])
+            if not self._real:
+                return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
         if is_free(schema.base_name, call.bound):
             return self._run_free(call)
         if schema.composite and not known and schema.qualified_name not in REGISTRY:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.ops.record import Role, Value, canonical_strides
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import Role, Value, strides_between
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
 from mbanalyze.trace.schema import Tensors
+from mbanalyze.trace.whole_tensors import whole_tensors
+
+_NO_VALUE = Value("activation", -1, ())
 
 _MAX_TWIN = 2**23
 """The most bytes of a storage that is copied for its twin."""
@@ -28,23 +32,31 @@ class _Region:
         lacks_values: True if the elements must not be used. These are weights, and tensors that the forward
             has overwritten by one without data.
         storage: the storage, kept alive so that its address stays unique.
-        last_tensor: the tensor whose `Value` was computed last.
-        value: the value of `last_tensor`, or None if it has to be computed again.
+        last_tensor: the tensor that `value` describes; None if its value has to be computed.
+        value: the value of `last_tensor`.
     """
 
     __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
 
-    def __init__(
-        self, role: Role, tensor: Tensor, storage: torch.UntypedStorage, param: nn.Parameter | None = None
-    ) -> None:
+    def __init__(self, role: Role, storage: torch.UntypedStorage, param: Tensor | None = None) -> None:
         self.storage = storage
         self.role = role
         self.number = -1
         self.param = param
         self.start = 0
         self.lacks_values = param is not None
-        self.last_tensor = tensor
-        self.value: Value | None = None
+        self.last_tensor: Tensor | None = None
+        self.value = _NO_VALUE
+
+    def read_param(self) -> tuple[int, int]:
+        """Note that the parameter is read; return its learned scalars, and those of them that are frozen."""
+        param, self.param = self.param, None
+        size = param.numel() if param is not None else 0
+        return size, 0 if param is None or param.requires_grad else size
+
+
+WholeTensor = tuple[Tensor, Sizes, torch.dtype]
+"""A parameter or buffer in the usual layout, its shape and its element type."""
 
 
 class Storages:
@@ -78,7 +90,7 @@ class Storages:
         for param in params.values():
             storage = _storage(param)
             key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
-            region = _Region("weight", param, storage, param)
+            region = _Region("weight", storage, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
             first = self._regions.setdefault(key, region)
@@ -86,6 +98,36 @@ class Storages:
                 several.setdefault(key, [(first.param, first)]).append((param, region))
         for key, held in several.items():
             self._shared[key] = ParamMemory(held, params)
+        self._whole = whole_tensors([*params.values(), *_buffers(modules)])
+        for memory in self._shared.values():
+            for param in memory.params:
+                self._whole.pop(id(param), None)
+
+    def whole(self, tensor: Tensor) -> WholeTensor | None:
+        """Return a parameter or buffer in the usual layout, for `read_whole`; None for any other tensor."""
+        layout = self._whole.get(id(tensor))
+        return (tensor, *layout) if layout else None
+
+    def read_whole(self, operands: Iterable[WholeTensor]) -> tuple[list[Value], int, int]:
+        """Return the same as `read` for operands in the usual layout."""
+        values, params, frozen, regions = [], 0, 0, self._regions
+        for tensor, shape, _ in operands:
+            storage = tensor.untyped_storage()
+            key = storage._cdata  # noqa: SLF001 (as above)
+            region = regions.get(key)
+            if region is None:
+                region = regions[key] = _Region("buffer", storage)
+            if region.last_tensor is not tensor:
+                if region.number < 0:
+                    region.number = self._next_number[region.role]
+                    self._next_number[region.role] += 1
+                if region.param is not None:
+                    size, fixed = region.read_param()
+                    params, frozen = params + size, frozen + fixed
+                region.value = Value(region.role, region.number, shape)
+                region.last_tensor = tensor
+            values.append(region.value)
+        return values, params, frozen
 
     def unread_params(self) -> tuple[str, ...]:
         """Return the names of the parameters that no operator has read."""
@@ -97,7 +139,7 @@ class Storages:
 
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
-        self._value_of(stored(tensor), self._region_of(tensor, "activation"))
+        self._describe(stored(tensor), self._region_of(tensor, "activation"))
         self.inputs = self._next_number.copy()
 
     def add_made(self, tensors: Tensors) -> None:
@@ -113,6 +155,15 @@ class Storages:
         """Return the tensors that an operator read, or the forward returned, and no recorded operator computed."""
         results = (tensor for tensor in returned if not self.knows(tensor) and _computed(tensor))
         return (*self._unknown, *results)
+
+    def known(self, tensor: Tensor) -> Value | None:
+        """Return the value of an activation, or of a view of one; None for any other tensor."""
+        region = self._regions.get(_key(tensor))
+        if region is None or region.role != "activation" or region.number < 0:
+            return None
+        if region.last_tensor is not tensor:
+            self._describe(tensor, region)
+        return region.value
 
     def lacks_values(self, tensor: Tensor) -> bool:
         """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
@@ -142,7 +193,7 @@ class Storages:
 
         Then come the number of learned scalars that the operator is the first to read, and of those frozen.
         """
-        values, params, frozen, regions, shared = [], 0, 0, self._regions, self._shared
+        values, params, frozen, regions = [], 0, 0, self._regions
         for tensor in tensors:
             try:
                 key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
@@ -150,25 +201,23 @@ class Storages:
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
                 key = _key(tensor)
             region = regions.get(key) or self._found(tensor, key)
-            if region.role != "weight" and type(tensor) is nn.Parameter:
-                self._note_replacement(tensor, region)
-            if shared and key in shared:
-                region = self._region_of(tensor)
-                for owner in shared[key].read(tensor):
-                    size, fixed = _first_read(owner)
-                    params, frozen = params + size, frozen + fixed
-            elif region.param is not None:
-                size, fixed = _first_read(region)
-                params, frozen = params + size, frozen + fixed
-            value = region.value
-            if region.last_tensor is not tensor or value is None or value.shape != tensor.shape:
-                value = self._value_of(tensor, region)
-            values.append(value)
+            if region.last_tensor is not tensor:
+                if region.role != "weight" and type(tensor) is nn.Parameter:
+                    self._note_replacement(tensor, region)
+                owners = [region]
+                if self._shared and key in self._shared:
+                    region, owners = self._region_of(tensor), self._shared[key].read(tensor)
+                for owner in owners:
+                    if owner.param is not None:
+                        size, fixed = owner.read_param()
+                        params, frozen = params + size, frozen + fixed
+                self._describe(tensor, region)
+            values.append(region.value)
         return tuple(values), params, frozen
 
     def _found(self, tensor: Tensor, key: int) -> _Region:
         """The region of a tensor that no operator of the trace has made: a constant of the model."""
-        if _computed(tensor) and key not in self._made:
+        if key not in self._made and _computed(tensor):
             self._unknown.append(tensor)
         return self._add_region(tensor, key, "buffer")
 
@@ -178,13 +227,15 @@ class Storages:
             path, _, own = name.rpartition(".")
             held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
             if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
-                region.role, region.number, region.value = "weight", -1, None
+                region.role, region.number, region.last_tensor = "weight", -1, None
                 original = self._region_of(param)
                 region.param, original.param = original.param, None
 
     def invalidate(self, tensor: Tensor) -> None:
-        """Forget the value of `tensor` after a change in place of its shape or strides."""
-        self._region_of(tensor).value = None
+        """Forget the value of `tensor`, whose shape or strides change in place."""
+        self._whole.pop(id(tensor), None)
+        if region := self._regions.get(_key(tensor)):
+            region.last_tensor = None
 
     def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
         """Return the values of an operator's outputs. Activations among them get new numbers."""
@@ -193,24 +244,24 @@ class Storages:
             storage = _storage(tensor)
             region = self._regions.get(storage._cdata)  # noqa: SLF001 (as above)
             if region is None:
-                region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
+                region = self._regions[storage._cdata] = _Region("activation", storage)  # noqa: SLF001 (as above)
             elif self._shared:
                 region = self._region_of(tensor)
             if region.role == "activation":
                 region.number = -1
-            values.append(
-                self._value_of(tensor if tensor.layout is torch.strided else stored(tensor), region)
-            )
+            self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
+            values.append(region.value)
         return tuple(values)
 
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""
         storage = tensor.untyped_storage()
-        region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
-        region.number = self._next_number["activation"]
-        self._next_number["activation"] += 1
-        region.value = value = Value("activation", region.number, shape)
-        return value
+        region = self._regions[storage._cdata] = _Region("activation", storage)  # noqa: SLF001 (as above)
+        number = region.number = self._next_number["activation"]
+        self._next_number["activation"] = number + 1
+        region.last_tensor = tensor
+        region.value = Value("activation", number, shape)
+        return region.value
 
     def to_meta(self, tensor: Tensor) -> Tensor:
         """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
@@ -269,24 +320,21 @@ class Storages:
         return self._found(tensor, key) if role == "buffer" else self._add_region(tensor, key, role)
 
     def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
-        region = self._regions[key] = _Region(role, tensor, _storage(tensor))
+        region = self._regions[key] = _Region(role, _storage(tensor))
         return region
 
-    def _value_of(self, tensor: Tensor, region: _Region) -> Value:
-        """The value of `tensor`, a strided view of `region`; cached until another tensor views that region."""
-        if region.number < 0:
-            region.number = self._next_number[region.role]
+    def _describe(self, tensor: Tensor, region: _Region) -> None:
+        """Compute the value of `tensor`, a strided view of `region`, and keep it until another one is read."""
+        number, dtype, offset, shape = region.number, tensor.dtype, tensor.storage_offset(), tuple(tensor.shape)
+        if number < 0:
+            number = region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
-        shape, dtype, offset = tuple(tensor.shape), tensor.dtype, int(tensor.storage_offset())
         if region.start:
             offset -= region.start // dtype.itemsize
-        strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
+        strides = None if tensor.is_contiguous() else strides_between(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
-        region.last_tensor = tensor
-        region.value = value = Value(
-            region.role, region.number, shape, offset, strides, size, dtype.is_complex
-        )
-        return value
+        region.value = Value(region.role, number, shape, offset, strides, size, dtype.is_complex)
+        region.last_tensor = tensor if region.param is None else None
 
 
 def stored(tensor: Tensor) -> Tensor:
@@ -322,10 +370,6 @@ def _computed(tensor: Tensor) -> bool:
     return (tensor.is_meta and not tensor.is_inference()) or tensor.grad_fn is not None
 
 
-def _first_read(region: Any) -> tuple[int, int]:
-    """The learned scalars of a parameter that is read for the first time, and how many of them are frozen."""
-    param, region.param = region.param, None
-    if param is None:
-        return 0, 0
-    size = param.numel()
-    return size, 0 if param.requires_grad else size
+def _buffers(modules: Mapping[str, nn.Module]) -> list[Tensor]:
+    held = (module.__dict__.get("_buffers") or {} for module in modules.values())
+    return [buffer for buffers in held for buffer in buffers.values() if buffer is not None]

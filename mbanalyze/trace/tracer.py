@@ -26,7 +26,7 @@ from mbanalyze.ops.record import Op
 from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.forward_errors import TraceError, errors_named
-from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
+from mbanalyze.trace.leaf_modules import LeafForwards, LeafRule, leaf_rule, leaf_rules
 from mbanalyze.trace.module_stack import ModuleStack, tracked
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
@@ -218,12 +218,14 @@ def _prepared(
     """Set the mode of all modules, and let their forwards tell the recorder when they run."""
     training = mode == "train"
     follow = partial(tracked, stack=recorder.module_stack, other=threads.stack_of)
-    as_leaf = leaf_forwards(recorder, follow)
+    leaves = LeafForwards(recorder)
     usual: list[tuple[dict[str, Any], Any]] = []
     for path, module in modules.items():
         state = module.__dict__
         rule = leaf_rule(module, rules)
-        forward = as_leaf(module, path, rule) if rule else follow(module.forward, path)
+        forward = follow(module.forward, path)
+        if rule:
+            forward = leaves.forward(module, path, rule, forward)
         if isinstance(module, ScriptModule):
             for part in module.modules():
                 recorder.execution.saved.callback(setattr, part, "training", part.training)
