@@ -15,29 +15,25 @@ from torch.nn import functional
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.record import Op, Value
+from mbanalyze.trace.module_stack import Forward, Tracked
 from mbanalyze.trace.recorder import Recorder, Settings
-from mbanalyze.trace.shapes.layout import META, window_count
-from mbanalyze.trace.storage import WholeTensor
+from mbanalyze.trace.shapes.layout import contiguous, window_count
+from mbanalyze.trace.storage import Whole
 
+LeafCall = tuple[str, str, tuple[Whole, ...], Settings, Sizes | None]
+"""The operator that a module runs: its name, kind, other operands, settings, and the shape of its output.
 
-LeafCall = tuple[str, str, tuple[WholeTensor, ...], Settings, Sizes | None]
-"""The operator that a module runs on a tensor.
-
-These are its name in PyTorch, its kind ("" if it does no work), the tensors that it reads besides, its settings, and
-the shape of its output. The output is contiguous and of the input's dtype; without a shape, it is the input.
+The kind is "" if it does no work. The output is contiguous and of the input's dtype; without a shape, it is the input.
 """
 
-Find = Callable[[Tensor], WholeTensor | None]
+Find = Callable[[Tensor], Whole | None]
 """A function that returns a parameter or buffer in the usual layout; None for any other tensor."""
 
 LeafRule = Callable[[Any, Value, torch.dtype, Find], LeafCall | None]
 """A function from a module and its floating-point input to its operator; None if the forward has to run."""
 
-Forward = Callable[..., Any]
-"""The forward of a module."""
 
-
-def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[WholeTensor, ...] | None:
+def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[Whole, ...] | None:
     """Weight and bias, without those that are None; None unless both are parameters of the input's dtype.
 
     Pruning and weight normalisation replace a parameter by a computed tensor.
@@ -49,24 +45,24 @@ def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[WholeTen
     if weight is None:
         return () if bias is None else None
     first = find(weight)
-    if first is None or first[2] is not dtype:
+    if first is None or first[3] is not dtype:
         return None
     if bias is None:
         return (first,)
     second = find(bias)
-    return None if second is None or second[2] is not dtype else (first, second)
+    return None if second is None or second[3] is not dtype else (first, second)
 
 
-def _fits_bias(params: tuple[WholeTensor, ...], filters: int) -> bool:
+def _fits_bias(params: tuple[Whole, ...], filters: int) -> bool:
     """True if the bias after the weight, if any, has the size of the filters."""
-    return len(params) == 1 or params[1][1] == (filters,)
+    return len(params) == 1 or params[1][2] == (filters,)
 
 
 def _conv(module: nn.Conv2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
     params, sizes, padding = _params(module, dtype, find), image.shape, module.padding
     if not params or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
         return None
-    if len(shape := params[0][1]) != 4:
+    if len(shape := params[0][2]) != 4:
         return None
     (batch, channels, height, width), (filters, depth, rows, columns) = sizes, shape
     stride, dilation = module.stride, module.dilation
@@ -84,7 +80,7 @@ def _linear(module: nn.Linear, data: Value, dtype: torch.dtype, find: Find) -> L
     params, sizes = _params(module, dtype, find), data.shape
     if not params or not sizes:
         return None
-    shape = params[0][1]
+    shape = params[0][2]
     if len(shape) != 2 or sizes[-1] != shape[1] or not _fits_bias(params, shape[0]):
         return None
     return "linear", "linear", params, (), (*sizes[:-1], shape[0])
@@ -98,7 +94,7 @@ def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: 
     if mean is None or var is None:
         return None
     channels, operands = (sizes[1],), (*params, mean, var)
-    for _, shape, _ in operands:
+    for _, _, shape, _ in operands:
         if shape != channels:
             return None
     return "batch_norm", "batch_norm", operands, (), sizes
@@ -106,7 +102,7 @@ def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: 
 
 def _layer_norm(module: nn.LayerNorm, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
     params, shape = _params(module, dtype, find), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[1] != shape]:
+    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
         return None
     return "layer_norm", "layer_norm", params, (("affine", len(params)),), data.shape
 
@@ -126,6 +122,18 @@ def _activation(name: str, kind: str) -> LeafRule:
     return rule
 
 
+def _gelu(module: nn.GELU, data: Value, *_: Any) -> LeafCall | None:
+    kind = "gelu" if module.approximate == "none" else "gelu_tanh"
+    return ("gelu", kind, (), (), data.shape) if data.strides is None else None
+
+
+def _function(name: str) -> LeafRule:
+    def rule(_: Any, data: Value, *__: Any) -> LeafCall | None:
+        return (name, name, (), (), data.shape) if data.strides is None else None
+
+    return rule
+
+
 _LEAF_RULES: dict[type[nn.Module], LeafRule] = {
     nn.Conv2d: _conv,
     nn.Linear: _linear,
@@ -136,6 +144,9 @@ _LEAF_RULES: dict[type[nn.Module], LeafRule] = {
     nn.Hardswish: _activation("hardswish", "hard_swish"),
     nn.Hardsigmoid: _activation("hardsigmoid", "hard_sigmoid"),
     nn.SiLU: _activation("silu", "silu"),
+    nn.GELU: _gelu,
+    nn.Sigmoid: _function("sigmoid"),
+    nn.Tanh: _function("tanh"),
     nn.Dropout: _dropout,
 }
 """The exact type of a module -> its rule."""
@@ -156,7 +167,7 @@ _FUNCTIONS = (
         "hardswish",
         "hardsigmoid",
     ),
-    *("silu", "dropout"),
+    *("silu", "gelu", "dropout"),
 )
 """The functions of `torch.nn.functional` between a call and its operator."""
 
@@ -188,68 +199,60 @@ _ORIGINAL = frozenset(filter(_is_original, _between()))
 
 def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> LeafRule | None:
     """Return the rule for `module`, or None if it has none or methods of its own."""
-    return rules.get(type(module)) if _METHODS.isdisjoint(module.__dict__) else None
+    rule = rules.get(type(module))
+    return rule if rule and module.__dict__.keys().isdisjoint(_METHODS) else None
 
 
-def _acts_on_shapes(data: Any) -> bool:
-    """True for a meta tensor, in no mode that changes what an operator does."""
+def _is_plain(data: Any) -> bool:
+    """True for floating-point numbers without data, in no mode that changes what an operator does."""
     return (
         type(data) is Tensor
         and data.is_meta
+        and data.dtype.is_floating_point
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None
     )
 
 
-class LeafForwards:
-    """Makes forwards which record the operator of a rule, if the only argument is a meta tensor that fits."""
+def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, str, LeafRule], Forward]:
+    """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
+    thread, entered = recorder.module_stack.thread, recorder.entered
+    storages, free = recorder.storages, recorder.free
+    value_of, find = storages.known, storages.whole
 
-    def __init__(self, recorder: Recorder) -> None:
-        """Record in the thread of `recorder`."""
-        self._recorder = recorder
-        self._thread = recorder.module_stack.thread
-        self._outputs: dict[tuple[Sizes, torch.dtype], Tensor] = {}
-
-    def forward(self, module: nn.Module, path: str, rule: LeafRule, otherwise: Forward) -> Forward:
-        """Return the forward of a module, which runs `otherwise` if its argument does not fit."""
-        recorder, thread, record = self._recorder, self._thread, self._record
-        entered, known, find = recorder.entered, recorder.storages.known, recorder.storages.whole
-
-        def recorded_forward(*args: Any, **kwargs: Any) -> Any:
-            """Record one operator if it can be."""
-            if len(args) == 1 and not kwargs and get_ident() == thread and recorder.lock is None and not entered:
-                data = args[0]
-                value = known(data) if _acts_on_shapes(data) else None
-                if value is not None and data.dtype.is_floating_point:
-                    call = rule(module, value, data.dtype, find)
-                    if call is not None:
-                        return record(path, data, value, call)
-            return otherwise(*args, **kwargs)
-
-        recorded_forward.__wrapped__ = module.forward  # type: ignore[attr-defined]  # modules inspect signatures
-        return recorded_forward
-
-    def _record(self, path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
+    def record(path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
         """Record the operator of a module on `data`, and return its output."""
-        recorder = self._recorder
         name, kind, operands, attributes, sizes = call
         if not kind:
-            recorder.free[name] += 1
+            free[name] += 1
             return data
-        read, params, frozen = recorder.storages.read_whole(operands) if operands else ((), 0, 0)
+        read, params, frozen = storages.read_whole(operands) if operands else ((), 0, 0)
         if sizes is None:
-            output, written = data, recorder.storages.write((data,))[0]
+            output, written = data, storages.write((data,))
         else:
-            output = self._output(sizes, data.dtype)
-            written = recorder.storages.write_new(output, sizes)
-        recorder.ops.append(Op(path, kind, (value, *read), (written,), params, attributes, name, frozen))
+            with _DisableTorchDispatch():  # the recorder would record this call
+                output = contiguous(data, sizes)
+            written = (storages.write_new(output, sizes),)
+        recorder.ops.append(Op(path, kind, (value, *read), written, params, attributes, name, frozen))
         return output
 
-    def _output(self, sizes: Sizes, dtype: torch.dtype) -> Tensor:
-        """A contiguous meta tensor in memory of its own; a copy is made faster than the first of its sizes."""
-        with _DisableTorchDispatch():  # the recorder would record this call
-            like = self._outputs.get((sizes, dtype))
-            if like is None:
-                like = self._outputs[sizes, dtype] = torch.empty(sizes, dtype=dtype, device=META)
-            return like.clone()
+    def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
+        """The forward of one module."""
+        forward = module.forward
+
+        def recorded_forward(*args: Any, **kwargs: Any) -> Any:
+            """Record one operator if the only argument is a meta tensor that fits."""
+            followed = get_ident() == thread and recorder.lock is None and not entered
+            if followed and len(args) == 1 and not kwargs and _is_plain(args[0]):
+                data = args[0]
+                value = value_of(data)
+                call = rule(module, value, data.dtype, find) if value is not None else None
+                if value is not None and call is not None:
+                    return record(path, data, value, call)
+            return tracked(forward, path)(*args, **kwargs)
+
+        recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        return recorded_forward
+
+    return leaf_forward

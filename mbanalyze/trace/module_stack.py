@@ -6,6 +6,12 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+Forward = Callable[..., Any]
+"""The forward of a module."""
+
+Tracked = Callable[[Forward, str], Forward]
+"""A function from a forward and the path of its module to a forward that a trace follows."""
+
 
 class OtherThreadError(RuntimeError):
     """A module was called from a thread whose operators cannot be recorded."""
@@ -35,36 +41,34 @@ class ModuleStack:
             self._error, self.failed = error, path
 
 
-def tracked(
-    forward: Callable[..., Any],
-    path: str,
-    stack: ModuleStack,
-    other: Callable[[str, Any], ModuleStack | None],
-) -> Callable[..., Any]:
-    """Return `forward` as a function that keeps `path` on the stack while it runs.
+def tracked_by(stack: ModuleStack, other: Callable[[str, Any], ModuleStack | None]) -> Tracked:
+    """Return a function that makes forwards which keep the path of their module on the stack while they run.
 
     Args:
-        forward: the forward of a module.
-        path: the path of the module.
         stack: the stack of the thread that runs the model.
-        other: gives the stack of another thread, from `path` and the arguments; None if it is not of the trace.
+        other: gives the stack of another thread, from the path and the arguments; None if it is not of the trace.
     """
     thread = stack.thread
 
-    def tracked_forward(*args: Any, **kwargs: Any) -> Any:
-        """Run the forward."""
-        current = stack if get_ident() == thread else other(path, (args, kwargs))
-        if current is None:
-            return forward(*args, **kwargs)
-        current.paths.append(path)
-        try:
-            return forward(*args, **kwargs)
-        except BaseException as error:
-            current.failed_in(path, error)
-            raise
-        finally:
-            current.paths.pop()
-            current.ran.add(path)
+    def tracked(forward: Forward, path: str) -> Forward:
+        """The forward of the module `path`."""
 
-    tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
-    return tracked_forward
+        def tracked_forward(*args: Any, **kwargs: Any) -> Any:
+            """Run the forward."""
+            current = stack if get_ident() == thread else other(path, (args, kwargs))
+            if current is None:
+                return forward(*args, **kwargs)
+            current.paths.append(path)
+            try:
+                return forward(*args, **kwargs)
+            except BaseException as error:
+                current.failed_in(path, error)
+                raise
+            finally:
+                current.paths.pop()
+                current.ran.add(path)
+
+        tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        return tracked_forward
+
+    return tracked

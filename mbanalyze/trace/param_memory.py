@@ -21,7 +21,6 @@ class ParamMemory(Generic[Owner]):
 
     Attributes:
         owners: the owners, in the order of their first bytes.
-        params: the parameters, in the same order.
     """
 
     def __init__(
@@ -30,11 +29,10 @@ class ParamMemory(Generic[Owner]):
         """Raise `InterleavedError` if two parameters have some elements in common; `params` gives their names."""
         held = sorted(held, key=lambda pair: byte_range(pair[0]))
         self.owners = [owner for _, owner in held]
-        self.params = [param for param, _ in held]
         self._ranges = [byte_range(param) for param, _ in held]
         pairs = itertools.pairwise(self._ranges)
         overlap = any(b[0] < a[1] and a != b for a, b in pairs)
-        self._map = _owner_map(self.params, params) if overlap else None
+        self._map = _owner_map([param for param, _ in held], params) if overlap else None
 
     def owner(self, tensor: Tensor) -> Owner:
         """Return the owner of the first element of `tensor`."""
