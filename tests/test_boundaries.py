@@ -81,6 +81,41 @@ print([name for name in ("numpy", "torch", "pandas", *others) if name in sys.mod
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
+COLLECTOR = """
+import atexit, gc
+default = gc.get_threshold()
+atexit.register(lambda: print(gc.get_threshold() == default, gc.get_threshold()[0], gc.get_freeze_count() > 0))
+{code}
+"""
+
+
+def collector(code: str) -> list[str]:
+    """Return the state of the garbage collector after `code`: default or not, threshold, objects left out."""
+    command = [sys.executable, "-c", COLLECTOR.format(code=code)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    return ran.stdout.splitlines()[-1].split()
+
+
+def test_a_command_spends_little_on_garbage() -> None:
+    """A command searches for cycles less often than by default, and not at all when it exits."""
+    assert collector(COMMAND.format(arguments=["models"])) == ["False", "20000", "True"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "mbanalyze.count('alexnet')",
+        "mbanalyze.published('alexnet')",
+        "mbanalyze.count('alexnet', trace=True)",
+    ],
+)
+def test_the_library_leaves_the_collector_alone(code: str) -> None:
+    """The settings of the garbage collector are those of the program that calls this package."""
+    default, _, left_out = collector(f"import mbanalyze\n{code}")
+
+    assert (default, left_out) == ("True", "False")
+
+
 def test_a_page_loads_what_makes_it_alone() -> None:
     """The HTML page loads jinja2 and plotly, but not itables, which would load pandas."""
     command = COMMAND.format(arguments=["report", "mobilenet_v2", "--format", "html", "--output", os.devnull])

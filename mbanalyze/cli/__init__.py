@@ -24,6 +24,7 @@ wildcards.py   many models in one command, with a progress bar
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -38,6 +39,7 @@ def main() -> None:
     """
     stop = Stop()
     gc.set_threshold(20_000)  # a command makes many objects that stay, and few cycles
+    atexit.register(gc.freeze)  # the exit frees all memory without searches for cycles
     from mbanalyze.cli import streams
 
     streams.reserve_descriptors()
