@@ -242,6 +242,10 @@ def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     assert "######" in ran.stdout
     process(*command, "--output", str(tmp_path / "report.txt"), PYTHONIOENCODING="ascii")
     assert "██████" in (tmp_path / "report.txt").read_text()
+    shown = in_terminal(80, *command, PYTHONIOENCODING="ascii")
+    assert "######" in shown
+    assert "-" * 60 in shown
+    assert "\\u" not in shown
 
 
 def test_only_a_terminal_has_a_width(tmp_path: Path) -> None:

@@ -9,7 +9,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich import box
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from torch import nn
 from witness import Bessel
 
@@ -17,6 +22,8 @@ from mbanalyze import count
 from mbanalyze.crosscheck.witnesses import NOT_COUNTED, Check, CheckedCount
 from mbanalyze.display.markdown import escape
 from mbanalyze.display.records import one_line
+from mbanalyze.display.terminal import plain
+from mbanalyze.display.views import Column, Section, View
 from mbanalyze.report.view import DROP_ORDER
 
 
@@ -91,6 +98,45 @@ def test_only_a_width_hides_columns_and_breaks_lines() -> None:
     broken = [line for line in report.to("table", width=80).splitlines() if "word" in line]
     assert {len(line) <= 80 and line.split()[-1] == "word" for line in broken} == {True}
     assert sum(line.count("word") for line in broken) == 60
+
+
+def rich_table(columns: list[Column], *, total: bool) -> str:
+    """Return a table as rich lays it out, with each word of a heading above numbers on a line of its own."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False, show_edge=False)
+    for column in columns:
+        heading = column.heading if column.align == "left" else column.heading.replace(" ", "\n")
+        table.add_column(Text(heading), justify=column.align, no_wrap=True)
+    *body, last = zip(*(column.cells for column in columns), strict=True)
+    for row in body:
+        table.add_row(*map(str, row))
+    if total:
+        table.add_section()
+    table.add_row(*map(str, last))
+    console = Console(file=io.StringIO(), width=1_000, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+
+
+# a letter, a wide one, one with a combining accent, a block, and a space
+TEXTS = st.text("a漢é\u0301█ ", max_size=6)
+
+
+@st.composite
+def some_columns(draw: st.DrawFn) -> list[Column]:
+    """Draw columns of equal length, each with a heading."""
+    rows = draw(st.integers(1, 4))
+    cells = st.lists(TEXTS, min_size=rows, max_size=rows)
+    headings = st.sampled_from(["name", "two words", "漢 one two"])
+    column = st.builds(Column, headings, cells, st.sampled_from(["left", "right"]))
+    return draw(st.lists(column, min_size=1, max_size=4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(some_columns(), st.booleans())
+def test_a_table_is_laid_out_as_rich_does(columns: list[Column], total: bool) -> None:
+    """Columns, headings of several lines, wide characters and the gap above a total are where rich puts them."""
+    assert rich_table(columns, total=total) == plain(View((Section("", tuple(columns), total=total),)))
 
 
 def test_a_table_names_what_is_missing() -> None:

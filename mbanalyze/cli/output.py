@@ -69,8 +69,9 @@ def _render(
     if shown and console.is_terminal:
         with console.capture() as captured:
             console.print(renderable(view_of(result, **options), width or UNLIMITED), soft_wrap=True)
-        return captured.get()
-    text = result.to(format, width=width, **options)
+        text = captured.get()
+    else:
+        text = result.to(format, width=width, **options)
     return text if not shown or _unicode() else text.translate(_ASCII)
 
 

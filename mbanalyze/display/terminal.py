@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from textwrap import TextWrapper, wrap
+from typing import NamedTuple
 
-from rich import box
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.console import Console, Group
 from rich.text import Text
 
 from mbanalyze.display.records import one_line
@@ -26,23 +25,33 @@ UNLIMITED = 1_000_000
 """The width without a limit: more cells than a line has."""
 
 
-def renderable(view: View, width: int = UNLIMITED) -> RenderableType:
+class Line(NamedTuple):
+    """A line of text.
+
+    Attributes:
+        parts: its text in parts, each with a rich style; "" for none.
+        table: True in a table, whose lines are not broken if a console is too narrow.
+    """
+
+    parts: Sequence[tuple[str, str]]
+    table: bool = False
+
+    def __str__(self) -> str:
+        return "".join(text for text, _ in self.parts).rstrip()
+
+
+def renderable(view: View, width: int = UNLIMITED) -> Group:
     """Lay out a view `width` cells wide, or wider if the columns that stay need more; by default with all columns."""
-    blocks = [Group(*_section(section, width)) for section in view.sections]
-    notes = [*_lines(view.notes, width), *_lines(view.provenance, width, "dim")]
-    notes += [Text(one_line(command)) for command in view.commands]
-    blocks += [Group(*notes)] if notes else []
-    spaced = [part for block in blocks for part in (Text(), block)]
-    return Group(*spaced[1:])
+    return Group(*map(_coloured, _layout(view, width)))
 
 
 def plain(view: View, width: int | None = None) -> str:
     """The same as text without colour."""
-    width = width or UNLIMITED
-    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
-    with console.capture() as capture:
-        console.print(renderable(view, width), soft_wrap=True)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    return "".join(f"{line}\n" for line in _layout(view, width or UNLIMITED))
+
+
+def _coloured(line: Line) -> Text:
+    return Text.assemble(*line.parts, no_wrap=line.table, overflow="ignore" if line.table else None)
 
 
 def terminal_width() -> int | None:
@@ -53,16 +62,27 @@ def terminal_width() -> int | None:
     return Console().width or 80 if sys.stdout and sys.stdout.isatty() else None
 
 
-def _section(section: Section, width: int) -> Iterator[RenderableType]:
+def _layout(view: View, width: int) -> Iterator[Line]:
+    """The lines of a view, with an empty line between its blocks."""
+    notes = [*_lines(view.notes, width), *_lines(view.provenance, width, "dim")]
+    notes += [Line([(one_line(command), "")]) for command in view.commands]
+    blocks = [*(_section(section, width) for section in view.sections), *([notes] if notes else [])]
+    for number, block in enumerate(blocks):
+        if number:
+            yield Line(())
+        yield from block
+
+
+def _section(section: Section, width: int) -> Iterator[Line]:
     section = replace(section, columns=tuple(map(_printable, section.columns)))
     if section.heading:
         yield from _lines([section.heading], width, "bold")
     if not section.rows and section.heading:
-        yield Text("none", style="dim")
+        yield Line([("none", "dim")])
     elif section.rows:
         kept, dropped = _fit(section, width)
         for columns in _cut(kept, section.fixed, width):
-            yield _grid(columns, width, total=section.total)
+            yield from _grid(columns, width, total=section.total)
         if dropped:
             hidden = f"hidden at this width: {', '.join(dropped)}; needs {_needed(section.columns)} columns"
             yield from _lines([hidden], width, "dim")
@@ -77,11 +97,11 @@ def _printable(column: Column) -> Column:
     return replace(column, heading=one_line(column.heading), cells=cells)
 
 
-def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Text]:
+def _lines(lines: Iterable[str], width: int, style: str = "") -> Iterator[Line]:
     wrapper = TextWrapper(
         max(width, NARROWEST), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-    return (Text(part, style=style) for line in lines for part in wrapper.wrap(one_line(line)))
+    return (Line([(part, style)]) for line in lines for part in wrapper.wrap(one_line(line)))
 
 
 def _heading(column: Column) -> str:
@@ -126,28 +146,52 @@ def _cut(columns: Sequence[Column], fixed: int, width: int) -> Iterator[Sequence
     yield shown
 
 
-def _grid(columns: Sequence[Column], width: int, *, total: bool) -> Table:
-    """The columns as a rich table that cuts no cell, with sentences broken to fit."""
+def _grid(columns: Sequence[Column], width: int, *, total: bool) -> Iterator[Line]:
+    """The lines of a table that cuts no cell, with sentences broken to fit."""
     columns = _narrowed(columns, width)
-    grid = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 0, 0, 1),
-        pad_edge=False,
-        show_edge=False,
-        show_header=any(column.heading for column in columns),
-        width=sum(map(_width, columns)) + GAP * (len(columns) - 1),
-    )
-    for column in columns:
-        grid.add_column(
-            Text(_heading(column)), justify=column.align, style="cyan" if column.bars else "", no_wrap=True
-        )
+    widths = list(map(_width, columns))
+    if any(column.heading for column in columns):
+        yield from _row(columns, widths, _at_the_bottom(map(_heading, columns)), ["bold"] * len(columns))
+        yield Line([("─" * (sum(widths) + GAP * (len(columns) - 1)), "")], table=True)
+    styles = ["cyan" if column.bars else "" for column in columns]
     *body, last = zip(*(column.cells for column in columns), strict=True)
     for row in body:
-        grid.add_row(*map(_text, row))
-    if total:
-        grid.add_section()
-    grid.add_row(*map(_text, last), style="bold" if total else None)
-    return grid
+        yield from _row(columns, widths, row, styles)
+    if total and body:
+        yield Line(())
+    yield from _row(columns, widths, last, [f"{style} bold" for style in styles] if total else styles)
+
+
+def _at_the_bottom(texts: Iterable[str]) -> list[str]:
+    """Texts of equally many lines, the first of which are empty."""
+    given = list(texts)
+    lines = max(text.count("\n") for text in given)
+    return ["\n" * (lines - text.count("\n")) + text for text in given]
+
+
+def _row(
+    columns: Sequence[Column], widths: Sequence[int], cells: Sequence[str | Cell], styles: Sequence[str]
+) -> Iterator[Line]:
+    """The lines of a row, each cell aligned in its column; `styles` are those of the columns."""
+    own = [
+        style if isinstance(cell, str) else f"{style} {cell.style}"
+        for cell, style in zip(cells, styles, strict=True)
+    ]
+    for texts in zip_longest(*(short(cell).split("\n") for cell in cells), fillvalue=""):
+        parts = [(" " * GAP, "")] * (2 * len(columns) - 1)
+        parts[::2] = [
+            (_aligned(text, column, room), style)
+            for text, column, room, style in zip(texts, columns, widths, own, strict=True)
+        ]
+        yield Line(parts, table=True)
+
+
+def _aligned(text: str, column: Column, width: int) -> str:
+    """The text of a cell, filled with spaces to the width of its column."""
+    if column.align == "left":
+        return text + " " * (width - cell_len(text))
+    text = text.rstrip()
+    return " " * (width - cell_len(text)) + text
 
 
 def _narrowed(columns: Sequence[Column], width: int) -> list[Column]:
@@ -161,7 +205,3 @@ def _narrowed(columns: Sequence[Column], width: int) -> list[Column]:
         else column
         for column in columns
     ]
-
-
-def _text(cell: str | Cell) -> Text:
-    return Text(short(cell), style="" if isinstance(cell, str) else cell.style)
