@@ -16,6 +16,7 @@ from mbanalyze import archs
 from mbanalyze.archs import ARCHS
 from mbanalyze.literature import conventions, interpretations, verdicts
 from mbanalyze.literature import paper_tables as paper_tables_module
+from mbanalyze.literature.conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.errata import errata
 from mbanalyze.literature.figures import Figure, entries
 from mbanalyze.literature.interpretations import Scope
@@ -23,6 +24,7 @@ from mbanalyze.literature.paper_tables import paper_tables
 from mbanalyze.literature.verdicts import CATEGORIES, PublishedError, Verdict, published
 from mbanalyze.literature.view import network_name
 from mbanalyze.ops.registry import cost
+from mbanalyze.report.rows import rows
 
 V1, V2, V3 = "arXiv:1704.04861", "arXiv:1801.04381", "arXiv:1905.02244"
 SHUFFLE_V1, SHUFFLE_V2 = "arXiv:1707.01083", "arXiv:1807.11164"
@@ -332,3 +334,20 @@ def test_a_family_counts_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert 0 < 4 * few < all_networks
     assert fractions == [(i + 1) / len(found) for i in range(len(found))]
+
+
+def params(spec: Any) -> list[int]:
+    """Return the params of a network by each convention, without their memo."""
+    found = rows(spec.ops())
+    return [convention.count(found) for convention in COMMON_CONVENTIONS["params"]]
+
+
+def test_params_are_equal_at_every_resolution() -> None:
+    """The params of every published network, by every convention, are those at 224 px: one network gives them all."""
+    specs: list[Any] = [entry.spec for entry in entries() if entry.spec]
+    networks = dict.fromkeys(replace(spec, resolution=224) for spec in specs)
+
+    assert len(networks) > 50
+    for spec in networks:
+        others = [params(replace(spec, resolution=resolution)) for resolution in (96, 331, (160, 192))]
+        assert [params(spec)] * 3 == others, spec
