@@ -7,7 +7,7 @@ Convolution and pooling follow PyTorch: `out = (in + 2 padding - dilation (kerne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Literal
@@ -53,14 +53,14 @@ class Builder:
         yield
         del self._path[depth:]
 
-    def _new_value(self, role: Role, shape: Sizes) -> Value:
-        number = self._numbers[role]
-        self._numbers[role] += 1
-        return Value(role, number, shape)
+    def _new_values(self, role: Role, shapes: Sequence[Sizes]) -> tuple[Value, ...]:
+        first = self._numbers[role]
+        self._numbers[role] += len(shapes)
+        return tuple([Value(role, number, shape) for number, shape in enumerate(shapes, first)])
 
     def input(self, *shape: int) -> Value:
         """Return a network input of this shape."""
-        return self._new_value("activation", shape)
+        return self._new_values("activation", [shape])[0]
 
     def _record(
         self,
@@ -73,14 +73,16 @@ class Builder:
         buffers: tuple[Sizes, ...] = (),
         **attributes: Attribute,
     ) -> Value:
-        output = self._new_value("activation", shape)
-        learned = tuple(self._new_value("weight", weight) for weight in weights)
-        stored = tuple(self._new_value("buffer", buffer) for buffer in buffers)
-        params = sum(weight.size for weight in learned)
-        operands = (*inputs, *learned, *stored)
+        output = self._new_values("activation", [shape])
+        operands = inputs
+        if weights:
+            operands += self._new_values("weight", weights)
+        if buffers:
+            operands += self._new_values("buffer", buffers)
+        params = sum(map(prod, weights))
         settings = tuple(sorted(attributes.items()))
-        self.ops.append(Op(self._qualified(name), kind, operands, (output,), params, settings))
-        return output
+        self.ops.append(Op(self._qualified(name), kind, operands, output, params, settings))
+        return output[0]
 
     def _qualified(self, name: object) -> str:
         return ".".join(self._path if name == "" else [*self._path, str(name)])
@@ -103,10 +105,10 @@ class Builder:
         *,
         ceil: bool = False,
     ) -> Sizes:
-        settings = zip(x.shape[-2:], *map(pair, (kernel, stride, padding, dilation)), strict=True)
-        out = tuple(_output_size(n, k, s, p, d, ceil) for n, k, s, p, d in settings)
-        if any(any_true(n < 1) for n in out):
-            h, w = x.shape[-2:]
+        h, w = x.shape[-2:]
+        (kh, kw), (sh, sw), (ph, pw), (dh, dw) = pair(kernel), pair(stride), pair(padding), pair(dilation)
+        out = _output_size(h, kh, sh, ph, dh, ceil), _output_size(w, kw, sw, pw, dw, ceil)
+        if any_true(out[0] < 1) or any_true(out[1] < 1):
             problem = f"a window of {kernel} does not fit its {h} x {w} input; use a larger resolution"
             raise self._shape_error(name, problem)
         return out
@@ -180,6 +182,8 @@ class Builder:
 
     def elementwise(self, kind: str, *inputs: Value, name: object = "") -> Value:
         """Record an elementwise operator (an activation, `add`, `mul`, ...) on inputs that broadcast."""
+        if len(inputs) == 1:
+            return self._record(name, kind, inputs, inputs[0].shape)
         rank = max(len(x.shape) for x in inputs)
         padded = [(1,) * (rank - len(x.shape)) + x.shape for x in inputs]
         shape = tuple(self._broadcast(name, sizes) for sizes in zip(*padded, strict=True))

@@ -30,12 +30,10 @@ class Scope:
     def covers(self, figure: Figure) -> bool:
         """Return True if `figure` is in this scope."""
         entry = figure.entry
+        if figure.quantity != self.quantity or not entry.source.startswith(self.tables):
+            return False
         row = {"variant": entry.variant, "label": entry.label, "printed": figure.printed, **entry.options}
-        return (
-            figure.quantity == self.quantity
-            and entry.source.startswith(self.tables)
-            and all(str(row.get(name, "")) == str(value) for name, value in self.settings.items())
-        )
+        return all(str(row.get(name, "")) == str(value) for name, value in self.settings.items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,8 @@ def linear(op: Op) -> tuple[int, int]:
 
 def _activation_flops(op: Op) -> int:
     """The flops of an activation that is fused with a product."""
-    return number(op, "activation") * op.output[0].size if op.attributes else 0
+    flops = number(op, "activation")
+    return flops * op.output[0].size if flops else 0
 
 
 def matmul(op: Op) -> tuple[int, int]:

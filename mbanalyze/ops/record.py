@@ -118,11 +118,10 @@ class Op(NamedTuple):
 
     def attribute(self, name: str) -> Attribute | None:
         """Return the attribute `name`, or None if this operator does not have it."""
-        return (
-            next((value for known, value in self.attributes if known == name), None)
-            if self.attributes
-            else None
-        )
+        for known, value in self.attributes:
+            if known == name:
+                return value
+        return None
 
     @property
     def groups(self) -> int:
