@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -30,6 +31,12 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # no deadlines, and no randomness in CI
 settings.register_profile("mbanalyze", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("mbanalyze")
+
+
+def pytest_collection_finish() -> None:
+    """Leave everything that is imported out of garbage collections, which would visit a million objects."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -136,7 +136,7 @@ def test_a_full_disk(command: tuple[str, ...], tmp_path: Path) -> None:
     policy.write_text('[models.small]\nsource = "mobilenet_v1"\n')
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     ran = subprocess.run(
-        [*warm_python(), "-c", LIMITED, "100", *command],
+        [warm_python(), "-c", LIMITED, "100", *command],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 

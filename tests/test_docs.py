@@ -484,7 +484,7 @@ def test_the_tests_of_the_guide_run(tmp_path: Path) -> None:
     env = {**os.environ, "CI": "", "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     options = ("-q", "-p", "no:cacheprovider", "-p", "mbanalyze.pytest_plugin")
-    command = [*warm_python(), "-m", "pytest", *options, "test_net.py"]
+    command = [warm_python(), "-m", "pytest", *options, "test_net.py"]
     ran = [
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         for _ in range(2)

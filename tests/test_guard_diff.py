@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ def test_diff_on_a_full_disk(committed: Path, limit: int, stdout: str, stderr: s
     """Without room for temporary files, the command says so without a traceback, and exits with 2."""
     git(committed, "rm", "--quiet", "mbanalyze.lock.json")  # it is longer than the limits
     git(committed, "commit", "--quiet", "--message=no lock")
-    command = [*warm_python(), "-c", LIMITED, str(limit), "guard", "diff", "--base", "main"]
+    command = [sys.executable, "-c", LIMITED, str(limit), "guard", "diff", "--base", "main"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 2
@@ -209,7 +210,7 @@ def test_diff_of_an_installed_package(committed: Path, run: Run, monkeypatch: py
     git(committed, "add", "--all")
     git(committed, "commit", "--quiet", "--message=package")
     edit(committed / "lib" / "nets" / "__init__.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
-    command = [*warm_python(), "-m", "mbanalyze", "guard", "diff", "--base", "HEAD"]
+    command = [warm_python(), "-m", "mbanalyze", "guard", "diff", "--base", "HEAD"]
     rest = os.environ.get("PYTHONPATH", "")
     env = {"PYTHONPATH": f"{committed / 'lib'}{os.pathsep}{rest}", "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(command, cwd=committed, env=env, capture_output=True, text=True, check=False)

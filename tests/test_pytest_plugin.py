@@ -54,8 +54,8 @@ def run(project: Path, *arguments: str, ci: str = "", installed: bool = False) -
         ci: the value of the variable `CI`.
         installed: load every installed plugin, as users do. By default, only those that the test needs are loaded.
     """
-    python = [sys.executable] if installed else warm_python()
-    command = [*python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    python = sys.executable if installed else warm_python()
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "CI": ci, "PYTHONPATH": path}
     if not installed:

@@ -34,7 +34,7 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process, in a new Python if the allocator reads a variable while it starts."""
     fresh = any(name.startswith("MALLOC") for name in environment)
-    command = [*([sys.executable] if fresh else warm_python()), *how, *arguments]
+    command = [sys.executable if fresh else warm_python(), *how, *arguments]
     env = {**os.environ, **environment}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
 

@@ -1,7 +1,8 @@
 """Processes that have the slow packages imported already, but not this project: copies of one server on Linux.
 
 `python tests/warm.py SOCKET` serves until its stdin ends. `python tests/warm.py SOCKET -m MODULE ARG...` asks it for a
-process with this environment, folder, stdin, stdout and stderr, and exits with its exit code.
+process with this environment, folder, stdin, stdout and stderr, and exits with its exit code. What such a process starts
+as `sys.executable` is started in the same way.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import os
 import runpy
 import select
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,27 +38,37 @@ _PACKAGES = (
 
 
 @functools.cache
-def warm_python() -> list[str]:
-    """Return a command that works as `python`, but faster: `-m MODULE`, `-c CODE` or a file follows, and its arguments.
+def warm_python() -> str:
+    """Return a program that works as `python`, but faster; beside it is `mbanalyze`.
 
-    Signals do not reach the process, and variables that Python reads when it starts have no effect.
+    Signals and limits do not reach its processes, and variables that Python reads when it starts have no effect.
     """
     if sys.platform != "linux":
-        return [sys.executable]
+        return sys.executable
     folder = tempfile.TemporaryDirectory(prefix="warm")
-    path = f"{folder.name}/socket"
+    path, program, command = (Path(folder.name, name) for name in ("socket", "python", "mbanalyze"))
+    fresh, ask = shlex.quote(sys.executable), shlex.join([sys.executable, "-IS", __file__, str(path)])
+    _write(program, f'case "$1" in -m | -c | -P | [!-]*) exec {ask} "$@" ;; esac\nexec {fresh} "$@"')
+    _write(command, f'exec {ask} -m mbanalyze "$@"')
     server = subprocess.Popen([sys.executable, __file__, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert server.stdout
     server.stdout.readline()  # it is ready
     atexit.register(folder.cleanup)
     atexit.register(server.communicate)
-    return [sys.executable, "-IS", __file__, path]
+    return str(program)
+
+
+def _write(program: Path, shell: str) -> None:
+    program.write_text(f"#!/bin/sh\n{shell}\n")
+    program.chmod(0o755)
 
 
 def serve(path: str) -> None:
-    """Start one process after the other until stdin ends."""
+    """Start processes until stdin ends."""
     for package in _PACKAGES:
         __import__(package)
+    sys.executable = str(Path(path).with_name("python"))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()  # a collection in a copy leaves the shared memory alone
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
@@ -64,14 +77,26 @@ def serve(path: str) -> None:
         while listener in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
             with connection:
-                message, streams, *_ = socket.recv_fds(connection, 2**20, 3)
-                pid = os.fork()
-                if pid == 0:
-                    start(streams, **json.loads(message))
-                for stream in streams:
-                    os.close(stream)
-                _, status = os.waitpid(pid, 0)
-                connection.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
+                if os.fork() == 0:
+                    listener.close()
+                    answer(connection)
+
+
+def answer(connection: socket.socket) -> NoReturn:
+    """Start a process, and send its exit code."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, streams, *_ = socket.recv_fds(connection, 2**20, 3)
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        os.setsid()
+        start(streams, **json.loads(message))
+    for stream in streams:
+        os.close(stream)
+    _, status = os.waitpid(pid, 0)
+    with suppress(BrokenPipeError):  # the one who asked was killed
+        connection.sendall(bytes([os.waitstatus_to_exitcode(status) % 256]))
+    os._exit(0)
 
 
 def start(streams: list[int], arguments: list[str], folder: str, environment: dict[str, str]) -> NoReturn:
@@ -84,6 +109,7 @@ def start(streams: list[int], arguments: list[str], folder: str, environment: di
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)
     signal.alarm(_TIMEOUT_S)
+    tempfile.tempdir = None
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -103,12 +129,14 @@ def start(streams: list[int], arguments: list[str], folder: str, environment: di
 
 
 def run(arguments: list[str]) -> None:
-    """Run a module, a file or a code with arguments."""
-    first, *rest = arguments
+    """Run a module, a file or a code with arguments; its folder is left out of `sys.path` after -P."""
+    safe = arguments[0] == "-P"
+    first, *rest = arguments[safe:]
     is_file = not first.startswith("-")
-    sys.argv = arguments if is_file else rest
+    sys.argv = [first, *rest] if is_file else rest
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:1] = [str(Path(first).parent if is_file else Path.cwd()), *filter(None, paths)]
+    folder = str(Path(first).parent if is_file else Path.cwd())
+    sys.path[:1] = [*([] if safe else [folder]), *filter(None, paths)]
     if is_file:
         runpy.run_path(first, run_name="__main__")
     elif first == "-m":
