@@ -21,6 +21,7 @@ from mbanalyze import cli, guard
 from mbanalyze.guard import Outcome
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import KEYS
+from mbanalyze.sources import processes
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -31,6 +32,10 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # no deadlines, and no randomness in CI
 settings.register_profile("mbanalyze", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("mbanalyze")
+
+
+# the network of the guard's tests needs it, and each process would import it again
+processes.SERVER = f"import torch.fx.experimental.symbolic_shapes\n{processes.SERVER}"
 
 
 def pytest_collection_finish() -> None:

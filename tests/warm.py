@@ -28,6 +28,7 @@ from typing import NoReturn
 _TIMEOUT_S = 300
 _PACKAGES = (
     "torch",
+    "torch.fx.experimental.symbolic_shapes",
     "torch.utils.flop_counter",
     "fvcore.nn",
     "matplotlib.pyplot",
