@@ -55,7 +55,8 @@ def warm_python() -> str:
     assert server.stdout
     server.stdout.readline()  # it is ready
     atexit.register(folder.cleanup)
-    atexit.register(server.communicate)
+    atexit.register(server.wait)
+    atexit.register(server.kill)
     return str(program)
 
 
