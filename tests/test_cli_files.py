@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -165,7 +164,7 @@ def test_a_full_stdout_changes_no_file(command: tuple[str, ...], project: Path) 
     before = {path: path.read_bytes() for path in project.iterdir() if path.is_file()}
     with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
         ran = subprocess.run(
-            [sys.executable, "-m", "mbanalyze", *command], stdout=full, stderr=subprocess.PIPE, check=False
+            [warm_python(), "-m", "mbanalyze", *command], stdout=full, stderr=subprocess.PIPE, check=False
         )
 
     assert ran.returncode == 2
