@@ -36,6 +36,7 @@ def execute(notebook: Any, folder: Path) -> list[Any]:
     """Run a notebook in a folder and return its code cells with their outputs."""
     resources = {"metadata": {"path": str(folder)}}
     manager = AsyncKernelManager(kernel_name="python3")
+    assert manager.kernel_spec
     manager.kernel_spec.argv[0] = warm_python()
     NotebookClient(notebook, km=manager, timeout=300, resources=resources).execute(cleanup_kc=True)
     return [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,8 +1,8 @@
-"""Processes that have the slow packages imported already, but not this project: copies of one server on Linux.
+"""Processes that have this project and the slow packages imported already: copies of one server on Linux.
 
 `python tests/warm.py SOCKET` serves until its stdin ends. `python tests/warm.py SOCKET -m MODULE ARG...` asks it for a
-process with this environment, folder, stdin, stdout and stderr, and exits with its exit code. What such a process starts
-as `sys.executable` is started in the same way.
+process with this environment, folder, stdin, stdout and stderr, and exits with its exit code. In such a process,
+`sys.executable` asks the server too.
 """
 
 from __future__ import annotations
