@@ -314,7 +314,7 @@ EDITS: dict[str, Callable[[dict[str, Any], str], object]] = {
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_every_change_of_attributes_is_seen(data: st.DataObject) -> None:
-    """Whatever changes in the attributes of modules, names, values and their order are restored."""
+    """Names, values and order of the attributes of modules are restored after any change."""
     net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Sequential(nn.ReLU()))
     held = [vars(module) for module in net.modules()]
     before = [list(each.items()) for each in held]
