@@ -32,7 +32,7 @@ def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) ->
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [warm_python(), "-m", "mbanalyze", *args]
+    command = [_python(env), "-m", "mbanalyze", *args]
     plain = {**kept, "TERM": "xterm-256color", "NO_COLOR": "1", **env}
     stderr = other if messages else subprocess.DEVNULL
     with subprocess.Popen(command, stdin=other, stdout=other, stderr=stderr, env=plain) as running:
@@ -47,7 +47,12 @@ def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) ->
 
 
 def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own, in a new Python if a variable is read while it starts."""
-    fresh = any(name.startswith(("PYTHON", "MPL")) for name in env)
-    command = [sys.executable if fresh else warm_python(), "-m", "mbanalyze", *args]
+    """Run the command line as a process of its own."""
+    command = [_python(env), "-m", "mbanalyze", *args]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def _python(env: dict[str, str]) -> str:
+    """Return a new Python if one of the variables is read while it starts, else a warm one."""
+    fresh = any(name.startswith(("PYTHON", "MPL")) for name in env)
+    return sys.executable if fresh else warm_python()

@@ -242,7 +242,7 @@ def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     assert "######" in ran.stdout
     process(*command, "--output", str(tmp_path / "report.txt"), PYTHONIOENCODING="ascii")
     assert "██████" in (tmp_path / "report.txt").read_text()
-    shown = in_terminal(80, *command, PYTHONIOENCODING="ascii")
+    shown = in_terminal(133, *command, PYTHONIOENCODING="ascii")
     assert "######" in shown
     assert "-" * 60 in shown
     assert "\\u" not in shown
