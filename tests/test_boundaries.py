@@ -46,12 +46,15 @@ except SystemExit as left:
         "import mbanalyze; mbanalyze.count('mobilenet_v2').to('table')",
         *(COMMAND.format(arguments=["report", "mobilenet_v2", "--format", format]) for format in FORMATS),
         *(COMMAND.format(arguments=["published", "vgg16", "--format", format]) for format in FORMATS),
+        *(COMMAND.format(arguments=["ablate", "vgg16", "--format", format]) for format in FORMATS),
+        *(COMMAND.format(arguments=["search", "mobilenet_v1", "--format", format]) for format in FORMATS),
+        COMMAND.format(arguments=["search", "all", "--max-macs", "300M"]),
         COMMAND.format(arguments=["guidelines"]),
         COMMAND.format(arguments=["guidelines", "mobilenet_v2"]),
     ],
 )
 def test_a_closed_form_needs_no_torch(code: str) -> None:
-    """Importing the package and reporting in closed form load none of the heavy packages."""
+    """Importing the package, and reports, grids and searches in closed form, load none of the heavy packages."""
     assert heavy_modules(code) == "[]"
 
 
