@@ -160,7 +160,9 @@ def paths(command: object, *above: str) -> list[list[str]]:
 
 def printed_help(path: list[str]) -> str:
     """Return the output of `--help` for a command."""
-    return CliRunner().invoke(make_app(), [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
+    return (
+        CliRunner().invoke(make_app(), [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
+    )
 
 
 def api() -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+from warm import warm_python
+
 
 class Ran(NamedTuple):
     """The result of a command."""
@@ -30,7 +32,7 @@ def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) ->
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    command = [sys.executable, "-m", "mbanalyze", *args]
+    command = [warm_python(), "-m", "mbanalyze", *args]
     plain = {**kept, "TERM": "xterm-256color", "NO_COLOR": "1", **env}
     stderr = other if messages else subprocess.DEVNULL
     with subprocess.Popen(command, stdin=other, stdout=other, stderr=stderr, env=plain) as running:
@@ -45,6 +47,7 @@ def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) ->
 
 
 def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a process of its own."""
-    command = [sys.executable, "-m", "mbanalyze", *args]
+    """Run the command line as a process of its own, in a new Python if a variable is read while it starts."""
+    fresh = any(name.startswith(("PYTHON", "MPL")) for name in env)
+    command = [sys.executable if fresh else warm_python(), "-m", "mbanalyze", *args]
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)

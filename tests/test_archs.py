@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from witness import table, variants
 
@@ -127,6 +127,7 @@ def test_a_batch_multiplies_the_counts(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small", "mnasnet"]
 )
+@settings(max_examples=50)
 @given(alpha=st.floats(0.01, 4), wider=st.floats(0.01, 1), resolution=st.integers(1, 300))
 def test_wider_costs_more(name: str, alpha: float, wider: float, resolution: int) -> None:
     """A wider network never has fewer macs or params."""

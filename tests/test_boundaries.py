@@ -16,15 +16,15 @@ import mbanalyze
 _Feature = type(annotations)
 
 HEAVY = ("torch", "pandas", "matplotlib", "fvcore", "ipywidgets", "itables", "jinja2", "plotly")
-LOADED = f"import sys; print([name for name in {HEAVY} if name in sys.modules])"
+COMPILER = ("torch._dynamo", "torch._inductor", "sympy")
 
 
-def heavy_modules(code: str) -> str:
-    """Return the heavy packages that a fresh interpreter has loaded after `code`."""
-    ran = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True
-    )
-    return ran.stdout.splitlines()[-1]
+def loaded(*codes: str, names: tuple[str, ...] = HEAVY) -> list[str]:
+    """Return the packages that a fresh interpreter has loaded after each of some codes, one after the other."""
+    show = f"import sys; print('loaded', [name for name in {names} if name in sys.modules])"
+    script = "\n".join(f"{code}\n{show}" for code in codes)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return re.findall("^loaded (.*)", ran.stdout, re.MULTILINE)
 
 
 FORMATS = ("table", "markdown", "csv", "json")
@@ -39,23 +39,24 @@ except SystemExit as left:
 """
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_a_closed_form_needs_no_torch() -> None:
+    """Importing the package and reports, grids and searches in closed form load none of the heavy packages."""
+    commands = (
+        *(["report", "mobilenet_v2", "--format", format] for format in FORMATS),
+        *(["published", "vgg16", "--format", format] for format in FORMATS),
+        *(["ablate", "vgg16", "--format", format] for format in FORMATS),
+        *(["search", "mobilenet_v1", "--format", format] for format in FORMATS),
+        ["search", "all", "--max-macs", "300M"],
+        ["guidelines"],
+        ["guidelines", "mobilenet_v2"],
+    )
+    codes = (
         "import mbanalyze",
-        "import mbanalyze; mbanalyze.count('mobilenet_v2').to('table')",
-        *(COMMAND.format(arguments=["report", "mobilenet_v2", "--format", format]) for format in FORMATS),
-        *(COMMAND.format(arguments=["published", "vgg16", "--format", format]) for format in FORMATS),
-        *(COMMAND.format(arguments=["ablate", "vgg16", "--format", format]) for format in FORMATS),
-        *(COMMAND.format(arguments=["search", "mobilenet_v1", "--format", format]) for format in FORMATS),
-        COMMAND.format(arguments=["search", "all", "--max-macs", "300M"]),
-        COMMAND.format(arguments=["guidelines"]),
-        COMMAND.format(arguments=["guidelines", "mobilenet_v2"]),
-    ],
-)
-def test_a_closed_form_needs_no_torch(code: str) -> None:
-    """Importing the package, and reports, grids and searches in closed form, load none of the heavy packages."""
-    assert heavy_modules(code) == "[]"
+        "mbanalyze.count('mobilenet_v2').to('table')",
+        *(COMMAND.format(arguments=arguments) for arguments in commands),
+    )
+
+    assert loaded(*codes) == ["[]"] * 21
 
 
 @pytest.mark.parametrize(
@@ -88,38 +89,25 @@ def test_a_page_loads_what_makes_it_alone() -> None:
     """The HTML page loads jinja2 and plotly, but not itables, which would load pandas."""
     command = COMMAND.format(arguments=["report", "mobilenet_v2", "--format", "html", "--output", os.devnull])
 
-    assert heavy_modules(command) == "['jinja2', 'plotly']"
+    assert loaded(command) == ["['jinja2', 'plotly']"]
 
 
-COMPILER = """
-import sys, warnings
-warnings.simplefilter("ignore")
-import mbanalyze
-{code}
-print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
-"""
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_a_trace_leaves_the_compiler_alone() -> None:
+    """A trace does not import PyTorch's compiler, which takes a second."""
+    codes = (
+        "import warnings, mbanalyze; warnings.simplefilter('ignore')",
         "for name in mbanalyze.archs.ARCHS: mbanalyze.count(name, trace=True)",
         "import torch; mbanalyze.count(torch.nn.TransformerEncoderLayer(8, 2, 16), (5, 1, 8))",
-        "import torch; mbanalyze.count(torch.nn.LSTM(3, 4), (5, 1, 3))",
-    ],
-)
-def test_a_trace_leaves_the_compiler_alone(code: str) -> None:
-    """A trace does not import PyTorch's compiler, which takes a second."""
-    script = COMPILER.format(code=code)
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        "mbanalyze.count(torch.nn.LSTM(3, 4), (5, 1, 3))",
+    )
 
-    assert ran.stdout == "[]\n"
+    assert loaded(*codes, names=COMPILER) == ["[]"] * 4
 
 
 @pytest.mark.parametrize("heavy", HEAVY)
-def test_the_test_above_can_fail(heavy: str) -> None:
+def test_the_tests_above_can_fail(heavy: str) -> None:
     """The check of loaded packages reports a package that is loaded."""
-    assert f"'{heavy}'" in heavy_modules(f"import {heavy}")
+    assert f"'{heavy}'" in loaded(f"import {heavy}")[0]
 
 
 def test_the_public_surface_is_a_list() -> None:

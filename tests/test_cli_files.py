@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from commandline import Run
+from warm import warm_python
 
 from mbanalyze import guard
 from mbanalyze.display.files import OutputError, kept, require_writable, write, written
@@ -135,7 +135,7 @@ def test_a_full_disk(command: tuple[str, ...], tmp_path: Path) -> None:
     policy.write_text('[models.small]\nsource = "mobilenet_v1"\n')
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     ran = subprocess.run(
-        [sys.executable, "-c", LIMITED, "100", *command],
+        [warm_python(), "-c", LIMITED, "100", *command],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
 
@@ -164,7 +164,7 @@ def test_a_full_stdout_changes_no_file(command: tuple[str, ...], project: Path) 
     before = {path: path.read_bytes() for path in project.iterdir() if path.is_file()}
     with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
         ran = subprocess.run(
-            [sys.executable, "-m", "mbanalyze", *command], stdout=full, stderr=subprocess.PIPE, check=False
+            [warm_python(), "-m", "mbanalyze", *command], stdout=full, stderr=subprocess.PIPE, check=False
         )
 
     assert ran.returncode == 2

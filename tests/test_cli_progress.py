@@ -6,13 +6,13 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from commandline import process
 from guarded import write_project
+from warm import warm_python
 
 CHECK = ("check", "squeezenet1_1", "--resolution", "64")
 
@@ -21,7 +21,7 @@ def on_terminal(*arguments: str, folder: Path, **env: str) -> tuple[int, str, st
     """Return the exit code, stdout in a file, and stderr on a terminal."""
     ours, theirs = pty.openpty()
     variables = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **env}
-    command = [sys.executable, "-m", "mbanalyze", *arguments]
+    command = [warm_python(), "-m", "mbanalyze", *arguments]
     with (folder / "out").open("wb") as out:
         ran = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=theirs, env=variables

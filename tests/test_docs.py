@@ -9,7 +9,6 @@ import re
 import runpy
 import shlex
 import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +20,7 @@ import yaml
 from commandline import Run, in_terminal, process
 from guarded import edit, write_project
 from pages import ROOT, blocks, keys, pages, section, table
+from warm import warm_python
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
@@ -512,7 +512,9 @@ def test_the_tests_of_the_guide_run(tmp_path: Path) -> None:
     write_project(tmp_path)
     (tmp_path / "test_net.py").write_text(f"from net import build\n\n{example}")
     env = {**os.environ, "CI": "", "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_net.py"]
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    options = ("-q", "-p", "no:cacheprovider", "-p", "mbanalyze.pytest_plugin")
+    command = [warm_python(), "-m", "pytest", *options, "test_net.py"]
     ran = [
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         for _ in range(2)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from commandline import Run, in_terminal
 from guarded import NET, POLICY, document_of, edit, repository
+from warm import warm_python
 
 
 @pytest.mark.parametrize("name", ["two words", "-q", "it's", "a\nb"])
@@ -38,7 +38,7 @@ def test_output_of_other_programs_stays_off_stdout(project: Path) -> None:
         + "\nimport os, atexit\nos.system('echo raw')\natexit.register(print, 'bye', file=__import__('sys').stderr)\n"
     )
     repository(project)
-    command = [sys.executable, "-m", "mbanalyze", "guard"]
+    command = [warm_python(), "-m", "mbanalyze", "guard"]
     ran = [
         subprocess.run(
             [*command, *rest, "--format", "json"], cwd=project, capture_output=True, text=True, check=False
@@ -82,7 +82,7 @@ def test_progress_on_a_terminal(project: Path) -> None:
     repository(project)
     shown = in_terminal(80, "guard", "update", messages=True)
     at_ref = in_terminal(80, "guard", "diff", "--base", "HEAD", messages=True)
-    command = [sys.executable, "-m", "mbanalyze", "guard"]
+    command = [warm_python(), "-m", "mbanalyze", "guard"]
     ran = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
 
     assert "counting model 1 of 2" in shown

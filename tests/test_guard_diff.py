@@ -13,6 +13,7 @@ import pytest
 from commandline import Run
 from guarded import POLICY, edit, git, layers_in, model_in, repository
 from test_cli_files import LIMITED
+from warm import warm_python
 
 from mbanalyze.guard.git_base import _reason
 
@@ -209,7 +210,7 @@ def test_diff_of_an_installed_package(committed: Path, run: Run, monkeypatch: py
     git(committed, "add", "--all")
     git(committed, "commit", "--quiet", "--message=package")
     edit(committed / "lib" / "nets" / "__init__.py", ("nn.Linear(2 * c, 10)", "nn.Linear(2 * c, 11)"))
-    command = [sys.executable, "-m", "mbanalyze", "guard", "diff", "--base", "HEAD"]
+    command = [warm_python(), "-m", "mbanalyze", "guard", "diff", "--base", "HEAD"]
     rest = os.environ.get("PYTHONPATH", "")
     env = {"PYTHONPATH": f"{committed / 'lib'}{os.pathsep}{rest}", "PATH": "/usr/bin:/bin"}
     ran = subprocess.run(command, cwd=committed, env=env, capture_output=True, text=True, check=False)

@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
 from importlib.metadata import distribution
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-import jsonschema
 import pytest
 from outcomes import COMMAND, DW, LAYER, OLD, OUTCOMES, PW, Project
 
 from mbanalyze.guard import Outcome
 
+if TYPE_CHECKING:
+    import jsonschema
+
 
 @cache
 def sarif_schema() -> jsonschema.Draft7Validator:
     """Return the schema of OASIS, from a package with a copy of the JSON Schema Store."""
+    import jsonschema  # it takes two seconds
+
     url = "https://json.schemastore.org/sarif-2.1.0.json"
     file = distribution("schemastore").locate_file("schemastore/cache.sqlite")
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:

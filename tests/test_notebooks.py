@@ -8,9 +8,11 @@ from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from pages import keys, pages
+from warm import warm_python
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = (
@@ -33,7 +35,10 @@ def read(name: str) -> Any:
 def execute(notebook: Any, folder: Path) -> list[Any]:
     """Run a notebook in a folder and return its code cells with their outputs."""
     resources = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    manager = AsyncKernelManager(kernel_name="python3")
+    assert manager.kernel_spec
+    manager.kernel_spec.argv[0] = warm_python()
+    NotebookClient(notebook, km=manager, timeout=300, resources=resources).execute(cleanup_kc=True)
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 

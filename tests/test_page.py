@@ -19,6 +19,7 @@ import pytest
 from commandline import Run
 from many_rows import many_rows
 from torch import nn
+from warm import warm_python
 from witness import Bessel
 
 from mbanalyze import count
@@ -321,7 +322,7 @@ def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
 def test_a_terminal_is_no_place_for_a_page() -> None:
     """On a terminal, the command exits with 2 and one line that suggests --output."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mbanalyze", "report", "alexnet", "--format", "html"]
+    command = [warm_python(), "-m", "mbanalyze", "report", "alexnet", "--format", "html"]
     ran = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
     os.close(theirs)
     os.close(ours)

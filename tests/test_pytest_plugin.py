@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from guarded import NET, edit
+from warm import warm_python
 
 from mbanalyze import __version__, count
 from mbanalyze.guard import lock
@@ -53,7 +54,8 @@ def run(project: Path, *arguments: str, ci: str = "", installed: bool = False) -
         ci: the value of the variable `CI`.
         installed: load every installed plugin, as users do. By default, only those that the test needs are loaded.
     """
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    python = sys.executable if installed else warm_python()
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     path = os.pathsep.join([str(project), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "CI": ci, "PYTHONPATH": path}
     if not installed:
@@ -256,4 +258,4 @@ def test_an_unused_plugin_imports_no_torch(tmp_path: Path) -> None:
         "import sys\ndef test_it():\n    assert 'torch' not in sys.modules\n"
     )
 
-    assert run(tmp_path)[0] == 0
+    assert run(tmp_path, installed=True)[0] == 0

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._C._autograd import _unsafe_set_version_counter
 from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack
@@ -289,6 +291,44 @@ def test_the_attributes_of_a_module_as_a_whole() -> None:
 
     assert vars(net) is held
     assert net.training
+
+
+def rename_in_place(held: dict[str, Any], name: str) -> None:
+    """Give an attribute another name, at the same place and with the same value."""
+    content = dict(held)
+    held.clear()
+    held.update({f"{key}_" if key == name else key: value for key, value in content.items()})
+
+
+EDITS: dict[str, Callable[[dict[str, Any], str], object]] = {
+    "remove": lambda held, name: held.pop(name, None),
+    "replace": lambda held, name: held.__setitem__(name, object()),
+    "rename": lambda held, name: held.update({f"{name}_": held.pop(name, None)}),
+    "rename in place": rename_in_place,
+    "move to the end": lambda held, name: held.__setitem__(name, held.pop(name, None)),
+    "add": lambda held, name: held.__setitem__(f"more_{name}", name),
+}
+"""Changes of one attribute of a module."""
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_every_change_of_attributes_is_seen(data: st.DataObject) -> None:
+    """Whatever changes in the attributes of modules, names, values and their order are restored."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.Sequential(nn.ReLU()))
+    held = [vars(module) for module in net.modules()]
+    before = [list(each.items()) for each in held]
+    with restored(net, real=False):
+        for _ in range(data.draw(st.integers(1, 4))):
+            changed = data.draw(st.sampled_from(held))
+            name = data.draw(st.sampled_from([*changed])) if changed else "none"
+            EDITS[data.draw(st.sampled_from([*EDITS]))](changed, name)
+
+    after = [list(each.items()) for each in held]
+    assert [[name for name, _ in each] for each in before] == [[name for name, _ in each] for each in after]
+    assert all(
+        a is b for x, y in zip(before, after, strict=True) for (_, a), (_, b) in zip(x, y, strict=True)
+    )
 
 
 def test_attributes_of_parameters() -> None:

@@ -229,12 +229,12 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
             return data
         read, params, frozen = storages.read_whole(operands) if operands else ((), 0, 0)
         if sizes is None:
-            output, written = data, storages.write((data,))
+            output, written = data, storages.overwrite(data, value)
         else:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
-            written = (storages.write_new(output, sizes),)
-        recorder.ops.append(Op(path, kind, (value, *read), written, params, attributes, name, frozen))
+            written = storages.write_new(output, sizes)
+        recorder.ops.append(Op(path, kind, (value, *read), (written,), params, attributes, name, frozen))
         return output
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:

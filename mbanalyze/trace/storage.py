@@ -234,6 +234,14 @@ class Storages:
         region.value = Value("activation", number, shape)
         return region.value
 
+    def overwrite(self, tensor: Tensor, value: Value) -> Value:
+        """Return the value of an activation that had `value` before an operator wrote to it."""
+        region = self._regions[key_of(tensor)]
+        region.number = self._next_number["activation"]
+        self._next_number["activation"] += 1
+        region.value = Value("activation", region.number, *value[2:])
+        return region.value
+
     def to_meta(self, tensor: Tensor) -> Tensor:
         """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
         if tensor.is_meta or tensor.layout is not torch.strided:

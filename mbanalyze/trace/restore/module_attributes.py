@@ -62,16 +62,18 @@ class _Contents:
 
     def __init__(self, dicts: list[dict[str, Any]]) -> None:
         self._dicts = dicts
-        self._names = list(map(tuple, dicts))
+        self._copies = list(map(dict.copy, dicts))
         self._values = list(chain.from_iterable(map(dict.values, dicts)))
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Refill the dicts if one of them has changed."""
-        present = chain.from_iterable(map(dict.values, self._dicts))
-        if list(map(tuple, self._dicts)) != self._names or not same(present, self._values):
-            values = iter(self._values)
-            contents = (dict(zip(names, islice(values, len(names)), strict=True)) for names in self._names)
-            attempt(refill_dict, zip(self._dicts, contents, strict=True))
+        unchanged = (
+            list(map(len, self._dicts)) == list(map(len, self._copies))
+            and same(chain.from_iterable(map(dict.values, self._dicts)), self._values)
+            and list(chain.from_iterable(self._dicts)) == list(chain.from_iterable(self._copies))
+        )
+        if not unchanged:
+            attempt(refill_dict, zip(self._dicts, self._copies, strict=True))
 
 
 def _divided(modules: Collection[nn.Module]) -> tuple[list[nn.Module], list[Any]]:

@@ -59,7 +59,7 @@ class TensorSnapshot:
 
     def __init__(self, tensors: Sequence[Tensor], *, elements: bool) -> None:
         with plain_torch():
-            self._tensors = _each_once(tensors)
+            self._tensors = list(tensors)
             self._properties = _properties_of(self._tensors)
             self._flags = _flags(self._tensors, self._properties)
             if grads := [grad for grad in self._flags[-1] if grad is not None]:
