@@ -40,10 +40,13 @@ except SystemExit as left:
 
 
 def test_a_closed_form_needs_no_torch() -> None:
-    """Importing the package and reporting in closed form load none of the heavy packages."""
+    """Importing the package and reports, grids and searches in closed form load none of the heavy packages."""
     commands = (
         *(["report", "mobilenet_v2", "--format", format] for format in FORMATS),
         *(["published", "vgg16", "--format", format] for format in FORMATS),
+        *(["ablate", "vgg16", "--format", format] for format in FORMATS),
+        *(["search", "mobilenet_v1", "--format", format] for format in FORMATS),
+        ["search", "all", "--max-macs", "300M"],
         ["guidelines"],
         ["guidelines", "mobilenet_v2"],
     )
@@ -53,7 +56,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         *(COMMAND.format(arguments=arguments) for arguments in commands),
     )
 
-    assert loaded(*codes) == ["[]"] * 12
+    assert loaded(*codes) == ["[]"] * 21
 
 
 @pytest.mark.parametrize(

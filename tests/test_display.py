@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -87,7 +88,8 @@ def shown(result: Any) -> Page:
 def a_search(name: str) -> Any:
     """Return a search with the given name as model, options and source."""
     found = search("mobilenet_v1", max_macs=10**8)
-    return replace(found, considered=found.frame("considered").assign(model=name, options=name, source=name))
+    names = np.full(len(found.rows), name, dtype=object)
+    return replace(found, rows=found.rows.with_columns(model=names, options=names, source=names))
 
 
 def a_verdict(name: str) -> Verdicts:

@@ -109,8 +109,8 @@ def search(
             published=published,
             **grid.options(mbanalyze.search),
         )
-    rows = found.frame("front" if format in ("table", "markdown") else "variants")
-    require_readable(len(rows), format, output)
+    rows = found.size("front" if format in ("table", "markdown") else "variants")
+    require_readable(rows, format, output)
     files: dict[Path, str | bytes] = {}
     if plot is not None:
         from mbanalyze import plots

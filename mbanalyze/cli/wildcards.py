@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.output import notify
 from mbanalyze.cli.progress import working
-from mbanalyze.display.records import one_line
+from mbanalyze.display.records import one_line, values_of
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.patterns import is_pattern, matching_models
 
@@ -65,9 +65,9 @@ def exit_code(ablation: Ablation, *, strict: bool) -> int:
     """Return 1 if no variant is counted, or if one is not counted completely and `strict` is set."""
     from mbanalyze.sweep.many_models import uncounted
 
-    counts = ablation.variants
-    counted = "params" in counts and counts["params"].notna().any()
-    complete = not uncounted(counts) and ("complete" not in counts or counts["complete"].all())
+    counts = ablation.rows
+    counted = "params" in counts and any(count is not None for count in values_of(counts["params"]))
+    complete = not uncounted(counts) and ("complete" not in counts or all(counts["complete"]))
     return int(not counted or (strict and not complete))
 
 
@@ -76,7 +76,7 @@ def say_kept(ablation: Ablation, file: Path) -> None:
     from mbanalyze.sweep.many_models import uncounted
     from mbanalyze.sweep.view import uncounted_notes
 
-    failed = uncounted(ablation.variants)
+    failed = uncounted(ablation.rows)
     notify(f"{file} has {len(ablation):,} rows of this command")
     for note in uncounted_notes(failed):
         notify(note)

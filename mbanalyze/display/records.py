@@ -32,6 +32,23 @@ def csv(records: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> st
     return out.getvalue()
 
 
+def csv_of(columns: Mapping[str, Any] | pd.DataFrame) -> str:
+    """CSV of a frame, or of arrays by name: a header and one line for each row; unknown is an empty cell."""
+    out = io.StringIO()
+    writer = csv_module.writer(out, lineterminator="\n")
+    writer.writerow(one_line(str(name)) for name in columns)
+    writer.writerows(zip(*(_texts(column) for _, column in columns.items()), strict=True))
+    return out.getvalue()
+
+
+def _texts(column: Any) -> list[Any]:
+    """The values of a column, with escapes for characters that do not print."""
+    values = values_of(column)
+    if column.dtype.kind in "biuf":  # numbers need none
+        return values
+    return [one_line(value) if isinstance(value, str) else value for value in values]
+
+
 def _cell(value: Any) -> Any:
     if isinstance(value, Mapping):
         value = spell_options(value, " ")
@@ -78,15 +95,20 @@ def finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
-def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a frame as Python values; missing values are None."""
-    columns = {
-        str(name): [
-            None if unknown else value for value, unknown in zip(column.tolist(), column.isna(), strict=True)
-        ]
-        for name, column in frame.items()
-    }
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+def rows_of(columns: Mapping[str, Any] | pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, or of arrays by name, as Python values; missing values are None."""
+    values = {str(name): values_of(column) for name, column in columns.items()}
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+
+
+def values_of(column: Any) -> list[Any]:
+    """The values of a column of a frame, or of an array, as Python values; missing values are None."""
+    values: list[Any] = column.tolist()
+    if hasattr(column, "isna"):
+        return [None if unknown else value for value, unknown in zip(values, column.isna(), strict=True)]
+    if column.dtype.kind in "fO":  # NaN differs from itself
+        return [None if value != value else value for value in values]  # noqa: PLR0124
+    return values
 
 
 def shape(sizes: Sequence[int]) -> str:

@@ -6,9 +6,11 @@ known_variants.py      the variants of an architecture, with published figures
 factory_variants.py    the variants of a factory
 best_variants.py       `search`: the best variants within limits, and their Pareto front
 candidates.py          the variants that a search considers
+given_limits.py        the limits of a search
 objectives.py          the totals that a search limits, and the quantities that it maximises
 grid.py                the values of each option, and their combinations
 closed_form.py         counts of every variant of an architecture, in few passes
+plain_columns.py       rows as plain columns, and the frame of them
 arrays.py              numbers that stand for all variants
 traced.py              counts of every variant of a factory
 many_architectures.py  counts of all architectures that match a pattern

@@ -124,7 +124,7 @@ def ablate(
         shown = ShownFigures([source] if isinstance(source, str) else list(source), own, published)
         ablation = ablate_known(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
     if bits is not None:
-        ablation.variants["params_bytes"] = -(-ablation.variants["params"] * bits // 8)
+        return ablation.with_column("params_bytes", -(-ablation.rows["params"] * bits // 8))
     return ablation
 
 

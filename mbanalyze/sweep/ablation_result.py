@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,6 +12,7 @@ from mbanalyze.display.result import Result
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
 from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.sweep.plain_columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,12 +23,7 @@ class Ablation(Result):
     """The variants of a network.
 
     Attributes:
-        variants: one row for each variant; the resolution varies fastest. The columns are the options, the
-            totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`. The frame of a factory has
-            `complete` instead: False if its macs and flops are lower bounds. The frame of a pattern begins with
-            `model` and has `error`, the reason of an incomplete count, or None. For models of a package it also
-            has `input` and `counted_with` (versions and settings). The metrics of the user's accuracy are the
-            last columns.
+        rows: the variants: plain columns of a known architecture, else a frame.
         shown: the network, source and value of each `top1`.
         own: the use of the user's accuracy; None without one.
         selected: True if the user selected sources.
@@ -36,7 +33,7 @@ class Ablation(Result):
 
     json_key: ClassVar[str] = "variants"
 
-    variants: pd.DataFrame
+    rows: Columns | pd.DataFrame
     shown: tuple[Shown, ...] = ()
     own: OwnUse | None = None
     selected: bool = False
@@ -44,7 +41,21 @@ class Ablation(Result):
     input: tuple[Sizes, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.variants)
+        return len(next(iter(self.rows.values()))) if isinstance(self.rows, Mapping) else len(self.rows)
+
+    @cached_property
+    def variants(self) -> pd.DataFrame:
+        """One row for each variant; the resolution varies fastest.
+
+        The columns are the options, the totals of a `Report` and, for a known architecture, `PUBLISHED_COLUMNS`.
+        The frame of a factory has `complete` instead: False if its macs and flops are lower bounds.
+        The frame of a pattern begins with `model` and has `error`, the reason of an incomplete count, or None.
+        For models of a package it also has `input` and `counted_with` (versions and settings).
+        The metrics of the user's accuracy are the last columns.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.rows) if isinstance(self.rows, Mapping) else self.rows
 
     @cached_property
     def sources(self) -> tuple[AccuracySource, ...]:
@@ -59,10 +70,17 @@ class Ablation(Result):
             "own": None if self.own is None else self.own.as_dict(),
         }
 
+    def with_column(self, name: str, values: Any) -> Ablation:
+        """Return the same ablation with a column added or replaced."""
+        rows = self.rows
+        return replace(
+            self, rows={**rows, name: values} if isinstance(rows, Mapping) else rows.assign(**{name: values})
+        )
+
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""
         return self.variants.copy()
 
     def records(self) -> list[dict[str, Any]]:
         """Return one dict for each variant; None is unknown."""
-        return records.rows_of(self.variants)
+        return records.rows_of(self.rows)

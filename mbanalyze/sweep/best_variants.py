@@ -16,14 +16,16 @@ from mbanalyze.archs.options import Architecture, make
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import ParseError, parse_count, split_reference
-from mbanalyze.inputs.typed import is_whole
+from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.literature.accuracy.agreement import AccuracySource, accuracy_sources
 from mbanalyze.literature.accuracy.cells import LOWER_IS_BETTER
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
+from mbanalyze.sweep.given_limits import Limit, limits_of, within
+from mbanalyze.sweep.objectives import OBJECTIVES
+from mbanalyze.sweep.plain_columns import Columns, Rows, is_known, ranks, sorted_rows, take
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from mbanalyze.literature.accuracy.own_table import Accuracy
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
-MAX_LIMIT = 10**100
-"""The largest limit, above the count of any network; messages cannot show a larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,7 @@ class Search(Result):
         ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has one.
         costs: the quantities to minimise: every limited total, plus macs and params, except `ranked_by`.
         limits: the limit of each limited total.
-        considered: one row for each variant, with the columns of `ablate`, `model`, and `options` (all options
-            except alpha and resolution). `fits` is True for variants within all limits. `front` is True for
-            those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
+        rows: one row for each variant, as plain columns.
         own: the use of the user's accuracy; None without one.
         uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
             These models are not considered.
@@ -74,10 +72,20 @@ class Search(Result):
     ranked_by: str
     costs: tuple[str, ...]
     limits: Mapping[str, int]
-    considered: pd.DataFrame
+    rows: Rows
     own: OwnUse | None = None
     uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
+
+    @property
+    def considered(self) -> pd.DataFrame:
+        """One row for each variant, as a frame.
+
+        The columns are those of `ablate`, `model`, and `options` (all options except alpha and resolution).
+        `fits` is True for variants within all limits.
+        `front` is True for those on the Pareto front of the fitting variants, by `ranked_by` and all costs.
+        """
+        return self.rows.frame
 
     def frame(self, which: str = "variants") -> pd.DataFrame:
         """Return rows as a frame.
@@ -89,47 +97,63 @@ class Search(Result):
         Raises:
             ChoiceError: `which` is unknown.
         """
-        frames = {
-            "variants": self._fitting,
-            "considered": self.considered,
-            "front": self._front,
-            "unpublished": self._unpublished,
-        }
-        return frames[choose("rows", which, frames)].copy()
+        return self.considered.iloc[self._indices(which)].copy()
 
     def records(self, which: str = "variants") -> list[dict[str, Any]]:
         """Return `frame(which)` as one dict for each row; None is unknown."""
-        return rows_of(self.frame(which))
+        return self._records(self._indices(which))
+
+    def size(self, which: str = "variants") -> int:
+        """Return the number of rows of `frame(which)`."""
+        return len(self._indices(which))
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return [str(name) for name in self.considered]
+        return list(self.rows.columns)
 
-    @property
-    def _fitting(self) -> pd.DataFrame:
-        return self.considered[self.considered["fits"]]
+    def _records(self, rows: Any) -> list[dict[str, Any]]:
+        return rows_of(take(self.rows.columns, rows))
+
+    def _indices(self, which: str) -> Array:
+        """The indices of rows among all, in order; raises as `frame`."""
+        found: dict[str, Callable[[], Array]] = {
+            "variants": lambda: np.flatnonzero(self.rows.columns["fits"]),
+            "considered": lambda: np.arange(len(self.rows)),
+            "front": lambda: self._front,
+            "unpublished": lambda: self._unpublished,
+        }
+        return found[choose("rows", which, found)]()
 
     @cached_property
-    def _front(self) -> pd.DataFrame:
-        rows, ascending = self.considered[self.considered["front"]], [False] + [True] * len(self.costs)
-        return rows.sort_values([self.ranked_by, *self.costs], ascending=ascending, kind="stable")
-
-    @property
-    def _unpublished(self) -> pd.DataFrame:
-        rows = self._fitting[self._fitting[self.ranked_by].isna()]
-        return rows.sort_values(["macs", "params"], ascending=[False, True], kind="stable")
+    def _front(self) -> Array:
+        ascending = {self.ranked_by: False} | dict.fromkeys(self.costs, True)
+        return self._sorted(self.rows.columns["front"], ascending)
 
     @cached_property
+    def _unpublished(self) -> Array:
+        unknown = ~is_known(self.rows.columns[self.ranked_by])
+        return self._sorted(self.rows.columns["fits"] & unknown, {"macs": False, "params": True})
+
+    def _sorted(self, mask: Array, ascending: Mapping[str, bool]) -> Array:
+        """The indices of the rows that a mask selects, in order."""
+        rows = np.flatnonzero(mask)
+        return rows[sorted_rows(take(self.rows.columns, rows), ascending)]
+
+    @property
     def better(self) -> pd.DataFrame:
         """The variants that are better than the best and exceed a limit; no rows if nothing fits."""
+        return self.considered[self.is_better]
+
+    @cached_property
+    def is_better(self) -> Array:
+        """Booleans, true for the rows of `better`."""
         best = inf if self.best is None else self.best[self.ranked_by]
-        rows: pd.DataFrame = self.considered[self.considered[self.ranked_by] > best]
-        return rows
+        return self.rows.columns[self.ranked_by] > best
 
     @cached_property
     def best(self) -> dict[str, Any] | None:
         """The row of the best fitting variant, or None if no variant fits."""
-        return next(iter(rows_of(self._front.head(1))), None)
+        return next(iter(self._records(self._front[:1])), None)
 
     @property
     def reference(self) -> str | None:
@@ -149,16 +173,21 @@ class Search(Result):
         found = []
         for quantity, limit in self.limits.items():
             others = {name: other for name, other in self.limits.items() if name != quantity}
-            allowed = self.better[_within(self.better, others)]
-            if len(allowed):
-                nearest = _lowest(allowed, quantity)
+            allowed = self.is_better & within(self.rows.columns, others)
+            if allowed.any():
+                nearest = self._lowest(allowed, quantity)
                 found.append(BlockingLimit(quantity, limit, nearest[quantity], nearest))
         return tuple(found)
 
     @cached_property
     def smallest(self) -> dict[str, dict[str, Any]]:
         """The row of the variant with the lowest total, for each limited total."""
-        return {quantity: _lowest(self.considered, quantity) for quantity in self.limits}
+        everything = np.ones(len(self.rows), dtype=bool)
+        return {quantity: self._lowest(everything, quantity) for quantity in self.limits}
+
+    def _lowest(self, mask: Array, total: str) -> dict[str, Any]:
+        """The row with the lowest `total` among those that a mask selects."""
+        return self._records(self._sorted(mask, {total: True, "macs": True})[:1])[0]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the search as a JSON document of schema `SEARCH_SCHEMA`."""
@@ -167,7 +196,7 @@ class Search(Result):
             "objective": self.objective,
             "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
-            "looked_at": len(self.considered),
+            "looked_at": len(self.rows),
             "best": self.best,
             "reference": self.reference,
             "binding": [asdict(blocking) for blocking in self.blocking_limits],
@@ -183,10 +212,6 @@ def _spec(row: Mapping[str, Any]) -> Architecture:
     """The network of a row."""
     name, options = split_reference(variant_reference(row))
     return make(name, ARCHS[name], options)
-
-
-Limit = int | float | str
-"""A limit as the user gives it: a whole number, or text such as `150M`."""
 
 
 def search(
@@ -241,63 +266,28 @@ def search(
     choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
-    limits = _limits(max_macs, max_params, max_memory_access, max_activations)
+    limits = limits_of(max_macs, max_params, max_memory_access, max_activations)
     run = {"workers": workers, "time_limit": time_limit, "resume": resume, "progress": progress}
     found = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published, **run)
-    frame = found.frame
-    frame["fits"] = _within(frame, limits)
-    fitting = frame[objective][frame["fits"]]
-    ranked_by = "macs" if len(fitting) and fitting.isna().all() else objective
+    columns = found.rows.columns
+    fits = within(columns, limits)
+    known = fits & is_known(columns[objective])
+    ranked_by = "macs" if fits.any() and not known.any() else objective
     costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
-    frame["front"] = _pareto_front(frame, ranked_by, costs)
-    return Search(objective, ranked_by, costs, limits, frame, found.own, found.uncounted, family)
+    ranked = np.flatnonzero(fits & is_known(columns[ranked_by]))
+    front = _pareto_front(columns, ranked, ranked_by, costs)
+    rows = found.rows.with_columns(fits=fits, front=front)
+    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family)
 
 
-def _limits(*given: Limit | None) -> dict[str, int]:
-    """The limits that are set, by total; `given` has the order of `LIMITS`."""
-    limits = {t: _limit(f"max_{t}", g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
-    for total, limit in limits.items():
-        if limit > MAX_LIMIT:
-            raise SearchError(f"max_{total} must be at most {MAX_LIMIT:.0e}: leave it out for no limit")
-    return limits
-
-
-def _limit(name: str, given: Limit) -> int:
-    """A limit as an integer."""
-    try:
-        if isinstance(given, str):
-            return parse_count(given)
-        whole = is_whole(given) or (isinstance(given, float | np.floating) and given.is_integer())
-        if whole and given >= 1:
-            return int(given)
-    except ParseError as error:
-        raise SearchError(f"{name}: {error}") from error
-    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give 150e6 or '150M'")
-
-
-def _within(frame: pd.DataFrame, limits: Mapping[str, int]) -> Any:
-    """Booleans, true for rows within all limits."""
-    within = np.ones(len(frame), dtype=bool)
-    for total, limit in limits.items():
-        within &= (frame[total] <= limit).to_numpy()
-    return within
-
-
-def _pareto_front(frame: pd.DataFrame, objective: str, costs: Sequence[str]) -> Any:
-    """Booleans, true for fitting rows that no other row dominates: highest objective, lowest costs."""
-    rows = np.flatnonzero(frame["fits"].to_numpy() & frame[objective].notna().to_numpy())
-    columns = [-frame[objective].to_numpy()[rows], *(frame[cost].to_numpy()[rows] for cost in costs)]
-    # ranks compare integers of any size exactly
-    ranks = np.column_stack([np.unique(column, return_inverse=True)[1] for column in columns])
-    front = np.zeros(len(frame), dtype=bool)
-    kept = np.empty((0, ranks.shape[1]))
-    for i in np.lexsort(ranks.T[::-1]):  # a row comes after every row that dominates it
-        if not (kept <= ranks[i]).all(axis=1).any():
-            kept = np.vstack([kept, ranks[i]])
+def _pareto_front(columns: Columns, rows: Array, objective: str, costs: Sequence[str]) -> Array:
+    """Booleans, true for the given rows that no other of them dominates: highest objective, lowest costs."""
+    values = [-columns[objective][rows], *(columns[cost][rows] for cost in costs)]
+    ranked = np.column_stack(list(map(ranks, values)))
+    front = np.zeros(len(columns[objective]), dtype=bool)
+    kept = np.empty((0, ranked.shape[1]))
+    for i in np.lexsort(ranked.T[::-1]):  # a row comes after every row that dominates it
+        if not (kept <= ranked[i]).all(axis=1).any():
+            kept = np.vstack([kept, ranked[i]])
             front[rows[i]] = True
     return front
-
-
-def _lowest(frame: pd.DataFrame, total: str) -> dict[str, Any]:
-    """The row with the lowest `total`."""
-    return rows_of(frame.sort_values([total, "macs"], kind="stable").head(1))[0]

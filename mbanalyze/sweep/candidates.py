@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,11 +23,9 @@ from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import TOTALS, uncounted
 from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.plain_columns import Columns, Rows
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SIZE_OPTIONS = ("alpha", "resolution")
 """Options with a column each; the column `options` spells all others."""
@@ -41,12 +39,12 @@ class Candidates(NamedTuple):
     """The variants that a search considers.
 
     Attributes:
-        frame: their rows.
+        rows: one row for each variant.
         own: the use of the user's accuracy; None without one.
         uncounted: the references of models that are not counted completely, and the reasons.
     """
 
-    frame: pd.DataFrame
+    rows: Rows
     own: OwnUse | None
     uncounted: tuple[tuple[str, str], ...] = ()
 
@@ -81,8 +79,6 @@ def candidates(
         OptionError: no architecture of the family has an option.
         GridError, SourceError, ResumeError, OutputError: as for `ablate`.
     """
-    import pandas as pd
-
     given = {name: value for name, value in run.items() if value is not None}
     if ":" in family and is_pattern(family):
         given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
@@ -94,27 +90,26 @@ def candidates(
         own.require_models(f"{family} has several")
     arguments: dict[str, Any] = {"dtype": dtype, "published": published}
     arguments |= {"batch": batch} if batch != 1 else {}
-    frames, matched = [], set[str]()
+    parts, matched = list[Columns](), set[str]()
     for name in names:
         if own:  # published options make grids of one value too, and these are not the user's
             arguments["accuracy"] = own.about(name, _single_values(name, options))
         for grid in _grids(name, options, own):
             with suppress(VariantError):  # no combination makes a network
                 ablation = ablate(name, skip_invalid=True, **grid, **arguments)
-                frames.append(_frame(name, grid, ablation))
+                parts.append(_columns(name, grid, ablation))
                 matched |= ablation.own.matched if ablation.own else set()
-    if not frames:
+    if not parts:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
-    frame = pd.concat(frames, ignore_index=True).drop_duplicates(same, ignore_index=True)
-    return Candidates(frame, OwnUse(own, frozenset(matched), published) if own else None)
+    return Candidates(Rows.distinct(parts, same), OwnUse(own, frozenset(matched), published) if own else None)
 
 
 def _models(pattern: str, ablation: Ablation) -> Candidates:
     """The candidates among the models of a package: those that are counted completely."""
     import pandas as pd
 
-    failed = tuple(uncounted(ablation.variants))
+    failed = tuple(uncounted(ablation.rows))
     rows = [row for row in ablation.records() if row["error"] is None]
     if not rows:
         raise SearchError(f"no model of {pattern} is counted: {': '.join(failed[0])}")
@@ -131,7 +126,9 @@ def _models(pattern: str, ablation: Ablation) -> Candidates:
         for row in rows
     ]
     numbers = [name for name in ("top1", "latency_ms", *metrics) if name != "accuracy_source"]
-    return Candidates(pd.DataFrame(found).astype(dict.fromkeys(numbers, float)), ablation.own, failed)
+    frame = pd.DataFrame(found).astype(dict.fromkeys(numbers, float))
+    columns: dict[str, Any] = {str(name): column for name, column in frame.items()}
+    return Candidates(Rows([columns], np.arange(len(frame))), ablation.own, failed)
 
 
 def _architectures(family: str) -> list[str]:
@@ -206,18 +203,22 @@ def _known_grids(name: str, own: OwnAccuracy | None) -> list[dict[str, Any]]:
     return list(grids.values())
 
 
-def _frame(name: str, grid: Mapping[str, Any], ablation: Ablation) -> pd.DataFrame:
+def _columns(name: str, grid: Mapping[str, Any], ablation: Ablation) -> Columns:
     """The variants of a grid, with the columns that all architectures share."""
-    frame = ablation.variants
-    others = [option for option in grid if option not in (*SIZE_OPTIONS, "rho")]
-    rows = zip(*(frame[option] for option in others), strict=True)
-    spelled = [spell_options(dict(zip(others, row, strict=True)), " ") for row in rows] or [""] * len(frame)
-    frame = frame.drop(columns=others)
-    frame.insert(0, "model", name)
-    if "alpha" not in frame:
-        frame.insert(1, "alpha", np.nan)
-    frame.insert(list(frame).index("params"), "options", spelled)
-    return frame
+    rows: dict[str, Any] = {str(option): column for option, column in ablation.rows.items()}
+    count = len(ablation)
+    others = {option: rows.pop(option).tolist() for option in grid if option not in (*SIZE_OPTIONS, "rho")}
+    spelled = [
+        spell_options(dict(zip(others, row, strict=True)), " ") for row in zip(*others.values(), strict=True)
+    ]
+    sizes = list(rows)[: list(rows).index("params")]
+    return {
+        "model": np.full(count, name, object),
+        "alpha": np.full(count, np.nan),
+        **{size: rows.pop(size) for size in sizes},
+        "options": np.array(spelled or [""] * count, object),
+        **rows,
+    }
 
 
 def variant_reference(row: Mapping[str, Any]) -> str:

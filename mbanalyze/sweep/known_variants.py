@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +17,13 @@ from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.typed import Sizes, is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.ablation_result import Ablation
+from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
 from mbanalyze.sweep.figure_columns import ShownFigures
 from mbanalyze.sweep.grid import Grid, GridError, input_sizes, spelled, value_indices
+from mbanalyze.sweep.plain_columns import Columns, take
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 from mbanalyze.sweep.traced import VariantError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Known = tuple[str, type[Architecture], Mapping[str, Any]]
 """The user's name for an architecture, its class, and the options that an alias or an instance sets."""
@@ -51,8 +50,6 @@ def ablate_known(
     known: Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
 ) -> Ablation:
     """Return the ablation of an architecture; arguments and errors as for `ablate`."""
-    import pandas as pd
-
     name, arch, fixed = known
     itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
     _check_sources(figures.prefixes)
@@ -70,38 +67,44 @@ def ablate_known(
     counted = count_grid(arch, networks, sizes, **batch)
     if not (skip_invalid and counted.valid.any()):
         _check_valid(name, counted, given)
-    valid = np.flatnonzero(counted.valid)
     shown = {option: values for option, values in networks.items() if option in given or option == "alpha"}
-    columns = {option: values[valid] for option, values in _option_columns(shown, sizes, rhos).items()}
+    options = {**_option_columns(shown, sizes, rhos), **batch}
+    valid = counted.valid.ravel()
+    columns = take({name: np.broadcast_to(column, valid.shape) for name, column in options.items()}, valid)
     totals = counted.cost().as_dict(itemsize)
-    frame = pd.DataFrame({**columns, **batch, **totals}, index=valid, copy=False)
     network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
-    made = _with_figures(frame, VariantIndex(network, networks, sizes), figures, batch)
-    return replace(made, model=name, input=_input(made.variants, known))
+    variants = VariantIndex(network, networks, sizes)
+    made = _with_figures({**columns, **totals}, valid, variants, figures, batch)
+    return replace(made, model=name, input=_input(columns, known))
 
 
 def _with_figures(
-    frame: pd.DataFrame, variants: VariantIndex, figures: ShownFigures, batch: Mapping[str, int]
+    columns: Mapping[str, Any],
+    valid: Array,
+    variants: VariantIndex,
+    figures: ShownFigures,
+    batch: Mapping[str, int],
 ) -> Ablation:
-    """The ablation of valid variants, whose index in `frame` is that in `variants`, with their figures."""
-    import pandas as pd
-
+    """The ablation of valid variants with their figures; `valid` is a mask of all `variants`."""
     found, use = figures.of(variants, **batch)
-    rows = {index: row for index, row in found.items() if index in frame.index}
+    rows = {index: row for index, row in found.items() if valid[index]}
     metrics = [name for name in (use.own.metrics if use else ()) if name not in PUBLISHED_COLUMNS]
-    known_figures = pd.DataFrame(list(rows.values()), list(rows), [*PUBLISHED_COLUMNS, *metrics])
-    numbers: dict[Any, Any] = dict.fromkeys(["top1", "latency_ms", *metrics], float)
-    frame = frame.join(known_figures.astype(numbers)).reset_index(drop=True)
+    numbers = ("top1", "latency_ms", *metrics)
+    at = (np.cumsum(valid) - 1)[list(rows)]
+    more = {}
+    for name in [*PUBLISHED_COLUMNS, *metrics]:
+        more[name] = np.full(len(columns["params"]), np.nan, float if name in numbers else object)
+        more[name][at] = [row.get(name) for row in rows.values()]
     known_top1 = [(index, row) for index, row in rows.items() if row["top1"] is not None]
     accuracies = tuple((variants.spec(i), row["accuracy_source"], row["top1"]) for i, row in known_top1)
-    return Ablation(frame, accuracies, use, any(figures.prefixes))
+    return Ablation({**columns, **more}, accuracies, use, any(figures.prefixes))
 
 
-def _input(frame: pd.DataFrame, known: Known) -> tuple[Sizes, ...]:
+def _input(columns: Columns, known: Known) -> tuple[Sizes, ...]:
     """The shape of the image that the first variant takes."""
     _, arch, implied = known
     usual: dict[str, Any] = {field.name: field.default for field in fields(arch)}
-    first = usual | dict(implied) | dict(frame.iloc[0])
+    first = usual | dict(implied) | {name: column[0] for name, column in columns.items()}
     return (
         (int(first.get("batch", 1)), int(first["in_channels"]), *sides(as_resolution(first["resolution"]))),
     )

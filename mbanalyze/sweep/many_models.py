@@ -20,6 +20,7 @@ from mbanalyze.sources.references import import_package
 from mbanalyze.sweep.figure_columns import traced_columns
 from mbanalyze.sweep.grid import Grid, GridError, combinations, spelled
 from mbanalyze.sweep.model_jobs import Row, Run, count_each
+from mbanalyze.sweep.plain_columns import Columns
 from mbanalyze.sweep.resumed import CountsFile, ResumeError, require_equal
 from mbanalyze.sweep.traced import TRACE_OPTIONS
 
@@ -128,14 +129,16 @@ def _own_columns(
     return columns, OwnUse(own, matched, published=False)
 
 
-def uncounted(frame: pd.DataFrame) -> list[tuple[str, str]]:
+def uncounted(variants: Columns | pd.DataFrame) -> list[tuple[str, str]]:
     """Return the reference of each model that is not counted completely, and the reason."""
-    names = list(map(str, frame))
+    names = list(map(str, variants))
+    if "error" not in names:
+        return []
     axes = names[1 : names.index("input")] if "input" in names else []
     return [
         (spell_reference(row["model"], {name: row[name] for name in axes}), row["error"])
-        for row in records.rows_of(frame)
-        if row.get("error")
+        for row in records.rows_of(variants)
+        if row["error"]
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from mbanalyze.display.records import one_line
+from mbanalyze.display.records import csv_of
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
@@ -65,7 +65,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
         *own_notes(ablation.own, _published_name(rows, flags)),
-        *uncounted_notes(uncounted(ablation.variants)),
+        *uncounted_notes(uncounted(ablation.rows)),
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View((_variants(rows),), (*_batch_notes(rows), *notes), (*_source_notes(rows), *own))
@@ -183,7 +183,7 @@ def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
 def _verdict(search: Search, flags: bool) -> list[str]:
     """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
     limits = " and ".join(f"{_count(limit)} {LIMITS[total]}" for total, limit in search.limits.items())
-    within, considered = f" within {limits}" if limits else "", f"{len(search.considered)} variants"
+    within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
     best = search.best
     if best is None:
         lowest = [
@@ -193,7 +193,7 @@ def _verdict(search: Search, flags: bool) -> list[str]:
         return [f"nothing fits{within}", *lowest]
     accuracy = _missing(search) if best["top1"] is None else f"{best['top1']} % top-1"
     costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
-    ranking = f"{len(search.frame())} of {considered} fit, ranked by {_title(search.ranked_by)}"
+    ranking = f"{search.size()} of {considered} fit, ranked by {_title(search.ranked_by)}"
     if search.ranked_by != search.objective:
         ranking += f", because none has {_missing(search).replace('no ', 'a ', 1)}"
     if search.objective not in OBJECTIVES:
@@ -225,7 +225,7 @@ def _advice(search: Search, flags: bool) -> list[str]:
             f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
             for blocking in search.blocking_limits
         ]
-    if better := len(search.better):
+    if better := int(search.is_better.sum()):
         exceeding = "1 better variant exceeds" if better == 1 else f"{better} better variants exceed"
         return [f"raising one limit is not enough: {exceeding} several limits"]
     return ["no limit excludes a better variant"] if search.limits else []
@@ -276,13 +276,10 @@ def uncounted_notes(reasons: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _ablation_csv(ablation: Ablation, **_: Any) -> str:
-    frame = ablation.variants.rename(columns=one_line)
-    for name in frame.select_dtypes(exclude=["number", "bool"]):
-        frame[name] = [one_line(value) if isinstance(value, str) else value for value in frame[name]]
-    return frame.to_csv(index=False, lineterminator="\n")
+    return csv_of(ablation.rows)
 
 
 @formats.register
 def ablation_formats(_: Ablation) -> Mapping[str, Renderer]:
-    """The formats of an ablation; CSV is written from the frame, because grids can be large."""
+    """The formats of an ablation; CSV is written from columns, because grids can be large."""
     return {**FORMATS, "csv": _ablation_csv}

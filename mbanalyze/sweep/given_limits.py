@@ -1,0 +1,53 @@
+"""The limits of a search: the values that the user gives, and the variants within them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mbanalyze.inputs.parsing import ParseError, parse_count
+from mbanalyze.inputs.typed import is_whole
+from mbanalyze.sweep.arrays import Array
+from mbanalyze.sweep.candidates import SearchError
+from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.plain_columns import Columns
+
+Limit = int | float | str
+"""A limit as the user gives it: a whole number, or text such as `150M`."""
+MAX_LIMIT = 10**100
+"""The largest limit, above the count of any network; messages cannot show a larger one."""
+
+
+def limits_of(*given: Limit | None) -> dict[str, int]:
+    """Return the limits that are set, by total; `given` has the order of `LIMITS`.
+
+    Raises:
+        SearchError: a limit is not a whole number above 0, or exceeds `MAX_LIMIT`.
+    """
+    limits = {t: _limit(f"max_{t}", g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
+    for total, limit in limits.items():
+        if limit > MAX_LIMIT:
+            raise SearchError(f"max_{total} must be at most {MAX_LIMIT:.0e}: leave it out for no limit")
+    return limits
+
+
+def _limit(name: str, given: Limit) -> int:
+    """A limit as an integer."""
+    try:
+        if isinstance(given, str):
+            return parse_count(given)
+        whole = is_whole(given) or (isinstance(given, float | np.floating) and given.is_integer())
+        if whole and given >= 1:
+            return int(given)
+    except ParseError as error:
+        raise SearchError(f"{name}: {error}") from error
+    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give 150e6 or '150M'")
+
+
+def within(columns: Columns, limits: Mapping[str, int]) -> Array:
+    """Return booleans, true for rows within all limits."""
+    fits = np.ones(len(columns["params"]), dtype=bool)
+    for total, limit in limits.items():
+        fits &= (columns[total] <= limit).astype(bool)
+    return fits
