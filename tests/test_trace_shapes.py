@@ -19,7 +19,7 @@ from mbanalyze.trace.shapes.contractions import grouped_matmul
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
 from mbanalyze.trace.shapes.valued import VALUED
-from mbanalyze.trace.shapes.view_methods import VIEWS
+from mbanalyze.trace.shapes.view_methods import METHODS
 
 
 def layouts(*shape: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
@@ -352,11 +352,14 @@ VIEWED: dict[str, tuple[Any, ...]] = {
     "select.int": (0, -1),
     "unbind.int": (-1,),
     "chunk": (2, -1),
+    "expand": ([3, 2, -1, 6],),
+    "reshape": ([2, -1],),
+    "flatten.using_ints": (1, 2),
 }
 """Operator name -> its arguments after the tensor."""
 
 
-@pytest.mark.parametrize("name", sorted(VIEWS))
+@pytest.mark.parametrize("name", sorted(METHODS))
 def test_methods_that_view_equal_their_operators(name: str) -> None:
     """A method returns the views that its operator returns."""
     packet, _, overload = name.removeprefix("aten::").partition(".")
@@ -364,7 +367,7 @@ def test_methods_that_view_equal_their_operators(name: str) -> None:
     data = torch.empty(2, 3, device="meta") if packet == "t" else torch.empty(2, 1, 6, device="meta")
     operator = getattr(getattr(torch.ops.aten, packet), overload or "default")
 
-    expected, views = tree_leaves(operator(data, *arguments)), tree_leaves(VIEWS[name](data, *arguments))
+    expected, views = tree_leaves(operator(data, *arguments)), tree_leaves(METHODS[name](data, *arguments))
 
     assert [(v.shape, v.stride(), v.storage_offset()) for v in expected] == [
         (v.shape, v.stride(), v.storage_offset()) for v in views

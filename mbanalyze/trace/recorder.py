@@ -24,7 +24,7 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
-from mbanalyze.trace.shapes.view_methods import VIEWS
+from mbanalyze.trace.shapes.view_methods import METHODS, VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
 
 Settings = tuple[tuple[str, Attribute], ...]
@@ -37,16 +37,18 @@ class Operator:
     Attributes:
         schema: its signature.
         matcher: its matcher, or None.
-        view: the method with the same arguments that always returns views, or None.
+        method: the operator, or the method of tensors with the same positional arguments.
+        is_view: True if the operator always returns views of its first argument.
     """
 
-    __slots__ = ("matcher", "schema", "view")
+    __slots__ = ("is_view", "matcher", "method", "schema")
 
     def __init__(self, overload: Any) -> None:
         """Look up an overload."""
         self.schema = OpSchema(overload)
         self.matcher = MATCHERS.get(self.schema.base_name)
-        self.view = VIEWS.get(overload.name())
+        self.method = METHODS.get(overload.name(), overload)
+        self.is_view = overload.name() in VIEWS
 
 
 _OPERATORS: dict[int, Operator] = {}
@@ -179,9 +181,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             first = next(iter(flat_tensors(args)), None)
         if first is None or not (first.is_meta or self.execution.lacks_values(flat_tensors(args))):
             return None
-        if operator.view and first.is_meta and not kwargs:
+        if operator.is_view and first.is_meta and type(first) is Tensor and not kwargs:
             self.free[operator.schema.base_name] += 1
-            return operator.view(*args)
+            return operator.method(*args)
         schema, rule = operator.schema, self._shortcuts.get(operator.schema.name)
         if rule and not schema.has_out:
             bound = schema.bind(args, kwargs)
@@ -201,7 +203,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Return the outputs of an operator that returns views or else copies; None if it is unknown as a copy."""
         schema = operator.schema
-        result = schema.overload(*args, **kwargs)
+        has_method = type(first) is Tensor and not kwargs  # the method of another class may run its own code
+        result = operator.method(*args) if has_method else schema.overload(*args, **kwargs)
         view = result if isinstance(result, Tensor) else result[0] if result else first
         if self.storages.share_storage(view, first):
             self.free[schema.base_name] += 1
