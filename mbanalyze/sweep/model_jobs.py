@@ -79,9 +79,13 @@ class Run:
         if self.time_limit is not None and not self.time_limit > 0:
             raise GridError(f"time_limit must be a number of seconds above 0, not {self.time_limit!r}")
 
-    def refuse(self, what: object) -> None:
-        """Raise `GridError` if a setting is given that only many models of a package have."""
-        given = {"workers": self.workers, "time_limit": self.time_limit, "resume": self.resume}
+    def refuse(self, what: object, *, factory: bool = False) -> None:
+        """Raise `GridError` if a setting is given that only many models of a package have, or a factory too."""
+        given = {
+            "workers": None if factory else self.workers,
+            "time_limit": self.time_limit,
+            "resume": self.resume,
+        }
         if named := [name for name, value in given.items() if value is not None]:
             raise GridError(
                 f"{named[0]} is for the models of a package, such as timm:mobilenet*, not for {what}"
