@@ -71,6 +71,8 @@ def _serve(request: Request, channel: TextIO) -> None:
                 print(job, code, file=channel, flush=True)
             if process.job is None and process.has_exited:
                 running.remove(process)
+    for process in running:  # they have been told to end
+        process.process.join()
 
 
 def _ended(process: JobProcess, waiting: list[int], reuse: int) -> Iterator[tuple[int, int]]:
