@@ -103,6 +103,12 @@ PEERS: dict[str, Counter] = {
 }
 """Name of a counter -> the function that counts with it."""
 
+PACKAGES = (
+    *("torch", "torchvision", "timm", "fvcore", "torchinfo", "ptflops"),
+    *("torchprofile", "calflops", "thop"),
+)
+"""The packages whose versions the benchmark shows."""
+
 
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
@@ -121,18 +127,11 @@ def quietly() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python, torch and every counter."""
-    from importlib.metadata import version
+    """Return the versions of Python, torch and every counter that is installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    packages = (
-        "torch",
-        "torchvision",
-        "timm",
-        "fvcore",
-        "torchinfo",
-        "ptflops",
-        "torchprofile",
-        "calflops",
-        "thop",
-    )
-    return {"python": sys.version.split()[0], **{package: version(package) for package in packages}}
+    found = {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import copy
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
+from rich.console import Console
+from rich.progress import track
 from torch import nn
 
 from benchmarks.peers import Counter, quietly
+
+T = TypeVar("T")
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +36,68 @@ class Timed:
     @property
     def noise(self) -> float:
         """Half the interquartile range, as a share of the median."""
-        low, _, high = statistics.quantiles(self.seconds, n=4)
-        return (high - low) / 2 / self.median
+        return noise(self.seconds)
 
 
-def alternating(work: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timed]:
+def noise(numbers: Sequence[float]) -> float:
+    """Return half the interquartile range, as a share of the median."""
+    low, _, high = statistics.quantiles(numbers, n=4)
+    return (high - low) / 2 / statistics.median(numbers)
+
+
+def tracked(items: Iterable[T], what: str) -> Iterator[T]:
+    """Yield items with a progress bar on stderr; a line at the start if it is no terminal."""
+    if not sys.stderr.isatty():
+        sys.stderr.write(f"{what}\n")
+    yield from track(
+        list(items), what, transient=True, console=Console(stderr=True), disable=not sys.stderr.isatty()
+    )
+
+
+def summary(error: BaseException) -> str:
+    """Return the type of an error and the beginning of its first line."""
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0][:120]}"
+
+
+def repeated(
+    work: Mapping[Name, Callable[[], T]], rounds: int
+) -> tuple[dict[Name, list[T]], dict[Name, str]]:
+    """Do each piece of work once a round, after a round that is left out.
+
+    Returns:
+        The results by name, in the order of `work`, and the errors. Work that raises is not repeated.
+    """
+    results: dict[Name, list[T]] = {name: [] for name in work}
+    errors: dict[Name, str] = {}
+    for _ in range(rounds + 1):
+        for name, call in work.items():
+            if name not in errors:
+                try:
+                    results[name].append(call())
+                except Exception as error:
+                    errors[name] = summary(error)
+    return {name: done[1:] for name, done in results.items() if name not in errors}, errors
+
+
+def alternating(work: Mapping[Name, Callable[[], object]], rounds: int) -> dict[Name, Timed]:
     """Time each piece of work once a round, after a round that is not measured.
 
     Returns:
         The times by name, in the order of `work`. Work that raises is not repeated.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    errors: dict[str, str] = {}
-    for _ in range(rounds + 1):
-        for name, call in work.items():
-            if name in errors:
-                continue
-            try:
-                with quietly():
-                    start = time.perf_counter()
-                    call()
-                    seconds[name].append(time.perf_counter() - start)
-            except Exception as error:
-                errors[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:80]}"
-    return {
-        name: Timed(error=errors[name]) if name in errors else Timed(tuple(seconds[name][1:]))
-        for name in work
-    }
+
+    def timed(call: Callable[[], object]) -> Callable[[], float]:
+        def seconds() -> float:
+            with quietly():
+                start = time.perf_counter()
+                call()
+                return time.perf_counter() - start
+
+        return seconds
+
+    done, errors = repeated({name: timed(call) for name, call in work.items()}, rounds)
+    return {name: Timed(tuple(done.get(name, ())), errors.get(name, "")) for name in work}
 
 
 def counters(module: nn.Module, side: int, known: Mapping[str, Counter], rounds: int) -> dict[str, Timed]:
@@ -69,12 +109,3 @@ def counters(module: nn.Module, side: int, known: Mapping[str, Counter], rounds:
         return lambda: counter(own, image)
 
     return alternating({name: counting(counter) for name, counter in known.items()}, rounds)
-
-
-def processes(commands: Mapping[str, list[str]], rounds: int) -> dict[str, Timed]:
-    """Time processes of this Python from start to end."""
-
-    def running(arguments: list[str]) -> Callable[[], object]:
-        return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)  # noqa: S603 (commands of this benchmark)
-
-    return alternating({name: running(arguments) for name, arguments in commands.items()}, rounds)

@@ -18,7 +18,7 @@ import mbanalyze
 from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.ops.derivations import Formula
 from mbanalyze.ops.formulas import FORMULAS
 
@@ -148,7 +148,7 @@ def commands() -> str:
     """Return the help of every command at a width of 80 columns."""
     return "\n".join(
         f"## {' '.join(['mbanalyze', *path])}\n\n```text\n{printed_help(path)}```\n"
-        for path in paths(typer.main.get_command(app))
+        for path in paths(typer.main.get_command(make_app()))
     )
 
 
@@ -160,7 +160,7 @@ def paths(command: object, *above: str) -> list[list[str]]:
 
 def printed_help(path: list[str]) -> str:
     """Return the output of `--help` for a command."""
-    return CliRunner().invoke(app, [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
+    return CliRunner().invoke(make_app(), [*path, "--help"], prog_name="mbanalyze", env={"COLUMNS": "80"}).stdout
 
 
 def api() -> str:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.literature.figures import families
 from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
-from mbanalyze.sweep.candidates import SearchError, families, variant_reference
+from mbanalyze.sweep.candidates import SearchError, variant_reference
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
 

@@ -55,6 +55,32 @@ def test_a_closed_form_needs_no_torch(code: str) -> None:
     assert heavy_modules(code) == "[]"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        (["--help"], {}),
+        (["search", "--help"], {}),
+        (
+            [],
+            {"_MBANALYZE_COMPLETE": "complete_bash", "COMP_WORDS": "mbanalyze search mob", "COMP_CWORD": "2"},
+        ),
+        ([], {"_MBANALYZE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "mbanalyze report mob"}),
+    ],
+)
+def test_help_and_completion_load_no_numpy(arguments: list[str], environment: dict[str, str]) -> None:
+    """Help and completion start without NumPy, and a command line without the modules of other commands."""
+    code = f"""
+import os, sys
+os.environ.update({environment})
+{COMMAND.format(arguments=arguments)}
+others = ["mbanalyze.cli.guard", "mbanalyze.guard"] if sys.argv[1:] != ["--help"] else []
+print([name for name in ("numpy", "torch", "pandas", *others) if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
 def test_a_page_loads_what_makes_it_alone() -> None:
     """The HTML page loads jinja2 and plotly, but not itables, which would load pandas."""
     command = COMMAND.format(arguments=["report", "mobilenet_v2", "--format", "html", "--output", os.devnull])

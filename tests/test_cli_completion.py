@@ -12,7 +12,7 @@ from mbanalyze import count, published
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.cli.completion import complete_model, complete_published, complete_searched
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.sweep.candidates import _architectures
 
 
@@ -84,7 +84,7 @@ def test_every_name_is_accepted() -> None:
     assert set(ARCHS) < set(complete_searched(""))
 
 
-ROOT: Any = typer.main.get_command(app)
+ROOT: Any = typer.main.get_command(make_app())
 CHOICES = [
     pytest.param(param, id=f"{name} {param.opts[0]}")
     for name, command in ROOT.commands.items()

@@ -13,14 +13,14 @@ from commandline import Run
 
 from mbanalyze.archs.catalog import Catalog
 from mbanalyze.cli.formats import SUFFIXES, choose_format
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.report.view import REPORT_FORMATS
 
 
 def commands(above: Any = None, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every command that prints a result, with its words."""
-    command = above or typer.main.get_command(app)
+    command = above or typer.main.get_command(make_app())
     if command.params and name:
         yield name, command
     for word, below in getattr(command, "commands", {}).items():

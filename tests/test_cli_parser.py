@@ -12,14 +12,14 @@ from commandline import Run
 
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain, summary
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 
 FOREIGN = re.compile(
     r"Input should|Invalid value|Missing |No such|Got unexpected|requires an argument|does not take|Value error"
     r"|unable to parse|pydantic|Possible options|Did you mean|is not one of|\n"
 )
 """Phrases of click, typer and pydantic."""
-ROOT = typer.main.get_command(app)
+ROOT = typer.main.get_command(make_app())
 
 
 def tree(command: Any = ROOT, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -26,7 +26,7 @@ from mbanalyze import count
 from mbanalyze.archs import ARCHS
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
 from mbanalyze.guard.view import OUTCOME_FORMATS
@@ -103,7 +103,7 @@ def accepts(line: str) -> bool:
     """Return True if the command line parses `mbanalyze ...`; the model may be missing."""
     words = shlex.split(line, comments=True)[1:]
     try:
-        does_nothing(typer.main.get_command(app)).main(words, "mbanalyze", standalone_mode=False)
+        does_nothing(typer.main.get_command(make_app())).main(words, "mbanalyze", standalone_mode=False)
     except UsageError:
         return False
     except typer.TyperException as error:
@@ -288,15 +288,45 @@ def test_the_glossary_names_files_that_exist() -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-def test_the_readmes_times_were_measured() -> None:
-    """The rows of its table begin the rows of the newest benchmark."""
-    newest = max((ROOT / "benchmarks").glob("*-*-*.md"))
-    measured = newest.read_text().splitlines()
-    rows = [line for line in pages()["README.md"].splitlines() if re.match(r"\| (milli|.* px)", line)]
+def newest_benchmark() -> Path:
+    """Return the newest file that `make benchmark` wrote."""
+    return max((ROOT / "benchmarks").glob("*-*-*.md"))
 
-    assert f"benchmarks/{newest.name}" in pages()["README.md"]
-    assert len(rows) > 3
-    assert [row for row in rows if not any(line.startswith(row) for line in measured)] == []
+
+def measurements(text: str) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the tables of times of a text by the first cell of their header: each cell by its row and column."""
+    found = {}
+    for lines in re.findall(r"^\| (?:milliseconds|process) \|.*\n(?:\|.*\n)+", text, re.MULTILINE):
+        header, _, *rows = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines()
+        ]
+        if header[0] in found:
+            continue
+        found[header[0]] = {
+            (row[0], column): cell for row in rows for column, cell in zip(header, row, strict=True)
+        }
+    return found
+
+
+def test_the_readmes_times_were_measured() -> None:
+    """Every cell of its two tables is in the newest benchmark."""
+    quoted, measured = measurements(pages()["README.md"]), measurements(newest_benchmark().read_text())
+
+    assert f"benchmarks/{newest_benchmark().name}" in pages()["README.md"]
+    assert quoted.keys() == {"milliseconds", "process"}
+    for first, table_cells in quoted.items():
+        assert len(table_cells) >= 9
+        assert table_cells.items() - measured[first].items() == set()
+
+
+def test_the_page_on_speed_shows_the_newest_benchmark() -> None:
+    """It has every section of the newest file, and no other file's."""
+    shown = re.findall(r"^<!-- section: benchmarks/(\S+), (.*) -->$", pages()["speed.md"], re.MULTILINE)
+    headings = re.findall(r"^## (.*)$", newest_benchmark().read_text(), re.MULTILINE)
+
+    assert {name for name, _ in shown} == {newest_benchmark().name}
+    assert sorted(heading for _, heading in shown) == sorted(headings)
+    assert f"`benchmarks/{newest_benchmark().name}`" in pages()["speed.md"]
 
 
 def document(run: Run, *arguments: str, code: int = 0) -> Any:

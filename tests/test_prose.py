@@ -84,7 +84,7 @@ def texts(folder: str) -> Iterator[tuple[Path, str]]:
         "tests",
         "docs",
         "notebooks",
-        "benchmarks/__main__.py",
+        "benchmarks",
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",

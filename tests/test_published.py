@@ -223,7 +223,8 @@ def test_accuracy_and_speed_are_kept() -> None:
 
 def clear_caches() -> None:
     """Forget all counts and verdicts."""
-    for cached in (conventions._rows, interpretations.truncates, verdicts._verdict):
+    caches: list[Any] = [conventions._rows, conventions._count, verdicts._verdict]
+    for cached in [*caches, interpretations.truncates, interpretations.interpretation_of]:
         cached.cache_clear()
 
 

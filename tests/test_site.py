@@ -17,7 +17,7 @@ import typer
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import describe
-from mbanalyze.cli.program import app
+from mbanalyze.cli.program import make_app
 from mbanalyze.ops.formulas import FORMULAS
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def test_every_command_has_its_help() -> None:
     """The page has the help of every command, with every option and without colours."""
     text = generate()["commands"]()
     helps = dict(re.findall(r"^## mbanalyze ?(.*)\n\n```text\n((?:.*\n)*?)```$", text, re.MULTILINE))
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(make_app())
 
     assert {"", "report", "guard", "guard update", "guard diff", "guard explain"} < set(helps)
     for name, below in getattr(command, "commands", {}).items():
@@ -131,7 +131,7 @@ def test_the_site_has_everything(site: dict[str, str]) -> None:
     """The site has each kind, network, option, command and public name."""
     networks, commands, api = (site[f"{name}.html"] for name in ("networks", "commands", "api"))
     kinds = {kind for kind in FORMULAS if f"<code>{kind}</code>" not in site["formulas.html"]}
-    missing = {option for option in options(typer.main.get_command(app)) if option not in commands}
+    missing = {option for option in options(typer.main.get_command(make_app())) if option not in commands}
     said = html.unescape(networks)
 
     assert kinds == missing == set()

@@ -6,9 +6,11 @@ import copy
 import gc
 import itertools
 import random
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -920,3 +922,47 @@ def test_pooling_sizes_equal_torch() -> None:
             continue
         ours = builder.pool("max", image, kernel, stride=stride, padding=padding, ceil=ceil)
         assert ours.shape == theirs, (size, kernel, stride, padding, ceil)
+
+
+def nested(depth: int, *, hooked: bool) -> nn.Module:
+    """Return a linear layer inside of `depth` containers."""
+    module: nn.Module = nn.Linear(2, 2)
+    for _ in range(depth):
+        module = nn.Sequential(module)
+        if hooked:
+            module.register_forward_hook(lambda *_: None)
+    return module
+
+
+@pytest.mark.parametrize("hooked", [False, True])
+def test_whatever_depth_of_nesting_runs_is_counted(hooked: bool) -> None:
+    """The deepest nesting that Python runs here is counted, and so is one that is deeper."""
+    limit, deepest = sys.getrecursionlimit(), 10
+    with suppress(RecursionError):
+        while deepest < limit:
+            nested(deepest + 5, hooked=hooked)(torch.zeros(1, 2))
+            deepest += 5
+
+    for depth in (deepest, deepest + 10):
+        report = count(nested(depth, hooked=hooked), (1, 2))
+
+        assert (4, f"{'0.' * depth}"[:-1]) == (report.totals.macs, report.rows[0].op.path)
+    assert limit == sys.getrecursionlimit()
+
+
+def test_an_endless_forward_is_an_error() -> None:
+    """A forward that calls itself ends in an error of recursion, and Python's limit is as before."""
+
+    class Endless(nn.Module):
+        """A module that calls itself."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Call the module."""
+            return self(x)  # type: ignore[no-any-return]
+
+    limit = sys.getrecursionlimit()
+
+    with pytest.raises(TraceError, match="recursion"):
+        count(Endless(), (1, 2))
+
+    assert limit == sys.getrecursionlimit()

@@ -19,6 +19,7 @@ from mbanalyze.trace.shapes.contractions import grouped_matmul
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.shortcuts import SHORTCUTS
 from mbanalyze.trace.shapes.valued import VALUED
+from mbanalyze.trace.shapes.view_methods import VIEWS
 
 
 def layouts(*shape: int, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
@@ -339,3 +340,33 @@ def test_elements_are_taken_to_differ(
     answer = KEEP_ALL[name]({"self": weight(2, 3), **settings})
 
     assert expected == [tuple(each.shape) for each in answer]
+
+
+VIEWED: dict[str, tuple[Any, ...]] = {
+    "view": ([2, -1],),
+    "permute": ([2, 0, 1],),
+    "transpose.int": (-1, 0),
+    "t": (),
+    "unsqueeze": (-1,),
+    "squeeze.dim": (1,),
+    "select.int": (0, -1),
+    "unbind.int": (-1,),
+    "chunk": (2, -1),
+}
+"""Operator name -> its arguments after the tensor."""
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_methods_that_view_equal_their_operators(name: str) -> None:
+    """A method returns the views that its operator returns."""
+    packet, _, overload = name.removeprefix("aten::").partition(".")
+    arguments = VIEWED[name.removeprefix("aten::")]
+    data = torch.empty(2, 3, device="meta") if packet == "t" else torch.empty(2, 1, 6, device="meta")
+    operator = getattr(getattr(torch.ops.aten, packet), overload or "default")
+
+    expected, views = tree_leaves(operator(data, *arguments)), tree_leaves(VIEWS[name](data, *arguments))
+
+    assert [(v.shape, v.stride(), v.storage_offset()) for v in expected] == [
+        (v.shape, v.stride(), v.storage_offset()) for v in views
+    ]
+    assert {data.untyped_storage()._cdata} == {view.untyped_storage()._cdata for view in views}

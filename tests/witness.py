@@ -27,15 +27,18 @@ DATA = Path(__file__).parent / "data"
 
 
 @functools.cache
-def torchvision() -> ModuleType:
-    """Import torchvision, even if its compiled extension does not load with this torch.
-
-    torchvision needs two operators at import; they are defined here, without a body, if the extension is missing.
-    """
+def torchvision_operators() -> None:
+    """Define the two operators that torchvision needs at import, without a body, if its extension does not load."""
     tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
     if tried.returncode != 0:
         torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
         torch.library.define("torchvision::qnms", "(Tensor a) -> Tensor")
+
+
+@functools.cache
+def torchvision() -> ModuleType:
+    """Import torchvision, even if its compiled extension does not load with this torch."""
+    torchvision_operators()
     import torchvision
 
     return torchvision  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ wildcards.py   many models in one command, with a progress bar
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from mbanalyze.cli.signals import Stop
@@ -35,6 +36,7 @@ def main() -> None:
     Signals and streams are prepared before the commands are imported.
     """
     stop = Stop()
+    gc.set_threshold(20_000)  # a command makes many objects that stay, and few cycles
     from mbanalyze.cli import streams
 
     streams.reserve_descriptors()

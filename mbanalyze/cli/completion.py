@@ -32,7 +32,7 @@ def complete_published(incomplete: str) -> list[str]:
 
 def complete_searched(incomplete: str) -> list[str]:
     """Return the families and networks that `search` knows, and `all`."""
-    from mbanalyze.sweep.candidates import families
+    from mbanalyze.literature.figures import families
 
     return matching(dict.fromkeys(["all", *families(), *ARCHS]), incomplete)
 
@@ -66,7 +66,7 @@ def _networks(context: typer.Context) -> Iterator[tuple[str, set[str]]]:
     """
     typed = next(iter(context.args), None)
     if "family" in context.params:
-        from mbanalyze.sweep.candidates import families
+        from mbanalyze.literature.figures import families
 
         family = typed or context.params["family"]
         names = list(ARCHS) if family == "all" else families().get(family, [family])

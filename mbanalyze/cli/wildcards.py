@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,10 +18,9 @@ from mbanalyze.cli.progress import working
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.patterns import is_pattern, matching_models
-from mbanalyze.sweep.ablation_result import Ablation
-from mbanalyze.sweep.many_models import uncounted
-from mbanalyze.sweep.model_jobs import ModelsDone
-from mbanalyze.sweep.view import uncounted_notes
+
+if TYPE_CHECKING:
+    from mbanalyze.sweep.ablation_result import Ablation
 
 Workers = Annotated[
     int | None,
@@ -64,6 +63,8 @@ def prepare(pattern: str, resume: Path | None, output: Path | None, plot: Path |
 
 def exit_code(ablation: Ablation, *, strict: bool) -> int:
     """Return 1 if no variant is counted, or if one is not counted completely and `strict` is set."""
+    from mbanalyze.sweep.many_models import uncounted
+
     counts = ablation.variants
     counted = "params" in counts and counts["params"].notna().any()
     complete = not uncounted(counts) and ("complete" not in counts or counts["complete"].all())
@@ -72,6 +73,9 @@ def exit_code(ablation: Ablation, *, strict: bool) -> int:
 
 def say_kept(ablation: Ablation, file: Path) -> None:
     """Print the number of rows in a file on stderr, and each model that is not counted, with the reason."""
+    from mbanalyze.sweep.many_models import uncounted
+    from mbanalyze.sweep.view import uncounted_notes
+
     failed = uncounted(ablation.variants)
     notify(f"{file} has {len(ablation):,} rows of this command")
     for note in uncounted_notes(failed):
@@ -81,6 +85,8 @@ def say_kept(ablation: Ablation, file: Path) -> None:
 @contextlib.contextmanager
 def models_bar(*, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for `ModelsDone`."""
+    from mbanalyze.sweep.model_jobs import ModelsDone
+
     columns = (
         *(TextColumn("counting"), BarColumn(20), MofNCompleteColumn()),
         *(

@@ -20,6 +20,11 @@ def _rows(spec: Hashable) -> Rows:
     return rows(cast("Architecture", spec).ops())
 
 
+@functools.cache
+def _count(how: Callable[[Rows], int], spec: Hashable) -> int:
+    return how(_rows(spec))
+
+
 def _macs(found: Iterable[Row]) -> int:
     return sum(row.cost.macs or 0 for row in found)
 
@@ -71,7 +76,7 @@ class Convention:
     def apply(self, spec: Architecture) -> int:
         """Return the count of `spec` by this convention."""
         counted = replace(spec, **self.options) if self.options else spec
-        return self.count(_rows(cast("Hashable", counted)))
+        return _count(self.count, cast("Hashable", counted))
 
 
 def _without_classifier(count: Callable[[Iterable[Row]], int]) -> Convention:
@@ -88,7 +93,10 @@ CAFFE_FLOPS = Convention(
     "two FLOPs per multiply-accumulate, last convolution padded", lambda found: 2 * _padded_classifier(found)
 )
 FULL_CLASSIFIER = Convention("with 1000 classes", _macs, {"num_classes": 1000})
-_SLIM_CLASSES = {"num_classes": 1001}
+_SLIM_CLASSES = {
+    "num_classes": 1001,
+    "resolution": 224,
+}  # params are equal at every resolution: one network for all
 NO_BATCH_NORM = Convention("without batch norm", lambda found: _params(found) - _params(_batch_norms(found)))
 NO_BATCH_NORM_1001 = replace(NO_BATCH_NORM, name="without batch norm, 1001 classes", options=_SLIM_CLASSES)
 WEIGHTS = Convention("weights only, without batch norm and biases", _without_biases)

@@ -132,6 +132,15 @@ def entries() -> tuple[Entry, ...]:
     return tuple(map(_entry, data.read_table("published.csv")))
 
 
+def families() -> dict[str, list[str]]:
+    """Return each family with published figures, and its architectures."""
+    found: dict[str, list[str]] = {}
+    for family, name in dict.fromkeys((entry.family, entry.variant) for entry in entries()):
+        if name in ARCHS:
+            found.setdefault(family, []).append(name)
+    return found
+
+
 def _entry(row: dict[str, str]) -> Entry:
     values: dict[str, Any] = dict(row)
     values |= {name: float(row[name]) if row[name] else None for name in MEASUREMENTS}

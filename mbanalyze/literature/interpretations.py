@@ -126,6 +126,7 @@ def rounding_of(figure: Figure) -> Rounding:
     return "truncated" if truncates(figure.table) else "rounded"
 
 
+@functools.cache
 def interpretation_of(figure: Figure) -> Interpretation | None:
     """Return the first interpretation that gives `figure`, the default one first; None if none does."""
     known = (default_of(figure), *candidates(figure))

@@ -181,6 +181,7 @@ def _elsewhere(figure: Figure, spec: Architecture) -> Iterator[str]:
         for table in reversed(figures_by_table().values())
         for other in reversed(table)
         if other.quantity == figure.quantity and other.printed != figure.printed
+        if other.entry.variant == figure.entry.variant  # the others need no network
         if other.entry.spec == spec and interpretation_of(other) is not None
     }
     return (f"{source} prints {printed}" for printed, source in found.items())

@@ -28,6 +28,11 @@ def canonical_strides(shape: Sizes, strides: Sequence[int]) -> tuple[int, ...] |
     return tuple(stride if s else 0 for s, stride in zip(several, strides, strict=True))
 
 
+def strides_between(shape: tuple[int, ...], strides: Sequence[int]) -> tuple[int, ...]:
+    """Return the strides of a tensor that is not contiguous as a `Value` stores them."""
+    return tuple([stride if n != 1 else 0 for n, stride in zip(shape, strides, strict=True)])
+
+
 class Value(NamedTuple):
     """A tensor, or a view of one, that an operator reads or writes.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from math import prod
+from operator import itemgetter
 
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.ops.cost import PRODUCTS, Cost
@@ -58,9 +59,13 @@ def _guarded(kind: str, function: Formula) -> Formula:
     return guarded
 
 
+_TENSOR = itemgetter(0, 1)
+"""The role and number of a value, which identify a tensor."""
+
+
 def _distinct(operands: tuple[Value, ...]) -> Sequence[Value]:
     """The operands without those that hold the same elements as an earlier one; sizes may be arrays."""
-    if len(operands) < 2 or len({value[:2] for value in operands}) == len(operands):
+    if len(operands) < 2 or len(set(map(_TENSOR, operands))) == len(operands):
         return operands
     return [
         value for i, value in enumerate(operands) if not any(_same_elements(value, v) for v in operands[:i])

@@ -21,6 +21,7 @@ from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
+from mbanalyze.sources.deferred_compiler import compiler_deferred
 from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.unknown import check_arguments, known_factories, unknown_model
 
@@ -85,7 +86,7 @@ def import_package(name: str) -> ModuleType:
         SourceError: it is not installed, or its import fails.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), compiler_deferred():
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except Exception as error:
@@ -241,7 +242,7 @@ def _import(place: str) -> ModuleType:
     if place.endswith(".py") and not file.is_file():
         raise SourceError(f"there is no file {place}")
     try:
-        with _searching(_folder(place)):
+        with _searching(_folder(place)), compiler_deferred():
             return _load(file) if place.endswith(".py") else importlib.import_module(place)
     except (Exception, SystemExit) as error:
         raise SourceError(f"cannot import {place}: {summarize(error)}") from error

@@ -15,7 +15,7 @@ from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
-from mbanalyze.literature.figures import entries
+from mbanalyze.literature.figures import entries, families
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
@@ -35,15 +35,6 @@ SIZE_OPTIONS = ("alpha", "resolution")
 
 class SearchError(ValueError):
     """An unknown family, an invalid limit, or a search without variants."""
-
-
-def families() -> dict[str, list[str]]:
-    """Return each family with published figures, and its architectures."""
-    found: dict[str, list[str]] = {}
-    for family, name in dict.fromkeys((entry.family, entry.variant) for entry in entries()):
-        if name in ARCHS:
-            found.setdefault(family, []).append(name)
-    return found
 
 
 class Candidates(NamedTuple):

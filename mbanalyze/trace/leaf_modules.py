@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import get_ident
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch._C import _DisableTorchDispatch, _functorch, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch.nn import functional
 
-from mbanalyze.ops.record import Op
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import Op, Value
+from mbanalyze.trace.module_stack import Forward, Tracked
 from mbanalyze.trace.recorder import Recorder, Settings
-from mbanalyze.trace.schema import Tensors
-from mbanalyze.trace.shapes.layout import META, window_count
+from mbanalyze.trace.shapes.layout import contiguous, window_count
+from mbanalyze.trace.storage import Whole
+
+LeafCall = tuple[str, str, tuple[Whole, ...], Settings, Sizes | None]
+"""The operator that a module runs: its name, kind, other operands, settings, and the shape of its output.
+
+The kind is "" if it does no work. The output is contiguous and of the input's dtype; without a shape, it is the input.
+"""
+
+Find = Callable[[Tensor], Whole | None]
+"""A function that returns a parameter or buffer in the usual layout; None for any other tensor."""
+
+LeafRule = Callable[[Any, Value, torch.dtype, Find], LeafCall | None]
+"""A function from a module and its floating-point input to its operator; None if the forward has to run."""
 
 
-class LeafCall(NamedTuple):
-    """The operator that a module runs on a tensor.
-
-    Attributes:
-        name: the operator's name in PyTorch.
-        kind: the kind of the `Op`, or "" if the operator does no work.
-        operands: the tensors that are read.
-        attributes: the settings of the `Op`.
-        sizes: the shape of the output, contiguous and of the input's dtype; None if the output is the input.
-    """
-
-    name: str
-    kind: str
-    operands: Tensors
-    attributes: Settings
-    sizes: Sequence[int] | None
-
-
-Forward = Callable[..., Any]
-"""The forward of a module."""
-
-LeafRule = Callable[[Any, Tensor], LeafCall | None]
-"""A function from a module and its input to the operator that it runs; None if the forward has to run."""
-
-
-def _params(module: nn.Module, data: Tensor) -> Tensors | None:
+def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[Whole, ...] | None:
     """Weight and bias, without those that are None; None unless both are parameters of the input's dtype.
 
     Pruning and weight normalisation replace a parameter by a computed tensor.
@@ -52,78 +41,95 @@ def _params(module: nn.Module, data: Tensor) -> Tensors | None:
     held = module.__dict__["_parameters"]  # attribute access on a module is slow
     if "weight" not in held or "bias" not in held:
         return None
-    weight, bias, dtype = held["weight"], held["bias"], data.dtype
-    params: Tensors = (weight,) if bias is None else (weight, bias)
+    weight, bias = held["weight"], held["bias"]
     if weight is None:
-        params = params[1:]
-    for param in params:
-        if param.dtype is not dtype:
-            return None
-    return params if dtype.is_floating_point else None
+        return () if bias is None else None
+    first = find(weight)
+    if first is None or first[3] is not dtype:
+        return None
+    if bias is None:
+        return (first,)
+    second = find(bias)
+    return None if second is None or second[3] is not dtype else (first, second)
 
 
-def _fits_bias(params: Tensors, filters: int) -> bool:
+def _fits_bias(params: tuple[Whole, ...], filters: int) -> bool:
     """True if the bias after the weight, if any, has the size of the filters."""
-    return len(params) == 1 or params[1].shape == (filters,)
+    return len(params) == 1 or params[1][2] == (filters,)
 
 
-def _conv(module: nn.Conv2d, data: Tensor) -> LeafCall | None:
-    params, sizes, padding = _params(module, data), data.shape, module.padding
+def _conv(module: nn.Conv2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, sizes, padding = _params(module, dtype, find), image.shape, module.padding
     if not params or len(sizes) != 4 or module.padding_mode != "zeros" or isinstance(padding, str):
         return None
-    if len(shape := params[0].shape) != 4:
+    if len(shape := params[0][2]) != 4:
         return None
-    (batch, channels, *image), (filters, depth, *kernel) = sizes, shape
-    out = (batch, filters, *map(window_count, image, kernel, module.stride, padding, module.dilation))
+    (batch, channels, height, width), (filters, depth, rows, columns) = sizes, shape
+    stride, dilation = module.stride, module.dilation
+    height = window_count(height, rows, stride[0], padding[0], dilation[0])
+    width = window_count(width, columns, stride[1], padding[1], dilation[1])
     if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
         return None
-    if out[2] <= 0 or out[3] <= 0:
+    if height <= 0 or width <= 0:
         return None
-    steps = (("dilation", module.dilation), ("stride", module.stride))
-    return LeafCall("conv2d", "conv", (data, *params), steps, out)
+    steps = (("dilation", dilation), ("stride", stride))
+    return "conv2d", "conv", params, steps, (batch, filters, height, width)
 
 
-def _linear(module: nn.Linear, data: Tensor) -> LeafCall | None:
-    params, sizes = _params(module, data), data.shape
+def _linear(module: nn.Linear, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, sizes = _params(module, dtype, find), data.shape
     if not params or not sizes:
         return None
-    shape = params[0].shape
+    shape = params[0][2]
     if len(shape) != 2 or sizes[-1] != shape[1] or not _fits_bias(params, shape[0]):
         return None
-    return LeafCall("linear", "linear", (data, *params), (), (*sizes[:-1], shape[0]))
+    return "linear", "linear", params, (), (*sizes[:-1], shape[0])
 
 
-def _batch_norm(module: nn.BatchNorm2d, data: Tensor) -> LeafCall | None:
-    params, buffers, sizes = _params(module, data), module.__dict__["_buffers"], data.shape
-    mean, var = buffers.get("running_mean"), buffers.get("running_var")
-    if params is None or mean is None or var is None or module.training:
+def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, buffers, sizes = _params(module, dtype, find), module.__dict__["_buffers"], image.shape
+    if params is None or module.training or len(sizes) != 4 or image.strides is not None:
         return None
-    if len(sizes) != 4 or not data.is_contiguous():
+    mean, var = find(buffers.get("running_mean")), find(buffers.get("running_var"))
+    if mean is None or var is None:
         return None
-    channels = (sizes[1],)
-    if [t for t in (*params, mean, var) if t.shape != channels]:
+    channels, operands = (sizes[1],), (*params, mean, var)
+    for _, _, shape, _ in operands:
+        if shape != channels:
+            return None
+    return "batch_norm", "batch_norm", operands, (), sizes
+
+
+def _layer_norm(module: nn.LayerNorm, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
+    params, shape = _params(module, dtype, find), module.normalized_shape
+    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
         return None
-    return LeafCall("batch_norm", "batch_norm", (data, *params, mean, var), (), sizes)
+    return "layer_norm", "layer_norm", params, (("affine", len(params)),), data.shape
 
 
-def _layer_norm(module: nn.LayerNorm, data: Tensor) -> LeafCall | None:
-    params, shape = _params(module, data), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p.shape != shape]:
-        return None
-    return LeafCall("layer_norm", "layer_norm", (data, *params), (("affine", len(params)),), data.shape)
-
-
-def _dropout(module: nn.Dropout, _: Tensor) -> LeafCall | None:
-    return None if module.training or module.inplace else LeafCall("dropout", "", (), (), None)
+def _dropout(module: nn.Dropout, *_: Any) -> LeafCall | None:
+    return None if module.training or module.inplace else ("dropout", "", (), (), None)
 
 
 def _activation(name: str, kind: str) -> LeafRule:
-    def rule(module: Any, data: Tensor) -> LeafCall | None:
-        if not data.dtype.is_floating_point:
-            return None
+    in_place: LeafCall = f"{name}_", kind, (), (), None
+
+    def rule(module: Any, data: Value, *_: Any) -> LeafCall | None:
         if module.inplace:
-            return LeafCall(f"{name}_", kind, (data,), (), None)
-        return LeafCall(name, kind, (data,), (), data.shape) if data.is_contiguous() else None
+            return in_place
+        return (name, kind, (), (), data.shape) if data.strides is None else None
+
+    return rule
+
+
+def _gelu(module: nn.GELU, data: Value, *_: Any) -> LeafCall | None:
+    kind = "gelu" if module.approximate == "none" else "gelu_tanh"
+    return ("gelu", kind, (), (), data.shape) if data.strides is None else None
+
+
+def _function(name: str) -> LeafRule:
+    def rule(_: Any, data: Value, *__: Any) -> LeafCall | None:
+        return (name, name, (), (), data.shape) if data.strides is None else None
 
     return rule
 
@@ -138,6 +144,9 @@ _LEAF_RULES: dict[type[nn.Module], LeafRule] = {
     nn.Hardswish: _activation("hardswish", "hard_swish"),
     nn.Hardsigmoid: _activation("hardsigmoid", "hard_sigmoid"),
     nn.SiLU: _activation("silu", "silu"),
+    nn.GELU: _gelu,
+    nn.Sigmoid: _function("sigmoid"),
+    nn.Tanh: _function("tanh"),
     nn.Dropout: _dropout,
 }
 """The exact type of a module -> its rule."""
@@ -158,7 +167,7 @@ _FUNCTIONS = (
         "hardswish",
         "hardsigmoid",
     ),
-    *("silu", "dropout"),
+    *("silu", "gelu", "dropout"),
 )
 """The functions of `torch.nn.functional` between a call and its operator."""
 
@@ -190,28 +199,43 @@ _ORIGINAL = frozenset(filter(_is_original, _between()))
 
 def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> LeafRule | None:
     """Return the rule for `module`, or None if it has none or methods of its own."""
-    return rules.get(type(module)) if _METHODS.isdisjoint(module.__dict__) else None
+    rule = rules.get(type(module))
+    return rule if rule and module.__dict__.keys().isdisjoint(_METHODS) else None
 
 
-def _is_plain_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """True for a call with one meta tensor, in no mode that changes what an operator does."""
+def _is_plain(data: Any) -> bool:
+    """True for floating-point numbers without data, in no mode that changes what an operator does."""
     return (
-        len(args) == 1
-        and not kwargs
-        and type(args[0]) is Tensor
-        and args[0].is_meta
+        type(data) is Tensor
+        and data.is_meta
+        and data.dtype.is_floating_point
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None
     )
 
 
-def leaf_forwards(
-    recorder: Recorder, tracked: Callable[[Forward, str], Forward]
-) -> Callable[[nn.Module, str, LeafRule], Forward]:
+def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, str, LeafRule], Forward]:
     """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
     thread, entered = recorder.module_stack.thread, recorder.entered
-    free, storages = recorder.free, recorder.storages
+    storages, free = recorder.storages, recorder.free
+    value_of, find = storages.known, storages.whole
+
+    def record(path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
+        """Record the operator of a module on `data`, and return its output."""
+        name, kind, operands, attributes, sizes = call
+        if not kind:
+            free[name] += 1
+            return data
+        read, params, frozen = storages.read_whole(operands) if operands else ((), 0, 0)
+        if sizes is None:
+            output, written = data, storages.write((data,))
+        else:
+            with _DisableTorchDispatch():  # the recorder would record this call
+                output = contiguous(data, sizes)
+            written = (storages.write_new(output, sizes),)
+        recorder.ops.append(Op(path, kind, (value, *read), written, params, attributes, name, frozen))
+        return output
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
         """The forward of one module."""
@@ -220,24 +244,13 @@ def leaf_forwards(
         def recorded_forward(*args: Any, **kwargs: Any) -> Any:
             """Record one operator if the only argument is a meta tensor that fits."""
             followed = get_ident() == thread and recorder.lock is None and not entered
-            plain = followed and _is_plain_call(args, kwargs)
-            call = rule(module, args[0]) if plain else None
-            if call is None:
-                return tracked(forward, path)(*args, **kwargs)
-            data = args[0]
-            name, kind, operands, attributes, sizes = call
-            if not kind:
-                free[name] += 1
-                return data
-            if sizes is None:
-                recorder.add(path, kind, operands, (data,), attributes, name)
-                return data
-            with _DisableTorchDispatch():  # the recorder would record this call
-                output = torch.empty(sizes, dtype=data.dtype, device=META)
-            read, params, frozen = storages.read(operands)
-            written = (storages.write_new(output, tuple(sizes)),)
-            recorder.ops.append(Op(path, kind, read, written, params, attributes, name, frozen))
-            return output
+            if followed and len(args) == 1 and not kwargs and _is_plain(args[0]):
+                data = args[0]
+                value = value_of(data)
+                call = rule(module, value, data.dtype, find) if value is not None else None
+                if value is not None and call is not None:
+                    return record(path, data, value, call)
+            return tracked(forward, path)(*args, **kwargs)
 
         recorded_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
         return recorded_forward

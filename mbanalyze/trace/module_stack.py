@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
+
+Forward = Callable[..., Any]
+"""The forward of a module."""
+
+Tracked = Callable[[Forward, str], Forward]
+"""A function from a forward and the path of its module to a forward that a trace follows."""
 
 
 class OtherThreadError(RuntimeError):
@@ -24,45 +30,45 @@ class ModuleStack:
     def __init__(self, paths: list[str] | None = None) -> None:
         """Start with the modules `paths`, in this thread."""
         self.paths = paths or [""]
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.failed: str | None = None
         self.ran: set[str] = set()
         self._error: BaseException | None = None
 
-    def run(self, path: str, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run the forward of the module `path`, and note the module if it raises."""
-        self.paths.append(path)
-        try:
-            return forward(*args, **kwargs)
-        except BaseException as error:
-            if self._error is not error:
-                self._error, self.failed = error, path
-            raise
-        finally:
-            self.paths.pop()
-            self.ran.add(path)
+    def failed_in(self, path: str, error: BaseException) -> None:
+        """Note the innermost module that an error left."""
+        if self._error is not error:
+            self._error, self.failed = error, path
 
 
-def tracked(
-    forward: Callable[..., Any],
-    path: str,
-    stack: ModuleStack,
-    other: Callable[[str, Any], ModuleStack | None],
-) -> Callable[..., Any]:
-    """Return `forward` as a function that keeps `path` on the stack while it runs.
+def tracked_by(stack: ModuleStack, other: Callable[[str, Any], ModuleStack | None]) -> Tracked:
+    """Return a function that makes forwards which keep the path of their module on the stack while they run.
 
     Args:
-        forward: the forward of a module.
-        path: the path of the module.
         stack: the stack of the thread that runs the model.
-        other: gives the stack of another thread, from `path` and the arguments; None if it is not of the trace.
+        other: gives the stack of another thread, from the path and the arguments; None if it is not of the trace.
     """
     thread = stack.thread
 
-    def tracked_forward(*args: Any, **kwargs: Any) -> Any:
-        """Run the forward."""
-        current = stack if threading.get_ident() == thread else other(path, (args, kwargs))
-        return current.run(path, forward, args, kwargs) if current else forward(*args, **kwargs)
+    def tracked(forward: Forward, path: str) -> Forward:
+        """The forward of the module `path`."""
 
-    tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
-    return tracked_forward
+        def tracked_forward(*args: Any, **kwargs: Any) -> Any:
+            """Run the forward."""
+            current = stack if get_ident() == thread else other(path, (args, kwargs))
+            if current is None:
+                return forward(*args, **kwargs)
+            current.paths.append(path)
+            try:
+                return forward(*args, **kwargs)
+            except BaseException as error:
+                current.failed_in(path, error)
+                raise
+            finally:
+                current.paths.pop()
+                current.ran.add(path)
+
+        tracked_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        return tracked_forward
+
+    return tracked

@@ -23,19 +23,19 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Return the same as `dict(model.named_modules())`, but faster. TorchScript modules count as one."""
-    found: dict[str, nn.Module] = {}
-    seen: set[int] = set()
+    found = {"": model}
+    seen = {id(model)}
 
-    def visit(path: str, module: nn.Module) -> None:
-        seen.add(id(module))
-        found[path] = module
-        for name, child in module.__dict__.get(
-            "_modules", {}
-        ).items():  # attribute access on a module is slow
+    def add_children(prefix: str, children: dict[str, nn.Module | None]) -> None:
+        for name, child in children.items():
             if child is not None and id(child) not in seen:
-                visit(f"{path}.{name}" if path else name, child)
+                seen.add(id(child))
+                path = prefix + name
+                found[path] = child
+                if held := child.__dict__.get("_modules"):  # attribute access on a module is slow
+                    add_children(f"{path}.", held)
 
-    visit("", model)
+    add_children("", model.__dict__.get("_modules", {}))
     return found
 
 

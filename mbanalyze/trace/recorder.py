@@ -24,13 +24,33 @@ from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
+from mbanalyze.trace.shapes.view_methods import VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
 
 Settings = tuple[tuple[str, Attribute], ...]
 """The attributes of an `Op`."""
 
-_SCHEMAS: dict[int, OpSchema] = {}
-"""The id of an overload -> its schema."""
+
+class Operator:
+    """An overload, with what the recorder looks up once.
+
+    Attributes:
+        schema: its signature.
+        matcher: its matcher, or None.
+        view: the method with the same arguments that always returns views, or None.
+    """
+
+    __slots__ = ("matcher", "schema", "view")
+
+    def __init__(self, overload: Any) -> None:
+        """Look up an overload."""
+        self.schema = OpSchema(overload)
+        self.matcher = MATCHERS.get(self.schema.base_name)
+        self.view = VIEWS.get(overload.name())
+
+
+_OPERATORS: dict[int, Operator] = {}
+"""The id of an overload -> the operator."""
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -117,20 +137,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record one operator, or the operators that it stands for."""
         if types and any(map(_runs_operators, types)):
             return NotImplemented  # the class runs operators, which come here in turn
-        schema = _SCHEMAS.get(id(func))
-        if schema is None:
+        operator = _OPERATORS.get(id(func))
+        if operator is None:
             if isinstance(func, HigherOrderOperator):
                 return run_higher_order(self, func, args, kwargs)
-            schema = _SCHEMAS[id(func)] = OpSchema(func)
+            operator = _OPERATORS[id(func)] = Operator(func)
         if not self._real:
             if self.entered:
                 if OnDevice in types:
                     args, kwargs = tree_map(unwrap, (args, kwargs))
                 elif not self._casting and (key := autocast_key(func, self.entered)):
                     return self._run_with_casts(func, *key, args, kwargs)
-            result = self._run_shortcut(schema, func, args, kwargs)
+            result = self._run_shortcut(operator, args, kwargs)
             if result is not None:
                 return result
+        schema = operator.schema
         bound = schema.bind(args, kwargs)
         return self._run(Call(func, schema, args, kwargs, bound, schema.tensor_args(bound)))
 
@@ -151,33 +172,41 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         finally:
             self._casting = False
 
-    def _run_shortcut(
-        self, schema: OpSchema, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+    def _run_shortcut(self, operator: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the outputs of an operator that has a shape rule or returns a view, else None."""
-        first = args[0] if args and isinstance(args[0], Tensor) else next(iter(flat_tensors(args)), None)
-        if first is None or schema.has_out:
+        first = args[0] if args else None
+        if type(first) is not Tensor:
+            first = next(iter(flat_tensors(args)), None)
+        if first is None or not (first.is_meta or self.execution.lacks_values(flat_tensors(args))):
             return None
-        if not (first.is_meta or self.execution.lacks_values(flat_tensors(args))):
-            return None
-        rule = self._shortcuts.get(schema.name)
-        if rule:
+        if operator.view and first.is_meta and not kwargs:
+            self.free[operator.schema.base_name] += 1
+            return operator.view(*args)
+        schema, rule = operator.schema, self._shortcuts.get(operator.schema.name)
+        if rule and not schema.has_out:
             bound = schema.bind(args, kwargs)
             result = rule(bound)
             if result is not None:
                 if result is first and not schema.mutable:
                     self.free[schema.base_name] += 1
                 else:
-                    self._record(schema, bound, (), result if isinstance(result, tuple) else (result,))
+                    self._record(operator, bound, (), result if isinstance(result, tuple) else (result,))
                 return result
         if not schema.returns_views or schema.has_device or not first.is_meta:
             return None
-        result = func(*args, **kwargs)
+        return self._run_view(operator, first, args, kwargs)
+
+    def _run_view(
+        self, operator: Operator, first: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Return the outputs of an operator that returns views or else copies; None if it is unknown as a copy."""
+        schema = operator.schema
+        result = schema.overload(*args, **kwargs)
         view = result if isinstance(result, Tensor) else result[0] if result else first
         if self.storages.share_storage(view, first):
             self.free[schema.base_name] += 1
-        elif schema.base_name in MATCHERS:
-            self._record(schema, schema.bind(args, kwargs), (first,), flat_tensors((result,)))
+        elif operator.matcher:
+            self._record(operator, schema.bind(args, kwargs), (first,), flat_tensors((result,)))
         else:
             return None
         return result
@@ -186,8 +215,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run an operator and record it, as itself or as the operators that compose it."""
         schema = call.schema
         known = schema.base_name in MATCHERS
-        if schema.is_data_assignment and not self._real:
-            return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
+        if schema.is_data_assignment:
+            self.storages.invalidate(call.tensors[0])
+            if not self._real:
+                return True  # `tensor.data = meta` is possible during a trace; the tensor is restored later
         if is_free(schema.base_name, call.bound):
             return self._run_free(call)
         if schema.composite and not known and schema.qualified_name not in REGISTRY:
@@ -197,7 +228,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not schema.mutable and self._only_views(call, outputs):
             self.free[schema.base_name] += 1
         else:
-            self._record(schema, call.bound, call.tensors, outputs)
+            self._record(_OPERATORS[id(call.overload)], call.bound, call.tensors, outputs)
         return result
 
     def _run_free(self, call: Call) -> Any:
@@ -226,15 +257,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with self:
             return call.overload.decompose(*args, **kwargs)
 
-    def _record(self, schema: OpSchema, bound: Arguments, tensors: Tensors, outputs: Tensors) -> None:
+    def _record(self, operator: Operator, bound: Arguments, tensors: Tensors, outputs: Tensors) -> None:
         """Record an operator by its matcher; one without is recorded by its name and reads `tensors`."""
-        matcher = MATCHERS.get(schema.base_name)
+        schema, matcher = operator.schema, operator.matcher
         match = (matcher(bound) if matcher else None) or Match(schema.qualified_name, tensors)
         kind, operands, attributes, results = match
         settings = tuple(sorted(attributes.items())) if attributes else ()
-        self.add(self.module_stack.paths[-1], kind, operands, outputs[:results], settings, schema.name)
-        if results is not None:
+        if results is not None and results < len(outputs):
             self.storages.add_made(outputs[results:])
+            outputs = outputs[:results]
+        self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
 
     def _only_views(self, call: Call, outputs: tuple[Tensor, ...]) -> bool:
         """True if an operator returned views of its arguments, or only queried them."""

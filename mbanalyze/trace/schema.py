@@ -29,6 +29,10 @@ _UPDATING_STATISTICS = frozenset(
 """The operators of ATen that write to arguments without saying so in their schema."""
 
 
+_NO_TENSORS = frozenset({type(None), bool, int, float, str})
+"""The types of most arguments."""
+
+
 class OpSchema:
     """The signature of one operator overload, parsed once.
 
@@ -105,6 +109,8 @@ def flat_tensors(arguments: Iterable[Any]) -> tuple[Tensor, ...]:
     """Return the tensors in `arguments` and in nested lists and tuples, in order."""
     found: list[Tensor] = []
     for argument in arguments:
+        if type(argument) in _NO_TENSORS:
+            continue
         if isinstance(argument, Tensor):
             found.append(argument)
         elif isinstance(argument, list | tuple):

@@ -9,42 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mbanalyze.ops.record import Role, Value, canonical_strides
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import Role, Value, strides_between
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
+from mbanalyze.trace.region import Region, computed, key_of, storage_of, stored
 from mbanalyze.trace.schema import Tensors
+
+_PLAIN = frozenset({Tensor, nn.Parameter})
 
 _MAX_TWIN = 2**23
 """The most bytes of a storage that is copied for its twin."""
 
 
-class _Region:
-    """Memory that is counted as one tensor: an activation, a stored constant or a parameter.
-
-    Attributes:
-        role: the role of the tensor.
-        number: the number within its role, or -1 before its first use.
-        param: the parameter stored here, or None once an operator has read it.
-        start: the first byte of a parameter that is only a part of its storage, else 0.
-        lacks_values: True if the elements must not be used. These are weights, and tensors that the forward
-            has overwritten by one without data.
-        storage: the storage, kept alive so that its address stays unique.
-        last_tensor: the tensor whose `Value` was computed last.
-        value: the value of `last_tensor`, or None if it has to be computed again.
-    """
-
-    __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
-
-    def __init__(
-        self, role: Role, tensor: Tensor, storage: torch.UntypedStorage, param: nn.Parameter | None = None
-    ) -> None:
-        self.storage = storage
-        self.role = role
-        self.number = -1
-        self.param = param
-        self.start = 0
-        self.lacks_values = param is not None
-        self.last_tensor = tensor
-        self.value: Value | None = None
+Whole = tuple[Region, Tensor, Sizes, torch.dtype]
+"""The memory of a tensor, the tensor, its shape, and the type of its elements: contiguous floating-point numbers."""
 
 
 class Storages:
@@ -68,17 +46,17 @@ class Storages:
         self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
         self.inputs = self._next_number.copy()
-        self._regions: dict[int, _Region] = {}
-        self._shared: dict[int, ParamMemory[_Region]] = {}  # storages that hold several parameters
+        self._regions: dict[int, Region] = {}
+        self._shared: dict[int, ParamMemory[Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
         self._twins: dict[int, torch.UntypedStorage] = {}
         self._made: set[int] = set()  # storages of allocations, which are numbered when they are read
         self._unknown: list[Tensor] = []
-        several: dict[int, list[tuple[nn.Parameter, _Region]]] = {}
+        several: dict[int, list[tuple[nn.Parameter, Region]]] = {}
         for param in params.values():
-            storage = _storage(param)
+            storage = storage_of(param)
             key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
-            region = _Region("weight", param, storage, param)
+            region = Region("weight", storage, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
             first = self._regions.setdefault(key, region)
@@ -90,35 +68,43 @@ class Storages:
     def unread_params(self) -> tuple[str, ...]:
         """Return the names of the parameters that no operator has read."""
         shared = [region for memory in self._shared.values() for region in memory.owners]
-        unread = {
-            id(region.param) for region in (*self._regions.values(), *shared) if region.param is not None
-        }
-        return tuple(name for name, param in self._params.items() if id(param) in unread)
+        left = [r.param for r in (*self._regions.values(), *shared) if r.param is not None]
+        unread = set(map(id, left))
+        return tuple(name for name, param in self._params.items() if id(param) in unread) if unread else ()
 
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
-        self._value_of(stored(tensor), self._region_of(tensor, "activation"))
+        self._describe(stored(tensor), self._region_of(tensor, "activation"))
         self.inputs = self._next_number.copy()
 
     def add_made(self, tensors: Tensors) -> None:
         """Add tensors that an operator allocated without any work."""
-        self._made.update(map(_key, tensors))
+        self._made.update(map(key_of, tensors))
 
     def knows(self, tensor: Tensor) -> bool:
         """Return True if `tensor` belongs to this trace: an operator has read, written or made it."""
-        key = _key(tensor)
+        key = key_of(tensor)
         return key in self._regions or key in self._made
 
     def unknown(self, returned: Iterable[Tensor]) -> tuple[Tensor, ...]:
         """Return the tensors that an operator read, or the forward returned, and no recorded operator computed."""
-        results = (tensor for tensor in returned if not self.knows(tensor) and _computed(tensor))
+        results = (tensor for tensor in returned if not self.knows(tensor) and computed(tensor))
         return (*self._unknown, *results)
+
+    def known(self, tensor: Tensor) -> Value | None:
+        """Return the value of an activation, or of a view of one; None for any other tensor."""
+        region = self._regions.get(key_of(tensor))
+        if region is None or region.role != "activation" or region.number < 0:
+            return None
+        if region.last_tensor is not tensor:
+            self._describe(tensor, region)
+        return region.value
 
     def lacks_values(self, tensor: Tensor) -> bool:
         """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
         if tensor.is_meta:
             return True
-        key = _key(tensor)
+        key = key_of(tensor)
         fresh = key in self._made and key not in self._regions  # it takes its role when it is read or written
         return not fresh and self._region_of(tensor).lacks_values
 
@@ -135,82 +121,118 @@ class Storages:
     @staticmethod
     def share_storage(a: Tensor, b: Tensor) -> bool:
         """Return True if both tensors view the same storage."""
-        return _key(a) == _key(b)
+        return key_of(a) == key_of(b)
 
     def read(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], int, int]:
         """Return the values of an operator's operands.
 
         Then come the number of learned scalars that the operator is the first to read, and of those frozen.
         """
-        values, params, frozen, regions, shared = [], 0, 0, self._regions, self._shared
+        values, params, frozen, regions = [], 0, 0, self._regions
         for tensor in tensors:
             try:
                 key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
-            except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
+            except RuntimeError:  # sparse and nested tensors have no storage
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
-                key = _key(tensor)
+                key = key_of(tensor)
             region = regions.get(key) or self._found(tensor, key)
-            if region.role != "weight" and type(tensor) is nn.Parameter:
-                self._note_replacement(tensor, region)
-            if shared and key in shared:
-                region = self._region_of(tensor)
-                for owner in shared[key].read(tensor):
-                    size, fixed = _first_read(owner)
-                    params, frozen = params + size, frozen + fixed
-            elif region.param is not None:
-                size, fixed = _first_read(region)
-                params, frozen = params + size, frozen + fixed
-            value = region.value
-            if region.last_tensor is not tensor or value is None or value.shape != tensor.shape:
-                value = self._value_of(tensor, region)
-            values.append(value)
+            if region.last_tensor is not tensor:
+                if region.role != "weight" and type(tensor) is nn.Parameter:
+                    self._note_replacement(tensor, region)
+                owners = [region]
+                if self._shared and key in self._shared:
+                    region, owners = self._region_of(tensor), self._shared[key].read(tensor)
+                for owner in owners:
+                    if owner.param is not None:
+                        size, fixed = owner.read_param()
+                        params, frozen = params + size, frozen + fixed
+                self._describe(tensor, region)
+            values.append(region.value)
         return tuple(values), params, frozen
 
-    def _found(self, tensor: Tensor, key: int) -> _Region:
+    def whole(self, tensor: Tensor) -> Whole | None:
+        """Return a parameter or constant in the usual layout, for `read_whole`; None for any other tensor."""
+        if type(tensor) not in _PLAIN or self._shared:
+            return None
+        try:
+            storage, shape, dtype = tensor.untyped_storage(), tuple(tensor.shape), tensor.dtype
+        except RuntimeError:  # sparse and nested tensors have no storage or no shape
+            return None
+        if not dtype.is_floating_point or tensor.storage_offset() or not tensor.is_contiguous():
+            return None
+        region = self._regions.get(storage._cdata)  # noqa: SLF001 (as above)
+        if region is None:
+            if computed(tensor):
+                return None
+            region = Region("buffer", storage)
+        elif region.role != "weight" and type(tensor) is nn.Parameter:
+            return None
+        return region, tensor, shape, dtype
+
+    def read_whole(self, operands: Iterable[Whole]) -> tuple[list[Value], int, int]:
+        """Return the same as `read` for operands in the usual layout."""
+        values, params, frozen = [], 0, 0
+        for region, tensor, shape, _ in operands:
+            if region.last_tensor is not tensor:
+                region = self._regions.setdefault(region.storage._cdata, region)  # noqa: PLW2901, SLF001 (as above)
+                if region.number < 0:
+                    region.number = self._next_number[region.role]
+                    self._next_number[region.role] += 1
+                if region.param is not None:
+                    size, fixed = region.read_param()
+                    params, frozen = params + size, frozen + fixed
+                region.value = Value(region.role, region.number, shape)
+                region.last_tensor = tensor
+            values.append(region.value)
+        return values, params, frozen
+
+    def _found(self, tensor: Tensor, key: int) -> Region:
         """The region of a tensor that no operator of the trace has made: a constant of the model."""
-        if _computed(tensor) and key not in self._made:
+        if key not in self._made and computed(tensor):
             self._unknown.append(tensor)
         return self._add_region(tensor, key, "buffer")
 
-    def _note_replacement(self, tensor: nn.Parameter, region: _Region) -> None:
+    def _note_replacement(self, tensor: nn.Parameter, region: Region) -> None:
         """Make `region` a weight if a module holds `tensor` in place of its parameter, as a gathered shard."""
         for name, param in self._params.items():
             path, _, own = name.rpartition(".")
             held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
             if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
-                region.role, region.number, region.value = "weight", -1, None
+                region.role, region.number, region.last_tensor = "weight", -1, None
                 original = self._region_of(param)
                 region.param, original.param = original.param, None
 
     def invalidate(self, tensor: Tensor) -> None:
-        """Forget the value of `tensor` after a change in place of its shape or strides."""
-        self._region_of(tensor).value = None
+        """Forget the value of `tensor`, whose shape or strides change in place."""
+        if region := self._regions.get(key_of(tensor)):
+            region.last_tensor = None
 
     def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
         """Return the values of an operator's outputs. Activations among them get new numbers."""
         values = []
         for tensor in tensors:
-            storage = _storage(tensor)
-            region = self._regions.get(storage._cdata)  # noqa: SLF001 (as above)
+            storage = storage_of(tensor)
+            key = storage._cdata  # noqa: SLF001 (as above)
+            region = self._regions.get(key)
             if region is None:
-                region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
+                region = self._regions[key] = Region("activation", storage)
             elif self._shared:
                 region = self._region_of(tensor)
             if region.role == "activation":
                 region.number = -1
-            values.append(
-                self._value_of(tensor if tensor.layout is torch.strided else stored(tensor), region)
-            )
+            self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
+            values.append(region.value)
         return tuple(values)
 
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""
         storage = tensor.untyped_storage()
-        region = self._regions[storage._cdata] = _Region("activation", tensor, storage)  # noqa: SLF001 (as above)
-        region.number = self._next_number["activation"]
-        self._next_number["activation"] += 1
-        region.value = value = Value("activation", region.number, shape)
-        return value
+        region = self._regions[storage._cdata] = Region("activation", storage)  # noqa: SLF001 (as above)
+        number = region.number = self._next_number["activation"]
+        self._next_number["activation"] = number + 1
+        region.last_tensor = tensor
+        region.value = Value("activation", number, shape)
+        return region.value
 
     def to_meta(self, tensor: Tensor) -> Tensor:
         """Return a meta tensor with the layout of `tensor`, counted as the same memory."""
@@ -255,12 +277,12 @@ class Storages:
         layout = tensor.storage_offset(), tensor.size(), tensor.stride()
         return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(self._twins[key], *layout)
 
-    def _region_of(self, tensor: Tensor, role: Role = "buffer") -> _Region:
+    def _region_of(self, tensor: Tensor, role: Role = "buffer") -> Region:
         """The region that `tensor` views.
 
         Unknown memory is added with `role`: a tensor that is no input, parameter or output is a constant.
         """
-        key = _key(tensor)
+        key = key_of(tensor)
         if key in self._shared:
             return self._shared[key].owner(stored(tensor))
         region = self._regions.get(key)
@@ -268,64 +290,21 @@ class Storages:
             return region
         return self._found(tensor, key) if role == "buffer" else self._add_region(tensor, key, role)
 
-    def _add_region(self, tensor: Tensor, key: int, role: Role) -> _Region:
-        region = self._regions[key] = _Region(role, tensor, _storage(tensor))
+    def _add_region(self, tensor: Tensor, key: int, role: Role) -> Region:
+        region = self._regions[key] = Region(role, storage_of(tensor))
         return region
 
-    def _value_of(self, tensor: Tensor, region: _Region) -> Value:
-        """The value of `tensor`, a strided view of `region`; cached until another tensor views that region."""
-        if region.number < 0:
-            region.number = self._next_number[region.role]
+    def _describe(self, tensor: Tensor, region: Region) -> None:
+        """Compute the value of `tensor`, a strided view of `region`, and keep it until another one is read."""
+        number, dtype, shape = region.number, tensor.dtype, tuple(tensor.shape)
+        offset = int(tensor.storage_offset())
+        if number < 0:
+            number = region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
-        shape, dtype, offset = tuple(tensor.shape), tensor.dtype, int(tensor.storage_offset())
         if region.start:
             offset -= region.start // dtype.itemsize
-        strides = None if tensor.is_contiguous() else canonical_strides(shape, tensor.stride())
+        strides = None if tensor.is_contiguous() else strides_between(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
-        region.last_tensor = tensor
-        region.value = value = Value(
-            region.role, region.number, shape, offset, strides, size, dtype.is_complex
-        )
-        return value
-
-
-def stored(tensor: Tensor) -> Tensor:
-    """Return the tensor that holds the elements of `tensor`: the values of a sparse or nested one, else itself."""
-    if tensor.layout is torch.sparse_coo:
-        return tensor._values()  # noqa: SLF001 (`values` needs it coalesced)
-    if tensor.layout is not torch.strided or tensor.is_nested:
-        return tensor.values()
-    return tensor
-
-
-def _storage(tensor: Tensor) -> torch.UntypedStorage:
-    """The storage of a tensor, or of the tensor that holds its elements."""
-    try:
-        return tensor.untyped_storage()
-    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none
-        return stored(tensor).untyped_storage()
-
-
-def _key(tensor: Tensor) -> int:
-    """The address of the storage of a tensor, which identifies its memory."""
-    try:
-        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
-    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have none
-        return _storage(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
-
-
-def _computed(tensor: Tensor) -> bool:
-    """Return True if `tensor` comes from outside of the thread of a trace.
-
-    It has no data, although its thread was not in inference mode, or it has a gradient function.
-    """
-    return (tensor.is_meta and not tensor.is_inference()) or tensor.grad_fn is not None
-
-
-def _first_read(region: Any) -> tuple[int, int]:
-    """The learned scalars of a parameter that is read for the first time, and how many of them are frozen."""
-    param, region.param = region.param, None
-    if param is None:
-        return 0, 0
-    size = param.numel()
-    return size, 0 if param.requires_grad else size
+        region.value = Value(region.role, number, shape, offset, strides, size, dtype.is_complex)
+        is_final = region.role == "weight" or type(tensor) is not nn.Parameter  # a module may take it later
+        region.last_tensor = tensor if is_final and region.param is None else None

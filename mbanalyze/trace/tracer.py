@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from threading import RLock, get_ident
 from typing import Any, TypeAlias
 
@@ -27,7 +27,7 @@ from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.forward_errors import TraceError, errors_named
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
-from mbanalyze.trace.module_stack import ModuleStack, tracked
+from mbanalyze.trace.module_stack import ModuleStack, tracked_by
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
@@ -76,15 +76,20 @@ class Trace:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
+    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end.
+
+    Python's limit of recursion is higher meanwhile, because a trace adds a call to each nested module.
+    """
     if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
     with _LOCK:
-        enabled = gc.isenabled()
+        enabled, depth = gc.isenabled(), sys.getrecursionlimit()
         gc.disable()
+        sys.setrecursionlimit(2 * depth)
         try:
             yield
         finally:
+            sys.setrecursionlimit(depth)
             if enabled:
                 gc.enable()
 
@@ -217,13 +222,13 @@ def _prepared(
 ) -> Iterator[None]:
     """Set the mode of all modules, and let their forwards tell the recorder when they run."""
     training = mode == "train"
-    follow = partial(tracked, stack=recorder.module_stack, other=threads.stack_of)
-    as_leaf = leaf_forwards(recorder, follow)
+    tracked = tracked_by(recorder.module_stack, threads.stack_of)
+    leaf_forward = leaf_forwards(recorder, tracked)
     usual: list[tuple[dict[str, Any], Any]] = []
     for path, module in modules.items():
         state = module.__dict__
         rule = leaf_rule(module, rules)
-        forward = as_leaf(module, path, rule) if rule else follow(module.forward, path)
+        forward = leaf_forward(module, path, rule) if rule else tracked(module.forward, path)
         if isinstance(module, ScriptModule):
             for part in module.modules():
                 recorder.execution.saved.callback(setattr, part, "training", part.training)

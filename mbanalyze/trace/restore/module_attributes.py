@@ -62,24 +62,22 @@ class _Contents:
 
     def __init__(self, dicts: list[dict[str, Any]]) -> None:
         self._dicts = dicts
-        self._copies = list(map(dict.copy, dicts))
-        self._values = list(chain.from_iterable(map(dict.values, self._copies)))
+        self._names = list(map(tuple, dicts))
+        self._values = list(chain.from_iterable(map(dict.values, dicts)))
 
     def restore(self, attempt: Callable[..., None]) -> None:
         """Refill the dicts if one of them has changed."""
-        unchanged = (
-            list(map(len, self._dicts)) == list(map(len, self._copies))
-            and same(chain.from_iterable(map(dict.values, self._dicts)), self._values)
-            and same(map(next, map(reversed, self._dicts)), map(next, map(reversed, self._copies)))
-        )  # a new key is the last one
-        if not unchanged:
-            attempt(refill_dict, zip(self._dicts, self._copies, strict=True))
+        present = chain.from_iterable(map(dict.values, self._dicts))
+        if list(map(tuple, self._dicts)) != self._names or not same(present, self._values):
+            values = iter(self._values)
+            contents = (dict(zip(names, islice(values, len(names)), strict=True)) for names in self._names)
+            attempt(refill_dict, zip(self._dicts, contents, strict=True))
 
 
 def _divided(modules: Collection[nn.Module]) -> tuple[list[nn.Module], list[Any]]:
     """The modules whose first attributes are those of every module, and other modules."""
     unusual = set(filter(_is_unusual, set(map(type, modules))))
-    names = set(map(tuple, map(_attributes, modules)))
+    names: set[tuple[str, ...]] = set(map(tuple, map(_attributes, modules)))
     unordered = [some for some in names if some[: len(_USUAL)] != _USUAL]
     if not unusual and not unordered:
         return list(modules), []

@@ -4,6 +4,7 @@ A rule answers the common case: contiguous tensors of one dtype whose sizes fit.
 None, and PyTorch computes the output or raises. Shapes, strides and dtypes equal those of PyTorch's meta kernels.
 
 shortcuts.py           operator name -> shape rule
+view_methods.py        methods that return views
 layout.py              sizes and strides of an output
 contractions.py        convolutions, matrix products, attention, recurrent layers
 pooling.py             pooling and means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,14 @@ ShapeRule = Callable[[Arguments], Any]
 
 def contiguous(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """Return a contiguous meta tensor of `shape`, by default of the dtype of `like`."""
-    return torch.empty(shape, dtype=dtype or like.dtype, device=META)
+    return _template(tuple(shape), dtype or like.dtype).clone()
+
+
+@functools.lru_cache(maxsize=1024)
+def _template(shape: Sizes, dtype: torch.dtype) -> Tensor:
+    """A meta tensor, which is copied faster than a new one is made."""
+    with torch.inference_mode():
+        return torch.empty(shape, dtype=dtype, device=META)
 
 
 def dense_output(like: Tensor) -> Tensor | None:
@@ -27,9 +35,9 @@ def dense_output(like: Tensor) -> Tensor | None:
 
     None if dimensions overlap or repeat elements, because their order is ambiguous.
     """
-    strides = like.stride()
     if like.is_contiguous():
-        return torch.empty_strided(like.shape, strides, dtype=like.dtype, device=META)
+        return like.clone()
+    strides = like.stride()
     order = [d for d, n in enumerate(like.shape) if n != 1]
     if len({strides[d] for d in order}) < len(order) or not all(strides[d] for d in order):
         return None
