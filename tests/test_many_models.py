@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -368,7 +369,7 @@ def test_progress_counts_models_and_failures() -> None:
 
 def test_the_bar_shows_the_model_and_the_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar has the count, the failures, the time left and the model, with escapes for control characters."""
-    console = Console(force_terminal=True, width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115, PTH123
+    console = Console(force_terminal=True, width=100, record=True, file=io.StringIO())
     monkeypatch.setattr(wildcards, "Console", lambda **_: console)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with wildcards.models_bar() as show:
