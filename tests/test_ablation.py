@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -407,6 +408,24 @@ def test_a_factory_that_fails_is_named(inputs: list[Any], options: dict[str, Any
     """The error has the reference of the variant."""
     with pytest.raises(ValueError, match=message):
         ablate(f"{NETS}:small", *inputs, **options)
+
+
+def test_a_variant_that_ends_its_process_is_named(tmp_path: Path) -> None:
+    """Processes trace a factory that is given by reference, and the variant that ends one has its options named."""
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import os\nfrom torch import nn\n"
+        "def build(width):\n    return nn.Linear(3, width) if width < 8 else os._exit(3)\n"
+    )
+    options: dict[str, Any] = {"width": [4, 8, 6], "workers": 2}
+    found = ablate(f"{file}:build", (1, 3), skip_invalid=True, **options)
+
+    # 3 weights and a bias for each output
+    assert [row["params"] for row in found.records()] == [4 * 4, 6 * 4]
+    with pytest.raises(VariantError, match=r"build@width=8: its code ended the process with exit code 3"):
+        ablate(f"{file}:build", (1, 3), **options)
+    with pytest.raises(GridError, match="workers is for the models of a package"):
+        ablate(lambda width: nn.Linear(3, width), (1, 3), **options)
 
 
 @pytest.fixture(params=["processes", "dask"])

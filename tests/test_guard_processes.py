@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from hypothesis import strategies as st
 from mbanalyze.guard import load
 from mbanalyze.guard.counting import measure_here
 from mbanalyze.guard.runner import _measure_in_project, _parse, packages_of
-from mbanalyze.sources.processes import Answer, run_each
+from mbanalyze.sources.processes import Answer, answers, run_each
 
 MODEL = '[tool.mbanalyze.models.{name}]\nsource = "{file}.py:{factory}"\ninputs = ["1,3"]\n'
 PATCHES = {
@@ -275,6 +276,44 @@ def test_more_jobs_than_processors() -> None:
     assert [answer.value for answer in run_each(jobs, ended.append)] == [2**i for i in range(20)]
     assert ended == list(range(1, 21))
     assert run_each([], ended.append) == []
+
+
+def job(expression: str) -> Callable[[], object]:
+    """Return a job that evaluates an expression."""
+    return partial(eval, "(os := __import__('os')) and " + expression)
+
+
+def test_a_process_is_reused() -> None:
+    """A process runs as many jobs as `reuse` says, in order; without it, one. Torch has one thread in each."""
+    jobs = [job("[os.getpid(), __import__('torch').get_num_threads()]")] * 5
+    found = [answer.value for _, answer in answers(jobs, workers=1, reuse=2)]
+    alone = [answer.value for _, answer in answers(jobs, workers=1)]
+
+    assert [threads for _, threads in found] == [1] * 5
+    assert [found.index(each) for each in found] == [0, 0, 2, 2, 4]
+    assert len({process for process, _ in alone}) == 5
+
+
+def test_a_job_that_ends_a_reused_process_harms_no_other() -> None:
+    """A job after others starts again in a process of its own; if it ends that too, it alone has a problem."""
+    ends = ["8", "os._exit(3)", "8", "__import__('time').sleep(60)", "os._exit(0)", "8"]
+    found = dict(answers(list(map(job, ends)), workers=1, reuse=6, time_limit=3))
+
+    assert [found[i].value for i in range(6)] == [8, None, 8, None, None, 8]
+    assert [found[i].problem for i in (1, 3, 4)] == [
+        "its code ended the process with exit code 3",
+        "it took longer than 3 s",
+        "its code ended the process with exit code 0",
+    ]
+
+
+def test_a_job_is_not_blamed_for_those_before_it(tmp_path: Path) -> None:
+    """A job that fails only after others in the same process has its answer from another process."""
+    marker = repr(str(tmp_path / "marker"))
+    first_time = f"(os.path.exists({marker}) or os.mkdir({marker}) or os.kill(os.getpid(), 9))"
+    found = dict(answers([job("8"), job(first_time)], workers=1, reuse=2))
+
+    assert found == {0: Answer(8), 1: Answer(True)}
 
 
 def test_a_progress_that_fails_ends_the_processes(project: Path) -> None:

@@ -18,7 +18,6 @@ output.py      printing and writing results and plots
 progress.py    spinners and progress bars
 streams.py     the standard streams, also if they are closed or full
 signals.py     Ctrl-C and SIGTERM
-workers.py     processes that trace variants
 wildcards.py   many models in one command, with a progress bar
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +14,9 @@ from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, exit_code, is_many, models_bar, prepare, say_kept
-from mbanalyze.cli.workers import executor
 from mbanalyze.inputs.parsing import unique
 from mbanalyze.sources.patterns import is_pattern
+from mbanalyze.sources.processes import cpus
 
 Pattern = Annotated[str, arguments.model_argument(" Or a pattern, such as 'timm:mobilenet*'.")]
 Bits = Annotated[
@@ -108,11 +107,7 @@ def ablate(
             f"--workers is for the variants of a factory: {model} is counted in closed form"
         )
     inputs, keywords = arguments.inputs_of(input)
-    with (
-        working(False),
-        models_bar() if many else progress_bar("tracing", shown=not known) as progress,
-        executor(0 if known or many else _processes(variants, workers)) as pool,
-    ):
+    with working(False), models_bar() if many else progress_bar("tracing", shown=not known) as progress:
         ablation = mbanalyze.ablate(
             model,
             *inputs,
@@ -122,8 +117,8 @@ def ablate(
             accuracy=accuracy,
             published=published,
             skip_invalid=skip_invalid,
-            executor=pool,
-            workers=workers if many else None,
+            executor=None,
+            workers=workers if many or known else _processes(variants, workers),
             time_limit=time_limit,
             resume=resume,
             progress=progress,
@@ -145,6 +140,7 @@ def ablate(
     return code
 
 
-def _processes(variants: int, workers: int | None) -> int:
-    """The number of processes that trace variants; 1 is this process alone."""
-    return min(variants, workers or (os.cpu_count() or 1) if variants > 2 or workers else 1)
+def _processes(variants: int, workers: int | None) -> int | None:
+    """The number of processes that trace variants; None for this process alone."""
+    wanted = workers or (cpus() if variants > 2 else 1)
+    return min(variants, wanted) if min(variants, wanted) > 1 else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -32,5 +31,4 @@ class Stop:
         if self.at_once:
             os._exit(128 + number)
         self.at_once, self.code = True, 128 + number
-        threading.excepthook = lambda _: None  # a pool of processes whose workers are gone ends silently
         raise StoppedError

@@ -12,4 +12,5 @@ input_advice.py       advice on inputs that a model does not take, or with which
 resolve.py            `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
 processes.py          jobs in processes of their own
 process_server.py     the process that starts those processes
+job_process.py        one of those processes
 """

@@ -19,8 +19,13 @@ from typing import Any
 
 from mbanalyze.display.temporary import make_room, temporary_folder
 from mbanalyze.inputs.documents import DocumentError, read_text
-from mbanalyze.sources.process_server import TIMED_OUT, UNWRITTEN, Job, Request
+from mbanalyze.sources.job_process import TIMED_OUT, UNWRITTEN, Job, Request
 
+MMAP_THRESHOLD = str(2**22)
+"""Bytes of a block that glibc returns to the system once it is free, unless the user sets a threshold.
+
+The default threshold grows with the largest block that was freed, and smaller blocks are kept.
+"""
 SERVER = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -61,6 +66,7 @@ def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if sys.__stderr__ is None else None,  # it is None if it is closed
+            env={"MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD, **os.environ},
             start_new_session=True,  # the terminal interrupts this process alone, which stops the server
         )
     return _servers[key]
@@ -100,6 +106,7 @@ def answers(
     path: Sequence[str] | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
+    reuse: int = 1,
     show: bool = False,
 ) -> Iterator[tuple[int, Answer]]:
     """Run jobs as `run_each` does, and yield the number and answer of each job as soon as it ends.
@@ -110,6 +117,8 @@ def answers(
         jobs, preload, path: as for `run_each`.
         workers: largest number of processes at the same time; by default one per processor.
         time_limit: seconds after which a job is ended; None for no limit.
+        reuse: largest number of jobs that a process runs, one after another. A job that ends a process in which
+            others ran before starts again in another process.
         show: print on stderr what the jobs print, in the order of the jobs; else it is left out.
 
     Raises:
@@ -119,7 +128,7 @@ def answers(
         return
     with _one_at_a_time, temporary_folder() as folder:
         most = min(workers or cpus(), len(jobs))
-        request = Request(jobs, folder, Path.cwd(), dict(os.environ), path, most, time_limit)
+        request = Request(jobs, folder, Path.cwd(), dict(os.environ), path, most, time_limit, reuse)
         server = start_server(preload)
         left = set(range(len(jobs)))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from math import prod
@@ -15,15 +16,19 @@ from torch.utils._pytree import tree_leaves, tree_map
 _MAX_FILLED = 2**16
 """The most elements of a tensor that is initialised all the same: its values may decide what a forward does."""
 
-_RANDOM_FILLS = (
-    *("normal_", "uniform_", "random_", "exponential_", "bernoulli_", "geometric_", "log_normal_", "cauchy_"),
-)
-_IN_PLACE_OPERATORS = (
-    *("mul_", "add_", "sub_", "div_", "clamp_", "clamp_min_", "clamp_max_", "erfinv_", "pow_"),
-    *("abs_", "neg_", "sqrt_", "exp_", "log_", "tanh_", "sin_", "cos_", "copy_", "masked_fill_"),
-)
-_RANDOM_FACTORIES = frozenset({"rand", "randn", "rand_like", "randn_like", "normal"})
-_EMPTY_FACTORIES = frozenset({"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"})
+_KINDS = {
+    "empty": {"empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided"},
+    "fill": {
+        *("normal_", "uniform_", "random_", "exponential_", "bernoulli_", "geometric_", "log_normal_"),
+        "cauchy_",
+    },
+    "in place": {
+        *("mul_", "add_", "sub_", "div_", "clamp_", "clamp_min_", "clamp_max_", "erfinv_", "pow_"),
+        *("abs_", "neg_", "sqrt_", "exp_", "log_", "tanh_", "sin_", "cos_", "copy_", "masked_fill_"),
+    },
+    "random": {"rand", "randn", "rand_like", "randn_like", "normal"},
+}
+"""The operators whose output is left uninitialised, by the source of its values."""
 
 
 def skip_init(make: Callable[[], Any]) -> Any:
@@ -56,17 +61,16 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        schema = func._schema  # noqa: SLF001 (torch has no public access to it)
-        name = schema.name.removeprefix("aten::")
-        if name in _EMPTY_FACTORIES:
+        name, kind = _classify(func)
+        if kind == "empty":
             return self._mark(func(*args, **kwargs))
-        uninitialised = self._is_uninitialised(args[1 if name == "copy_" else 0]) if args else False
-        if name in _RANDOM_FILLS or (name in _IN_PLACE_OPERATORS and uninitialised):
-            return self._mark(args[0]) if _numel(args[0]) > _MAX_FILLED else func(*args, **kwargs)
-        views = any(result.alias_info for result in schema.returns)
-        computed = uninitialised and not schema.is_mutable and not views
-        sized = args[-1] if name == "normal" else args[0] if args else ()
-        if (computed or name in _RANDOM_FACTORIES) and "out" not in kwargs and _numel(sized) > _MAX_FILLED:
+        sized = args[-1 if name == "normal" else 0] if args else ()
+        if kind == "other" or _numel(sized) <= _MAX_FILLED:
+            return func(*args, **kwargs)
+        uninitialised = any(map(self._is_uninitialised, args[name == "copy_" : 2]))
+        if kind == "fill" or (kind == "in place" and uninitialised):
+            return self._mark(args[0])
+        if (kind == "random" or (kind == "computed" and uninitialised)) and "out" not in kwargs:
             return self._uncomputed(func, name, args, kwargs)
         return func(*args, **kwargs)
 
@@ -90,12 +94,25 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tree_map(output, shaped)
 
     def _mark(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        self._uninitialised[storage._cdata] = storage  # noqa: SLF001 (the only lasting address of a tensor)
+        if tensor.numel() > _MAX_FILLED:
+            storage = tensor.untyped_storage()
+            self._uninitialised[storage._cdata] = storage  # noqa: SLF001 (the only lasting address of a tensor)
         return tensor
 
     def _is_uninitialised(self, value: object) -> bool:
         return isinstance(value, Tensor) and value.untyped_storage()._cdata in self._uninitialised  # noqa: SLF001 (as above)
+
+
+@functools.cache
+def _classify(func: Any) -> tuple[str, str]:
+    """The name and kind of an operator: one of `_KINDS`, "computed" for a tensor of its own, or "other"."""
+    schema = func._schema  # noqa: SLF001 (torch has no public access to it)
+    name = schema.name.removeprefix("aten::")
+    for kind, names in _KINDS.items():
+        if name in names:
+            return name, kind
+    views = any(result.alias_info for result in schema.returns)
+    return name, "other" if schema.is_mutable or views else "computed"
 
 
 def _to_meta(value: Any) -> Any:
@@ -110,4 +127,6 @@ def _on_meta_device(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _numel(sized: Any) -> int:
     """The number of elements of a tensor, or of a list of sizes."""
-    return int(sized.numel()) if isinstance(sized, Tensor) else prod(sized) if isinstance(sized, list) else 0
+    if isinstance(sized, Tensor):
+        return sized.numel()
+    return prod(sized) if isinstance(sized, list) and all(isinstance(size, int) for size in sized) else 0

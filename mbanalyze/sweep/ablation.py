@@ -51,7 +51,7 @@ def ablate(
 ) -> Ablation:
     """Count every variant of a network, or of all models that match a pattern such as `timm:mobilenet*`.
 
-    A pattern of a package is counted with a process for each model: one that fails has an `error` in its row.
+    The models of a package are counted in other processes: one that fails has an `error` in its row.
 
     Args:
         what: as for `count`, or the class of an architecture; not a module, which has no options. Or a pattern:
@@ -68,8 +68,9 @@ def ablate(
             you give.
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
-        executor: runs the traces, for example in several processes; by default they run in this process.
-        workers: for a pattern, the number of processes; by default one per processor.
+        executor: runs the traces, for example on several machines.
+        workers: number of processes that run the traces of a pattern or of a factory that is given by reference.
+            By default one per processor for a pattern, and for a factory this process.
         time_limit: for a pattern, the seconds after which the process of a model is ended.
         resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
             calls. Only failed counts are repeated.
@@ -106,14 +107,18 @@ def ablate(
             else _architectures(what, inputs, run, accuracy, one)
         )
         return replace(found, model=what)
-    run.refuse(what)
+    known = known_architecture(what, grid)
+    run.refuse(what, factory=known is None and isinstance(what, str))
     if published and accuracy is None:
         raise GridError("published keeps published accuracy beside your own: give accuracy too")
-    known = known_architecture(what, grid)
     if known is None:
         _refuse_figures(**figures)
         trace = partial(
-            traced.trace_variants, executor=executor, progress=progress, skip_invalid=skip_invalid
+            traced.trace_variants,
+            executor=executor,
+            workers=workers,
+            progress=progress,
+            skip_invalid=skip_invalid,
         )
         own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
         ablation = ablate_factory(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)

@@ -1,16 +1,20 @@
-"""Count every variant of a factory: each is built and traced, in this process or by an executor."""
+"""Count every variant of a factory: each is built and traced, in this process, in others or by an executor."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.shape import Shape, positional
 from mbanalyze.inputs.typed import InputError, Sizes
+from mbanalyze.sources.processes import answers
+from mbanalyze.sources.references import PACKAGES
 from mbanalyze.sources.resolve import count, resolve
 
 TRACE_OPTIONS = ("kwargs", "mode", "real", "keep", "shortcuts")
@@ -23,6 +27,8 @@ class VariantError(ValueError):
 
 CountArguments = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """The arguments of `count`: a factory, its inputs and its options."""
+Totals = dict[str, Any]
+"""The totals of a variant by name, and `complete`."""
 
 
 def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Resolution:
@@ -81,6 +87,7 @@ def trace_variants(
     variants: Sequence[CountArguments],
     *,
     executor: Executor | None,
+    workers: int | None,
     progress: Callable[[float], None],
     skip_invalid: bool,
 ) -> list[dict[str, Any] | None]:
@@ -88,42 +95,91 @@ def trace_variants(
 
     Args:
         variants: the arguments of `count` for each variant.
-        executor: runs the traces; None runs them in this process.
+        executor: runs the traces.
+        workers: number of processes that run them if there is no executor; None runs them in this process.
         progress: called with the finished fraction, from 0 to 1.
         skip_invalid: return None for a variant that fails, unless all fail.
 
     Raises:
         VariantError: a variant fails; the message names its options.
     """
-    futures = [executor.submit(_totals, each) for each in variants] if executor else []
-    results = (future.result() for future in as_completed(futures)) if executor else map(_totals, variants)
-    found = []
-    try:
-        for result in results:
+    found: dict[int, Totals | VariantError] = {}
+    with closing(_results(variants, executor, workers)) as results:
+        for position, result in results:
             if isinstance(result, VariantError) and not skip_invalid:
                 raise result
-            found.append(result)
+            found[position] = result
             progress(len(found) / len(variants))
-    finally:
-        for future in futures:
-            future.cancel()
-    found = [future.result() for future in futures] if executor else found
-    errors = [result for result in found if isinstance(result, VariantError)]
-    if len(errors) == len(found):
+    ordered = [found[position] for position in range(len(variants))]
+    errors = [result for result in ordered if isinstance(result, VariantError)]
+    if len(errors) == len(ordered):
         raise errors[0]
-    return [None if isinstance(result, VariantError) else result for result in found]
+    return [None if isinstance(result, VariantError) else result for result in ordered]
 
 
-def _totals(arguments: CountArguments) -> dict[str, Any] | VariantError:
+def _results(
+    variants: Sequence[CountArguments], executor: Executor | None, workers: int | None
+) -> Generator[tuple[int, Totals | VariantError]]:
+    """The position and result of each variant that ends."""
+    if executor:
+        return _in_executor(variants, executor)
+    if workers:
+        return _in_processes(variants, workers)
+    return (each for each in enumerate(map(_totals, variants)))
+
+
+def _in_executor(
+    variants: Sequence[CountArguments], executor: Executor
+) -> Generator[tuple[int, Totals | VariantError]]:
+    positions = {executor.submit(_totals, each): position for position, each in enumerate(variants)}
+    try:
+        for future in as_completed(positions):
+            yield positions[future], future.result()
+    finally:
+        for future in positions:
+            future.cancel()
+
+
+def _in_processes(
+    variants: Sequence[CountArguments], workers: int
+) -> Generator[tuple[int, Totals | VariantError]]:
+    package = str(variants[0][0]).partition(":")[0]
+    ended = answers(
+        [partial(_answer, each) for each in variants],
+        preload=[package] if package in PACKAGES else [],
+        path=sys.path,
+        workers=workers,
+        reuse=len(variants),
+        show=True,
+    )
+    for position, answer in ended:
+        value = (
+            {"error": f"{_spelled(variants[position])}: {answer.problem}"} if answer.problem else answer.value
+        )
+        yield position, VariantError(value["error"]) if "error" in value else value
+
+
+def _answer(arguments: CountArguments) -> dict[str, Any]:
+    """The totals of a variant, or its error as text."""
+    found = _totals(arguments)
+    return {"error": str(found)} if isinstance(found, VariantError) else found
+
+
+def _totals(arguments: CountArguments) -> Totals | VariantError:
     """The totals of a variant, or the error that it raises."""
     what, inputs, options = arguments
     try:
         report = count(what, *inputs, **options)
     except (ValueError, LookupError) as error:
-        name = what if isinstance(what, str) else getattr(what, "__name__", repr(what))
-        variant, message = spell_reference(name, options), str(error)
+        variant, message = _spelled(arguments), str(error)
         return VariantError(message if message.startswith(variant) else f"{variant}: {message}")
     return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
+
+
+def _spelled(arguments: CountArguments) -> str:
+    """The reference of a variant."""
+    what, _, options = arguments
+    return spell_reference(what if isinstance(what, str) else getattr(what, "__name__", repr(what)), options)
 
 
 def _image_shape(given: Any) -> tuple[int, ...]:
