@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,13 +58,20 @@ def search_path() -> str:
     return os.pathsep.join([*hook, str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
+@functools.cache
+def bytecode() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of compiled Python files, which the first run of each command fills, as an installation has."""
+    return tempfile.TemporaryDirectory()
+
+
 def _start(arguments: list[str], command: Command) -> str:
     """Run a command and return what it prints.
 
     Raises:
         CommandError: it ended with another exit code than 0.
     """
-    environ = {**os.environ, "PYTHONPATH": search_path(), **command.environ}
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode().name}
+    environ = {**os.environ, **compiled, "PYTHONPATH": search_path(), **command.environ}
     ran = subprocess.run(  # noqa: S603 (commands of this benchmark)
         [*arguments, sys.executable, *command.arguments],
         env=environ,
