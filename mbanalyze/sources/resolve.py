@@ -150,7 +150,9 @@ class ResolvedModel:
 
         built = self.build(real)
         inputs, keywords = forward_args.as_inputs(built.module, self.inputs, self.keywords, real=real)
-        own_dtype = str(forward_args.floating_dtype(built.module, (inputs, keywords))).removeprefix("torch.")
+        own_dtype = str(
+            forward_args.floating_dtype(built.module, (*inputs, *keywords.values()))
+        ).removeprefix("torch.")
         seen = trace(
             built.module,
             *inputs,
@@ -168,7 +170,8 @@ class ResolvedModel:
         notes += [
             f"counted the costlier branch of a condition in {path or 'the model'}" for path in seen.branches
         ]
-        shapes = tuple(tuple(tensor.shape) for tensor in forward_args.tensor_leaves((inputs, keywords)))
+        given = (*inputs, *keywords.values())
+        shapes = tuple(tuple(tensor.shape) for tensor in forward_args.tensor_leaves(given))
         report = Report(
             self.name,
             self.options,

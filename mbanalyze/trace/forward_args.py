@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,13 +22,20 @@ from mbanalyze.trace.forward_errors import TraceError
 
 def tensor_leaves(tree: Any) -> tuple[Tensor, ...]:
     """Return the tensors in nested containers, in order."""
+    if type(tree) is tuple and {Tensor}.issuperset(map(type, tree)):
+        return tree
     return tuple(leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor))
 
 
 def floating_dtype(model: nn.Module, inputs: Sequence[Any] = ()) -> torch.dtype:
     """Return the dtype of the first floating-point parameter, else input, else torch's default."""
-    tensors = itertools.chain(model.parameters(), tensor_leaves(list(inputs)))
-    return next((t.dtype for t in tensors if t.is_floating_point()), torch.get_default_dtype())
+    found = _floating(model.parameters()) or _floating(tensor_leaves(tuple(inputs)))
+    return found or torch.get_default_dtype()
+
+
+def _floating(tensors: Iterable[Tensor]) -> torch.dtype | None:
+    """The dtype of the first floating-point tensor."""
+    return next((tensor.dtype for tensor in tensors if tensor.is_floating_point()), None)
 
 
 def as_inputs(
