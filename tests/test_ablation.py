@@ -476,3 +476,15 @@ def test_unknown_counts_leave_others_exact() -> None:
     assert len(ablation.to("csv").splitlines()) == 3
     for format in ("table", "markdown", "csv", "json"):
         assert {"\x1b", "\u202e"}.isdisjoint(ablation.to(format))
+
+
+@pytest.mark.parametrize(
+    "norm", [lambda width: nn.BatchNorm2d(2 * width), type("Own", (), {"__module__": "__main__"})]
+)
+def test_a_value_that_no_process_can_import(norm: Any, tmp_path: Path) -> None:
+    """A value that another process cannot get is refused before any work."""
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\n\n\ndef build(norm):\n    return norm(4)\n")
+
+    with pytest.raises(VariantError, match="leave out the number of workers"):
+        ablate(f"{file}:build", (1, 4, 2, 2), norm=[norm], workers=2)

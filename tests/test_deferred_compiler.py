@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -131,3 +132,21 @@ def test_a_method_stays_out_of_compiled_code(disable: type) -> None:
 
     assert torch.equal(torch.relu(torch.sin(torch.ones(2) * 2)), compiled(torch.ones(2)))
     assert graphs == [["mul"], ["relu"]]
+
+
+@pytest.mark.parametrize("disable", [torch.compiler.disable, disable_compiler])
+def test_every_form_of_the_decorator(disable: Any) -> None:
+    """The stand-in takes the arguments of `torch.compiler.disable`, as a function and as a decorator."""
+
+    def double(x: int) -> int:
+        """Double a number."""
+        return 2 * x
+
+    forms = [
+        disable(double),
+        disable(double, recursive=False),
+        disable()(double),
+        disable(recursive=False)(double),
+    ]
+
+    assert [form(3) for form in forms] == [6] * 4

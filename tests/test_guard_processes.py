@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from mbanalyze.guard import load
 from mbanalyze.guard.counting import measure_here
 from mbanalyze.guard.runner import _measure_in_project, _parse, packages_of
-from mbanalyze.sources.processes import Answer, answers, run_each
+from mbanalyze.sources.processes import Answer, NestedError, answers, run_each
 
 MODEL = '[tool.mbanalyze.models.{name}]\nsource = "{file}.py:{factory}"\ninputs = ["1,3"]\n'
 PATCHES = {
@@ -325,6 +325,28 @@ def test_a_progress_that_fails_ends_the_processes(project: Path) -> None:
     with pytest.raises(RuntimeError):
         run_each([partial(pow, 2, 3)], fail)
     assert [answer.value for answer in run_each([partial(pow, 2, 3)], lambda _: None)] == [8]
+
+
+def test_a_callback_cannot_start_processes() -> None:
+    """Jobs that a callback of other jobs starts would wait for these without end, and are refused."""
+    jobs = [partial(pow, 2, 3)]
+
+    def count_too(_: int) -> None:
+        list(answers(jobs))
+
+    with pytest.raises(NestedError, match="progress"):
+        run_each(jobs, count_too)
+    assert [answer.value for answer in run_each(jobs, lambda _: None)] == [8]
+
+
+def test_a_failure_shows_what_its_job_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """If the caller stops at the answer of a job while an earlier one runs, what the job printed is shown."""
+    jobs = [job("__import__('time').sleep(60)"), job("print('the reason')")]
+    ended = answers(jobs, workers=2, show=True)
+
+    assert next(ended)[0] == 1
+    ended.close()  # type: ignore[attr-defined]
+    assert capfd.readouterr().err == "the reason\n"
 
 
 def test_a_policy_of_closed_forms_starts_no_process(project: Path) -> None:

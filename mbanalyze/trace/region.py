@@ -22,10 +22,14 @@ class Region:
             has overwritten by one without data.
         storage: the storage, kept alive so that its address stays unique.
         last_tensor: the tensor that `value` describes; None if its value has to be computed.
+        implementation: the address of what is inside of `last_tensor`, which another tensor may be given.
         value: the value of `last_tensor`.
     """
 
-    __slots__ = ("lacks_values", "last_tensor", "number", "param", "role", "start", "storage", "value")
+    __slots__ = (
+        *("implementation", "lacks_values", "last_tensor", "number"),
+        *("param", "role", "start", "storage", "value"),
+    )
 
     def __init__(self, role: Role, storage: torch.UntypedStorage, param: nn.Parameter | None = None) -> None:
         self.storage = storage
@@ -35,7 +39,16 @@ class Region:
         self.start = 0
         self.lacks_values = param is not None
         self.last_tensor: Tensor | None = None
+        self.implementation = 0
         self.value = _NO_VALUE
+
+    def describes(self, tensor: Tensor) -> bool:
+        """Return True if `value` is the value of `tensor`."""
+        return self.last_tensor is tensor and self.implementation == tensor._cdata  # noqa: SLF001 (no public access)
+
+    def set_value(self, tensor: Tensor, value: Value) -> None:
+        """Set the value of `tensor`."""
+        self.last_tensor, self.implementation, self.value = tensor, tensor._cdata, value  # noqa: SLF001 (as above)
 
     def read_param(self) -> tuple[int, int]:
         """Note that the parameter is read; return its learned scalars, and those of them that are frozen."""

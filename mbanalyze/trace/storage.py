@@ -93,10 +93,12 @@ class Storages:
 
     def known(self, tensor: Tensor) -> Value | None:
         """Return the value of an activation, or of a view of one; None for any other tensor."""
+        if tensor.layout is not torch.strided or tensor.is_nested:
+            return None
         region = self._regions.get(key_of(tensor))
         if region is None or region.role != "activation" or region.number < 0:
             return None
-        if region.last_tensor is not tensor:
+        if not region.describes(tensor):
             self._describe(tensor, region)
         return region.value
 
@@ -136,7 +138,7 @@ class Storages:
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
                 key = key_of(tensor)
             region = regions.get(key) or self._found(tensor, key)
-            if region.last_tensor is not tensor:
+            if not region.describes(tensor):
                 if region.role != "weight" and type(tensor) is nn.Parameter:
                     self._note_replacement(tensor, region)
                 owners = [region]
@@ -173,7 +175,7 @@ class Storages:
         """Return the same as `read` for operands in the usual layout."""
         values, params, frozen = [], 0, 0
         for region, tensor, shape, _ in operands:
-            if region.last_tensor is not tensor:
+            if not region.describes(tensor):
                 region = self._regions.setdefault(region.storage._cdata, region)  # noqa: PLW2901, SLF001 (as above)
                 if region.number < 0:
                     region.number = self._next_number[region.role]
@@ -181,8 +183,7 @@ class Storages:
                 if region.param is not None:
                     size, fixed = region.read_param()
                     params, frozen = params + size, frozen + fixed
-                region.value = Value(region.role, region.number, shape)
-                region.last_tensor = tensor
+                region.set_value(tensor, Value(region.role, region.number, shape))
             values.append(region.value)
         return values, params, frozen
 
@@ -230,8 +231,7 @@ class Storages:
         region = self._regions[storage._cdata] = Region("activation", storage)  # noqa: SLF001 (as above)
         number = region.number = self._next_number["activation"]
         self._next_number["activation"] = number + 1
-        region.last_tensor = tensor
-        region.value = Value("activation", number, shape)
+        region.set_value(tensor, Value("activation", number, shape))
         return region.value
 
     def overwrite(self, tensor: Tensor, value: Value) -> Value:
@@ -262,14 +262,15 @@ class Storages:
         """Return the state of all regions, for `roll_back`."""
         shared = [region for memory in self._shared.values() for region in memory.owners]
         regions = {id(region): region for region in (*self._regions.values(), *shared)}.values()
-        states = [(r, r.number, r.param, r.lacks_values, r.last_tensor, r.value) for r in regions]
+        states = [(r, r.number, r.param, r.lacks_values) for r in regions]
         return states, self._next_number.copy()
 
     def roll_back(self, checkpoint: tuple[list[tuple[Any, ...]], dict[Role, int]]) -> None:
         """Return all regions to an earlier state."""
         states, self._next_number = checkpoint
         for region, *state in states:
-            region.number, region.param, region.lacks_values, region.last_tensor, region.value = state
+            region.number, region.param, region.lacks_values = state
+            region.last_tensor = None
 
     def twin(self, tensor: Tensor) -> Tensor:
         """Return a tensor with the values of `tensor` in memory of its own, counted as the same memory."""
@@ -313,6 +314,7 @@ class Storages:
             offset -= region.start // dtype.itemsize
         strides = None if tensor.is_contiguous() else strides_between(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
-        region.value = Value(region.role, number, shape, offset, strides, size, dtype.is_complex)
-        is_final = region.role == "weight" or type(tensor) is not nn.Parameter  # a module may take it later
-        region.last_tensor = tensor if is_final and region.param is None else None
+        region.set_value(tensor, Value(region.role, number, shape, offset, strides, size, dtype.is_complex))
+        may_change = region.role != "weight" and type(tensor) is nn.Parameter  # a module may take it later
+        if may_change or region.param is not None:
+            region.last_tensor = None

@@ -47,6 +47,9 @@ _LOCK = RLock()  # a trace changes the forward of each module, and global state 
 _RUNNING: list[Threads] = []
 """The threads of the traces that run, of which one at a time holds the lock."""
 
+_SHALLOW = 50
+"""The levels of modules, and the calls of a count itself, for which the usual limit of recursion is enough."""
+
 _MAX_VALUES = 2**16
 """The most elements of a floating-point input that keeps its values."""
 
@@ -76,20 +79,15 @@ class Trace:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end.
-
-    Python's limit of recursion is higher meanwhile, because a trace adds a call to each nested module.
-    """
+    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
     if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
     with _LOCK:
-        enabled, depth = gc.isenabled(), sys.getrecursionlimit()
+        enabled = gc.isenabled()
         gc.disable()
-        sys.setrecursionlimit(2 * depth)
         try:
             yield
         finally:
-            sys.setrecursionlimit(depth)
             if enabled:
                 gc.enable()
 
@@ -137,6 +135,7 @@ def trace(
     with errors_named(model, recorder), surroundings:
         rules = leaf_rules() if shortcuts and not real else {}
         args, kwargs = _add_inputs(*arguments, storages, real=real)
+        _allow_nesting(modules)
         with _prepared(modules, mode, recorder, threads, rules), recorder:
             returned = finish(model(*args, **kwargs))
     return Trace(
@@ -210,6 +209,16 @@ def _with_shapes(
         with recorder:
             finish(copied(*args, **kwargs))
     return copied
+
+
+def _allow_nesting(modules: Mapping[str, nn.Module]) -> None:
+    """Raise Python's limit of recursion for deeply nested modules, to each of which a trace adds a call.
+
+    The limit is restored with the other settings. It stays for other models, because it is one for all threads.
+    """
+    depth = max(path.count(".") for path in modules)
+    if depth > _SHALLOW:
+        sys.setrecursionlimit(min(sys.getrecursionlimit() + depth + _SHALLOW, 2**31 - 1))
 
 
 @contextmanager
