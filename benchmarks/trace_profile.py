@@ -90,6 +90,7 @@ class Clock:
 
         @contextlib.contextmanager
         def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            """Enter and leave the context in phases of their own."""
             with self.phase(entry):
                 manager = make(*args, **kwargs)
                 entered = manager.__enter__()

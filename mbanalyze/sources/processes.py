@@ -65,7 +65,7 @@ def _turn() -> Iterator[None]:
     """Let the jobs of one thread run at a time."""
     thread = threading.get_ident()
     if thread in _threads:
-        raise NestedError("`progress` cannot count in processes: it runs while others are counted")
+        raise NestedError("`progress` cannot count in processes: count after the call that reports to it")
     _threads.add(thread)
     try:
         with _one_at_a_time:

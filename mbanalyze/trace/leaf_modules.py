@@ -66,14 +66,14 @@ def _conv(module: nn.Conv2d, image: Value, dtype: torch.dtype, find: Find) -> Le
         return None
     (batch, channels, height, width), (filters, depth, rows, columns) = sizes, shape
     stride, dilation = module.stride, module.dilation
-    height = window_count(height, rows, stride[0], padding[0], dilation[0])
-    width = window_count(width, columns, stride[1], padding[1], dilation[1])
+    down = window_count(height, rows, stride[0], padding[0], dilation[0])
+    across = window_count(width, columns, stride[1], padding[1], dilation[1])
     if channels != depth * module.groups or filters != module.out_channels or not _fits_bias(params, filters):
         return None
-    if height <= 0 or width <= 0:
+    if down <= 0 or across <= 0:
         return None
     steps = (("dilation", dilation), ("stride", stride))
-    return "conv2d", "conv", params, steps, (batch, filters, height, width)
+    return "conv2d", "conv", params, steps, (batch, filters, down, across)
 
 
 def _linear(module: nn.Linear, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
