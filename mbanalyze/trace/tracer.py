@@ -60,6 +60,7 @@ class Trace:
 
     Attributes:
         ops: every operator that does work, in order.
+        outputs: the numbers of the activations that the forward returned, inputs included.
         free: how often each operator without cost ran (views, allocations, dropout in eval mode), by name.
         unused_params: the names of the parameters that the forward never read.
         assumed: the operators whose output depends on values, and was assumed to keep every candidate.
@@ -69,6 +70,7 @@ class Trace:
     """
 
     ops: tuple[Op, ...]
+    outputs: tuple[int, ...]
     free: dict[str, int]
     unused_params: tuple[str, ...]
     assumed: tuple[str, ...] = ()
@@ -139,7 +141,7 @@ def trace(
         with _prepared(modules, mode, recorder, threads, rules), recorder:
             returned = finish(model(*args, **kwargs))
     return Trace(
-        threads.ops(),
+        *threads.record(storages.written(returned)),
         threads.free(),
         storages.unread_params(),
         tuple(execution.assumed),
