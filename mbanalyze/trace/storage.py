@@ -32,6 +32,7 @@ class Storages:
 
     Attributes:
         inputs: how many tensors of each role are inputs; these have the first numbers.
+        frozen: the numbers of the weights that require no gradient.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Storages:
         self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
         self.inputs = self._next_number.copy()
+        self.frozen: set[int] = set()
         self._regions: dict[int, Region] = {}
         self._shared: dict[int, ParamMemory[Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
@@ -144,11 +146,14 @@ class Storages:
                 owners = [region]
                 if self._shared and key in self._shared:
                     region, owners = self._region_of(tensor), self._shared[key].read(tensor)
+                before = frozen
                 for owner in owners:
                     if owner.param is not None:
                         size, fixed = owner.read_param()
                         params, frozen = params + size, frozen + fixed
                 self._describe(tensor, region)
+                if frozen > before:
+                    self.frozen.add(region.number)
             values.append(region.value)
         return tuple(values), params, frozen
 
@@ -183,6 +188,8 @@ class Storages:
                 if region.param is not None:
                     size, fixed = region.read_param()
                     params, frozen = params + size, frozen + fixed
+                    if fixed:
+                        self.frozen.add(region.number)
                 region.set_value(tensor, Value(region.role, region.number, shape))
             values.append(region.value)
         return values, params, frozen

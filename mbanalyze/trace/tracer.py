@@ -67,6 +67,7 @@ class Trace:
         branches: the modules with a conditional operator whose costlier branch was counted.
         unseen: reasons to believe that some work was not recorded; empty for a complete trace.
         asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
+        frozen_weights: the numbers of the weights that require no gradient.
     """
 
     ops: tuple[Op, ...]
@@ -77,6 +78,7 @@ class Trace:
     branches: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     asked: str = ""
+    frozen_weights: frozenset[int] = frozenset()
 
 
 @contextmanager
@@ -148,6 +150,7 @@ def trace(
         threads.branches(),
         unseen_work(modules, recorder, threads, returned),
         execution.asked,
+        frozenset(storages.frozen),
     )
 
 
