@@ -58,7 +58,9 @@ def largest(sums: Iterable[OuterSum]) -> Array:
     for each in sums:
         alike.setdefault(frozenset(each.terms), []).append(each)
     products = [factors_of(each) for some in alike.values() for each in _undominated(some)]
-    networks, resolutions = (max(side[axis].shape[axis] for side in products) for axis in (NETWORKS, RESOLUTIONS))
+    networks, resolutions = (
+        max(side[axis].shape[axis] for side in products) for axis in (NETWORKS, RESOLUTIONS)
+    )
     found = np.zeros((networks, resolutions), np.int64)
     height = max(1, BLOCK // resolutions)
     for start in range(0, networks, height):
