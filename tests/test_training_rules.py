@@ -388,3 +388,162 @@ def test_gradients_of_a_transposed_convolution_by_six_loops(case: str) -> None:
     torch.testing.assert_close(expected, (dx, dw))
     assert RULES["conv"](op, (True, False)) == (multiplications, 2 * multiplications)
     assert RULES["conv"](op, (False, True)) == (multiplications, 2 * multiplications)
+
+
+FOUR = (2, 4, 6, 6)
+"""The shape of two images."""
+PADDINGS = ("constant", "reflect", "replicate", "circular")
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+class Applied(nn.Module):
+    """A function of two values that require gradients, unless they are frozen; `x` is their first input."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Any], shapes: Shapes = (FOUR, FOUR), frozen: str = "") -> None:
+        super().__init__()
+        self.function = function
+        self.a, self.b = (nn.Parameter(torch.rand(shape)) for shape in shapes)
+        for name in frozen:
+            getattr(self, name).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Any:
+        """Apply the function."""
+        return self.function(x + self.a, x + self.b)
+
+
+def named(*names: str, of: Any = torch) -> dict[str, Any]:
+    """Return functions of the first value by name."""
+    return {name: lambda a, _, function=getattr(of, name): function(a) for name in names}
+
+
+def modules(*made: nn.Module) -> dict[str, Any]:
+    """Return modules by name, on the first value."""
+    return {str(module): module for module in made}
+
+
+PAIRS: dict[str, Any] = {
+    **{name: getattr(torch, name) for name in ("add", "sub", "mul", "div", "pow", "maximum", "minimum")},
+    **{name: getattr(torch, name) for name in ("remainder", "atan2", "hypot", "logaddexp")},
+    "twice": lambda a, b: a * a + b * b * b,
+    "scalars": lambda a, b: ((1 - a) * 2 + 1 / b) / 3 + b**2,
+    "in place": lambda a, b: (a * 2).add_(b).mul_(b).div_(3),
+    "addcmul": lambda a, b: torch.addcmul(a, b, a),
+    "addcdiv": lambda a, b: torch.addcdiv(a, a, b),
+    "lerp": lambda a, b: torch.lerp(a, b, 0.3) + torch.lerp(a, b, a),
+    "where": lambda a, b: torch.where(a > b, a, b).masked_fill(a > 1, 0),
+    "cat": lambda a, b: torch.cat([a, b]).roll(1, 2).flip(2).repeat(2, 1, 1, 1).tril(),
+    "chunks": lambda a, b: torch.cat([part.relu() for part in a.chunk(2, 1)]) + b.chunk(2, 1)[0].sigmoid().repeat(2, 1, 1, 1),
+    "mm": lambda a, b: a[0, 0] @ b[0, 0],
+    "bmm": lambda a, b: torch.bmm(a[0], b[0]),
+    "addmm": lambda a, b: torch.addmm(a[0, 0, 0], a[0, 0], b[0, 0]),
+    "mv": lambda a, b: a[0, 0] @ b[0, 0, 0],
+    "dot": lambda a, b: a[0, 0, 0].dot(b[0, 0, 0]),
+    "batches": lambda a, b: a @ b + a @ b[:1] + a @ b[0],
+    "folded": lambda a, b: (a @ b[0, 0], a[0, 0] @ b, a.transpose(1, 2) @ b[0, 0].T),
+    "permuted": lambda a, b: a.transpose(1, 2) @ b.permute(0, 2, 3, 1),
+    "einsum": lambda a, b: torch.einsum("bhid,bhjd->bhij", a, b) + torch.einsum("bhid,de->bhie", a, b[0, 0]),
+    "einsum without a sum": lambda a, b: torch.einsum("i,j->ij", a[0, 0, 0], b[0, 0, 0]),
+    "linear": lambda a, b: functional.linear(a.permute(0, 2, 3, 1), b[0, 0, :, :4]),
+    "bilinear": lambda a, b: functional.bilinear(a, a, b[0]),
+    "attention": lambda a, b: functional.scaled_dot_product_attention(a, b, b),
+    "attention with dropout": lambda a, b: functional.scaled_dot_product_attention(a, b, b, dropout_p=0.2),
+    "attention with a mask": lambda a, b: functional.scaled_dot_product_attention(a, b, b, attn_mask=b[0, 0]),
+    **named("abs", "acos", "asin", "atan", "cos", "sin", "tan", "sinh", "cosh", "tanh", "exp", "exp2", "expm1"),
+    **named("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "square", "neg", "sigmoid", "erf"),
+    **named("erfinv", "floor", "ceil", "round", "trunc", "sign", "asinh", "acosh", "atanh", "nan_to_num"),
+    **named("abs_", "cos_", "exp_", "sqrt_", "square_", "sigmoid_", "tanh_", "reciprocal_", "neg_", "log_"),
+    **named("sum", "mean", "var", "std", "max", "min", "amax", "argmax", "median"),
+    **named("relu6", "hardswish", "hardsigmoid", "silu", "mish", "softplus", "elu", "celu", "selu", of=functional),
+    **named("leaky_relu", "hardtanh", "gelu", "logsigmoid", "hardshrink", "softshrink", of=functional),
+    "max of rows": lambda a, _: a.max(1).values,
+    "sort": lambda a, _: a.sort(1).values + a.topk(2, 1).values.sum(),
+    "sums": lambda a, _: a.logsumexp(1) + a.cumsum(1).sum(1),
+    "clamp": lambda a, _: a.clamp(0, 1) + a.clamp_(0, 6),
+    "softmax": lambda a, _: a.softmax(1) + a.log_softmax(1),
+    "glu": lambda a, _: functional.glu(a, 1),
+    "tanh gelu": lambda a, _: functional.gelu(a, approximate="tanh"),
+    "shuffle": lambda a, _: functional.pixel_shuffle(a, 2),
+    "fold": lambda a, _: functional.fold(functional.unfold(a, 2), (6, 6), 2),
+    **{f"pad by {mode}": lambda a, _, mode=mode: functional.pad(a, [1] * 4, mode=mode) for mode in PADDINGS},
+    "norms": lambda a, b: a / a.norm(dim=1, keepdim=True) + b,
+    **modules(nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, track_running_stats=False)),
+    **modules(nn.GroupNorm(2, 4), nn.GroupNorm(2, 4, affine=False), nn.InstanceNorm2d(4)),
+    **modules(nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(6), nn.LayerNorm([6, 6]), nn.LayerNorm(6, bias=False)),
+    **modules(nn.LayerNorm(6, elementwise_affine=False), nn.RMSNorm(6), nn.RMSNorm(6, elementwise_affine=False)),
+    **modules(nn.LocalResponseNorm(3), nn.PReLU(), nn.PReLU(4), nn.MaxPool2d(2), nn.MaxPool2d(2, return_indices=True)),
+    **modules(nn.AvgPool2d(2), nn.AvgPool2d(6), nn.AdaptiveAvgPool2d(3), nn.AdaptiveAvgPool2d(1)),
+    **modules(nn.AdaptiveMaxPool2d(2), nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2, mode="bilinear")),
+    **modules(nn.Dropout(0.3), nn.Dropout(0.3, inplace=True), nn.Dropout(0.0), nn.Dropout2d(0.3)),
+    **modules(*(kind(inplace=True) for kind in (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.ELU, nn.LeakyReLU))),
+    **modules(nn.Conv2d(4, 8, 3, groups=2), nn.ConvTranspose2d(4, 8, 3, groups=2), nn.Linear(6, 5)),
+    **modules(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.ChannelShuffle(2)),
+    "weight norm": nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3)),
+}
+"""Functions of two values, or modules of one."""
+
+
+def applied(name: str, frozen: str = "") -> nn.Module:
+    """Return a case of `PAIRS` as a module whose parameters, or those of its input, may be frozen."""
+    case = PAIRS[name]
+    if not isinstance(case, nn.Module):
+        return Applied(case, frozen=frozen)
+    case.requires_grad_(not frozen)
+    module = Applied(lambda a, _: case(a))
+    module.case = case
+    return module.train()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_kinds(name: str) -> None:
+    """Every kind keeps what autograd keeps, whichever of its gradients are needed, and all its costs are known."""
+    images = torch.rand(FOUR)
+    for frozen in ("", "a", "b"):
+        module = applied(name, frozen)
+        traced = trace(module, images, mode="train")
+
+        assert our_saved(module, images) == keeps(module, images)
+        assert all(None not in each for each in backward(traced.ops, traced.frozen_weights))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mm", "bmm", "addmm", "batches", "folded", "permuted", "einsum", "einsum without a sum", "linear", "Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), groups=2)"]
+    + ["attention with dropout", "attention with a mask"],
+)
+def test_products(name: str) -> None:
+    """A product has autograd's multiply-accumulates, whichever of its gradients are needed."""
+    images = torch.rand(FOUR)
+    for frozen in ("", "a", "b") if name != "attention with a mask" else ("", "a"):
+        module = applied(name, frozen)
+        assert ours(module, images).macs == products(module, images).macs, frozen
+
+
+def test_attention_of_the_kernels() -> None:
+    """Attention that keeps no scores computes them again: five products, as torch's counter says."""
+    query, key = (2, 3, 4, 8), (2, 3, 6, 8)
+    model = Applied(lambda a, b: functional.scaled_dot_product_attention(a, b, b), (query, key))
+    theirs = flop_registry[torch.ops.aten._scaled_dot_product_flash_attention_backward]
+
+    assert ours(model, torch.zeros(())).macs == theirs(query, query, key, key) // 2
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}])
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_recurrent_layers(kind: Any, options: dict[str, Any]) -> None:
+    """A recurrent layer has autograd's products; the tensors that it keeps are unknown."""
+    model, steps = kind(4, 5, **options).to("meta"), torch.rand(6, 2, 4, device="meta")
+
+    assert ours(model, steps).macs == products(model, steps).macs
+    assert saved_bytes(trace(model, steps, mode="train").ops, 4) == [None]
+
+
+def test_a_cell_has_no_step_before_it() -> None:
+    """The state before a cell needs no gradient."""
+    model = nn.LSTMCell(4, 5)
+    # two rows: the gradients of both weights, 20 x 4 and 20 x 5
+    assert ours(model, torch.rand(2, 4)).macs == 2 * (80 + 100)
+
+
+UNKNOWN = """
+    affine_grid
+"""

@@ -94,13 +94,15 @@ ATTENTION = ("scaled_dot_product_attention",)
 def attention(op: Op, needs: Needs) -> Kept:
     """All operands, the output, and the logarithm of the sum of each row of scores, a float32.
 
-    Attention that keeps its scores scales copies of queries and keys. It keeps these, the values and the
-    probabilities; dropout keeps a mask and its result.
+    Attention that keeps its scores is made of products and a softmax, each of which keeps its own.
+    Dropout keeps a mask and its result.
     """
     if not keeps_scores(op, needs):
         return Kept((*op.operands, *op.output), fixed_bytes=4 * prod(op.output[0].shape[:-1]))
     query, key, value = op.operands[:3]
     scores = prod(query.shape[:-1]) * key.shape[-2]
-    scaled = prod(query.shape) + prod(key.shape)
-    kept = _viewed(value, [range(len(value.shape) - 2)])
-    return together(kept, Kept(elements=scaled + scores * (3 if op.attribute("dropout") else 1)))
+    through = any(needs[:2] + needs[3:])  # a gradient of the scores is needed
+    tensors = through * (1 + bool(op.attribute("dropout"))) + needs[2] * bool(op.attribute("dropout"))
+    scaled = needs[1] * prod(query.shape) + needs[0] * prod(key.shape)
+    own = Kept(elements=scaled + scores * max(tensors, 1))
+    return together(own, _viewed(value, [range(len(value.shape) - 2)])) if through else own

@@ -36,8 +36,14 @@ def quotient(op: Op, needs: Needs) -> Kept:
 
 
 def power(op: Op, needs: Needs) -> Kept:
-    """The base; if the exponent is a tensor, also the exponent and, for its gradient, the output."""
-    return both(op, needs) if not any(needs[1:]) else all_and_result(op, needs)
+    """The base; if the exponent is a tensor, also the exponent and the output."""
+    return both(op, needs) if len(op.operands) < 2 else all_and_result(op, needs)
+
+
+def hypotenuse(op: Op, needs: Needs) -> Kept:
+    """The output, and each operand that needs a gradient."""
+    kept = [operand(op, i) for i, need in enumerate(needs) if need]
+    return together(*kept, result(op, needs))
 
 
 def second_gradient(op: Op, needs: Needs) -> Kept:
@@ -193,7 +199,8 @@ def nll_loss(op: Op, needs: Needs) -> Kept:
 
 
 SAVED: Mapping[str, SavedRule] = {
-    **dict.fromkeys(("conv", "deform_conv", "bilinear"), both),
+    **dict.fromkeys(("conv", "deform_conv"), both),
+    "bilinear": others,
     "linear": saved_products.linear,
     "matmul": saved_products.matmul,
     "einsum": saved_products.einsum,
@@ -229,7 +236,7 @@ SAVED: Mapping[str, SavedRule] = {
     **dict.fromkeys(("addcdiv", "scaled_addcdiv"), fused_quotient),
     "lerp": lerp,
     **dict.fromkeys(("maximum", "minimum", "atan2", "log_add_exp", "grid_sample"), both),
-    "hypot": all_and_result,
+    "hypot": hypotenuse,
     **dict.fromkeys(("relu", "sigmoid", "tanh", "softmax", "log_softmax"), result),
     **dict.fromkeys(("sqrt", "rsqrt", "exp", "exp2", "expm1", "tan", "reciprocal", "erfinv"), result),
     **dict.fromkeys(("elu", "celu", "selu", "leaky_relu"), result_in_place),
