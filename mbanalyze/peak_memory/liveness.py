@@ -86,7 +86,7 @@ class _Memory:
             self._wholes[number] = value  # only a part was written
 
     def _bytes(self, value: Value) -> int:
-        return _extent(value) * (value.itemsize or self._itemsize)
+        return extent(value) * (value.itemsize or self._itemsize)
 
     def overwrite(self, step: int, op: Op) -> None:
         """Let an operator write over an input that dies with it and has room for the output."""
@@ -114,8 +114,8 @@ class _Memory:
                 yield Lifetime(path, kind, whole.shape, self._bytes(whole), first, last)
 
 
-def _extent(value: Value) -> int:
-    """The elements from the start of the memory to the last element of a value."""
+def extent(value: Value) -> int:
+    """Return the number of elements from the start of the memory to the last element of a value."""
     shape, strides = value.shape, value.strides
     if strides is None or not any_true(prod(shape)):
         return value.offset + prod(shape)
