@@ -186,6 +186,7 @@ class ResolvedModel:
             real=real,
             unseen=seen.unseen,
             defaults=self.defaults,
+            outputs=seen.outputs,
         )
         return report, seen.asked
 
