@@ -49,7 +49,7 @@ def _peak(timeline: Timeline) -> tuple[Count, str]:
     peak = timeline.peak_bytes
     if not peak:
         return peak, ""
-    return peak, f"{si_bytes(peak)} of activations, at {timeline.steps[timeline.peak].path or '(model)'}"
+    return peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}"
 
 
 def places(report: Report) -> dict[str, str]:
