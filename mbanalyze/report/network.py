@@ -148,7 +148,8 @@ class Report(Result):
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
-        if not self.ops:
+        known = set(map(id, self.ops))
+        if not all(id(row.op) in known for row in self.rows):  # other rows were given
             object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
 
     @property

@@ -49,7 +49,7 @@ def _peak(timeline: Timeline) -> tuple[Count, str]:
     peak = timeline.peak_bytes
     if not peak:
         return peak, ""
-    return peak, f"{si_bytes(peak)} of activations, at {timeline.steps[timeline.peak].path or '(model)'}"
+    return peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}"
 
 
 def places(report: Report) -> dict[str, str]:
@@ -72,8 +72,13 @@ def remarks(report: Report) -> list[str]:
     if report.unused_params:
         tops = Counter(name.split(".")[0] for name in report.unused_params)
         lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in tops.items()))
-    lines += [f"incomplete: {reason}" for reason in report.unseen]
-    return lines + [f"note: {note}" for note in report.notes]
+    return lines + doubts(report)
+
+
+def doubts(report: Report) -> list[str]:
+    """Work that a trace may have missed, and notes, one a line."""
+    missed = [f"incomplete: {reason}" for reason in report.unseen]
+    return missed + [f"note: {note}" for note in report.notes]
 
 
 def subject(report: Report) -> str:
