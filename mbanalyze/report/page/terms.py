@@ -22,7 +22,7 @@ DEFINITIONS = {
     "activations": "Elements that the layers with multiply-accumulates write.",
     "memory access": (
         "Elements that operators read and write: inputs, weights, buffers and outputs. "
-        "Each operator has an ideal cache, and no operators are fused."
+        "Each operator has an ideal cache. In a fused report, some are parts of the operator before them."
     ),
     "flops per byte": "FLOPs divided by the bytes of the memory access.",
     "share": "The percentage of the total, for the measure that you choose above the charts.",
