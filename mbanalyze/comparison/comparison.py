@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
@@ -19,8 +19,8 @@ from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
-from mbanalyze.ops.cost import Cost, Count
-from mbanalyze.report.network import Report
+from mbanalyze.ops.cost import Count
+from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
 from mbanalyze.sources.resolve import Countable, check_flags, count
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mbanalyze.literature.accuracy.own_table import Accuracy
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
-TOTALS = tuple(Cost().as_dict())
-"""The totals of each report."""
 
 
 class ComparisonError(ValueError):
@@ -77,7 +75,7 @@ class Comparison(Result):
     @cached_property
     def totals(self) -> tuple[dict[str, int | float | None], ...]:
         """The totals of each report, by name."""
-        return tuple(report.totals.as_dict(report.itemsize) for report in self.reports)
+        return tuple(report.total_counts() for report in self.reports)
 
     @cached_property
     def ratios(self) -> tuple[dict[str, float | None], ...]:
@@ -97,7 +95,7 @@ class Comparison(Result):
 
         The changes of all kinds sum to this, and so do those of all stages and of all layers.
         """
-        counts = [getattr(report.totals, name) for report in self.reports]
+        counts = [cast(Count, totals[name]) for totals in self.totals]
         return differences(counts, [self.known(name, i) for i in range(len(counts))])
 
     @cached_property

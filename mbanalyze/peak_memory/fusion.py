@@ -17,7 +17,7 @@ class FusedOp(NamedTuple):
     """An operator as an inference engine runs it.
 
     Attributes:
-        op: the operator, with the output of the last one merged into it, and the params of all.
+        op: the operator, with the output of the last one merged into it.
             A batch norm scales the weight in advance, and its shift becomes the bias.
             The weight of an activation is one more operand.
         parts: the recorded operators that it stands for, in order.
@@ -83,15 +83,7 @@ def _merge(product: FusedOp, op: Op) -> FusedOp:
         added = tuple([value for value in op.operands if value.role != "activation"])
     else:
         added = (_shift(op),) if len(whole.operands) == 2 else ()
-    return FusedOp(
-        whole._replace(
-            operands=whole.operands + added,
-            output=op.output,
-            params=whole.params + op.params,
-            frozen=whole.frozen + op.frozen,
-        ),
-        parts,
-    )
+    return FusedOp(whole._replace(operands=whole.operands + added, output=op.output), parts)
 
 
 def _shift(batch_norm: Op) -> Value:

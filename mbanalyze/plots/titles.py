@@ -20,7 +20,7 @@ from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
-from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.objectives import LIMITS, UNITS
 
 UNTITLED = ("model", "options", "batch", *SIZES)
 """Columns before the counts that a title does not repeat: its input shows batch and resolution."""
@@ -73,13 +73,16 @@ def shapes(sizes: Iterable[Sizes]) -> str:
 
 def limit_texts(search: Search) -> list[str]:
     """Return each limit of a search as text: '60 M params'."""
-    return [f"{short(limit)} {LIMITS[total]}" for total, limit in search.limits.items()]
+    return [
+        f"{short(limit, UNITS.get(total, ''))} {LIMITS[total]}{search.element(total)}"
+        for total, limit in search.limits.items()
+    ]
 
 
-def short(count: int) -> str:
-    """Return a count to four digits with an SI prefix, without final zeros: 2500000 -> '2.5 M'."""
-    digits, _, unit = si(count).partition(" ")
-    return f"{float(digits):g} {unit}".strip()
+def short(count: int, unit: str = "") -> str:
+    """Return a count to four digits with an SI prefix and a unit, without final zeros: 2500000 -> '2.5 M'."""
+    digits, _, prefix = si(count).partition(" ")
+    return f"{float(digits):g} {prefix}{unit}".strip()
 
 
 def _search_title(search: Search) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.cost import total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
 from mbanalyze.peak_memory.fusion import FusedOp, fused
@@ -28,12 +28,17 @@ def fused_rows(rows: Sequence[Row], ops: Sequence[Op], outputs: Collection[int] 
     for each in fused(ops, outputs):
         row = known.get(id(each.parts[0]))
         if row is not None:
-            yield Row(each.op, _cost(each), each.parts) if len(each.parts) > 1 else row
+            yield _merged(each) if len(each.parts) > 1 else row
 
 
-def _cost(merged: FusedOp) -> Cost:
-    """The cost of all parts, with the memory access of the merged operator alone."""
-    moved = cost(merged.op)
-    return total([cost(part) for part in merged.parts])._replace(
-        reads=moved.reads, writes=moved.writes, fixed=moved.fixed, fixed_bytes=moved.fixed_bytes
+def _merged(each: FusedOp) -> Row:
+    """The row of a merged operator: the sums of its parts, but its own memory access."""
+    moved, sums = cost(each.op), total([cost(part) for part in each.parts])
+    op = each.op._replace(params=sums.params, frozen=sum(part.frozen for part in each.parts))
+    return Row(
+        op,
+        sums._replace(
+            reads=moved.reads, writes=moved.writes, fixed=moved.fixed, fixed_bytes=moved.fixed_bytes
+        ),
+        each.parts,
     )

@@ -194,6 +194,7 @@ class ResolvedModel:
             real=real,
             unseen=seen.unseen,
             defaults=self.defaults,
+            outputs=seen.outputs,
         )
         return report, seen.asked
 
