@@ -14,7 +14,7 @@ from mbanalyze.report.rows import Group, Uncounted
 
 def kind_of(group: Group) -> str:
     """The kind and variant of a group's operators if they share it, else their number."""
-    kinds = {row.type for row in group.rows}
+    kinds = {row.types for row in group.rows}
     if len(kinds) > 1:
         return f"{len(group.rows)} ops"
     (kind,) = kinds
@@ -89,7 +89,8 @@ def subject(report: Report) -> str:
 def origin(report: Report) -> str:
     """One line: the method, the convention and the versions."""
     made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"{report.method} | convention {CONVENTION} | {made_by}"
+    method = f"{report.method}, fused" if report.is_fused else report.method
+    return f"{method} | convention {CONVENTION} | {made_by}"
 
 
 def provenance(report: Report) -> str:
