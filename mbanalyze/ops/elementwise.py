@@ -112,3 +112,12 @@ BINARY = frozenset(
     }
 )
 """The elementwise kinds with two operands; the second may be a number."""
+
+ACTIVATIONS = frozenset(
+    {
+        *("relu", "relu6", "clamp", "leaky_relu", "prelu", "hard_sigmoid", "hard_swish", "sigmoid", "silu"),
+        *("log_sigmoid", "softplus", "mish", "elu", "celu", "selu", "gelu", "gelu_tanh", "tanh"),
+        *("hard_shrink", "soft_shrink", "threshold"),
+    }
+)
+"""The elementwise kinds that are activation functions."""

@@ -24,6 +24,7 @@ COUNTS: dict[str, Callable[[Group, Report], Number]] = {
     "writes": lambda group, _: group.cost.writes,
     "memory_access": lambda group, _: group.cost.memory_access,
     "memory_access_bytes": lambda group, report: group.cost.memory_access_bytes(report.itemsize),
+    "live_bytes": lambda group, report: report.live_bytes(group.rows),
     "arithmetic_intensity": lambda group, report: group.cost.arithmetic_intensity(report.itemsize),
     "params_bytes": lambda group, report: group.cost.params_bytes(report.itemsize),
 }

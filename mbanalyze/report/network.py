@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mbanalyze._version import __version__
 from mbanalyze.display.records import finite
@@ -18,6 +18,9 @@ from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
+from mbanalyze.peak_memory.deployed import deployed
+from mbanalyze.peak_memory.liveness import ideal
+from mbanalyze.peak_memory.timeline import Account, Timeline
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 
 if TYPE_CHECKING:
@@ -28,6 +31,19 @@ CONVENTION = "mbanalyze/1"
 """The convention of counting: the number rises when the meaning of a column changes."""
 
 Method = Literal["closed-form", "trace"]
+
+PEAKS: dict[str, Account] = {
+    "peak_bytes": "ideal",
+    "peak_bytes_deployed": "deployed",
+    "peak_bytes_eager": "eager",
+}
+"""The totals of memory, and the account of each."""
+TOTALS = (*Cost().as_dict(), *PEAKS)
+"""The totals of a report."""
+
+
+class AccountError(ValueError):
+    """An account of memory that a report does not have."""
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -77,6 +93,7 @@ class Groups(ResultSequence[Group]):
                 "ops": len(group.rows),
                 **group.cost.as_dict(self.report.itemsize),
                 "trainable_params": group.trainable_params,
+                "live_bytes": self.report.live_bytes(group.rows),
                 "macs_share": share_of(group.cost.macs, self.report.totals.macs),
             }
             for group in self
@@ -84,7 +101,7 @@ class Groups(ResultSequence[Group]):
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return ["key", "ops", *Cost().as_dict(), "trainable_params", "macs_share"]
+        return ["key", "ops", *Cost().as_dict(), "trainable_params", "live_bytes", "macs_share"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,6 +123,9 @@ class Report(Result):
         real: True if the network ran on values, not only on shapes.
         unseen: reasons to believe that a trace missed some work; empty for a complete report.
         defaults: the values of options that the model's name alone stands for.
+        ops: every operator of the network, with those that `only` left out.
+        outputs: the numbers of the activations that a traced network returned; None for a closed form.
+        eager: the activations in memory while PyTorch ran a traced network; None for a closed form.
     """
 
     model: str
@@ -122,9 +142,14 @@ class Report(Result):
     real: bool = False
     unseen: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    ops: tuple[Op, ...] = ()
+    outputs: tuple[int, ...] | None = None
+    eager: Timeline | None = None
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
+        if not self.ops:
+            object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
 
     @property
     def reference(self) -> str:
@@ -141,6 +166,55 @@ class Report(Result):
     def totals(self) -> Cost:
         """The sum over all rows; macs and flops are lower bounds unless the report is `complete`."""
         return total([row.cost for row in self.rows])
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The accounts of memory that the report has."""
+        return tuple(account for account in PEAKS.values() if account != "eager" or self.eager)
+
+    def timeline(self, account: Account = "ideal") -> Timeline:
+        """Return the activations in memory while the network runs.
+
+        Args:
+            account: `ideal` for the least that the order of the operators needs, `eager` for what PyTorch holds in
+                Python, `deployed` for an inference engine.
+
+        Raises:
+            ChoiceError: unknown account.
+            AccountError: `eager` of a closed form, which runs nothing.
+        """
+        choose("account", account, get_args(Account))
+        if account == "eager":
+            if self.eager is None:
+                raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")
+            return self.eager
+        return self._ideal if account == "ideal" else self._deployed
+
+    @cached_property
+    def _ideal(self) -> Timeline:
+        return ideal(self.ops, self.itemsize, self.outputs)
+
+    @cached_property
+    def _deployed(self) -> Timeline:
+        return deployed(self.ops, self.itemsize, self.outputs)
+
+    def peak_bytes(self, account: Account = "ideal") -> Count:
+        """Return the most bytes of activations in memory at once; None for `eager` of a closed form."""
+        return self.timeline(account).peak_bytes if account in self.accounts else None
+
+    def live_bytes(self, rows: Iterable[Row]) -> int:
+        """Return the most bytes of activations that are in memory while one of some rows runs (account `ideal`)."""
+        return max([self._live_bytes[id(row.op)] for row in rows], default=0)
+
+    @cached_property
+    def _live_bytes(self) -> dict[int, int]:
+        """The bytes in memory while each operator runs, by its id."""
+        return dict(zip(map(id, self.ops), self._ideal.live_bytes, strict=True))
+
+    def total_counts(self) -> dict[str, int | float | None]:
+        """Return each of `TOTALS`."""
+        peaks = {name: self.peak_bytes(account) for name, account in PEAKS.items()}
+        return {**self.totals.as_dict(self.itemsize), **peaks}
 
     @cached_property
     def trainable_params(self) -> int:
@@ -199,7 +273,7 @@ class Report(Result):
             "dtype": self.dtype,
             "complete": self.complete,
             "totals": {
-                **self.totals.as_dict(self.itemsize),
+                **self.total_counts(),
                 "trainable_params": self.trainable_params,
             },
             "rows": self.records(),
@@ -216,13 +290,20 @@ class Report(Result):
         if by is not None:
             return self.by(by).records()
         macs = self.totals.macs
-        return [{**row.as_dict(), "macs_share": share_of(row.cost.macs, macs)} for row in self.rows]
+        return [
+            {
+                **row.as_dict(),
+                "live_bytes": self.live_bytes((row,)),
+                "macs_share": share_of(row.cost.macs, macs),
+            }
+            for row in self.rows
+        ]
 
     def columns(self, by: str | None = None) -> list[str]:
         """Return the keys of each record."""
         if by is not None:
             return self.by(by).columns()
-        return [*Row(Op("", "", (), ()), Cost()).as_dict(), "macs_share"]
+        return [*Row(Op("", "", (), ()), Cost()).as_dict(), "live_bytes", "macs_share"]
 
     def frame(self, by: str | None = None) -> pd.DataFrame:
         """Return `records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""

@@ -7,6 +7,7 @@ from collections import Counter
 from mbanalyze.display.records import shape
 from mbanalyze.display.units import si_bytes
 from mbanalyze.ops.cost import Count
+from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.network import CONVENTION, Report
 from mbanalyze.report.rows import Group, Uncounted
 
@@ -39,7 +40,16 @@ def headline(report: Report) -> dict[str, tuple[Count, str]]:
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
         "activations": (cost.activations, ""),
         "memory access": (cost.memory_access, moved),
+        **{f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts},
     }
+
+
+def _peak(timeline: Timeline) -> tuple[Count, str]:
+    """The peak of an account, and the operator that runs there."""
+    peak = timeline.peak_bytes
+    if not peak:
+        return peak, ""
+    return peak, f"{si_bytes(peak)} of activations, at {timeline.steps[timeline.peak].path or '(model)'}"
 
 
 def places(report: Report) -> dict[str, str]:

@@ -1,0 +1,80 @@
+"""The operators that an inference engine runs as one: a product, its batch norm and its activation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from mbanalyze.ops.elementwise import ACTIVATIONS
+from mbanalyze.ops.record import Op, Value
+
+_PRODUCTS = frozenset({"conv", "linear"})
+"""The kinds that other operators are merged into."""
+
+
+class FusedOp(NamedTuple):
+    """An operator as an inference engine runs it.
+
+    Attributes:
+        op: the operator, with the output of the last one merged into it.
+            A batch norm scales the weight in advance, and its shift becomes the bias.
+        parts: the recorded operators that it stands for, in order.
+    """
+
+    op: Op
+    parts: tuple[Op, ...]
+
+
+def fused(ops: Sequence[Op], outputs: Collection[int] | None = None) -> list[FusedOp]:
+    """Return the record with batch norms and activations merged into the convolution or linear layer before them.
+
+    An operator is merged if it alone reads the whole output of the product. A batch norm after an activation stays.
+
+    Args:
+        ops: the record.
+        outputs: the numbers of the activations that the network returns, which have to be written.
+    """
+    readers = Counter(value.number for op in ops for value in op.inputs)
+    readers.update(outputs or ())
+    merged: list[FusedOp] = []
+    writers: dict[int, int] = {}
+    for op in ops:
+        at = (
+            writers.get(op.operands[0].number)
+            if op.operands and op.operands[0].role == "activation"
+            else None
+        )
+        if at is not None and readers[op.operands[0].number] == 1 and _fits(merged[at], op):
+            merged[at] = _merge(merged[at], op)
+        else:
+            at = len(merged)
+            merged.append(FusedOp(op, (op,)))
+        for value in op.output:
+            if value.role == "activation":
+                writers[value.number] = at
+    return merged
+
+
+def _fits(product: FusedOp, op: Op) -> bool:
+    """True if an inference engine runs an operator as a part of the product before it."""
+    first, last = product.parts[0], product.parts[-1]
+    if first.kind not in _PRODUCTS or last.output != op.inputs:
+        return False
+    return (op.kind in ACTIVATIONS and last.kind not in ACTIVATIONS) or (
+        op.kind == "batch_norm" and last is first
+    )
+
+
+def _merge(product: FusedOp, op: Op) -> FusedOp:
+    """The product with one more part."""
+    whole, parts = product.op, (*product.parts, op)
+    operands = whole.operands
+    if op.kind == "batch_norm" and len(operands) == 2:
+        operands += (_shift(op),)
+    return FusedOp(whole._replace(operands=operands, output=op.output), parts)
+
+
+def _shift(batch_norm: Op) -> Value:
+    """The number of each channel that a batch norm adds."""
+    return batch_norm.weights[-1] if batch_norm.weights else batch_norm.buffers[0]
