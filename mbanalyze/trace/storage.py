@@ -215,22 +215,35 @@ class Storages:
         if region := self._regions.get(key_of(tensor)):
             region.last_tensor = None
 
-    def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
-        """Return the values of an operator's outputs. Activations among them get new numbers."""
-        values = []
+    def write(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], tuple[int | None, ...]]:
+        """Return the values of an operator's outputs, and what they overwrite, as in `Op`.
+
+        Activations among the outputs get new numbers.
+        """
+        values, before, in_place = [], [], False
         for tensor in tensors:
             storage = storage_of(tensor)
             key = storage._cdata  # noqa: SLF001 (as above)
             region = self._regions.get(key)
+            overwritten = None
             if region is None:
                 region = self._regions[key] = Region("activation", storage)
             elif self._shared:
                 region = self._region_of(tensor)
             if region.role == "activation":
+                if region.number >= 0:
+                    overwritten, in_place = region.number, True
                 region.number = -1
+            before.append(overwritten)
             self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
             values.append(region.value)
-        return tuple(values)
+        return tuple(values), tuple(before) if in_place else ()
+
+    def written(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
+        """Return the numbers of the activations among `tensors`, and of those that they view."""
+        regions = [self._regions.get(key_of(tensor)) for tensor in tensors]
+        numbers = [r.number for r in regions if r and r.role == "activation" and r.number >= 0]
+        return tuple(dict.fromkeys(numbers))
 
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""

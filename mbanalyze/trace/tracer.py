@@ -60,6 +60,7 @@ class Trace:
 
     Attributes:
         ops: every operator that does work, in order.
+        outputs: the numbers of the activations that the forward returned, inputs included.
         free: how often each operator without cost ran (views, allocations, dropout in eval mode), by name.
         unused_params: the names of the parameters that the forward never read.
         assumed: the operators whose output depends on values, and was assumed to keep every candidate.
@@ -70,6 +71,7 @@ class Trace:
     """
 
     ops: tuple[Op, ...]
+    outputs: tuple[int, ...]
     free: dict[str, int]
     unused_params: tuple[str, ...]
     assumed: tuple[str, ...] = ()
@@ -80,7 +82,7 @@ class Trace:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
     if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
@@ -94,7 +96,7 @@ def _alone() -> Iterator[None]:
                 gc.enable()
 
 
-@_alone()
+@alone()
 def trace(
     model: nn.Module,
     *inputs: Any,
@@ -141,7 +143,7 @@ def trace(
         with _prepared(modules, mode, recorder, threads, rules), recorder:
             returned = finish(model(*args, **kwargs))
     return Trace(
-        threads.ops(),
+        *threads.record(storages.written(returned)),
         threads.free(),
         storages.unread_params(),
         tuple(execution.assumed),
