@@ -31,10 +31,10 @@ from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, to_grid
 from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.schema import OpSchema, flat_tensors
 from mbanalyze.trace.tracer import trace
-from mbanalyze.training.backward import RULES, BackwardCost, backward, total
+from mbanalyze.training.backward_cost import RULES, BackwardCost, backward, total
 from mbanalyze.training.gradients import CONSTANT
-from mbanalyze.training.optimizers import gradient_bytes, state_bytes, trainable
-from mbanalyze.training.saved import saved_bytes
+from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
+from mbanalyze.training.saved_bytes import saved_bytes
 from mbanalyze.training.saved_rules import SAVED
 
 CNNS = (
