@@ -92,7 +92,9 @@ def einsum(op: Op, needs: Needs) -> Gradients:
     equation = op.attribute("equation")
     assert isinstance(equation, str)
     inputs, _, out = equation.partition("->")
-    sizes = [dict(zip(term, v.shape, strict=True)) for term, v in zip(inputs.split(","), op.operands, strict=True)]
+    sizes = [
+        dict(zip(term, v.shape, strict=True)) for term, v in zip(inputs.split(","), op.operands, strict=True)
+    ]
     macs = flops = 0
     left, left_needs, *_ = sizes[0], needs[0]
     for i, (right, right_needs) in enumerate(zip(sizes[1:], needs[1:], strict=True), 2):

@@ -161,7 +161,9 @@ def dropout(op: Op, needs: Needs) -> Kept:
 
 def max_pool(op: Op, needs: Needs) -> Kept:
     """The input and the int64 index of each output."""
-    return Kept(op.operands[:1] + op.output[1:], fixed_bytes=INDEX_BYTES * op.output[0].size * (len(op.output) < 2))
+    return Kept(
+        op.operands[:1] + op.output[1:], fixed_bytes=INDEX_BYTES * op.output[0].size * (len(op.output) < 2)
+    )
 
 
 def global_avg_pool(op: Op, needs: Needs) -> Kept:
@@ -265,7 +267,9 @@ def _factor(op: Op, position: int) -> Kept:
     if len(op.operands[1 - position].shape) > 2:
         repeats = prod(op.output[0].shape[:-2]) // max(prod(value.shape[:batch]), 1)
         return _viewed(value, [range(batch)]) if repeats == 1 else Kept(elements=repeats * prod(value.shape))
-    return _viewed(value, [[*range(batch), batch + position]])  # the rows, or the columns of the second factor
+    return _viewed(
+        value, [[*range(batch), batch + position]]
+    )  # the rows, or the columns of the second factor
 
 
 def _viewed(value: Value, groups: Iterable[Iterable[int]]) -> Kept:
