@@ -25,7 +25,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closed_form, "MAX_SCALAR_VARIANTS", 0)
 
 
-def alphas(name: str) -> dict[str, list[Any]]:
+def alphas(name: str) -> dict[str, Any]:
     """Two widths of an architecture; no option without widths."""
     option = {each["name"]: each for each in describe(ARCHS[name])}.get("alpha")
     return {"alpha": list(option["choices"] or (0.5, 1.0))[:2]} if option else {}
