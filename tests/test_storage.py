@@ -116,9 +116,9 @@ def test_numbers_of_outputs() -> None:
     storages, tensor, constant = Storages({}), torch.zeros(4), torch.zeros(4)
 
     assert place(storages, constant) == ("buffer", 0, 0, 0)
-    assert [storages.write((tensor,))[0].number for _ in range(2)] == [0, 1]
+    assert [storages.write((tensor,))[0][0].number for _ in range(2)] == [0, 1]
     assert place(storages, torch.zeros(4)) == ("buffer", 1, 0, 0)
-    assert storages.write((constant,))[0].number == 0
+    assert storages.write((constant,))[0][0].number == 0
     for size in (2, 4):
         storages.invalidate(tensor.resize_(size))
         assert storages.read((tensor,))[0][0].shape == (size,)

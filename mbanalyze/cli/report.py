@@ -88,6 +88,7 @@ def report(
     mode: RunMode = "eval",
     real: arguments.Real = None,
     keep: arguments.Keep = False,
+    fused: arguments.Fused = False,
     by: By = None,
     top: Top = None,
     sort: Sort = None,
@@ -109,6 +110,7 @@ def report(
     \b
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
     mbanalyze report mobilenet_v2 --top 10 --sort memory_access
+    mbanalyze report mobilenet_v2 --fused --by op
     mbanalyze report mobilenet_v2 --depth 2 --columns output,params,macs
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
@@ -124,7 +126,7 @@ def report(
         require_page(output)
     with working(trace or check or not arguments.is_closed_form(model)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
-        counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep)
+        counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep, fused=fused)
         checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
     files: dict[Path, str | bytes] = {}

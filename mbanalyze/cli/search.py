@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,12 +27,15 @@ from mbanalyze.cli.progress import working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS
 
 
 def limit(total: str, example: str) -> Any:
     """Declare the option that limits a total."""
     help = f"Most {LIMITS[total]} of a variant, such as {example}."
+    if total in UNITS:
+        parser = checked(partial(parse_count, of_bytes=True))
+        return typer.Option(parser=parser, metavar="BYTES", help=help)
     return typer.Option(parser=checked(parse_count), metavar="COUNT", help=help)
 
 
@@ -62,6 +66,8 @@ def search(
     max_params: Annotated[int | None, limit("params", "3.4M")] = None,
     max_memory_access: Annotated[int | None, limit("memory_access", "20M")] = None,
     max_activations: Annotated[int | None, limit("activations", "5M")] = None,
+    max_peak: Annotated[int | None, limit("peak_bytes", "320KB or 320KiB")] = None,
+    max_peak_deployed: Annotated[int | None, limit("peak_bytes_deployed", "320KB or 320KiB")] = None,
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
@@ -98,6 +104,8 @@ def search(
             max_params=max_params,
             max_memory_access=max_memory_access,
             max_activations=max_activations,
+            max_peak=max_peak,
+            max_peak_deployed=max_peak_deployed,
             objective=objective,
             dtype=dtype,
             batch=batch,

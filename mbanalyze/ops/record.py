@@ -76,8 +76,10 @@ class Op(NamedTuple):
         attributes: settings that the shapes do not give, sorted by name.
         operator: PyTorch's name, with a final `_` if the output overwrites an operand; "" in a closed form.
         frozen: those of its `params` that do not require a gradient.
+        overwrites: for an operator in place, the number of the activation in whose memory each output is; the
+            output may be a part of that memory. None for an output in other memory. Empty if there is no other.
 
-    Equality ignores `operator` and `frozen`, because the work is the same.
+    Equality ignores `operator`, `frozen` and `overwrites`, because the work is the same.
     """
 
     path: str
@@ -88,15 +90,16 @@ class Op(NamedTuple):
     attributes: tuple[tuple[str, Attribute], ...] = ()
     operator: str = ""
     frozen: int = 0
+    overwrites: tuple[int | None, ...] = ()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Op) and self[:-2] == other[:-2]
+        return isinstance(other, Op) and self[:-3] == other[:-3]
 
     def __ne__(self, other: object) -> bool:
         return not self == other
 
     def __hash__(self) -> int:
-        return hash(self[:-2])
+        return hash(self[:-3])
 
     def _reads(self, role: Role) -> tuple[Value, ...]:
         return tuple(value for value in self.operands if value.role == role)

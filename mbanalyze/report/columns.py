@@ -51,6 +51,7 @@ WORDS: dict[str, Callable[[Group], Any]] = {
     "key": lambda group: group.key,
     "kind": lambda group: " ".join(dict.fromkeys(row.op.kind for row in group.rows)),
     "variant": lambda group: " ".join(dict.fromkeys(row.op.variant or "" for row in group.rows)).strip(),
+    "merged": lambda group: " ".join(dict.fromkeys(kind for row in group.rows for kind in row.merged)),
 }
 """The columns of words."""
 

@@ -21,6 +21,7 @@ from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.peak_memory.deployed import deployed
 from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Account, Timeline
+from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class Report(Result):
         ops: every operator of the network, with those that `only` left out.
         outputs: the numbers of the activations that a traced network returned; None for a closed form.
         eager: the activations in memory while PyTorch ran a traced network; None for a closed form.
+        is_fused: True if batch norms and activations are merged into the product before them.
     """
 
     model: str
@@ -145,10 +147,12 @@ class Report(Result):
     ops: tuple[Op, ...] = ()
     outputs: tuple[int, ...] | None = None
     eager: Timeline | None = None
+    is_fused: bool = False
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
-        if not self.ops:
+        known = set(map(id, self.ops))
+        if not all(id(row.op) in known for row in self.rows):  # other rows were given
             object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
 
     @property
@@ -204,7 +208,7 @@ class Report(Result):
 
     def live_bytes(self, rows: Iterable[Row]) -> int:
         """Return the most bytes of activations that are in memory while one of some rows runs (account `ideal`)."""
-        return max([self._live_bytes[id(row.op)] for row in rows], default=0)
+        return max([self._live_bytes[id(op)] for row in rows for op in row.recorded], default=0)
 
     @cached_property
     def _live_bytes(self) -> dict[int, int]:
@@ -260,6 +264,18 @@ class Report(Result):
         rows = tuple(row for row in self.rows if row.op.kind in kinds)
         return replace(self, rows=rows, omitted=omitted)
 
+    def fused(self) -> Report:
+        """Return the same report with memory access as an inference engine moves it.
+
+        A batch norm and an activation that alone read the output of a convolution or linear layer are merged into
+        its row. The row has the sums of their params, macs and flops. It reads the input, the weight, a bias, and
+        the weight of a PReLU, and writes the last output. The peaks of memory are unchanged.
+        """
+        if self.is_fused:
+            return self
+        merged = tuple(fused_rows(self.rows, self.ops, self.outputs))
+        return replace(self, rows=merged, notes=(*self.notes, FUSED), is_fused=True)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the JSON document of schema `REPORT_SCHEMA`."""
         return {
@@ -268,6 +284,7 @@ class Report(Result):
             "options": {name: finite(value) for name, value in self.options.items()},
             "input": [list(sizes) for sizes in self.input],
             "method": self.method,
+            "fused": self.is_fused,
             "convention": CONVENTION,
             "versions": dict(self.versions),
             "dtype": self.dtype,

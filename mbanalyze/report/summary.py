@@ -14,7 +14,7 @@ from mbanalyze.report.rows import Group, Uncounted
 
 def kind_of(group: Group) -> str:
     """The kind and variant of a group's operators if they share it, else their number."""
-    kinds = {row.type for row in group.rows}
+    kinds = {row.types for row in group.rows}
     if len(kinds) > 1:
         return f"{len(group.rows)} ops"
     (kind,) = kinds
@@ -49,7 +49,7 @@ def _peak(timeline: Timeline) -> tuple[Count, str]:
     peak = timeline.peak_bytes
     if not peak:
         return peak, ""
-    return peak, f"{si_bytes(peak)} of activations, at {timeline.steps[timeline.peak].path or '(model)'}"
+    return peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}"
 
 
 def places(report: Report) -> dict[str, str]:
@@ -72,8 +72,13 @@ def remarks(report: Report) -> list[str]:
     if report.unused_params:
         tops = Counter(name.split(".")[0] for name in report.unused_params)
         lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in tops.items()))
-    lines += [f"incomplete: {reason}" for reason in report.unseen]
-    return lines + [f"note: {note}" for note in report.notes]
+    return lines + doubts(report)
+
+
+def doubts(report: Report) -> list[str]:
+    """Work that a trace may have missed, and notes, one a line."""
+    missed = [f"incomplete: {reason}" for reason in report.unseen]
+    return missed + [f"note: {note}" for note in report.notes]
 
 
 def subject(report: Report) -> str:
@@ -84,7 +89,8 @@ def subject(report: Report) -> str:
 def origin(report: Report) -> str:
     """One line: the method, the convention and the versions."""
     made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"{report.method} | convention {CONVENTION} | {made_by}"
+    method = f"{report.method}, fused" if report.is_fused else report.method
+    return f"{method} | convention {CONVENTION} | {made_by}"
 
 
 def provenance(report: Report) -> str:

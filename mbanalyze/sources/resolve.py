@@ -76,6 +76,7 @@ class ResolvedModel:
         real: bool | None = None,
         keep: bool = False,
         shortcuts: bool = True,
+        fused: bool = False,
     ) -> Report:
         """Count the model: in closed form if it has one and no argument requires a trace.
 
@@ -87,6 +88,7 @@ class ResolvedModel:
                 needs them and the weights have values.
             keep: as for `trace`.
             shortcuts: as for `trace`.
+            fused: merge batch norms and activations into the product before them, as `Report.fused` does.
 
         Raises:
             ChoiceError: `dtype` or `mode` is unknown.
@@ -94,11 +96,17 @@ class ResolvedModel:
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
-        _check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts)
+        check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused)
         if self.spec is None or trace or mode != "eval" or real or keep:
-            return self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
-        counted = rows(self.spec.ops(batch=self.inputs[0][0]))
-        model, unused = (self.name, self.options, self.inputs), unused_params(self.spec)
+            report = self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
+        else:
+            report = self._closed_form(self.spec, dtype)
+        return report.fused() if fused else report
+
+    def _closed_form(self, spec: Architecture, dtype: str | None) -> Report:
+        """The report of the closed form."""
+        counted = rows(spec.ops(batch=self.inputs[0][0]))
+        model, unused = (self.name, self.options, self.inputs), unused_params(spec)
         return Report(
             *model,
             "closed-form",
@@ -186,11 +194,12 @@ class ResolvedModel:
             real=real,
             unseen=seen.unseen,
             defaults=self.defaults,
+            outputs=seen.outputs,
         )
         return report, seen.asked
 
 
-def _check_flags(**flags: object) -> None:
+def check_flags(**flags: object) -> None:
     """Raise `OptionError` for a flag that is neither True nor False: every text, such as "no", is true."""
     for name, flag in flags.items():
         if flag not in (True, False):
@@ -225,6 +234,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `mode="train"`: trace the forward pass in training mode; the backward pass is not counted.
             - `real`: True to trace on values, False on shapes only; by default values are used if needed.
             - `keep=True`: if a result depends on values, assume that every candidate is kept.
+            - `fused=True`: merge batch norms and activations, as `Report.fused` does.
             - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).
 
     Raises:
@@ -238,7 +248,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     >>> count("mobilenet_v2@alpha=0.75", resolution=192).totals.macs
     153941888
     """
-    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts")
+    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts", "fused")
     settings = {name: options.pop(name) for name in names if name in options}
     return resolve(what, *inputs, **options).report(**settings)
 

@@ -5,7 +5,16 @@ LIMITS = {
     "params": "params",
     "memory_access": "memory access",
     "activations": "activations",
+    "peak_bytes": "peak memory",
+    "peak_bytes_deployed": "deployed peak memory",
 }
 """The totals that a search can limit, and their titles."""
+UNITS = {"peak_bytes": "B", "peak_bytes_deployed": "B"}
+"""The units of those totals that have one."""
 OBJECTIVES = {"top1": "top-1 accuracy", "params": "params", "macs": "multiply-accumulates"}
 """The quantities that a search can maximise, and their titles."""
+
+
+def limit_name(total: str) -> str:
+    """Return the name of the argument that limits a total."""
+    return f"max_{total.replace('peak_bytes', 'peak')}"

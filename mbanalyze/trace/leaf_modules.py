@@ -233,13 +233,16 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
             free[name] += 1
             return data
         read, params, frozen = storages.read_whole(operands) if operands else ((), 0, 0)
+        overwrites: tuple[int, ...] = ()
         if sizes is None:
-            output, written = data, storages.overwrite(data, value)
+            output, written, overwrites = data, storages.overwrite(data, value), (value.number,)
         else:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
             written = storages.write_new(output, sizes)
-        recorder.ops.append(Op(path, kind, (value, *read), (written,), params, attributes, name, frozen))
+        recorder.ops.append(
+            Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
+        )
         return output
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:

@@ -97,8 +97,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> None:
         """Record one operator; arguments as in `Op`."""
         read, params, frozen = self.storages.read(operands)
-        written = self.storages.write(outputs)
-        self.ops.append(Op(path, kind, read, written, params, attributes, operator, frozen))
+        written, overwrites = self.storages.write(outputs)
+        self.ops.append(Op(path, kind, read, written, params, attributes, operator, frozen, overwrites))
 
     def refuse(self, error: Exception) -> Exception:
         """Return `error`, and remember it in case the forward catches it."""

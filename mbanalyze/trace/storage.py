@@ -32,6 +32,7 @@ class Storages:
 
     Attributes:
         inputs: how many tensors of each role are inputs; these have the first numbers.
+        frozen: the numbers of the weights that require no gradient.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Storages:
         self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
         self.inputs = self._next_number.copy()
+        self.frozen: set[int] = set()
         self._regions: dict[int, Region] = {}
         self._shared: dict[int, ParamMemory[Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
@@ -144,11 +146,14 @@ class Storages:
                 owners = [region]
                 if self._shared and key in self._shared:
                     region, owners = self._region_of(tensor), self._shared[key].read(tensor)
+                before = frozen
                 for owner in owners:
                     if owner.param is not None:
                         size, fixed = owner.read_param()
                         params, frozen = params + size, frozen + fixed
                 self._describe(tensor, region)
+                if frozen > before:
+                    self.frozen.add(region.number)
             values.append(region.value)
         return tuple(values), params, frozen
 
@@ -183,6 +188,8 @@ class Storages:
                 if region.param is not None:
                     size, fixed = region.read_param()
                     params, frozen = params + size, frozen + fixed
+                    if fixed:
+                        self.frozen.add(region.number)
                 region.set_value(tensor, Value(region.role, region.number, shape))
             values.append(region.value)
         return values, params, frozen
@@ -208,22 +215,35 @@ class Storages:
         if region := self._regions.get(key_of(tensor)):
             region.last_tensor = None
 
-    def write(self, tensors: tuple[Tensor, ...]) -> tuple[Value, ...]:
-        """Return the values of an operator's outputs. Activations among them get new numbers."""
-        values = []
+    def write(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], tuple[int | None, ...]]:
+        """Return the values of an operator's outputs, and what they overwrite, as in `Op`.
+
+        Activations among the outputs get new numbers.
+        """
+        values, before, in_place = [], [], False
         for tensor in tensors:
             storage = storage_of(tensor)
             key = storage._cdata  # noqa: SLF001 (as above)
             region = self._regions.get(key)
+            overwritten = None
             if region is None:
                 region = self._regions[key] = Region("activation", storage)
             elif self._shared:
                 region = self._region_of(tensor)
             if region.role == "activation":
+                if region.number >= 0:
+                    overwritten, in_place = region.number, True
                 region.number = -1
+            before.append(overwritten)
             self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
             values.append(region.value)
-        return tuple(values)
+        return tuple(values), tuple(before) if in_place else ()
+
+    def written(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
+        """Return the numbers of the activations among `tensors`, and of those that they view."""
+        regions = [self._regions.get(key_of(tensor)) for tensor in tensors]
+        numbers = [r.number for r in regions if r and r.role == "activation" and r.number >= 0]
+        return tuple(dict.fromkeys(numbers))
 
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""

@@ -140,11 +140,11 @@ class Threads:
 
         return recorded
 
-    def ops(self) -> tuple[Op, ...]:
-        """Return the operators of all threads, numbered in order of their rows."""
+    def record(self, outputs: tuple[int, ...]) -> tuple[tuple[Op, ...], tuple[int, ...]]:
+        """Return the operators of all threads, numbered in order of their rows, and the numbers of `outputs`."""
         if not self._children:
-            return tuple(self._main.ops)
-        return tuple(_renumbered(self._merged(self._main), self._main.storages.inputs))
+            return tuple(self._main.ops), outputs
+        return _renumbered(self._merged(self._main), outputs, self._main.storages.inputs)
 
     def free(self) -> dict[str, int]:
         """Return how often each operator without cost ran in any thread."""
@@ -172,18 +172,29 @@ class Threads:
         return merged + recorder.ops[done:]
 
 
-def _renumbered(ops: list[Op], inputs: Mapping[Role, int]) -> Iterator[Op]:
-    """The operators, with tensors numbered within their roles: the inputs, then others as they first appear."""
+def _renumbered(
+    ops: list[Op], outputs: tuple[int, ...], inputs: Mapping[Role, int]
+) -> tuple[tuple[Op, ...], tuple[int, ...]]:
+    """Operators and outputs, with tensors numbered within their roles: the inputs, then others as they appear."""
     numbers = {role: {number: number for number in range(count)} for role, count in inputs.items()}
+
+    def number(old: int, role: Role = "activation") -> int:
+        """Return the number of a tensor."""
+        return numbers[role].setdefault(old, len(numbers[role]))
 
     def value(old: Value) -> Value:
         """Return a value with its number."""
-        of_role = numbers[old.role]
-        return old._replace(number=of_role.setdefault(old.number, len(of_role)))
+        return old._replace(number=number(old.number, old.role))
 
-    for op in ops:
-        operands = tuple(map(value, op.operands))
-        yield op._replace(operands=operands, output=tuple(map(value, op.output)))
+    renumbered = [
+        op._replace(
+            operands=tuple(map(value, op.operands)),
+            overwrites=tuple(None if old is None else number(old) for old in op.overwrites),
+            output=tuple(map(value, op.output)),
+        )
+        for op in ops
+    ]
+    return tuple(renumbered), tuple(map(number, outputs))
 
 
 @contextmanager

@@ -60,21 +60,25 @@ class Trace:
 
     Attributes:
         ops: every operator that does work, in order.
+        outputs: the numbers of the activations that the forward returned, inputs included.
         free: how often each operator without cost ran (views, allocations, dropout in eval mode), by name.
         unused_params: the names of the parameters that the forward never read.
         assumed: the operators whose output depends on values, and was assumed to keep every candidate.
         branches: the modules with a conditional operator whose costlier branch was counted.
         unseen: reasons to believe that some work was not recorded; empty for a complete trace.
         asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
+        frozen_weights: the numbers of the weights that require no gradient.
     """
 
     ops: tuple[Op, ...]
+    outputs: tuple[int, ...]
     free: dict[str, int]
     unused_params: tuple[str, ...]
     assumed: tuple[str, ...] = ()
     branches: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     asked: str = ""
+    frozen_weights: frozenset[int] = frozenset()
 
 
 @contextmanager
@@ -139,13 +143,14 @@ def trace(
         with _prepared(modules, mode, recorder, threads, rules), recorder:
             returned = finish(model(*args, **kwargs))
     return Trace(
-        threads.ops(),
+        *threads.record(storages.written(returned)),
         threads.free(),
         storages.unread_params(),
         tuple(execution.assumed),
         threads.branches(),
         unseen_work(modules, recorder, threads, returned),
         execution.asked,
+        frozenset(storages.frozen),
     )
 
 
