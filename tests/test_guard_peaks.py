@@ -16,7 +16,7 @@ from mbanalyze.guard.changes import CountChange, differences, over_budget, unkno
 from mbanalyze.guard.limits import BUDGET_METRICS, GROWTH_METRICS, Budget, parse_uniform_growth
 from mbanalyze.guard.lock import DamagedLockError
 from mbanalyze.guard.measurement import Measurement
-from mbanalyze.guard.peaks import Held, peaks_of
+from mbanalyze.guard.memory_peaks import Held, peaks_of
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.inputs.parsing import parse_count
