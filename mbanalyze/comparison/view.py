@@ -13,6 +13,7 @@ from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
+from mbanalyze.report.fused_rows import FUSED
 from mbanalyze.report.network import PEAKS
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance
@@ -52,7 +53,8 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
         sections.append(_layers(comparison, comparison.layers, top))
     flag = "--published" if flags else "published"
     flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
-    notes = [*_uncounted(comparison), *own_notes(comparison.own, flag)]
+    merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
+    notes = [*_uncounted(comparison), *merged, *own_notes(comparison.own, flag)]
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
 
 

@@ -19,6 +19,7 @@ class FusedOp(NamedTuple):
     Attributes:
         op: the operator, with the output of the last one merged into it.
             A batch norm scales the weight in advance, and its shift becomes the bias.
+            The weight of an activation is one more operand.
         parts: the recorded operators that it stands for, in order.
     """
 
@@ -29,7 +30,8 @@ class FusedOp(NamedTuple):
 def fused(ops: Sequence[Op], outputs: Collection[int] | None = None) -> list[FusedOp]:
     """Return the record with batch norms and activations merged into the convolution or linear layer before them.
 
-    An operator is merged if it alone reads the whole output of the product. A batch norm after an activation stays.
+    An operator is merged if it alone reads the whole output of the product. A batch norm stays if it follows an
+    activation, if it normalises a dimension other than the channels, or if the weight is computed.
 
     Args:
         ops: the record.
@@ -59,20 +61,29 @@ def fused(ops: Sequence[Op], outputs: Collection[int] | None = None) -> list[Fus
 def _fits(product: FusedOp, op: Op) -> bool:
     """True if an inference engine runs an operator as a part of the product before it."""
     first, last = product.parts[0], product.parts[-1]
-    if first.kind not in _PRODUCTS or last.output != op.inputs:
+    if op.kind in ACTIVATIONS:
+        follows = last.kind not in ACTIVATIONS and not first.attribute("activation")
+    else:
+        follows = op.kind == "batch_norm" and last is first and _scalable(first)
+    return follows and first.kind in _PRODUCTS and last.output == op.inputs and not op.output[0].is_complex
+
+
+def _scalable(product: Op) -> bool:
+    """True if a batch norm of the output scales channels of a weight that is known in advance."""
+    if len(product.operands) < 2 or product.attribute("activation"):
         return False
-    return (op.kind in ACTIVATIONS and last.kind not in ACTIVATIONS) or (
-        op.kind == "batch_norm" and last is first
-    )
+    weight = product.operands[1]
+    return weight.role != "activation" and len(weight.shape) == len(product.output[0].shape)
 
 
 def _merge(product: FusedOp, op: Op) -> FusedOp:
-    """The product with one more part."""
+    """The product with one more part, whose weights it reads too."""
     whole, parts = product.op, (*product.parts, op)
-    operands = whole.operands
-    if op.kind == "batch_norm" and len(operands) == 2:
-        operands += (_shift(op),)
-    return FusedOp(whole._replace(operands=operands, output=op.output), parts)
+    if op.kind != "batch_norm":
+        added = tuple([value for value in op.operands if value.role != "activation"])
+    else:
+        added = (_shift(op),) if len(whole.operands) == 2 else ()
+    return FusedOp(whole._replace(operands=whole.operands + added, output=op.output), parts)
 
 
 def _shift(batch_norm: Op) -> Value:

@@ -30,14 +30,14 @@ def title_of(data: Data, title: str | None = None) -> str:
     """Return `title`, or the title of a result; "" for a frame.
 
     A report has its model and input, and so has an ablation with the options that all variants share.
-    A search has its family and limits, and a comparison its first model and its input.
+    A fused report says so. A search has its family and limits, and a comparison its first model and its input.
     """
     return one_line(_title(data)) if title is None else title
 
 
 def _title(data: Data) -> str:
     if isinstance(data, Report):
-        return ", ".join(filter(None, [_reference(data), shapes(data.input)]))
+        return ", ".join(filter(None, [_reference(data), shapes(data.input), _fused(data)]))
     if isinstance(data, Guidelines):
         return _title(data.report)
     if isinstance(data, Ablation):
@@ -46,8 +46,14 @@ def _title(data: Data) -> str:
         return _search_title(data)
     if isinstance(data, Comparison):
         first, *others = [shapes(report.input) for report in data.reports]
-        return ", ".join([f"relative to {data.labels[0]}", *([first] if {first} == {*others} else [])])
+        fusion, *more = map(_fused, data.reports)
+        shared = [first] * ({first} == {*others}) + [fusion] * ({fusion} == {*more})
+        return ", ".join(filter(None, [f"relative to {data.labels[0]}", *shared]))
     return ""
+
+
+def _fused(report: Report) -> str:
+    return "fused" if report.is_fused else ""
 
 
 def _reference(report: Report) -> str:
