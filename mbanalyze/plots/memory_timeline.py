@@ -70,7 +70,7 @@ def memory(data: Data, ax: Axes | None = None, *, size: Size | None = None, titl
     drawing.style_axes(ax, "operator, in order (bands are blocks)", "activations alive (bytes)")
     drawing.shade_blocks(ax, [step.path for step in timeline.steps])
     legend_above(ax, entries, title=title_of(found, title))
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     set_ticks(ax, "y", pd.Series(timeline.live_bytes, dtype="float64"))
     return ax
 
