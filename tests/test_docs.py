@@ -24,6 +24,7 @@ from warm import warm_python
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
+from mbanalyze.capacity.peak import MEMORY_SCHEMA
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain
 from mbanalyze.cli.program import make_app
@@ -383,6 +384,17 @@ def test_the_keys_of_guidelines_are_documented(run: Run) -> None:
     assert merged(found["blocks"]) == keys("output.md", "### Blocks")
     assert set(experiments) == {"records", "measured"}
     assert merged(experiments["records"]) == keys("output.md", "## `mbanalyze guidelines --format json`")
+
+
+def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a peak, its accounts, its tensors and its steps."""
+    found = document(run, "memory", "mobilenet_v1")
+
+    assert found["schema"] == MEMORY_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze memory --format json`")
+    assert merged(found["accounts"]) == keys("output.md", "### Accounts")
+    assert merged(found["tensors"]) == keys("output.md", "### Tensors")
+    assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:

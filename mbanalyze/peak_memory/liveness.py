@@ -46,8 +46,9 @@ def timeline(
 ) -> Timeline:
     """Return the activations in memory; arguments as for `ideal`, and the operators that may run in place."""
     memory = _Memory(ops, itemsize, outputs)
+    memory.reuse(ops)
     for i, op in enumerate(ops):
-        if overwrites(op):
+        if overwrites(op) and not op.overwrites:
             memory.overwrite(i, op)
     return Timeline(tuple([Step(op.path, op.kind) for op in ops]), tuple(memory.lifetimes()))
 
@@ -86,11 +87,31 @@ class _Memory:
             self._wholes[number] = value  # only a part was written
 
     def _bytes(self, value: Value) -> int:
-        return _extent(value) * (value.itemsize or self._itemsize)
+        return extent(value) * (value.itemsize or self._itemsize)
+
+    def reuse(self, ops: Sequence[Op]) -> None:
+        """Let each output of an operator in place have the whole memory of the tensor that it overwrites."""
+        chain = [
+            (step, value.number, old)
+            for step, op in enumerate(ops)
+            for value, old in zip(op.output, op.overwrites, strict=False)
+            if old in self._wholes
+        ]
+        for _, new, old in reversed(chain):
+            self._wholes[old] = self._larger(old, new)
+        for step, new, old in chain:
+            self._wholes[new] = self._larger(new, old)
+            self._last[old] = step - 1
+
+    def _larger(self, number: int, other: int) -> Value:
+        """The larger one of two tensors; the first if they are equal."""
+        return max(self._wholes[number], self._wholes[other], key=self._bytes)
 
     def overwrite(self, step: int, op: Op) -> None:
         """Let an operator write over an input that dies with it and has room for the output."""
         output = op.output[0]
+        if output.role != "activation":
+            return
         written = self._bytes(self._wholes[output.number])
         for value in op.operands[:1] if op.kind == "conv" else op.inputs:
             number = value.number
@@ -114,8 +135,8 @@ class _Memory:
                 yield Lifetime(path, kind, whole.shape, self._bytes(whole), first, last)
 
 
-def _extent(value: Value) -> int:
-    """The elements from the start of the memory to the last element of a value."""
+def extent(value: Value) -> int:
+    """Return the number of elements from the start of the memory to the last element of a value."""
     shape, strides = value.shape, value.strides
     if strides is None or not any_true(prod(shape)):
         return value.offset + prod(shape)

@@ -23,6 +23,7 @@ from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Account, Timeline
 from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
+from mbanalyze.report.training import TRAINING_COLUMNS, Training, TrainingCounts, sum_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,13 +97,22 @@ class Groups(ResultSequence[Group]):
                 "trainable_params": group.trainable_params,
                 "live_bytes": self.report.live_bytes(group.rows),
                 "macs_share": share_of(group.cost.macs, self.report.totals.macs),
+                **self.report.training_counts(group.rows),
             }
             for group in self
         ]
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return ["key", "ops", *Cost().as_dict(), "trainable_params", "live_bytes", "macs_share"]
+        return [
+            "key",
+            "ops",
+            *Cost().as_dict(),
+            "trainable_params",
+            "live_bytes",
+            "macs_share",
+            *self.report.training_columns,
+        ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -128,6 +138,8 @@ class Report(Result):
         outputs: the numbers of the activations that a traced network returned; None for a closed form.
         eager: the activations in memory while PyTorch ran a traced network; None for a closed form.
         is_fused: True if batch norms and activations are merged into the product before them.
+        frozen_weights: the numbers of the weights that require no gradient.
+        training: the cost of a training step; None unless it was asked for.
     """
 
     model: str
@@ -148,10 +160,13 @@ class Report(Result):
     outputs: tuple[int, ...] | None = None
     eager: Timeline | None = None
     is_fused: bool = False
+    frozen_weights: frozenset[int] = frozenset()
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
-        if not self.ops:
+        known = set(map(id, self.ops))
+        if not all(id(row.op) in known for row in self.rows):  # other rows were given
             object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
 
     @property
@@ -214,10 +229,25 @@ class Report(Result):
         """The bytes in memory while each operator runs, by its id."""
         return dict(zip(map(id, self.ops), self._ideal.live_bytes, strict=True))
 
+    def training_counts(self, rows: Iterable[Row]) -> dict[str, Count]:
+        """Return the cost of training some rows, by `TRAINING_COLUMNS`; nothing without training."""
+        counts = self._training_counts
+        return sum_of([counts[id(op)] for row in rows for op in row.recorded])._asdict() if counts else {}
+
+    @cached_property
+    def _training_counts(self) -> dict[int, TrainingCounts]:
+        """The cost of training each operator, by its id; empty without training."""
+        return dict(zip(map(id, self.ops), self.training.counts, strict=True)) if self.training else {}
+
     def total_counts(self) -> dict[str, int | float | None]:
-        """Return each of `TOTALS`."""
+        """Return each of `TOTALS`, and with training each of `TRAINING_TOTALS`."""
         peaks = {name: self.peak_bytes(account) for name, account in PEAKS.items()}
-        return {**self.totals.as_dict(self.itemsize), **peaks}
+        return {**self.totals.as_dict(self.itemsize), **peaks, **self._training_totals()}
+
+    def _training_totals(self) -> dict[str, Count]:
+        if self.training is None:
+            return {}
+        return {**self.training_counts(self.rows), **self.training.step_totals()}
 
     @cached_property
     def trainable_params(self) -> int:
@@ -311,6 +341,7 @@ class Report(Result):
                 **row.as_dict(),
                 "live_bytes": self.live_bytes((row,)),
                 "macs_share": share_of(row.cost.macs, macs),
+                **self.training_counts((row,)),
             }
             for row in self.rows
         ]
@@ -319,7 +350,17 @@ class Report(Result):
         """Return the keys of each record."""
         if by is not None:
             return self.by(by).columns()
-        return [*Row(Op("", "", (), ()), Cost()).as_dict(), "live_bytes", "macs_share"]
+        return [
+            *Row(Op("", "", (), ()), Cost()).as_dict(),
+            "live_bytes",
+            "macs_share",
+            *self.training_columns,
+        ]
+
+    @property
+    def training_columns(self) -> tuple[str, ...]:
+        """The columns of its rows that training adds."""
+        return TRAINING_COLUMNS if self.training else ()
 
     def frame(self, by: str | None = None) -> pd.DataFrame:
         """Return `records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""

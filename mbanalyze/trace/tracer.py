@@ -82,7 +82,7 @@ class Trace:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
     if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
@@ -96,7 +96,7 @@ def _alone() -> Iterator[None]:
                 gc.enable()
 
 
-@_alone()
+@alone()
 def trace(
     model: nn.Module,
     *inputs: Any,

@@ -6,6 +6,8 @@ product_gradients.py      the backward pass of products, attention, recurrent la
 elementwise_gradients.py  the backward pass of elementwise kinds
 reduction_gradients.py    the backward pass of norms, pooling, reductions, losses
 backward.py               `backward(ops)`: the cost of the backward pass of each operator
+kept.py                   the tensors that an operator keeps, and rules that many kinds share
+saved_products.py         the tensors that matrix products and attention keep
 saved_rules.py            the tensors that each kind keeps for its backward pass
 saved.py                  `saved_bytes(ops, itemsize)`: the bytes that each operator keeps
 optimizers.py             the state of optimizers, and the gradients

@@ -98,9 +98,7 @@ DERIVATIVES = {
     "elu": _one(4, "compare, exp, multiply, multiply"),
     "celu": _one(5, "compare, divide, exp, multiply, multiply"),
     "selu": _one(5, "compare, exp, multiply, multiply, scale"),
-    "gelu": _one(
-        11, "divide, erf, increment, halve, square, scale, exp, scale, multiply, add, multiply"
-    ),
+    "gelu": _one(11, "divide, erf, increment, halve, square, scale, exp, scale, multiply, add, multiply"),
     "gelu_tanh": _one(
         18,
         "tanh of the cubic (6), halve, increment, halve; square, subtract; scale, increment, scale; "

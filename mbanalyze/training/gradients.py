@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+
 from mbanalyze.ops.record import Op, Role, Value
 
 Key = tuple[Role, int]
@@ -11,7 +12,15 @@ Key = tuple[Role, int]
 CONSTANT = frozenset(
     {
         *("eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "signbit", "equal", "all_close"),
-        *("logical_and", "logical_or", "logical_xor", "logical_not", "heaviside", "nextafter", "floor_divide"),
+        *(
+            "logical_and",
+            "logical_or",
+            "logical_xor",
+            "logical_not",
+            "heaviside",
+            "nextafter",
+            "floor_divide",
+        ),
         *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "shift", "random", "sequence"),
         *("power_sequence", "cosine_window", "blackman_window", "bartlett_window", "kaiser_window"),
         *("nonzero", "is_in", "search", "count", "fixed_histogram", "histogram", "multinomial"),

@@ -92,7 +92,9 @@ def einsum(op: Op, needs: Needs) -> Gradients:
     equation = op.attribute("equation")
     assert isinstance(equation, str)
     inputs, _, out = equation.partition("->")
-    sizes = [dict(zip(term, v.shape, strict=True)) for term, v in zip(inputs.split(","), op.operands, strict=True)]
+    sizes = [
+        dict(zip(term, v.shape, strict=True)) for term, v in zip(inputs.split(","), op.operands, strict=True)
+    ]
     macs = flops = 0
     left, left_needs, *_ = sizes[0], needs[0]
     for i, (right, right_needs) in enumerate(zip(sizes[1:], needs[1:], strict=True), 2):
@@ -168,7 +170,7 @@ UNIT_FLOPS = {"lstm": 23, "gru": 18, "rnn": 4}
 def recurrent(op: Op, needs: Needs) -> Gradients:
     """Each weight takes the multiply-accumulates of the forward, and so do the values that it multiplies.
 
-    The hidden state of each step takes a gradient, the first one included; the input only if it requires one.
+    The input and the first hidden state take a gradient only if they require one, every other state always.
     The gradients of the biases sum those of the gates. Each unit adds the gradients of its output and its next step.
 
     `lstm`, 23 per unit: add (1), three sigmoids (9), two tanh (6), seven products of gates, cell and output.
@@ -181,13 +183,18 @@ def recurrent(op: Op, needs: Needs) -> Gradients:
     steps, weights = prod(op.operands[0].shape[:-1]), op.operands[1 + states :]
     a_layer = len(weights) // layers
     directions = op.output[0].shape[-1] // weights[1].shape[1]
+    first_steps = 0 if any(needs[1 : 1 + states]) else op.operands[1].shape[-2]
     macs = biases = 0
     for i, (weight, need) in enumerate(zip(weights, needs[1 + states :], strict=True)):
         if len(weight.shape) == 1:
             biases += need * steps * weight.shape[0]
             continue
-        first_input = i % a_layer == 0 and i // a_layer < directions
-        macs += steps * prod(weight.shape) * (need + (needs[0] if first_input else 1))
+        multiplied = steps
+        if i % a_layer == 0 and i // a_layer < directions:
+            multiplied *= needs[0]
+        elif i % a_layer == 1:
+            multiplied -= first_steps
+        macs += prod(weight.shape) * (steps * need + multiplied)
     units = steps * layers * (weights[0].shape[0] // sequence_formulas.RECURRENT_CELLS[op.kind][0])
     dropped = steps * number(op, "dropouts") * op.operands[1].shape[-1]
     return macs, 2 * macs + biases + UNIT_FLOPS[op.kind] * units + dropped

@@ -52,9 +52,10 @@ def batch_norm(op: Op, needs: Needs) -> Gradients:
 
 
 def batch_norm_training(op: Op, needs: Needs) -> Gradients:
-    """For the input: normalise (2), sum the gradient (1), multiply by the normalised value and sum (2), then
-    `(dy - mean(dy) - x mean(dy x)) scale` (4). The two sums are the gradients of bias and weight.
+    """The input takes 9 flops per element, which also give the gradients of weight and bias.
 
+    They are: normalise (2), sum the gradient (1), multiply it by the normalised value and sum (2), and
+    `(dy - mean(dy) - x mean(dy x)) scale` (4). The two sums are the gradients of bias and weight.
     Without the input's gradient, those of weight and bias take 4 and 1.
 
     Source: arXiv:1502.03167 section 3.
@@ -141,7 +142,7 @@ def embedding_bag(op: Op, needs: Needs) -> Gradients | None:
 
 def scatter_add(op: Op, needs: Needs) -> Gradients | None:
     """The gradient of a sum moves back to its elements; that of another combination is unknown."""
-    known = ("scatter_add", "index_add", "index_put", "_index_put_impl", "put")
+    known = ("scatter_add", "index_add", "index_put", "_index_put_impl", "put", "col2im")
     return (0, 0) if op.operator.removesuffix("_") in known else None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from mbanalyze.ops.cost import Count
 from mbanalyze.ops.record import Op
 from mbanalyze.training.gradients import Key, Needs, key_of, needs
-from mbanalyze.training.saved_rules import SAVED, Kept
+from mbanalyze.training.kept import Kept
+from mbanalyze.training.saved_rules import SAVED
 from mbanalyze.training.storages import storage_sizes
 
 STATISTIC_BYTES = 4
