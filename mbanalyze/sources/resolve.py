@@ -222,6 +222,7 @@ class ResolvedModel:
             unseen=seen.unseen,
             defaults=self.defaults,
             outputs=seen.outputs,
+            run=seen.memory.timeline,
             frozen_weights=seen.frozen_weights,
         )
         return report, seen.asked
