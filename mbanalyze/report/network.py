@@ -166,8 +166,9 @@ class Report(Result):
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
         known = set(map(id, self.ops))
-        if not all(id(row.op) in known for row in self.rows):  # other rows were given
-            object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
+        recorded = [op for row in self.rows for op in row.recorded]
+        if not all(id(op) in known for op in recorded):  # other rows were given
+            object.__setattr__(self, "ops", tuple(recorded))
 
     @property
     def reference(self) -> str:
