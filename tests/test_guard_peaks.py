@@ -16,7 +16,7 @@ from mbanalyze.guard.changes import CountChange, differences, over_budget, unkno
 from mbanalyze.guard.limits import BUDGET_METRICS, GROWTH_METRICS, Budget, parse_uniform_growth
 from mbanalyze.guard.lock import DamagedLockError
 from mbanalyze.guard.measurement import Measurement
-from mbanalyze.guard.memory_peaks import Held, peaks_of
+from mbanalyze.guard.memory_peaks import LayerMemory, peaks_of
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.inputs.parsing import parse_count
@@ -347,8 +347,8 @@ def test_what_is_in_memory_adds_up() -> None:
     }
     # the depthwise convolution reads 96 channels of 112 x 112 pixels, and writes 56 x 56 of each
     assert peaks["peak_bytes"].held == (
-        Held("features.2.conv.0.2", "relu6", 96 * 112**2 * 4),
-        Held("features.2.conv.1.0", "conv", 96 * 56**2 * 4),
+        LayerMemory("features.2.conv.0.2", "relu6", 96 * 112**2 * 4),
+        LayerMemory("features.2.conv.1.0", "conv", 96 * 56**2 * 4),
     )
     assert peaks_of(Report("empty", {}, (), "trace", ())) == {}
 
