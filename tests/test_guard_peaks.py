@@ -16,7 +16,7 @@ from mbanalyze.guard.changes import CountChange, differences, over_budget, unkno
 from mbanalyze.guard.limits import BUDGET_METRICS, GROWTH_METRICS, Budget, parse_uniform_growth
 from mbanalyze.guard.lock import DamagedLockError
 from mbanalyze.guard.measurement import Measurement
-from mbanalyze.guard.memory_peaks import Held, peaks_of
+from mbanalyze.guard.memory_peaks import LayerMemory, peaks_of
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.inputs.parsing import parse_count
@@ -190,15 +190,19 @@ def test_a_lock_without_peaks_passes(policy: str, project: Path, run: Run) -> No
     assert (said["incomplete"], model_in(said)["unrecorded"], LACKS in run("guard").out) == (None, [], False)
 
 
-def test_a_lock_without_peaks_in_every_format(project: Path, run: Run) -> None:
+def test_a_lock_without_peaks_in_every_format(project: Path) -> None:
     """Every format but CSV, which lists changes, says what the lock lacks, and none makes it a failure."""
     forget_peaks(project / "mbanalyze.lock.json")
-    for name in OUTCOME_FORMATS:
-        ran = run("guard", "--format", name)
-        assert (name, ran.code, LACKS in ran.out) == (name, 0, name != "csv")
-    assert "::notice file=mbanalyze.lock.json,line=1,title=mbanalyze guard%3A incomplete lock::" in (
-        run("guard", "--format", "github").out
+    outcome = guard.check(load(project / "pyproject.toml"))
+    said = {name: outcome.to(name) for name in OUTCOME_FORMATS}
+
+    assert outcome.exit_code == 0
+    assert [name for name, text in said.items() if LACKS not in text] == ["csv"]
+    assert said["github"].startswith(
+        "::notice file=mbanalyze.lock.json,line=1,title=mbanalyze guard%3A incomplete lock::"
     )
+    [result] = json.loads(said["sarif"])["runs"][0]["results"]
+    assert (result["ruleId"], result["level"]) == ("incomplete-lock", "note")
 
 
 def test_a_lock_without_peaks_still_guards(project: Path, run: Run) -> None:
@@ -343,8 +347,8 @@ def test_what_is_in_memory_adds_up() -> None:
     }
     # the depthwise convolution reads 96 channels of 112 x 112 pixels, and writes 56 x 56 of each
     assert peaks["peak_bytes"].held == (
-        Held("features.2.conv.0.2", "relu6", 96 * 112**2 * 4),
-        Held("features.2.conv.1.0", "conv", 96 * 56**2 * 4),
+        LayerMemory("features.2.conv.0.2", "relu6", 96 * 112**2 * 4),
+        LayerMemory("features.2.conv.1.0", "conv", 96 * 56**2 * 4),
     )
     assert peaks_of(Report("empty", {}, (), "trace", ())) == {}
 
