@@ -19,6 +19,7 @@ from mbanalyze.trace.module_stack import Forward, Tracked
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.shapes.layout import contiguous, window_count
 from mbanalyze.trace.storage import Whole
+from mbanalyze.trace.unreturned import statistics
 
 LeafCall = tuple[str, str, tuple[Whole, ...], Settings, Sizes | None]
 """The operator that a module runs: its name, kind, other operands, settings, and the shape of its output.
@@ -102,7 +103,7 @@ def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: 
 
 def _layer_norm(module: nn.LayerNorm, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
     params, shape = _params(module, dtype, find), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
+    if not params or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
         return None
     return "layer_norm", "layer_norm", params, (("affine", len(params)),), data.shape
 
@@ -225,6 +226,7 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
     thread, entered = recorder.module_stack.thread, recorder.entered
     storages, free = recorder.storages, recorder.free
     value_of, find, steps = storages.known, storages.whole, storages.lifetimes.steps
+    pass_by = storages.lifetimes.pass_by
 
     def record(path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
         """Record the operator of a module on `data`, and return its output."""
@@ -239,6 +241,8 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
         else:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
+            if name == "layer_norm":
+                pass_by(statistics(sizes[: -len(operands[0][2])], data.itemsize))
             written = storages.write_new(output, sizes)
         op = Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
         recorder.ops.append(op)

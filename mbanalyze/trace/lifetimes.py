@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from weakref import ref
 
@@ -53,10 +53,12 @@ class Lifetimes:
         births.append((len(self.steps), shape, region.size))
         return region
 
-    def pass_by(self, shape: Sizes, size: int) -> None:
-        """Add memory that is in use only in the next step."""
-        self._deaths[len(self._births)] = step = len(self.steps)
-        self._births.append((step, shape, size))
+    def pass_by(self, tensors: Iterable[tuple[Sizes, int]]) -> None:
+        """Add tensors, by shape and bytes, that are in memory only during the next step."""
+        step = len(self.steps)
+        for shape, size in tensors:
+            self._deaths[len(self._births)] = step
+            self._births.append((step, shape, size))
 
     def resize(self, region: Allocated, size: int, shape: Sizes) -> None:
         """Note that a storage has another size from the next step on."""

@@ -26,6 +26,7 @@ from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.shapes.view_methods import METHODS, VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
+from mbanalyze.trace.unreturned import UNRETURNED
 
 Settings = tuple[tuple[str, Attribute], ...]
 """The attributes of an `Op`."""
@@ -39,9 +40,10 @@ class Operator:
         matcher: its matcher, or None.
         method: the operator, or the method of tensors with the same positional arguments.
         is_view: True if the operator always returns views of its first argument.
+        unreturned: its rule for tensors that it computes and does not return, or None.
     """
 
-    __slots__ = ("is_view", "matcher", "method", "schema")
+    __slots__ = ("is_view", "matcher", "method", "schema", "unreturned")
 
     def __init__(self, overload: Any) -> None:
         """Look up an overload."""
@@ -49,6 +51,7 @@ class Operator:
         self.matcher = MATCHERS.get(self.schema.base_name)
         self.method = METHODS.get(overload.name(), overload)
         self.is_view = overload.name() in VIEWS
+        self.unreturned = UNRETURNED.get(self.schema.base_name)
 
 
 _OPERATORS: dict[int, Operator] = {}
@@ -284,6 +287,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             outputs = outputs[:results]
         if schema.has_out:
             self.storages.note_sizes(outputs)
+        if operator.unreturned:
+            self.storages.lifetimes.pass_by(operator.unreturned(bound, outputs[0]))
         path = self.module_stack.paths[-1]
         self.add(path, kind, operands, outputs, settings, schema.name, schema.in_place)
 
