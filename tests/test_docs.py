@@ -36,8 +36,8 @@ from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
 
-CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
-DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
+CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "variants.md")
+DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 

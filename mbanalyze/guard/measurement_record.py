@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from mbanalyze.guard.limits import LARGEST_COUNT
 from mbanalyze.guard.measurement import LayerCost, Measurement
-from mbanalyze.guard.peaks import Held, Peak
+from mbanalyze.guard.memory_peaks import Held, Peak
 from mbanalyze.ops.cost import ITEM_SIZES
 
 T = TypeVar("T")

@@ -41,9 +41,13 @@ def headline(report: Report) -> dict[str, tuple[Count, str]]:
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
         "activations": (cost.activations, ""),
         "memory access": (cost.memory_access, moved),
-        **{f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts},
-        **(_training(report, report.training) if report.training else {}),
+        **(_training(report, report.training) if report.training else _peaks(report)),
     }
+
+
+def _peaks(report: Report) -> dict[str, tuple[Count, str]]:
+    """The peak of each account, with a remark."""
+    return {f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts}
 
 
 def _training(report: Report, training: Training) -> dict[str, tuple[Count, str]]:

@@ -224,7 +224,7 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
     """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
     thread, entered = recorder.module_stack.thread, recorder.entered
     storages, free = recorder.storages, recorder.free
-    value_of, find = storages.known, storages.whole
+    value_of, find, steps = storages.known, storages.whole, storages.lifetimes.steps
 
     def record(path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
         """Record the operator of a module on `data`, and return its output."""
@@ -240,9 +240,9 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
             written = storages.write_new(output, sizes)
-        recorder.ops.append(
-            Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
-        )
+        op = Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
+        recorder.ops.append(op)
+        steps.append(op)
         return output
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:
