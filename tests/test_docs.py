@@ -407,7 +407,7 @@ def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
 
     assert merged(known) | merged(traced) == columns
     assert set(found) == keys("output.md", "## `mbanalyze search --format json`")
-    assert merged(found["variants"]) == columns - {"rho", "batch", "complete"} | keys(
+    assert merged(found["variants"]) == columns - {"rho", "batch", "complete", "peak_bytes_eager"} | keys(
         "output.md", "### Variants"
     )
     assert merged(found["binding"]) == {"quantity", "limit", "needed", "variant"}
