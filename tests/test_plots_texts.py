@@ -405,7 +405,7 @@ def test_a_comparison_draws_each_total() -> None:
     """Each bar is a total in per cent of the first model's, with the total beside it."""
     both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75,resolution=192")
     ax = plots.comparison(both)
-    names = ("macs", "params", "activations", "memory_access")
+    names = ("macs", "params", "activations", "memory_access", "peak_bytes")
 
     for bars, ratios in zip(ax.containers, both.ratios, strict=True):
         assert [pytest.approx(100 * ratios[name]) for name in names] == [bar.get_width() for bar in bars]  # type: ignore[operator]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -136,7 +136,7 @@ class Report(Result):
         defaults: the values of options that the model's name alone stands for.
         ops: every operator of the network, with those that `only` left out.
         outputs: the numbers of the activations that a traced network returned; None for a closed form.
-        eager: the activations in memory while PyTorch ran a traced network; None for a closed form.
+        run: returns the activations in memory while PyTorch ran a traced network; None for a closed form.
         is_fused: True if batch norms and activations are merged into the product before them.
         frozen_weights: the numbers of the weights that require no gradient.
         training: the cost of a training step; None unless it was asked for.
@@ -158,7 +158,7 @@ class Report(Result):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[Op, ...] = ()
     outputs: tuple[int, ...] | None = None
-    eager: Timeline | None = None
+    run: Callable[[], Timeline] | None = None
     is_fused: bool = False
     frozen_weights: frozenset[int] = frozenset()
     training: Training | None = None
@@ -166,8 +166,9 @@ class Report(Result):
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
         known = set(map(id, self.ops))
-        if not all(id(row.op) in known for row in self.rows):  # other rows were given
-            object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
+        recorded = [op for row in self.rows for op in row.recorded]
+        if not all(id(op) in known for op in recorded):  # other rows were given
+            object.__setattr__(self, "ops", tuple(recorded))
 
     @property
     def reference(self) -> str:
@@ -188,7 +189,7 @@ class Report(Result):
     @property
     def accounts(self) -> tuple[Account, ...]:
         """The accounts of memory that the report has."""
-        return tuple(account for account in PEAKS.values() if account != "eager" or self.eager)
+        return tuple(account for account in PEAKS.values() if account != "eager" or self.run)
 
     def timeline(self, account: Account = "ideal") -> Timeline:
         """Return the activations in memory while the network runs.
@@ -203,10 +204,14 @@ class Report(Result):
         """
         choose("account", account, get_args(Account))
         if account == "eager":
-            if self.eager is None:
+            if self._eager is None:
                 raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")
-            return self.eager
+            return self._eager
         return self._ideal if account == "ideal" else self._deployed
+
+    @cached_property
+    def _eager(self) -> Timeline | None:
+        return self.run() if self.run else None
 
     @cached_property
     def _ideal(self) -> Timeline:

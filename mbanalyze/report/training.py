@@ -12,9 +12,9 @@ from mbanalyze.ops.cost import Count
 from mbanalyze.ops.record import Op
 from mbanalyze.report.rows import Row
 from mbanalyze.report.run_step import RunStep, differences
-from mbanalyze.training.backward import backward
-from mbanalyze.training.optimizers import gradient_bytes, state_bytes, trainable
-from mbanalyze.training.saved import saved_bytes
+from mbanalyze.training.backward_cost import backward
+from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
+from mbanalyze.training.saved_bytes import saved_bytes
 
 
 class TrainingCounts(NamedTuple):

@@ -28,7 +28,7 @@ from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_in
 from mbanalyze.sources.input_advice import advise, shape_refused
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 from mbanalyze.sources.unknown import check_arguments
-from mbanalyze.training.optimizers import OPTIMIZERS
+from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.forward_errors import NeedsValuesError
@@ -242,6 +242,7 @@ class ResolvedModel:
             unseen=seen.unseen,
             defaults=self.defaults,
             outputs=seen.outputs,
+            run=seen.memory.timeline,
             frozen_weights=seen.frozen_weights,
         )
         return report, seen.asked
