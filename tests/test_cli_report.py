@@ -59,14 +59,14 @@ def test_options_reach_the_report(run: Run) -> None:
 
 
 def test_trace_and_closed_form_print_the_same_rows(run: Run) -> None:
-    """A trace and a closed form print equal rows and totals."""
+    """A trace and a closed form print equal rows, and equal totals except the memory that PyTorch holds."""
     one, other = (
         json.loads(run("report", "mobilenet_v2", "--alpha", "0.35", "--format", "json", *extra).out)
         for extra in ([], ["--trace"])
     )
 
     assert one["rows"] == other["rows"]
-    assert one["totals"] == other["totals"]
+    assert one["totals"] == {**other["totals"], "peak_bytes_eager": None}
     assert (one["method"], other["method"]) == ("closed-form", "trace")
     assert other["free"] == {"flatten": 1, "dropout": 1}
 

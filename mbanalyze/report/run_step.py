@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from mbanalyze.ops.cost import Count
 
-UNSEEN = "detach, no_grad, checkpoints and custom gradients may explain this: the rules do not see them"
+UNSEEN = (
+    "detach, no_grad, checkpoints, custom gradients or the memory layout of a kernel may explain this, "
+    "because the rules do not see them"
+)
 """The usual reason for a difference between a step and the rules."""
 
 
