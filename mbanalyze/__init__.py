@@ -8,6 +8,7 @@ from mbanalyze._version import __version__
 if TYPE_CHECKING:
     from mbanalyze import archs, guard, layers
     from mbanalyze import plots as plots
+    from mbanalyze.capacity.peak import memory
     from mbanalyze.comparison.comparison import compare
     from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
@@ -39,6 +40,7 @@ __all__ = [
     "guard",
     "guidelines",
     "layers",
+    "memory",
     "published",
     "search",
 ]
@@ -56,6 +58,7 @@ _HOMES = {
     "explore": "explorer",
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
+    "memory": "capacity.peak",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
 }

@@ -11,7 +11,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import OptionError, describe
 from mbanalyze.comparison.comparison import Comparison, compare
-from mbanalyze.comparison.view import TOTAL_NAMES
+from mbanalyze.comparison.view import TOTAL_NAMES, shown_totals
 from mbanalyze.display.html import html, notes
 from mbanalyze.display.records import shape
 from mbanalyze.display.views import Column, Section, View, words
@@ -237,7 +237,7 @@ def _set_choices(
 
 def _changes(comparison: Comparison) -> str:
     """The change of each total as a table."""
-    names = [name for name in TOTAL_NAMES if name != "arithmetic_intensity"]
+    names = [name for name in shown_totals(comparison) if name != "arithmetic_intensity"]
     changes = [comparison.changes(name)[1] for name in names]
     ratios = [comparison.ratios[1][name] for name in names]
     pinned, shown = (

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mbanalyze.report.network import Report
 
 UPDATE_OPTION = "--model-cost-update"
+REMARK = "model_cost"
+"""The name of the user property of a test that says what its snapshot lacks; JUnit reports of pytest have it too."""
 SNAPSHOT_FOLDER = "__model_costs__"
 """The folder of the snapshots, with one file for each test file."""
 
@@ -36,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"{UPDATE_OPTION} does not work in CI: a person reviews each snapshot")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which snapshots an earlier version wrote; the processes of pytest-xdist send theirs with their reports."""
+    found = [each for some in terminalreporter.stats.values() for each in some]
+    properties = [pair for each in found for pair in getattr(each, "user_properties", ())]
+    for remark in dict.fromkeys(value for name, value in properties if name == REMARK):
+        terminalreporter.write_line(f"{REMARK}: {remark}")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelCost:
     """The fixture `model_cost`: a test's checks of models against limits and snapshots.
@@ -45,12 +55,14 @@ class ModelCost:
         snapshots: file with the accepted costs.
         update: True to write snapshots instead of comparing them.
         taken: names of the snapshots that the test has used.
+        properties: user properties of the test, to which remarks on snapshots are added.
     """
 
     test: str
     snapshots: Path
     update: bool
     taken: set[str] = field(default_factory=set)
+    properties: list[tuple[str, object]] = field(default_factory=list)
 
     def check(
         self,
@@ -69,7 +81,8 @@ class ModelCost:
                 `--input`, such as `"ids=1,128:int64"`, or a value as for `mbanalyze.count`, such as `(1, 3, 64, 64)`.
             allow_uncounted: operators that are allowed to have no count.
             options: options for `mbanalyze.count`.
-            limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
+            limits: limit for each total, such as `max_macs="320 M"` or `max_peak_bytes="320 KB"`: a number, or a
+                text with a unit.
 
         Returns:
             report of the model.
@@ -143,6 +156,9 @@ class ModelCost:
         result = evaluate(measured, known)
         if result.exit_code:
             _fail([*_describe_result(result), f"pytest {UPDATE_OPTION}"])
+        if result.unrecorded:
+            lacks = f"{self.snapshots.name} lacks {' and '.join(result.unrecorded)}"
+            self.properties.append((REMARK, f"{lacks}: to record them, run 'pytest {UPDATE_OPTION}'"))
         return report
 
     def _accepted(self, measured: MeasuredModel, *, write: bool, write_new: bool) -> Lock:
@@ -173,7 +189,8 @@ def model_cost(request: pytest.FixtureRequest) -> ModelCost:
     file = request.path
     snapshots = file.parent / SNAPSHOT_FOLDER / f"{file.stem}.json"
     test = request.node.nodeid.partition("::")[2]
-    return ModelCost(test, snapshots, bool(request.config.getoption(UPDATE_OPTION)))
+    update = bool(request.config.getoption(UPDATE_OPTION))
+    return ModelCost(test, snapshots, update, properties=request.node.user_properties)
 
 
 def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> Rules:

@@ -25,17 +25,18 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import GridError
+from mbanalyze.sweep.peak_grids import ACCOUNTS
 from mbanalyze.sweep.traced import VariantError
 
 NETS = str(DATA / "nets.py")
-TOTALS = tuple(Cost().as_dict())
+TOTALS = (*Cost().as_dict(), *ACCOUNTS)
 
 
 def assert_counts(what: Any, ablation: Ablation, *inputs: Any, options: tuple[str, ...]) -> None:
     """Assert that each row equals the report of its variant."""
     for row in ablation.records():
-        expected = count(what, *inputs, **{name: row[name] for name in options}).totals.as_dict()
-        assert expected == {name: row[name] for name in TOTALS}
+        expected = count(what, *inputs, **{name: row[name] for name in options}).total_counts()
+        assert {name: expected[name] for name in TOTALS} == {name: row[name] for name in TOTALS}
 
 
 def published(variant: str, source: str, label: str = "") -> list[Entry]:
@@ -200,10 +201,12 @@ def macs(ablation: Ablation) -> list[Any]:
 
 
 def test_bytes_and_bits() -> None:
-    """`dtype` sets the bytes of all elements, `bits` those of stored parameters, rounded up."""
+    """`dtype` sets the bytes of all elements, also at the peak, `bits` those of stored parameters, rounded up."""
     (plain,), (half,) = (ablate("vgg16", dtype=d).records() for d in ("float32", "float16"))
 
     assert plain["memory_access_bytes"] == 2 * half["memory_access_bytes"]
+    # the first two convolutions write 64 x 224 x 224 elements
+    assert (plain["peak_bytes"], half["peak_bytes"]) == (4 * 2 * 64 * 224**2, 2 * 2 * 64 * 224**2)
     assert 2 * plain["arithmetic_intensity"] == half["arithmetic_intensity"]
     # 138,357,544 params of 3 bits: 51,884,079 bytes
     assert ablate("vgg16", bits=3).records()[0]["params_bytes"] == 51884079
@@ -328,11 +331,13 @@ def test_factories_are_traced() -> None:
     """Each variant of a function or a reference equals its `count`; images are resized."""
     frame = ablate(build, (2, 3, 32, 32), width=[8, 16], rho=[1, 0.5]).frame()
 
-    assert ["width", "rho", "resolution", *TOTALS, "complete"] == list(frame.columns)
+    assert ["width", "rho", "resolution", *TOTALS, "peak_bytes_eager", "complete"] == list(frame.columns)
     for row in frame.to_dict("records"):
         side = row["resolution"]
-        expected = count(build, (2, 3, side, side), width=row["width"]).totals.as_dict()
-        assert expected == {name: row[name] for name in TOTALS}
+        expected = count(build, (2, 3, side, side), width=row["width"]).total_counts()
+        assert expected == {name: row[name] for name in expected}
+        # the input and the output, which are alive together
+        assert row["peak_bytes"] == 4 * 2 * (3 * side**2 + row["width"] * (side - 2) ** 2)
     assert frame["complete"].all()
     lists = ablate(build, (1, 3, 9, 9), widths=[[8, 16], [4]])
     assert [row["widths"] for row in lists.records()] == [[8, 16], [4]]

@@ -137,7 +137,7 @@ def test_what_ablate_and_search_write_can_be_filled_in(tmp_path: Path) -> None:
         if isinstance(result, Ablation):
             found = ablate("mobilenet_v1", alpha=[1, 0.5], rho=[1, 0.714], accuracy=file)
             assert [row["top1"] for row in found.records()] == [10, 11, 12, 13]
-            assert "ignored columns of grid.csv: params, macs, flops and 13 more" in words(repr(found))
+            assert "ignored columns of grid.csv: params, macs, flops and 15 more" in words(repr(found))
         else:
             ranked = search("mobilenet_v3_small", max_macs="60M", accuracy=file)
             assert list(frame["top1"]) == list(ranked.frame()["top1"])

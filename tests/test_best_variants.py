@@ -19,7 +19,7 @@ from mbanalyze.literature.figures import families
 from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
 from mbanalyze.sweep.candidates import SearchError, variant_reference
 from mbanalyze.sweep.grid import GridError
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, limit_name
 
 ALPHAS = [i / 100 for i in range(10, 150)]
 
@@ -86,6 +86,8 @@ def test_the_front_has_no_dominated_variant() -> None:
             "max_params": st.sampled_from([2_054_476, 3_000_000]) | st.integers(10**6, 5 * 10**6),
             "max_memory_access": st.integers(2 * 10**6, 5 * 10**7),
             "max_activations": st.integers(5 * 10**5, 10**7),
+            "max_peak": st.integers(5 * 10**5, 10**7),
+            "max_peak_deployed": st.integers(5 * 10**5, 10**7),
         },
     ),
     objective=st.sampled_from([*OBJECTIVES]),
@@ -96,7 +98,8 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> Non
     if (best := found.best) is None:
         assert found.records() == []
         return
-    costs = {"macs", "params", *(name.removeprefix("max_") for name in limits)} - {found.ranked_by}
+    costs = {"macs", "params", *found.limits} - {found.ranked_by}
+    assert set(limits) == set(map(limit_name, found.limits))
     for row in found.records():
         assert row[found.ranked_by] is None or row[found.ranked_by] <= best[found.ranked_by]
         if row[found.ranked_by] == best[found.ranked_by]:
@@ -132,8 +135,15 @@ def test_rows_are_chosen_by_name() -> None:
 
 def test_every_limit_is_kept() -> None:
     """A fitting variant meets all limits, and any other exceeds at least one."""
-    limits = {"macs": 200_000_000, "params": 4_000_000, "memory_access": 25_000_000, "activations": 4_000_000}
-    found = search("mobilenet", **{f"max_{name}": most for name, most in limits.items()})  # type: ignore[arg-type]
+    limits = {
+        "macs": 200_000_000,
+        "params": 4_000_000,
+        "memory_access": 25_000_000,
+        "activations": 4_000_000,
+        "peak_bytes": 3_000_000,
+        "peak_bytes_deployed": 2_500_000,
+    }
+    found = search("mobilenet", **{limit_name(total): most for total, most in limits.items()})  # type: ignore[arg-type]
 
     assert limits.keys() == LIMITS.keys()
     assert {True, False} == set(found.frame("considered")["fits"])
@@ -331,6 +341,13 @@ def test_given_values_replace_the_published_ones() -> None:
         ({"max_macs": "-5"}, "max_macs: malformed count '-5'"),
         ({"max_macs": 1e101}, "max_macs must be at most 1e\\+100"),
         (
+            {"max_macs": "320 KB"},
+            "max_macs: malformed count '320 KB': give a whole number, such as 5000, 150M",
+        ),
+        ({"max_peak": 0.5}, "max_peak must be a whole number above 0, not 0.5: give 320e3 or '320 KB'"),
+        ({"max_peak_deployed": "320 kb"}, "max_peak_deployed: malformed count '320 kb': .* 120 MB or 12 MiB"),
+        ({"max_peak_deployed": 1e101}, "max_peak_deployed must be at most"),
+        (
             {"alpha": 0.6, "family": "shufflenet_v2"},
             "no variant of shufflenet_v2 has the given values of alpha",
         ),
@@ -375,6 +392,8 @@ def test_unknown_choices_raise() -> None:
         OptionError, match=r"has no option 'max_flops': .*; the limits are max_macs, max_params,"
     ):
         search("mobilenet_v2", max_flops="60M")
+    with pytest.raises(OptionError, match=r"did you mean max_peak\?"):
+        search("mobilenet_v2", max_peaks="60M")
     with pytest.raises(ChoiceError, match="unknown objective 'speed': choose one of top1, params, macs"):
         search(objective="speed")
     with pytest.raises(ChoiceError, match="unknown dtype 'int3'"):
@@ -402,3 +421,30 @@ def test_a_search_has_every_format() -> None:
     assert "<table" in found._repr_html_()
     empty = search("mobilenet_v1", max_macs=1)
     assert [",".join(empty.columns())] == empty.to("csv").splitlines()
+
+
+@pytest.mark.parametrize("limit", ["320KB", "320 kB", "320e3", 320_000, 320e3, "312.5 KiB"])
+def test_limits_of_memory_have_units(limit: Any) -> None:
+    """A limit of memory is a number of bytes, or a text with a unit of bytes; it depends on the dtype."""
+    found = search("mobilenet", max_peak_deployed=limit, dtype="int8")
+
+    assert found.limits == {"peak_bytes_deployed": 320_000}
+    assert found.best is not None
+    assert found.best["peak_bytes_deployed"] == count(str(found.reference), dtype="int8").peak_bytes(
+        "deployed"
+    )
+    assert search("mobilenet", max_peak_deployed=limit).best != found.best
+
+
+def test_limits_of_memory_are_explained() -> None:
+    """The verdict has the limit, the peak of the best variant and a larger limit, each with its unit."""
+    found = search("mobilenet_v2", max_peak_deployed="1.4 MB", dtype="int8", alpha=1)
+    text = repr(found)
+
+    # the second block expands 16 channels to 96 at 112 x 112: (16 + 96) * 112 * 112 bytes
+    assert [blocking.needed for blocking in found.blocking_limits] == [1_404_928]
+    assert "best within 1.4 MB deployed peak memory (int8):" in text
+    # at 192 pixels: (16 + 96) * 96 * 96 bytes
+    assert "1.032 MB (1,032,192) deployed peak memory" in " ".join(text.split())
+    assert "raising max_peak_deployed to 1.405 MB would allow" in text
+    assert "nothing fits within 1 kB ideal peak memory" in repr(search("mobilenet_v2", max_peak="1 kB"))

@@ -49,6 +49,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         ["search", "all", "--max-macs", "300M"],
         ["guidelines"],
         ["guidelines", "mobilenet_v2"],
+        ["memory", "mobilenet_v2", "--account", "deployed"],
     )
     codes = (
         "import mbanalyze",
@@ -56,7 +57,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         *(COMMAND.format(arguments=arguments) for arguments in commands),
     )
 
-    assert loaded(*codes) == ["[]"] * 21
+    assert loaded(*codes) == ["[]"] * 22
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_the_public_surface_is_a_list() -> None:
         name for name in names if not name.startswith("_") and name not in ("TYPE_CHECKING", "import_module")
     }
     later = {"ablate", "check", "compare", "count", "explore", "guidelines", "published", "search"}
-    later |= {"Cost", "Op", "Report", "Shape", "Value", "formula"}
+    later |= {"memory", "Cost", "Op", "Report", "Shape", "Value", "formula"}
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "guard", "layers", "__version__"})
     assert dir(mbanalyze) == sorted([*mbanalyze.__all__, "plots"])  # a star import loads no matplotlib

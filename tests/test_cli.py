@@ -273,6 +273,7 @@ def test_every_command_with_tables_takes_a_width(run: Run, project: Path) -> Non
         "published mobilenet_v1",
         "guidelines mobilenet_v1 --top 2",
         "guidelines",
+        "memory mobilenet_v1",
         "models",
         "guard",
         "guard update",

@@ -22,6 +22,7 @@ COMMANDS = [
     ("models",),
     ("published", "vgg"),
     ("guidelines",),
+    ("memory", "mobilenet_v1"),
     ("guard", "explain"),
 ]
 
@@ -121,6 +122,7 @@ PLOTTED = [
     ("compare", "mobilenet_v1", "mobilenet_v2", "--plot", "c.svg"),
     ("published", "vgg", "--output", "p.json", "--format", "json"),
     ("guidelines", "--output", "g.txt"),
+    ("memory", "mobilenet_v1", "--plot", "m.png", "--output", "m.csv"),
     ("models", "--output", "m.txt"),
     ("guard",),
     ("guard", "update"),

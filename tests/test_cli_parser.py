@@ -141,6 +141,7 @@ def test_help_shows_every_summary_whole(run: Run) -> None:
     assert re.findall(r"^(\w+):$", shown, re.MULTILINE) == [
         "Options",
         "Count",
+        "Capacity",
         "Explore",
         "Literature",
         "Guard",

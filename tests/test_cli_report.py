@@ -177,7 +177,8 @@ def test_every_dtype_is_a_choice(run: Run, dtype: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["report"], ["report", "--trace"], ["check"], ["guidelines"], ["compare", "mobilenet_v1"]]
+    "command",
+    [["report"], ["report", "--trace"], ["check"], ["guidelines"], ["memory"], ["compare", "mobilenet_v1"]],
 )
 def test_commands_take_options_behind_an_at_sign(run: Run, command: list[str]) -> None:
     """A reference with options is the same model as the options given one by one."""

@@ -24,6 +24,7 @@ from warm import warm_python
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
+from mbanalyze.capacity.peak import MEMORY_SCHEMA
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain
 from mbanalyze.cli.program import make_app
@@ -35,8 +36,8 @@ from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
 
-CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
-DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
+CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "variants.md")
+DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
@@ -385,6 +386,17 @@ def test_the_keys_of_guidelines_are_documented(run: Run) -> None:
     assert merged(experiments["records"]) == keys("output.md", "## `mbanalyze guidelines --format json`")
 
 
+def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a peak, its accounts, its tensors and its steps."""
+    found = document(run, "memory", "mobilenet_v1")
+
+    assert found["schema"] == MEMORY_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze memory --format json`")
+    assert merged(found["accounts"]) == keys("output.md", "### Accounts")
+    assert merged(found["tensors"]) == keys("output.md", "### Tensors")
+    assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
+
+
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
     """The tables have exactly the keys of a grid, of a known network or a factory, and of a search."""
     factory = f"{write_project(tmp_path) / 'net.py'}:build"
@@ -395,7 +407,7 @@ def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
 
     assert merged(known) | merged(traced) == columns
     assert set(found) == keys("output.md", "## `mbanalyze search --format json`")
-    assert merged(found["variants"]) == columns - {"rho", "batch", "complete"} | keys(
+    assert merged(found["variants"]) == columns - {"rho", "batch", "complete", "peak_bytes_eager"} | keys(
         "output.md", "### Variants"
     )
     assert merged(found["binding"]) == {"quantity", "limit", "needed", "variant"}

@@ -20,7 +20,10 @@ from mbanalyze.display.records import frame, rows_of
 from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.numbers import at_least
+from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
+from mbanalyze.peak_memory.deployed import deployed
+from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.sweep import closed_form
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.arrays import (
@@ -32,7 +35,7 @@ from mbanalyze.sweep.arrays import (
     TooLargeError,
     to_grid,
 )
-from mbanalyze.sweep.closed_form import COST_FIELDS, count_grid
+from mbanalyze.sweep.closed_form import COST_FIELDS, COUNTS, count_grid
 from mbanalyze.sweep.grid import Grid, combinations
 
 EXAMPLES = 32
@@ -42,13 +45,17 @@ EXAMPLES = 32
 SIDES = st.integers(1, 320)
 
 
-def alone(arch: type[Architecture], options: dict[str, Any], resolution: Resolution) -> Cost | None:
-    """The cost of one variant, without arrays; None if it makes no network."""
+def alone(
+    arch: type[Architecture], options: dict[str, Any], resolution: Resolution, batch: int, itemsize: int
+) -> tuple[int, ...] | None:
+    """The counts of one variant, without arrays; None if it makes no network."""
     try:
-        spec = arch(**{**options, "resolution": resolution})
-        return total([cost(op) for op in spec.ops()])
+        ops = arch(**{**options, "resolution": resolution}).ops(batch)
     except (OptionError, ShapeError):
         return None
+    counted = total([cost(op) for op in ops])
+    fields = [cast(int, getattr(counted, name)) for name in COST_FIELDS]
+    return (*fields, ideal(ops, itemsize).peak_bytes, deployed(ops, itemsize).peak_bytes)
 
 
 def values(option: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
@@ -63,26 +70,29 @@ def values(option: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
     return st.lists(each, min_size=1, max_size=3, unique=True)
 
 
-def assert_equal_alone(arch: type[Architecture], networks: Grid, resolutions: Sequence[Resolution]) -> None:
+def assert_equal_alone(
+    arch: type[Architecture],
+    networks: Grid,
+    resolutions: Sequence[Resolution],
+    batch: int = 1,
+    itemsize: int = 4,
+) -> None:
     """Assert that every count of every variant equals the count of the variant alone."""
-    found = count_grid(arch, networks, resolutions)
+    found = count_grid(arch, networks, resolutions, batch=batch, itemsize=itemsize)
     for i, options in enumerate(combinations(networks)):
         for j, resolution in enumerate(resolutions):
-            expected = alone(arch, options, resolution)
+            expected = alone(arch, options, resolution, batch, itemsize)
             assert (expected is not None) == found.valid[i, j], (options, resolution)
             if expected is not None:
-                counted = tuple(int(found.counts[name][i, j]) for name in COST_FIELDS)
-                assert tuple(getattr(expected, name) for name in COST_FIELDS) == counted, (
-                    options,
-                    resolution,
-                )
+                counted = tuple(int(found.counts[name][i, j]) for name in COUNTS)
+                assert expected == counted, (options, resolution, batch, itemsize)
 
 
 @pytest.mark.parametrize("name", ARCHS)
 @settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_a_grid_equals_its_variants(name: str, data: st.DataObject) -> None:
-    """Counting a grid together equals counting each variant, for random options of every architecture."""
+    """Counts and peaks of a grid equal those of each variant, for random options of every architecture."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(closed_form, "MAX_SCALAR_VARIANTS", 0)  # count even small grids with arrays
         arch = ARCHS[name]
@@ -91,7 +101,8 @@ def test_a_grid_equals_its_variants(name: str, data: st.DataObject) -> None:
             longest = max(grid, key=lambda option: len(grid[option]))
             grid[longest] = grid[longest][:-1]
         resolutions = data.draw(st.lists(SIDES | st.tuples(SIDES, SIDES), min_size=1, max_size=3))
-        assert_equal_alone(arch, grid, resolutions)
+        batch, itemsize = data.draw(st.integers(1, 3)), data.draw(st.sampled_from([1, 2, 4, 8]))
+        assert_equal_alone(arch, grid, resolutions, batch, itemsize)
 
 
 def test_a_grid_of_mixed_resolutions_is_counted_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,14 +110,14 @@ def test_a_grid_of_mixed_resolutions_is_counted_in_one_pass(monkeypatch: pytest.
     monkeypatch.setattr(closed_form, "MAX_SCALAR_VARIANTS", 0)
     counter = closed_form._GridCounter
     passes: list[Any] = []
-    count_once = counter._cost
+    ops = counter._ops
 
-    def counted(*given: Any) -> Cost:
+    def recorded(*given: Any) -> list[Op]:
         """Remember a pass over the layers, and make it."""
         passes.append(given)
-        return count_once(*given)
+        return ops(*given)
 
-    monkeypatch.setattr(counter, "_cost", counted)
+    monkeypatch.setattr(counter, "_ops", recorded)
     networks: Grid = {"alpha": [0.25, 0.5, 1.0], "in_channels": [1, 3, 4]}
 
     assert_equal_alone(ARCHS["mobilenet_v1"], networks, [96, (96, 128), (128, 96), (240, 320)])

@@ -25,6 +25,7 @@ from mbanalyze import ablate, count, search
 from mbanalyze.cli import wildcards
 from mbanalyze.display.files import OutputError
 from mbanalyze.literature.accuracy.cells import AccuracyError
+from mbanalyze.report.network import PEAKS
 from mbanalyze.sources import patterns, processes
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sources.references import PACKAGES, SourceError
@@ -413,7 +414,7 @@ def test_the_columns_are_documented() -> None:
     shared = {"params", "macs", "memory_access_bytes", "complete"}
 
     assert keys("output.md", "### Many models") == own
-    assert set(here("timm:conv*").frame()) >= own | shared
+    assert set(here("timm:conv*").frame()) >= own | shared | {*PEAKS}
 
 
 @pytest.mark.parametrize("kept", [0, 1, 20, -5])
@@ -435,6 +436,10 @@ def test_a_torn_line_is_mended(kept: int, tmp_path: Path) -> None:
         (lambda _: "my notes", "does not hold the counts of models"),
         (lambda _: "\n", "does not hold the counts of models"),
         (lambda text: text.replace("model,input", "model,width,input"), r"other columns \(the file: width\)"),
+        (
+            lambda text: text.replace("peak_bytes_eager,", ""),
+            r"other columns \(this run: peak_bytes_eager\): give another file, or remove this one to count again",
+        ),
         (
             lambda text: text.replace("timm=9.1", "timm=9.0"),
             r"\(the file: timm=9.0; this run: timm=9.1\): give",

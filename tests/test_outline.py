@@ -91,6 +91,17 @@ def test_equal_blocks_in_a_row_are_one_row_with_their_sum() -> None:
     ]
 
 
+def test_joined_blocks_have_the_live_bytes_of_the_largest() -> None:
+    """The live bytes of a row with several blocks are the most of its operators."""
+    report = count("mobilenet_v2")
+    joined = {group.key.strip(): group for group in outline(report, 2)}["features.8-10 (x3)"]
+    rows = [
+        row for row in report.rows if row.op.path.startswith(("features.8.", "features.9", "features.10"))
+    ]
+
+    assert report.live_bytes(rows) == report.live_bytes(joined.rows)
+
+
 def test_only_numbered_blocks_are_joined() -> None:
     """Equal neighbours with other names, and equal blocks that share their parameters, keep rows of their own."""
     named = nn.Sequential()

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from torch import nn
 
-from mbanalyze import compare, count, plots
+from mbanalyze import compare, count, memory, plots
 from mbanalyze.inputs.plot_size import PlotSizeError, parse_size
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.plots.drawing import PlotError
@@ -113,6 +113,7 @@ PLOTS: dict[str, tuple[Callable[..., Axes], Callable[[], Any]]] = {
         lambda: compare("mobilenet_v1", "mobilenet_v2", "shufflenet_v2", "squeezenet1_0"),
     ),
     "profile": (plots.profile, lambda: count("mobilenet_v2")),
+    "memory": (plots.memory, lambda: memory("googlenet", dtype="int8", account="deployed")),
     "shares": (plots.shares, lambda: count("mobilenet_v2")),
     "bound": (plots.bound, lambda: guidelines("mobilenet_v2")),
     "intensity": (plots.intensity, lambda: count("mobilenet_v2")),
@@ -171,6 +172,7 @@ def test_texts_are_legible_at_both_sizes(name: str, size: tuple[float, float]) -
         (plots.profile, lambda: count("mobilenet_v2"), "mobilenet_v2, 1x3x224x224"),
         (plots.shares, lambda: count("mobilenet_v2", alpha=0.75, resolution=96), "mobilenet_v2@alpha=0.75, 1x3x96x96"),
         (plots.bound, lambda: guidelines("mobilenet_v2"), "mobilenet_v2, 1x3x224x224"),
+        (plots.memory, lambda: count("mobilenet_v2"), "mobilenet_v2, 1x3x224x224, float32, account ideal"),
         (plots.intensity, lambda: count(build(), (2, 3, 8, 8)), "Sequential, 2x3x8x8"),
         (plots.ablation, lambda: ablate("mobilenet_v1", alpha=[0.5, 1], batch=2), "mobilenet_v1, 2x3x224x224"),
         (
@@ -403,7 +405,7 @@ def test_a_comparison_draws_each_total() -> None:
     """Each bar is a total in per cent of the first model's, with the total beside it."""
     both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75,resolution=192")
     ax = plots.comparison(both)
-    names = ("macs", "params", "activations", "memory_access")
+    names = ("macs", "params", "activations", "memory_access", "peak_bytes")
 
     for bars, ratios in zip(ax.containers, both.ratios, strict=True):
         assert [pytest.approx(100 * ratios[name]) for name in names] == [bar.get_width() for bar in bars]  # type: ignore[operator]

@@ -96,6 +96,7 @@ def test_frames() -> None:
         "path",
         "kind",
         "variant",
+        "merged",
         "inputs",
         "weights",
         "output",
@@ -107,6 +108,7 @@ def test_frames() -> None:
         "reads",
         "writes",
         "memory_access",
+        "live_bytes",
         "macs_share",
     ]
     assert (frame["memory_access"] == frame["reads"] + frame["writes"]).all()

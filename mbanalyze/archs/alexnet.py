@@ -65,6 +65,7 @@ class AlexNet(options.Architecture):
         x = builder.flatten(builder.adaptive_avg_pool(x, POOLED_SIZE, name="avgpool"))
         with builder.scope("classifier"):
             for position in (1, 4):
+                x = builder.dropout(x, name=position - 1)
                 x = builder.linear(x, HIDDEN_FEATURES, name=position)
                 x = builder.elementwise("relu", x, name=position + 1)
             builder.linear(x, self.num_classes, name=6)

@@ -18,6 +18,9 @@ from mbanalyze.ops.record import Attribute, Op, Role, Value, canonical_strides, 
 
 Pair = int | tuple[int, int]
 
+BATCHES_ITEMSIZE = 8
+"""Bytes of a batch norm's number of batches, an int64."""
+
 
 class ShapeError(ValueError):
     """An operator that does not fit its operands."""
@@ -38,10 +41,16 @@ def _output_size(n: int, k: int, s: int, p: int, d: int, ceil: bool) -> int:
 
 
 class Builder:
-    """A builder of an operator list: `ops` holds the operators recorded so far, in order."""
+    """A builder of an operator list.
 
-    def __init__(self) -> None:
+    Attributes:
+        ops: the operators recorded so far, in order.
+        training: True to record the operators of training mode.
+    """
+
+    def __init__(self, *, training: bool = False) -> None:
         self.ops: list[Op] = []
+        self.training = training
         self._path: list[str] = []
         self._numbers: Counter[Role] = Counter()
 
@@ -176,9 +185,23 @@ class Builder:
         return self._record(name, "linear", (x,), (*x.shape[:-1], features), weights=weights)
 
     def batch_norm(self, x: Value, *, name: object = "") -> Value:
-        """Record a batch norm: a learned scale and shift, and a stored mean and variance, per channel."""
+        """Record a batch norm: a learned scale and shift, and a stored mean and variance, per channel.
+
+        In training it counts the batches, and normalises by the mean and variance of the batch.
+        """
         c = (x.shape[1],)
-        return self._record(name, "batch_norm", (x,), x.shape, weights=(c, c), buffers=(c, c))
+        if not self.training:
+            return self._record(name, "batch_norm", (x,), x.shape, weights=(c, c), buffers=(c, c))
+        if not any_true(prod(x.shape) != x.shape[1]):
+            raise self._shape_error(name, "training needs several values per channel; use a larger batch")
+        batches = Value("buffer", self._new_values("buffer", [()])[0].number, (), itemsize=BATCHES_ITEMSIZE)
+        self.ops.append(Op(self._qualified(name), "add", (batches,), (batches,)))
+        kind = "batch_norm_training"
+        return self._record(name, kind, (x,), x.shape, weights=(c, c), buffers=(c, c), affine=2)
+
+    def dropout(self, x: Value, *, name: object = "") -> Value:
+        """Record a dropout in training; at inference it does nothing."""
+        return self._record(name, "dropout", (x,), x.shape) if self.training else x
 
     def elementwise(self, kind: str, *inputs: Value, name: object = "") -> Value:
         """Record an elementwise operator (an activation, `add`, `mul`, ...) on inputs that broadcast."""

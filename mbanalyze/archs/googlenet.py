@@ -63,8 +63,11 @@ class GoogLeNet(options.Architecture):
             if name in POOLINGS:
                 number, window = POOLINGS[name]
                 x = builder.pool("max", x, window, stride=2, ceil=True, name=f"maxpool{number}")
+            if self.aux and builder.training and name in AUX_CLASSIFIERS:
+                with builder.scope(AUX_CLASSIFIERS[name]):
+                    self._auxiliary(builder, x)
         x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
-        builder.linear(x, self.num_classes, name="fc")
+        builder.linear(builder.dropout(x, name="dropout"), self.num_classes, name="fc")
 
     def unused_params(self) -> tuple[str, ...]:
         """Return the names of the auxiliary classifiers' parameters, which inference does not read."""
@@ -77,10 +80,11 @@ class GoogLeNet(options.Architecture):
 
     def _auxiliary(self, builder: Builder, x: Value) -> None:
         size, filters, hidden = AUX_SHAPE
+        x = builder.adaptive_avg_pool(x, size)
         with builder.scope("conv"):
-            x = conv_unit(builder, builder.adaptive_avg_pool(x, size), filters, 1, "relu", names=UNIT_NAMES)
-        x = builder.linear(builder.flatten(x), hidden, name="fc1")
-        builder.linear(builder.elementwise("relu", x), self.num_classes, name="fc2")
+            x = conv_unit(builder, x, filters, 1, "relu", names=UNIT_NAMES)
+        x = builder.elementwise("relu", builder.linear(builder.flatten(x), hidden, name="fc1"))
+        builder.linear(builder.dropout(x, name="dropout"), self.num_classes, name="fc2")
 
 
 def _module(builder: Builder, x: Value, filters: tuple[int, ...], window: int) -> Value:

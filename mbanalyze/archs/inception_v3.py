@@ -132,7 +132,8 @@ MODULES = (
     inception_e("Mixed_7b"),
     inception_e("Mixed_7c"),
 )
-# the auxiliary classifier reads the 768 channels of Mixed_6e, and runs only in training
+# the auxiliary classifier reads the 768 channels of this module, and runs only in training
+AUX_MODULE = "Mixed_6e"
 AUX_INPUT, AUX_UNITS = 768, (Unit("conv0", 128, 1), Unit("conv1", 768, 5, 1, False))
 
 
@@ -160,20 +161,25 @@ class InceptionV3(options.Architecture):
         for mixed in MODULES:
             with builder.scope(mixed.name):
                 x = _mixed(builder, x, mixed)
-        x = builder.flatten(builder.global_avg_pool(x, name="avgpool"))
-        builder.linear(x, self.num_classes, name="fc")
+            if self.aux and builder.training and mixed.name == AUX_MODULE:
+                self._auxiliary(builder, builder.pool("avg", x, 5, stride=3, name="AuxLogits"))
+        x = builder.dropout(builder.global_avg_pool(x, name="avgpool"), name="dropout")
+        builder.linear(builder.flatten(x), self.num_classes, name="fc")
 
     def unused_params(self) -> tuple[str, ...]:
         """Return the names of the auxiliary classifier's parameters, which inference does not read."""
         if not self.aux:
             return ()
         builder = Builder()
+        self._auxiliary(builder, builder.input(1, AUX_INPUT, 5, 5))
+        return tuple(parameter_names(builder.ops))
+
+    def _auxiliary(self, builder: Builder, x: Value) -> None:
+        """Record the auxiliary classifier on pooled images."""
         with builder.scope("AuxLogits"):
-            x = builder.input(1, AUX_INPUT, 5, 5)
             for unit in AUX_UNITS:
                 x = _unit(builder, x, unit)
             builder.linear(builder.flatten(builder.global_avg_pool(x)), self.num_classes, name="fc")
-        return tuple(parameter_names(builder.ops))
 
 
 def _unit(builder: Builder, x: Value, unit: Unit) -> Value:

@@ -43,7 +43,7 @@ class MnasNet(options.Architecture):
                         x = _block(builder, x, t, self._width(c), s if i == 0 else 1, k)
             last = 8 + len(BLOCKS)
             x = conv_unit(builder, x, HEAD, 1, "relu", names=(last, last + 1, last + 2))
-        x = builder.global_avg_pool(x, keepdim=False)
+        x = builder.dropout(builder.global_avg_pool(x, keepdim=False), name="classifier.0")
         builder.linear(x, self.num_classes, name="classifier.1")
 
     def _width(self, channels: int) -> int:

@@ -52,7 +52,7 @@ class MobileNetV2(options.Architecture):
             with builder.scope(len(blocks) + 1):
                 head = round_width(HEAD * at_least(1.0, self.alpha), self.round_nearest)
                 x = conv_unit(builder, x, head, 1, "relu6")
-        x = builder.flatten(builder.global_avg_pool(x))
+        x = builder.dropout(builder.flatten(builder.global_avg_pool(x)), name="classifier.0")
         builder.linear(x, self.num_classes, name="classifier.1")
 
     def _width(self, channels: int) -> int:

@@ -109,7 +109,7 @@ class MobileNetV3(options.Architecture):
         if self.tail == "efficient":
             x = builder.linear(x, self._head(), name="classifier.0")
             x = builder.elementwise(swish, x, name="classifier.1")
-        builder.linear(x, self.num_classes, name="classifier.3")
+        builder.linear(builder.dropout(x, name="classifier.2"), self.num_classes, name="classifier.3")
 
     def _width(self, channels: int) -> int:
         return round_width(channels * self.alpha)

@@ -31,9 +31,9 @@ class Architecture(ABC):
     def __post_init__(self) -> None:
         validate(self)
 
-    def ops(self, batch: int = 1) -> list[Op]:
-        """Return the operators of a forward pass on `batch` images, in order."""
-        builder = Builder()
+    def ops(self, batch: int = 1, *, training: bool = False) -> list[Op]:
+        """Return the operators of a forward pass on `batch` images, in order, at inference or in training."""
+        builder = Builder(training=training)
         self._forward(builder, builder.input(batch, self.in_channels, *sides(self.resolution)))
         return builder.ops
 

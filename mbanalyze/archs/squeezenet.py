@@ -46,7 +46,7 @@ class SqueezeNet(options.Architecture):
                     x = self._fire(builder, x, squeezed, expanded)
                 position += 1
         with builder.scope("classifier"):
-            x = builder.conv(x, self.num_classes, 1, bias=True, name=1)
+            x = builder.conv(builder.dropout(x, name=0), self.num_classes, 1, bias=True, name=1)
             x = builder.elementwise("relu", x, name=2)
             builder.global_avg_pool(x, name=3)
 

@@ -38,4 +38,5 @@ class VGG16(options.Architecture):
             for position in (0, 3):
                 x = builder.linear(x, HIDDEN_FEATURES, name=position)
                 x = builder.elementwise("relu", x, name=position + 1)
+                x = builder.dropout(x, name=position + 2)
             builder.linear(x, self.num_classes, name=6)

@@ -134,6 +134,14 @@ Real = Annotated[
 Keep = Annotated[
     bool, typer.Option("--keep", help="If a result depends on values, assume that every candidate is kept.")
 ]
+Fused = Annotated[
+    bool,
+    typer.Option(
+        "--fused",
+        help="Memory access as an inference engine moves it: batch norm and activation are merged into the "
+        "convolution or linear layer before them.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

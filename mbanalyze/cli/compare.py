@@ -9,7 +9,7 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
-from mbanalyze.cli.arguments import Format, Input, Output, Plot, PlotSize, Width, inputs_of
+from mbanalyze.cli.arguments import Format, Fused, Input, Output, Plot, PlotSize, Width, inputs_of
 from mbanalyze.cli.completion import complete_model
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
@@ -30,6 +30,7 @@ Top = Annotated[int, typer.Option(min=1, metavar="N", help="Number of kinds, sta
 def compare(
     models: Models,
     input: Input = None,
+    fused: Fused = False,
     top: Top = 10,
     accuracy: Accuracy = None,
     published: Published = False,
@@ -57,7 +58,7 @@ def compare(
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(
-            *models, inputs=inputs, accuracy=accuracy, published=published, **keywords
+            *models, inputs=inputs, fused=fused, accuracy=accuracy, published=published, **keywords
         )
     files: dict[Path, str | bytes] = {}
     if plot is not None:

@@ -9,6 +9,7 @@ import typer
 import mbanalyze
 from mbanalyze.cli.arguments import (
     Format,
+    Fused,
     ModelOptions,
     Output,
     UsageError,
@@ -40,6 +41,7 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="Device for --measure:
 def guidelines(
     given: ModelOptions,
     model: OptionalModel = None,
+    fused: Fused = False,
     measure: Measure = False,
     seconds: Seconds = 60.0,
     device: Device = "cpu",
@@ -55,6 +57,7 @@ def guidelines(
 
     \b
     mbanalyze guidelines mobilenet_v2 --alpha 1.4 --top 5
+    mbanalyze guidelines mobilenet_v2 --fused
     mbanalyze guidelines --measure
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
@@ -63,11 +66,11 @@ def guidelines(
         if measure:
             raise UsageError("--measure times the paper's experiments: leave out the model")
         with working(not is_closed_form(model)):
-            analysis = mbanalyze.guidelines(model, *given.inputs, **given.options)
+            analysis = mbanalyze.guidelines(model, *given.inputs, fused=fused, **given.options)
         publish(analysis, format, output, top=top, width=width)
         return
-    if given != ModelOptions():
-        raise UsageError("--alpha, --resolution, --set, --batch and --input need a model")
+    if fused or given != ModelOptions():
+        raise UsageError("--alpha, --resolution, --set, --batch, --input and --fused need a model")
     with progress_bar("measuring", shown=measure) as progress:
         experiments = mbanalyze.guidelines(measure=measure, seconds=seconds, device=device, progress=progress)
     publish(experiments, format, output, width=width)

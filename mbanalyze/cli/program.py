@@ -20,6 +20,7 @@ from mbanalyze.display.records import one_line
 
 PANELS = {
     "Count": ("report", "check", "compare", "models"),
+    "Capacity": ("memory",),
     "Explore": ("ablate", "search"),
     "Literature": ("published", "guidelines"),
     "Guard": ("guard",),

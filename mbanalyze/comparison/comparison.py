@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
@@ -19,10 +19,10 @@ from mbanalyze.inputs.parsing import spell_reference, split_reference
 from mbanalyze.inputs.typed import is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
-from mbanalyze.ops.cost import Cost, Count
-from mbanalyze.report.network import Report
+from mbanalyze.ops.cost import Count
+from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
-from mbanalyze.sources.resolve import Countable, count
+from mbanalyze.sources.resolve import Countable, check_flags, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from mbanalyze.literature.accuracy.own_table import Accuracy
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
-TOTALS = tuple(Cost().as_dict())
-"""The totals of each report."""
 
 
 class ComparisonError(ValueError):
@@ -66,7 +64,7 @@ class Comparison(Result):
             spell_reference(r.model, {name: value for name, value in r.options.items() if name in options})
             for r in self.reports
         ]
-        for distinguish in (_inputs, lambda r: r.method, lambda r: r.dtype):
+        for distinguish in (_inputs, lambda r: r.method, lambda r: r.dtype, _fusion):
             if len({*names}) < len(names) and len({distinguish(r) for r in self.reports}) > 1:
                 names = [f"{name} {distinguish(r)}" for name, r in zip(names, self.reports, strict=True)]
         names = [records.one_line(name) for name in names]
@@ -77,7 +75,7 @@ class Comparison(Result):
     @cached_property
     def totals(self) -> tuple[dict[str, int | float | None], ...]:
         """The totals of each report, by name."""
-        return tuple(report.totals.as_dict(report.itemsize) for report in self.reports)
+        return tuple(report.total_counts() for report in self.reports)
 
     @cached_property
     def ratios(self) -> tuple[dict[str, float | None], ...]:
@@ -97,7 +95,7 @@ class Comparison(Result):
 
         The changes of all kinds sum to this, and so do those of all stages and of all layers.
         """
-        counts = [getattr(report.totals, name) for report in self.reports]
+        counts = [cast(Count, totals[name]) for totals in self.totals]
         return differences(counts, [self.known(name, i) for i in range(len(counts))])
 
     @cached_property
@@ -177,6 +175,7 @@ class Comparison(Result):
 def compare(
     *models: Countable | Report,
     inputs: Sequence[Any] = (),
+    fused: bool = False,
     accuracy: Accuracy | None = None,
     published: bool = False,
     **options: Any,
@@ -186,18 +185,21 @@ def compare(
     Args:
         models: reports, or anything that `mbanalyze.count` takes.
         inputs: the inputs of every network but reports and known architectures.
+        fused: merge batch norms and activations into the product before them, as `Report.fused` does.
         accuracy: your own accuracy, instead of the published one, in a CSV file or a frame, as for `ablate`.
         published: show published accuracy where `accuracy` has none.
         options: options of `count` for every model but reports, such as `trace=True`.
 
     Raises:
         ComparisonError: fewer than two models, models in a list, an input among them, or inputs that no model takes.
+        OptionError: a flag is neither True nor False.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
     >>> both.changes("macs"), both.by_kind[0].key
     ((0, -91704480), 'conv pointwise')
     """
+    check_flags(fused=fused)
     _refuse_containers(models)
     if (inputs or "kwargs" in options) and all(map(_has_input, models)):
         raise ComparisonError(
@@ -206,6 +208,8 @@ def compare(
     if published and accuracy is None:
         raise ComparisonError("published keeps published accuracy beside your own: give accuracy too")
     reports = tuple(_report(model, inputs, options) for model in models)
+    if fused:
+        reports = tuple(report.fused() for report in reports)
     if accuracy is None:
         return Comparison(reports)
     names = {name for report in reports for name in report.options}
@@ -241,6 +245,10 @@ def _inputs(report: Report) -> str:
     return " ".join(map(records.shape, report.input))
 
 
+def _fusion(report: Report) -> str:
+    return "fused" if report.is_fused else "unfused"
+
+
 def _differing(reports: Sequence[Report]) -> set[str]:
     """The options with different values in two reports, or with a value in only one report of a model."""
     found = set()
@@ -268,6 +276,7 @@ def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: Know
         "options": {name: records.finite(value) for name, value in report.options.items()},
         "input": [list(shape) for shape in report.input],
         "method": report.method,
+        "fused": report.is_fused,
         "dtype": report.dtype,
         "complete": report.complete,
         "totals": totals,

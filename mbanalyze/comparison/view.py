@@ -13,6 +13,8 @@ from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
+from mbanalyze.report.fused_rows import FUSED
+from mbanalyze.report.network import PEAKS
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance
 
@@ -20,6 +22,9 @@ TOTAL_NAMES = {
     **{name: name for name in ("params", "macs", "flops", "activations", "reads", "writes")},
     "memory_access": "memory access",
     "arithmetic_intensity": "flops per byte",
+    "peak_bytes": "peak bytes, ideal",
+    "peak_bytes_deployed": "peak bytes, deployed",
+    "peak_bytes_eager": "peak bytes, eager",
 }
 """The totals that are shown, and their names."""
 CHANGES = ("macs", "memory_access", "params")
@@ -48,18 +53,26 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
         sections.append(_layers(comparison, comparison.layers, top))
     flag = "--published" if flags else "published"
     flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
-    notes = [*_uncounted(comparison), *own_notes(comparison.own, flag)]
+    merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
+    notes = [*_uncounted(comparison), *merged, *own_notes(comparison.own, flag)]
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
+
+
+def shown_totals(comparison: Comparison) -> list[str]:
+    """Return the keys of `TOTAL_NAMES` without peaks that no report has."""
+    known = {name for totals in comparison.totals for name, value in totals.items() if value is not None}
+    return [name for name in TOTAL_NAMES if name not in PEAKS or name in known]
 
 
 def _totals(comparison: Comparison) -> Section:
     """Exact totals of each report, each followed by its ratio to the first report's."""
-    columns = [words("total", list(TOTAL_NAMES.values()))]
+    names = shown_totals(comparison)
+    columns = [words("total", [TOTAL_NAMES[name] for name in names])]
     for i, label in enumerate(comparison.labels):
         totals, ratios = comparison.totals[i], comparison.ratios[i]
-        counts = [_exact(totals[name], comparison.known(name, i)) for name in TOTAL_NAMES]
+        counts = [_exact(totals[name], comparison.known(name, i)) for name in names]
         columns.append(
-            Column(label, _paired(counts, [_ratio(ratios[name]) for name in TOTAL_NAMES]) if i else counts)
+            Column(label, _paired(counts, [_ratio(ratios[name]) for name in names]) if i else counts)
         )
     return Section("Totals, and their ratios to the first", tuple(columns), fixed=2)
 

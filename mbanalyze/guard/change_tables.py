@@ -38,7 +38,15 @@ def total_sections(result: ModelResult, *, accepted: bool = False) -> Iterator[S
     """Yield the changes of the totals of a model, if there are any."""
     of_model = [change for change in result.changes if isinstance(change, CountChange) and not change.layer]
     if of_model:
-        yield Section(f"Total of {label(result.name)}", _total_columns(of_model, accepted=accepted))
+        columns = _total_columns(of_model, accepted=accepted)
+        yield Section(f"Total of {label(result.name)}", columns, notes=tuple(_places(of_model)))
+
+
+def _places(changes: Sequence[CountChange]) -> Iterator[str]:
+    """The places of the peaks among some changes; a comparison, which also has the former place, comes last."""
+    for metric, change in {change.metric: change for change in changes}.items():
+        if wording.place(change):
+            yield f"{metric_label(metric)} at {wording.place(change)}"
 
 
 def more_layers(number: int) -> tuple[str, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from mbanalyze.comparison.alignment import aligned
-from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, Budget, Level
+from mbanalyze.guard.limits import EAGER_PEAK, GROWTH_METRICS, LOCKED_METRICS, Budget, Level
 from mbanalyze.guard.measurement import Counts, LayerCost, Measurement
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.ops.cost import ITEM_SIZES, Count
 
@@ -42,6 +43,8 @@ class CountChange:
         level: level of the rule that applies.
         limit: largest allowed value of `after`; None if no rule limits it.
         layer: layer that the count belongs to; None for the whole model.
+        peak_before: accepted peak, if the count is its bytes and it is known.
+        peak_after: measured peak, if the count is its bytes.
     """
 
     metric: str
@@ -51,6 +54,8 @@ class CountChange:
     level: Level = "error"
     limit: int | float | None = None
     layer: LayerId | None = None
+    peak_before: Peak | None = None
+    peak_after: Peak | None = None
 
     @property
     def fails(self) -> bool:
@@ -91,7 +96,10 @@ def most_severe(changes: Sequence[Change]) -> ChangeVerdict:
 def over_budget(model: GuardedModel, measured: Measurement) -> tuple[CountChange, ...]:
     """Return every total of the model, and every count of a layer, that is above its budget."""
     return tuple(
-        CountChange(metric, None, count, "over budget", budget.level, budget.maximum, layer)
+        CountChange(
+            *(metric, None, count, "over budget", budget.level, budget.maximum, layer),
+            peak_after=measured.peaks.get(metric),
+        )
         for layer, metric, count, budget in _budgets(model, measured)
         if count is not None and count > budget.maximum
     )
@@ -104,7 +112,8 @@ def unknown_budgets(model: GuardedModel, measured: Measurement) -> str:
         for layer, metric, count, _ in _budgets(model, measured)
         if count is None
     ]
-    return f"budget on an unknown count: {', '.join(unknown)}" if unknown else ""
+    hint = f"; {EAGER_PEAK} needs a trace: set trace = true" if EAGER_PEAK in unknown else ""
+    return f"budget on an unknown count: {', '.join(unknown)}{hint}" if unknown else ""
 
 
 def _budgets(
@@ -120,7 +129,9 @@ def _budgets(
 
 def differences(model: GuardedModel, before: Measurement, after: Measurement) -> Iterator[Change]:
     """Yield every changed count, of the whole model and of each layer, and every renamed layer."""
-    yield from _count_changes(None, before.totals, after.totals, model.rules, before)
+    for change in _count_changes(None, before.totals, after.totals, model.rules, before):
+        peaks = before.peaks.get(change.metric), after.peaks.get(change.metric)
+        yield replace(change, peak_before=peaks[0], peak_after=peaks[1])
     pairs = aligned([x.alignable for x in before.layers], [x.alignable for x in after.layers])
     order = sorted(pairs, key=lambda p: (p[1] if p[1] is not None else -1, p[0] if p[0] is not None else -1))
     absent = LayerCost("", (), "", dict.fromkeys(LOCKED_METRICS, 0))
@@ -140,7 +151,7 @@ def _count_changes(
     """The counts that differ; a percentage is relative to the whole model `before`."""
     itemsize = ITEM_SIZES[before.dtype]
     found: dict[str, CountChange] = {}
-    for metric in LOCKED_METRICS if layer else GROWTH_METRICS:
+    for metric in LOCKED_METRICS if layer else [metric for metric in GROWTH_METRICS if metric in old]:
         growth = rules.growth[metric]
         if old[metric] != new[metric] and growth.level != "off":
             allowed = growth.allowed(before.totals[metric] or 0, itemsize)

@@ -16,9 +16,10 @@ from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
 from mbanalyze.guard.source_location import SourceLocation, layer_location
 from mbanalyze.guard.suggestions import Suggestion, Suggestions, suggest
+from mbanalyze.report.network import PEAKS
 
 EXPLANATION_SCHEMA = "mbanalyze.explanation/1"
-CAUSE_KEYS = ("metric", "before", "after", "limit", "grew")
+CAUSE_KEYS = ("metric", "before", "after", "limit", "grew", "before_at", "after_at")
 CONTRIBUTION_KEYS = ("path", "kind", "amount", "share", "file", "line", "what")
 
 
@@ -51,7 +52,9 @@ class Cause:
         after: measured total; None if it is unknown.
         limit: largest allowed value; None if no limit applies to the total.
         grew: True if the contributions are shares of the growth; False if they are shares of the whole total.
-        contributions: contributions of the layers, the largest first.
+        contributions: contributions of the layers, the largest first; of a peak, the tensors that are in memory.
+        before_at: path of the operator at the accepted peak; None if it is unknown, or the total is no peak.
+        after_at: path of the operator at the measured peak; None if the total is no peak.
     """
 
     metric: str
@@ -60,6 +63,8 @@ class Cause:
     limit: int | float | None
     grew: bool
     contributions: tuple[Contribution, ...]
+    before_at: str | None = None
+    after_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +193,24 @@ def _cause(
         total.limit if total else None,
         bool(grown),
         tuple(sorted(contributions, key=lambda each: -each.amount)),
+        _place(result.before, metric),
+        _place(measurement, metric),
     )
 
 
+def _place(measurement: Measurement | None, metric: str) -> str | None:
+    """The path of the operator at a peak; None if it is unknown, or the metric is no peak."""
+    peak = measurement.peaks.get(metric) if measurement else None
+    return peak.path if peak else None
+
+
 def _counts_of_layers(measurement: Measurement, metric: str) -> list[tuple[str, str, int]]:
-    """The path, kind and count of every layer; empty for a total that is not the sum of its layers."""
+    """The path, kind and count of every layer; empty for a total that is not the sum of its layers.
+
+    Of a peak, the layers are those whose tensors are in memory.
+    """
+    if metric in PEAKS:
+        return [*measurement.peaks[metric].held] if metric in measurement.peaks else []
     if metric in (UNUSED_PARAMS, "arithmetic_intensity"):
         return []
     counts = [(layer.path, layer.kind, layer.counts.get(metric) or 0) for layer in measurement.layers]

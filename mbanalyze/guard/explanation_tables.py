@@ -9,6 +9,7 @@ from mbanalyze.display.views import Cell, Column, Section, filled, words
 from mbanalyze.guard.change_tables import more_layers, total_sections
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation
 from mbanalyze.guard.wording import count_cell, format_growth_of, format_share, label, metric_label
+from mbanalyze.report.network import PEAKS
 
 DROP_ORDER = ("kind", "memory access bytes", "activations", "flops", "from")
 
@@ -22,10 +23,17 @@ def explanation_sections(explanation: Explanation, top: int) -> Iterator[Section
     """
     yield from total_sections(explanation.result)
     name = label(explanation.result.name)
-    for grew, heading in ((True, f"{name}: growth by layer"), (False, f"{name}: cost by layer")):
-        causes = [each for each in explanation.causes if each.grew is grew and each.contributions]
+    for content in ("growth by layer", "cost by layer", "in memory at the peak, by layer"):
+        causes = [each for each in explanation.causes if each.contributions and _content(each) == content]
         if causes:
-            yield _layer_section(heading, causes, top)
+            yield _layer_section(f"{name}: {content}", causes, top)
+
+
+def _content(cause: Cause) -> str:
+    """The content of the table that lists the layers of a cause."""
+    if cause.metric in PEAKS:
+        return "in memory at the peak, by layer"
+    return "growth by layer" if cause.grew else "cost by layer"
 
 
 def _layer_section(heading: str, causes: Sequence[Cause], top: int) -> Section:

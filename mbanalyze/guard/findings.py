@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from mbanalyze.guard.changes import Change, LayerId, most_severe
+from mbanalyze.guard.changes import Change, CountChange, LayerId, most_severe
+from mbanalyze.guard.limits import LOCKED_METRICS
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
@@ -15,7 +17,9 @@ from mbanalyze.guard.source_location import SourceLocation, layer_location, poli
 FindingLevel = Literal["error", "warning", "note"]
 FINDING_LEVELS: tuple[FindingLevel, ...] = get_args(FindingLevel)
 UNUSABLE_LOCK = "unusable lock"
-"""The rule of a finding about the lock itself."""
+"""The rule of a finding about a lock that cannot be compared."""
+INCOMPLETE_LOCK = "incomplete lock"
+"""The rule of a finding about a lock that an earlier version wrote, without some totals."""
 WITHOUT_COMPARISON = ("missing from lock", "gone", "not comparable", "could not measure")
 """Verdicts that rest on no comparison: of these models, only budgets are reported."""
 
@@ -26,7 +30,7 @@ class Finding:
 
     Attributes:
         level: `error` fails the check, `warning` exceeds a limit of level `warn`, `note` informs.
-        rule: most severe verdict of the changes, or `UNUSABLE_LOCK`.
+        rule: most severe verdict of the changes, `UNUSABLE_LOCK` or `INCOMPLETE_LOCK`.
         location: class of the changed layers, or line of the policy that defines the model.
         result: result of the model; None if the finding is about the lock.
         changes: changes of the layers from that line, or of the whole model; empty if the verdict rests on none.
@@ -47,6 +51,8 @@ def findings(outcome: Outcome) -> list[Finding]:
     ranked = [each for result in outcome.models for each in enumerate(_of_model(result, outcome))]
     if outcome.problem:
         ranked.insert(0, (0, Finding("error", UNUSABLE_LOCK, _lock_location(outcome.policy), None)))
+    if outcome.incomplete:
+        ranked.append((0, Finding("note", INCOMPLETE_LOCK, _lock_location(outcome.policy), None)))
     ranked.sort(key=lambda each: (FINDING_LEVELS.index(each[1].level), each[0]))
     return [finding for _, finding in ranked]
 
@@ -72,19 +78,34 @@ def _of_changes(
 ) -> Iterator[Finding]:
     """A finding for each line, the largest growth first.
 
-    Changes of the whole model are left out if layers account for them.
+    Changes of the whole model are left out if layers can account for them.
     """
-    of_layers = [(change.layer.path, change) for change in changes if change.layer]
-    of_model = [c for c in changes if not c.layer and (c.verdict == "over budget" or not of_layers)]
+    of_layers = [change for change in changes if change.layer]
+    of_model = [c for c in changes if not c.layer and not (of_layers and _is_sum(c))]
     at: dict[SourceLocation, list[Change]] = {}
-    if of_layers and result.measured is not None:
-        for path, change in of_layers:
-            location = layer_location(result.measured.locations, path, policy, result.name)
-            at.setdefault(location, []).append(change)
-    if of_model:
-        at.setdefault(policy_location(policy, result.name), []).extend(of_model)
+    for change in (*of_layers, *of_model):
+        at.setdefault(_location(change, result, policy), []).append(change)
     for location, some in sorted(at.items(), key=lambda item: -_largest_growth(item[1])):
         yield Finding(level, most_severe(some), location, result, tuple(some))
+
+
+def _location(change: Change, result: ModelResult, policy: Policy) -> SourceLocation:
+    """The source line of the layer that changed, or at a peak that grew; else the line of the policy."""
+    layer: LayerId | Peak | None = change.layer
+    if isinstance(change, CountChange) and change.verdict != "over budget":
+        layer = layer or change.peak_after
+    if layer is None or result.measured is None:
+        return policy_location(policy, result.name)
+    return layer_location(result.measured.locations, layer.path, policy, result.name)
+
+
+def _is_sum(change: Change) -> bool:
+    """True for a change of a total that is the sum of its layers, unless it is above its budget."""
+    return (
+        change.verdict != "over budget"
+        and isinstance(change, CountChange)
+        and change.metric in LOCKED_METRICS
+    )
 
 
 def _lock_location(policy: Policy) -> SourceLocation:

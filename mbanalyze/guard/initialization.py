@@ -22,7 +22,7 @@ from mbanalyze.inputs.parsing import spell_reference, split_reference, unique
 from mbanalyze.inputs.typed import AnyPath
 
 NEW_POLICY_SCHEMA = "mbanalyze.new_policy/1"
-BUDGETED = ("params", "macs", "memory_access")
+BUDGETED = ("params", "macs", "memory_access", "peak_bytes")
 """The totals that get a budget."""
 
 

@@ -11,18 +11,24 @@ from typing import Any, Literal, cast, get_args
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import Cost
+from mbanalyze.report.network import PEAKS, TOTALS
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 UNUSED_PARAMS = "unused_params"
 """The metric that counts learned scalars that the forward pass never reads; only a whole model has it."""
-BUDGET_METRICS = (*Cost().as_dict(), UNUSED_PARAMS)
+BUDGET_METRICS = (*TOTALS, UNUSED_PARAMS)
 """The metrics that a budget can limit."""
+LAYER_METRICS = tuple(Cost().as_dict())
+"""The metrics of a layer that a budget can limit."""
 LOCKED_METRICS = ("params", "macs", "flops", "activations", "memory_access", "memory_access_bytes")
 """The metrics that the lock records for each layer and each model, and whose growth is limited."""
-GROWTH_METRICS = (*LOCKED_METRICS, UNUSED_PARAMS)
-"""The metrics of a whole model whose growth is limited."""
-
+EAGER_PEAK = "peak_bytes_eager"
+"""The peak of memory in PyTorch. It depends on the version of PyTorch, so that the lock does not record it."""
+LOCKED_PEAKS = tuple(metric for metric in PEAKS if metric != EAGER_PEAK)
+"""The peaks of memory that the lock records: of a whole model, since those of its layers do not add up."""
+GROWTH_METRICS = (*LOCKED_METRICS, UNUSED_PARAMS, *LOCKED_PEAKS)
+"""The metrics of a whole model whose growth is limited; a lock of an earlier version has no peaks."""
 
 LARGEST_COUNT = 10**100
 """The largest count of a lock or a policy; a larger one is no count of a network."""
@@ -73,6 +79,11 @@ class Growth:
         if self.percent is not None:
             return int(before * self.percent / 100)
         return self.amount * (itemsize if self.of_elements else 1)
+
+
+def is_bytes(metric: str) -> bool:
+    """Return True for a metric in bytes."""
+    return "bytes" in metric.split("_")
 
 
 def parse_level(given: Any) -> Level:
@@ -129,7 +140,7 @@ def parse_uniform_growth(given: Any, level: Level) -> dict[str, Growth]:
     """
     growth = parse_growth("", given, level)
     of_bytes = replace(growth, of_elements=True)
-    return {metric: of_bytes if metric.endswith("_bytes") else growth for metric in GROWTH_METRICS}
+    return {metric: of_bytes if is_bytes(metric) else growth for metric in GROWTH_METRICS}
 
 
 def with_bytes(growth: Mapping[str, Growth]) -> dict[str, Growth]:
@@ -140,7 +151,7 @@ def with_bytes(growth: Mapping[str, Growth]) -> dict[str, Growth]:
 
 
 def _parse_amount(metric: str, text: str) -> int:
-    amount = parse_count(text, of_bytes=metric.endswith("_bytes"), least=0)
+    amount = parse_count(text, of_bytes=is_bytes(metric), least=0)
     if amount > LARGEST_COUNT:
         raise LimitError("the count has more than 100 digits")
     return amount

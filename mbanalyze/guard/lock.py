@@ -15,9 +15,16 @@ from pathlib import Path
 
 from mbanalyze._version import __version__
 from mbanalyze.display.files import write
-from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS
+from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, LOCKED_PEAKS
 from mbanalyze.guard.measurement import Measurement, natural_key, sum_of_layers
-from mbanalyze.guard.measurement_record import expect, head_record, layer_record, parse_measurement, value_of
+from mbanalyze.guard.measurement_record import (
+    expect,
+    head_record,
+    layer_record,
+    parse_measurement,
+    peak_records,
+    value_of,
+)
 from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.report.network import CONVENTION
 
@@ -123,7 +130,8 @@ def _parse_lock(document: Mapping[str, object]) -> Lock:
 
 
 def _parse_model(name: str, given: object) -> Measurement:
-    measurement = parse_measurement(given, GROWTH_METRICS, LOCKED_METRICS)
+    required = [metric for metric in GROWTH_METRICS if metric not in LOCKED_PEAKS]
+    measurement = parse_measurement(given, required, LOCKED_METRICS, LOCKED_PEAKS)
     totals = {metric: measurement.totals[metric] for metric in LOCKED_METRICS}
     if sum_of_layers(measurement.layers) != totals:
         raise ValueError(f"the layers of {reprlib.repr(name)} do not add up to its totals")
@@ -150,7 +158,9 @@ def dumps(lock: Lock) -> str:
 
 
 def _dump_measurement(measurement: Measurement) -> str:
-    head = head_record(measurement, GROWTH_METRICS)
+    head = head_record(measurement, [metric for metric in GROWTH_METRICS if metric in measurement.totals])
+    peaks = peak_records(measurement, LOCKED_PEAKS, held=False)
+    head |= {"peaks": peaks} if peaks else {}
     lines = "".join(f"      {_json(key)}: {_json(value)},\n" for key, value in head.items())
     layers = ",\n".join(
         f"        {_json(layer.path)}: {_json(layer_record(layer, LOCKED_METRICS))}"

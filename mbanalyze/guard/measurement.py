@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mbanalyze.comparison.alignment import AlignableLayer
 from mbanalyze.display.records import shape
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
+from mbanalyze.guard.memory_peaks import Peak, peaks_of
 from mbanalyze.guard.policy import GuardedModel
 from mbanalyze.inputs.input_text import has_values
 from mbanalyze.ops.cost import Count
@@ -59,8 +60,9 @@ class Measurement:
         method: `closed-form` or `trace`, followed by settings that differ from the defaults.
         input: input shapes, '1x3x224x224', and the texts of inputs with values, 'scale=0.5'.
         dtype: element type assumed for byte counts.
-        totals: totals by metric; only `LOCKED_METRICS` and `UNUSED_PARAMS` if they come from a lock.
+        totals: totals by metric; only `GROWTH_METRICS` if they come from a lock.
         layers: layers in the natural order of their paths.
+        peaks: peaks of memory by the metric of their bytes.
     """
 
     source: str
@@ -70,6 +72,7 @@ class Measurement:
     dtype: str
     totals: Mapping[str, Any]
     layers: tuple[LayerCost, ...]
+    peaks: Mapping[str, Peak] = field(default_factory=dict)
 
     @property
     def conditions(self) -> dict[str, str]:
@@ -94,8 +97,9 @@ class Measurement:
             " ".join([report.method, *extra]),
             (*map(shape, report.input), *filter(has_values, model.inputs)),
             report.dtype,
-            report.totals.as_dict(report.itemsize) | {UNUSED_PARAMS: unused_params},
+            report.total_counts() | {UNUSED_PARAMS: unused_params},
             tuple(sorted(layers, key=lambda layer: natural_key(layer.path))),
+            peaks_of(report),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from mbanalyze._version import __version__
 from mbanalyze.guard.changes import Change, differences, most_severe, over_budget, unknown_budgets
 from mbanalyze.guard.counting import MeasuredModel
+from mbanalyze.guard.limits import GROWTH_METRICS
 from mbanalyze.guard.lock import Lock
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel
@@ -50,6 +51,13 @@ class ModelResult:
     def failing(self) -> tuple[Change, ...]:
         """The changes that fail the check."""
         return tuple(change for change in self.changes if change.fails)
+
+    @property
+    def unrecorded(self) -> tuple[str, ...]:
+        """The totals that the accepted measurement lacks, because an earlier version of mbanalyze made it."""
+        if self.before is None or self.measured is None:
+            return ()
+        return tuple(metric for metric in GROWTH_METRICS if metric not in self.before.totals)
 
 
 def evaluate(measured: MeasuredModel, lock: Lock) -> ModelResult:

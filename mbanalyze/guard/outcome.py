@@ -13,12 +13,25 @@ from typing import Any, NamedTuple
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
 from mbanalyze.guard.headroom import Headroom, headroom_of
+from mbanalyze.guard.limits import GROWTH_METRICS
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
 
 OUTCOME_SCHEMA = "mbanalyze.guard/1"
-CHANGE_KEYS = ("path", "kind", "metric", "before", "after", "limit", "verdict", "level")
+CHANGE_KEYS = (
+    "path",
+    "kind",
+    "metric",
+    "before",
+    "after",
+    "limit",
+    "verdict",
+    "level",
+    "before_at",
+    "after_at",
+)
 
 
 class Advice(NamedTuple):
@@ -62,6 +75,17 @@ class Outcome(Result):
         return max([2 if self.problem else 0, *(result.exit_code for result in self.models)])
 
     @property
+    def incomplete(self) -> str:
+        """A message about totals that the lock lacks, because an earlier version wrote it; "" if it has all."""
+        lacking = [set(result.unrecorded) for result in self.models if result.unrecorded]
+        if self.written or not lacking:
+            return ""
+        totals = " and ".join(metric for metric in GROWTH_METRICS if metric in set().union(*lacking))
+        models = f"{len(lacking)} model{'s'[: len(lacking) > 1]}"
+        command = shlex.join(["mbanalyze", "guard", "update", *config_arguments(self.policy)])
+        return f"{self.policy.lock.name} lacks {totals} of {models}: to record them, run '{command}'"
+
+    @property
     def advice(self) -> Advice | None:
         """The next step; None if there is nothing to do, or no command helps."""
         if self.written:
@@ -101,6 +125,7 @@ class Outcome(Result):
             "exit": self.exit_code,
             "against": self.against,
             "problem": self.problem or None,
+            "incomplete": self.incomplete or None,
             "written": self.written,
             "models": [_model_record(result) for result in self.models],
             "command": self.advice.command if self.advice else None,
@@ -127,6 +152,7 @@ def _model_record(result: ModelResult) -> dict[str, Any]:
         "changes": [change_record(change) for change in result.changes],
         "totals": dict(measurement.totals) if measurement else None,
         "accepted": dict(result.before.totals) if result.before else None,
+        "unrecorded": list(result.unrecorded),
         "budgets": [_budget_record(each) for each in headroom_of(result)],
     }
 
@@ -145,11 +171,14 @@ def change_record(change: Change) -> dict[str, Any]:
     """Return a change as the schema encodes it: the whole model has kind "total", a rename has metric "path"."""
     layer = ("", "total") if change.layer is None else (change.layer.path, change.layer.kind)
     count: tuple[object, ...]
+    peaks: list[Peak | None] = [None, None]
     if isinstance(change, Rename):
         count = ("path", change.before, change.layer.path, None)
     else:
         count = (change.metric, change.before, change.after, change.limit)
-    return dict(zip(CHANGE_KEYS, (*layer, *count, change.verdict, change.level), strict=True))
+        peaks = [change.peak_before, change.peak_after]
+    places = [peak.path if peak else None for peak in peaks]
+    return dict(zip(CHANGE_KEYS, (*layer, *count, change.verdict, change.level, *places), strict=True))
 
 
 def _as_arguments(models: Sequence[ModelResult]) -> list[str]:

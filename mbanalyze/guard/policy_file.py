@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from mbanalyze.guard import limits
-from mbanalyze.guard.limits import BUDGET_METRICS, Growth, Level
+from mbanalyze.guard.limits import (
+    BUDGET_METRICS,
+    GROWTH_METRICS,
+    LAYER_METRICS,
+    LOCKED_METRICS,
+    Growth,
+    Level,
+)
 from mbanalyze.guard.policy import GuardedModel, Policy, PolicyError, Rules
 from mbanalyze.guard.toml_table import TomlTable, parse_flag, parse_text
 from mbanalyze.inputs.choices import choose
@@ -161,7 +168,7 @@ def _read_defaults(root: TomlTable) -> _Defaults:
     default: Level = "error"
     level = root.get("level", limits.parse_level, default)
     return _Defaults(
-        Rules({}, limits.parse_uniform_growth("0", level) | _read_growth(root, level)),
+        Rules({}, limits.parse_uniform_growth("0", level) | _read_growth(root, level, GROWTH_METRICS)),
         level,
         root.get("strict", parse_flag, default=False),
         root.get_list("allow_uncounted", parse_text),
@@ -174,7 +181,7 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
         table.report('no source: write such as source = "net.py:build"')
     source, options = _read_reference(table)
     level = table.get("level", limits.parse_level, defaults.level)
-    rules = _read_rules(table, defaults.rules, level, BUDGET_METRICS)
+    rules = _read_rules(table, defaults.rules, level, BUDGET_METRICS, GROWTH_METRICS)
     return GuardedModel(
         name,
         source,
@@ -214,26 +221,34 @@ def _read_settings(table: TomlTable) -> dict[str, Any]:
 
 def _read_layer_rules(table: TomlTable, inherited: Rules, level: Level) -> Rules:
     table.check_keys(LAYER_KEYS)
-    metrics = [metric for metric in BUDGET_METRICS if metric != limits.UNUSED_PARAMS]
-    return _read_rules(table, inherited, table.get("level", limits.parse_level, level), metrics)
+    level = table.get("level", limits.parse_level, level)
+    return _read_rules(table, inherited, level, LAYER_METRICS, LOCKED_METRICS)
 
 
-def _read_rules(table: TomlTable, inherited: Rules, level: Level, metrics: Collection[str]) -> Rules:
-    """The rules of a model or of layers, which inherit the allowed growth."""
+def _read_rules(
+    table: TomlTable, inherited: Rules, level: Level, totals: Collection[str], growing: Collection[str]
+) -> Rules:
+    """The rules of a model or of layers, which inherit the allowed growth.
+
+    Args:
+        table: table of the model or of the layers.
+        inherited: rules of the project or of the model.
+        level: level of the rules that state none.
+        totals: metrics that have a budget.
+        growing: metrics whose growth is limited.
+    """
     growth = inherited.growth
     if "level" in table.values:
         growth = {metric: replace(each, level=level) for metric, each in growth.items()}
-    budget = table.table("budget").get_each(metrics, partial(limits.parse_budget, level=level))
-    return Rules(budget, {**growth, **_read_growth(table, level)})
+    budget = table.table("budget").get_each(totals, partial(limits.parse_budget, level=level))
+    return Rules(budget, {**growth, **_read_growth(table, level, growing)})
 
 
-def _read_growth(table: TomlTable, level: Level) -> dict[str, Growth]:
+def _read_growth(table: TomlTable, level: Level, metrics: Collection[str]) -> dict[str, Growth]:
     """The allowed growth that a table states: for all metrics, or a table by metric."""
     given = table.values.get("max_increase", {})
     if isinstance(given, Mapping) and "max" not in given:
-        each = table.table("max_increase").get_each(
-            limits.GROWTH_METRICS, partial(limits.parse_growth, level=level)
-        )
+        each = table.table("max_increase").get_each(metrics, partial(limits.parse_growth, level=level))
         return limits.with_bytes(each)
     return table.get("max_increase", partial(limits.parse_uniform_growth, level=level), {})
 

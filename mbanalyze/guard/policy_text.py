@@ -13,6 +13,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from mbanalyze.guard import policy_file
+from mbanalyze.guard.limits import is_bytes
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.inputs.parsing import split_reference
 
@@ -127,7 +128,7 @@ def model_table(model: NewModel, prefix: str) -> str:
     if model.inputs:
         lines.append(f"inputs = [{', '.join(map(_string, model.inputs))}]")
     if model.budget:
-        limits = ", ".join(f"{metric} = {_amount(limit)}" for metric, limit in model.budget.items())
+        limits = ", ".join(f"{metric} = {_amount(limit, metric)}" for metric, limit in model.budget.items())
         lines.append(f"budget = {{ {limits} }}")
     return "".join(f"{line}\n" for line in lines)
 
@@ -158,11 +159,11 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _amount(limit: int) -> str:
+def _amount(limit: int, metric: str) -> str:
     """A limit as a policy states it: '"1.497 M"' if that is exact in `DIGITS` digits, else '1_424_896'."""
     power = min((len(str(limit)) - 1) // 3, 4)
     text = f"{Decimal(limit) / 1000**power:f}"
     short = text.rstrip("0").rstrip(".") if "." in text else text
     if power and len(short.replace(".", "")) <= DIGITS:
-        return _string(f"{short} {' kMGT'[power]}")
+        return _string(f"{short} {' kMGT'[power]}{'B' if is_bytes(metric) else ''}")
     return f"{limit:_}"

@@ -10,7 +10,7 @@ from typing import Any
 
 from mbanalyze.guard.construction import recorded
 from mbanalyze.guard.counting import MeasuredModel, enter_project, is_closed_form, measure_here
-from mbanalyze.guard.limits import BUDGET_METRICS, UNUSED_PARAMS
+from mbanalyze.guard.limits import BUDGET_METRICS, LAYER_METRICS
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.measurement_record import (
     RecordError,
@@ -19,6 +19,7 @@ from mbanalyze.guard.measurement_record import (
     layer_record,
     parse_measurement,
     parse_number,
+    peak_records,
     present,
     value_of,
 )
@@ -34,7 +35,6 @@ from mbanalyze.sources.references import PACKAGES
 
 Progress = Callable[[float], None]
 """A callback for the fraction of the models that are measured, from 0 to 1."""
-LAYER_METRICS = tuple(metric for metric in BUDGET_METRICS if metric != UNUSED_PARAMS)
 
 
 def no_progress(_: float) -> None:
@@ -112,7 +112,11 @@ def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     layers = {layer.path: layer_record(layer, LAYER_METRICS) for layer in measured.measurement.layers}
     return {
         **answer,
-        "measurement": {**head_record(measured.measurement, BUDGET_METRICS), "layers": layers},
+        "measurement": {
+            **head_record(measured.measurement, BUDGET_METRICS),
+            "peaks": peak_records(measured.measurement, BUDGET_METRICS, held=True),
+            "layers": layers,
+        },
         "locations": {path: [each.file, each.line, each.name] for path, each in found.items()},
     }
 

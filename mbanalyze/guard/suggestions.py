@@ -16,10 +16,10 @@ from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.counting import enter_project, resolve_model
 from mbanalyze.guard.measurement_record import RecordError, expect, parse_counts, parse_number, value_of
 from mbanalyze.guard.policy import GuardedModel, Policy
-from mbanalyze.guard.runner import LAYER_METRICS, packages_of
+from mbanalyze.guard.runner import packages_of
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.input_text import as_arguments, parse_input
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.processes import Answer, run_each
 from mbanalyze.sources.resolve import ResolvedModel, count
@@ -121,7 +121,7 @@ def _parse_suggestion(given: object) -> Suggestion:
         value_of(record, "option", str),
         parse_number(record, "current"),
         parse_number(record, "value"),
-        parse_counts(value_of(record, "totals", dict), LAYER_METRICS),
+        parse_counts(value_of(record, "totals", dict), TOTALS),
     )
 
 
@@ -134,8 +134,8 @@ def _try_options(model: GuardedModel, limits: Limits) -> Suggestions:
 def _first_fitting(candidates: SmallerModels, limits: Limits) -> Suggestion | None:
     """The first candidate that is within all limits; None if there is none."""
     for value, report in candidates.reports:
-        totals = report.totals.as_dict(report.itemsize)
-        if all(_fits(totals[metric], limit) for metric, limit in limits.items()):
+        totals = report.total_counts()
+        if all(_fits(totals.get(metric), limit) for metric, limit in limits.items()):
             return Suggestion(candidates.option, candidates.current, value, totals)
     return None
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from mbanalyze.display.views import Cell, Column, Section, filled, words
 from mbanalyze.guard import wording
 from mbanalyze.guard.headroom import Headroom, headroom_of
-from mbanalyze.guard.limits import BUDGET_METRICS
+from mbanalyze.guard.limits import BUDGET_METRICS, LOCKED_PEAKS
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.wording import count_cell, label, metric_label
 
-TOTALS = ("params", "macs", "flops", "memory_access")
+TOTALS = ("params", "macs", "flops", "memory_access", *LOCKED_PEAKS)
 """The totals that a table of models lists."""
-DROP_ORDER = ("flops", "memory access")
+DROP_ORDER = ("flops", "memory access", "peak bytes deployed")
 
 
 def model_sections(outcome: Outcome) -> Iterator[Section]:

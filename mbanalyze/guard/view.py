@@ -28,7 +28,13 @@ def outcome_view(outcome: Outcome) -> View:
     """Lay out an outcome: the verdicts, the changes of each model, and the next step."""
     changes = (change_sections(result, accepted=outcome.written) for result in outcome.models)
     advice = outcome.advice
-    notes = [wording.summarize(outcome), outcome.problem, outcome.remark, _over_budget(outcome)]
+    notes = [
+        wording.summarize(outcome),
+        outcome.problem,
+        outcome.remark,
+        outcome.incomplete,
+        _over_budget(outcome),
+    ]
     commands = (advice.command,) if advice else ()
     return View(
         (*model_sections(outcome), *(section for sections in changes for section in sections)),
@@ -83,9 +89,11 @@ def _explanation_notes(explanation: Explanation) -> Iterator[str]:
 
 
 def _suggestion(suggestion: Suggestion) -> str:
-    macs, params = (format_count(suggestion.totals[metric], metric) for metric in ("macs", "params"))
+    macs, params, peak = (
+        format_count(suggestion.totals[metric], metric) for metric in ("macs", "params", "peak_bytes")
+    )
     value, current = f"{suggestion.option}={suggestion.value:g}", f"{suggestion.current:g}"
-    return f"{value} fits instead of {current}: {macs} macs, {params} params"
+    return f"{value} fits instead of {current}: {macs} macs, {params} params, {peak} peak memory"
 
 
 @view.register

@@ -12,7 +12,8 @@ from mbanalyze.display.views import Cell
 from mbanalyze.guard.changes import Change, CountChange, Rename
 from mbanalyze.guard.findings import by_layer
 from mbanalyze.guard.headroom import Headroom, headroom_of
-from mbanalyze.guard.limits import LOCKED_METRICS
+from mbanalyze.guard.limits import LOCKED_METRICS, LOCKED_PEAKS, is_bytes
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
 
@@ -34,7 +35,7 @@ def format_count(value: Any, metric: str, *others: Any) -> str:
 def _short(value: Any, metric: str) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
-    return si_bytes(value) if metric.endswith("_bytes") else si(value)
+    return si_bytes(value) if is_bytes(metric) else si(value)
 
 
 def count_cell(count: float | None, metric: str, *others: float | None) -> Cell:
@@ -75,16 +76,37 @@ def _percent(growth: float, before: float) -> str:
 def describe(change: Change) -> str:
     """Return a change in words: 'macs 1.234 M -> 1.334 M, +100.0 k (+8.1 %)'.
 
-    Above a budget: 'macs 1.334 M, 134.0 k (11.2 %) over the budget of 1.200 M'.
+    Above a budget: 'macs 1.334 M, 134.0 k (11.2 %) over the budget of 1.200 M'. A peak of memory names its place.
     """
     if isinstance(change, Rename):
         return f"{label(change.before)} was renamed to {label(change.layer.path)}"
     metric = metric_label(change.metric)
     after = format_count(change.after, change.metric, change.before, change.limit)
     if change.verdict == "over budget":
-        return f"{metric} {after}, {_excess(change)} over the budget of {_limit(change)}"
+        text = f"{metric} {after}, {_excess(change)} over the budget of {_limit(change)}"
+        return _placed(text, change)
     before = format_count(change.before, change.metric, change.after, change.limit)
-    return f"{metric} {before} -> {after}, {format_growth_and_percent(change)}".rstrip(", ")
+    text = f"{metric} {before} -> {after}, {format_growth_and_percent(change)}".rstrip(", ")
+    return _placed(text, change)
+
+
+def place(change: CountChange) -> str:
+    """Return the operator at a peak of memory: 'stem (conv) instead of head (linear)'; "" for another count."""
+    before, after = change.peak_before, change.peak_after
+    if after is None:
+        return ""
+    moved = f" instead of {_operator(before)}" if before and before[:2] != after[:2] else ""
+    return f"{_operator(after)}{moved}"
+
+
+def _placed(text: str, change: CountChange) -> str:
+    """A text about a change, with the place of a peak."""
+    where = place(change)
+    return f"{text}, at {where}" if where else text
+
+
+def _operator(peak: Peak) -> str:
+    return f"{label(peak.path) or '(model)'} ({label(peak.kind)})"
 
 
 def _limit(change: CountChange) -> str:
@@ -107,10 +129,10 @@ def describe_briefly(change: Change) -> str:
     growth = format_growth_and_percent(change)
     if isinstance(change, CountChange) and change.verdict == "over budget":
         after = format_count(change.after, change.metric, change.limit)
-        return f"{metric_label(change.metric)} {after} > {_limit(change)} (budget)"
+        return _placed(f"{metric_label(change.metric)} {after} > {_limit(change)} (budget)", change)
     if isinstance(change, Rename) or not growth:
         return describe(change)
-    return f"{metric_label(change.metric)} {growth}"
+    return _placed(f"{metric_label(change.metric)} {growth}", change)
 
 
 def describe_layers(changes: Sequence[Change], top: int) -> list[str]:
@@ -177,7 +199,9 @@ def describe_measured(result: ModelResult) -> str:
     if result.measured is None or result.measured.measurement is None:
         return ""
     totals = result.measured.measurement.totals
-    counts = ", ".join(f"{metric_label(m)} {format_count(totals[m], m)}" for m in LOCKED_METRICS)
+    counts = ", ".join(
+        f"{metric_label(m)} {format_count(totals[m], m)}" for m in (*LOCKED_METRICS, *LOCKED_PEAKS)
+    )
     change = details(result) or ("unchanged" if result.before else "")
     return "; ".join(filter(None, [counts, *map(describe_headroom, headroom_of(result)), change]))
 

@@ -33,7 +33,7 @@ from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row, block
-from mbanalyze.sources.resolve import Countable, count
+from mbanalyze.sources.resolve import Countable, check_flags, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class ConvolutionAnalysis:
         bound: the lower bound of memory access at these multiply-accumulates.
         imbalance: the cost of unequal input and output sizes (G1).
         grouping: the cost of groups (G2).
-        bias: elements of the bias.
+        bias: elements of the bias, and of the weight of a PReLU that is merged.
     """
 
     path: str
@@ -184,6 +184,7 @@ class Guidelines(Result):
             "model": self.report.model,
             "options": dict(self.report.options),
             "input": [list(shape) for shape in self.report.input],
+            "fused": self.report.is_fused,
             "memory_access": self.report.totals.memory_access,
             "g1": {"imbalance": sum(c.imbalance for c in self.convolutions)},
             "g2": {"grouping": sum(c.grouping for c in self.convolutions)},
@@ -218,7 +219,9 @@ def _jsonable(value: Any) -> Any:
 
 
 @overload
-def guidelines(what: Countable | Report, /, *inputs: Any, **options: Any) -> Guidelines: ...
+def guidelines(
+    what: Countable | Report, /, *inputs: Any, fused: bool = False, **options: Any
+) -> Guidelines: ...
 @overload
 def guidelines(
     *,
@@ -231,6 +234,7 @@ def guidelines(
     what: Countable | Report | None = None,
     /,
     *inputs: Any,
+    fused: bool = False,
     measure: bool = False,
     seconds: float = 60.0,
     device: str = "cpu",
@@ -242,6 +246,7 @@ def guidelines(
     Args:
         what: a network, as `mbanalyze.count` takes it, or its report; the paper's experiments by default.
         inputs: the inputs of its forward pass, as for `count`.
+        fused: merge batch norms and activations into the product before them, as `Report.fused` does.
         measure: time the experiments on this machine; needs torch.
         seconds: the time to spend on that.
         device: the name of the device in torch, such as "cpu" or "cuda".
@@ -249,7 +254,8 @@ def guidelines(
         options: hyper-parameters of the network, as for `count`.
 
     Raises:
-        GuidelinesError: `measure` with a network, or inputs and options without a network or with a report.
+        GuidelinesError: `measure` with a network, inputs and options without a network or with a report, or `fused`
+            without a network.
         DeviceError: torch cannot use the device.
         OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
 
@@ -258,10 +264,14 @@ def guidelines(
     """
     if (inputs or options) and (what is None or isinstance(what, Report)):
         raise GuidelinesError("inputs and options describe a network: give one that is not counted yet")
+    check_flags(fused=fused)
     if what is not None:
         if measure:
             raise GuidelinesError("measure times the paper's experiments: leave the network out")
-        return analyse(what if isinstance(what, Report) else count(what, *inputs, **options))
+        report = what if isinstance(what, Report) else count(what, *inputs, **options)
+        return analyse(report.fused() if fused else report)
+    if fused:
+        raise GuidelinesError("fused merges the operators of a network: give one")
     if not measure:
         return Experiments()
     from mbanalyze.memory_access.timing import time_experiments

@@ -10,6 +10,7 @@ from mbanalyze.display.units import count_cell
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.memory_access.analysis import BlockAnalysis, ConvolutionAnalysis, Guidelines
 from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, trials
+from mbanalyze.report.fused_rows import FUSED
 
 
 @view.register
@@ -26,7 +27,7 @@ def guidelines_view(guidelines: Guidelines, top: int = 10) -> View:
         _classes(guidelines),
         _elementwise(elementwise[:top]),
     )
-    return View(sections)
+    return View(sections, (f"note: {FUSED}",) if guidelines.report.is_fused else ())
 
 
 def _convolutions(guidelines: Guidelines, top: int, cause: str, part: str) -> Section:

@@ -18,8 +18,11 @@ from mbanalyze.peak_memory.timeline import Lifetime, Step, Timeline
 Overwrites = Callable[[Op], bool]
 """A function that returns True for an operator that may write its output over its input."""
 
-_AT_THE_SAME_PLACE = frozenset({*ELEMENTWISE, "batch_norm", "masked_fill", "where"})
-"""The kinds that compute each output element from the elements at the same place."""
+_AT_THE_SAME_PLACE = frozenset({*ELEMENTWISE, "batch_norm", "masked_fill", "where"} - {"cat_relu", "cross"})
+"""The kinds that compute each output element from the elements at the same place.
+
+A cross product reads neighbours, and a concatenation moves its operands.
+"""
 
 
 def ideal(ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None = None) -> Timeline:
@@ -43,8 +46,9 @@ def timeline(
 ) -> Timeline:
     """Return the activations in memory; arguments as for `ideal`, and the operators that may run in place."""
     memory = _Memory(ops, itemsize, outputs)
+    memory.reuse(ops)
     for i, op in enumerate(ops):
-        if overwrites(op):
+        if overwrites(op) and not op.overwrites:
             memory.overwrite(i, op)
     return Timeline(tuple([Step(op.path, op.kind) for op in ops]), tuple(memory.lifetimes()))
 
@@ -79,26 +83,45 @@ class _Memory:
         known = self._wholes.get(number)
         if known is None:
             self._wholes[number], self._first[number] = value, first
-        elif not _is_whole(known):
-            self._wholes[number] = max(known, value, key=_extent)
+        elif value is not known and any_true(self._bytes(value) > self._bytes(known)):
+            self._wholes[number] = value  # only a part was written
 
     def _bytes(self, value: Value) -> int:
-        return _extent(value) * (value.itemsize or self._itemsize)
+        return extent(value) * (value.itemsize or self._itemsize)
+
+    def reuse(self, ops: Sequence[Op]) -> None:
+        """Let each output of an operator in place have the whole memory of the tensor that it overwrites."""
+        chain = [
+            (step, value.number, old)
+            for step, op in enumerate(ops)
+            for value, old in zip(op.output, op.overwrites, strict=False)
+            if old in self._wholes
+        ]
+        for _, new, old in reversed(chain):
+            self._wholes[old] = self._larger(old, new)
+        for step, new, old in chain:
+            self._wholes[new] = self._larger(new, old)
+            self._last[old] = step - 1
+
+    def _larger(self, number: int, other: int) -> Value:
+        """The larger one of two tensors; the first if they are equal."""
+        return max(self._wholes[number], self._wholes[other], key=self._bytes)
 
     def overwrite(self, step: int, op: Op) -> None:
         """Let an operator write over an input that dies with it and has room for the output."""
         output = op.output[0]
-        written = self._bytes(output)
-        for value in op.inputs:
+        if output.role != "activation":
+            return
+        written = self._bytes(self._wholes[output.number])
+        for value in op.operands[:1] if op.kind == "conv" else op.inputs:
             number = value.number
-            if self._last[number] != step or number == output.number:
+            if value.role != "activation" or self._last[number] != step or number == output.number:
                 continue
-            held = self._bytes(self._wholes[number])
+            held, views = self._bytes(self._wholes[number]), [v for v in op.inputs if v.number == number]
             if op.kind == "conv":
-                if not any_true(held < written):
+                if len(views) == 1 and not any_true(held < written):
                     self._first[output.number] = step + 1
-                    return
-            elif not any_true(held != written) and _same_places(op, number):
+            elif not any_true(held != written) and all(view[2:5] == output[2:5] for view in views):
                 self._last[number] = step - 1
                 return
 
@@ -112,19 +135,8 @@ class _Memory:
                 yield Lifetime(path, kind, whole.shape, self._bytes(whole), first, last)
 
 
-def _same_places(op: Op, number: int) -> bool:
-    """True if an operator reads an activation only in the layout in which it writes its output."""
-    layout = op.output[0][3:5]
-    return all(value[3:5] == layout for value in op.inputs if value.number == number)
-
-
-def _is_whole(value: Value) -> bool:
-    """True for a value that starts with its memory and has no gaps, as an operator writes a tensor of its own."""
-    return value.strides is None and not any_true(value.offset)
-
-
-def _extent(value: Value) -> int:
-    """The elements from the start of the memory to the last element of a value."""
+def extent(value: Value) -> int:
+    """Return the number of elements from the start of the memory to the last element of a value."""
     shape, strides = value.shape, value.strides
     if strides is None or not any_true(prod(shape)):
         return value.offset + prod(shape)

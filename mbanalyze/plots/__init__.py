@@ -13,6 +13,7 @@ Their colours suit colour-blind readers, and their markers grey prints.
     search_limits.py     limits and the best variant of a search
     comparisons.py       comparisons: totals relative to the first model
     one_report.py        one report: profile, shares, lower bounds, intensity
+    memory_timeline.py   one network: the bytes alive at each operator
     papers.py            figures from the papers
     activations.py       numbers of the papers' figures on activations
     accuracy_sources.py  marks for the sources of accuracies
@@ -29,6 +30,7 @@ Their colours suit colour-blind readers, and their markers grey prints.
 from mbanalyze.plots.ablations import ablation, left_out, scaling, tradeoff
 from mbanalyze.plots.comparisons import comparison
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
+from mbanalyze.plots.memory_timeline import memory
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import pareto
@@ -46,6 +48,7 @@ __all__ = [
     "encode",
     "intensity",
     "left_out",
+    "memory",
     "pareto",
     "profile",
     "save",

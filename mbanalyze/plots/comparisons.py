@@ -29,7 +29,7 @@ def comparison(
     data: Data,
     ax: Axes | None = None,
     *,
-    counts: Sequence[str] = ("macs", "params", "activations", "memory_access"),
+    counts: Sequence[str] = ("macs", "params", "activations", "memory_access", "peak_bytes"),
     size: Size | None = None,
     title: str | None = None,
 ) -> Axes:

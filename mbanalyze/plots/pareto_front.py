@@ -188,12 +188,21 @@ def _legend_entries(styles: Styles, named: Sequence[str]) -> list[Line2D]:
 def _front_entries(search: Search | None, cost: str, *, hollow: bool) -> list[Line2D]:
     """Entries for filled and hollow points, and for the line."""
     several = search is not None and len(search.costs) > 1
-    filled = f"filled: front by {', '.join(search.costs)}" if search and several else "filled: on the front"
+    filled = (
+        f"filled: front by {', '.join(map(_name, search.costs))}"
+        if search and several
+        else "filled: on the front"
+    )
     entries = [legend_entry(filled, color="0.4", marker="o")]
     if hollow:
         entries.append(legend_entry("hollow: behind it", color="0.4", marker="o", markerfacecolor="white"))
-    line = f"line: front by {cost}" if several else "Pareto front"
+    line = f"line: front by {_name(cost)}" if several else "Pareto front"
     return [*entries, legend_entry(line, color="0.3", linestyle="-", linewidth=1)]
+
+
+def _name(cost: str) -> str:
+    """The title of a cost, short for macs."""
+    return cost if cost == "macs" else drawing.title(cost)
 
 
 def _label(

@@ -11,6 +11,7 @@ from mbanalyze.plots import drawing
 from mbanalyze.plots.legends import legend_entry
 from mbanalyze.plots.titles import short
 from mbanalyze.sweep.best_variants import Search
+from mbanalyze.sweep.objectives import UNITS
 
 NEAR = 2
 """Variants above a limit are drawn up to this multiple of the costs that are within."""
@@ -79,7 +80,7 @@ def draw_limit_lines(ax: Axes, search: Search, cost: str, objective: str) -> lis
         limit = search.limits.get(column)
         axis = ax.xaxis if column == cost else ax.yaxis
         if limit is not None and limit <= FAR * axis.get_data_interval()[1]:
-            draw(ax, limit, f"limit: {short(limit)} {drawing.title(column)}")
+            draw(ax, limit, f"limit: {short(limit, UNITS.get(column, ''))} {drawing.title(column)}")
             lines.append((column == cost, limit))
     return [
         Outline([(limit, y) for y in ax.get_ylim()] if vertical else [(x, limit) for x in ax.get_xlim()])

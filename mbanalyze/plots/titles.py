@@ -20,7 +20,7 @@ from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
-from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.objectives import UNITS, limit_title
 
 UNTITLED = ("model", "options", "batch", *SIZES)
 """Columns before the counts that a title does not repeat: its input shows batch and resolution."""
@@ -30,14 +30,14 @@ def title_of(data: Data, title: str | None = None) -> str:
     """Return `title`, or the title of a result; "" for a frame.
 
     A report has its model and input, and so has an ablation with the options that all variants share.
-    A search has its family and limits, and a comparison its first model and its input.
+    A fused report says so. A search has its family and limits, and a comparison its first model and its input.
     """
     return one_line(_title(data)) if title is None else title
 
 
 def _title(data: Data) -> str:
     if isinstance(data, Report):
-        return ", ".join(filter(None, [_reference(data), shapes(data.input)]))
+        return ", ".join(filter(None, [_reference(data), shapes(data.input), _fused(data)]))
     if isinstance(data, Guidelines):
         return _title(data.report)
     if isinstance(data, Ablation):
@@ -46,8 +46,14 @@ def _title(data: Data) -> str:
         return _search_title(data)
     if isinstance(data, Comparison):
         first, *others = [shapes(report.input) for report in data.reports]
-        return ", ".join([f"relative to {data.labels[0]}", *([first] if {first} == {*others} else [])])
+        fusion, *more = map(_fused, data.reports)
+        shared = [first] * ({first} == {*others}) + [fusion] * ({fusion} == {*more})
+        return ", ".join(filter(None, [f"relative to {data.labels[0]}", *shared]))
     return ""
+
+
+def _fused(report: Report) -> str:
+    return "fused" if report.is_fused else ""
 
 
 def _reference(report: Report) -> str:
@@ -67,13 +73,16 @@ def shapes(sizes: Iterable[Sizes]) -> str:
 
 def limit_texts(search: Search) -> list[str]:
     """Return each limit of a search as text: '60 M params'."""
-    return [f"{short(limit)} {LIMITS[total]}" for total, limit in search.limits.items()]
+    return [
+        f"{short(limit, UNITS.get(total, ''))} {limit_title(total, search.dtype)}"
+        for total, limit in search.limits.items()
+    ]
 
 
-def short(count: int) -> str:
-    """Return a count to four digits with an SI prefix, without final zeros: 2500000 -> '2.5 M'."""
-    digits, _, unit = si(count).partition(" ")
-    return f"{float(digits):g} {unit}".strip()
+def short(count: int, unit: str = "") -> str:
+    """Return a count to four digits with an SI prefix and a unit, without final zeros: 2500000 -> '2.5 M'."""
+    digits, _, prefix = si(count).partition(" ")
+    return f"{float(digits):g} {prefix}{unit}".strip()
 
 
 def _search_title(search: Search) -> str:

@@ -1,6 +1,7 @@
 """The report of one network: rows, totals and groups.
 
 rows.py       `Row`, `Group`, and the keys that group rows
+fused_rows.py the rows with merged operators
 network.py    `Report` and `Groups`
 columns.py    the value of each column for a group
 selection.py  rows sorted, and the largest with a sum of the others

@@ -108,7 +108,7 @@ def _work(block: Block) -> list[object]:
     return [
         (
             row.op.path.removeprefix(block.path),
-            row.op.kind,
+            row.types,
             [(value.role, value.shape, value.strides) for value in (*row.op.operands, *row.op.output)],
             row.op.attributes,
             row.op.frozen,
@@ -123,7 +123,7 @@ def _joined(run: Sequence[Block]) -> Block:
     first, last = run[0].path, run[-1].path
     path = f"{first}-{_numbered(last)[1]}"
     rows = [
-        row._replace(op=row.op._replace(path=path + row.op.path.removeprefix(block.path)))
+        row._replace(op=row.op._replace(path=path + row.op.path.removeprefix(block.path)), parts=row.recorded)
         for block in run
         for row in block.rows
     ]

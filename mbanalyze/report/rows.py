@@ -17,15 +17,37 @@ ROW_COUNTS = ("macs", "flops", "activations", "reads", "writes", "memory_access"
 
 
 class Row(NamedTuple):
-    """One operator and its cost."""
+    """One operator and its cost.
+
+    Attributes:
+        op: the operator.
+        cost: its cost.
+        parts: the recorded operators that it stands for, if they are not `op` itself.
+    """
 
     op: Op
     cost: Cost
+    parts: tuple[Op, ...] = ()
+
+    @property
+    def recorded(self) -> tuple[Op, ...]:
+        """The recorded operators that the row stands for."""
+        return self.parts or (self.op,)
+
+    @property
+    def merged(self) -> tuple[str, ...]:
+        """The kinds of the operators that are merged into this one: ('batch_norm', 'relu6')."""
+        return tuple([op.kind for op in self.parts[1:]])
 
     @property
     def type(self) -> str:
         """The kind of operator, with its variant: 'conv depthwise', 'linear'."""
         return f"{self.op.kind} {self.op.variant or ''}".strip()
+
+    @property
+    def types(self) -> str:
+        """The type, and the kinds that are merged into it: 'conv depthwise + batch_norm + relu6'."""
+        return " + ".join((self.type, *self.merged))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the columns of a row by name; unknown counts are None."""
@@ -33,6 +55,7 @@ class Row(NamedTuple):
             "path": self.op.path,
             "kind": self.op.kind,
             "variant": self.op.variant,
+            "merged": list(self.merged),
             "inputs": _shapes(self.op.inputs),
             "weights": _shapes(self.op.weights),
             "output": _shapes(self.op.output),
@@ -67,7 +90,7 @@ class Group:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of its operators with their variants, each once: ('conv depthwise', 'add')."""
-        return tuple(dict.fromkeys(row.type for row in self.rows))
+        return tuple(dict.fromkeys(row.types for row in self.rows))
 
     @property
     def output(self) -> tuple[Sizes, ...]:

@@ -10,11 +10,12 @@ from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.network import CONVENTION, Report
 from mbanalyze.report.rows import Group, Uncounted
+from mbanalyze.report.training import Training
 
 
 def kind_of(group: Group) -> str:
     """The kind and variant of a group's operators if they share it, else their number."""
-    kinds = {row.type for row in group.rows}
+    kinds = {row.types for row in group.rows}
     if len(kinds) > 1:
         return f"{len(group.rows)} ops"
     (kind,) = kinds
@@ -40,7 +41,35 @@ def headline(report: Report) -> dict[str, tuple[Count, str]]:
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
         "activations": (cost.activations, ""),
         "memory access": (cost.memory_access, moved),
-        **{f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts},
+        **(_training(report, report.training) if report.training else _peaks(report)),
+    }
+
+
+def _peaks(report: Report) -> dict[str, tuple[Count, str]]:
+    """The peak of each account, with a remark."""
+    return {f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts}
+
+
+def _training(report: Report, training: Training) -> dict[str, tuple[Count, str]]:
+    """The totals of a training step, each with a remark."""
+    counts = report.training_counts(report.rows)
+    saved, peak = counts["saved_bytes"], training.step_peak_bytes
+    held = ", ".join(
+        f"{si_bytes(size)} {content.replace('_', ' ')}" for content, size in training.peak.items() if size
+    )
+    return {
+        "backward macs": (counts["backward_macs"], ""),
+        "backward flops": (counts["backward_flops"], ""),
+        "saved bytes": (
+            saved,
+            "" if saved is None else f"{si_bytes(saved)} of activations, for the backward pass",
+        ),
+        "gradient bytes": (training.gradient_bytes, si_bytes(training.gradient_bytes)),
+        f"optimizer bytes, {training.optimizer}": (
+            training.optimizer_bytes,
+            si_bytes(training.optimizer_bytes),
+        ),
+        "peak bytes, training step": (peak, f"{si_bytes(peak)} in the {training.phase}: {held}"),
     }
 
 
@@ -49,7 +78,7 @@ def _peak(timeline: Timeline) -> tuple[Count, str]:
     peak = timeline.peak_bytes
     if not peak:
         return peak, ""
-    return peak, f"{si_bytes(peak)} of activations, at {timeline.steps[timeline.peak].path or '(model)'}"
+    return peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}"
 
 
 def places(report: Report) -> dict[str, str]:
@@ -72,8 +101,13 @@ def remarks(report: Report) -> list[str]:
     if report.unused_params:
         tops = Counter(name.split(".")[0] for name in report.unused_params)
         lines.append("parameters never read: " + ", ".join(f"{n} in {top}" for top, n in tops.items()))
-    lines += [f"incomplete: {reason}" for reason in report.unseen]
-    return lines + [f"note: {note}" for note in report.notes]
+    return lines + doubts(report)
+
+
+def doubts(report: Report) -> list[str]:
+    """Work that a trace may have missed, and notes, one a line."""
+    missed = [f"incomplete: {reason}" for reason in report.unseen]
+    return missed + [f"note: {note}" for note in report.notes]
 
 
 def subject(report: Report) -> str:
@@ -84,7 +118,8 @@ def subject(report: Report) -> str:
 def origin(report: Report) -> str:
     """One line: the method, the convention and the versions."""
     made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    return f"{report.method} | convention {CONVENTION} | {made_by}"
+    method = f"{report.method}, fused" if report.is_fused else report.method
+    return f"{method} | convention {CONVENTION} | {made_by}"
 
 
 def provenance(report: Report) -> str:

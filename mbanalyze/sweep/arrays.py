@@ -223,7 +223,11 @@ class OuterSum(_Operators):
         Raises:
             SplitError: the answers differ.
         """
-        terms = [term for term in (self - other).terms.values() if _factor(term[0]).any()]
+        (a, b), *mine = self.terms.values()
+        (c, d), *theirs = OuterSum.of(other).terms.values()
+        if not mine and not theirs and _same_factor(a, c) and (factor(a) > 0).all():
+            return bool(relation(b, d))
+        terms = [term for term in (self - other).terms.values() if factor(term[0]).any()]
         if not terms:
             return bool(relation(0, 0))
         mask = relation(to_grid(OuterSum(terms)), 0)
@@ -251,16 +255,31 @@ def to_grid(number: Any) -> Array:
         if abs(number) >= 2**63:
             raise TooLargeError
         return np.array([[number]])
+    left, right = factors_of(number)
+    return left @ right
+
+
+def factors_of(number: OuterSum) -> tuple[Array, Array]:
+    """Return two matrices whose product is the number of every variant: [networks, terms] and [terms, resolutions].
+
+    Raises:
+        TooLargeError: the values may exceed 64 bits.
+    """
     terms = list(number.terms.values())
     bound = sum(_bound(networks) * _bound(resolutions) for networks, resolutions in terms)
     if bound >= 2**62:
         raise TooLargeError
-    rows, columns = ([_factor(factor) for factor in side] for side in zip(*terms, strict=True))
+    rows, columns = ([factor(each) for each in side] for side in zip(*terms, strict=True))
     exact = np.float64 if bound < AxisArray.EXACT_LIMIT else np.int64  # floats multiply faster
     left = np.stack(np.broadcast_arrays(*rows), axis=1).astype(exact)
     right = np.stack(np.broadcast_arrays(*columns)).astype(exact)
-    return left @ right
+    return left, right
 
 
-def _factor(factor: AxisArray | int) -> Array:
-    return factor.array if isinstance(factor, AxisArray) else np.array([factor])
+def _same_factor(a: AxisArray | int, b: AxisArray | int) -> bool:
+    return np.array_equal(factor(a), factor(b))
+
+
+def factor(number: AxisArray | int) -> Array:
+    """Return a factor of a term as an array, of length 1 if it is constant."""
+    return number.array if isinstance(number, AxisArray) else np.array([number])

@@ -66,6 +66,7 @@ class Search(Result):
         uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
             These models are not considered.
         family: the architecture or family that was searched, or `all`.
+        dtype: the element type that was given for byte counts.
     """
 
     objective: str
@@ -76,6 +77,7 @@ class Search(Result):
     own: OwnUse | None = None
     uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
+    dtype: str = "float32"
 
     @property
     def considered(self) -> pd.DataFrame:
@@ -221,6 +223,8 @@ def search(
     max_params: Limit | None = None,
     max_memory_access: Limit | None = None,
     max_activations: Limit | None = None,
+    max_peak: Limit | None = None,
+    max_peak_deployed: Limit | None = None,
     objective: str = "top1",
     dtype: str = "float32",
     batch: int = 1,
@@ -239,6 +243,8 @@ def search(
             Or a pattern, as for `ablate`: `timm:mobilenet*` searches among all models of timm that match.
         max_macs, max_params, max_memory_access, max_activations: limits of the totals, for the whole batch.
             Memory access is in elements. A limit is a whole number such as `150e6`, or a text such as `"150M"`.
+        max_peak, max_peak_deployed: limits of `peak_bytes` and `peak_bytes_deployed`, such as `"320 KB"`.
+            These depend on `dtype`.
         objective: the quantity to maximise: `top1`, `params` or `macs`, or another metric of `accuracy`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
@@ -266,7 +272,7 @@ def search(
     choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
-    limits = limits_of(max_macs, max_params, max_memory_access, max_activations)
+    limits = limits_of(max_macs, max_params, max_memory_access, max_activations, max_peak, max_peak_deployed)
     run = {"workers": workers, "time_limit": time_limit, "resume": resume, "progress": progress}
     found = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published, **run)
     columns = found.rows.columns
@@ -277,7 +283,7 @@ def search(
     ranked = np.flatnonzero(fits & is_known(columns[ranked_by]))
     front = _pareto_front(columns, ranked, ranked_by, costs)
     rows = found.rows.with_columns(fits=fits, front=front)
-    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family)
+    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family, dtype)
 
 
 def _pareto_front(columns: Columns, rows: Array, objective: str, costs: Sequence[str]) -> Array:

@@ -16,13 +16,14 @@ from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries, families
+from mbanalyze.report.network import TOTALS
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import input_sizes, option_values
-from mbanalyze.sweep.many_models import TOTALS, uncounted
+from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.model_jobs import Run
-from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.objectives import LIMITS, limit_name
 from mbanalyze.sweep.plain_columns import Columns, Rows
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError
@@ -147,7 +148,7 @@ def _check_options(family: str, names: Sequence[str], options: Mapping[str, Any]
     known = sorted({"rho", *(declared.name for name in names for declared in fields(ARCHS[name]))})
     for option in options:
         if option not in known:
-            limits = [f"max_{total}" for total in LIMITS] if option.startswith("max") else []
+            limits = list(map(limit_name, LIMITS)) if option.startswith("max") else []
             hint = meant(option, [*known, *limits])
             also = f"; the limits are {', '.join(limits)}" if limits else ""
             raise OptionError(

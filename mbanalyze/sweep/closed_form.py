@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -14,10 +14,12 @@ from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
 from mbanalyze.ops.cost import Cost, total
+from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
 from mbanalyze.sweep import arrays
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Array, AxisArray
 from mbanalyze.sweep.grid import Grid, value_indices
+from mbanalyze.sweep.peak_grids import ACCOUNTS, largest, live_sums, peaks
 
 MAX_SCALAR_VARIANTS = 16
 """Up to this number of variants, counting one by one is as fast as one pass with arrays."""
@@ -25,6 +27,7 @@ EXACT_TOTAL_LIMIT = 2**49
 """Below this limit, the sums, bytes and ratios of counts are exact in 64 bits and in floats."""
 
 COST_FIELDS = Cost._fields
+COUNTS = (*COST_FIELDS, *ACCOUNTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class GridCounts:
     """The counts of every variant of a grid.
 
     Attributes:
-        counts: the fields of `Cost`, each [networks, resolutions]: int64, or Python integers beyond 64 bits.
+        counts: the fields of `Cost` and the peaks of `ACCOUNTS`, each [networks, resolutions]:
+            int64, or Python integers beyond 64 bits.
         valid: booleans of the same shape, true for variants that make a network.
         invalid: the other variants, grouped by their first error.
     """
@@ -56,16 +60,28 @@ class GridCounts:
 
     def cost(self) -> Cost:
         """Return the cost of all valid variants, with arrays [variants] as fields."""
-        valid = slice(None) if self.valid.all() else self.valid.ravel()
-        found: dict[str, Any] = {name: counts.ravel()[valid] for name, counts in self.counts.items()}
+        found = self._valid(COST_FIELDS)
         for name, counts in found.items():
             if counts.max(initial=0) >= EXACT_TOTAL_LIMIT:
                 found[name] = counts.astype(object)
         return Cost(**found)
 
+    def peaks(self) -> dict[str, Any]:
+        """Return the peak memory of all valid variants by each account: [variants]."""
+        return self._valid(ACCOUNTS)
+
+    def _valid(self, names: Iterable[str]) -> dict[str, Any]:
+        valid = slice(None) if self.valid.all() else self.valid.ravel()
+        return {name: self.counts[name].ravel()[valid] for name in names}
+
 
 def count_grid(
-    arch: type[Architecture], networks: Grid, resolutions: Sequence[Resolution], *, batch: int = 1
+    arch: type[Architecture],
+    networks: Grid,
+    resolutions: Sequence[Resolution],
+    *,
+    batch: int = 1,
+    itemsize: int = 4,
 ) -> GridCounts:
     """Count `arch` with every combination of options, at every resolution.
 
@@ -77,8 +93,9 @@ def count_grid(
         networks: the values of each option except the resolution.
         resolutions: the input sizes, in pixels: a side, or a height and width.
         batch: images in the input.
+        itemsize: bytes of an element.
     """
-    counter = _GridCounter(arch, networks, np.array(list(map(sides, resolutions))).T, batch)
+    counter = _GridCounter(arch, networks, np.array(list(map(sides, resolutions))).T, batch, itemsize)
     indices = value_indices(networks)
     lengths = {i: len(networks[name]) for i, name in enumerate(networks) if not is_numeric(arch, name)}
     for choice in product(*map(range, lengths.values())):
@@ -95,13 +112,15 @@ class _GridCounter:
         counts, valid, invalid: as in `GridCounts`.
     """
 
-    def __init__(self, arch: type[Architecture], networks: Grid, images: Array, batch: int) -> None:
+    def __init__(
+        self, arch: type[Architecture], networks: Grid, images: Array, batch: int, itemsize: int
+    ) -> None:
         """Start with zero counts; `images` holds the heights and the widths: [2, resolutions]."""
         shape = (prod(map(len, networks.values())), images.shape[1])
-        self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in COST_FIELDS}
+        self.counts: dict[str, Any] = {name: np.zeros(shape, dtype=np.int64) for name in COUNTS}
         self.valid = np.ones(shape, dtype=bool)
         self.invalid: list[InvalidVariants] = []
-        self._arch, self._batch = arch, batch
+        self._arch, self._batch, self._itemsize = arch, batch, itemsize
         self._networks, self._images = networks, images
 
     def count(self, networks: Array, indices: Array) -> None:
@@ -137,27 +156,32 @@ class _GridCounter:
             for (name, values), at in zip(self._networks.items(), indices, strict=True)
         }
         height, width = (AxisArray(side[resolutions], RESOLUTIONS) for side in self._images)
-        found = self._cost(options, height if height.key == width.key else (height, width))
-        counts = {name: getattr(found, name) for name in COST_FIELDS}
-        blocks = {name: arrays.to_grid(n) for name, n in counts.items() if type(n) is not int or n}
+        ops = self._ops(options, height if height.key == width.key else (height, width))
+        counts, live = _cost(ops)._asdict(), live_sums(ops, self._itemsize)
         where: tuple[Any, ...] = np.ix_(networks, resolutions)
         if _is_contiguous(networks) and _is_contiguous(resolutions):  # slices are faster to assign
             where = (slice(networks[0], networks[-1] + 1), slice(resolutions[0], resolutions[-1] + 1))
-        for name, block in blocks.items():
-            counts = self.counts[name]
-            counts[where] = block.astype(np.int64) if counts.dtype == object else block
+        for name, count in counts.items():
+            if type(count) is not int or count:
+                self._assign(name, where, arrays.to_grid(count))
+        for name, sums in live.items():
+            self._assign(name, where, largest(sums))
+
+    def _assign(self, name: str, where: tuple[Any, ...], block: Array) -> None:
+        counts = self.counts[name]
+        counts[where] = block.astype(np.int64) if counts.dtype == object else block
 
     def _count_each(self, networks: Array, indices: Array, resolutions: Array) -> None:
         """Count a part of the grid one variant at a time."""
         for network, at in zip(networks, indices.T, strict=True):
             for i in resolutions:
                 try:
-                    found = self._cost(self._options(at), self._resolution(i))
+                    ops = self._ops(self._options(at), self._resolution(i))
                 except (OptionError, ShapeError):
                     self._mark_invalid(np.array([network]), at[:, None], np.array([i]))
                     continue
-                for name in COST_FIELDS:
-                    count = getattr(found, name)
+                found = {**_cost(ops)._asdict(), **peaks(ops, self._itemsize)}
+                for name, count in found.items():
                     if count >= 2**63:
                         self.counts[name] = self.counts[name].astype(object)
                     self.counts[name][network, i] = count
@@ -169,9 +193,8 @@ class _GridCounter:
     def _resolution(self, index: int) -> Resolution:
         return as_resolution(self._images[:, index].tolist())
 
-    def _cost(self, options: Mapping[str, Any], resolution: Any) -> Cost:
-        spec = self._arch(**{**options, "resolution": resolution})
-        return total([cost(op) for op in spec.ops(self._batch)])
+    def _ops(self, options: Mapping[str, Any], resolution: Any) -> list[Op]:
+        return self._arch(**{**options, "resolution": resolution}).ops(self._batch)
 
     def _mark_invalid(self, networks: Array, indices: Array, resolutions: Array) -> None:
         options = {
@@ -185,6 +208,10 @@ class _GridCounter:
             self.invalid.append(InvalidVariants(options, str(error)))
         else:
             raise AssertionError(f"{options} fails only together with other variants")
+
+
+def _cost(ops: Sequence[Op]) -> Cost:
+    return total([cost(op) for op in ops])
 
 
 def _is_contiguous(indices: Array) -> bool:

@@ -10,11 +10,11 @@ from mbanalyze.inputs.parsing import ParseError, parse_count
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError
-from mbanalyze.sweep.objectives import LIMITS
+from mbanalyze.sweep.objectives import LIMITS, UNITS, limit_name
 from mbanalyze.sweep.plain_columns import Columns
 
 Limit = int | float | str
-"""A limit as the user gives it: a whole number, or text such as `150M`."""
+"""A limit as the user gives it: a whole number, or text such as `150M`; of bytes also `320 KB`."""
 MAX_LIMIT = 10**100
 """The largest limit, above the count of any network; messages cannot show a larger one."""
 
@@ -25,24 +25,28 @@ def limits_of(*given: Limit | None) -> dict[str, int]:
     Raises:
         SearchError: a limit is not a whole number above 0, or exceeds `MAX_LIMIT`.
     """
-    limits = {t: _limit(f"max_{t}", g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
+    limits = {t: _limit(t, g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
     for total, limit in limits.items():
         if limit > MAX_LIMIT:
-            raise SearchError(f"max_{total} must be at most {MAX_LIMIT:.0e}: leave it out for no limit")
+            raise SearchError(
+                f"{limit_name(total)} must be at most {MAX_LIMIT:.0e}: leave it out for no limit"
+            )
     return limits
 
 
-def _limit(name: str, given: Limit) -> int:
-    """A limit as an integer."""
+def _limit(total: str, given: Limit) -> int:
+    """The limit of a total as an integer."""
+    name, of_bytes = limit_name(total), total in UNITS
     try:
         if isinstance(given, str):
-            return parse_count(given)
+            return parse_count(given, of_bytes=of_bytes)
         whole = is_whole(given) or (isinstance(given, float | np.floating) and given.is_integer())
         if whole and given >= 1:
             return int(given)
     except ParseError as error:
         raise SearchError(f"{name}: {error}") from error
-    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give 150e6 or '150M'")
+    example = "320e3 or '320 KB'" if of_bytes else "150e6 or '150M'"
+    raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give {example}")
 
 
 def within(columns: Columns, limits: Mapping[str, int]) -> Array:

@@ -64,14 +64,14 @@ def ablate_known(
         if option not in ("rho", "resolution", "batch")
     }
     networks = {option: given.get(option, [value]) for option, value in defaults.items()}
-    counted = count_grid(arch, networks, sizes, **batch)
+    counted = count_grid(arch, networks, sizes, itemsize=itemsize, **batch)
     if not (skip_invalid and counted.valid.any()):
         _check_valid(name, counted, given)
     shown = {option: values for option, values in networks.items() if option in given or option == "alpha"}
     options = {**_option_columns(shown, sizes, rhos), **batch}
     valid = counted.valid.ravel()
     columns = take({name: np.broadcast_to(column, valid.shape) for name, column in options.items()}, valid)
-    totals = counted.cost().as_dict(itemsize)
+    totals = {**counted.cost().as_dict(itemsize), **counted.peaks()}
     network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
     variants = VariantIndex(network, networks, sizes)
     made = _with_figures({**columns, **totals}, valid, variants, figures, batch)

@@ -12,8 +12,7 @@ from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
-from mbanalyze.ops.cost import Cost
-from mbanalyze.report.network import versions
+from mbanalyze.report.network import TOTALS, versions
 from mbanalyze.sources.patterns import matching_models
 from mbanalyze.sources.processes import start_server
 from mbanalyze.sources.references import import_package
@@ -27,8 +26,6 @@ from mbanalyze.sweep.traced import TRACE_OPTIONS
 if TYPE_CHECKING:
     import pandas as pd
 
-TOTALS = tuple(Cost().as_dict())
-"""The columns of the totals."""
 REASONS = ("complete", "error", "counted_with")
 """The last columns: `error` is the reason if a model is not counted completely, and None if it is."""
 

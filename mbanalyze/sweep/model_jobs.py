@@ -148,7 +148,7 @@ def _count(model: str, inputs: tuple[Any, ...], options: Mapping[str, Any], bits
 
 def _totals(report: Report, bits: int | None) -> Row:
     """The columns of a report."""
-    totals = report.totals.as_dict(report.itemsize)
+    totals = report.total_counts()
     if bits is not None:
         totals["params_bytes"] = -(-report.totals.params * bits // 8)
     missing = ", ".join(dict.fromkeys(each.operator for each in report.uncounted))

@@ -72,7 +72,7 @@ class CountsFile:
 
     def key(self, row: Mapping[str, Any]) -> Cells:
         """Return the cells that tell a row from the others: the model and its options."""
-        names = self.columns[: self.columns.index("input")]
+        names = _options(self.columns)
         return tuple(next(csv.reader([records.csv([row], names).split("\n", 1)[1]])))
 
     @property
@@ -98,14 +98,19 @@ class CountsFile:
             raise ResumeError(f"{self.path} does not hold the counts of models: give another file")
         if header != list(self.columns):
             theirs, ours = ({*names} for names in (header, self.columns))
-            raise ResumeError(
-                f"{self.path} has other columns ({_differences(theirs, ours)}): "
-                "give the same options as before, or another file"
-            )
+            remedy = "give the same options as before, or another file"
+            if _options(header) == _options(self.columns):  # another version wrote the file
+                remedy = "give another file, or remove this one to count again"
+            raise ResumeError(f"{self.path} has other columns ({_differences(theirs, ours)}): {remedy}")
         for number, cells in enumerate(lines, 2):
             if len(cells) != len(header):
                 raise ResumeError(f"line {number} of {self.path} is not whole: mend or remove it")
         return [dict(zip(header, cells, strict=True)) for cells in lines]
+
+
+def _options(columns: Sequence[str]) -> Sequence[str]:
+    """The columns before the counts: the model and its options."""
+    return columns[: columns.index("input")] if "input" in columns else columns
 
 
 def require_equal(path: Path, model: str, theirs: str, ours: str) -> None:

@@ -188,7 +188,7 @@ def _totals(arguments: CountArguments) -> Totals | VariantError:
     except (ValueError, LookupError) as error:
         variant, message = _spelled(arguments), str(error)
         return VariantError(message if message.startswith(variant) else f"{variant}: {message}")
-    return {**report.totals.as_dict(report.itemsize), "complete": report.complete}
+    return {**report.total_counts(), "complete": report.complete}
 
 
 def _spelled(arguments: CountArguments) -> str:

@@ -17,19 +17,25 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
     own_notes,
     own_provenance,
 )
+from mbanalyze.report.network import PEAKS
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.many_models import uncounted
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name, limit_title
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
 """Columns of counts, which a table always shows."""
+BYTE_COLUMNS = ("params_bytes", *PEAKS)
+"""Columns of bytes."""
 HEADINGS = {
     "resolution": "px",
     "memory_access": "memory access",
     "arithmetic_intensity": "flops per byte",
     "params_bytes": "model size",
+    "peak_bytes": "ideal peak",
+    "peak_bytes_deployed": "deployed peak",
+    "peak_bytes_eager": "eager peak",
     "published_macs": "published macs",
     "published_params": "published params",
     "top1": "top-1 %",
@@ -42,8 +48,8 @@ HIDDEN = (
 )
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
-    *("input", "activations", "flops per byte", "memory access", "model size", "flops", "latency ms"),
-    *("published params", "published macs"),
+    *("input", "activations", "flops per byte", "memory access", "eager peak", "ideal peak"),
+    *("deployed peak", "model size", "flops", "latency ms", "published params", "published macs"),
 )
 """Headings of the columns to leave out, in this order, while the table is too wide."""
 MAX_UNPUBLISHED = 3
@@ -92,7 +98,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     ]
     own = own_provenance(search.own.own if search.own else None)
     commands = (f"mbanalyze report {shlex.quote(search.reference)}",) if search.reference else ()
-    sections = (_variants(rows),) if rows else ()
+    sections = (_variants(rows, _drop_order(search)),) if rows else ()
     return View(sections, tuple(notes), (*_source_notes(rows), *own), commands)
 
 
@@ -119,8 +125,16 @@ def _mixture_notes(search: Search) -> list[str]:
     return [*notes, *(difference_notes(search.sources) if search.ranked_by == "top1" else ())]
 
 
-def _variants(rows: Sequence[Record]) -> Section:
-    """The table of variants, without empty columns."""
+def _drop_order(search: Search) -> tuple[str, ...]:
+    """`DROP_ORDER` with limited totals at the end, behind the macs if these are neither limited nor ranked by."""
+    limited = {HEADINGS.get(total, total) for total in search.limits}
+    kept = [heading for heading in DROP_ORDER if heading in limited]
+    macs = ["macs"] if kept and "macs" not in (*limited, search.ranked_by) else []
+    return (*(heading for heading in DROP_ORDER if heading not in limited), *macs, *kept)
+
+
+def _variants(rows: Sequence[Record], drop: Sequence[str] = DROP_ORDER) -> Section:
+    """The table of variants, without empty columns; `drop` has the headings to leave out first."""
     filled = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     shown = [name for name in rows[0] if name in COUNT_COLUMNS or (name in filled and name not in HIDDEN)]
     columns = [_column(name, rows) for name in shown]
@@ -129,7 +143,7 @@ def _variants(rows: Sequence[Record]) -> Section:
         columns.append(words("ref", [_ref(row, numbers) for row in rows]))
     elif "accuracy_source" in filled:
         columns.append(words("ref", [_ref(row, {}) for row in rows]))
-    return Section("", tuple(columns), DROP_ORDER)
+    return Section("", tuple(columns), tuple(drop))
 
 
 def _ref(row: Record, numbers: Mapping[str, int]) -> str:
@@ -150,7 +164,7 @@ def _cell(name: str, row: Record) -> str | Cell:
         return count_cell(value, complete=name not in ("macs", "flops") or row.get("complete") is not False)
     if name == "arithmetic_intensity":
         return ratio_cell(value)
-    if name == "params_bytes":
+    if name in BYTE_COLUMNS:
         return Cell("?", "?") if value is None else Cell(si_bytes(value), f"{value:,} B")
     if name == "options":
         return str(value).replace(" ", ",")  # as in a reference
@@ -182,17 +196,18 @@ def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
 
 def _verdict(search: Search, flags: bool) -> list[str]:
     """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
-    limits = " and ".join(f"{_count(limit)} {LIMITS[total]}" for total, limit in search.limits.items())
+    limits = " and ".join(f"{_total(t, n)} {limit_title(t, search.dtype)}" for t, n in search.limits.items())
     within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
     best = search.best
     if best is None:
         lowest = [
-            f"lowest {LIMITS[total]} of {considered}: {_count(row[total])}, {variant_reference(row)}"
+            f"lowest {LIMITS[total]} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
     accuracy = _missing(search) if best["top1"] is None else f"{best['top1']} % top-1"
-    costs = f"{_count(best['macs'])} macs, {_count(best['params'])} params"
+    titles = {"macs": "macs", "params": "params"} | {t: LIMITS[t] for t in search.limits if t in UNITS}
+    costs = ", ".join(f"{_total(name, best[name])} {title}" for name, title in titles.items())
     ranking = f"{search.size()} of {considered} fit, ranked by {_title(search.ranked_by)}"
     if search.ranked_by != search.objective:
         ranking += f", because none has {_missing(search).replace('no ', 'a ', 1)}"
@@ -221,7 +236,8 @@ def _advice(search: Search, flags: bool) -> list[str]:
     """The effect of raising each limit."""
     if search.blocking_limits:
         return [
-            f"raising {_name(f'max_{blocking.quantity}', flags)} to {_rounded_up(blocking.needed)} "
+            f"raising {_name(limit_name(blocking.quantity), flags)} to "
+            f"{_rounded_up(blocking.quantity, blocking.needed)} "
             f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
             for blocking in search.blocking_limits
         ]
@@ -242,18 +258,18 @@ def _gain(search: Search, variant: Record) -> str:
     return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 
-def _rounded_up(count: int) -> str:
-    """A count to four digits that is at least the exact one."""
+def _rounded_up(total: str, count: int) -> str:
+    """A total to four digits that is at least the exact one."""
     step = 10 ** max(0, len(str(count)) - 4)
-    return si(-(-count // step) * step)
+    return (si_bytes if total in UNITS else si)(-(-count // step) * step)
 
 
-def _count(count: int) -> str:
-    """A count to four digits, with the exact count if that is different."""
-    short = si(count)
-    digits, _, unit = short.partition(" ")
-    exact = count == Decimal(digits).scaleb(3 * " kMGTPE".index(unit or " "))
-    return f"{float(digits):g} {unit}".strip() if exact else f"{short} ({count:,})"
+def _total(total: str, count: int) -> str:
+    """A total to four digits with its unit, and the exact count if that is different."""
+    digits, _, prefix = si(count).partition(" ")
+    exact = count == Decimal(digits).scaleb(3 * " kMGTPE".index(prefix or " "))
+    unit = f"{prefix}{UNITS.get(total, '')}"
+    return f"{float(digits):g} {unit}".strip() if exact else f"{digits} {unit} ({count:,})"
 
 
 def _unpublished_notes(search: Search, count: int) -> list[str]:

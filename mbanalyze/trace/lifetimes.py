@@ -103,16 +103,16 @@ class Lifetimes:
             region.birth = len(self._births)
             self._births.append((steps, shape, size))
 
-    def account(self) -> Account:
-        """Return the account of the forward, which has ended."""
+    def memory(self) -> EagerMemory:
+        """Return the memory of the forward, which has ended."""
         for _, region in tuple(self._followed.values()):
             self._deaths.pop(region.birth, None)
         self._regions.clear()
         self._followed.clear()
-        return Account(self.steps, self._births, self._deaths)
+        return EagerMemory(self.steps, self._births, self._deaths)
 
 
-class Account(NamedTuple):
+class EagerMemory(NamedTuple):
     """The memory of a forward.
 
     Attributes:
@@ -139,5 +139,5 @@ class Account(NamedTuple):
                 yield Lifetime(path, kind, shape, size, first, last)
 
 
-NO_ACCOUNT = Account()
-"""The account of a forward without operators."""
+NO_MEMORY = EagerMemory()
+"""The memory of a forward without operators."""

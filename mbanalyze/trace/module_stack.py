@@ -33,12 +33,17 @@ class ModuleStack:
         self.thread = get_ident()
         self.failed: str | None = None
         self.ran: set[str] = set()
-        self._error: BaseException | None = None
+        self._error = 0
+
+    def enter(self, path: str) -> None:
+        """Note that a module starts to run."""
+        self.paths.append(path)
+        self._error = 0  # an earlier error was caught, and its address may be that of a later one
 
     def failed_in(self, path: str, error: BaseException) -> None:
-        """Note the innermost module that an error left."""
-        if self._error is not error:
-            self._error, self.failed = error, path
+        """Note the innermost module that an error left. The error is not kept, because it holds tensors."""
+        if self._error != id(error):
+            self._error, self.failed = id(error), path
 
 
 def tracked_by(stack: ModuleStack, other: Callable[[str, Any], ModuleStack | None]) -> Tracked:
@@ -58,7 +63,7 @@ def tracked_by(stack: ModuleStack, other: Callable[[str, Any], ModuleStack | Non
             current = stack if get_ident() == thread else other(path, (args, kwargs))
             if current is None:
                 return forward(*args, **kwargs)
-            current.paths.append(path)
+            current.enter(path)
             try:
                 return forward(*args, **kwargs)
             except BaseException as error:

@@ -33,6 +33,7 @@ class Storages:
 
     Attributes:
         inputs: how many tensors of each role are inputs; these have the first numbers.
+        frozen: the numbers of the weights that require no gradient.
         lifetimes: the storages that operators allocated.
     """
 
@@ -48,6 +49,7 @@ class Storages:
         self._modules = modules
         self._next_number: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
         self.inputs = self._next_number.copy()
+        self.frozen: set[int] = set()
         self._regions: dict[int, Region] = {}
         self._shared: dict[int, ParamMemory[Region]] = {}  # storages that hold several parameters
         self._meta_copies: dict[int, dict[torch.dtype, Tensor]] = {}  # by the address of the storage
@@ -169,11 +171,14 @@ class Storages:
                 owners = [region]
                 if self._shared and key in self._shared:
                     region, owners = self._region_of(tensor), self._shared[key].read(tensor)
+                before = frozen
                 for owner in owners:
                     if owner.param is not None:
                         size, fixed = read_param(owner)
                         params, frozen = params + size, frozen + fixed
                 self._describe(tensor, region)
+                if frozen > before:
+                    self.frozen.add(region.number)
             values.append(region.value)
         return tuple(values), params, frozen
 
@@ -208,6 +213,8 @@ class Storages:
                 if region.param is not None:
                     size, fixed = read_param(region)
                     params, frozen = params + size, frozen + fixed
+                    if fixed:
+                        self.frozen.add(region.number)
                 region.set_value(tensor, Value(region.role, region.number, shape))
             values.append(region.value)
         return values, params, frozen

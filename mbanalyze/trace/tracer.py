@@ -28,7 +28,7 @@ from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.forward_errors import TraceError, errors_named
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
-from mbanalyze.trace.lifetimes import NO_ACCOUNT, Account
+from mbanalyze.trace.lifetimes import NO_MEMORY, EagerMemory
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
@@ -69,6 +69,7 @@ class Trace:
         branches: the modules with a conditional operator whose costlier branch was counted.
         unseen: reasons to believe that some work was not recorded; empty for a complete trace.
         asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
+        frozen_weights: the numbers of the weights that require no gradient.
         memory: the storages that operators allocated.
     """
 
@@ -80,7 +81,8 @@ class Trace:
     branches: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     asked: str = ""
-    memory: Account = field(default=NO_ACCOUNT, compare=False)
+    frozen_weights: frozenset[int] = frozenset()
+    memory: EagerMemory = field(default=NO_MEMORY, compare=False)
 
     @property
     def eager(self) -> Timeline:
@@ -89,7 +91,7 @@ class Trace:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end.
 
     A tensor in a cycle of references therefore stays in memory.
@@ -106,7 +108,7 @@ def _alone() -> Iterator[None]:
                 gc.enable()
 
 
-@_alone()
+@alone()
 def trace(
     model: nn.Module,
     *inputs: Any,
@@ -160,7 +162,8 @@ def trace(
         threads.branches(),
         unseen_work(modules, recorder, threads, returned),
         execution.asked,
-        storages.lifetimes.account(),
+        frozenset(storages.frozen),
+        storages.lifetimes.memory(),
     )
 
 

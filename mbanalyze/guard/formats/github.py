@@ -17,7 +17,7 @@ COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def github(outcome: Outcome) -> str:
-    """Return one annotation for each model and line, at most `MAX_ANNOTATIONS`; "" if every model passes.
+    """Return one annotation for each model and line, at most `MAX_ANNOTATIONS`; "" if there is nothing to say.
 
     The rules of escaping are those of `@actions/core`, `command.ts`.
     """
@@ -31,7 +31,7 @@ def github(outcome: Outcome) -> str:
 
 def _annotation(finding: Finding, outcome: Outcome) -> str:
     result = finding.result
-    first = headline(result) if result else one_line(outcome.problem)
+    first = headline(result) if result else one_line(outcome.problem or outcome.incomplete)
     advice = [": ".join(advice_lines(outcome))] if finding.level == "error" and outcome.advice else []
     return _command(
         COMMANDS[finding.level],

@@ -36,7 +36,7 @@ def junit(outcome: Outcome) -> str:
     properties.append(_element("property", name="mbanalyze", value=__version__))
     properties.append(_element("property", name="against", value=outcome.against))
     root[0].extend(cases)
-    SubElement(root[0], "system-out").text = "\n".join([*_measured(outcome), *_remarks(found)])
+    SubElement(root[0], "system-out").text = "\n".join([*_measured(outcome), *_remarks(found, outcome)])
     SubElement(root[0], "system-err")
     indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{tostring(root, encoding="unicode")}\n'
@@ -86,12 +86,14 @@ def _measured(outcome: Outcome) -> Iterator[str]:
             yield f"{one_line(result.name)}: {measured}"
 
 
-def _remarks(found: Iterable[Finding]) -> Iterator[str]:
+def _remarks(found: Iterable[Finding], outcome: Outcome) -> Iterator[str]:
     """The findings that do not fail the check, as lines."""
     for finding in found:
         if finding.level != "error" and finding.result:
             yield f"{finding.level}: {one_line(finding.result.name)} {headline(finding.result)}"
             yield from _lines(finding)
+    if outcome.incomplete:
+        yield f"note: {one_line(outcome.incomplete)}"
 
 
 def _verdict(kind: str, verdict: str, message: str, details: Iterable[str]) -> Element:

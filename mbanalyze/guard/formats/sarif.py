@@ -13,7 +13,7 @@ from mbanalyze._version import __version__
 from mbanalyze.display.records import json as to_json
 from mbanalyze.display.records import one_line
 from mbanalyze.guard.changes import Change, most_severe
-from mbanalyze.guard.findings import UNUSABLE_LOCK, Finding, by_layer, findings
+from mbanalyze.guard.findings import INCOMPLETE_LOCK, UNUSABLE_LOCK, Finding, by_layer, findings
 from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.wording import advice_lines, describe_briefly, headline, layer_label
 
@@ -30,6 +30,7 @@ RULES = {
     "not comparable": "The model and the lock were counted under different conditions.",
     "could not measure": "The cost of the model could not be measured.",
     UNUSABLE_LOCK: "There is no lock, or it cannot be read.",
+    INCOMPLETE_LOCK: "An earlier version of mbanalyze wrote the lock, without some totals.",
 }
 
 
@@ -67,7 +68,8 @@ def _results(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def _message(finding: Finding, outcome: Outcome) -> str:
-    first = f"{finding.result.name}: {headline(finding.result)}" if finding.result else outcome.problem
+    about_lock = outcome.problem or outcome.incomplete
+    first = f"{finding.result.name}: {headline(finding.result)}" if finding.result else about_lock
     advice = [": ".join(advice_lines(outcome))] if finding.level == "error" and outcome.advice else []
     return "; ".join([first, *advice])
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.inputs.parsing import parse_option
-from mbanalyze.ops.cost import Cost
+from mbanalyze.report.network import TOTALS
 
 PER_CENT = ("top1", "top5")
 """Metrics that are accuracies in per cent."""
@@ -24,7 +24,7 @@ OPTIONS = frozenset({"batch", *(field.name for arch in ARCHS.values() for field 
 """The options of all architectures."""
 WRITTEN_COLUMNS = frozenset(
     {
-        *Cost().as_dict(),
+        *TOTALS,
         *("published_macs", "published_params", "device", "label", "source", "accuracy_source"),
         *("complete", "fits", "front"),
     }

@@ -22,7 +22,11 @@ DEFINITIONS = {
     "activations": "Elements that the layers with multiply-accumulates write.",
     "memory access": (
         "Elements that operators read and write: inputs, weights, buffers and outputs. "
-        "Each operator has an ideal cache, and no operators are fused."
+        "Each operator has an ideal cache. In a fused report, some are parts of the operator before them."
+    ),
+    "peak bytes": (
+        "The most memory that activations take at once: ideal, the least that the order of the operators needs; "
+        "deployed, that of an inference engine; eager, that of PyTorch. Weights are not included."
     ),
     "flops per byte": "FLOPs divided by the bytes of the memory access.",
     "share": "The percentage of the total, for the measure that you choose above the charts.",

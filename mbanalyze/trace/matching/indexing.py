@@ -22,6 +22,12 @@ def where(args: Arguments) -> Match:
     return Match("where" if "self" in args else "nonzero", flat_tensors(args.values()))
 
 
+def pad(args: Arguments) -> Match:
+    """Match a padding by a constant, or by the elements of the image."""
+    mode = args["mode"]
+    return Match("pad", (args["self"],), {} if mode == "constant" else {"mode": mode})
+
+
 def scatter(args: Arguments) -> Match:
     """Match a scatter that overwrites or combines; every way to combine takes one operation per element."""
     reduce = args.get("reduce")

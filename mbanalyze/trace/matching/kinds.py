@@ -196,6 +196,7 @@ _INDEXING: dict[str, Matcher] = {
     **dict.fromkeys(
         ("unique_consecutive", "unique_dim_consecutive"), partial(indexing.unique, is_sorted=False)
     ),
+    "pad": indexing.pad,
     "isin": fixed("is_in"),
     "histc": fixed("fixed_histogram"),
     "histogram": indexing.histogram,

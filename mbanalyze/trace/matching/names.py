@@ -123,7 +123,7 @@ FIXED = {
     "cumulate": ("cumsum", "cummax", "cummin", "logcumsumexp", "_logcumsumexp"),
     "count": ("bincount",),
     "pad": (
-        *("constant_pad_nd", "pad", "_pad_circular"),
+        *("constant_pad_nd", "_pad_circular"),
         *(f"{mode}_pad{d}d" for mode in ("reflection", "replication") for d in (1, 2, 3)),
     ),
     "copy": (

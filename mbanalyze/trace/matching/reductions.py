@@ -9,7 +9,10 @@ from mbanalyze.trace.schema import Arguments, flat_tensors
 def norm(args: Arguments, *, kind: str) -> Match:
     """Match a normalisation by statistics of its input, which some operators return for a backward pass."""
     affine = flat_tensors([args.get("weight"), args.get("bias")])
-    return Match(kind, (args["input"], *affine), {"affine": len(affine)}, 1)
+    attributes = {"affine": len(affine)}
+    if groups := args.get("num_groups", args.get("group")):
+        attributes["groups"] = groups
+    return Match(kind, (args["input"], *affine), attributes, 1)
 
 
 def instance_norm(args: Arguments) -> Match:

@@ -1,0 +1,74 @@
+"""The contexts of a training step or a forward pass on tensors without data, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import get_ident
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+
+from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
+from mbanalyze.trace.module_stack import ModuleStack, tracked_by
+from mbanalyze.trace.restore import RestoreError, preserve_state
+from mbanalyze.trace.surroundings.devices import any_device
+from mbanalyze.trace.surroundings.eager import run_eagerly
+
+
+@contextmanager
+def surroundings(
+    modules: Mapping[str, nn.Module], arguments: Any, stack: ModuleStack, *, train: bool
+) -> Iterator[None]:
+    """Set the mode of modules, and leave them, the arguments and global state as they were at the end."""
+    thread = get_ident()
+
+    def is_followed() -> bool:
+        return get_ident() == thread
+
+    with (
+        preserve_state(modules.values(), arguments, real=False),
+        torch.inference_mode(mode=False),
+        torch.set_grad_enabled(train),
+        any_device(is_followed),
+        run_eagerly(is_followed),
+    ):
+        _prepare(modules, stack, train=train)
+        yield
+
+
+def _prepare(modules: Mapping[str, nn.Module], stack: ModuleStack, *, train: bool) -> None:
+    """Set the mode of all modules, and let their forwards tell the stack when they run."""
+    tracked = tracked_by(stack, lambda *_: None)
+    for path, module in modules.items():
+        state = vars(module)
+        state["training"] = train  # `train()` may be overridden
+        state["forward"] = tracked(module.forward, path)
+        if "_compiled_call_impl" in state:
+            state["_compiled_call_impl"] = None
+
+
+@contextmanager
+def step_errors(model: nn.Module, stack: ModuleStack) -> Iterator[None]:
+    """Raise a `TraceError` of one line for any error of a step."""
+    try:
+        yield
+    except TraceError:
+        raise
+    except RestoreError as error:
+        raise TraceError(str(error)) from error
+    except (Exception, SystemExit) as error:
+        raise _step_error(model, stack, error) from error
+
+
+def _step_error(model: nn.Module, stack: ModuleStack, error: BaseException) -> TraceError:
+    """The error for a step that raised, with the module and the first line of the error."""
+    where = f"module {stack.failed!r}" if stack.failed else type(model).__name__
+    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
+        operator = error.func._schema.name  # noqa: SLF001 (torch has no public access to it)
+        text = f"{operator} in {where} needs the values of a tensor, and a step without data has only shapes"
+        return NeedsValuesError(text, operator)
+    line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return TraceError(f"the step raised {type(error).__name__} in {where}: {line}")
