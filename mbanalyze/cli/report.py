@@ -149,7 +149,7 @@ def report(
             keep=keep,
             fused=fused,
             train=train,
-            optimizer=optimizer or "sgd",
+            optimizer=optimizer,
         )
         checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
@@ -170,4 +170,5 @@ def report(
     )
     if checked and format == "csv":
         Console(stderr=True).print(checked, soft_wrap=True)
-    return int((checked is not None and not checked.agree) or (strict and not counted.complete))
+    incomplete = not counted.complete or bool(counted.uncounted_training)
+    return int((checked is not None and not checked.agree) or (strict and incomplete))

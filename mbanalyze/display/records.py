@@ -15,7 +15,7 @@ from mbanalyze.inputs.parsing import spell_options
 if TYPE_CHECKING:
     import pandas as pd
 
-NULLABLE = re.compile(r"(macs|flops|activations)(_before|_after|_change)?")
+NULLABLE = re.compile(r"((backward_)?(macs|flops)|activations)(_before|_after|_change)?|saved_bytes")
 """Counts that may be unknown: nullable integers in a frame."""
 
 

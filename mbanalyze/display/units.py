@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mbanalyze.display.views import Cell
 
 
@@ -25,12 +27,18 @@ def si_bytes(count: int) -> str:
     return f"{text}B" if " " in text else f"{text} B"
 
 
-def count_cell(count: int | None, *, complete: bool = True) -> Cell:
-    """A count as a cell: '?' if unknown, marked '≥' if it is a lower bound; a short zero is empty."""
+def count_cell(count: int | None, *, complete: bool = True, spell: Callable[[int], str] = si) -> Cell:
+    """A count as a cell: '?' if unknown, marked '≥' if it is a lower bound; a short zero is empty.
+
+    Args:
+        count: the count.
+        complete: False for a lower bound.
+        spell: the short spelling.
+    """
     if count is None:
         return Cell("?", "?")
     bound = "" if complete else "≥ "
-    return Cell(f"{bound}{si(count)}" if count or bound else "", f"{bound}{count:,}")
+    return Cell(f"{bound}{spell(count)}" if count or bound else "", f"{bound}{count:,}")
 
 
 def ratio_cell(ratio: float | None) -> Cell:

@@ -66,6 +66,8 @@ WORDS: dict[str, Callable[[Group], Any]] = {
 
 COLUMNS = (*WORDS, *SHAPES, *COUNTS)
 """The names of all columns."""
+BOUNDS = ("macs", "flops", "activations")
+"""The counts of the forward pass that are lower bounds where an operator is not counted."""
 
 
 def value(name: str, group: Group, report: Report) -> Any:
@@ -73,6 +75,21 @@ def value(name: str, group: Group, report: Report) -> Any:
     if name in COUNTS:
         return COUNTS[name](group, report)
     return list(SHAPES[name](group)) if name in SHAPES else WORDS[name](group)
+
+
+def complete(name: str, group: Group, report: Report) -> bool:
+    """Return False if a column is unknown of an operator of a group, so that its sum is a lower bound."""
+    if name in TRAINING_COLUMNS:
+        return report.training is None or report.training.complete(name, group.rows)
+    return group.complete or name not in BOUNDS
+
+
+def complete_total(name: str, report: Report) -> bool:
+    """Return False if the total of a column is a lower bound."""
+    if name in TRAINING_COLUMNS:
+        known = report.training is None or report.training.complete(name, report.rows)
+        return known and not report.unseen and not report.omitted
+    return report.complete or name not in BOUNDS
 
 
 def _different(group: Group, setting: Callable[[Op], Any]) -> Iterable[Any]:

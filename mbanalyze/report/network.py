@@ -23,7 +23,7 @@ from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Account, Timeline
 from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
-from mbanalyze.report.training import TRAINING_COLUMNS, Training, TrainingCounts, sum_of
+from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -236,23 +236,18 @@ class Report(Result):
 
     def training_counts(self, rows: Iterable[Row]) -> dict[str, Count]:
         """Return the cost of training some rows, by `TRAINING_COLUMNS`; nothing without training."""
-        counts = self._training_counts
-        return sum_of([counts[id(op)] for row in rows for op in row.recorded])._asdict() if counts else {}
+        return self.training.of(rows)._asdict() if self.training else {}
 
     @cached_property
-    def _training_counts(self) -> dict[int, TrainingCounts]:
-        """The cost of training each operator, by its id; empty without training."""
-        return dict(zip(map(id, self.ops), self.training.counts, strict=True)) if self.training else {}
+    def uncounted_training(self) -> tuple[UncountedTraining, ...]:
+        """Every operator of which a count of training is unknown; empty without training."""
+        return self.training.uncounted(self.rows) if self.training else ()
 
     def total_counts(self) -> dict[str, int | float | None]:
         """Return each of `TOTALS`, and with training each of `TRAINING_TOTALS`."""
         peaks = {name: self.peak_bytes(account) for name, account in PEAKS.items()}
-        return {**self.totals.as_dict(self.itemsize), **peaks, **self._training_totals()}
-
-    def _training_totals(self) -> dict[str, Count]:
-        if self.training is None:
-            return {}
-        return {**self.training_counts(self.rows), **self.training.step_totals()}
+        training = self.training.totals(self.rows) if self.training else {}
+        return {**self.totals.as_dict(self.itemsize), **peaks, **training}
 
     @cached_property
     def trainable_params(self) -> int:
@@ -267,7 +262,7 @@ class Report(Result):
 
     @property
     def complete(self) -> bool:
-        """True if every operator is counted."""
+        """True if every operator of the forward pass is counted."""
         return not self.uncounted and not self.unseen
 
     def by(self, key: str) -> Groups:
@@ -334,6 +329,7 @@ class Report(Result):
             "notes": list(self.notes),
             "real": self.real,
             "unseen": list(self.unseen),
+            **({"training": self.training.as_dict(self.rows)} if self.training else {}),
         }
 
     def records(self, by: str | None = None) -> list[dict[str, Any]]:

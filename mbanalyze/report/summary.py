@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from mbanalyze.display.records import shape
 from mbanalyze.display.units import si_bytes
 from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
-from mbanalyze.report.network import CONVENTION, Report
+from mbanalyze.report.columns import complete_total
+from mbanalyze.report.network import CONVENTION, Report, share_of
 from mbanalyze.report.rows import Group, Uncounted
-from mbanalyze.report.training import Training
+from mbanalyze.report.run_step import RunStep
+from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
+
+PHASES = {"forward": "forward pass", "backward": "backward pass", "optimizer": "optimizer's update"}
+"""The parts of a training step, as words."""
 
 
 def kind_of(group: Group) -> str:
@@ -27,70 +34,116 @@ def output_of(group: Group) -> str:
     return " ".join(map(shape, group.output))
 
 
-def headline(report: Report) -> dict[str, tuple[Count, str]]:
-    """Each total by its name, with a remark."""
-    cost, size = report.totals, report.itemsize
+class Total(NamedTuple):
+    """A total.
+
+    Attributes:
+        value: the number.
+        remark: the number in other units, or its parts.
+        complete: False for a lower bound.
+    """
+
+    value: Count
+    remark: str = ""
+    complete: bool = True
+
+
+def headline(report: Report) -> dict[str, Total]:
+    """Each total by its name."""
+    cost, size, complete = report.totals, report.itemsize, report.complete
     intensity = cost.arithmetic_intensity(size)
     moved = f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}"
     frozen = cost.params - report.trainable_params
-    parts = {"trainable params": (report.trainable_params, ""), "frozen params": (frozen, "")}
+    parts = {"trainable params": Total(report.trainable_params), "frozen params": Total(frozen)}
     return {
-        "params": (cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
+        "params": Total(cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
         **(parts if frozen else {}),
-        "macs": (cost.macs, ""),
-        "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
-        "activations": (cost.activations, ""),
-        "memory access": (cost.memory_access, moved),
+        "macs": Total(cost.macs, complete=complete),
+        "flops": Total(
+            cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed", complete
+        ),
+        "activations": Total(cost.activations, complete=complete),
+        "memory access": Total(cost.memory_access, moved),
         **(_training(report, report.training) if report.training else _peaks(report)),
     }
 
 
-def _peaks(report: Report) -> dict[str, tuple[Count, str]]:
-    """The peak of each account, with a remark."""
+def _peaks(report: Report) -> dict[str, Total]:
+    """The peak of each account."""
     return {f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts}
 
 
-def _training(report: Report, training: Training) -> dict[str, tuple[Count, str]]:
-    """The totals of a training step, each with a remark."""
-    counts = report.training_counts(report.rows)
-    saved, peak = counts["saved_bytes"], training.step_peak_bytes
-    held = ", ".join(
-        f"{si_bytes(size)} {content.replace('_', ' ')}" for content, size in training.peak.items() if size
-    )
+def _training(report: Report, training: Training) -> dict[str, Total]:
+    """The totals of a training step."""
+    counts = training.totals(report.rows)
+    whole = {name: complete_total(name, report) for name in TRAINING_COLUMNS}
+    macs, saved = counts["backward_macs"], counts["saved_bytes"]
+    ratio = share_of(macs, report.totals.macs) if whole["backward_macs"] and report.complete else None
+    times = "" if ratio is None else f"{ratio:.2f} times the macs"
+    kept = "" if saved is None else f"{si_bytes(saved)} of activations"
     return {
-        "backward macs": (counts["backward_macs"], ""),
-        "backward flops": (counts["backward_flops"], ""),
-        "saved bytes": (
-            saved,
-            "" if saved is None else f"{si_bytes(saved)} of activations, for the backward pass",
-        ),
-        "gradient bytes": (training.gradient_bytes, si_bytes(training.gradient_bytes)),
-        f"optimizer bytes, {training.optimizer}": (
-            training.optimizer_bytes,
-            si_bytes(training.optimizer_bytes),
-        ),
-        "peak bytes, training step": (peak, f"{si_bytes(peak)} in the {training.phase}: {held}"),
+        "backward macs": Total(macs, times, whole["backward_macs"]),
+        "backward flops": Total(counts["backward_flops"], complete=whole["backward_flops"]),
+        "saved bytes": Total(saved, kept, whole["saved_bytes"]),
+        "gradient bytes": _bytes(training.gradient_bytes),
+        f"optimizer bytes, {training.optimizer}": _bytes(training.optimizer_bytes),
+        **_step_peak(training.step),
     }
 
 
-def _peak(timeline: Timeline) -> tuple[Count, str]:
+def _bytes(count: int) -> Total:
+    return Total(count, si_bytes(count))
+
+
+def _step_peak(step: RunStep | None) -> dict[str, Total]:
+    """The peak of a training step, and what is in memory then."""
+    name = "peak bytes, training step"
+    if step is None:
+        return {name: Total(None)}
+    contents = {
+        f"{content.replace('_', ' ')} at the peak": _bytes(size)
+        for content, size in step.peak.items()
+        if size
+    }
+    return {
+        name: Total(step.peak_bytes, f"{si_bytes(step.peak_bytes)} in the {PHASES[step.phase]}"),
+        **contents,
+    }
+
+
+def _peak(timeline: Timeline) -> Total:
     """The peak of an account, and the operator that runs there."""
     peak = timeline.peak_bytes
     if not peak:
-        return peak, ""
-    return peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}"
+        return Total(peak)
+    return Total(peak, f"{si_bytes(peak)} at {timeline.steps[timeline.peak].path or '(model)'}")
 
 
-def places(report: Report) -> dict[str, str]:
-    """Each operator that is not counted, with its number of calls and the first module that called it."""
-    by_operator: dict[str, list[Uncounted]] = {}
-    for uncounted in report.uncounted:
+def places(found: Iterable[Uncounted | UncountedTraining]) -> dict[str, str]:
+    """Each operator of some uncounted ones, with its number of calls and the first module that called it."""
+    by_operator: dict[str, list[Uncounted | UncountedTraining]] = {}
+    for uncounted in found:
         by_operator.setdefault(uncounted.operator, []).append(uncounted)
     return {
         operator: f"{sum(u.times for u in found)} x, in {found[0].path or '(model)'}"
         + (f" and {len(found) - 1} more" if len(found) > 1 else "")
         for operator, found in by_operator.items()
     }
+
+
+def training_places(report: Report) -> dict[str, str]:
+    """Each operator of which a count of training is unknown: its calls, the first module, and the counts."""
+    found = report.uncounted_training
+    return {
+        operator: f"{where}: {_unknown([u for u in found if u.operator == operator])}"
+        for operator, where in places(found).items()
+    }
+
+
+def _unknown(found: Sequence[UncountedTraining]) -> str:
+    """The counts that are unknown of some operators."""
+    columns = {column for uncounted in found for column in uncounted.columns}
+    return ", ".join(name.replace("_", " ") for name in TRAINING_COLUMNS if name in columns)
 
 
 def remarks(report: Report) -> list[str]:

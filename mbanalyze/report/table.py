@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mbanalyze.display.records import shape
-from mbanalyze.display.units import count_cell, ratio_cell, si_bytes
+from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, words
-from mbanalyze.report.columns import COUNTS, WORDS, Number, value
+from mbanalyze.report.columns import COUNTS, WORDS, Number, complete, complete_total, value
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import kind_of
@@ -19,8 +19,6 @@ VALUES = 3
 """The most shapes or settings that a cell lists; of more, it gives the number."""
 HEADINGS = {"macs_share": "share of macs", "arithmetic_intensity": "flops per byte"}
 """The headings that are not the name of the column with spaces."""
-BOUNDS = ("macs", "flops", "activations")
-"""The counts that are lower bounds where an operator is not counted."""
 
 
 def heading(name: str) -> str:
@@ -46,23 +44,22 @@ def column(name: str, shown: Sequence[Group], others: Group | None, report: Repo
     if name == "macs_share":
         return Column(heading(name), [*_shares(shown, others, report), ""], "left", bars=True)
     if name in COUNTS:
-        known = [*((group, group.complete) for group in rows), (total, report.complete)]
-        return Column(heading(name), [_cell(name, value(name, g, report), whole) for g, whole in known])
+        cells = [_cell(name, value(name, group, report), complete(name, group, report)) for group in rows]
+        whole = _cell(name, value(name, total, report), complete_total(name, report))
+        return Column(heading(name), [*cells, whole])
     if name == "kind":
         return words(name, [*map(kind_of, rows), f"{len(report.rows)} ops"])
     listed = [_text(name, value(name, group, report)) for group in shown]
     return words(heading(name), [*listed, *[""] * (len(rows) - len(shown)), ""])
 
 
-def _cell(name: str, number: Number, complete: bool) -> str | Cell:
+def _cell(name: str, number: Number, is_complete: bool) -> str | Cell:
     """A number as a cell."""
     if name == "ops":
         return str(number)
     if name == "arithmetic_intensity" or isinstance(number, float):
         return ratio_cell(number)
-    if name.endswith("_bytes") and number is not None:
-        return Cell(si_bytes(number), f"{number:,}")
-    return count_cell(number, complete=complete or name not in BOUNDS)
+    return count_cell(number, complete=is_complete, spell=si_bytes if name.endswith("_bytes") else si)
 
 
 def _text(name: str, found: Any) -> str:

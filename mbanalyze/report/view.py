@@ -20,10 +20,19 @@ from mbanalyze.report.selection import (
     require_training,
     selected,
 )
-from mbanalyze.report.summary import headline, origin, places, remarks, subject
+from mbanalyze.report.summary import headline, origin, places, remarks, subject, training_places
 from mbanalyze.report.table import column, first_column, heading
 
-DROP_ORDER = ("flops per byte", "output", "flops", "share of macs", "memory access", "kind", "ops")
+DROP_ORDER = (
+    "flops per byte",
+    "output",
+    "backward flops",
+    "flops",
+    "share of macs",
+    "memory access",
+    "kind",
+    "ops",
+)
 """Columns to leave out, in this order, while the table is too wide."""
 DEFAULT_COLUMNS = ("params", "macs", "macs_share", "flops", "memory_access", "arithmetic_intensity")
 """The columns of numbers that a table has by default."""
@@ -94,15 +103,22 @@ def _tree(groups: Groups, depth: int, sort: str | None, top: int | None, *, coll
 def _totals(report: Report) -> Section:
     """The exact totals, each with a remark."""
     totals = headline(report)
-    counts = [count_cell(count).exact for count, _ in totals.values()]
-    remarks = [remark for _, remark in totals.values()]
+    counts = [count_cell(total.value, complete=total.complete).exact for total in totals.values()]
+    remarks = [total.remark for total in totals.values()]
     return Section("", (words("", list(totals)), Column("", counts), words("", remarks, wrap=True)))
 
 
 def _uncounted(report: Report) -> list[str]:
     """The operators that are not counted, one a line."""
-    found = [f"{operator}: {where}" for operator, where in places(report).items()]
-    return ["not counted, so macs and flops are lower bounds:", *found] if found else []
+    return [
+        *_listed("not counted, so macs and flops are lower bounds:", places(report.uncounted)),
+        *_listed("not counted in training, so these are lower bounds:", training_places(report)),
+    ]
+
+
+def _listed(heading: str, found: Mapping[str, str]) -> list[str]:
+    """Operators below a heading, one a line; nothing without operators."""
+    return [heading, *(f"{operator}: {where}" for operator, where in found.items())] if found else []
 
 
 def selected_records(

@@ -15,15 +15,21 @@ Trace = Callable[[tuple[Any, ...], Mapping[str, Any]], object]
 """Traces a forward with these inputs, by position and by name; raises a `ValueError` or `LookupError` if it fails."""
 
 
-def advise(inputs: tuple[Any, ...], keywords: Mapping[str, Any], trace: Trace) -> str:
+def advise(
+    inputs: tuple[Any, ...], keywords: Mapping[str, Any], trace: Trace, *, training: bool = False
+) -> str:
     """Return the change of the inputs that lets a failing forward run; "" if none is found.
 
-    Two changes are tried: a list or tuple of whole numbers becomes a shape, and shapes gain a batch dimension.
+    A list or tuple of whole numbers may become a shape, and shapes may gain a batch dimension. In training mode,
+    a batch of one may become larger, because a batch norm needs several values for each channel.
     """
-    for change, advice in (
+    changes: list[tuple[Callable[[Any], Any], str]] = [
         (_as_shape, "write a shape as {}, or as a Shape(...) in Python"),
         (_with_batch, "the batch dimension seems to be missing: give {}"),
-    ):
+    ]
+    if training:
+        changes.append((_with_two, "give a larger batch, such as {}"))
+    for change, advice in changes:
         by_place = tuple(map(change, inputs))
         by_name = {name: change(value) for name, value in keywords.items()}
         given = [*((None, value) for value in inputs), *keywords.items()]
@@ -67,3 +73,11 @@ def _with_batch(given: Any) -> Any:
     """A shape with a batch of one in front; any other input unchanged."""
     shape = Shape(*given) if is_shape(given) else given
     return shape.resized(1, *shape.sizes) if isinstance(shape, Shape) and shape.sizes else given
+
+
+def _with_two(given: Any) -> Any:
+    """A shape whose batch is one with a batch of two; any other input unchanged."""
+    shape = Shape(*given) if is_shape(given) else given
+    if isinstance(shape, Shape) and shape.sizes[:1] == (1,):
+        return shape.resized(2, *shape.sizes[1:])
+    return given

@@ -21,6 +21,7 @@ from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
+from mbanalyze.report.run_step import RunStep
 from mbanalyze.report.training import training_of
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
@@ -82,7 +83,7 @@ class ResolvedModel:
         shortcuts: bool = True,
         fused: bool = False,
         train: bool = False,
-        optimizer: str = "sgd",
+        optimizer: str | None = None,
     ) -> Report:
         """Count the model: in closed form if it has one and no argument requires a trace.
 
@@ -96,39 +97,58 @@ class ResolvedModel:
             shortcuts: as for `trace`.
             fused: merge batch norms and activations into the product before them, as `Report.fused` does.
             train: count the forward pass in training mode, and add the cost of a training step.
-            optimizer: the optimizer of the training step: `none`, `sgd`, `momentum` or `adam`.
+            optimizer: the optimizer of the training step: `none`, `sgd` (default), `momentum` or `adam`.
 
         Raises:
             ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
-            OptionError: a flag is neither True nor False, or both `fused` and `train` are given.
+            OptionError: a flag is neither True nor False, both `fused` and `train` are given, or `optimizer`
+                without `train`.
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
-        choose("optimizer", optimizer, OPTIMIZERS)
+        if optimizer is not None:
+            choose("optimizer", optimizer, OPTIMIZERS)
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
         if fused and train:
             raise OptionError("fused is for inference and train for training: give one of them")
+        if optimizer is not None and not train:
+            raise OptionError("optimizer is about training: give train=True too")
         if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
             report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)
         else:
             report = self._closed_form(self.spec, dtype, training=train)
         if train:
-            return self._with_training(report, optimizer)
+            return self._with_training(report, optimizer or "sgd")
         return report.fused() if fused else report
 
     def _with_training(self, report: Report, optimizer: str) -> Report:
-        """The report with the cost of a training step, whose peak is that of a step on tensors without data."""
+        """The report with the cost of a training step, and notes on what the step that ran shows."""
+        step, unknown = self._step(optimizer, report.dtype)
+        found = training_of(report.ops, report.itemsize, report.frozen_weights, optimizer, step)
+        notes = [_TRAINED if note == _TRAINING else note for note in report.notes]
+        notes = [*dict.fromkeys([*notes, _TRAINED]), *unknown, *found.differences()]
+        return replace(report, training=found, notes=tuple(notes), versions=versions("torch"))
+
+    def _step(self, optimizer: str, dtype: str) -> tuple[RunStep | None, list[str]]:
+        """A training step on tensors without data, and no note; or None, and a note with the reason."""
         from mbanalyze.trace import forward_args
+        from mbanalyze.trace.forward_errors import NeedsValuesError
         from mbanalyze.trace.training_step import run_step
 
         module = self.module
         inputs, keywords = forward_args.as_inputs(module, self.inputs, self.keywords, real=False)
-        step = run_step(module, *inputs, keywords=keywords, optimizer=optimizer, dtype=report.dtype)
-        peak, phase = step.peak.split._asdict(), step.peak.phase
-        found = training_of(report.ops, report.itemsize, report.frozen_weights, optimizer, peak, phase)
-        notes = [_TRAINED if note == _TRAINING else note for note in report.notes]
-        return replace(report, training=found, notes=tuple(dict.fromkeys([*notes, _TRAINED])))
+        try:
+            step = run_step(module, *inputs, keywords=keywords, optimizer=optimizer, dtype=dtype)
+        except NeedsValuesError as error:
+            return None, [f"the peak of a training step is unknown: {error}"]
+        counts = {
+            "backward_macs": step.backward_macs,
+            "saved_bytes": step.saved_bytes,
+            "gradient_bytes": step.gradient_bytes,
+            "optimizer_bytes": step.peak.split.optimizer_state,
+        }
+        return RunStep(step.peak.phase, step.peak.split._asdict(), counts), []
 
     def _closed_form(self, spec: Architecture, dtype: str | None, *, training: bool) -> Report:
         """The report of the closed form."""
@@ -154,7 +174,7 @@ class ResolvedModel:
         try:
             return self.traced(dtype, **settings)
         except TraceError as error:
-            advice = advise(self.inputs, self.keywords, again)
+            advice = advise(self.inputs, self.keywords, again, training=settings["mode"] == "train")
             raise (TraceError(f"{error}: {advice}") if advice else error) from error.__cause__
 
     def traced(self, dtype: str | None, *, mode: Mode, real: bool | None, **settings: bool) -> Report:
@@ -271,7 +291,8 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     Raises:
         SourceError: `what` is not a model.
         ParseError: the options in `what` are malformed.
-        OptionError: an option is unknown, out of range or given twice, or a flag is neither True nor False.
+        OptionError: an option is unknown, out of range or given twice, a flag is neither True nor False, or options
+            contradict each other.
         InputError: an input is missing or malformed.
         ShapeError, TraceError: the input does not fit the network.
         ChoiceError: `dtype`, `mode` or `optimizer` is unknown.

@@ -24,12 +24,14 @@ from mbanalyze.display.result import Result
 from mbanalyze.display.views import Section
 from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
+from mbanalyze.report.columns import complete, complete_total
 from mbanalyze.report.network import CONVENTION, Groups, Report
 from mbanalyze.report.page.charts import charts, exact, share, short
 from mbanalyze.report.page.packed import DOWNLOADS, documents, file_name, libraries
-from mbanalyze.report.page.terms import DEFINITIONS, MEASURES
+from mbanalyze.report.page.terms import DEFINITIONS, MEASURES, TRAINING_DEFINITIONS
 from mbanalyze.report.rows import Group
-from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks
+from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks, training_places
+from mbanalyze.report.table import heading
 
 PACKAGES = ("jinja2", "plotly", "itables")
 """The packages that the page needs: for its template, its charts and its sortable table (DataTables)."""
@@ -99,15 +101,16 @@ def _shown(groups: Groups) -> dict[str, Any]:
         "title": report.model,
         "inputs": [shape(sizes) for sizes in report.input],
         "headline": headline(report),
-        "places": places(report),
+        "places": places(report.uncounted),
+        "training_places": training_places(report),
         "remarks": remarks(report),
         "by": by,
         "largest": max((row["counts"]["share of macs"][0] or 0 for row in rows), default=0) or 1,
         "rows": rows[:ROWS],
         "all_rows": len(rows),
-        "total": _counts(report.totals, report.complete, report),
+        "total": _total(report),
         "measures": MEASURES,
-        "definitions": DEFINITIONS,
+        "definitions": DEFINITIONS | (TRAINING_DEFINITIONS if report.training else {}),
         "downloads": DOWNLOADS,
         "file_name": file_name(report.model),
         "data": charts(report) | {"rows": [_texts(row) for row in rows] if len(rows) > ROWS else None},
@@ -124,7 +127,24 @@ def _row(group: Group, report: Report, by: str) -> dict[str, Any]:
         "name": group.key or "(model)",
         "what": kind_of(group) if by in ("op", "module") else str(len(group.rows)),
         "output": None if by == "kind" else output_of(group),
-        "counts": _counts(group.cost, group.complete, report),
+        "counts": _counts(group.cost, group.complete, report) | _training(group, report),
+    }
+
+
+def _total(report: Report) -> dict[str, tuple[float | None, str]]:
+    """The numbers of the last row."""
+    counts = report.training_counts(report.rows)
+    training = {
+        heading(name): (count, exact(count, complete_total(name, report))) for name, count in counts.items()
+    }
+    return _counts(report.totals, report.complete, report) | training
+
+
+def _training(group: Group, report: Report) -> dict[str, tuple[float | None, str]]:
+    """The numbers of a row that training adds."""
+    counts = report.training_counts(group.rows)
+    return {
+        heading(name): (count, exact(count, complete(name, group, report))) for name, count in counts.items()
     }
 
 
@@ -134,15 +154,15 @@ def _texts(row: dict[str, Any]) -> list[str]:
     return [cell for cell in cells if cell is not None]
 
 
-def _counts(cost: Cost, complete: bool, report: Report) -> dict[str, tuple[float | None, str]]:
+def _counts(cost: Cost, known: bool, report: Report) -> dict[str, tuple[float | None, str]]:
     """The numbers of a row by column: the value to sort by, and the text."""
     part, intensity = share(cost.macs, report.totals.macs), cost.arithmetic_intensity(report.itemsize)
     return {
         "share of macs": (part, "?" if part is None else f"{part:.1f} %"),
         "params": (cost.params, exact(cost.params)),
-        "macs": (cost.macs, exact(cost.macs, complete)),
-        "flops": (cost.flops, exact(cost.flops, complete)),
-        "activations": (cost.activations, exact(cost.activations, complete)),
+        "macs": (cost.macs, exact(cost.macs, known)),
+        "flops": (cost.flops, exact(cost.flops, known)),
+        "activations": (cost.activations, exact(cost.activations, known)),
         "memory access": (cost.memory_access, exact(cost.memory_access)),
         "flops per byte": (intensity, "?" if intensity is None else f"{intensity:.2f}"),
     }

@@ -33,3 +33,16 @@ DEFINITIONS = {
     "≥ and ?": "A lower bound, because an operator has no formula; and an unknown count.",
 }
 """The definition of each column, and of the marks of incomplete counts."""
+
+TRAINING_DEFINITIONS = {
+    "backward macs": "Multiply-accumulates of the gradients of inputs and weights.",
+    "backward flops": "All arithmetic of the backward pass: two for each multiply-accumulate.",
+    "saved bytes": "Bytes of activations that PyTorch keeps for the backward pass. A shared tensor counts once.",
+    "gradient bytes": "Bytes of the gradients of all parameters that require one.",
+    "optimizer bytes": "Bytes that the optimizer keeps from step to step.",
+    "peak bytes, training step": (
+        "The most memory in use during a step of a running training: parameters, buffers, gradients, the optimizer's "
+        "state, activations, and temporary tensors of the backward pass or the optimizer."
+    ),
+}
+"""The definition of each column and total that training adds."""

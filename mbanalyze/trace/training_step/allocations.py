@@ -73,6 +73,10 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         held = self._held.get(tensor.untyped_storage()._cdata)  # noqa: SLF001 (the only address of a tensor without data)
         return held.content if held else None
 
+    def bytes_of(self, content: str) -> int:
+        """Return the bytes in memory that are a content."""
+        return self._live[content]
+
     def hold(self, tensors: Iterable[Tensor], content: str) -> None:
         """Count the storages of tensors as `content`, those that are in memory already included."""
         for tensor in tensors:

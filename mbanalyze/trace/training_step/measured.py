@@ -52,6 +52,7 @@ class TrainingStep:
         peak: the most memory held at once.
         saved_bytes: distinct storages that autograd saved for the backward pass, without parameters and buffers.
         saved_by_path: the same bytes by the path of the first module that saved each storage.
+        gradient_bytes: gradients of all parameters after the backward pass.
         backward_macs: multiply-accumulates of the backward pass; None if an operator has no formula.
         uncounted: the operators of the backward pass without a formula.
     """
@@ -59,6 +60,7 @@ class TrainingStep:
     peak: MemoryPeak
     saved_bytes: int
     saved_by_path: dict[str, int] = field(repr=False)
+    gradient_bytes: int
     backward_macs: int | None
     uncounted: tuple[str, ...] = ()
 

@@ -144,13 +144,14 @@ def _step(run: _Run, loss: Loss, update: Optimizer | None) -> TrainingStep:
         if not number.requires_grad:
             raise TraceError("the loss depends on no parameter that requires a gradient")
         number.backward()  # type: ignore[no-untyped-call]
+        gradients = allocations.bytes_of("gradients")
         allocations.phase = "optimizer"
         if update:
             update.step()
-    work = allocations.backward
+    work, by_path = allocations.backward, dict(saved.by_path)
     macs = None if work.uncounted else work.macs
     return TrainingStep(
-        allocations.peak, sum(saved.by_path.values()), dict(saved.by_path), macs, tuple(work.uncounted)
+        allocations.peak, sum(by_path.values()), by_path, gradients, macs, tuple(work.uncounted)
     )
 
 
