@@ -81,7 +81,8 @@ class ModelCost:
                 `--input`, such as `"ids=1,128:int64"`, or a value as for `mbanalyze.count`, such as `(1, 3, 64, 64)`.
             allow_uncounted: operators that are allowed to have no count.
             options: options for `mbanalyze.count`.
-            limits: limit for each total, such as `max_macs="320 M"`: a number, or a text with a unit.
+            limits: limit for each total, such as `max_macs="320 M"` or `max_peak_bytes="320 KB"`: a number, or a
+                text with a unit.
 
         Returns:
             report of the model.

@@ -120,6 +120,14 @@ def total_in(document: dict[str, Any], metric: str) -> tuple[int, int] | None:
     return next(((c["before"], c["after"]) for c in changes), None)
 
 
+def forget_peaks(lock: Path) -> None:
+    """Remove the peaks of memory from a lock, as an earlier version wrote it."""
+    document = json.loads(lock.read_text())
+    for model in document["models"].values():
+        del model["peaks"], model["totals"]["peak_bytes"], model["totals"]["peak_bytes_deployed"]
+    lock.write_text(json.dumps(document))
+
+
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the paths of all values inside a JSON document, with that of the document."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -25,7 +25,7 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import GridError
-from mbanalyze.sweep.peaks import ACCOUNTS
+from mbanalyze.sweep.peak_grids import ACCOUNTS
 from mbanalyze.sweep.traced import VariantError
 
 NETS = str(DATA / "nets.py")

@@ -99,7 +99,7 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> Non
         assert found.records() == []
         return
     costs = {"macs", "params", *found.limits} - {found.ranked_by}
-    assert list(limits) == list(map(limit_name, found.limits))
+    assert set(limits) == set(map(limit_name, found.limits))
     for row in found.records():
         assert row[found.ranked_by] is None or row[found.ranked_by] <= best[found.ranked_by]
         if row[found.ranked_by] == best[found.ranked_by]:
@@ -447,4 +447,4 @@ def test_limits_of_memory_are_explained() -> None:
     # at 192 pixels: (16 + 96) * 96 * 96 bytes
     assert "1.032 MB (1,032,192) deployed peak memory" in " ".join(text.split())
     assert "raising max_peak_deployed to 1.405 MB would allow" in text
-    assert "nothing fits within 1 kB peak memory" in repr(search("mobilenet_v2", max_peak="1 kB"))
+    assert "nothing fits within 1 kB ideal peak memory" in repr(search("mobilenet_v2", max_peak="1 kB"))

@@ -37,8 +37,8 @@ from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
 
-CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "published.md", "variants.md")
-DOCTEST_PAGES = ("README.md", "memory_access.md", "python.md")
+CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "variants.md")
+DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
@@ -417,7 +417,7 @@ def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
 
     assert merged(known) | merged(traced) == columns
     assert set(found) == keys("output.md", "## `mbanalyze search --format json`")
-    assert merged(found["variants"]) == columns - {"rho", "batch", "complete"} | keys(
+    assert merged(found["variants"]) == columns - {"rho", "batch", "complete", "peak_bytes_eager"} | keys(
         "output.md", "### Variants"
     )
     assert merged(found["binding"]) == {"quantity", "limit", "needed", "variant"}

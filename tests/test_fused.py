@@ -138,6 +138,13 @@ class Custom(nn.Module):
 Use = Callable[[Custom, torch.Tensor], Any]
 
 
+def by_position(net: Custom, x: torch.Tensor) -> Any:
+    """Normalise the features of all positions of the image together, as LeViT does."""
+    y, norm = net.linear(x.flatten(2).mT.contiguous()), net.norm
+    z = F.batch_norm(y.flatten(0, 1), norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    return F.hardswish(z.reshape_as(y))
+
+
 def added(net: Custom, x: torch.Tensor) -> Any:
     """Read the output of the convolution twice."""
     y = net.conv(x)
@@ -165,6 +172,12 @@ def dynamic(net: Custom, x: torch.Tensor) -> Any:
         (dynamic, ["global_avg_pool", "linear", "conv", "batch_norm", "relu"]),
         (lambda net, x: F.hardswish(net.norm(net.conv(x))), ["conv + batch_norm + hard_swish"]),
         (lambda net, x: F.relu(net.conv(x)[:, :2]), ["conv", "relu"]),
+        (lambda net, x: F.relu(net.conv(x).flatten(1)), ["conv + relu"]),
+        (lambda net, x: F.relu(net.conv(x)[0]), ["conv + relu"]),
+        (lambda net, x: F.relu(net.conv(x).mT), ["conv", "relu"]),
+        (lambda net, x: net.norm(net.conv(x[0])[None]), ["conv + batch_norm"]),
+        (lambda net, x: net.norm(net.conv(x).view(4, 4, 4, 4)), ["conv", "batch_norm"]),
+        (by_position, ["copy", "linear + batch_norm + hard_swish"]),
         (lambda net, x: torch.clamp(net.conv(x), min=net.least), ["conv + clamp"]),
         (
             lambda net, x: F.prelu(net.conv(x), net.computed(x)),
@@ -190,6 +203,17 @@ def test_a_returned_output_is_written() -> None:
 
     assert merged(Custom(features), *IMAGE) == ["conv", "relu"]
     assert merged(Custom(overwritten), *IMAGE) == ["conv + relu"]
+
+
+def test_a_merged_operator_keeps_its_shape() -> None:
+    """An activation of the flattened output leaves the output of the convolution an image."""
+    (row,) = count(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.ReLU()), IMAGE, fused=True).rows
+    (analysis,) = guidelines(
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(), nn.ReLU()), IMAGE, fused=True
+    ).convolutions
+
+    assert row.op.output[0].shape == (1, 4, 8, 8)
+    assert analysis.channels == (3, 4)
 
 
 CONV, BARE = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1, bias=False)

@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 from mbanalyze import guard
 from mbanalyze.guard import load, lock
 from mbanalyze.guard.counting import measure_here
-from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, LimitError, parse_budget, parse_growth
+from mbanalyze.guard.limits import (
+    GROWTH_METRICS,
+    LOCKED_METRICS,
+    LOCKED_PEAKS,
+    LimitError,
+    parse_budget,
+    parse_growth,
+)
 from mbanalyze.guard.lock import LockError
 from mbanalyze.guard.model_result import evaluate
 from mbanalyze.guard.outcome import Outcome
@@ -97,7 +104,8 @@ def a_lock(**counts: Any) -> str:
     values = dict.fromkeys(GROWTH_METRICS, 4) | counts
     layer = {"kinds": "linear", "output": "1x4", **{metric: values[metric] for metric in LOCKED_METRICS}}
     head = {"source": "net.py:build", "options": {}, "method": "trace", "input": ["1x4"], "dtype": "float32"}
-    model = {**head, "totals": values, "layers": {"head": layer}}
+    peaks = {metric: {"path": "head", "kind": "linear"} for metric in LOCKED_PEAKS}
+    model = {**head, "totals": values, "peaks": peaks, "layers": {"head": layer}}
     return json.dumps({"schema": lock.SCHEMA, "convention": "c", "version": "1", "models": {"small": model}})
 
 

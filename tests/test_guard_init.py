@@ -51,7 +51,10 @@ def test_the_new_policy_passes_and_catches_a_wider_network(pyproject: bool, fold
     # the blocks, 32 x 10 + 10 in the head; 16 x 16 pixels, and 8 x 8 after the stride of the last block
     params = 432 + 2624 + 3280 + (1024 + 576 + 2048) + 330
     macs = (432 + 2624 + 3280 + 1024) * 256 + (576 + 2048) * 64 + 320
-    assert budgets_in(file) == {"net": {"params": params, "macs": macs, "memory_access": elements}}
+    # the depthwise convolution of block 1 reads and writes 80 x 16 x 16 elements of 4 bytes
+    peak = 2 * 80 * 256 * 4
+    budgets = {"params": params, "macs": macs, "memory_access": elements, "peak_bytes": peak}
+    assert budgets_in(file) == {"net": budgets}
     commands = [line for line in ran.out.splitlines() if line.startswith(("mbanalyze ", "git "))]
     assert commands == [
         "mbanalyze guard update",
@@ -106,6 +109,16 @@ def test_amounts(limit: int, text: str) -> None:
 
     assert f"budget = {{ macs = {text} }}" in table
     assert policy.models["a"].rules.budget["macs"].maximum == limit
+
+
+def test_an_amount_of_bytes() -> None:
+    """A budget in bytes has the unit of bytes, and the policy reads it as the same number."""
+    for metric in ("memory_access_bytes", "params_bytes", "peak_bytes", "peak_bytes_deployed"):
+        table = model_table(NewModel("a", "alexnet", (), {metric: 6_323_000}), "")
+        budgets = policy_file.loads(Path("mbanalyze.toml"), table).models["a"].rules.budget
+
+        assert f'budget = {{ {metric} = "6.323 MB" }}' in table
+        assert budgets[metric].maximum == 6_323_000
 
 
 def test_options_of_the_report(folder: Path, run: Run) -> None:

@@ -104,7 +104,10 @@ def test_a_budget_on_an_unknown_count_fails(project: Path, run: Run) -> None:
 
 def test_a_count_that_becomes_unknown_is_worse(project: Path, run: Run) -> None:
     """A count that becomes unknown, or that was unknown before, is worse."""
-    allowed = POLICY + 'allow_uncounted = ["aten::special_bessel_j0"]\n'
+    # no engine is known to merge the operator into a convolution, so that the peak of a deployed network grows
+    allowed = POLICY + (
+        'allow_uncounted = ["aten::special_bessel_j0"]\nmax_increase = { peak_bytes_deployed = "70%" }\n'
+    )
     (project / "pyproject.toml").write_text(allowed)
     edit(project / "net.py", ("functional.relu(self.filter(", "torch.special.bessel_j0(self.filter("))
     said = document_of(run)

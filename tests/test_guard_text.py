@@ -63,4 +63,7 @@ def test_csv_has_one_record_for_each_change(outcomes: dict[str, Outcome]) -> Non
         for change in model["changes"]
     ]
     assert len(records) > 2
-    assert outcomes["ok"].to("csv") == "model,path,kind,metric,before,after,limit,verdict,level\n"
+    assert (
+        outcomes["ok"].to("csv")
+        == "model,path,kind,metric,before,after,limit,verdict,level,before_at,after_at\n"
+    )

@@ -33,8 +33,9 @@ def test_a_passing_model_says_its_totals(project: Path, run: Run) -> None:
     ran = run("guard", "--format", "markdown")
 
     assert ran.code == 0
-    totals = [count("alexnet", resolution=side).totals for side in (224, 63)]
-    costs = [f"{each.macs:,} | {each.flops:,} | {each.memory_access:,}" for each in totals]
+    totals = [count("alexnet", resolution=side).total_counts() for side in (224, 63)]
+    listed = ("macs", "flops", "memory_access", "peak_bytes", "peak_bytes_deployed")
+    costs = [" | ".join(f"{each[metric]:,}" for metric in listed) for each in totals]
     # the published 61,100,840 parameters are one below the budget
     assert rows(ran.out, "| a", "| b") == [
         f"| a | ok | 61,100,840 | {costs[0]} | none |",
@@ -137,18 +138,18 @@ def test_a_pattern_without_layers_writes_no_lock(command: tuple[str, ...], proje
 
 def test_fifty_models_have_one_row_each(project: Path, run: Run) -> None:
     """Fifty models that pass are a table of fifty rows, none of which is wrapped at 80 columns."""
-    names = [f"model_{i}" for i in range(50)]
+    names = [f"net_{i}" for i in range(50)]
     (project / "pyproject.toml").write_text(
         "".join(f'[tool.mbanalyze.models.{name}]\nsource = "alexnet@resolution=63"\n' for name in names)
     )
     assert run("guard", "update").code == 0
     out = run("guard").out
 
-    assert [line.split()[0] for line in rows(out, "model_")] == names
+    assert [line.split()[0] for line in rows(out, "net_")] == names
     assert max(map(len, out.splitlines())) <= 80
     assert (
-        len(out.splitlines()) == 50 + 6
-    )  # the title, two lines of headings, a rule, a blank line and the sum
+        len(out.splitlines()) == 50 + 7
+    )  # the title, three lines of headings, a rule, a blank line and the sum
 
 
 def test_json_says_what_was_written(project: Path, run: Run) -> None:

@@ -20,10 +20,11 @@ def test_nothing_changed(project: Path, run: Run) -> None:
     assert (said["exit"], model_in(said)["verdict"], model_in(said)["changes"]) == (0, "ok", [])
     assert run("guard").out.splitlines() == [
         "Model costs against mbanalyze.lock.json",
-        "                                            memory",
-        "model  verdict   params     macs    flops   access  change",
-        "─" * 58,
-        "small  ok       10.31 k  2.052 M  4.201 M  434.3 k  none",
+        "                                                                  peak",
+        "                                            memory      peak     bytes",
+        "model  verdict   params     macs    flops   access     bytes  deployed  change",
+        "─" * 78,
+        "small  ok       10.31 k  2.052 M  4.201 M  434.3 k  163.8 kB  98.30 kB  none",
         "",
         "1 ok",
     ]

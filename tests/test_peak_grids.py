@@ -14,7 +14,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.sweep import closed_form
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, OuterSum, SplitError, TooLargeError
-from mbanalyze.sweep.peaks import ACCOUNTS, largest
+from mbanalyze.sweep.peak_grids import ACCOUNTS, largest
 
 DTYPES = ("float32", "int8", "float16", "float64")
 
@@ -25,7 +25,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(closed_form, "MAX_SCALAR_VARIANTS", 0)
 
 
-def alphas(name: str) -> dict[str, list[Any]]:
+def alphas(name: str) -> dict[str, Any]:
     """Two widths of an architecture; no option without widths."""
     option = {each["name"]: each for each in describe(ARCHS[name])}.get("alpha")
     return {"alpha": list(option["choices"] or (0.5, 1.0))[:2]} if option else {}
@@ -59,7 +59,7 @@ def test_published_peaks() -> None:
 @pytest.mark.usefixtures("together")
 def test_operators_that_run_in_place_for_some_variants() -> None:
     """At 32 pixels, a squeeze-and-excitation has as many elements as its image of one pixel, and shares memory."""
-    grid = {"alpha": [0.1, 0.35, 1.0], "resolution": [(32, 32), (33, 32), (64, 32)]}
+    grid: dict[str, Any] = {"alpha": [0.1, 0.35, 1.0], "resolution": [(32, 32), (33, 32), (64, 32)]}
     rows = ablate("mobilenet_v3_small", **grid).records()
 
     assert len(rows) == 9
@@ -102,7 +102,7 @@ def test_the_largest_of_sums(sums: list[list[tuple[list[int], list[int]]]]) -> N
 
 def test_large_grids_are_compared_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums that are constant along an axis, or along both, are compared with all others in every block."""
-    monkeypatch.setattr("mbanalyze.sweep.peaks.BLOCK", 8)
+    monkeypatch.setattr("mbanalyze.sweep.peak_grids.BLOCK", 8)
     networks, resolutions = AxisArray(np.arange(7), NETWORKS), AxisArray(np.arange(5), RESOLUTIONS)
     made = [OuterSum.of(each) for each in (networks * resolutions, 3 * networks, 2 * resolutions, 6)]
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from guarded import NET, edit
+from guarded import NET, edit, forget_peaks
 from warm import warm_python
 
 from mbanalyze import __version__, count
@@ -91,16 +91,34 @@ def test_a_project_over_its_life(project: Path) -> None:
     assert run(project, "-k", "not limits", ci="true")[0] == 0
 
 
+def test_a_snapshot_without_peaks(project: Path) -> None:
+    """A snapshot of an earlier version passes, the summary says once what it lacks, and an update records that."""
+    file = project / "__model_costs__" / "test_net.json"
+    assert run(project, "-k", "named")[0] == 1
+    forget_peaks(file)
+    code, out = run(project, "-k", "named", "-W", "error", ci="true")
+
+    assert code == 0
+    assert out.count("lacks") == 1
+    assert (
+        "model_cost: test_net.json lacks peak_bytes and peak_bytes_deployed: "
+        "to record them, run 'pytest --model-cost-update'\n"
+    ) in out
+    assert "lacks" not in run(project, "-k", "named", "--model-cost-update")[1]
+    assert all(model.peaks for model in lock.loads(file.read_text(), "lock").models.values())
+
+
 FAILING = {
     'model_cost.check(build(), (1, 3, 64, 64), max_macs="1 k")': "over the budget of 1.000 k",
     "model_cost.check(build(), [(1, 3, 64, 64)], max_memory_access_bytes='1 MB')": "memory access bytes",
     "model_cost.check(build(), torch.ones(1, 3, 8, 8), max_activations=1)": "activations",
+    "model_cost.check(build(), (1, 3, 64, 64), max_peak_bytes='100 KB')": "the budget of 100.0 kB, at blocks.1.filter (conv)",
     "model_cost.check(build(), (1, 4, 64, 64), max_macs=1)": "could not measure the model",
     "model_cost.check(build(), (1, 3, 64, 64))": "no limits: choose from max_params",
     "model_cost.check(build(), (1, 3, 64, 64), max_makros=1)": "unknown limit 'max_makros'",
     "model_cost.check(build(), (1, 3, 64, 64), max_macs='1 Q')": "max_macs: malformed count '1 Q'",
     "model_cost.check(Strange(), (1, 3), max_macs=1)": "could not measure the model: not counted: aten::special_bessel_j0",
-    "model_cost.snapshot(Strange(), (1, 3))": "could not measure test_8: not counted: aten::special_bessel_j0",
+    "model_cost.snapshot(Strange(), (1, 3))": "could not measure test_9: not counted: aten::special_bessel_j0",
 }
 
 

@@ -25,16 +25,16 @@ from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.models import build
 from mbanalyze.ops.formulas import FORMULAS
-from mbanalyze.ops.record import Op, Role, Value
+from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, to_grid
 from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.schema import OpSchema, flat_tensors
 from mbanalyze.trace.tracer import trace
-from mbanalyze.training.backward import RULES, BackwardCost, backward, total
+from mbanalyze.training.backward_cost import RULES, BackwardCost, backward, total
 from mbanalyze.training.gradients import CONSTANT
-from mbanalyze.training.optimizers import OPTIMIZERS, gradient_bytes, state_bytes, trainable
-from mbanalyze.training.saved import saved_bytes
+from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
+from mbanalyze.training.saved_bytes import saved_bytes
 from mbanalyze.training.saved_rules import SAVED
 
 CNNS = (
@@ -44,7 +44,16 @@ CNNS = (
 )
 """Networks of torchvision."""
 UNGROUPED = frozenset(
-    {"alexnet", "vgg11_bn", "resnet18", "resnet50", "squeezenet1_1", "densenet121", "googlenet", "inception_v3"}
+    {
+        "alexnet",
+        "vgg11_bn",
+        "resnet18",
+        "resnet50",
+        "squeezenet1_1",
+        "densenet121",
+        "googlenet",
+        "inception_v3",
+    }
 )
 """Those without a grouped convolution."""
 
@@ -68,8 +77,9 @@ def run_backward(outputs: list[Tensor]) -> None:
     torch.autograd.backward(needed, [torch.empty_like(output) for output in needed])
 
 
-def values(given: list[Tensor], role: Role = "activation") -> tuple[Value, ...]:
-    return tuple(Value(role, i, tuple(tensor.shape)) for i, tensor in enumerate(given))
+def values(given: list[Tensor]) -> tuple[Value, ...]:
+    """Return tensors as values."""
+    return tuple(Value("activation", i, tuple(tensor.shape)) for i, tensor in enumerate(given))
 
 
 class Products(TorchDispatchMode):
@@ -106,7 +116,8 @@ class Products(TorchDispatchMode):
 def products(model: nn.Module, *inputs: Any) -> Products:
     """Count the products of autograd's backward pass."""
     outputs = tensors(model(*inputs))
-    with Products() as counted:
+    counted = Products()
+    with counted:
         run_backward(outputs)
     return counted
 
@@ -154,7 +165,7 @@ def test_torchvision(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchs_counter(name: str) -> None:
-    """torch's counter gives the same total without groups, and with groups what it counts of each layer in excess."""
+    """FlopCounterMode gives the same total without groups, and with groups what it counts of each layer in excess."""
     model, images = network(name)
     outputs = tensors(model(images))
     with FlopCounterMode(display=False) as counter:
@@ -174,15 +185,6 @@ def test_swin() -> None:
     assert ours(model, images).macs == products(model, images).macs
 
 
-def test_maxvit_keeps_copies_of_its_einsums() -> None:
-    """An einsum keeps copies of operands that cannot be viewed as batches of matrices."""
-    with torch.device("meta"):
-        model, images = torchvision().models.maxvit_t(input_size=(224, 224)), torch.empty(1, 3, 224, 224)
-
-    assert our_saved(model, images) == keeps(model, images)
-    assert ours(model, images).macs == products(model, images).macs
-
-
 def variants(arch: type[Architecture]) -> list[Architecture]:
     """Return an architecture with each value of each option."""
     side = {"InceptionV3": 299, "AlexNet": 227}.get(arch.__name__, 64)
@@ -190,7 +192,7 @@ def variants(arch: type[Architecture]) -> list[Architecture]:
     for option in describe(arch):
         tried = {"bool": (True, False), "float": (0.5, 1.25)}.get(option["type"], (4,))
         if option["name"] not in ("resolution", "num_classes"):
-            specs += [replace(specs[0], **{option["name"]: value}) for value in option["choices"] or tried]  # type: ignore[type-var]
+            specs += [replace(specs[0], **{option["name"]: value}) for value in option["choices"] or tried]
     return specs
 
 
@@ -235,7 +237,10 @@ def test_batch_norm_of_one_value() -> None:
 def test_grids(arch: type[MobileNetV1 | MobileNetV2]) -> None:
     """The rules count every variant of a grid as they count it alone."""
     alphas, sides = [1.0, 1.25, 1.5], [64, 96, 224]
-    arrays = {"alpha": AxisArray(np.array(alphas), NETWORKS), "resolution": AxisArray(np.array(sides), RESOLUTIONS)}
+    arrays = {
+        "alpha": AxisArray(np.array(alphas), NETWORKS),
+        "resolution": AxisArray(np.array(sides), RESOLUTIONS),
+    }
 
     def counted(spec: Architecture) -> list[Any]:
         ops = spec.ops(2, training=True)
@@ -276,7 +281,7 @@ FROZEN: dict[str, Callable[[str], bool]] = {
 
 
 @pytest.mark.parametrize("frozen", FROZEN)
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "swin_t", "squeezenet1_1"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "swin_t"])
 def test_frozen_parameters(name: str, frozen: str) -> None:
     """Frozen parameters cut the backward pass as autograd does."""
     model, images = network(name)
@@ -399,7 +404,9 @@ Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 class Applied(nn.Module):
     """A function of two values that require gradients, unless they are frozen; `x` is their first input."""
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Any], shapes: Shapes = (FOUR, FOUR), frozen: str = "") -> None:
+    def __init__(
+        self, function: Callable[[Tensor, Tensor], Any], shapes: Shapes = (FOUR, FOUR), frozen: str = ""
+    ) -> None:
         super().__init__()
         self.function = function
         self.a, self.b = (nn.Parameter(torch.rand(shape)) for shape in shapes)
@@ -411,9 +418,14 @@ class Applied(nn.Module):
         return self.function(x + self.a, x + self.b)
 
 
+def on_first(function: Callable[[Tensor], Any]) -> Callable[[Tensor, Tensor], Any]:
+    """Return a function of two values that uses the first one."""
+    return lambda a, _: function(a)
+
+
 def named(*names: str, of: Any = torch) -> dict[str, Any]:
     """Return functions of the first value by name."""
-    return {name: lambda a, _, function=getattr(of, name): function(a) for name in names}
+    return {name: on_first(getattr(of, name)) for name in names}
 
 
 def modules(*made: nn.Module) -> dict[str, Any]:
@@ -432,7 +444,9 @@ PAIRS: dict[str, Any] = {
     "lerp": lambda a, b: torch.lerp(a, b, 0.3) + torch.lerp(a, b, a),
     "where": lambda a, b: torch.where(a > b, a, b).masked_fill(a > 1, 0),
     "cat": lambda a, b: torch.cat([a, b]).roll(1, 2).flip(2).repeat(2, 1, 1, 1).tril(),
-    "chunks": lambda a, b: torch.cat([part.relu() for part in a.chunk(2, 1)]) + b.chunk(2, 1)[0].sigmoid().repeat(2, 1, 1, 1),
+    "chunks": lambda a, b: (
+        torch.cat([part.relu() for part in a.chunk(2, 1)]) + b.chunk(2, 1)[0].sigmoid().repeat(2, 1, 1, 1)
+    ),
     "mm": lambda a, b: a[0, 0] @ b[0, 0],
     "bmm": lambda a, b: torch.bmm(a[0], b[0]),
     "addmm": lambda a, b: torch.addmm(a[0, 0, 0], a[0, 0], b[0, 0]),
@@ -441,19 +455,26 @@ PAIRS: dict[str, Any] = {
     "batches": lambda a, b: a @ b + a @ b[:1] + a @ b[0],
     "folded": lambda a, b: (a @ b[0, 0], a[0, 0] @ b, a.transpose(1, 2) @ b[0, 0].T),
     "permuted": lambda a, b: a.transpose(1, 2) @ b.permute(0, 2, 3, 1),
-    "einsum": lambda a, b: torch.einsum("bhid,bhjd->bhij", a, b) + torch.einsum("bhid,de->bhie", a, b[0, 0]),
+    "einsum": lambda a, b: (torch.einsum("bhid,bhjd->bhij", a, b), torch.einsum("bhid,de->bhie", a, b[0, 0])),
+    "einsum of views": lambda a, b: torch.einsum("bhid,bhjd->bhij", a.transpose(1, 3), b.permute(0, 2, 3, 1)),
     "einsum without a sum": lambda a, b: torch.einsum("i,j->ij", a[0, 0, 0], b[0, 0, 0]),
     "linear": lambda a, b: functional.linear(a.permute(0, 2, 3, 1), b[0, 0, :, :4]),
     "bilinear": lambda a, b: functional.bilinear(a, a, b[0]),
     "attention": lambda a, b: functional.scaled_dot_product_attention(a, b, b),
     "attention with dropout": lambda a, b: functional.scaled_dot_product_attention(a, b, b, dropout_p=0.2),
     "attention with a mask": lambda a, b: functional.scaled_dot_product_attention(a, b, b, attn_mask=b[0, 0]),
-    **named("abs", "acos", "asin", "atan", "cos", "sin", "tan", "sinh", "cosh", "tanh", "exp", "exp2", "expm1"),
-    **named("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "square", "neg", "sigmoid", "erf"),
+    **named(
+        "abs", "acos", "asin", "atan", "cos", "sin", "tan", "sinh", "cosh", "tanh", "exp", "exp2", "expm1"
+    ),
+    **named(
+        "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "square", "neg", "sigmoid", "erf"
+    ),
     **named("erfinv", "floor", "ceil", "round", "trunc", "sign", "asinh", "acosh", "atanh", "nan_to_num"),
     **named("abs_", "cos_", "exp_", "sqrt_", "square_", "sigmoid_", "tanh_", "reciprocal_", "neg_", "log_"),
     **named("sum", "mean", "var", "std", "max", "min", "amax", "argmax", "median"),
-    **named("relu6", "hardswish", "hardsigmoid", "silu", "mish", "softplus", "elu", "celu", "selu", of=functional),
+    **named(
+        "relu6", "hardswish", "hardsigmoid", "silu", "mish", "softplus", "elu", "celu", "selu", of=functional
+    ),
     **named("leaky_relu", "hardtanh", "gelu", "logsigmoid", "hardshrink", "softshrink", of=functional),
     "max of rows": lambda a, _: a.max(1).values,
     "sort": lambda a, _: a.sort(1).values + a.topk(2, 1).values.sum(),
@@ -465,16 +486,39 @@ PAIRS: dict[str, Any] = {
     "shuffle": lambda a, _: functional.pixel_shuffle(a, 2),
     "fold": lambda a, _: functional.fold(functional.unfold(a, 2), (6, 6), 2),
     **{f"pad by {mode}": lambda a, _, mode=mode: functional.pad(a, [1] * 4, mode=mode) for mode in PADDINGS},
+    "computed scale": lambda a, b: functional.batch_norm(a, None, None, b[0, 0, 0, :4], training=True),
     "norms": lambda a, b: a / a.norm(dim=1, keepdim=True) + b,
-    **modules(nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, track_running_stats=False)),
+    **modules(
+        nn.BatchNorm2d(4), nn.BatchNorm2d(4, affine=False), nn.BatchNorm2d(4, track_running_stats=False)
+    ),
     **modules(nn.GroupNorm(2, 4), nn.GroupNorm(2, 4, affine=False), nn.InstanceNorm2d(4)),
-    **modules(nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(6), nn.LayerNorm([6, 6]), nn.LayerNorm(6, bias=False)),
-    **modules(nn.LayerNorm(6, elementwise_affine=False), nn.RMSNorm(6), nn.RMSNorm(6, elementwise_affine=False)),
-    **modules(nn.LocalResponseNorm(3), nn.PReLU(), nn.PReLU(4), nn.MaxPool2d(2), nn.MaxPool2d(2, return_indices=True)),
+    **modules(
+        nn.InstanceNorm2d(4, affine=True), nn.LayerNorm(6), nn.LayerNorm([6, 6]), nn.LayerNorm(6, bias=False)
+    ),
+    **modules(
+        nn.LayerNorm(6, elementwise_affine=False), nn.RMSNorm(6), nn.RMSNorm(6, elementwise_affine=False)
+    ),
+    **modules(
+        nn.LocalResponseNorm(3),
+        nn.PReLU(),
+        nn.PReLU(4),
+        nn.MaxPool2d(2),
+        nn.MaxPool2d(2, return_indices=True),
+    ),
     **modules(nn.AvgPool2d(2), nn.AvgPool2d(6), nn.AdaptiveAvgPool2d(3), nn.AdaptiveAvgPool2d(1)),
-    **modules(nn.AdaptiveMaxPool2d(2), nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2, mode="bilinear")),
-    **modules(nn.Dropout(0.3), nn.Dropout(0.3, inplace=True), nn.Dropout(0.0), nn.Dropout2d(0.3)),
-    **modules(*(kind(inplace=True) for kind in (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.ELU, nn.LeakyReLU))),
+    **modules(
+        nn.AdaptiveMaxPool2d(2), nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2, mode="bilinear")
+    ),
+    **modules(
+        nn.Dropout(0.3),
+        nn.Dropout(0.3, inplace=True),
+        nn.Dropout(0.0),
+        nn.Dropout(0.0, inplace=True),
+        nn.Dropout2d(0.3),
+    ),
+    **modules(
+        *(kind(inplace=True) for kind in (nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU, nn.ELU, nn.LeakyReLU))
+    ),
     **modules(nn.Conv2d(4, 8, 3, groups=2), nn.ConvTranspose2d(4, 8, 3, groups=2), nn.Linear(6, 5)),
     **modules(nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.ChannelShuffle(2)),
     "weight norm": nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3)),
@@ -505,15 +549,18 @@ def test_kinds(name: str) -> None:
         assert all(None not in each for each in backward(traced.ops, traced.frozen_weights))
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["mm", "bmm", "addmm", "batches", "folded", "permuted", "einsum", "einsum without a sum", "linear", "Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), groups=2)"]
-    + ["attention with dropout", "attention with a mask"],
+PRODUCTS = (
+    *("mm", "bmm", "addmm", "batches", "folded", "permuted", "linear", "attention with dropout"),
+    *("einsum", "einsum of views", "einsum without a sum"),
+    "Conv2d(4, 8, kernel_size=(3, 3), stride=(1, 1), groups=2)",
 )
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
 def test_products(name: str) -> None:
     """A product has autograd's multiply-accumulates, whichever of its gradients are needed."""
     images = torch.rand(FOUR)
-    for frozen in ("", "a", "b") if name != "attention with a mask" else ("", "a"):
+    for frozen in ("", "a", "b"):
         module = applied(name, frozen)
         assert ours(module, images).macs == products(module, images).macs, frozen
 
@@ -544,6 +591,162 @@ def test_a_cell_has_no_step_before_it() -> None:
     assert ours(model, torch.rand(2, 4)).macs == 2 * (80 + 100)
 
 
-UNKNOWN = """
-    affine_grid
+FACTORISATIONS = """
+    cholesky cholesky_inverse determinant eig eigh factored_solve householder_multiply householder_product inverse ldl
+    least_squares lu pseudo_inverse qr solve svd triangular_solve
 """
+RARE = """
+    angle conjugate copysign cross ctc_loss distance entropy extremes fft frexp logit multi_margin_loss
+    norm_of_difference polar renorm roi_align rrelu sampled_matmul scale_by_power segment_reduce sinc sparse_matmul
+    special_function unique x_log1p_y x_log_y
+"""
+QUANTISED = "add_relu batch_norm_relu cat_relu mul_relu"
+"""The kinds whose backward pass is unknown."""
+
+
+def test_unknown_kinds() -> None:
+    """Every kind has a rule, or no derivative, or is listed here as unknown."""
+    unknown = {*FACTORISATIONS.split(), *RARE.split(), *QUANTISED.split()}
+
+    assert set(FORMULAS) - set(RULES) - CONSTANT == unknown | {"grid_sample"}
+    assert set(FORMULAS) - set(SAVED) - CONSTANT == unknown | {
+        "embedding_bag",
+        "fake_quantize",
+        "lstm",
+        "gru",
+        "rnn",
+    }
+    assert set(RULES) | set(SAVED) | CONSTANT <= set(FORMULAS)
+
+
+def test_unknown_is_not_zero() -> None:
+    """A kind without a rule is unknown, and a sum with one is a lower bound."""
+    ops = trace(Applied(lambda a, b: torch.special.gammaln(a @ b)), torch.zeros(FOUR)).ops
+    costs = backward(ops)
+
+    assert costs[-1] == (None, None)
+    assert saved_bytes(ops, 4)[-1] is None
+    # two gradients of 8 products of 6 x 6 x 6
+    assert total(costs).macs == 2 * 8 * 216
+    assert total(costs[-1:]) == (None, None)
+    assert total([]) == (0, 0)
+
+
+def test_complex_numbers_are_unknown() -> None:
+    """The backward pass of complex numbers is unknown."""
+    model = nn.Linear(4, 3, dtype=torch.complex64)
+    assert backward(trace(model, torch.rand(2, 4, dtype=torch.complex64)).ops) == [(None, None)]
+
+
+def test_constants_end_the_backward_pass() -> None:
+    """Comparisons, indices and integers have no gradient, and neither has what is computed from them only."""
+    model = Applied(lambda a, b: (a > b).float() * 2 + a.argmax(1, keepdim=True) + (a * 3).int())
+
+    assert our_saved(model, torch.zeros(FOUR)) == 0
+    # the addition of the input is what needs a gradient, which arrives from nothing but a product that is cast
+    kinds = {op.kind for op, cost in zip(ops_of(model), backward(ops_of(model)), strict=True) if cost.flops}
+    assert kinds == {"mul"}
+
+
+def ops_of(model: nn.Module) -> tuple[Op, ...]:
+    """Return the operators of a model of images of shape `FOUR`."""
+    return trace(model, torch.zeros(FOUR), mode="train").ops
+
+
+def test_gradients_of_a_value_read_twice() -> None:
+    """Each reader of a value except the last adds its gradient, unless the readers view different elements."""
+    shape = (2, 4, 6, 6)
+    elements = 288
+
+    def flops(function: Callable[[Tensor, Tensor], Any]) -> int | None:
+        return total(backward(ops_of(Applied(function, (shape, shape), "b")))).flops
+
+    # two negations and a sum
+    assert flops(lambda a, _: (-a, -a)) == 3 * elements
+    # halves of the channels: two negations of half of the elements
+    assert flops(lambda a, _: tuple(-part for part in a.chunk(2, 1))) == elements
+    # the whole and a half: negations, and a sum of the half
+    assert flops(lambda a, _: (-a[:, 2:], -a)) == elements // 2 + elements + elements // 2
+
+
+def test_flops_by_hand() -> None:
+    """The flops of a small network's backward pass, counted by hand."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(1)
+    )
+    model.append(nn.Linear(64, 5))
+    ops = trace(model, torch.rand(2, 3, 8, 8), mode="train").ops
+    expected = {
+        # the weight: 2 x 4 x 8 x 8 outputs by 27 products; the bias: 512 - 4 additions
+        "conv": 2 * 512 * 27 + 508,
+        "add": 0,
+        "batch_norm_training": 9 * 512,
+        "relu": 512,
+        "max_pool": 2 * 4 * 4 * 4,
+        # both gradients of 2 x 5 outputs by 64 products; the bias: 10 - 5 additions
+        "linear": 2 * 2 * 10 * 64 + 5,
+    }
+
+    assert expected == {op.kind: cost.flops for op, cost in zip(ops, backward(ops), strict=True)}
+
+
+def test_saved_bytes_of_half_precision() -> None:
+    """The statistics of a norm stay float32 at least; indices have eight bytes."""
+    ops = trace(nn.Sequential(nn.BatchNorm2d(4), nn.MaxPool2d(2)), torch.rand(FOUR), mode="train").ops
+
+    # batch norm: the input, and two numbers per channel; pooling: its input, and the indices of 2 x 4 x 3 x 3 windows
+    assert saved_bytes(ops, 4) == [0, 4 * 288 + 2 * 4 * 4, 4 * 288 + 8 * 72]
+    assert saved_bytes(ops, 2) == [0, 2 * 288 + 2 * 4 * 4, 2 * 288 + 8 * 72]
+    assert saved_bytes(ops, 8) == [0, 8 * 288 + 2 * 4 * 8, 8 * 288 + 8 * 72]
+
+
+MAKERS: dict[str, Any] = {
+    "sgd": partial(torch.optim.SGD, lr=0.1),
+    "momentum": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+    "adam": partial(torch.optim.Adam, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_optimizers(name: str) -> None:
+    """An optimizer keeps the bytes that its tensors have after a step, for the parameters with a gradient."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(1), nn.Linear(64, 5), nn.Linear(5, 5)
+    )
+    model[0].bias.requires_grad_(False)
+    images = torch.rand(2, 3, 6, 6)
+    optimizer = MAKERS[name](model.parameters())
+    model(images).sum().backward()
+    optimizer.step()
+    traced = trace(model, images, mode="train")
+    params = trainable(traced.ops, traced.frozen_weights)
+    state = [x for kept in optimizer.state.values() for x in kept.values() if isinstance(x, Tensor)]
+    gradients = [param.grad for param in model.parameters() if param.grad is not None]
+
+    assert state_bytes(name, params, 4) == sum(tensor.nbytes for tensor in state)
+    assert gradient_bytes(params, 4) == sum(gradient.nbytes for gradient in gradients)
+    assert len(params) == len(gradients)
+
+
+def test_no_optimizer() -> None:
+    """Without an optimizer no state is kept; an unknown name lists the known ones."""
+    params = trainable(MobileNetV1().ops(training=True))
+
+    assert sum(param.size for param in params) == 4_231_976
+    assert state_bytes("none", params, 4) == state_bytes("sgd", params, 4) == 0
+    assert state_bytes("momentum", params, 2) == gradient_bytes(params, 2) == 2 * 4_231_976
+    # two moments of each scalar; the number of steps of each tensor: 27 convolutions, 27 norms, one linear layer
+    assert state_bytes("adam", params, 4) == 8 * 4_231_976 + 4 * (27 + 2 * 27 + 2)
+    with pytest.raises(
+        ChoiceError, match="unknown optimizer 'lion': choose one of none, sgd, momentum, adam"
+    ):
+        state_bytes("lion", params, 4)
+
+
+@pytest.mark.parametrize("name", ["swin_t", "vit_b_16", "googlenet"])
+def test_parameters_of_networks(name: str) -> None:
+    """The parameters with a gradient are those of the module, each once and whole."""
+    model, images = network(name)[0], torch.empty(2, 3, 224, 224, device="meta")
+    sizes = Counter(param.size for param in trainable(trace(model, images, mode="train").ops))
+
+    assert sizes == Counter(param.numel() for param in model.parameters())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, get_args
 
-from mbanalyze.display.records import finite
+from mbanalyze.display.records import finite, shape
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.record import Op
@@ -83,7 +83,10 @@ class Memory(Result):
             "dtype": report.dtype,
             "accounts": [self._summary(account) for account in report.accounts],
             "account": self.account,
-            "tensors": self.records(),
+            "tensors": [
+                {**record, "shape": list(tensor.shape)}
+                for record, tensor in zip(self.records(), self.tensors, strict=True)
+            ],
             "steps": [
                 {"path": step.path, "kind": step.kind, "live_bytes": live}
                 for step, live in zip(timeline.steps, timeline.live_bytes, strict=True)
@@ -111,7 +114,7 @@ class Memory(Result):
             {
                 "path": tensor.path,
                 "kind": tensor.kind,
-                "shape": list(tensor.shape),
+                "shape": shape(tensor.shape),
                 "bytes": tensor.bytes,
                 "share": share_of(tensor.bytes, peak),
             }

@@ -109,6 +109,7 @@ def check(
     """Fail if a model exceeds its budget or the committed lock.
 
     If there is no lock, the command writes one, unless the environment variable CI is set.
+    A lock of an earlier version may lack totals, such as the peaks of memory: a note says so, and the check passes.
 
     Exit code 0: success. 1: a model costs more than allowed, or the lock lists other models. 2: the cost could
     not be measured or compared.
@@ -144,8 +145,8 @@ def init(
 ) -> int:
     """Write a policy for models, with budgets from a first measurement.
 
-    The budgets limit params, macs and memory access. The models are added to the policy of this folder. Without
-    one, the command appends the policy to pyproject.toml, or writes mbanalyze.toml if there is none.
+    The budgets limit params, macs, memory access and peak memory. The models are added to the policy of this
+    folder. Without one, the command appends the policy to pyproject.toml, or writes mbanalyze.toml if there is none.
 
     The command writes nothing if a model cannot be measured or is guarded already, or if the environment variable
     CI is set. Exit code 1: the lines have to be added by hand.
@@ -232,6 +233,7 @@ def explain(
 ) -> int:
     """Explain failures: layers, source lines, and options that fit.
 
+    The layers of a peak of memory are those whose tensors are in memory at the peak.
     The options are the largest width and resolution within the limits.
     The exit code is that of 'mbanalyze guard' for the explained models.
 

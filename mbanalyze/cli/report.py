@@ -19,6 +19,7 @@ from mbanalyze.report.columns import COLUMNS, COUNTS
 from mbanalyze.report.rows import KEYS
 from mbanalyze.report.selection import chosen_columns
 from mbanalyze.report.view import REPORT_FORMATS
+from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 
 def complete_columns(incomplete: str) -> list[str]:
@@ -71,8 +72,17 @@ RunMode = Annotated[
     Mode,
     typer.Option(
         metavar="[eval|train]",
-        help="Mode of the module in the forward pass that is counted; no backward pass is counted.",
+        help="Mode of the module in the forward pass that is counted; --train adds the backward pass.",
     ),
+]
+Train = Annotated[
+    bool,
+    typer.Option(
+        "--train", help="Count the forward pass in training mode, and add the cost of a training step."
+    ),
+]
+Optimizer = Annotated[
+    str | None, arguments.choice("optimizer", OPTIMIZERS, "Optimizer of the training step (default sgd).")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if an operator could not be counted.")]
 Check = Annotated[
@@ -89,6 +99,8 @@ def report(
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     fused: arguments.Fused = False,
+    train: Train = False,
+    optimizer: Optimizer = None,
     by: By = None,
     top: Top = None,
     sort: Sort = None,
@@ -111,6 +123,7 @@ def report(
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
     mbanalyze report mobilenet_v2 --top 10 --sort memory_access
     mbanalyze report mobilenet_v2 --fused --by op
+    mbanalyze report mobilenet_v2 --train --optimizer adam --by kind
     mbanalyze report mobilenet_v2 --depth 2 --columns output,params,macs
     mbanalyze report timm:convnext_tiny --by block
     mbanalyze report transformers:BertConfig --input input_ids=1,128:int64
@@ -121,12 +134,23 @@ def report(
     from mbanalyze.sources.resolve import resolve
 
     require_files(output, plot, plot_size)
+    if optimizer is not None and not train:
+        raise arguments.UsageError("--optimizer is about training: give --train too")
     format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
-    with working(trace or check or not arguments.is_closed_form(model)) as progress:
+    with working(trace or check or train or not arguments.is_closed_form(model)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
-        counted = resolved.report(trace=trace, dtype=dtype, mode=mode, real=real, keep=keep, fused=fused)
+        counted = resolved.report(
+            trace=trace,
+            dtype=dtype,
+            mode=mode,
+            real=real,
+            keep=keep,
+            fused=fused,
+            train=train,
+            optimizer=optimizer or "sgd",
+        )
         checked = check_model(resolved, real=real, keep=keep, progress=progress) if check else None
     shown = counted.by(by) if by else counted
     files: dict[Path, str | bytes] = {}

@@ -87,11 +87,15 @@ def search(
     The command shows the Pareto front, and the limits that exclude better variants.
     Without --alpha or --resolution, the command considers all values with published figures.
     With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
+    The ideal peak of memory is the least that the order of the operators needs.
+    The deployed peak is that of an inference engine for small devices. Both depend on --dtype.
+    A peak is a maximum of sums: a search among 100,000 variants of a known network takes about 2 s.
 
     \b
     mbanalyze search all --max-macs 150M --max-params 3M
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
+    mbanalyze search all --max-peak-deployed 320KiB --dtype int8
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)

@@ -22,7 +22,7 @@ TOTAL_NAMES = {
     **{name: name for name in ("params", "macs", "flops", "activations", "reads", "writes")},
     "memory_access": "memory access",
     "arithmetic_intensity": "flops per byte",
-    "peak_bytes": "peak bytes",
+    "peak_bytes": "peak bytes, ideal",
     "peak_bytes_deployed": "peak bytes, deployed",
     "peak_bytes_eager": "peak bytes, eager",
 }

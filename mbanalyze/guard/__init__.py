@@ -5,7 +5,7 @@ policy_file.py         the policy of pyproject.toml or mbanalyze.toml
 policy_text.py         the text of a policy
 toml_table.py          a TOML table that collects its mistakes
 limits.py              budgets and allowed growth
-peaks.py               the peaks of memory, and the layers that hold it
+memory_peaks.py        the peaks of memory, and the layers that hold it
 measurement.py         the cost of a model, in total and by layer
 measurement_record.py  a measurement as JSON, checked when read
 runner.py              the measurement of all models

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 from mbanalyze.comparison.alignment import aligned
 from mbanalyze.guard.limits import EAGER_PEAK, GROWTH_METRICS, LOCKED_METRICS, Budget, Level
 from mbanalyze.guard.measurement import Counts, LayerCost, Measurement
-from mbanalyze.guard.peaks import Peak
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.policy import GuardedModel, Rules
 from mbanalyze.ops.cost import ITEM_SIZES, Count
 

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 
 from mbanalyze.guard.changes import Change, CountChange, LayerId, most_severe
 from mbanalyze.guard.limits import LOCKED_METRICS
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
-from mbanalyze.guard.peaks import Peak
 from mbanalyze.guard.policy import Policy
 from mbanalyze.guard.source_location import SourceLocation, layer_location, policy_location, repository_root
 

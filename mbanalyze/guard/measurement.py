@@ -11,7 +11,7 @@ from typing import Any
 from mbanalyze.comparison.alignment import AlignableLayer
 from mbanalyze.display.records import shape
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
-from mbanalyze.guard.peaks import Peak, peaks_of
+from mbanalyze.guard.memory_peaks import Peak, peaks_of
 from mbanalyze.guard.policy import GuardedModel
 from mbanalyze.inputs.input_text import has_values
 from mbanalyze.ops.cost import Count

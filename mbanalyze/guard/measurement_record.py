@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from mbanalyze.guard.limits import LARGEST_COUNT
 from mbanalyze.guard.measurement import LayerCost, Measurement
-from mbanalyze.guard.peaks import Held, Peak
+from mbanalyze.guard.memory_peaks import LayerMemory, Peak
 from mbanalyze.ops.cost import ITEM_SIZES
 
 T = TypeVar("T")
@@ -91,11 +91,11 @@ def _parse_peak(given: object) -> Peak:
     return Peak(value_of(record, "path", str), value_of(record, "kind", str), tuple(map(_parse_held, held)))
 
 
-def _parse_held(given: object) -> Held:
+def _parse_held(given: object) -> LayerMemory:
     parts = expect(list, given, "what a layer holds")
     if list(map(type, parts)) != [str, str, int]:
         raise RecordError(f"what a layer holds is {reprlib.repr(given)}")
-    return Held(*parts)
+    return LayerMemory(*parts)
 
 
 def _parse_layer(path: str, given: object, counts: Sequence[str]) -> LayerCost:

@@ -14,8 +14,8 @@ from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
 from mbanalyze.guard.headroom import Headroom, headroom_of
 from mbanalyze.guard.limits import GROWTH_METRICS
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
-from mbanalyze.guard.peaks import Peak
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.guard.policy_file import find
 

@@ -13,9 +13,9 @@ from mbanalyze.guard.changes import Change, CountChange, Rename
 from mbanalyze.guard.findings import by_layer
 from mbanalyze.guard.headroom import Headroom, headroom_of
 from mbanalyze.guard.limits import LOCKED_METRICS, LOCKED_PEAKS, is_bytes
+from mbanalyze.guard.memory_peaks import Peak
 from mbanalyze.guard.model_result import ModelResult
 from mbanalyze.guard.outcome import Outcome
-from mbanalyze.guard.peaks import Peak
 
 ACCEPTED = "accepted"
 """The verdict on a change after an update."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from math import prod
 from typing import NamedTuple
 
 from mbanalyze.ops.elementwise import ACTIVATIONS
+from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 
 _PRODUCTS = frozenset({"conv", "linear"})
@@ -17,7 +19,7 @@ class FusedOp(NamedTuple):
     """An operator as an inference engine runs it.
 
     Attributes:
-        op: the operator, with the output of the last one merged into it.
+        op: the operator, with the output of the last one merged into it, in its own shape.
             A batch norm scales the weight in advance, and its shift becomes the bias.
             The weight of an activation is one more operand.
         parts: the recorded operators that it stands for, in order.
@@ -61,19 +63,30 @@ def fused(ops: Sequence[Op], outputs: Collection[int] | None = None) -> list[Fus
 def _fits(product: FusedOp, op: Op) -> bool:
     """True if an inference engine runs an operator as a part of the product before it."""
     first, last = product.parts[0], product.parts[-1]
-    if op.kind in ACTIVATIONS:
-        follows = last.kind not in ACTIVATIONS and not first.attribute("activation")
-    else:
-        follows = op.kind == "batch_norm" and last is first and _scalable(first)
-    return follows and first.kind in _PRODUCTS and last.output == op.inputs and not op.output[0].is_complex
-
-
-def _scalable(product: Op) -> bool:
-    """True if a batch norm of the output scales channels of a weight that is known in advance."""
-    if len(product.operands) < 2 or product.attribute("activation"):
+    if first.kind not in _PRODUCTS or first.attribute("activation"):
         return False
-    weight = product.operands[1]
-    return weight.role != "activation" and len(weight.shape) == len(product.output[0].shape)
+    if op.kind in ACTIVATIONS:
+        follows = last.kind not in ACTIVATIONS
+    else:
+        follows = op.kind == "batch_norm" and last is first and _scales_channels(op, first)
+    return follows and _reads_all(op, last.output[0]) and not op.output[0].is_complex
+
+
+def _scales_channels(batch_norm: Op, product: Op) -> bool:
+    """True if a batch norm has a number for each channel of a product, whose weight is known in advance."""
+    if len(product.operands) < 2 or product.operands[1].role == "activation":
+        return False
+    rank = len(product.operands[1].shape)
+    shape = batch_norm.operands[0].shape
+    return len(shape) == rank and shape[1:] == product.output[0].shape[1 - rank :]
+
+
+def _reads_all(op: Op, output: Value) -> bool:
+    """True if a tensor is the only activation that an operator reads, in its own shape or in another one."""
+    if op.inputs == (output,):
+        return True
+    whole = all(value.strides is None and value.offset == 0 for value in (*op.inputs, output, *op.output))
+    return whole and len(op.inputs) == 1 and not any_true(prod(op.inputs[0].shape) != prod(output.shape))
 
 
 def _merge(product: FusedOp, op: Op) -> FusedOp:
@@ -83,7 +96,8 @@ def _merge(product: FusedOp, op: Op) -> FusedOp:
         added = tuple([value for value in op.operands if value.role != "activation"])
     else:
         added = (_shift(op),) if len(whole.operands) == 2 else ()
-    return FusedOp(whole._replace(operands=whole.operands + added, output=op.output), parts)
+    output = op.output[0]._replace(shape=whole.output[0].shape)
+    return FusedOp(whole._replace(operands=whole.operands + added, output=(output,)), parts)
 
 
 def _shift(batch_norm: Op) -> Value:

@@ -110,6 +110,8 @@ class _Memory:
     def overwrite(self, step: int, op: Op) -> None:
         """Let an operator write over an input that dies with it and has room for the output."""
         output = op.output[0]
+        if output.role != "activation":
+            return
         written = self._bytes(self._wholes[output.number])
         for value in op.operands[:1] if op.kind == "conv" else op.inputs:
             number = value.number

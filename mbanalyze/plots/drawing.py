@@ -47,7 +47,7 @@ COLUMN_TITLES = {
     "memory_access": ("memory access", "elements"),
     "memory_access_bytes": ("memory access", "bytes"),
     "params_bytes": ("params", "bytes"),
-    "peak_bytes": ("peak memory", "bytes"),
+    "peak_bytes": ("ideal peak memory", "bytes"),
     "peak_bytes_deployed": ("deployed peak memory", "bytes"),
     "peak_bytes_eager": ("eager peak memory", "bytes"),
     "arithmetic_intensity": ("arithmetic intensity", "flops per byte"),

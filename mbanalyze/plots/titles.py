@@ -20,7 +20,7 @@ from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
-from mbanalyze.sweep.objectives import LIMITS, UNITS
+from mbanalyze.sweep.objectives import UNITS, limit_title
 
 UNTITLED = ("model", "options", "batch", *SIZES)
 """Columns before the counts that a title does not repeat: its input shows batch and resolution."""
@@ -74,7 +74,7 @@ def shapes(sizes: Iterable[Sizes]) -> str:
 def limit_texts(search: Search) -> list[str]:
     """Return each limit of a search as text: '60 M params'."""
     return [
-        f"{short(limit, UNITS.get(total, ''))} {LIMITS[total]}{search.element(total)}"
+        f"{short(limit, UNITS.get(total, ''))} {limit_title(total, search.dtype)}"
         for total, limit in search.limits.items()
     ]
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from mbanalyze.ops.record import Op
 from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group
+from mbanalyze.report.training import TRAINING_COLUMNS
 
 Number = int | float | None
 """A value to sort by; None is unknown."""
+
+
+def _training_count(name: str, group: Group, report: Report) -> Number:
+    """A count of training; None without training."""
+    return report.training_counts(group.rows).get(name)
+
 
 COUNTS: dict[str, Callable[[Group, Report], Number]] = {
     "ops": lambda group, _: len(group.rows),
@@ -25,6 +33,7 @@ COUNTS: dict[str, Callable[[Group, Report], Number]] = {
     "memory_access": lambda group, _: group.cost.memory_access,
     "memory_access_bytes": lambda group, report: group.cost.memory_access_bytes(report.itemsize),
     "live_bytes": lambda group, report: report.live_bytes(group.rows),
+    **{name: partial(_training_count, name) for name in TRAINING_COLUMNS},
     "arithmetic_intensity": lambda group, report: group.cost.arithmetic_intensity(report.itemsize),
     "params_bytes": lambda group, report: group.cost.params_bytes(report.itemsize),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -23,6 +23,7 @@ from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Account, Timeline
 from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
+from mbanalyze.report.training import TRAINING_COLUMNS, Training, TrainingCounts, sum_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,13 +97,22 @@ class Groups(ResultSequence[Group]):
                 "trainable_params": group.trainable_params,
                 "live_bytes": self.report.live_bytes(group.rows),
                 "macs_share": share_of(group.cost.macs, self.report.totals.macs),
+                **self.report.training_counts(group.rows),
             }
             for group in self
         ]
 
     def columns(self) -> list[str]:
         """Return the keys of each record."""
-        return ["key", "ops", *Cost().as_dict(), "trainable_params", "live_bytes", "macs_share"]
+        return [
+            "key",
+            "ops",
+            *Cost().as_dict(),
+            "trainable_params",
+            "live_bytes",
+            "macs_share",
+            *self.report.training_columns,
+        ]
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,8 +136,10 @@ class Report(Result):
         defaults: the values of options that the model's name alone stands for.
         ops: every operator of the network, with those that `only` left out.
         outputs: the numbers of the activations that a traced network returned; None for a closed form.
-        eager: the activations in memory while PyTorch ran a traced network; None for a closed form.
+        run: returns the activations in memory while PyTorch ran a traced network; None for a closed form.
         is_fused: True if batch norms and activations are merged into the product before them.
+        frozen_weights: the numbers of the weights that require no gradient.
+        training: the cost of a training step; None unless it was asked for.
     """
 
     model: str
@@ -146,14 +158,17 @@ class Report(Result):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[Op, ...] = ()
     outputs: tuple[int, ...] | None = None
-    eager: Timeline | None = None
+    run: Callable[[], Timeline] | None = None
     is_fused: bool = False
+    frozen_weights: frozenset[int] = frozenset()
+    training: Training | None = None
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
         known = set(map(id, self.ops))
-        if not all(id(row.op) in known for row in self.rows):  # other rows were given
-            object.__setattr__(self, "ops", tuple([row.op for row in self.rows]))
+        recorded = [op for row in self.rows for op in row.recorded]
+        if not all(id(op) in known for op in recorded):  # other rows were given
+            object.__setattr__(self, "ops", tuple(recorded))
 
     @property
     def reference(self) -> str:
@@ -174,7 +189,7 @@ class Report(Result):
     @property
     def accounts(self) -> tuple[Account, ...]:
         """The accounts of memory that the report has."""
-        return tuple(account for account in PEAKS.values() if account != "eager" or self.eager)
+        return tuple(account for account in PEAKS.values() if account != "eager" or self.run)
 
     def timeline(self, account: Account = "ideal") -> Timeline:
         """Return the activations in memory while the network runs.
@@ -189,10 +204,14 @@ class Report(Result):
         """
         choose("account", account, get_args(Account))
         if account == "eager":
-            if self.eager is None:
+            if self._eager is None:
                 raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")
-            return self.eager
+            return self._eager
         return self._ideal if account == "ideal" else self._deployed
+
+    @cached_property
+    def _eager(self) -> Timeline | None:
+        return self.run() if self.run else None
 
     @cached_property
     def _ideal(self) -> Timeline:
@@ -215,10 +234,25 @@ class Report(Result):
         """The bytes in memory while each operator runs, by its id."""
         return dict(zip(map(id, self.ops), self._ideal.live_bytes, strict=True))
 
+    def training_counts(self, rows: Iterable[Row]) -> dict[str, Count]:
+        """Return the cost of training some rows, by `TRAINING_COLUMNS`; nothing without training."""
+        counts = self._training_counts
+        return sum_of([counts[id(op)] for row in rows for op in row.recorded])._asdict() if counts else {}
+
+    @cached_property
+    def _training_counts(self) -> dict[int, TrainingCounts]:
+        """The cost of training each operator, by its id; empty without training."""
+        return dict(zip(map(id, self.ops), self.training.counts, strict=True)) if self.training else {}
+
     def total_counts(self) -> dict[str, int | float | None]:
-        """Return each of `TOTALS`."""
+        """Return each of `TOTALS`, and with training each of `TRAINING_TOTALS`."""
         peaks = {name: self.peak_bytes(account) for name, account in PEAKS.items()}
-        return {**self.totals.as_dict(self.itemsize), **peaks}
+        return {**self.totals.as_dict(self.itemsize), **peaks, **self._training_totals()}
+
+    def _training_totals(self) -> dict[str, Count]:
+        if self.training is None:
+            return {}
+        return {**self.training_counts(self.rows), **self.training.step_totals()}
 
     @cached_property
     def trainable_params(self) -> int:
@@ -312,6 +346,7 @@ class Report(Result):
                 **row.as_dict(),
                 "live_bytes": self.live_bytes((row,)),
                 "macs_share": share_of(row.cost.macs, macs),
+                **self.training_counts((row,)),
             }
             for row in self.rows
         ]
@@ -320,7 +355,17 @@ class Report(Result):
         """Return the keys of each record."""
         if by is not None:
             return self.by(by).columns()
-        return [*Row(Op("", "", (), ()), Cost()).as_dict(), "live_bytes", "macs_share"]
+        return [
+            *Row(Op("", "", (), ()), Cost()).as_dict(),
+            "live_bytes",
+            "macs_share",
+            *self.training_columns,
+        ]
+
+    @property
+    def training_columns(self) -> tuple[str, ...]:
+        """The columns of its rows that training adds."""
+        return TRAINING_COLUMNS if self.training else ()
 
     def frame(self, by: str | None = None) -> pd.DataFrame:
         """Return `records(by)` as a pandas DataFrame; counts that may be unknown are nullable integers."""

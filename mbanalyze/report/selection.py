@@ -9,6 +9,7 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.report.columns import COLUMNS, COUNTS, value
 from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.rows import Group, group
+from mbanalyze.report.training import TRAINING_COLUMNS
 
 T = TypeVar("T")
 
@@ -58,6 +59,13 @@ def at_least_one(name: str, number: int | None) -> None:
         raise SelectionError(f"{name} must be a whole number above 0, not {number!r}")
 
 
+def require_training(report: Report, names: Iterable[str | None]) -> None:
+    """Raise `SelectionError` if a column is about training, and the report has none."""
+    given = [name for name in names if name in TRAINING_COLUMNS]
+    if given and not report.training:
+        raise SelectionError(f"{given[0]} is a count of training: add train=True (--train)")
+
+
 def chosen_columns(columns: str | Iterable[str]) -> list[str]:
     """Return the names of columns, each once; a text has commas between them.
 
@@ -82,6 +90,7 @@ def records(
     shown, _ = selected(groups, sort, top)
     own = {id(each): record for each, record in zip(groups, result.records(), strict=True)}
     names = result.columns() if columns is None else chosen_columns(columns)
+    require_training(groups.report, [*names, sort])
     return [
         {
             name: own[id(each)][name] if name in own[id(each)] else value(name, each, groups.report)

@@ -10,6 +10,7 @@ from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.network import CONVENTION, Report
 from mbanalyze.report.rows import Group, Uncounted
+from mbanalyze.report.training import Training
 
 
 def kind_of(group: Group) -> str:
@@ -40,7 +41,35 @@ def headline(report: Report) -> dict[str, tuple[Count, str]]:
         "flops": (cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed"),
         "activations": (cost.activations, ""),
         "memory access": (cost.memory_access, moved),
-        **{f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts},
+        **(_training(report, report.training) if report.training else _peaks(report)),
+    }
+
+
+def _peaks(report: Report) -> dict[str, tuple[Count, str]]:
+    """The peak of each account, with a remark."""
+    return {f"peak bytes, {account}": _peak(report.timeline(account)) for account in report.accounts}
+
+
+def _training(report: Report, training: Training) -> dict[str, tuple[Count, str]]:
+    """The totals of a training step, each with a remark."""
+    counts = report.training_counts(report.rows)
+    saved, peak = counts["saved_bytes"], training.step_peak_bytes
+    held = ", ".join(
+        f"{si_bytes(size)} {content.replace('_', ' ')}" for content, size in training.peak.items() if size
+    )
+    return {
+        "backward macs": (counts["backward_macs"], ""),
+        "backward flops": (counts["backward_flops"], ""),
+        "saved bytes": (
+            saved,
+            "" if saved is None else f"{si_bytes(saved)} of activations, for the backward pass",
+        ),
+        "gradient bytes": (training.gradient_bytes, si_bytes(training.gradient_bytes)),
+        f"optimizer bytes, {training.optimizer}": (
+            training.optimizer_bytes,
+            si_bytes(training.optimizer_bytes),
+        ),
+        "peak bytes, training step": (peak, f"{si_bytes(peak)} in the {training.phase}: {held}"),
     }
 
 

@@ -12,7 +12,14 @@ from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.outline import outline
 from mbanalyze.report.rows import Group
-from mbanalyze.report.selection import SelectionError, at_least_one, chosen_columns, records, selected
+from mbanalyze.report.selection import (
+    SelectionError,
+    at_least_one,
+    chosen_columns,
+    records,
+    require_training,
+    selected,
+)
 from mbanalyze.report.summary import headline, origin, places, remarks, subject
 from mbanalyze.report.table import column, first_column, heading
 
@@ -20,6 +27,8 @@ DROP_ORDER = ("flops per byte", "output", "flops", "share of macs", "memory acce
 """Columns to leave out, in this order, while the table is too wide."""
 DEFAULT_COLUMNS = ("params", "macs", "macs_share", "flops", "memory_access", "arithmetic_intensity")
 """The columns of numbers that a table has by default."""
+TRAINING_DEFAULT = ("params", "macs", "backward_macs", "flops", "backward_flops", "saved_bytes")
+"""The columns of numbers that the table of a training step has by default."""
 
 
 @view.register
@@ -53,7 +62,9 @@ def groups_view(
         if depth is None
         else (_tree(groups, depth, sort, top, collapse=collapse), None)
     )
-    names = _names(groups.key, sort) if columns is None else chosen_columns(columns)
+    numbers = TRAINING_DEFAULT if report.training else DEFAULT_COLUMNS
+    names = _names(groups.key, sort, numbers) if columns is None else chosen_columns(columns)
+    require_training(report, names)
     drop_order = DROP_ORDER if columns is None else tuple(map(heading, reversed(names)))
     table = (
         first_column(groups.key, [*shown, *([others] if others else [])]),
@@ -63,10 +74,10 @@ def groups_view(
     return View(sections, (*_uncounted(report), *remarks(report)), (origin(report),))
 
 
-def _names(by: str, sort: str | None) -> list[str]:
-    """The columns of a table by default, with the one that it is sorted by."""
+def _names(by: str, sort: str | None, numbers: Sequence[str]) -> list[str]:
+    """The columns of a table by default, with those of `numbers` and the one that it is sorted by."""
     first = ["kind"] if by in ("op", "module") else ["ops"]
-    names = [*first, *([] if by == "kind" else ["output"]), *DEFAULT_COLUMNS]
+    names = [*first, *([] if by == "kind" else ["output"]), *numbers]
     return names if sort is None or sort in names else [*names, sort]
 
 

@@ -21,11 +21,13 @@ from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
+from mbanalyze.report.training import training_of
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.input_advice import advise, shape_refused
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 from mbanalyze.sources.unknown import check_arguments
+from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.forward_errors import NeedsValuesError
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _TRAINING = "forward pass in training mode; the backward pass is not counted"
 """The note on `mode="train"`."""
+_TRAINED = "forward pass in training mode"
+"""The note on `train=True`."""
 _ON_VALUES = "run on real tensors"
 
 Countable: TypeAlias = "str | Architecture | Module | Callable[..., Module]"
@@ -77,6 +81,8 @@ class ResolvedModel:
         keep: bool = False,
         shortcuts: bool = True,
         fused: bool = False,
+        train: bool = False,
+        optimizer: str = "sgd",
     ) -> Report:
         """Count the model: in closed form if it has one and no argument requires a trace.
 
@@ -89,24 +95,45 @@ class ResolvedModel:
             keep: as for `trace`.
             shortcuts: as for `trace`.
             fused: merge batch norms and activations into the product before them, as `Report.fused` does.
+            train: count the forward pass in training mode, and add the cost of a training step.
+            optimizer: the optimizer of the training step: `none`, `sgd`, `momentum` or `adam`.
 
         Raises:
-            ChoiceError: `dtype` or `mode` is unknown.
-            OptionError: a flag is neither True nor False.
+            ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
+            OptionError: a flag is neither True nor False, or both `fused` and `train` are given.
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
-        check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused)
-        if self.spec is None or trace or mode != "eval" or real or keep:
-            report = self._traced(dtype, mode=mode, real=real, keep=keep, shortcuts=shortcuts)
+        choose("optimizer", optimizer, OPTIMIZERS)
+        check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
+        if fused and train:
+            raise OptionError("fused is for inference and train for training: give one of them")
+        if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
+            running: Mode = "train" if train else mode
+            report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)
         else:
-            report = self._closed_form(self.spec, dtype)
+            report = self._closed_form(self.spec, dtype, training=train)
+        if train:
+            return self._with_training(report, optimizer)
         return report.fused() if fused else report
 
-    def _closed_form(self, spec: Architecture, dtype: str | None) -> Report:
+    def _with_training(self, report: Report, optimizer: str) -> Report:
+        """The report with the cost of a training step, whose peak is that of a step on tensors without data."""
+        from mbanalyze.trace import forward_args
+        from mbanalyze.trace.training_step import run_step
+
+        module = self.module
+        inputs, keywords = forward_args.as_inputs(module, self.inputs, self.keywords, real=False)
+        step = run_step(module, *inputs, keywords=keywords, optimizer=optimizer, dtype=report.dtype)
+        peak, phase = step.peak.split._asdict(), step.peak.phase
+        found = training_of(report.ops, report.itemsize, report.frozen_weights, optimizer, peak, phase)
+        notes = [_TRAINED if note == _TRAINING else note for note in report.notes]
+        return replace(report, training=found, notes=tuple(dict.fromkeys([*notes, _TRAINED])))
+
+    def _closed_form(self, spec: Architecture, dtype: str | None, *, training: bool) -> Report:
         """The report of the closed form."""
-        counted = rows(spec.ops(batch=self.inputs[0][0]))
-        model, unused = (self.name, self.options, self.inputs), unused_params(spec)
+        counted = rows(spec.ops(self.inputs[0][0], training=training))
+        model, unused = (self.name, self.options, self.inputs), () if training else unused_params(spec)
         return Report(
             *model,
             "closed-form",
@@ -195,6 +222,8 @@ class ResolvedModel:
             unseen=seen.unseen,
             defaults=self.defaults,
             outputs=seen.outputs,
+            run=seen.memory.timeline,
+            frozen_weights=seen.frozen_weights,
         )
         return report, seen.asked
 
@@ -231,10 +260,12 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `kwargs`: a dict of the keyword arguments of the forward, in which a shape is a `Shape`.
             - `dtype`: the element type assumed for byte counts.
             - `trace=True`: trace the module instead of using the closed form.
-            - `mode="train"`: trace the forward pass in training mode; the backward pass is not counted.
+            - `mode="train"`: trace the forward pass in training mode, without the backward pass.
             - `real`: True to trace on values, False on shapes only; by default values are used if needed.
             - `keep=True`: if a result depends on values, assume that every candidate is kept.
             - `fused=True`: merge batch norms and activations, as `Report.fused` does.
+            - `train=True`: count the forward pass in training mode, and add the cost of a training step.
+            - `optimizer`: the optimizer of that step: `none`, `sgd` (default), `momentum` or `adam`.
             - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).
 
     Raises:
@@ -243,12 +274,12 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
         OptionError: an option is unknown, out of range or given twice, or a flag is neither True nor False.
         InputError: an input is missing or malformed.
         ShapeError, TraceError: the input does not fit the network.
-        ChoiceError: `dtype` or `mode` is unknown.
+        ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
 
     >>> count("mobilenet_v2@alpha=0.75", resolution=192).totals.macs
     153941888
     """
-    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts", "fused")
+    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts", "fused", "train", "optimizer")
     settings = {name: options.pop(name) for name in names if name in options}
     return resolve(what, *inputs, **options).report(**settings)
 

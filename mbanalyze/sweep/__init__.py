@@ -12,7 +12,7 @@ grid.py                the values of each option, and their combinations
 closed_form.py         counts of every variant of an architecture, in few passes
 plain_columns.py       rows as plain columns, and the frame of them
 arrays.py              numbers that stand for all variants
-peaks.py               the peak memory of all variants
+peak_grids.py          the peak memory of all variants
 traced.py              counts of every variant of a factory
 many_architectures.py  counts of all architectures that match a pattern
 many_models.py         counts of all models of a package that match a pattern

@@ -24,7 +24,7 @@ from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.given_limits import Limit, limits_of, within
-from mbanalyze.sweep.objectives import OBJECTIVES, UNITS
+from mbanalyze.sweep.objectives import OBJECTIVES
 from mbanalyze.sweep.plain_columns import Columns, Rows, is_known, ranks, sorted_rows, take
 
 if TYPE_CHECKING:
@@ -78,10 +78,6 @@ class Search(Result):
     uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
     dtype: str = "float32"
-
-    def element(self, total: str) -> str:
-        """Return the element type of a total in bytes in brackets; "" for the default, and for other totals."""
-        return f" ({self.dtype})" if total in UNITS and self.dtype != "float32" else ""
 
     @property
     def considered(self) -> pd.DataFrame:

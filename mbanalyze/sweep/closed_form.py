@@ -19,7 +19,7 @@ from mbanalyze.ops.registry import cost
 from mbanalyze.sweep import arrays
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Array, AxisArray
 from mbanalyze.sweep.grid import Grid, value_indices
-from mbanalyze.sweep.peaks import ACCOUNTS, largest, live_sums, peaks
+from mbanalyze.sweep.peak_grids import ACCOUNTS, largest, live_sums, peaks
 
 MAX_SCALAR_VARIANTS = 16
 """Up to this number of variants, counting one by one is as fast as one pass with arrays."""

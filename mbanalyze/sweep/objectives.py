@@ -5,7 +5,7 @@ LIMITS = {
     "params": "params",
     "memory_access": "memory access",
     "activations": "activations",
-    "peak_bytes": "peak memory",
+    "peak_bytes": "ideal peak memory",
     "peak_bytes_deployed": "deployed peak memory",
 }
 """The totals that a search can limit, and their titles."""
@@ -13,6 +13,11 @@ UNITS = {"peak_bytes": "B", "peak_bytes_deployed": "B"}
 """The units of those totals that have one."""
 OBJECTIVES = {"top1": "top-1 accuracy", "params": "params", "macs": "multiply-accumulates"}
 """The quantities that a search can maximise, and their titles."""
+
+
+def limit_title(total: str, dtype: str) -> str:
+    """Return the title of a limited total, with the element type of bytes unless it is the default."""
+    return LIMITS[total] + (f" ({dtype})" if total in UNITS and dtype != "float32" else "")
 
 
 def limit_name(total: str) -> str:

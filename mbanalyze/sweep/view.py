@@ -22,7 +22,7 @@ from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.many_models import uncounted
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name
+from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name, limit_title
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
 """Columns of counts, which a table always shows."""
@@ -33,7 +33,7 @@ HEADINGS = {
     "memory_access": "memory access",
     "arithmetic_intensity": "flops per byte",
     "params_bytes": "model size",
-    "peak_bytes": "peak memory",
+    "peak_bytes": "ideal peak",
     "peak_bytes_deployed": "deployed peak",
     "peak_bytes_eager": "eager peak",
     "published_macs": "published macs",
@@ -48,16 +48,8 @@ HIDDEN = (
 )
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
-    *(
-        "input",
-        "activations",
-        "flops per byte",
-        "memory access",
-        "eager peak",
-        "peak memory",
-        "deployed peak",
-    ),
-    *("model size", "flops", "latency ms", "published params", "published macs"),
+    *("input", "activations", "flops per byte", "memory access", "eager peak", "ideal peak"),
+    *("deployed peak", "model size", "flops", "latency ms", "published params", "published macs"),
 )
 """Headings of the columns to leave out, in this order, while the table is too wide."""
 MAX_UNPUBLISHED = 3
@@ -204,9 +196,7 @@ def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
 
 def _verdict(search: Search, flags: bool) -> list[str]:
     """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
-    limits = " and ".join(
-        f"{_total(t, limit)} {LIMITS[t]}{search.element(t)}" for t, limit in search.limits.items()
-    )
+    limits = " and ".join(f"{_total(t, n)} {limit_title(t, search.dtype)}" for t, n in search.limits.items())
     within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
     best = search.best
     if best is None:

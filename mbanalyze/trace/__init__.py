@@ -16,6 +16,8 @@ unseen.py          the final check: work that was not recorded
 schema.py          the signature of one operator overload
 storage.py         the number and role of each tensor
 region.py          memory that is counted as one tensor
+lifetimes.py       births and deaths of storages
+unreturned.py      tensors that an operator computes and does not return
 param_memory.py    parameters that share one storage
 surroundings/      contexts in which a forward runs
 restore/           snapshots of the model, its inputs and global state

@@ -106,7 +106,8 @@ class Execution:
         """Run on real tensors; a module may cache constants, so these are no inference tensors."""
         if call.schema.writes and not self.real:
             for tensor in call.schema.written_args(call.bound, call.kwargs):
-                self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
+                if not self.storages.is_temporary(tensor):
+                    self.saved.callback(_copy_back, tensor.detach(), tensor.clone())
         args, kwargs = call.args, call.kwargs
         if call.schema.has_device:
             args = tuple(map(on_present_device, args))

@@ -131,8 +131,8 @@ def _flex_attention(
         statistics = contiguous(query, (batch, heads, length), torch.float32)
         results = output, statistics, statistics
     path = recorder.module_stack.paths[-1]
-    recorder.add(path, "attention", (query, key, value), results[:1], (), "flex_attention")
     recorder.storages.add_made(results[1:])
+    recorder.add(path, "attention", (query, key, value), results[:1], (), "flex_attention")
     return results
 
 

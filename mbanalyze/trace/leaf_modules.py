@@ -19,6 +19,7 @@ from mbanalyze.trace.module_stack import Forward, Tracked
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.shapes.layout import contiguous, window_count
 from mbanalyze.trace.storage import Whole
+from mbanalyze.trace.unreturned import statistics
 
 LeafCall = tuple[str, str, tuple[Whole, ...], Settings, Sizes | None]
 """The operator that a module runs: its name, kind, other operands, settings, and the shape of its output.
@@ -102,7 +103,7 @@ def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: 
 
 def _layer_norm(module: nn.LayerNorm, data: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
     params, shape = _params(module, dtype, find), module.normalized_shape
-    if params is None or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
+    if not params or data.shape[-len(shape) :] != shape or [p for p in params if p[2] != shape]:
         return None
     return "layer_norm", "layer_norm", params, (("affine", len(params)),), data.shape
 
@@ -224,7 +225,8 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
     """Return a function that makes forwards which record the operator of a rule, and else run the tracked one."""
     thread, entered = recorder.module_stack.thread, recorder.entered
     storages, free = recorder.storages, recorder.free
-    value_of, find = storages.known, storages.whole
+    value_of, find, steps = storages.known, storages.whole, storages.lifetimes.steps
+    pass_by = storages.lifetimes.pass_by
 
     def record(path: str, data: Tensor, value: Value, call: LeafCall) -> Tensor:
         """Record the operator of a module on `data`, and return its output."""
@@ -239,10 +241,12 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
         else:
             with _DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
+            if name == "layer_norm":
+                pass_by(statistics(sizes[: -len(operands[0][2])], data.itemsize))
             written = storages.write_new(output, sizes)
-        recorder.ops.append(
-            Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
-        )
+        op = Op(path, kind, (value, *read), (written,), params, attributes, name, frozen, overwrites)
+        recorder.ops.append(op)
+        steps.append(op)
         return output
 
     def leaf_forward(module: nn.Module, path: str, rule: LeafRule) -> Forward:

@@ -26,6 +26,7 @@ from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.shapes.view_methods import METHODS, VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
+from mbanalyze.trace.unreturned import UNRETURNED
 
 Settings = tuple[tuple[str, Attribute], ...]
 """The attributes of an `Op`."""
@@ -39,9 +40,10 @@ class Operator:
         matcher: its matcher, or None.
         method: the operator, or the method of tensors with the same positional arguments.
         is_view: True if the operator always returns views of its first argument.
+        unreturned: its rule for tensors that it computes and does not return, or None.
     """
 
-    __slots__ = ("is_view", "matcher", "method", "schema")
+    __slots__ = ("is_view", "matcher", "method", "schema", "unreturned")
 
     def __init__(self, overload: Any) -> None:
         """Look up an overload."""
@@ -49,6 +51,7 @@ class Operator:
         self.matcher = MATCHERS.get(self.schema.base_name)
         self.method = METHODS.get(overload.name(), overload)
         self.is_view = overload.name() in VIEWS
+        self.unreturned = UNRETURNED.get(self.schema.base_name)
 
 
 _OPERATORS: dict[int, Operator] = {}
@@ -85,6 +88,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.branches: dict[str, None] = {}
         self.is_trial = False
         self._real = execution.real
+        self._steps = execution.storages.lifetimes.steps
         self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
         self._casting = False
 
@@ -93,12 +97,21 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False  # otherwise the first call imports torch's compiler
 
     def add(
-        self, path: str, kind: str, operands: Tensors, outputs: Tensors, attributes: Settings, operator: str
+        self,
+        path: str,
+        kind: str,
+        operands: Tensors,
+        outputs: Tensors,
+        attributes: Settings,
+        operator: str,
+        in_place: bool = False,
     ) -> None:
-        """Record one operator; arguments as in `Op`."""
+        """Record one operator; arguments as in `Op`, and True if all outputs were given to it."""
         read, params, frozen = self.storages.read(operands)
-        written, overwrites = self.storages.write(outputs)
-        self.ops.append(Op(path, kind, read, written, params, attributes, operator, frozen, overwrites))
+        written, overwrites = self.storages.write(outputs, in_place=in_place)
+        op = Op(path, kind, read, written, params, attributes, operator, frozen, overwrites)
+        self.ops.append(op)
+        self._steps.append(op)
 
     def refuse(self, error: Exception) -> Exception:
         """Return `error`, and remember it in case the forward catches it."""
@@ -239,10 +252,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = self.execution.result(call)
         self.free[call.schema.base_name] += 1
         outputs = flat_tensors((result,))
-        self.storages.add_made(outputs)
+        allocated = self.storages.add_made(outputs, of=call.tensors)
         if call.schema.mutable:
             for tensor in outputs:
                 self.storages.invalidate(tensor)
+            allocated = self.storages.note_sizes(outputs)
+        if allocated:
+            self._steps.append((self.module_stack.paths[-1], call.schema.base_name))
         return result
 
     def _run_composite(self, call: Call) -> Any:
@@ -269,7 +285,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if results is not None and results < len(outputs):
             self.storages.add_made(outputs[results:])
             outputs = outputs[:results]
-        self.add(self.module_stack.paths[-1], kind, operands, outputs, settings, schema.name)
+        if schema.has_out:
+            self.storages.note_sizes(outputs)
+        if operator.unreturned:
+            self.storages.lifetimes.pass_by(operator.unreturned(bound, outputs[0]))
+        path = self.module_stack.paths[-1]
+        self.add(path, kind, operands, outputs, settings, schema.name, schema.in_place)
 
     def _only_views(self, call: Call, outputs: tuple[Tensor, ...]) -> bool:
         """True if an operator returned views of its arguments, or only queried them."""

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+from weakref import ref
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 
 from mbanalyze.ops.record import Role, Value
 
 _NO_VALUE = Value("activation", -1, ())
 
 
-class Region:
-    """Memory that is counted as one tensor: an activation, a stored constant or a parameter.
+class Held:
+    """Memory that no operator of the forward allocated.
 
     Attributes:
+        key: the address of the storage.
         role: the role of the tensor.
         number: the number within its role, or -1 before its first use.
         param: the parameter stored here, or None once an operator has read it.
         start: the first byte of a parameter that is only a part of its storage, else 0.
         lacks_values: True if the elements must not be used. These are weights, and tensors that the forward
             has overwritten by one without data.
+        value: the value of the last tensor that was read or written.
         storage: the storage, kept alive so that its address stays unique.
         last_tensor: the tensor that `value` describes; None if its value has to be computed.
         implementation: the address of what is inside of `last_tensor`, which another tensor may be given.
-        value: the value of `last_tensor`.
     """
 
     __slots__ = (
-        *("implementation", "lacks_values", "last_tensor", "number"),
+        *("implementation", "key", "lacks_values", "last_tensor", "number"),
         *("param", "role", "start", "storage", "value"),
     )
 
-    def __init__(self, role: Role, storage: torch.UntypedStorage, param: nn.Parameter | None = None) -> None:
-        self.storage = storage
-        self.role = role
+    def __init__(
+        self, role: Role, key: int, storage: UntypedStorage, param: nn.Parameter | None = None
+    ) -> None:
+        self.role, self.key, self.storage = role, key, storage
         self.number = -1
         self.param = param
         self.start = 0
         self.lacks_values = param is not None
+        self.value = _NO_VALUE
         self.last_tensor: Tensor | None = None
         self.implementation = 0
-        self.value = _NO_VALUE
 
     def describes(self, tensor: Tensor) -> bool:
         """Return True if `value` is the value of `tensor`."""
@@ -50,11 +55,60 @@ class Region:
         """Set the value of `tensor`."""
         self.last_tensor, self.implementation, self.value = tensor, tensor._cdata, value  # noqa: SLF001 (as above)
 
-    def read_param(self) -> tuple[int, int]:
-        """Note that the parameter is read; return its learned scalars, and those of them that are frozen."""
-        param, self.param = self.param, None
-        size = param.numel() if param is not None else 0
-        return size, 0 if param is None or param.requires_grad else size
+    def forget_value(self) -> None:
+        """Let the value of the next tensor be computed."""
+        self.last_tensor = None
+
+
+class Allocated(ref[UntypedStorage]):
+    """Memory that an operator of the forward allocated: a weak reference to its storage.
+
+    It keeps no tensor, because a tensor keeps the storage alive. The attributes are set by `Lifetimes`, because a
+    constructor takes longer.
+
+    Attributes (the others are those of `Held`):
+        birth: the number of its lifetime.
+        size: the bytes of the storage.
+        dtype: the type of the elements, if `value` is contiguous and fills the storage. All contiguous tensors of
+            this type and shape have that value. None if the value has to be computed.
+    """
+
+    __slots__ = (*("birth", "dtype", "key", "lacks_values", "number", "param", "role", "size", "value"),)
+
+    key: int
+    role: Role
+    number: int
+    param: nn.Parameter | None
+    lacks_values: bool
+    value: Value
+    birth: int
+    size: int
+    dtype: torch.dtype | None
+
+    def describes(self, tensor: Tensor) -> bool:
+        """Return True if `value` is the value of `tensor`."""
+        return tensor.dtype is self.dtype and tensor.shape == self.value.shape and tensor.is_contiguous()
+
+    def set_value(self, tensor: Tensor, value: Value) -> None:
+        """Set the value of `tensor`."""
+        self.value = value
+        fills = value.strides is None and tensor.numel() * tensor.itemsize == self.size
+        self.dtype = tensor.dtype if fills else None
+
+    def forget_value(self) -> None:
+        """Let the value of the next tensor be computed."""
+        self.dtype = None
+
+
+Region: TypeAlias = Held | Allocated
+"""Memory that is counted as one tensor: an activation, a stored constant or a parameter."""
+
+
+def read_param(region: Region) -> tuple[int, int]:
+    """Note that a parameter is read; return its learned scalars, and those of them that are frozen."""
+    param, region.param = region.param, None
+    size = param.numel() if param is not None else 0
+    return size, 0 if param is None or param.requires_grad else size
 
 
 def stored(tensor: Tensor) -> Tensor:
@@ -66,7 +120,7 @@ def stored(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def storage_of(tensor: Tensor) -> torch.UntypedStorage:
+def storage_of(tensor: Tensor) -> UntypedStorage:
     """Return the storage of a tensor, or of the tensor that holds its elements."""
     try:
         return tensor.untyped_storage()

@@ -42,6 +42,7 @@ class OpSchema:
         name: the qualified name without `aten::`.
         base_name: the name of the out-of-place variant, such as `relu`.
         mutable: True if the operator writes to an argument, as its schema says.
+        in_place: True if every output is an argument that the operator writes to.
         writes: True if the operator may write to an argument, also if its schema does not say so.
         has_out: True if the caller passes the output tensors.
         has_device: True if the operator takes a device for its outputs.
@@ -57,10 +58,11 @@ class OpSchema:
         self.qualified_name: str = schema.name
         self.name = self.qualified_name.removeprefix("aten::")
         self.mutable: bool = schema.is_mutable
-        in_place = self.mutable and not self.name.endswith("__")  # `__ior__` ends in no in-place mark
-        self.base_name = self.name.removesuffix("_") if in_place else self.name
+        marked = self.mutable and not self.name.endswith("__")  # `__ior__` ends in no in-place mark
+        self.base_name = self.name.removesuffix("_") if marked else self.name
         returns = [returned.alias_info for returned in schema.returns]
         self.returns_views = bool(returns) and all(alias and not alias.is_write for alias in returns)
+        self.in_place = self.mutable and all(returns)
         self.composite: bool = overload._can_decompose()  # noqa: SLF001 (as above)
         self._outs = tuple(argument.name for argument in schema.arguments if argument.is_out)
         self.has_out = bool(self._outs)

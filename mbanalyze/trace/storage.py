@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.record import Role, Value, strides_between
+from mbanalyze.trace.lifetimes import Lifetimes
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
-from mbanalyze.trace.region import Region, computed, key_of, storage_of, stored
+from mbanalyze.trace.region import Allocated, Held, Region, computed, key_of, read_param, storage_of, stored
 from mbanalyze.trace.schema import Tensors
 
 _PLAIN = frozenset({Tensor, nn.Parameter})
@@ -33,6 +34,7 @@ class Storages:
     Attributes:
         inputs: how many tensors of each role are inputs; these have the first numbers.
         frozen: the numbers of the weights that require no gradient.
+        lifetimes: the storages that operators allocated.
     """
 
     def __init__(
@@ -50,22 +52,22 @@ class Storages:
         self.frozen: set[int] = set()
         self._regions: dict[int, Region] = {}
         self._shared: dict[int, ParamMemory[Region]] = {}  # storages that hold several parameters
-        self._meta_copies: dict[tuple[int, torch.dtype], Tensor] = {}
+        self._meta_copies: dict[int, dict[torch.dtype, Tensor]] = {}  # by the address of the storage
         self._twins: dict[int, torch.UntypedStorage] = {}
-        self._made: set[int] = set()  # storages of allocations, which are numbered when they are read
+        self.lifetimes = Lifetimes(self._regions, self._meta_copies)
         self._unknown: list[Tensor] = []
         several: dict[int, list[tuple[nn.Parameter, Region]]] = {}
         for param in params.values():
             storage = storage_of(param)
             key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
-            region = Region("weight", storage, param)
+            region = Held("weight", key, storage, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
             first = self._regions.setdefault(key, region)
             if first is not region and first.param is not None:
                 several.setdefault(key, [(first.param, first)]).append((param, region))
-        for key, held in several.items():
-            self._shared[key] = ParamMemory(held, params)
+        for key, params_there in several.items():
+            self._shared[key] = ParamMemory(params_there, params)
 
     def unread_params(self) -> tuple[str, ...]:
         """Return the names of the parameters that no operator has read."""
@@ -76,17 +78,43 @@ class Storages:
 
     def add_input(self, tensor: Tensor) -> None:
         """Add an input of the model: an activation, unless it views a parameter."""
+        if key_of(tensor) not in self._regions:
+            self.lifetimes.add_input(tuple(tensor.shape), storage_of(tensor).nbytes())
         self._describe(stored(tensor), self._region_of(tensor, "activation"))
         self.inputs = self._next_number.copy()
 
-    def add_made(self, tensors: Tensors) -> None:
-        """Add tensors that an operator allocated without any work."""
-        self._made.update(map(key_of, tensors))
+    def add_made(self, tensors: Tensors, *, of: Tensors = ()) -> bool:
+        """Add tensors that an operator allocated without any work, and return True if there are any.
+
+        Views of the tensors `of` are none. The others are numbered when they are read.
+        """
+        viewed, any_made = set(map(key_of, of)), False
+        for tensor in tensors:
+            storage = storage_of(tensor)
+            key = storage._cdata  # noqa: SLF001 (as above)
+            if key not in self._regions and key not in viewed:
+                self.lifetimes.begin(storage, key, tuple(tensor.shape)).role = "buffer"
+                any_made = True
+        return any_made
+
+    def note_sizes(self, tensors: Tensors) -> bool:
+        """Note that an operator may have given `tensors` more memory, and return True if it has."""
+        any_resized = False
+        for tensor in tensors:
+            region, size = self._regions.get(key_of(tensor)), storage_of(tensor).nbytes()
+            if isinstance(region, Allocated) and region.size != size:
+                self.lifetimes.resize(region, size, tuple(tensor.shape))
+                any_resized = True
+        return any_resized
+
+    def is_temporary(self, tensor: Tensor) -> bool:
+        """Return True if an operator allocated `tensor`, in the trial that runs, if any."""
+        region = self._regions.get(key_of(tensor))
+        return isinstance(region, Allocated) and region.birth >= self.lifetimes.trial
 
     def knows(self, tensor: Tensor) -> bool:
         """Return True if `tensor` belongs to this trace: an operator has read, written or made it."""
-        key = key_of(tensor)
-        return key in self._regions or key in self._made
+        return key_of(tensor) in self._regions
 
     def unknown(self, returned: Iterable[Tensor]) -> tuple[Tensor, ...]:
         """Return the tensors that an operator read, or the forward returned, and no recorded operator computed."""
@@ -95,10 +123,11 @@ class Storages:
 
     def known(self, tensor: Tensor) -> Value | None:
         """Return the value of an activation, or of a view of one; None for any other tensor."""
-        if tensor.layout is not torch.strided or tensor.is_nested:
+        try:
+            region = self._regions.get(tensor.untyped_storage()._cdata)  # noqa: SLF001 (as above)
+        except RuntimeError:  # sparse and nested tensors have no storage
             return None
-        region = self._regions.get(key_of(tensor))
-        if region is None or region.role != "activation" or region.number < 0:
+        if region is None or tensor.is_nested or region.role != "activation" or region.number < 0:
             return None
         if not region.describes(tensor):
             self._describe(tensor, region)
@@ -106,20 +135,16 @@ class Storages:
 
     def lacks_values(self, tensor: Tensor) -> bool:
         """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
-        if tensor.is_meta:
-            return True
-        key = key_of(tensor)
-        fresh = key in self._made and key not in self._regions  # it takes its role when it is read or written
-        return not fresh and self._region_of(tensor).lacks_values
+        return tensor.is_meta or self._region_of(tensor).lacks_values
 
     def discard_values(self, tensor: Tensor) -> None:
         """Note that `tensor` was overwritten by a tensor without data."""
         self._region_of(tensor).lacks_values = True
 
     def is_view(self, tensor: Tensor, of: tuple[Tensor, ...]) -> bool:
-        """Return True if `tensor` views one of `of`. If not, it is added as an activation."""
-        viewed = [self._region_of(other) for other in of]  # first, because a view takes the role of its base
-        region = self._region_of(tensor, "activation")
+        """Return True if `tensor` views one of `of`, which are added as constants if they are unknown."""
+        viewed = [self._region_of(other) for other in of]
+        region = self._region_of(tensor) if key_of(tensor) in self._regions else None
         return any(region is other for other in viewed)
 
     @staticmethod
@@ -149,7 +174,7 @@ class Storages:
                 before = frozen
                 for owner in owners:
                     if owner.param is not None:
-                        size, fixed = owner.read_param()
+                        size, fixed = read_param(owner)
                         params, frozen = params + size, frozen + fixed
                 self._describe(tensor, region)
                 if frozen > before:
@@ -171,7 +196,7 @@ class Storages:
         if region is None:
             if computed(tensor):
                 return None
-            region = Region("buffer", storage)
+            region = Held("buffer", storage._cdata, storage)  # noqa: SLF001 (as above)
         elif region.role != "weight" and type(tensor) is nn.Parameter:
             return None
         return region, tensor, shape, dtype
@@ -181,12 +206,12 @@ class Storages:
         values, params, frozen = [], 0, 0
         for region, tensor, shape, _ in operands:
             if not region.describes(tensor):
-                region = self._regions.setdefault(region.storage._cdata, region)  # noqa: PLW2901, SLF001 (as above)
+                region = self._regions.setdefault(region.key, region)  # noqa: PLW2901 (it may be known already)
                 if region.number < 0:
                     region.number = self._next_number[region.role]
                     self._next_number[region.role] += 1
                 if region.param is not None:
-                    size, fixed = region.read_param()
+                    size, fixed = read_param(region)
                     params, frozen = params + size, frozen + fixed
                     if fixed:
                         self.frozen.add(region.number)
@@ -196,7 +221,7 @@ class Storages:
 
     def _found(self, tensor: Tensor, key: int) -> Region:
         """The region of a tensor that no operator of the trace has made: a constant of the model."""
-        if key not in self._made and computed(tensor):
+        if computed(tensor):
             self._unknown.append(tensor)
         return self._add_region(tensor, key, "buffer")
 
@@ -206,38 +231,45 @@ class Storages:
             path, _, own = name.rpartition(".")
             held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
             if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
-                region.role, region.number, region.last_tensor = "weight", -1, None
+                region.role, region.number = "weight", -1
+                region.forget_value()
                 original = self._region_of(param)
                 region.param, original.param = original.param, None
 
     def invalidate(self, tensor: Tensor) -> None:
         """Forget the value of `tensor`, whose shape or strides change in place."""
         if region := self._regions.get(key_of(tensor)):
-            region.last_tensor = None
+            region.forget_value()
 
-    def write(self, tensors: tuple[Tensor, ...]) -> tuple[tuple[Value, ...], tuple[int | None, ...]]:
+    def write(
+        self, tensors: tuple[Tensor, ...], *, in_place: bool = False
+    ) -> tuple[tuple[Value, ...], tuple[int | None, ...]]:
         """Return the values of an operator's outputs, and what they overwrite, as in `Op`.
 
-        Activations among the outputs get new numbers.
+        Activations among the outputs get new numbers. With `in_place`, the outputs were given to the operator.
         """
-        values, before, in_place = [], [], False
+        values, before = [], []
         for tensor in tensors:
             storage = storage_of(tensor)
             key = storage._cdata  # noqa: SLF001 (as above)
             region = self._regions.get(key)
             overwritten = None
             if region is None:
-                region = self._regions[key] = Region("activation", storage)
+                if in_place:
+                    region = self._add_region(tensor, key, "activation")
+                else:
+                    region = self.lifetimes.begin(storage, key, tuple(tensor.shape))
             elif self._shared:
                 region = self._region_of(tensor)
+            if region.number < 0 and isinstance(region, Allocated):
+                region.role = "activation"  # it was allocated, and not read
             if region.role == "activation":
-                if region.number >= 0:
-                    overwritten, in_place = region.number, True
+                overwritten = region.number if region.number >= 0 else None
                 region.number = -1
             before.append(overwritten)
             self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
             values.append(region.value)
-        return tuple(values), tuple(before) if in_place else ()
+        return tuple(values), tuple(before) if before.count(None) < len(before) else ()
 
     def written(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
         """Return the numbers of the activations among `tensors`, and of those that they view."""
@@ -248,10 +280,11 @@ class Storages:
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""
         storage = tensor.untyped_storage()
-        region = self._regions[storage._cdata] = Region("activation", storage)  # noqa: SLF001 (as above)
+        key = storage._cdata  # noqa: SLF001 (as above)
+        region = self.lifetimes.begin(storage, key, shape)
         number = region.number = self._next_number["activation"]
         self._next_number["activation"] = number + 1
-        region.set_value(tensor, Value("activation", number, shape))
+        region.dtype, region.value = tensor.dtype, Value("activation", number, shape)
         return region.value
 
     def overwrite(self, tensor: Tensor, value: Value) -> Value:
@@ -267,30 +300,41 @@ class Storages:
         if tensor.is_meta or tensor.layout is not torch.strided:
             return tensor
         region, storage = self._region_of(tensor), tensor.untyped_storage()
-        key = storage._cdata, tensor.dtype  # noqa: SLF001 (as above)
+        key = storage._cdata  # noqa: SLF001 (as above)
+        copies = self._meta_copies.setdefault(key, {})
         with torch.inference_mode(mode=tensor.is_inference()):  # a view needs the same mode as its base
-            if key not in self._meta_copies:
+            if tensor.dtype not in copies:
                 elements = storage.nbytes() // tensor.itemsize
                 copy = torch.empty(elements, dtype=tensor.dtype, device="meta")
-                self._meta_copies[key] = copy
-                self._regions[copy.untyped_storage()._cdata] = region  # noqa: SLF001 (as above)
-                if key[0] in self._shared:
-                    self._shared[copy.untyped_storage()._cdata] = self._shared[key[0]]  # noqa: SLF001 (as above)
-            return self._meta_copies[key].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
+                self._add_copy(copy.untyped_storage(), key, region)
+                copies[tensor.dtype] = copy
+            return copies[tensor.dtype].as_strided(tensor.size(), tensor.stride(), tensor.storage_offset())
 
-    def checkpoint(self) -> tuple[list[tuple[Any, ...]], dict[Role, int]]:
+    def _add_copy(self, copy: torch.UntypedStorage, of: int, region: Region) -> None:
+        """Count a storage as the memory of the one at the address `of`, which has `region`."""
+        key = copy._cdata  # noqa: SLF001 (as above)
+        self._regions[key] = region
+        if isinstance(region, Allocated):
+            self.lifetimes.follow(copy, region)
+        if of in self._shared:
+            self._shared[key] = self._shared[of]
+
+    def checkpoint(self) -> tuple[list[tuple[Any, ...]], dict[Role, int], tuple[int, int, int]]:
         """Return the state of all regions, for `roll_back`."""
         shared = [region for memory in self._shared.values() for region in memory.owners]
         regions = {id(region): region for region in (*self._regions.values(), *shared)}.values()
         states = [(r, r.number, r.param, r.lacks_values) for r in regions]
-        return states, self._next_number.copy()
+        return states, self._next_number.copy(), self.lifetimes.checkpoint()
 
-    def roll_back(self, checkpoint: tuple[list[tuple[Any, ...]], dict[Role, int]]) -> None:
+    def roll_back(
+        self, checkpoint: tuple[list[tuple[Any, ...]], dict[Role, int], tuple[int, int, int]]
+    ) -> None:
         """Return all regions to an earlier state."""
-        states, self._next_number = checkpoint
+        states, self._next_number, lifetimes = checkpoint
+        self.lifetimes.roll_back(lifetimes)
         for region, *state in states:
             region.number, region.param, region.lacks_values = state
-            region.last_tensor = None
+            region.forget_value()
 
     def twin(self, tensor: Tensor) -> Tensor:
         """Return a tensor with the values of `tensor` in memory of its own, counted as the same memory."""
@@ -320,7 +364,7 @@ class Storages:
         return self._found(tensor, key) if role == "buffer" else self._add_region(tensor, key, role)
 
     def _add_region(self, tensor: Tensor, key: int, role: Role) -> Region:
-        region = self._regions[key] = Region(role, storage_of(tensor))
+        region = self._regions[key] = Held(role, key, storage_of(tensor))
         return region
 
     def _describe(self, tensor: Tensor, region: Region) -> None:
@@ -330,11 +374,11 @@ class Storages:
         if number < 0:
             number = region.number = self._next_number[region.role]
             self._next_number[region.role] += 1
-        if region.start:
+        if isinstance(region, Held) and region.start:
             offset -= region.start // dtype.itemsize
         strides = None if tensor.is_contiguous() else strides_between(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
         region.set_value(tensor, Value(region.role, number, shape, offset, strides, size, dtype.is_complex))
         may_change = region.role != "weight" and type(tensor) is nn.Parameter  # a module may take it later
         if may_change or region.param is not None:
-            region.last_tensor = None
+            region.forget_value()

@@ -11,7 +11,7 @@ import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import RLock, get_ident
 from typing import Any, TypeAlias
 
@@ -23,10 +23,12 @@ from torch.utils._pytree import tree_map_only
 
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.record import Op
+from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.forward_errors import TraceError, errors_named
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
+from mbanalyze.trace.lifetimes import NO_MEMORY, EagerMemory
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.param_memory import InterleavedError
@@ -68,6 +70,7 @@ class Trace:
         unseen: reasons to believe that some work was not recorded; empty for a complete trace.
         asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
         frozen_weights: the numbers of the weights that require no gradient.
+        memory: the storages that operators allocated.
     """
 
     ops: tuple[Op, ...]
@@ -79,11 +82,20 @@ class Trace:
     unseen: tuple[str, ...] = ()
     asked: str = ""
     frozen_weights: frozenset[int] = frozenset()
+    memory: EagerMemory = field(default=NO_MEMORY, compare=False)
+
+    @property
+    def eager(self) -> Timeline:
+        """The account `eager` of peak memory: the storages that PyTorch holds while the forward runs in Python."""
+        return self.memory.timeline()
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end."""
+    """Let one trace run at a time, without the garbage collector: most objects of a trace live until its end.
+
+    A tensor in a cycle of references therefore stays in memory.
+    """
     if any(running.follows_this_thread() for running in _RUNNING if running.main_thread != get_ident()):
         raise TraceError("a forward counts a module in a thread of its own: count it before")
     with _LOCK:
@@ -151,6 +163,7 @@ def trace(
         unseen_work(modules, recorder, threads, returned),
         execution.asked,
         frozenset(storages.frozen),
+        storages.lifetimes.memory(),
     )
 
 

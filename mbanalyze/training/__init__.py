@@ -5,10 +5,10 @@ storages.py               the size of the storage of each tensor
 product_gradients.py      the backward pass of products, attention, recurrent layers
 elementwise_gradients.py  the backward pass of elementwise kinds
 reduction_gradients.py    the backward pass of norms, pooling, reductions, losses
-backward.py               `backward(ops)`: the cost of the backward pass of each operator
+backward_cost.py          `backward(ops)`: the cost of the backward pass of each operator
 kept.py                   the tensors that an operator keeps, and rules that many kinds share
 saved_products.py         the tensors that matrix products and attention keep
 saved_rules.py            the tensors that each kind keeps for its backward pass
-saved.py                  `saved_bytes(ops, itemsize)`: the bytes that each operator keeps
-optimizers.py             the state of optimizers, and the gradients
+saved_bytes.py            `saved_bytes(ops, itemsize)`: the bytes that each operator keeps
+optimizer_state.py        the state of optimizers, and the gradients
 """

@@ -1,7 +1,7 @@
 """The tensors that an operator keeps for its backward pass, and the rules that many kinds share.
 
 The rules follow PyTorch's `tools/autograd/derivatives.yaml`: a tensor is kept if the formula of a gradient reads it.
-Where one formula gives the gradients of all operands, as of a convolution, it is kept whichever of them is needed.
+If one formula gives the gradients of all operands, as for a convolution, each of these gradients keeps its tensors.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def together(*kept: Kept) -> Kept:
 
 
 def first(op: Op, needs: Needs) -> Kept:
-    """The input, or a copy of it if the output overwrites it."""
+    """The input, or a copy if the output overwrites the input."""
     return operand(op, 0)
 
 

@@ -87,7 +87,7 @@ def einsum(op: Op, needs: Needs) -> Gradients:
     """Each pair takes, for each operand with a gradient, the multiply-accumulates of its contraction.
 
     The pairs are those of the forward. A pair that sums over no index takes one product per combination of its
-    indices, which is then summed over the indices that the operand does not have.
+    indices. The products are then summed over the indices that the operand does not have.
     """
     equation = op.attribute("equation")
     assert isinstance(equation, str)

@@ -116,9 +116,9 @@ _REDUCTIONS = {"sum": 0, "amax": 4, "amin": 4, "max": 4, "min": 4, "nansum": 2}
 
 
 def reduce(op: Op, needs: Needs) -> Gradients | None:
-    """A sum's gradient is copied to each element. That of an index with the extremum moves there.
+    """The gradient of a sum is copied to each element, and that of an extremum with an index to the indexed one.
 
-    An extremum alone is compared with each element: compare, count, divide, multiply.
+    An extremum without an index is compared with each element: compare, count, divide, multiply.
     """
     if len(op.output) > 1:
         return 0, 0

@@ -138,14 +138,19 @@ def var(op: Op, needs: Needs) -> Kept:
     return Kept((op.operands[0], *(op.output[:1] if op.operator.startswith("std") else ())))
 
 
+def batch_norm(op: Op, needs: Needs) -> Kept:
+    """The input and the scale, and the stored statistics."""
+    return Kept(op.operands[: 1 + (len(op.operands) > 3)])
+
+
 def batch_norm_training(op: Op, needs: Needs) -> Kept:
-    """The input, and the mean and the inverse deviation of each channel."""
-    return Kept(op.operands[:1], statistics=2 * op.operands[0].shape[1])
+    """The input and the scale, and the mean and the inverse deviation of each channel."""
+    return Kept(op.operands[: 1 + (number(op, "affine") > 0)], statistics=2 * op.operands[0].shape[1])
 
 
 def layer_norm(op: Op, needs: Needs) -> Kept:
-    """The input, and the mean and the inverse deviation of each row: the last dimension, or those of the weight."""
-    return Kept(op.operands[:1], statistics=2 * _rows(op))
+    """All operands, and the mean and the inverse deviation of each row: the last dimension, or those of the weight."""
+    return Kept(op.operands, statistics=2 * _rows(op))
 
 
 def rms_norm(op: Op, needs: Needs) -> Kept:
@@ -164,9 +169,9 @@ def _rows(op: Op) -> int:
 
 
 def group_norm(op: Op, needs: Needs) -> Kept | None:
-    """The input, and the mean and the inverse deviation of each group of each image."""
-    groups = number(op, "groups")
-    return Kept(op.operands[:1], statistics=2 * op.operands[0].shape[0] * groups) if groups else None
+    """The input and the scale, and the mean and the inverse deviation of each group of each image."""
+    groups, scale = number(op, "groups"), number(op, "affine") > 0
+    return Kept(op.operands[: 1 + scale], statistics=2 * op.operands[0].shape[0] * groups) if groups else None
 
 
 def instance_norm(op: Op, needs: Needs) -> Kept:
@@ -205,7 +210,7 @@ SAVED: Mapping[str, SavedRule] = {
     "matmul": saved_products.matmul,
     "einsum": saved_products.einsum,
     "attention": saved_products.attention,
-    "batch_norm": first,  # the scale and the statistics are stored anyway
+    "batch_norm": batch_norm,
     "batch_norm_training": batch_norm_training,
     "layer_norm": layer_norm,
     "rms_norm": rms_norm,

@@ -67,5 +67,6 @@ def is_dropout(base_name: str) -> bool:
 def is_free(base_name: str, args: Arguments) -> bool:
     """Return True if an operator does no work: it allocates, changes a view in place or drops nothing."""
     if base_name in _DROPOUTS:
-        return not args.get("train", args.get("training"))
+        keeps_all = args.get("p") == 0 and base_name != "native_dropout"
+        return keeps_all or not args.get("train", args.get("training"))
     return base_name in FREE

@@ -9,7 +9,7 @@ from mbanalyze.peak_memory.timeline import Lifetime, Timeline
 from mbanalyze.report.network import PEAKS, Report
 
 
-class Held(NamedTuple):
+class LayerMemory(NamedTuple):
     """The tensors of one layer that are in memory.
 
     Attributes:
@@ -34,7 +34,7 @@ class Peak(NamedTuple):
 
     path: str
     kind: str
-    held: tuple[Held, ...] = ()
+    held: tuple[LayerMemory, ...] = ()
 
 
 def peaks_of(report: Report) -> dict[str, Peak]:
@@ -51,13 +51,15 @@ def _peak(timeline: Timeline) -> Peak:
     return Peak(step.path, step.kind, tuple(_by_layer(timeline.alive(timeline.peak))))
 
 
-def _by_layer(tensors: Iterable[Lifetime]) -> list[Held]:
+def _by_layer(tensors: Iterable[Lifetime]) -> list[LayerMemory]:
     """The sum of the tensors of each layer, the largest first."""
     layers: dict[str, list[Lifetime]] = {}
     for tensor in tensors:
         layers.setdefault(tensor.path, []).append(tensor)
     held = [
-        Held(path, " + ".join(dict.fromkeys(each.kind for each in some)), sum(each.bytes for each in some))
+        LayerMemory(
+            path, " + ".join(dict.fromkeys(each.kind for each in some)), sum(each.bytes for each in some)
+        )
         for path, some in layers.items()
     ]
     return sorted(held, key=lambda each: -each.bytes)
