@@ -16,7 +16,7 @@ from mbanalyze.inputs.parsing import parse_count, spell_reference
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.report.network import versions
 from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
-from mbanalyze.training.optimizers import OPTIMIZERS
+from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.training_step import MemoryPeak
