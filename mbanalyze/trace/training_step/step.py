@@ -107,6 +107,7 @@ class _Run:
             param.grad = None
         states = update.state.values() if update else ()
         self.allocations.hold(tensor_leaves([dict(state) for state in states]), "optimizer_state")
+        self.allocations.hold(self.model.buffers(), "buffers")  # the first step may have replaced one
         self.allocations.restart(kept=("params", "buffers", "optimizer_state"))
         self.allocations.hold(tensor_leaves((self.args, self.kwargs)), "activations")
 
