@@ -8,6 +8,7 @@ from mbanalyze._version import __version__
 if TYPE_CHECKING:
     from mbanalyze import archs, guard, layers
     from mbanalyze import plots as plots
+    from mbanalyze.capacity.fitting import fit
     from mbanalyze.capacity.peak import memory
     from mbanalyze.comparison.comparison import compare
     from mbanalyze.crosscheck.witnesses import check
@@ -36,6 +37,7 @@ __all__ = [
     "compare",
     "count",
     "explore",
+    "fit",
     "formula",
     "guard",
     "guidelines",
@@ -56,6 +58,7 @@ _HOMES = {
     "compare": "comparison.comparison",
     "count": "sources.resolve",
     "explore": "explorer",
+    "fit": "capacity.fitting",
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
     "memory": "capacity.peak",

@@ -274,6 +274,7 @@ def test_every_command_with_tables_takes_a_width(run: Run, project: Path) -> Non
         "guidelines mobilenet_v1 --top 2",
         "guidelines",
         "memory mobilenet_v1",
+        "fit squeezenet1_1 --memory 100MB --resolution 32",
         "models",
         "guard",
         "guard update",

@@ -23,6 +23,7 @@ COMMANDS = [
     ("published", "vgg"),
     ("guidelines",),
     ("memory", "mobilenet_v1"),
+    ("fit", "squeezenet1_1", "--memory", "100MB"),
     ("guard", "explain"),
 ]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from mbanalyze import compare, count, guard, layers, memory, search
+from mbanalyze import compare, count, fit, guard, layers, memory, search
 from mbanalyze.crosscheck.witnesses import Check, CheckedCount
 from mbanalyze.guard import Explanations, Outcome, Policy, load
 from mbanalyze.guard.changes import CountChange, LayerId
@@ -132,6 +132,7 @@ RESULTS: dict[str, Any] = {
     "search": lambda: a_search(HOSTILE),
     "guidelines": lambda: guidelines(hostile()),
     "memory": lambda: memory(hostile()),
+    "fit": lambda: replace(fit(nn.Linear(2, 2), "1 kB", (1, 2)), model=HOSTILE),
     "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "verdicts": lambda: a_verdict(HOSTILE),
     "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),

@@ -24,6 +24,7 @@ from warm import warm_python
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
+from mbanalyze.capacity.fitting import FIT_SCHEMA
 from mbanalyze.capacity.peak import MEMORY_SCHEMA
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.parser import explain
@@ -395,6 +396,15 @@ def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
     assert merged(found["accounts"]) == keys("output.md", "### Accounts")
     assert merged(found["tensors"]) == keys("output.md", "### Tensors")
     assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
+
+
+def test_the_keys_of_largest_batches_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of the largest batches, and of each."""
+    found = document(run, "fit", "squeezenet1_1", "--resolution", "32", "--memory", "100MB")
+
+    assert found["schema"] == FIT_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze fit --format json`")
+    assert merged(found["batches"]) == keys("output.md", "### Batches")
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:

@@ -118,6 +118,24 @@ def test_every_account_is_summed_up() -> None:
     assert document["tensors"][0]["shape"] == [1, 96, 112, 112]
 
 
+def test_eager_traces(run: Run) -> None:
+    """The account `eager` traces a known network, and its bytes do not depend on the element type assumed."""
+    peak = memory("squeezenet1_1", resolution=64, account="eager")
+    half = memory("squeezenet1_1", resolution=64, account="eager", dtype="float16")
+
+    assert peak.report.method == "trace"
+    assert [each["account"] for each in peak.as_dict()["accounts"]] == ["ideal", "deployed", "eager"]
+    assert peak.peak_bytes == half.peak_bytes > memory(peak.report).peak_bytes
+    assert peak.stored_bytes() == 2 * half.stored_bytes()
+    assert (
+        peak.to("csv")
+        == run(
+            *("memory", "squeezenet1_1", "--resolution", "64", "--account", "eager", "--format", "csv")
+        ).out
+    )
+    assert "float32" not in plots.memory(peak).get_title("left")
+
+
 def test_a_network_without_operators_has_no_peak() -> None:
     """Without operators, the peak is 0 bytes at no place, and there is nothing to draw."""
     peak = memory(Identity(), (1, 3))

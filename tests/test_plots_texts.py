@@ -410,8 +410,12 @@ def test_a_comparison_draws_each_total() -> None:
     for bars, ratios in zip(ax.containers, both.ratios, strict=True):
         assert [pytest.approx(100 * ratios[name]) for name in names] == [bar.get_width() for bar in bars]  # type: ignore[operator]
     assert list(both.labels) == legend_of(ax)
-    assert ax.texts[4].get_text().startswith("153.9 M (51.2 %)")
+    assert ax.texts[5].get_text().startswith("153.9 M (51.2 %)")
     assert len({bar.get_hatch() for bars in ax.containers for bar in bars}) == 2
+    # 4,089,184,256 / 300,774,272 macs
+    assert "4.089 G (1,360 %)" in [
+        each.get_text() for each in plots.comparison(compare("mobilenet_v2", "resnet50")).texts
+    ]
 
 
 def test_a_total_without_a_ratio_has_no_bar() -> None:

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 import mbanalyze
-from mbanalyze import ablate, check, compare, count, guard, guidelines, memory, published, search
+from mbanalyze import ablate, check, compare, count, fit, guard, guidelines, memory, published, search
 from mbanalyze.archs.catalog import Catalog
 from mbanalyze.crosscheck.witnesses import CheckedReport
 from mbanalyze.display.result import FORMATS, Result, formats, load_view
@@ -56,6 +56,7 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "PaperTable": lambda _: paper_tables()[0],
     "Guidelines": lambda _: guidelines("mobilenet_v2"),
     "Memory": lambda _: memory("mobilenet_v2"),
+    "Fit": lambda _: fit("squeezenet1_1", "100 MB", resolution=32),
     "Experiments": lambda _: guidelines(),
     "Ablation": lambda _: ablate("mobilenet_v2", alpha=[1.0, 0.5]),
     "Search": lambda _: search("mobilenet_v2", max_macs=10**8),

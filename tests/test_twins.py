@@ -31,6 +31,7 @@ RENAMED = {"what": "model", "inputs": "input"}
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "report": (mbanalyze.count, ResolvedModel.report),  # `count` passes its keyword arguments on to `report`
     "memory": (mbanalyze.memory, ResolvedModel.report),
+    "fit": (mbanalyze.fit,),
     "check": (mbanalyze.check,),
     "ablate": (mbanalyze.ablate,),
     "compare": (mbanalyze.compare,),

@@ -1,6 +1,10 @@
 """The memory that a network needs.
 
-peak.py       `memory`: the peak of each account, and the tensors alive there
-peak_view.py  a peak as tables
-view.py       the views of all results
+peak.py         `memory`: the peak of each account, and the tensors alive there
+peak_view.py    a peak as tables
+fitting.py      `fit`: the largest batch that trains and that infers within some memory
+fitting_view.py the largest batches as tables
+batches.py      the search for the largest batch
+resized.py      the inputs of a forward with another batch
+view.py         the views of all results
 """

@@ -70,4 +70,6 @@ def _notes(memory: Memory) -> Iterator[str]:
     """Yield the meaning of the two columns of bytes, and doubts about the report."""
     yield "peak bytes: the activations alive at once (RAM)"
     yield "weight bytes: the params and buffers that the operators read (flash)"
+    if "eager" in memory.report.accounts:
+        yield "eager: elements have the types that the module computes with"
     yield from doubts(memory.report)

@@ -4,6 +4,7 @@ parser.py      help by group, and errors of the parser in our words
 program.py     the commands together, and errors as exit codes
 report.py      the cost of a model
 memory.py      the peak memory of a model
+fit.py         the largest batch within some memory
 check.py       the counts of a model, compared with other tools
 ablate.py      every variant over a grid of options
 compare.py     two or more models

@@ -20,7 +20,7 @@ from mbanalyze.display.records import one_line
 
 PANELS = {
     "Count": ("report", "check", "compare", "models"),
-    "Capacity": ("memory",),
+    "Capacity": ("memory", "fit"),
     "Explore": ("ablate", "search"),
     "Literature": ("published", "guidelines"),
     "Guard": ("guard",),

@@ -101,7 +101,7 @@ def _text(total: float, ratio: float) -> str:
     """A total, and its ratio to that of the first model: '209.1 M (69.5 %)'."""
     if pd.isna(total):
         return "?"
-    known = "no ratio" if pd.isna(ratio) else f"{ratio:.3g} %"
+    known = "no ratio" if pd.isna(ratio) else f"{ratio:.3g} %" if ratio < 999.5 else f"{ratio:,.0f} %"
     return f"{short(int(total))} ({known})"
 
 

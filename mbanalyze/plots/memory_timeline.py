@@ -42,7 +42,8 @@ def memory(data: Data, ax: Axes | None = None, *, size: Size | None = None, titl
         data: the result of `mbanalyze.memory`, or a report for its account `ideal`.
         ax: the axes.
         size: width and height of a new figure, in inches.
-        title: the title; by default the model, its input, the element type and the account.
+        title: the title; by default the model, its input, the element type and the account;
+            `eager` has the types that the module computes with.
 
     Raises:
         PlotError: no operator works on activations, or `data` is another result.
@@ -65,7 +66,8 @@ def memory(data: Data, ax: Axes | None = None, *, size: Size | None = None, titl
         entries.append(Patch(color=colour, label=_with_path(ax, label, path)))
         level = level + alive
     if title is None:
-        title = f"{title_of(found.report)}, {found.report.dtype}, account {found.account}"
+        dtype = "" if found.account == "eager" else f", {found.report.dtype}"
+        title = f"{title_of(found.report)}{dtype}, account {found.account}"
     ax.set_ylim(0, timeline.peak_bytes * 1.08)
     drawing.style_axes(ax, "operator, in order (bands are blocks)", "activations alive (bytes)")
     drawing.shade_blocks(ax, [step.path for step in timeline.steps])
@@ -111,7 +113,7 @@ def _alive(timeline: Timeline, tensors: Sequence[Lifetime]) -> NDArray[np.int64]
 
 
 def _with_path(ax: Axes, text: str, path: str) -> str:
-    """A text with a path in the place of `{}`, as wide as a legend at most; the start of a long path is left out."""
+    """A text with a path in the place of `{}`; the start of a path wider than the legend is left out."""
     path = one_line(path)
     most = max(12, int(drawing.room_right(ax) / (drawing.CHARACTER * drawing.SMALL)) - 6 - len(text))
     return text.replace("{}", path if len(path) <= most else f"...{path[3 - most :]}")

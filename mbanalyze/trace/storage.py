@@ -269,7 +269,7 @@ class Storages:
             before.append(overwritten)
             self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
             values.append(region.value)
-        return tuple(values), tuple(before) if any(n is not None for n in before) else ()
+        return tuple(values), tuple(before) if before.count(None) < len(before) else ()
 
     def written(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
         """Return the numbers of the activations among `tensors`, and of those that they view."""

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mbanalyze.trace.schema import flat_tensors
 from mbanalyze.trace.surroundings.devices import CPU
-from mbanalyze.trace.training_step.backward import BackwardWork
+from mbanalyze.trace.training_step.backward_work import BackwardWork
 from mbanalyze.trace.training_step.measured import MemoryPeak, MemorySplit, Phase
 from mbanalyze.trace.training_step.stand_ins import StandIns
 

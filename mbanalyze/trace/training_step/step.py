@@ -17,10 +17,10 @@ from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.tracer import alone
 from mbanalyze.trace.training_step.allocations import Allocations
+from mbanalyze.trace.training_step.made_optimizers import OPTIMIZERS, STATELESS
 from mbanalyze.trace.training_step.measured import MemoryPeak, TrainingStep
 from mbanalyze.trace.training_step.on_cpu import OnCPU
-from mbanalyze.trace.training_step.optimizers import OPTIMIZERS, STATELESS
-from mbanalyze.trace.training_step.saved import SavedTensors
+from mbanalyze.trace.training_step.saved_tensors import SavedTensors
 from mbanalyze.trace.training_step.stand_ins import StandIns
 from mbanalyze.trace.training_step.surroundings import step_errors, surroundings
 
@@ -107,6 +107,7 @@ class _Run:
             param.grad = None
         states = update.state.values() if update else ()
         self.allocations.hold(tensor_leaves([dict(state) for state in states]), "optimizer_state")
+        self.allocations.hold(self.model.buffers(), "buffers")  # the first step may have replaced one
         self.allocations.restart(kept=("params", "buffers", "optimizer_state"))
         self.allocations.hold(tensor_leaves((self.args, self.kwargs)), "activations")
 
