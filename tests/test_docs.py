@@ -21,6 +21,7 @@ from commandline import Run, in_terminal, process
 from guarded import edit, write_project
 from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
+from witness import torchvision_operators
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
@@ -37,8 +38,11 @@ from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
 
-CONSOLE_PAGES = ("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "variants.md")
-DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md")
+CONSOLE_PAGES = (
+    *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
+    "variants.md",
+)
+DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md", "training.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
@@ -71,6 +75,7 @@ def test_commands_print_the_documented_output(page: str) -> None:
 @pytest.mark.parametrize("page", DOCTEST_PAGES)
 def test_python_examples_run(page: str) -> None:
     """Examples with results are doctests, and share the names of their page."""
+    torchvision_operators()
     test = doctest.DocTestParser().get_doctest(pages()[page], {}, page, page, 0)
 
     assert doctest.DocTestRunner(verbose=False).run(test).failed == 0
@@ -348,12 +353,39 @@ def test_a_reports_keys_are_documented(run: Run) -> None:
     report = document(run, "report", "mobilenet_v1", "--check")
     groups = document(run, "report", "mobilenet_v1", "--by", "kind")["rows"]
 
-    assert set(report) == keys("output.md", "## `mbanalyze report --format json`")
+    assert set(report) == keys("output.md", "## `mbanalyze report --format json`") - {"training"}
     assert set(report["totals"]) == keys("output.md", "### Totals")
     assert merged(report["rows"]) == keys("output.md", "### Rows")
     assert merged(groups) == keys("output.md", "### Groups")
     assert set(report["check"]) == keys("output.md", "### A check")
     assert merged(report["check"]["comparisons"]) == keys("output.md", "### Comparisons")
+
+
+RENORM = """
+from torch import nn
+
+class Net(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).renorm(2, 0, 1.0)  # has no rule
+
+def net():
+    return Net(4, 4)
+"""
+
+
+def test_the_keys_of_training_are_documented(run: Run, tmp_path: Path) -> None:
+    """With `--train`, a report has exactly the further keys of the tables."""
+    (tmp_path / "net.py").write_text(RENORM)
+    command = ("report", f"{tmp_path / 'net.py'}:net", "--input", "1,4")
+    plain, trained = document(run, *command), document(run, *command, "--train")
+
+    assert set(trained) - set(plain) == {"training"}
+    assert set(trained["totals"]) - set(plain["totals"]) == keys("output.md", "### Totals of training")
+    assert merged(trained["rows"]) - merged(plain["rows"]) == keys("output.md", "### Rows of training")
+    assert set(trained["training"]) == keys("output.md", "### Training")
+    assert set(trained["training"]["peak"]) == keys("output.md", "### Training", 1)
+    assert set(trained["training"]["step"]) <= keys("output.md", "### Totals of training")
+    assert merged(trained["training"]["uncounted"]) == {"operator", "path", "times", "columns"}
 
 
 def test_the_formats_of_a_report_are_documented() -> None:

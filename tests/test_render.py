@@ -70,9 +70,7 @@ def test_columns_go_in_the_stated_order() -> None:
 
     assert "hidden at this width" not in shown[200]
     assert f"hidden at this width: {', '.join(order[:3])}; needs" in shown[80]
-    assert f"hidden at this width: {', '.join(order[:5])}" in " ".join(
-        shown[60].split()
-    )
+    assert f"hidden at this width: {', '.join(order[:5])}" in " ".join(shown[60].split())
     for width, text in shown.items():
         assert "share of macs" in " ".join(text.split()) or width < 60
 

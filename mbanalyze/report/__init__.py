@@ -2,6 +2,8 @@
 
 rows.py       `Row`, `Group`, and the keys that group rows
 fused_rows.py the rows with merged operators
+training.py   `Training`, the cost of a training step
+run_step.py   a step that ran, and its differences from the rules
 network.py    `Report` and `Groups`
 columns.py    the value of each column for a group
 selection.py  rows sorted, and the largest with a sum of the others

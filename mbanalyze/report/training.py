@@ -121,7 +121,7 @@ class Training:
             "complete": not uncounted,
             "uncounted": [{**each, "columns": list(each["columns"])} for each in uncounted],
             "phase": self.step.phase if self.step else None,
-            "peak": dict(self.step.peak) if self.step else None,
+            "peak": {f"{name}_bytes": size for name, size in self.step.peak.items()} if self.step else None,
             "step": dict(self.step.counts) if self.step else None,
         }
 
