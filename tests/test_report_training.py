@@ -453,6 +453,11 @@ def test_every_format_has_the_columns() -> None:
             ChoiceError,
             "unknown optimizer 'lion': choose one of none, sgd",
         ),
+        (
+            {"train": True, "dtype": "int8"},
+            ChoiceError,
+            "unknown dtype of training 'int8': choose one of float32",
+        ),
         ({"train": "yes"}, OptionError, "train must be True or False, not 'yes'"),
         ({"train": True, "fused": True}, OptionError, "fused is for inference and train for training"),
     ],

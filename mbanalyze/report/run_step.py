@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mbanalyze.ops.cost import Count
 
 UNSEEN = (
-    "detach, no_grad, checkpoints, custom gradients or the memory layout of a kernel may explain this, "
-    "because the rules do not see them"
+    "detach, no_grad, checkpoints, custom gradients, unused results or kernels of the CPU may explain this: "
+    "the rules do not see them"
 )
 """The usual reason for a difference between a step and the rules."""
 

@@ -35,6 +35,8 @@ TRAINING_COLUMNS = TrainingCounts._fields
 """The columns that training adds to the rows of a report."""
 TRAINING_TOTALS = (*TRAINING_COLUMNS, "gradient_bytes", "optimizer_bytes", "step_peak_bytes")
 """The totals that training adds to a report."""
+TRAINING_DTYPES = ("float32", "bfloat16", "float16", "float64")
+"""The element types in which PyTorch trains."""
 
 
 @dataclass(frozen=True, slots=True)

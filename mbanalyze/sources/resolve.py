@@ -22,7 +22,7 @@ from mbanalyze.inputs.typed import InputError, Mode, is_whole
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.report.run_step import RunStep
-from mbanalyze.report.training import training_of
+from mbanalyze.report.training import TRAINING_DTYPES, training_of
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.input_advice import advise, shape_refused
@@ -113,6 +113,8 @@ class ResolvedModel:
             raise OptionError("fused is for inference and train for training: give one of them")
         if optimizer is not None and not train:
             raise OptionError("optimizer is about training: give train=True too")
+        if train and dtype is not None:
+            choose("dtype of training", dtype, TRAINING_DTYPES)
         if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
             report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)
