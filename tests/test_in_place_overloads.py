@@ -59,7 +59,7 @@ def pairs() -> Iterator[Overloads]:
             continue
         packet, functional = getattr(torch.ops.aten, name), getattr(torch.ops.aten, base, None)
         siblings = [getattr(functional, each) for each in functional.overloads()] if functional else []
-        for overload in map(packet.__getattr__, packet.overloads()):
+        for overload in [getattr(packet, each) for each in packet.overloads()]:
             fits = [each for each in siblings if signature(each) == signature(overload)]
             if overload._schema.is_mutable and (base != name or written(overload)):
                 yield from ((each, overload) for each in fits if not written(each))

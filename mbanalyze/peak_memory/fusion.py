@@ -14,6 +14,9 @@ from mbanalyze.ops.record import Op, Value
 _PRODUCTS = frozenset({"conv", "linear"})
 """The kinds that other operators are merged into."""
 
+_PARTS = ACTIVATIONS | {"batch_norm"}
+"""The kinds that are merged into a product."""
+
 
 class FusedOp(NamedTuple):
     """An operator as an inference engine runs it.
@@ -39,17 +42,18 @@ def fused(ops: Sequence[Op], outputs: Collection[int] | None = None) -> list[Fus
         ops: the record.
         outputs: the numbers of the activations that the network returns, which have to be written.
     """
-    readers = Counter(value.number for op in ops for value in op.inputs)
+    readers = Counter([value.number for op in ops for value in op.operands if value.role == "activation"])
     readers.update(outputs or ())
     merged: list[FusedOp] = []
     writers: dict[int, int] = {}
     for op in ops:
+        read = op.operands[0] if op.kind in _PARTS else None
         at = (
-            writers.get(op.operands[0].number)
-            if op.operands and op.operands[0].role == "activation"
+            writers.get(read.number)
+            if read and read.role == "activation" and readers[read.number] == 1
             else None
         )
-        if at is not None and readers[op.operands[0].number] == 1 and _fits(merged[at], op):
+        if at is not None and _fits(merged[at], op):
             merged[at] = _merge(merged[at], op)
         else:
             at = len(merged)

@@ -112,13 +112,14 @@ class _Memory:
         output = op.output[0]
         if output.role != "activation":
             return
-        written = self._bytes(self._wholes[output.number])
-        for value in op.operands[:1] if op.kind == "conv" else op.inputs:
+        written, inputs = self._bytes(self._wholes[output.number]), op.inputs
+        is_conv = op.kind == "conv"
+        for value in op.operands[:1] if is_conv else inputs:
             number = value.number
             if value.role != "activation" or self._last[number] != step or number == output.number:
                 continue
-            held, views = self._bytes(self._wholes[number]), [v for v in op.inputs if v.number == number]
-            if op.kind == "conv":
+            held, views = self._bytes(self._wholes[number]), [v for v in inputs if v.number == number]
+            if is_conv:
                 if len(views) == 1 and not any_true(held < written):
                     self._first[output.number] = step + 1
             elif not any_true(held != written) and all(view[2:5] == output[2:5] for view in views):

@@ -10,7 +10,7 @@ from torch import UntypedStorage
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.peak_memory.timeline import Lifetime, Step, Timeline
-from mbanalyze.trace.region import Allocated, Region
+from mbanalyze.trace.region import NO_VALUE, Allocated, Region
 
 Birth = tuple[int, Sizes, int]
 """The step in which a storage is allocated, the shape of its first tensor, and its bytes."""
@@ -49,7 +49,7 @@ class Lifetimes:
         region = self._regions[key] = Allocated(storage, self._note_death)
         region.key, region.birth, region.number, region.size = key, len(births), -1, storage.nbytes()
         region.role, region.param, region.lacks_values = "activation", None, False
-        region.dtype = None
+        region.value, region.dtype = NO_VALUE, None
         births.append((len(self.steps), shape, region.size))
         return region
 

@@ -10,7 +10,7 @@ from torch import Tensor, UntypedStorage, nn
 
 from mbanalyze.ops.record import Role, Value
 
-_NO_VALUE = Value("activation", -1, ())
+NO_VALUE = Value("activation", -1, ())
 
 
 class Held:
@@ -43,7 +43,7 @@ class Held:
         self.param = param
         self.start = 0
         self.lacks_values = param is not None
-        self.value = _NO_VALUE
+        self.value = NO_VALUE
         self.last_tensor: Tensor | None = None
         self.implementation = 0
 
@@ -87,13 +87,19 @@ class Allocated(ref[UntypedStorage]):
 
     def describes(self, tensor: Tensor) -> bool:
         """Return True if `value` is the value of `tensor`."""
-        return tensor.dtype is self.dtype and tensor.shape == self.value.shape and tensor.is_contiguous()
+        return (
+            tensor.dtype is self.dtype
+            and tensor.shape == self.value.shape
+            and tensor.is_contiguous()
+            and type(tensor) is not nn.Parameter  # a module may hold it in place of its own
+        )
 
     def set_value(self, tensor: Tensor, value: Value) -> None:
-        """Set the value of `tensor`."""
-        self.value = value
-        fills = value.strides is None and tensor.numel() * tensor.itemsize == self.size
-        self.dtype = tensor.dtype if fills else None
+        """Set the value of `tensor`, unless that is a view and the value of the whole is known."""
+        if value.strides is None and tensor.numel() * tensor.itemsize == self.size:
+            self.value, self.dtype = value, tensor.dtype
+        elif value.number != self.value.number:
+            self.value, self.dtype = value, None
 
     def forget_value(self) -> None:
         """Let the value of the next tensor be computed."""

@@ -129,9 +129,7 @@ class Storages:
             return None
         if region is None or tensor.is_nested or region.role != "activation" or region.number < 0:
             return None
-        if not region.describes(tensor):
-            self._describe(tensor, region)
-        return region.value
+        return region.value if region.describes(tensor) else self._describe(tensor, region)
 
     def lacks_values(self, tensor: Tensor) -> bool:
         """Return True if `tensor` has no data, or data that must not be used, such as that of a weight."""
@@ -165,7 +163,9 @@ class Storages:
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
                 key = key_of(tensor)
             region = regions.get(key) or self._found(tensor, key)
-            if not region.describes(tensor):
+            if region.describes(tensor):
+                values.append(region.value)
+            else:
                 if region.role != "weight" and type(tensor) is nn.Parameter:
                     self._note_replacement(tensor, region)
                 owners = [region]
@@ -176,10 +176,9 @@ class Storages:
                     if owner.param is not None:
                         size, fixed = read_param(owner)
                         params, frozen = params + size, frozen + fixed
-                self._describe(tensor, region)
+                values.append(self._describe(tensor, region))
                 if frozen > before:
                     self.frozen.add(region.number)
-            values.append(region.value)
         return tuple(values), params, frozen
 
     def whole(self, tensor: Tensor) -> Whole | None:
@@ -267,8 +266,9 @@ class Storages:
                 overwritten = region.number if region.number >= 0 else None
                 region.number = -1
             before.append(overwritten)
-            self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
-            values.append(region.value)
+            values.append(
+                self._describe(tensor if tensor.layout is torch.strided else stored(tensor), region)
+            )
         return tuple(values), tuple(before) if before.count(None) < len(before) else ()
 
     def written(self, tensors: Iterable[Tensor]) -> tuple[int, ...]:
@@ -292,6 +292,8 @@ class Storages:
         region = self._regions[key_of(tensor)]
         region.number = self._next_number["activation"]
         self._next_number["activation"] += 1
+        if value is not region.value:
+            region.forget_value()
         region.value = Value("activation", region.number, *value[2:])
         return region.value
 
@@ -367,8 +369,8 @@ class Storages:
         region = self._regions[key] = Held(role, key, storage_of(tensor))
         return region
 
-    def _describe(self, tensor: Tensor, region: Region) -> None:
-        """Compute the value of `tensor`, a strided view of `region`, and keep it until another one is read."""
+    def _describe(self, tensor: Tensor, region: Region) -> Value:
+        """Return the value of `tensor`, a strided view of `region`, and keep it until another one is read."""
         number, dtype, shape = region.number, tensor.dtype, tuple(tensor.shape)
         offset = int(tensor.storage_offset())
         if number < 0:
@@ -378,7 +380,9 @@ class Storages:
             offset -= region.start // dtype.itemsize
         strides = None if tensor.is_contiguous() else strides_between(shape, tensor.stride())
         size = None if dtype.is_floating_point else dtype.itemsize
-        region.set_value(tensor, Value(region.role, number, shape, offset, strides, size, dtype.is_complex))
+        value = Value(region.role, number, shape, offset, strides, size, dtype.is_complex)
+        region.set_value(tensor, value)
         may_change = region.role != "weight" and type(tensor) is nn.Parameter  # a module may take it later
         if may_change or region.param is not None:
             region.forget_value()
+        return value
