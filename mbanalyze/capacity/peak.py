@@ -12,7 +12,6 @@ from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.fusion import fused
-from mbanalyze.peak_memory.liveness import extent
 from mbanalyze.peak_memory.timeline import Account, Lifetime, Step, Timeline
 from mbanalyze.report.network import CONVENTION, Report, share_of
 from mbanalyze.sources.resolve import Countable, count
@@ -142,7 +141,7 @@ def stored_bytes(ops: Sequence[Op], itemsize: int) -> int:
     for op in ops:
         for value in op.operands:
             if value.role != "activation":
-                key, held = (value.role, value.number), extent(value) * (value.itemsize or itemsize)
+                key, held = (value.role, value.number), value.extent * (value.itemsize or itemsize)
                 sizes[key] = max(sizes.get(key, 0), held)
     return sum(sizes.values())
 

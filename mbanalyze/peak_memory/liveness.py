@@ -8,7 +8,6 @@ Sizes may be arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import prod
 
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.numbers import any_true
@@ -87,7 +86,7 @@ class _Memory:
             self._wholes[number] = value  # only a part was written
 
     def _bytes(self, value: Value) -> int:
-        return extent(value) * (value.itemsize or self._itemsize)
+        return value.extent * (value.itemsize or self._itemsize)
 
     def reuse(self, ops: Sequence[Op]) -> None:
         """Let each output of an operator in place have the whole memory of the tensor that it overwrites."""
@@ -134,11 +133,3 @@ class _Memory:
                 writer = self._writers.get(number)
                 path, kind = (writer.path, writer.kind) if writer else ("", "input")
                 yield Lifetime(path, kind, whole.shape, self._bytes(whole), first, last)
-
-
-def extent(value: Value) -> int:
-    """Return the number of elements from the start of the memory to the last element of a value."""
-    shape, strides = value.shape, value.strides
-    if strides is None or not any_true(prod(shape)):
-        return value.offset + prod(shape)
-    return value.offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
