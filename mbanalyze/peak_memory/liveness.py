@@ -14,7 +14,7 @@ from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.peak_memory.timeline import Lifetime, Step, Timeline
 
-Overwrites = Callable[[Op], bool]
+InPlace = Callable[[Op], bool]
 """A function that returns True for an operator that may write its output over its input."""
 
 _AT_THE_SAME_PLACE = frozenset({*ELEMENTWISE, "batch_norm", "masked_fill", "where"} - {"cat_relu", "cross"})
@@ -32,7 +32,7 @@ def ideal(ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None = No
         itemsize: bytes of an element whose size is not fixed.
         outputs: the numbers of the activations that the network returns; by default those that no operator reads.
     """
-    return timeline(ops, itemsize, outputs, is_elementwise)
+    return timeline_of(ops, itemsize, outputs, is_elementwise)
 
 
 def is_elementwise(op: Op) -> bool:
@@ -40,14 +40,14 @@ def is_elementwise(op: Op) -> bool:
     return op.kind in _AT_THE_SAME_PLACE
 
 
-def timeline(
-    ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None, overwrites: Overwrites
+def timeline_of(
+    ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None, in_place: InPlace
 ) -> Timeline:
     """Return the activations in memory; arguments as for `ideal`, and the operators that may run in place."""
     memory = _Memory(ops, itemsize, outputs)
     memory.reuse(ops)
     for i, op in enumerate(ops):
-        if overwrites(op) and not op.overwrites:
+        if in_place(op) and not op.overwrites:
             memory.overwrite(i, op)
     return Timeline(tuple([Step(op.path, op.kind) for op in ops]), tuple(memory.lifetimes()))
 

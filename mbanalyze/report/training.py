@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from mbanalyze.ops.cost import Count, sums
 from mbanalyze.ops.record import Op
+from mbanalyze.report.measured_step import MeasuredStep, differences
 from mbanalyze.report.rows import Row
-from mbanalyze.report.run_step import RunStep, differences
 from mbanalyze.training.backward_cost import backward
 from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
 from mbanalyze.training.saved_bytes import saved_bytes
@@ -74,7 +74,7 @@ class Training:
     counts: tuple[TrainingCounts, ...]
     gradient_bytes: int
     optimizer_bytes: int
-    step: RunStep | None
+    step: MeasuredStep | None
 
     @property
     def step_peak_bytes(self) -> Count:
@@ -135,7 +135,7 @@ class Training:
 
 
 def training_of(
-    ops: Sequence[Op], itemsize: int, frozen: Collection[int], optimizer: str, step: RunStep | None
+    ops: Sequence[Op], itemsize: int, frozen: Collection[int], optimizer: str, step: MeasuredStep | None
 ) -> Training:
     """Return the cost of a training step, by rules on the record.
 

@@ -19,9 +19,9 @@ from mbanalyze.archs.options import (
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, Mode, is_whole
+from mbanalyze.report.measured_step import MeasuredStep
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
-from mbanalyze.report.run_step import RunStep
 from mbanalyze.report.training import TRAINING_DTYPES, training_of
 from mbanalyze.sources.building import Build, Built, build_once
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
@@ -132,7 +132,7 @@ class ResolvedModel:
         notes = [*dict.fromkeys([*notes, _TRAINED]), *unknown, *found.differences()]
         return replace(report, training=found, notes=tuple(notes), versions=versions("torch"))
 
-    def _step(self, optimizer: str, dtype: str) -> tuple[RunStep | None, list[str]]:
+    def _step(self, optimizer: str, dtype: str) -> tuple[MeasuredStep | None, list[str]]:
         """A training step on tensors without data, and no note; or None, and a note with the reason."""
         from mbanalyze.trace import forward_args
         from mbanalyze.trace.forward_errors import NeedsValuesError
@@ -150,7 +150,7 @@ class ResolvedModel:
             "gradient_bytes": step.gradient_bytes,
             "optimizer_bytes": step.peak.split.optimizer_state,
         }
-        return RunStep(step.peak.phase, step.peak.split._asdict(), counts), []
+        return MeasuredStep(step.peak.phase, step.peak.split._asdict(), counts), []
 
     def _closed_form(self, spec: Architecture, dtype: str | None, *, training: bool) -> Report:
         """The report of the closed form."""

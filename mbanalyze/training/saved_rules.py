@@ -51,13 +51,13 @@ def second_gradient(op: Op, needs: Needs) -> Kept:
     return both(op, needs) if any(needs[1:]) else Kept()
 
 
-def fused_product(op: Op, needs: Needs) -> Kept:
+def added_product(op: Op, needs: Needs) -> Kept:
     """Of an added product, each factor that the gradient of the other needs."""
     kept = [i for i in (1, 2) if needs[3 - i]]
     return together(*[operand(op, i) for i in kept])
 
 
-def fused_quotient(op: Op, needs: Needs) -> Kept:
+def added_quotient(op: Op, needs: Needs) -> Kept:
     """Of an added quotient, the divisor, and the dividend if the divisor needs a gradient."""
     kept = ([1] if needs[2] else []) + ([2] if needs[1] or needs[2] else [])
     return together(*[operand(op, i) for i in kept])
@@ -237,8 +237,8 @@ SAVED: Mapping[str, SavedRule] = {
     "div": quotient,
     "pow": power,
     "remainder": second_gradient,
-    **dict.fromkeys(("addcmul", "scaled_addcmul"), fused_product),
-    **dict.fromkeys(("addcdiv", "scaled_addcdiv"), fused_quotient),
+    **dict.fromkeys(("addcmul", "scaled_addcmul"), added_product),
+    **dict.fromkeys(("addcdiv", "scaled_addcdiv"), added_quotient),
     "lerp": lerp,
     **dict.fromkeys(("maximum", "minimum", "atan2", "log_add_exp", "grid_sample"), both),
     "hypot": hypotenuse,

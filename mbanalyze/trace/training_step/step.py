@@ -17,7 +17,7 @@ from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.tracer import alone
 from mbanalyze.trace.training_step.allocations import Allocations
-from mbanalyze.trace.training_step.made_optimizers import OPTIMIZERS, STATELESS
+from mbanalyze.trace.training_step.made_optimizers import MAKERS, STATELESS
 from mbanalyze.trace.training_step.measured import MemoryPeak, TrainingStep
 from mbanalyze.trace.training_step.on_cpu import OnCPU
 from mbanalyze.trace.training_step.saved_tensors import SavedTensors
@@ -48,7 +48,7 @@ def run_step(
         model: any module, with its weights on any device, `meta` included. It stays as it was.
         inputs: tensors, or containers of tensors; only their shapes are used.
         keywords: the same for keyword arguments of the forward.
-        optimizer: a name of `OPTIMIZERS`.
+        optimizer: a key of `MAKERS`.
         loss: a function from the outputs to the loss; by default the sum of their elements.
         dtype: the name of an element type for all floating-point tensors, as after `model.to(dtype)`.
 
@@ -60,7 +60,7 @@ def run_step(
         trained = [param for param in run.params if param.requires_grad]
         if not trained:
             raise TraceError("no parameter requires a gradient, so there is nothing to train")
-        make = OPTIMIZERS[optimizer]
+        make = MAKERS[optimizer]
         update = make(trained) if make else None
         for param in trained:
             param.register_post_accumulate_grad_hook(run.hold_gradient)  # type: ignore[no-untyped-call]
