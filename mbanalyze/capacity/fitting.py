@@ -16,7 +16,8 @@ from mbanalyze.inputs.parsing import parse_count, spell_reference
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.report.network import versions
 from mbanalyze.report.training import TRAINING_DTYPES
-from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
+from mbanalyze.sources.resolve import Countable, resolve
+from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
