@@ -1,4 +1,7 @@
-"""`Allocations`, the dispatch mode that follows each storage from its first operator to its release."""
+"""`Allocations`, the dispatch mode that follows each storage from its first operator to its release.
+
+It adds up all memory of a step, by content. `mbanalyze.trace.lifetimes` notes activations alone, step by step.
+"""
 
 from __future__ import annotations
 
