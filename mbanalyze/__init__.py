@@ -1,4 +1,4 @@
-"""The cost of a vision network: parameters, multiply-accumulates, FLOPs, memory access and peak memory."""
+"""The cost of a vision network: parameters, multiply-accumulates, FLOPs, peak memory and memory access."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
