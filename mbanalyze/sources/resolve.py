@@ -100,21 +100,14 @@ class ResolvedModel:
             optimizer: the optimizer of the training step: `none`, `sgd` (default), `momentum` or `adam`.
 
         Raises:
-            ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
+            ChoiceError: `dtype`, `mode` or `optimizer` is unknown, or PyTorch does not train in `dtype`.
             OptionError: a flag is neither True nor False, both `fused` and `train` are given, or `optimizer`
                 without `train`.
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
-        if optimizer is not None:
-            choose("optimizer", optimizer, OPTIMIZERS)
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
-        if fused and train:
-            raise OptionError("fused is for inference and train for training: give one of them")
-        if optimizer is not None and not train:
-            raise OptionError("optimizer is about training: give train=True too")
-        if train and dtype is not None:
-            choose("dtype of training", dtype, TRAINING_DTYPES)
+        check_training(train=train, fused=fused, optimizer=optimizer, dtype=dtype)
         if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
             report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)
@@ -255,6 +248,18 @@ def check_flags(**flags: object) -> None:
     for name, flag in flags.items():
         if flag not in (True, False):
             raise OptionError(f"{name} must be True or False, not {flag!r}")
+
+
+def check_training(*, train: bool, fused: bool, optimizer: str | None, dtype: str | None) -> None:
+    """Raise an error, as `ResolvedModel.report` does, for options that contradict `train` or that training lacks."""
+    if optimizer is not None:
+        choose("optimizer", optimizer, OPTIMIZERS)
+        if not train:
+            raise OptionError("optimizer is about training: give train=True too")
+    if train and fused:
+        raise OptionError("fused is for inference and train for training: give one of them")
+    if train and dtype is not None:
+        choose("dtype of training", dtype, TRAINING_DTYPES)
 
 
 def _advice(error: NeedsValuesError, *, forbidden: bool) -> str:
