@@ -11,11 +11,9 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
-from mbanalyze.report.training import TRAINING_DTYPES
 from mbanalyze.sources.building import Build
 from mbanalyze.sources.input_advice import advise
-from mbanalyze.sources.training_report import FORWARD_ALONE, with_training
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.sources.training_report import FORWARD_ALONE, check_training, with_training
 
 if TYPE_CHECKING:
     from mbanalyze.trace.forward_errors import NeedsValuesError
@@ -79,21 +77,14 @@ class ResolvedModel:
             optimizer: the optimizer of the training step: `none`, `sgd` (default), `momentum` or `adam`.
 
         Raises:
-            ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
+            ChoiceError: `dtype`, `mode` or `optimizer` is unknown, or PyTorch does not train in `dtype`.
             OptionError: a flag is neither True nor False, both `fused` and `train` are given, or `optimizer`
                 without `train`.
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
-        if optimizer is not None:
-            choose("optimizer", optimizer, OPTIMIZERS)
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
-        if fused and train:
-            raise OptionError("fused is for inference and train for training: give one of them")
-        if optimizer is not None and not train:
-            raise OptionError("optimizer is about training: give train=True too")
-        if train and dtype is not None:
-            choose("dtype of training", dtype, TRAINING_DTYPES)
+        check_training(train=train, fused=fused, optimizer=optimizer, dtype=dtype)
         if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
             report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)

@@ -1,4 +1,4 @@
-"""The cost of a training step, added to the report of a forward pass in training mode."""
+"""The cost of a training step, added to the report of a forward pass in training mode, and its options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.archs.options import OptionError
+from mbanalyze.inputs.choices import choose
 from mbanalyze.report.measured_step import MeasuredStep
 from mbanalyze.report.network import Report, versions
-from mbanalyze.report.training import training_of
+from mbanalyze.report.training import TRAINING_DTYPES, training_of
+from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -17,6 +20,18 @@ TRAINING_MODE = "forward pass in training mode"
 """The note on `train=True`."""
 FORWARD_ALONE = f"{TRAINING_MODE}; the backward pass is not counted"
 """The note on `mode="train"`."""
+
+
+def check_training(*, train: bool, fused: bool, optimizer: str | None, dtype: str | None) -> None:
+    """Raise an error, as `ResolvedModel.report` does, for options that contradict `train` or that training lacks."""
+    if optimizer is not None:
+        choose("optimizer", optimizer, OPTIMIZERS)
+        if not train:
+            raise OptionError("optimizer is about training: give train=True too")
+    if train and fused:
+        raise OptionError("fused is for inference and train for training: give one of them")
+    if train and dtype is not None:
+        choose("dtype of training", dtype, TRAINING_DTYPES)
 
 
 def with_training(
