@@ -333,6 +333,25 @@ def test_a_model_takes_another_element_type() -> None:
     assert full.saved_bytes == 2 * half.saved_bytes
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_another_element_type_takes_as_much_as_on_real_tensors(dtype: str) -> None:
+    """Constants keep their type, such as Adam's step counts, and the statistics of a norm take the type of the model."""
+
+    class Scaled(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * torch.tensor([2.0])
+
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Scaled(4))
+
+    model, images = make().to(getattr(torch, dtype)), torch.rand(2, 3, 6, 6, dtype=getattr(torch, dtype))
+
+    assert (
+        real_peak(model, images, "adam") == run_step(make(), images, optimizer="adam", dtype=dtype).peak_bytes
+    )
+    assert saved_by_autograd(model, images) == run_step(make(), images, dtype=dtype).saved_bytes
+
+
 def test_errors_say_what_to_do() -> None:
     """Nothing to train, a value that is not known, and layers that do not fit end in one line each."""
 
