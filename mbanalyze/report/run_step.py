@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from mbanalyze.ops.cost import Count
 
 UNSEEN = (
-    "detach, no_grad, checkpoints, custom gradients, unused results or kernels of the CPU may explain this: "
+    "detach, no_grad, checkpoints, custom gradients, views of larger tensors, unused results or kernels of the CPU "
+    "may explain this: "
     "the rules do not see them"
 )
 """The usual reason for a difference between a step and the rules."""
