@@ -77,12 +77,12 @@ def batch_norm(op: Op, needs: Needs) -> Kept:
 
 def batch_norm_training(op: Op, needs: Needs) -> Kept:
     """The input and the scale, and the mean and the inverse deviation of each channel."""
-    return Kept(op.operands[: 1 + (number(op, "affine") > 0)], statistics=2 * op.operands[0].shape[1])
+    return Kept(op.operands[: 1 + (number(op, "affine") > 0)], elements=2 * op.operands[0].shape[1])
 
 
 def layer_norm(op: Op, needs: Needs) -> Kept:
     """All operands, and the mean and the inverse deviation of each row: the last dimension, or those of the weight."""
-    return Kept(op.operands, statistics=2 * _rows(op))
+    return Kept(op.operands, elements=2 * _rows(op))
 
 
 def rms_norm(op: Op, needs: Needs) -> Kept:
@@ -91,7 +91,7 @@ def rms_norm(op: Op, needs: Needs) -> Kept:
     A row is the last dimension, or those of the weight.
     """
     normalised = prod(op.operands[0].shape) if any(needs[1:]) else 0
-    return Kept(op.operands[:1], normalised, _rows(op)) if needs[0] else Kept(elements=normalised)
+    return Kept(op.operands[:1], normalised + _rows(op)) if needs[0] else Kept(elements=normalised)
 
 
 def _rows(op: Op) -> int:
@@ -103,7 +103,7 @@ def _rows(op: Op) -> int:
 def group_norm(op: Op, needs: Needs) -> Kept | None:
     """The input and the scale, and the mean and the inverse deviation of each group of each image."""
     groups, scale = number(op, "groups"), number(op, "affine") > 0
-    return Kept(op.operands[: 1 + scale], statistics=2 * op.operands[0].shape[0] * groups) if groups else None
+    return Kept(op.operands[: 1 + scale], elements=2 * op.operands[0].shape[0] * groups) if groups else None
 
 
 def instance_norm(op: Op, needs: Needs) -> Kept:
@@ -112,7 +112,7 @@ def instance_norm(op: Op, needs: Needs) -> Kept:
     The copies of running statistics are left out, because the record does not show if the norm has any.
     """
     channels = prod(op.operands[0].shape[:2])
-    return Kept(op.operands[:1], channels * (number(op, "affine") > 0), 2 * channels)
+    return Kept(op.operands[:1], elements=channels * (2 + (number(op, "affine") > 0)))
 
 
 def weight_norm(op: Op, needs: Needs) -> Kept:

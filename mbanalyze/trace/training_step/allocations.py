@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._mode_utils import no_dispatch
@@ -23,6 +24,10 @@ from mbanalyze.trace.training_step.stand_ins import StandIns
 
 _CREATED: dict[Phase, str] = {"forward": "activations", "backward": "temporaries", "optimizer": "temporaries"}
 """Phase of a step -> the content of what its operators create."""
+
+
+_MADE_FROM_VALUES = torch.ops.aten.lift_fresh.default
+"""The operator by which `torch.tensor` returns a constant, whose element type stays."""
 
 
 class _Held:
@@ -99,7 +104,8 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func.namespace == "prim":  # a question for the device
             return func(*args, **kwargs)
         tensors = flat_tensors((*args, *kwargs.values()))
-        if any(type(tensor) is not FakeTensor for tensor in tensors):  # one that a module or closure holds
+        if func is not _MADE_FROM_VALUES and any(type(tensor) is not FakeTensor for tensor in tensors):
+            # one that a module or closure holds
             args, kwargs = self._stand_ins.of_all((args, kwargs))
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": CPU}  # all tensors are on the CPU, whatever the forward names

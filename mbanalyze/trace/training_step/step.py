@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.forward_args import tensor_leaves
 from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.module_stack import ModuleStack
@@ -80,7 +81,7 @@ def run_forward(
     """Run the forward in eval mode under `torch.no_grad`, without data; arguments and errors as `run_step`."""
     with _prepared(model, (inputs, keywords or {}), dtype, train=False) as run:
         with run.allocations:
-            outputs = run.model(*run.args, **run.kwargs)
+            outputs = finish(run.model(*run.args, **run.kwargs))
         del outputs
         return run.allocations.peak
 
@@ -157,8 +158,9 @@ def _step(run: _Run, loss: Loss, update: Optimizer | None) -> TrainingStep:
 
 
 def _sum(outputs: Any) -> Tensor:
-    """The sum of the elements of all outputs that depend on a parameter."""
-    sums = [tensor.sum() for tensor in tensor_leaves(outputs) if tensor.requires_grad]
+    """The sum of the elements of all outputs that depend on a parameter; of complex ones, their real parts."""
+    needed = [tensor for tensor in finish(outputs) if tensor.requires_grad]
+    sums = [(tensor.real if tensor.is_complex() else tensor).sum() for tensor in needed]
     if not sums:
         raise TraceError("no output depends on a parameter that requires a gradient")
     return sum(sums[1:], sums[0])
