@@ -72,7 +72,7 @@ RunMode = Annotated[
     Mode,
     typer.Option(
         metavar="[eval|train]",
-        help="Mode of the module in the forward pass that is counted; --train adds the backward pass.",
+        help="Mode of the module in the forward pass that is counted.",
     ),
 ]
 Train = Annotated[
