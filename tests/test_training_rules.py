@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,8 @@ from mbanalyze.ops.registry import cost
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, to_grid
 from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.schema import OpSchema, flat_tensors
-from mbanalyze.trace.tracer import trace
-from mbanalyze.training.backward_cost import RULES, BackwardCost, backward, total
+from mbanalyze.trace.tracer import Trace, trace
+from mbanalyze.training.backward_cost import RULES, backward, total
 from mbanalyze.training.gradients import CONSTANT
 from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
 from mbanalyze.training.saved_bytes import saved_bytes
@@ -113,23 +114,11 @@ class Products(TorchDispatchMode):
         return result
 
 
-def products(model: nn.Module, *inputs: Any) -> Products:
-    """Count the products of autograd's backward pass."""
-    outputs = tensors(model(*inputs))
-    counted = Products()
-    with counted:
-        run_backward(outputs)
-    return counted
+def by_autograd(model: nn.Module, *inputs: Any) -> tuple[Products, int]:
+    """Count the products of autograd's backward pass, and the bytes that it keeps.
 
-
-def ours(model: nn.Module, *inputs: Any) -> BackwardCost:
-    """Return the cost of the backward pass by the rules."""
-    traced = trace(model, *inputs, mode="train")
-    return total(backward(traced.ops, traced.frozen_weights))
-
-
-def keeps(model: nn.Module, *inputs: Any) -> int:
-    """Return the bytes of the distinct storages that autograd keeps, without parameters and buffers."""
+    The bytes are those of distinct storages, without parameters and buffers.
+    """
     stored = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, Tensor] = {}
 
@@ -138,26 +127,40 @@ def keeps(model: nn.Module, *inputs: Any) -> int:
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        model(*inputs)
-    return sum(tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in stored)
+        outputs = tensors(model(*inputs))
+    counted = Products()
+    with counted:
+        run_backward(outputs)
+    return counted, sum(
+        tensor.untyped_storage().nbytes() for key, tensor in kept.items() if key not in stored
+    )
 
 
-def our_saved(model: nn.Module, *inputs: Any) -> int:
-    """Return the bytes that the rules say."""
+def by_rules(model: nn.Module, *inputs: Any) -> tuple[int | None, int]:
+    """Return the multiply-accumulates and the saved bytes of the backward pass by the rules."""
     traced = trace(model, *inputs, mode="train")
     found = saved_bytes(traced.ops, 4, traced.frozen_weights)
     assert None not in found
-    return sum(known for known in found if known is not None)
+    return macs_of(traced), sum(known for known in found if known is not None)
+
+
+def macs_of(traced: Trace) -> int | None:
+    """Return the multiply-accumulates of the backward pass of a record."""
+    return total(backward(traced.ops, traced.frozen_weights)).macs
+
+
+def ours(model: nn.Module, *inputs: Any) -> int | None:
+    """Return the multiply-accumulates by the rules, of a module whose saved bytes may be unknown."""
+    return macs_of(trace(model, *inputs, mode="train"))
 
 
 @pytest.mark.parametrize("name", CNNS)
 def test_torchvision(name: str) -> None:
     """The products and saved bytes are those of autograd; torch's counter ignores groups in a weight's gradient."""
     model, images = network(name)
-    counted = products(model, images)
+    counted, kept = by_autograd(model, images)
 
-    assert ours(model, images).macs == counted.macs
-    assert our_saved(model, images) == keeps(model, images)
+    assert by_rules(model, images) == (counted.macs, kept)
     for of_input, of_weight, groups, theirs in counted.convolutions:
         assert theirs == of_input + of_weight * groups
     assert (name in UNGROUPED) == all(groups == 1 for _, _, groups, _ in counted.convolutions)
@@ -170,7 +173,7 @@ def test_torchs_counter(name: str) -> None:
     outputs = tensors(model(images))
     with FlopCounterMode(display=False) as counter:
         run_backward(outputs)
-    counted = products(model, images)
+    counted, _ = by_autograd(model, images)
     excess = sum(weight * (groups - 1) for _, weight, groups, _ in counted.convolutions)
 
     assert counter.get_total_flops() == 2 * (counted.macs + excess)
@@ -180,9 +183,9 @@ def test_torchs_counter(name: str) -> None:
 def test_swin() -> None:
     """A network of windows, matrix products and stochastic depth keeps what autograd keeps."""
     model, images = network("swin_t")
+    counted, kept = by_autograd(model, images)
 
-    assert our_saved(model, images) == keeps(model, images)
-    assert ours(model, images).macs == products(model, images).macs
+    assert by_rules(model, images) == (counted.macs, kept)
 
 
 def variants(arch: type[Architecture]) -> list[Architecture]:
@@ -217,12 +220,13 @@ def test_the_family(name: str) -> None:
     spec = variants(ARCHS[name])[0]
     model, images = meta(spec)
     ops = spec.ops(2, training=True)
-    kept = saved_bytes(ops, 4)
+    found, costs = saved_bytes(ops, 4), backward(ops)
+    counted, kept = by_autograd(model, images)
 
-    assert total(backward(ops)).macs == products(model, images).macs
-    assert sum(n for n in kept if n is not None) == keeps(model, images)
-    assert None not in kept
-    assert None not in {flops for _, flops in backward(ops)}
+    assert total(costs).macs == counted.macs
+    assert sum(n for n in found if n is not None) == kept
+    assert None not in found
+    assert None not in {flops for _, flops in costs}
 
 
 def test_batch_norm_of_one_value() -> None:
@@ -280,15 +284,17 @@ FROZEN: dict[str, Callable[[str], bool]] = {
 """The parameters that are frozen, by their names."""
 
 
-@pytest.mark.parametrize("frozen", FROZEN)
-@pytest.mark.parametrize("name", ["mobilenet_v2", "swin_t"])
+@pytest.mark.parametrize(
+    ("name", "frozen"),
+    [*(("mobilenet_v2", each) for each in FROZEN), ("swin_t", "backbone"), ("swin_t", "half")],
+)
 def test_frozen_parameters(name: str, frozen: str) -> None:
     """Frozen parameters cut the backward pass as autograd does."""
     model, images = network(name)
     freeze(model, FROZEN[frozen])
+    counted, kept = by_autograd(model, images)
 
-    assert ours(model, images).macs == products(model, images).macs
-    assert our_saved(model, images) == keeps(model, images)
+    assert by_rules(model, images) == (counted.macs, kept)
 
 
 def test_adapters_of_low_rank() -> None:
@@ -305,9 +311,10 @@ def test_adapters_of_low_rank() -> None:
             return self.second(y + self.up(self.down(y)))  # type: ignore[no-any-return]
 
     # 4 rows: second's input 8 x 8, up's input and weight 2 x 8 each, down's weight 8 x 2
-    assert ours(Adapted(), torch.rand(4, 8)).macs == 4 * (64 + 16 + 16 + 16)
-    assert products(Adapted(), torch.rand(4, 8)).macs == 4 * (64 + 16 + 16 + 16)
-    assert our_saved(Adapted(), torch.rand(4, 8)) == keeps(Adapted(), torch.rand(4, 8))
+    macs = 4 * (64 + 16 + 16 + 16)
+    counted, kept = by_autograd(Adapted(), torch.rand(4, 8))
+    assert macs == counted.macs
+    assert by_rules(Adapted(), torch.rand(4, 8)) == (macs, kept)
 
 
 def test_frozen_weights_of_a_trace() -> None:
@@ -322,6 +329,8 @@ def test_frozen_weights_of_a_trace() -> None:
     assert trace(nn.Linear(4, 4), torch.rand(2, 4)).frozen_weights == frozenset()
 
 
+Array = npt.NDArray[np.float64]
+
 CONVOLUTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "stride": {"stride": 2},
@@ -334,11 +343,11 @@ CONVOLUTIONS: dict[str, dict[str, Any]] = {
 
 
 def six_loops(
-    x: Tensor, w: Tensor, g: Tensor, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
-) -> tuple[Tensor, Tensor, int, int]:
+    x: Array, w: Array, g: Array, stride: int = 1, padding: int = 0, dilation: int = 1, groups: int = 1
+) -> tuple[Array, Array, int, int]:
     """Return both gradients of a convolution and the multiplications of each; `x` may be padded with zeros."""
-    x = functional.pad(x, [padding] * 4)
-    dx, dw, of_input, of_weight = torch.zeros_like(x), torch.zeros_like(w), 0, 0
+    x = np.pad(x, [(0, 0), (0, 0), (padding, padding), (padding, padding)])
+    dx, dw, of_input, of_weight = np.zeros_like(x), np.zeros_like(w), 0, 0
     per_group = w.shape[0] // groups
     for n, k, i, j in itertools.product(*map(range, g.shape)):
         for c, a, b in itertools.product(*map(range, w.shape[1:])):
@@ -359,10 +368,11 @@ def test_gradients_of_a_convolution_by_six_loops(case: str) -> None:
     out = conv(x)
     g = torch.rand_like(out)
     dx, dw = torch.autograd.grad(out, [x, conv.weight], g)
-    our_dx, our_dw, of_input, of_weight = six_loops(x.detach(), conv.weight.detach(), g, **settings)
+    image, weight = x.detach().numpy(), conv.weight.detach().numpy()
+    our_dx, our_dw, of_input, of_weight = six_loops(image, weight, g.numpy(), **settings)
     op = trace(conv, x.detach()).ops[0]
 
-    torch.testing.assert_close((dx, dw), (our_dx, our_dw))
+    torch.testing.assert_close((dx, dw), (torch.from_numpy(our_dx), torch.from_numpy(our_dw)))
     assert RULES["conv"](op, (True, False)) == (of_input, 2 * of_input)
     assert RULES["conv"](op, (False, True)) == (of_weight, 2 * of_weight)
     assert RULES["conv"](op, (True, True)) == (of_input + of_weight, 2 * (of_input + of_weight))
@@ -377,20 +387,20 @@ def test_gradients_of_a_transposed_convolution_by_six_loops(case: str) -> None:
     out = conv(x)
     g = torch.rand_like(out)
     expected = torch.autograd.grad(out, [x, conv.weight], g)
-    w, padding = conv.weight.detach(), settings.get("padding", 0)
+    w, padding = conv.weight.detach().numpy(), settings.get("padding", 0)
     stride, dilation = settings.get("stride", 1), settings.get("dilation", 1)
-    padded, per_group = functional.pad(g, [padding] * 4), 8 // settings.get("groups", 1)
-    dx, dw, multiplications = torch.zeros_like(x), torch.zeros_like(w), 0
+    padded, per_group = functional.pad(g, [padding] * 4).numpy(), 8 // settings.get("groups", 1)
+    image = x.detach().numpy()
+    dx, dw, multiplications = np.zeros_like(image), np.zeros_like(w), 0
     for n, c, i, j in itertools.product(*map(range, x.shape)):
         for k, a, b in itertools.product(*map(range, w.shape[1:])):
             at = n, c // per_group * w.shape[1] + k, i * stride + a * dilation, j * stride + b * dilation
-            with torch.no_grad():
-                dx[n, c, i, j] += padded[at] * w[c, k, a, b]
-                dw[c, k, a, b] += padded[at] * x[n, c, i, j]
+            dx[n, c, i, j] += padded[at] * w[c, k, a, b]
+            dw[c, k, a, b] += padded[at] * image[n, c, i, j]
             multiplications += 1
     op = trace(conv, x.detach()).ops[0]
 
-    torch.testing.assert_close(expected, (dx, dw))
+    torch.testing.assert_close(expected, (torch.from_numpy(dx), torch.from_numpy(dw)))
     assert RULES["conv"](op, (True, False)) == (multiplications, 2 * multiplications)
     assert RULES["conv"](op, (False, True)) == (multiplications, 2 * multiplications)
 
@@ -545,7 +555,9 @@ def test_kinds(name: str) -> None:
         module = applied(name, frozen)
         traced = trace(module, images, mode="train")
 
-        assert our_saved(module, images) == keeps(module, images)
+        found = saved_bytes(traced.ops, 4, traced.frozen_weights)
+        assert None not in found
+        assert sum(n for n in found if n is not None) == by_autograd(module, images)[1]
         assert all(None not in each for each in backward(traced.ops, traced.frozen_weights))
 
 
@@ -562,7 +574,7 @@ def test_products(name: str) -> None:
     images = torch.rand(FOUR)
     for frozen in ("", "a", "b"):
         module = applied(name, frozen)
-        assert ours(module, images).macs == products(module, images).macs, frozen
+        assert ours(module, images) == by_autograd(module, images)[0].macs, frozen
 
 
 def test_attention_of_the_kernels() -> None:
@@ -571,7 +583,7 @@ def test_attention_of_the_kernels() -> None:
     model = Applied(lambda a, b: functional.scaled_dot_product_attention(a, b, b), (query, key))
     theirs = flop_registry[torch.ops.aten._scaled_dot_product_flash_attention_backward]
 
-    assert ours(model, torch.zeros(())).macs == theirs(query, query, key, key) // 2
+    assert ours(model, torch.zeros(())) == theirs(query, query, key, key) // 2
 
 
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False}])
@@ -580,7 +592,7 @@ def test_recurrent_layers(kind: Any, options: dict[str, Any]) -> None:
     """A recurrent layer has autograd's products; the tensors that it keeps are unknown."""
     model, steps = kind(4, 5, **options).to("meta"), torch.rand(6, 2, 4, device="meta")
 
-    assert ours(model, steps).macs == products(model, steps).macs
+    assert ours(model, steps) == by_autograd(model, steps)[0].macs
     assert saved_bytes(trace(model, steps, mode="train").ops, 4) == [None]
 
 
@@ -588,7 +600,7 @@ def test_a_cell_has_no_step_before_it() -> None:
     """The state before a cell needs no gradient."""
     model = nn.LSTMCell(4, 5)
     # two rows: the gradients of both weights, 20 x 4 and 20 x 5
-    assert ours(model, torch.rand(2, 4)).macs == 2 * (80 + 100)
+    assert ours(model, torch.rand(2, 4)) == 2 * (80 + 100)
 
 
 FACTORISATIONS = """
@@ -642,7 +654,7 @@ def test_constants_end_the_backward_pass() -> None:
     """Comparisons, indices and integers have no gradient, and neither has what is computed from them only."""
     model = Applied(lambda a, b: (a > b).float() * 2 + a.argmax(1, keepdim=True) + (a * 3).int())
 
-    assert our_saved(model, torch.zeros(FOUR)) == 0
+    assert by_rules(model, torch.zeros(FOUR))[1] == 0
     # the addition of the input is what needs a gradient, which arrives from nothing but a product that is cast
     kinds = {op.kind for op, cost in zip(ops_of(model), backward(ops_of(model)), strict=True) if cost.flops}
     assert kinds == {"mul"}
