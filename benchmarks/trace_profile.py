@@ -34,7 +34,7 @@ CALLS = {
     "mbanalyze.trace.tracer:named_params": "modules and parameters",
     "mbanalyze.trace.tracer:_storages": "storages of parameters",
     "mbanalyze.trace.tracer:unseen_work": "final check",
-    "mbanalyze.sources.resolve:rows": "costs of rows",
+    "mbanalyze.sources.resolved_model:rows": "costs of rows",
 }
 """Functions of a trace by place, and their phases."""
 

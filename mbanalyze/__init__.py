@@ -1,4 +1,4 @@
-"""The cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access."""
+"""The cost of a vision network: parameters, multiply-accumulates, FLOPs, peak memory and memory access."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

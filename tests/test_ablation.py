@@ -25,11 +25,11 @@ from mbanalyze.ops.cost import Cost
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.grid import GridError
-from mbanalyze.sweep.peak_grids import ACCOUNTS
+from mbanalyze.sweep.peak_grids import TIMELINES
 from mbanalyze.sweep.traced import VariantError
 
 NETS = str(DATA / "nets.py")
-TOTALS = (*Cost().as_dict(), *ACCOUNTS)
+TOTALS = (*Cost().as_dict(), *TIMELINES)
 
 
 def assert_counts(what: Any, ablation: Ablation, *inputs: Any, options: tuple[str, ...]) -> None:

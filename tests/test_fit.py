@@ -136,7 +136,7 @@ def test_half_precision_fits_twice_as_much() -> None:
 
 def test_names_are_those_of_the_step() -> None:
     """The optimizers and the contents of memory have the names that a step knows."""
-    assert tuple(made_optimizers.OPTIMIZERS) == OPTIMIZERS
+    assert tuple(made_optimizers.MAKERS) == OPTIMIZERS
     assert MemorySplit._fields == CONTENTS
 
 

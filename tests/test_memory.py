@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from mbanalyze import count, memory, plots
 from mbanalyze.archs import ARCHS
-from mbanalyze.capacity.peak import ACCOUNTS, CapacityError, Memory
+from mbanalyze.capacity.peak import CapacityError, Memory
 from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.peak_memory.timeline import ACCOUNTS
 from mbanalyze.plots.drawing import PlotError
 from mbanalyze.report.network import AccountError
 

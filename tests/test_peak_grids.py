@@ -14,7 +14,7 @@ from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import describe
 from mbanalyze.sweep import closed_form
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, OuterSum, SplitError, TooLargeError
-from mbanalyze.sweep.peak_grids import ACCOUNTS, largest
+from mbanalyze.sweep.peak_grids import TIMELINES, largest
 
 DTYPES = ("float32", "int8", "float16", "float64")
 
@@ -66,7 +66,7 @@ def test_operators_that_run_in_place_for_some_variants() -> None:
     for row in rows:
         report = count("mobilenet_v3_small", alpha=row["alpha"], resolution=row["resolution"])
         peaks = [report.peak_bytes("ideal"), report.peak_bytes("deployed")]
-        assert peaks == [row[name] for name in ACCOUNTS]
+        assert peaks == [row[name] for name in TIMELINES]
 
 
 def test_peaks_beyond_64_bits() -> None:

@@ -21,9 +21,9 @@ from mbanalyze.archs.options import OptionError
 from mbanalyze.display.result import view_of
 from mbanalyze.display.views import exact
 from mbanalyze.inputs.choices import ChoiceError
+from mbanalyze.report.measured_step import UNSEEN
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import KEYS
-from mbanalyze.report.run_step import UNSEEN
 from mbanalyze.report.selection import SelectionError
 from mbanalyze.report.training import TRAINING_COLUMNS, TRAINING_TOTALS
 from mbanalyze.trace.forward_errors import TraceError

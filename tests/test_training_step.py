@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from witness import torchvision
 
 from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
 from mbanalyze.trace.training_step import run_forward, run_step
+from mbanalyze.trace.training_step.on_cpu import without_onednn
 
 OPTIMIZERS: dict[str, Callable[[list[Tensor]], optim.Optimizer] | None] = {
     "none": None,
@@ -273,6 +275,54 @@ def test_other_models_take_as_much_as_on_real_tensors(name: str) -> None:
     assert real_peak(make(), inputs, "adam") == run_step(make(), inputs, optimizer="adam").peak_bytes
 
 
+def test_an_lstm_runs_as_single_operators() -> None:
+    """An LSTM takes as much as on real tensors without oneDNN, whose kernel keeps a workspace of a size of its own."""
+
+    class Hidden(nn.LSTM):
+        def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+            return super().forward(x)[0]
+
+    inputs = torch.rand(5, 2, 3)
+
+    with without_onednn():
+        expected = real_peak(Hidden(3, 4), inputs, "adam")
+    step = run_step(Hidden(3, 4), inputs, optimizer="adam")
+    assert expected == step.peak_bytes
+    # the weights of 16 x 3 and 16 x 4 at 5 x 2 places, and the hidden states, of which the first 2 need no gradient
+    expected = 10 * (48 + 64) + 8 * 64
+    assert expected == step.backward_macs
+    assert torch._C._get_mkldnn_enabled()
+
+
+@dataclass
+class Outputs:
+    """The outputs of a network that is neither a container nor a tensor."""
+
+    scores: Tensor
+    best: Tensor
+    spectrum: list[Tensor]
+
+
+def test_outputs_of_any_type_have_gradients() -> None:
+    """A dataclass and a generator are looked through; integers have no gradient, and complex numbers have one."""
+
+    class Net(nn.Linear):
+        def forward(self, x: Tensor) -> Any:
+            y = super().forward(x)
+            return Outputs(y, y.argmax(1), [torch.fft.fft(y)])
+
+    class Lazy(nn.Linear):
+        def forward(self, x: Tensor) -> Any:
+            yield super().forward(x)
+            yield super().forward(x)
+
+    # 2 x 4 x 4 for the weight of each product
+    assert run_step(Net(4, 4), torch.empty(2, 4)).backward_macs == 32
+    assert run_step(Lazy(4, 4), torch.empty(2, 4)).backward_macs == 2 * 32
+    # 16 + 4 parameters, 8 inputs, and 8 outputs twice
+    assert run_forward(Lazy(4, 4), torch.empty(2, 4)).bytes == 4 * (20 + 8 + 2 * 8)
+
+
 def state_of(model: nn.Module) -> list[Any]:
     """Everything that a step could change."""
     modules = [(id(m), sorted(vars(m)), m.training, dict(m._parameters)) for m in model.modules()]
@@ -333,6 +383,25 @@ def test_a_model_takes_another_element_type() -> None:
     assert full.saved_bytes == 2 * half.saved_bytes
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_another_element_type_takes_as_much_as_on_real_tensors(dtype: str) -> None:
+    """Constants keep their type, such as Adam's step counts, and the statistics of a norm take the type of the model."""
+
+    class Scaled(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * torch.tensor([2.0])
+
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), Scaled(4))
+
+    model, images = make().to(getattr(torch, dtype)), torch.rand(2, 3, 6, 6, dtype=getattr(torch, dtype))
+
+    assert (
+        real_peak(model, images, "adam") == run_step(make(), images, optimizer="adam", dtype=dtype).peak_bytes
+    )
+    assert saved_by_autograd(model, images) == run_step(make(), images, dtype=dtype).saved_bytes
+
+
 def test_errors_say_what_to_do() -> None:
     """Nothing to train, a value that is not known, and layers that do not fit end in one line each."""
 
@@ -358,6 +427,10 @@ def test_errors_say_what_to_do() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(linear)
+    with pytest.raises(
+        TraceError, match=r"^a tensor of a step is sparse_coo: only dense tensors .*sparse=False"
+    ):
+        run_step(nn.Embedding(9, 4, sparse=True), torch.zeros(2, dtype=torch.long))
     with pytest.raises(TraceError, match=r"^TorchScript holds its parameters itself"):
         run_step(nn.Sequential(scripted), torch.empty(2, 4))
 

@@ -12,7 +12,7 @@ import pytest
 import mbanalyze
 from mbanalyze.cli.arguments import ModelOptions, expand
 from mbanalyze.cli.program import COMMANDS
-from mbanalyze.sources.resolve import ResolvedModel
+from mbanalyze.sources.resolved_model import ResolvedModel
 
 PRESENTATION = {
     *("format", "output", "plot", "plot_size", "width", "strict", "check"),

@@ -9,16 +9,16 @@ MOST = 2**31 - 1
 _LINES = 8
 """The guesses from lines, after which the interval is halved."""
 
-Peak = Callable[[int], int | None]
+PeakBytes = Callable[[int], int | None]
 """A function from a batch to the bytes at its peak; None if the network does not run with it."""
 
 
-def first_batch(peak: Peak) -> int:
+def first_batch(peak: PeakBytes) -> int:
     """Return 1, or 2 for a network that does not run with 1: batch norm in training needs two values a channel."""
     return 1 if peak(1) is not None else 2
 
 
-def largest_batch(peak: Peak, memory: int) -> int:
+def largest_batch(peak: PeakBytes, memory: int) -> int:
     """Return a batch that fits and whose successor does not; 0 if the first batch does not fit.
 
     A peak is the largest of several sums, each of which is affine in the batch. So the line through two measurements

@@ -15,15 +15,15 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_count, spell_reference
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.report.network import versions
-from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
+from mbanalyze.report.training import TRAINING_DTYPES
+from mbanalyze.sources.resolve import Countable, resolve
+from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.training_step import MemoryPeak
 
 FIT_SCHEMA = "mbanalyze.fit/1"
-FLOATS = ("float32", "bfloat16", "float16", "float64")
-"""The element types that a network can be cast to."""
 
 Purpose = Literal["training", "inference"]
 
@@ -127,7 +127,7 @@ def _content(peak: MemoryPeak | None) -> dict[str, int | None]:
     return peak.split._asdict() if peak else dict.fromkeys(CONTENTS)
 
 
-Step = Callable[[str], None]
+Progress = Callable[[str], None]
 """A callback for the name of the step that begins."""
 
 
@@ -138,7 +138,7 @@ def fit(
     *inputs: Any,
     optimizer: str = "sgd",
     dtype: str | None = None,
-    progress: Step | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Fit:
     """Find the largest batch that a network trains, and the largest that it infers, within some memory.
@@ -169,7 +169,7 @@ def fit(
     """
     choose("optimizer", optimizer, OPTIMIZERS)
     if dtype is not None:
-        choose("dtype", dtype, FLOATS)
+        choose("dtype", dtype, TRAINING_DTYPES)
     limit = _bytes(memory)
     if "batch" in options:
         raise CapacityError("the batch is the result: leave out batch")
@@ -195,7 +195,7 @@ class _Steps:
         shapes: the shapes of the inputs with a batch, without it.
     """
 
-    def __init__(self, model: ResolvedModel, optimizer: str, dtype: str | None, progress: Step) -> None:
+    def __init__(self, model: ResolvedModel, optimizer: str, dtype: str | None, progress: Progress) -> None:
         self._model = model
         self._inputs = BatchedInputs(model.inputs, model.keywords)
         self.shapes = self._inputs.shapes()

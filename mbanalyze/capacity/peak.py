@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 from mbanalyze.display.records import finite, shape
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.fusion import fused
-from mbanalyze.peak_memory.liveness import extent
-from mbanalyze.peak_memory.timeline import Account, Lifetime, Step, Timeline
+from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Lifetime, Step, Timeline
 from mbanalyze.report.network import CONVENTION, Report, share_of
 from mbanalyze.sources.resolve import Countable, count
 
 MEMORY_SCHEMA = "mbanalyze.memory/1"
-ACCOUNTS: tuple[Account, ...] = get_args(Account)
-"""The names of the accounts."""
 
 
 class CapacityError(ValueError):
@@ -60,14 +57,18 @@ class Memory(Result):
         return tuple(timeline.alive(timeline.peak)) if timeline.steps else ()
 
     def stored_bytes(self, account: Account | None = None) -> int:
-        """Return the bytes of the weights and buffers that the operators of an account read.
+        """Return the bytes of the weights and buffers that the operators of an account read, each once.
 
         In `deployed`, a batch norm that is merged into a convolution leaves one bias for each channel.
         """
         ops: Sequence[Op] = self.report.ops
         if (account or self.account) == "deployed":
             ops = [each.op for each in fused(ops, self.report.outputs)]
-        return stored_bytes(ops, self.report.itemsize)
+        sizes: dict[tuple[str, int], int] = {}
+        for value in (operand for op in ops for operand in op.operands if operand.role != "activation"):
+            key, size = (value.role, value.number), value.extent * (value.itemsize or self.report.itemsize)
+            sizes[key] = max(sizes.get(key, 0), size)
+        return sum(sizes.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as the JSON document of schema `MEMORY_SCHEMA`."""
@@ -129,22 +130,6 @@ class Memory(Result):
 def peak_of(timeline: Timeline) -> Step | None:
     """Return the first operator that runs while the most bytes are alive; None without operators."""
     return timeline.steps[timeline.peak] if timeline.steps else None
-
-
-def stored_bytes(ops: Sequence[Op], itemsize: int) -> int:
-    """Return the bytes of the weights and buffers that operators read, each once.
-
-    Args:
-        ops: the operators.
-        itemsize: bytes of an element whose size is not fixed.
-    """
-    sizes: dict[tuple[str, int], int] = {}
-    for op in ops:
-        for value in op.operands:
-            if value.role != "activation":
-                key, held = (value.role, value.number), extent(value) * (value.itemsize or itemsize)
-                sizes[key] = max(sizes.get(key, 0), held)
-    return sum(sizes.values())
 
 
 def memory(what: Countable | Report, /, *inputs: Any, account: Account = "ideal", **options: Any) -> Memory:

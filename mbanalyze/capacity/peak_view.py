@@ -32,9 +32,9 @@ def _accounts(memory: Memory) -> Section:
             Column("", [si_bytes(timeline.peak_bytes) for timeline in timelines]),
             words("at", [step.path or "(model)" if step else "" for step in steps]),
             words("operator", [step.kind if step else "" for step in steps]),
-            Column("weight bytes", [f"{memory.stored_bytes(account):,}" for account in report.accounts]),
+            Column("stored bytes", [f"{memory.stored_bytes(account):,}" for account in report.accounts]),
         ),
-        drop_order=("operator", "weight bytes"),
+        drop_order=("operator", "stored bytes"),
     )
 
 
@@ -69,7 +69,7 @@ def _row(tensor: Lifetime, peak: int) -> tuple[str, str, str, str, str]:
 def _notes(memory: Memory) -> Iterator[str]:
     """Yield the meaning of the two columns of bytes, and doubts about the report."""
     yield "peak bytes: the activations alive at once (RAM)"
-    yield "weight bytes: the params and buffers that the operators read (flash)"
+    yield "stored bytes: the params and buffers that the operators read (flash)"
     if "eager" in memory.report.accounts:
         yield "eager: elements have the types that the module computes with"
     yield from doubts(memory.report)

@@ -19,6 +19,7 @@ from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.inputs.parsing import parse_axis, parse_option, split_reference, unique
 from mbanalyze.inputs.plot_size import parse_size
 from mbanalyze.inputs.resolution import as_resolution, spell_resolution
+from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
 R = TypeVar("R")
@@ -81,6 +82,11 @@ def model_argument(more: str = "") -> Any:
     )
 
 
+def run_mode(more: str = "") -> Any:
+    """Declare the option `--mode`; `more` ends its help."""
+    return typer.Option(metavar="[eval|train]", help=f"Mode of the module in the forward pass{more}.")
+
+
 Model = Annotated[str, model_argument()]
 Format = Annotated[str | None, format_of(FORMATS)]
 Output = Annotated[
@@ -123,6 +129,8 @@ Input = Annotated[
         "Or a value that is no tensor: int:5, 0.5, true, null, nearest, '(16,16)' or '[1,2]'.",
     ),
 ]
+Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
+RunMode = Annotated[Mode, run_mode()]
 Real = Annotated[
     bool | None,
     typer.Option(

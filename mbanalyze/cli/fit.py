@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 import mbanalyze
-from mbanalyze.capacity.fitting import FLOATS
 from mbanalyze.cli import arguments
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.progress import working
+from mbanalyze.report.training import TRAINING_DTYPES
 from mbanalyze.training.optimizer_state import OPTIMIZERS
 
 Memory = Annotated[
@@ -25,7 +25,7 @@ Memory = Annotated[
 Optimizer = Annotated[str, arguments.choice("optimizer", OPTIMIZERS, "Optimizer of the training.")]
 Cast = Annotated[
     str | None,
-    arguments.choice("dtype", FLOATS, "Element type that the model is cast to; by default its own."),
+    arguments.choice("dtype", TRAINING_DTYPES, "Element type that the model is cast to; by default its own."),
 ]
 
 

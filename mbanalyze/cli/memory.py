@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import mbanalyze
-from mbanalyze.capacity.peak import ACCOUNTS
 from mbanalyze.cli import arguments
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working
-from mbanalyze.cli.report import RunMode, Trace
-from mbanalyze.peak_memory.timeline import Account
+from mbanalyze.peak_memory.timeline import ACCOUNTS, Account
 
 AccountOption = Annotated[
     Account,
@@ -27,8 +25,8 @@ def memory(
     given: arguments.ModelOptions,
     account: AccountOption = "ideal",
     dtype: arguments.Dtype = None,
-    trace: Trace = False,
-    mode: RunMode = "eval",
+    trace: arguments.Trace = False,
+    mode: arguments.RunMode = "eval",
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     format: arguments.Format = None,

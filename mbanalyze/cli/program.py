@@ -34,7 +34,7 @@ def make_app(names: Collection[str] = COMMANDS) -> typer.Typer:
     app = typer.Typer(
         name="mbanalyze",
         cls=CommandGroup,
-        help="Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access.",
+        help="Count the cost of a vision network: parameters, multiply-accumulates, FLOPs, peak memory and memory access.",
         no_args_is_help=True,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -68,7 +68,7 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Count the cost of a vision network: parameters, multiply-accumulates, FLOPs and memory access."""
+    """Count the cost of a vision network: parameters, multiply-accumulates, FLOPs, peak memory and memory access."""
 
 
 def run(stop: Stop) -> int:

@@ -67,14 +67,7 @@ Columns = Annotated[
         help=f"Columns to show, with commas between them: {', '.join(COLUMNS)}.",
     ),
 ]
-Trace = Annotated[bool, typer.Option("--trace", help="Trace the module instead of using the closed form.")]
-RunMode = Annotated[
-    Mode,
-    typer.Option(
-        metavar="[eval|train]",
-        help="Mode of the module in the forward pass that is counted.",
-    ),
-]
+CountedMode = Annotated[Mode, arguments.run_mode(" that is counted; --train adds the backward pass")]
 Train = Annotated[
     bool,
     typer.Option(
@@ -94,8 +87,8 @@ def report(
     model: arguments.Model,
     given: arguments.ModelOptions,
     dtype: arguments.Dtype = None,
-    trace: Trace = False,
-    mode: RunMode = "eval",
+    trace: arguments.Trace = False,
+    mode: CountedMode = "eval",
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     fused: arguments.Fused = False,

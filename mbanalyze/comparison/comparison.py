@@ -22,7 +22,8 @@ from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.ops.cost import Count
 from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
-from mbanalyze.sources.resolve import Countable, check_flags, count
+from mbanalyze.sources.resolve import Countable, count
+from mbanalyze.sources.resolved_model import check_flags
 
 if TYPE_CHECKING:
     import pandas as pd

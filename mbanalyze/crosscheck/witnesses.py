@@ -15,7 +15,8 @@ from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.network import Groups, Report, versions
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.resolve import Countable, ResolvedModel, resolve
+from mbanalyze.sources.resolve import Countable, resolve
+from mbanalyze.sources.resolved_model import ResolvedModel
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module

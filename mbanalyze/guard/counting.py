@@ -15,7 +15,8 @@ from mbanalyze.guard.source_location import SourceLocation
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
-from mbanalyze.sources.resolve import ResolvedModel, resolve
+from mbanalyze.sources.resolve import resolve
+from mbanalyze.sources.resolved_model import ResolvedModel
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.processes import Answer, run_each
-from mbanalyze.sources.resolve import ResolvedModel, count
+from mbanalyze.sources.resolve import count
+from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.sweep.traced import count_arguments, default_resolution
 
 WIDTH_OPTIONS = ("alpha", "width_mult", "width_multiplier", "multiplier", "width")

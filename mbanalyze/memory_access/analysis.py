@@ -33,7 +33,8 @@ from mbanalyze.memory_access.experiments import Experiments
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row, block
-from mbanalyze.sources.resolve import Countable, check_flags, count
+from mbanalyze.sources.resolve import Countable, count
+from mbanalyze.sources.resolved_model import check_flags
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mbanalyze.display.result import Result
@@ -108,10 +109,11 @@ class Cost(Result, _Counts):
 
 def total(costs: list[Cost]) -> Cost:
     """Return the sum of `costs`; every count is zero if the list is empty."""
-    return Cost(*map(_sum_known, zip(*costs, strict=True))) if costs else Cost()  # type: ignore[arg-type]
+    return Cost(*sums(costs))  # type: ignore[arg-type]
 
 
-def _sum_known(counts: tuple[Count, ...]) -> Count:
-    """The sum of the known counts, or None if every count is unknown."""
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+def sums(rows: Iterable[tuple[Count, ...]]) -> Iterator[Count]:
+    """Yield the sum of each column of counts: it skips unknown counts, and is unknown if every count is."""
+    for column in zip(*rows, strict=True):
+        known = [count for count in column if count is not None]
+        yield sum(known) if known else None

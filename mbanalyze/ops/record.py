@@ -63,6 +63,14 @@ class Value(NamedTuple):
             return prod(shape)
         return distinct_elements([(n, s) for n, s in zip(shape, strides, strict=True) if any_true(s)])
 
+    @property
+    def extent(self) -> int:
+        """Elements from the start of the tensor to the last element of this view: the memory that it needs."""
+        shape, strides = self.shape, self.strides
+        if strides is None or not any_true(prod(shape)):
+            return self.offset + prod(shape)
+        return self.offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+
 
 class Op(NamedTuple):
     """One operator call as shapes. A trace and a closed form of the same network give equal lists of these.

@@ -12,13 +12,13 @@ from collections.abc import Collection, Sequence
 
 from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.fusion import fused
-from mbanalyze.peak_memory.liveness import is_elementwise, timeline
+from mbanalyze.peak_memory.liveness import is_elementwise, timeline_of
 from mbanalyze.peak_memory.timeline import Timeline
 
 
 def deployed(ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None = None) -> Timeline:
     """Return the activations in memory while each merged operator runs; arguments as for `liveness.ideal`."""
-    return timeline([each.op for each in fused(ops, outputs)], itemsize, outputs, _in_place)
+    return timeline_of([each.op for each in fused(ops, outputs)], itemsize, outputs, _in_place)
 
 
 def _in_place(op: Op) -> bool:

@@ -8,14 +8,13 @@ Sizes may be arrays.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from math import prod
 
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.peak_memory.timeline import Lifetime, Step, Timeline
 
-Overwrites = Callable[[Op], bool]
+InPlace = Callable[[Op], bool]
 """A function that returns True for an operator that may write its output over its input."""
 
 _AT_THE_SAME_PLACE = frozenset({*ELEMENTWISE, "batch_norm", "masked_fill", "where"} - {"cat_relu", "cross"})
@@ -33,7 +32,7 @@ def ideal(ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None = No
         itemsize: bytes of an element whose size is not fixed.
         outputs: the numbers of the activations that the network returns; by default those that no operator reads.
     """
-    return timeline(ops, itemsize, outputs, is_elementwise)
+    return timeline_of(ops, itemsize, outputs, is_elementwise)
 
 
 def is_elementwise(op: Op) -> bool:
@@ -41,14 +40,14 @@ def is_elementwise(op: Op) -> bool:
     return op.kind in _AT_THE_SAME_PLACE
 
 
-def timeline(
-    ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None, overwrites: Overwrites
+def timeline_of(
+    ops: Sequence[Op], itemsize: int, outputs: Collection[int] | None, in_place: InPlace
 ) -> Timeline:
     """Return the activations in memory; arguments as for `ideal`, and the operators that may run in place."""
     memory = _Memory(ops, itemsize, outputs)
     memory.reuse(ops)
     for i, op in enumerate(ops):
-        if overwrites(op) and not op.overwrites:
+        if in_place(op) and not op.overwrites:
             memory.overwrite(i, op)
     return Timeline(tuple([Step(op.path, op.kind) for op in ops]), tuple(memory.lifetimes()))
 
@@ -87,7 +86,7 @@ class _Memory:
             self._wholes[number] = value  # only a part was written
 
     def _bytes(self, value: Value) -> int:
-        return extent(value) * (value.itemsize or self._itemsize)
+        return value.extent * (value.itemsize or self._itemsize)
 
     def reuse(self, ops: Sequence[Op]) -> None:
         """Let each output of an operator in place have the whole memory of the tensor that it overwrites."""
@@ -134,11 +133,3 @@ class _Memory:
                 writer = self._writers.get(number)
                 path, kind = (writer.path, writer.kind) if writer else ("", "input")
                 yield Lifetime(path, kind, whole.shape, self._bytes(whole), first, last)
-
-
-def extent(value: Value) -> int:
-    """Return the number of elements from the start of the memory to the last element of a value."""
-    shape, strides = value.shape, value.strides
-    if strides is None or not any_true(prod(shape)):
-        return value.offset + prod(shape)
-    return value.offset + 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from mbanalyze.inputs.typed import Sizes
 
 Account = Literal["ideal", "eager", "deployed"]
 """A way to decide which tensors are alive."""
+ACCOUNTS: tuple[Account, ...] = get_args(Account)
+"""The names of the accounts."""
 
 
 class Step(NamedTuple):

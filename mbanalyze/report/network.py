@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
 from mbanalyze.display.records import finite
@@ -20,7 +20,7 @@ from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.peak_memory.deployed import deployed
 from mbanalyze.peak_memory.liveness import ideal
-from mbanalyze.peak_memory.timeline import Account, Timeline
+from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Timeline
 from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
@@ -202,7 +202,7 @@ class Report(Result):
             ChoiceError: unknown account.
             AccountError: `eager` of a closed form, which runs nothing.
         """
-        choose("account", account, get_args(Account))
+        choose("account", account, ACCOUNTS)
         if account == "eager":
             if self._eager is None:
                 raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")

@@ -11,9 +11,9 @@ from mbanalyze.display.units import si_bytes
 from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.columns import complete_total
+from mbanalyze.report.measured_step import MeasuredStep
 from mbanalyze.report.network import CONVENTION, Report, share_of
 from mbanalyze.report.rows import Group, Uncounted
-from mbanalyze.report.run_step import RunStep
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 
 PHASES = {"forward": "forward pass", "backward": "backward pass", "optimizer": "optimizer's update"}
@@ -95,7 +95,7 @@ def _bytes(count: int) -> Total:
     return Total(count, si_bytes(count))
 
 
-def _step_peak(step: RunStep | None) -> dict[str, Total]:
+def _step_peak(step: MeasuredStep | None) -> dict[str, Total]:
     """The peak of a training step, and what is in memory then."""
     name = "peak bytes, training step"
     if step is None:

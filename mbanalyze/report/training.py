@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from mbanalyze.ops.cost import Count
+from mbanalyze.ops.cost import Count, sums
 from mbanalyze.ops.record import Op
+from mbanalyze.report.measured_step import MeasuredStep, differences
 from mbanalyze.report.rows import Row
-from mbanalyze.report.run_step import RunStep, differences
 
 
 class TrainingCounts(NamedTuple):
@@ -71,7 +71,7 @@ class Training:
     counts: tuple[TrainingCounts, ...]
     gradient_bytes: int
     optimizer_bytes: int
-    step: RunStep | None
+    step: MeasuredStep | None
 
     @property
     def step_peak_bytes(self) -> Count:
@@ -89,7 +89,7 @@ class Training:
 
     def of(self, rows: Iterable[Row] | None = None) -> TrainingCounts:
         """Return the cost of training some rows, by default all."""
-        return sum_of([counts for _, counts in self._each(rows)])
+        return TrainingCounts(*sums(counts for _, counts in self._each(rows)))
 
     def complete(self, column: str, rows: Iterable[Row] | None = None) -> bool:
         """Return True if a column is known of every operator of some rows, by default of all."""
@@ -132,7 +132,7 @@ class Training:
 
 
 def training_of(
-    ops: Sequence[Op], itemsize: int, frozen: Collection[int], optimizer: str, step: RunStep | None
+    ops: Sequence[Op], itemsize: int, frozen: Collection[int], optimizer: str, step: MeasuredStep | None
 ) -> Training:
     """Return the cost of a training step, by rules on the record.
 
@@ -153,10 +153,3 @@ def training_of(
     params = trainable(ops, frozen)
     state = state_bytes(optimizer, params, itemsize)
     return Training(optimizer, tuple(ops), tuple(counts), gradient_bytes(params, itemsize), state, step)
-
-
-def sum_of(counts: Iterable[TrainingCounts]) -> TrainingCounts:
-    """Return the sum of the known counts; a sum is None if each of several counts is unknown."""
-    columns = zip(*counts, strict=True)
-    sums = ([count for count in column if count is not None] for column in columns)
-    return TrainingCounts(*(sum(known) if known else None for known in sums))

@@ -9,6 +9,8 @@ building.py           making the module of a model, once
 skip_init.py          making a module without filling its weights
 forward_inputs.py     the inputs that a user gives for a forward, checked
 input_advice.py       advice on inputs that a model does not take, or with which its forward fails
+resolved_model.py     `ResolvedModel`: a model that can be counted, in closed form or by a trace
+training_report.py    the cost of a training step, added to a report, and its options
 resolve.py            `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
 processes.py          jobs in processes of their own
 process_server.py     the process that starts those processes

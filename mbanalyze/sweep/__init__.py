@@ -20,5 +20,6 @@ model_jobs.py          counts of models in processes of their own
 resumed.py             the CSV file of counts that an interrupted run continues
 published_rows.py      published figures of each variant
 figure_columns.py      the figures of each variant as columns, and the user's own accuracy in their place
+search_verdict.py      the verdict of a search in words
 view.py                the views of both results
 """

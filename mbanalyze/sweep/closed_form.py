@@ -19,7 +19,7 @@ from mbanalyze.ops.registry import cost
 from mbanalyze.sweep import arrays
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Array, AxisArray
 from mbanalyze.sweep.grid import Grid, value_indices
-from mbanalyze.sweep.peak_grids import ACCOUNTS, largest, live_sums, peaks
+from mbanalyze.sweep.peak_grids import TIMELINES, largest, live_sums, peaks
 
 MAX_SCALAR_VARIANTS = 16
 """Up to this number of variants, counting one by one is as fast as one pass with arrays."""
@@ -27,7 +27,7 @@ EXACT_TOTAL_LIMIT = 2**49
 """Below this limit, the sums, bytes and ratios of counts are exact in 64 bits and in floats."""
 
 COST_FIELDS = Cost._fields
-COUNTS = (*COST_FIELDS, *ACCOUNTS)
+COUNTS = (*COST_FIELDS, *TIMELINES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class GridCounts:
     """The counts of every variant of a grid.
 
     Attributes:
-        counts: the fields of `Cost` and the peaks of `ACCOUNTS`, each [networks, resolutions]:
+        counts: the fields of `Cost` and the peaks of `TIMELINES`, each [networks, resolutions]:
             int64, or Python integers beyond 64 bits.
         valid: booleans of the same shape, true for variants that make a network.
         invalid: the other variants, grouped by their first error.
@@ -68,7 +68,7 @@ class GridCounts:
 
     def peaks(self) -> dict[str, Any]:
         """Return the peak memory of all valid variants by each account: [variants]."""
-        return self._valid(ACCOUNTS)
+        return self._valid(TIMELINES)
 
     def _valid(self, names: Iterable[str]) -> dict[str, Any]:
         valid = slice(None) if self.valid.all() else self.valid.ravel()

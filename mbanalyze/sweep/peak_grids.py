@@ -13,25 +13,25 @@ from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, Array, AxisArray, OuterSum, factor, factors_of
 
-ACCOUNTS: dict[str, Callable[[Sequence[Op], int], Timeline]] = {
+TIMELINES: dict[str, Callable[[Sequence[Op], int], Timeline]] = {
     "peak_bytes": ideal,
     "peak_bytes_deployed": deployed,
 }
-"""The totals of memory that a closed form has, and the function of each account."""
+"""The totals of memory that a closed form has, and the function that makes the timeline of each."""
 
 
 def peaks(ops: Sequence[Op], itemsize: int) -> dict[str, int]:
-    """Return the peak memory of one variant by each of `ACCOUNTS`."""
-    return {name: account(ops, itemsize).peak_bytes for name, account in ACCOUNTS.items()}
+    """Return the peak memory of one variant by each of `TIMELINES`."""
+    return {name: timeline(ops, itemsize).peak_bytes for name, timeline in TIMELINES.items()}
 
 
 def live_sums(ops: Sequence[Op], itemsize: int) -> dict[str, list[OuterSum]]:
-    """Return the bytes alive during each step by each of `ACCOUNTS`; the sizes of `ops` are arrays.
+    """Return the bytes alive during each step by each of `TIMELINES`; the sizes of `ops` are arrays.
 
     Raises:
         SplitError: an operator runs in place for only a part of the variants.
     """
-    return {name: _live_bytes(account(ops, itemsize)) for name, account in ACCOUNTS.items()}
+    return {name: _live_bytes(timeline(ops, itemsize)) for name, timeline in TIMELINES.items()}
 
 
 def _live_bytes(timeline: Timeline) -> list[OuterSum]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from mbanalyze.display.records import csv_of
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
+from mbanalyze.display.units import count_cell, ratio_cell, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.literature.accuracy.accuracy_notes import (
     choice_note,
@@ -20,9 +19,8 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
 from mbanalyze.report.network import PEAKS
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
-from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.many_models import uncounted
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name, limit_title
+from mbanalyze.sweep.search_verdict import option_name, unranked_reason, verdict
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
 """Columns of counts, which a table always shows."""
@@ -89,7 +87,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
     rows = [*search.records("front"), *unranked]
     notes = [
-        *_verdict(search, flags),
+        *verdict(search, flags),
         *_unpublished_notes(search, len(unpublished)),
         *_batch_notes(rows),
         *_mixture_notes(search),
@@ -102,16 +100,11 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     return View(sections, tuple(notes), (*_source_notes(rows), *own), commands)
 
 
-def _name(parameter: str, flags: bool) -> str:
-    """A parameter as the user spells it: a flag of the command line, or an argument in Python."""
-    return f"--{parameter.replace('_', '-')}" if flags else parameter
-
-
 def _published_name(rows: Sequence[Record], flags: bool) -> str:
     """The name of the option that shows published accuracy; "" if no known architecture lacks an accuracy."""
     known = [row for row in rows if "source" in row and ":" not in row.get("model", "")]
     missing = any(row["top1"] is None for row in known)
-    return _name("published", flags) if missing else ""
+    return option_name("published", flags) if missing else ""
 
 
 def _mixture_notes(search: Search) -> list[str]:
@@ -194,89 +187,11 @@ def _batch_notes(rows: Sequence[Record]) -> tuple[str, ...]:
     return (f"published macs and latency hold for one image, and are left out for a batch of {batch}",)
 
 
-def _verdict(search: Search, flags: bool) -> list[str]:
-    """The best variant and the limits that exclude a better one, or the variants nearest to the limits."""
-    limits = " and ".join(f"{_total(t, n)} {limit_title(t, search.dtype)}" for t, n in search.limits.items())
-    within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
-    best = search.best
-    if best is None:
-        lowest = [
-            f"lowest {LIMITS[total]} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
-            for total, row in search.smallest.items()
-        ]
-        return [f"nothing fits{within}", *lowest]
-    accuracy = _missing(search) if best["top1"] is None else f"{best['top1']} % top-1"
-    titles = {"macs": "macs", "params": "params"} | {t: LIMITS[t] for t in search.limits if t in UNITS}
-    costs = ", ".join(f"{_total(name, best[name])} {title}" for name, title in titles.items())
-    ranking = f"{search.size()} of {considered} fit, ranked by {_title(search.ranked_by)}"
-    if search.ranked_by != search.objective:
-        ranking += f", because none has {_missing(search).replace('no ', 'a ', 1)}"
-    if search.objective not in OBJECTIVES:
-        accuracy = f"{search.objective} {best[search.objective]}; {accuracy}"
-    return [
-        f"best{within}: {variant_reference(best)} ({accuracy}; {costs})",
-        ranking,
-        *_advice(search, flags),
-    ]
-
-
-def _title(objective: str) -> str:
-    """The name of an objective: a title, or the name of the user's metric."""
-    return OBJECTIVES.get(objective, objective)
-
-
-def _missing(search: Search) -> str:
-    """The reason that a variant is not ranked."""
-    if search.objective not in OBJECTIVES:
-        return f"no {search.objective}"
-    return "no published accuracy" if search.own is None else "no known accuracy"
-
-
-def _advice(search: Search, flags: bool) -> list[str]:
-    """The effect of raising each limit."""
-    if search.blocking_limits:
-        return [
-            f"raising {_name(limit_name(blocking.quantity), flags)} to "
-            f"{_rounded_up(blocking.quantity, blocking.needed)} "
-            f"would allow {variant_reference(blocking.variant)} ({_gain(search, blocking.variant)})"
-            for blocking in search.blocking_limits
-        ]
-    if better := int(search.is_better.sum()):
-        exceeding = "1 better variant exceeds" if better == 1 else f"{better} better variants exceed"
-        return [f"raising one limit is not enough: {exceeding} several limits"]
-    return ["no limit excludes a better variant"] if search.limits else []
-
-
-def _gain(search: Search, variant: Record) -> str:
-    """The objective of a better variant, and its difference from the best."""
-    value, best = variant[search.ranked_by], search.best
-    gain = value - (best[search.ranked_by] if best else 0)
-    if search.ranked_by == "top1":
-        return f"{value} % top-1, {round(gain, 3):+}"
-    if search.ranked_by in OBJECTIVES:
-        return f"{si(value)} {OBJECTIVES[search.ranked_by]}, +{si(gain)}"
-    return f"{search.ranked_by} {value}, {round(gain, 3):+}"
-
-
-def _rounded_up(total: str, count: int) -> str:
-    """A total to four digits that is at least the exact one."""
-    step = 10 ** max(0, len(str(count)) - 4)
-    return (si_bytes if total in UNITS else si)(-(-count // step) * step)
-
-
-def _total(total: str, count: int) -> str:
-    """A total to four digits with its unit, and the exact count if that is different."""
-    digits, _, prefix = si(count).partition(" ")
-    exact = count == Decimal(digits).scaleb(3 * " kMGTPE".index(prefix or " "))
-    unit = f"{prefix}{UNITS.get(total, '')}"
-    return f"{float(digits):g} {unit}".strip() if exact else f"{digits} {unit} ({count:,})"
-
-
 def _unpublished_notes(search: Search, count: int) -> list[str]:
     """A note on fitting variants without a value to rank."""
     if not count:
         return []
-    missing = _missing(search)
+    missing = unranked_reason(search)
     shown = f"; the {MAX_UNPUBLISHED} with the most macs are shown" if count > MAX_UNPUBLISHED else ""
     if count == 1:
         return [f"1 fitting variant has {missing} and is not ranked"]

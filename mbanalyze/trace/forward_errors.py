@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 from torch import nn
 
@@ -33,8 +34,8 @@ class NeedsValuesError(TraceError):
 
 
 @contextmanager
-def errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
-    """Raise a `TraceError` for any error of a forward."""
+def as_trace_errors(explained: Callable[[BaseException], TraceError]) -> Iterator[None]:
+    """Raise a `TraceError` for any error; `explained` makes it from an error of the code that runs."""
     try:
         yield
     except TraceError:
@@ -42,7 +43,12 @@ def errors_named(model: nn.Module, recorder: Recorder) -> Iterator[None]:
     except RestoreError as error:
         raise TraceError(str(error)) from error
     except (Exception, SystemExit) as error:
-        raise _forward_error(model, recorder, error) from error
+        raise explained(error) from error
+
+
+def errors_named(model: nn.Module, recorder: Recorder) -> AbstractContextManager[None]:
+    """Return a context that raises a `TraceError` for any error of a forward."""
+    return as_trace_errors(partial(_forward_error, model, recorder))
 
 
 def _forward_error(model: nn.Module, recorder: Recorder, error: BaseException) -> TraceError:

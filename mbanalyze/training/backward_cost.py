@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from mbanalyze.ops.cost import Count
+from mbanalyze.ops.cost import Count, sums
 from mbanalyze.ops.formulas import DATA_MOVEMENT, GATHERS
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
@@ -94,8 +94,7 @@ def backward(ops: Sequence[Op], frozen: Iterable[int] = ()) -> list[BackwardCost
 
 def total(costs: Iterable[BackwardCost]) -> BackwardCost:
     """Return the sum of `costs`: it skips unknown counts, and is unknown if every count is."""
-    columns = ([n for n in column if n is not None] for column in zip(*costs, strict=True))
-    return BackwardCost(*(sum(known) if known else None for known in columns))
+    return BackwardCost(*sums(costs))
 
 
 def _cost(op: Op, need: Needs, additions: int) -> BackwardCost:

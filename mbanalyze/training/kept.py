@@ -19,14 +19,12 @@ class Kept(NamedTuple):
 
     Attributes:
         values: operands and outputs.
-        elements: elements of other tensors, of the report's dtype (a mask, a copy).
-        statistics: elements of other tensors, of float32 or the report's dtype if that is wider.
+        elements: elements of other tensors, of the report's dtype (a mask, a copy, a statistic).
         fixed_bytes: bytes of other tensors whose item size is fixed (an int64 index).
     """
 
     values: tuple[Value, ...] = ()
     elements: int = 0
-    statistics: int = 0
     fixed_bytes: int = 0
 
 

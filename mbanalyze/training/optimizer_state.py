@@ -35,7 +35,7 @@ STATES: Mapping[str, State] = {
     "momentum": State(1),  # the velocity
     "adam": State(2, 4),  # both moments, and the number of steps as a float32
 }
-"""Name of an optimizer -> its state, as `torch.optim` keeps it."""
+"""Name of an optimizer -> its state, as `torch.optim` keeps it. A step measures the same: see `made_optimizers.py`."""
 
 
 class Trainable(NamedTuple):

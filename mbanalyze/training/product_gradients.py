@@ -1,4 +1,7 @@
-"""The backward pass of convolutions, matrix products, attention and recurrent layers."""
+"""The backward pass of convolutions, matrix products, attention and recurrent layers.
+
+`mbanalyze.trace.training_step.backward_work` counts the same products as PyTorch runs them, and checks these rules.
+"""
 
 from __future__ import annotations
 

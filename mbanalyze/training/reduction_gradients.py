@@ -142,8 +142,13 @@ def embedding_bag(op: Op, needs: Needs) -> Gradients | None:
 
 def scatter_add(op: Op, needs: Needs) -> Gradients | None:
     """The gradient of a sum moves back to its elements; that of another combination is unknown."""
+    return (0, 0) if adds(op) else None
+
+
+def adds(op: Op) -> bool:
+    """Return True if a scatter adds the elements that it writes to one place."""
     known = ("scatter_add", "index_add", "index_put", "_index_put_impl", "put", "col2im")
-    return (0, 0) if op.operator.removesuffix("_") in known else None
+    return op.operator.removesuffix("_") in known
 
 
 def loss(flops: int, steps: str) -> Rule:

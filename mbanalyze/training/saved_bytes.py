@@ -7,12 +7,8 @@ from collections.abc import Iterable, Sequence
 from mbanalyze.ops.cost import Count
 from mbanalyze.ops.record import Op
 from mbanalyze.training.gradients import Key, Needs, key_of, needs
-from mbanalyze.training.kept import Kept
 from mbanalyze.training.saved_rules import SAVED
 from mbanalyze.training.storages import storage_sizes
-
-STATISTIC_BYTES = 4
-"""Bytes of a norm's statistic at least, a float32."""
 
 
 def saved_bytes(ops: Sequence[Op], itemsize: int, frozen: Iterable[int] = ()) -> list[Count]:
@@ -36,7 +32,7 @@ def saved_bytes(ops: Sequence[Op], itemsize: int, frozen: Iterable[int] = ()) ->
         kept = rule(op, need) if rule else None
         if kept is None:
             return None
-        found = _own_bytes(kept, itemsize)
+        found = kept.elements * itemsize + kept.fixed_bytes
         for value in kept.values:
             key = key_of(value)
             if value.role == "activation" and key not in seen:
@@ -45,9 +41,3 @@ def saved_bytes(ops: Sequence[Op], itemsize: int, frozen: Iterable[int] = ()) ->
         return found
 
     return [added(op, need) for op, need in zip(ops, needs(ops, frozen), strict=True)]
-
-
-def _own_bytes(kept: Kept, itemsize: int) -> int:
-    """The bytes of the tensors that only the backward pass has."""
-    statistic = max(itemsize, STATISTIC_BYTES)
-    return kept.elements * itemsize + kept.statistics * statistic + kept.fixed_bytes

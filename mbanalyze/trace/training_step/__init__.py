@@ -1,5 +1,7 @@
 """A training step, or a forward pass alone, on tensors without data: all memory that is held at once.
 
+It shares no rule with `mbanalyze.training`, so that each can check the other.
+
 step.py            `run_step` and `run_forward`, the entry points
 measured.py        `TrainingStep`, `MemoryPeak` and `MemorySplit`, the results
 surroundings.py    the contexts of a step, and its errors

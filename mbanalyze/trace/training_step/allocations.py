@@ -1,4 +1,7 @@
-"""`Allocations`, the dispatch mode that follows each storage from its first operator to its release."""
+"""`Allocations`, the dispatch mode that follows each storage from its first operator to its release.
+
+It adds up all memory of a step, by content. `mbanalyze.trace.lifetimes` notes activations alone, step by step.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.schema import flat_tensors
 from mbanalyze.trace.surroundings.devices import CPU
 from mbanalyze.trace.training_step.backward_work import BackwardWork
@@ -20,6 +25,10 @@ from mbanalyze.trace.training_step.stand_ins import StandIns
 
 _CREATED: dict[Phase, str] = {"forward": "activations", "backward": "temporaries", "optimizer": "temporaries"}
 """Phase of a step -> the content of what its operators create."""
+
+
+_MADE_FROM_VALUES = torch.ops.aten.lift_fresh.default
+"""The operator by which `torch.tensor` returns a constant, whose element type stays."""
 
 
 class _Held:
@@ -96,7 +105,8 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func.namespace == "prim":  # a question for the device
             return func(*args, **kwargs)
         tensors = flat_tensors((*args, *kwargs.values()))
-        if any(type(tensor) is not FakeTensor for tensor in tensors):  # one that a module or closure holds
+        if func is not _MADE_FROM_VALUES and any(type(tensor) is not FakeTensor for tensor in tensors):
+            # one that a module or closure holds
             args, kwargs = self._stand_ins.of_all((args, kwargs))
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": CPU}  # all tensors are on the CPU, whatever the forward names
@@ -112,6 +122,9 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _held_by(self, tensor: Tensor, content: str) -> _Held:
         """The storage of a tensor, which is added as `content` if it is not in memory yet."""
+        if tensor.layout is not torch.strided:
+            layout = str(tensor.layout).removeprefix("torch.")
+            raise TraceError(f"a tensor of a step is {layout}: only dense tensors are counted (sparse=False)")
         storage = tensor.untyped_storage()
         key = storage._cdata  # noqa: SLF001 (as above)
         held = self._held.get(key)

@@ -1,4 +1,8 @@
-"""The multiply-accumulates of the operators that a backward pass dispatches."""
+"""The multiply-accumulates of the operators that a backward pass dispatches.
+
+They check those of the rules in `mbanalyze.training`. The two share the formulas of the forward pass and nothing else:
+here PyTorch decides which gradients are computed.
+"""
 
 from __future__ import annotations
 
@@ -98,16 +102,8 @@ def _attention(args: Arguments) -> int | None:
     return None if forward is None else 2 * forward + scores
 
 
-def _recurrent_layer(args: Arguments) -> int:
-    """Each step multiplies every weight twice: for the gradient of its input, and of the weight."""
-    steps: int = args["input"].numel() // args["input"].shape[-1]
-    weights: int = args["weight1"].numel() + args["weight2"].numel()
-    return 2 * steps * weights
-
-
 _GRADIENTS: Mapping[str, Callable[[Arguments], int | None]] = {
     "convolution_backward": _convolution,
     "_scaled_dot_product_flash_attention_for_cpu_backward": _attention,
-    "mkldnn_rnn_layer_backward": _recurrent_layer,
 }
 """Base name of an operator that computes several gradients -> its count."""

@@ -8,7 +8,7 @@ from functools import partial
 from torch import nn, optim
 from torch.optim import Optimizer
 
-OPTIMIZERS: Mapping[str, Callable[[Sequence[nn.Parameter]], Optimizer] | None] = {
+MAKERS: Mapping[str, Callable[[Sequence[nn.Parameter]], Optimizer] | None] = {
     "none": None,
     "sgd": partial(optim.SGD, lr=0.01),
     "momentum": partial(optim.SGD, lr=0.01, momentum=0.9),

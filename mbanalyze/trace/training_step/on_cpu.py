@@ -1,7 +1,9 @@
-"""Devices that a forward names: all tensors of a step are on the CPU, so that none is needed."""
+"""Devices and kernels of a forward: all tensors of a step are on the CPU, so that no other device is needed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,7 +17,10 @@ _MOVES = frozenset({Tensor.cuda, Tensor.xpu, Tensor.pin_memory})
 
 
 class OnCPU(TorchFunctionMode):
-    """Replaces each device that a function of PyTorch is given, before PyTorch asks for it."""
+    """Replaces each device that a function of PyTorch is given, before PyTorch asks for it.
+
+    An LSTM runs as single operators, because the workspace of oneDNN's kernel has a size that only the kernel knows.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -27,4 +32,16 @@ class OnCPU(TorchFunctionMode):
             kwargs = {**kwargs, "device": CPU}
         if func is Tensor.to and len(args) > 1 and isinstance(args[1], torch.device | str | int):
             args = (args[0], CPU, *args[2:])
-        return func(*args, **kwargs)
+        with without_onednn() if func is torch.lstm else nullcontext():
+            return func(*args, **kwargs)
+
+
+@contextmanager
+def without_onednn() -> Iterator[None]:
+    """Let PyTorch run no kernel of oneDNN; `mkldnn.flags` would set other flags too, with a warning."""
+    enabled = torch._C._get_mkldnn_enabled()  # noqa: SLF001 (the flag alone has no public setter)
+    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)  # noqa: SLF001

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.forward_args import tensor_leaves
 from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.tracer import alone
 from mbanalyze.trace.training_step.allocations import Allocations
-from mbanalyze.trace.training_step.made_optimizers import OPTIMIZERS, STATELESS
+from mbanalyze.trace.training_step.made_optimizers import MAKERS, STATELESS
 from mbanalyze.trace.training_step.measured import MemoryPeak, TrainingStep
 from mbanalyze.trace.training_step.on_cpu import OnCPU
 from mbanalyze.trace.training_step.saved_tensors import SavedTensors
@@ -48,7 +49,7 @@ def run_step(
         model: any module, with its weights on any device, `meta` included. It stays as it was.
         inputs: tensors, or containers of tensors; only their shapes are used.
         keywords: the same for keyword arguments of the forward.
-        optimizer: a name of `OPTIMIZERS`.
+        optimizer: a key of `MAKERS`.
         loss: a function from the outputs to the loss; by default the sum of their elements.
         dtype: the name of an element type for all floating-point tensors, as after `model.to(dtype)`.
 
@@ -60,7 +61,7 @@ def run_step(
         trained = [param for param in run.params if param.requires_grad]
         if not trained:
             raise TraceError("no parameter requires a gradient, so there is nothing to train")
-        make = OPTIMIZERS[optimizer]
+        make = MAKERS[optimizer]
         update = make(trained) if make else None
         for param in trained:
             param.register_post_accumulate_grad_hook(run.hold_gradient)  # type: ignore[no-untyped-call]
@@ -80,7 +81,7 @@ def run_forward(
     """Run the forward in eval mode under `torch.no_grad`, without data; arguments and errors as `run_step`."""
     with _prepared(model, (inputs, keywords or {}), dtype, train=False) as run:
         with run.allocations:
-            outputs = run.model(*run.args, **run.kwargs)
+            outputs = finish(run.model(*run.args, **run.kwargs))
         del outputs
         return run.allocations.peak
 
@@ -157,8 +158,9 @@ def _step(run: _Run, loss: Loss, update: Optimizer | None) -> TrainingStep:
 
 
 def _sum(outputs: Any) -> Tensor:
-    """The sum of the elements of all outputs that depend on a parameter."""
-    sums = [tensor.sum() for tensor in tensor_leaves(outputs) if tensor.requires_grad]
+    """The sum of the elements of all outputs that depend on a parameter; of complex ones, their real parts."""
+    needed = [tensor for tensor in finish(outputs) if tensor.requires_grad]
+    sums = [(tensor.real if tensor.is_complex() else tensor).sum() for tensor in needed]
     if not sums:
         raise TraceError("no output depends on a parameter that requires a gradient")
     return sum(sums[1:], sums[0])

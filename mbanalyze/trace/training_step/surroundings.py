@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
-from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError
+from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError, as_trace_errors
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
-from mbanalyze.trace.restore import RestoreError, preserve_state
+from mbanalyze.trace.restore import preserve_state
 from mbanalyze.trace.surroundings.devices import any_device
 from mbanalyze.trace.surroundings.eager import run_eagerly
 
@@ -50,17 +51,9 @@ def _prepare(modules: Mapping[str, nn.Module], stack: ModuleStack, *, train: boo
             state["_compiled_call_impl"] = None
 
 
-@contextmanager
-def step_errors(model: nn.Module, stack: ModuleStack) -> Iterator[None]:
-    """Raise a `TraceError` of one line for any error of a step."""
-    try:
-        yield
-    except TraceError:
-        raise
-    except RestoreError as error:
-        raise TraceError(str(error)) from error
-    except (Exception, SystemExit) as error:
-        raise _step_error(model, stack, error) from error
+def step_errors(model: nn.Module, stack: ModuleStack) -> AbstractContextManager[None]:
+    """Return a context that raises a `TraceError` of one line for any error of a step."""
+    return as_trace_errors(partial(_step_error, model, stack))
 
 
 def _step_error(model: nn.Module, stack: ModuleStack, error: BaseException) -> TraceError:

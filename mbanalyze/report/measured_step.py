@@ -16,7 +16,7 @@ UNSEEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class RunStep:
+class MeasuredStep:
     """A training step that ran on tensors without data, and was counted without the rules.
 
     Attributes:
@@ -35,7 +35,7 @@ class RunStep:
         return sum(self.peak.values())
 
 
-def differences(step: RunStep, rules: Mapping[str, Count], bounds: Collection[str]) -> Iterator[str]:
+def differences(step: MeasuredStep, rules: Mapping[str, Count], bounds: Collection[str]) -> Iterator[str]:
     """Yield one line for each total that the step and the rules count differently, and the usual reason.
 
     Args:
