@@ -60,6 +60,17 @@ def test_a_closed_form_needs_no_torch() -> None:
     assert loaded(*codes) == ["[]"] * 22
 
 
+def test_a_report_without_training_needs_no_rules() -> None:
+    """The rules of training are loaded by the first report with a training step."""
+    codes = (
+        COMMAND.format(arguments=["report", "vgg16"]),
+        COMMAND.format(arguments=["report", "vgg16", "--train"]),
+    )
+    rules = ("mbanalyze.training.backward_cost", "mbanalyze.training.saved_bytes")
+
+    assert loaded(*codes, names=rules) == ["[]", str([*rules])]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [

@@ -170,6 +170,34 @@ def test_an_explanation_of_a_peak(project: Path, run: Run) -> None:
     assert f"{width['totals']['peak_bytes'] / 1000:.2f} kB peak memory" in out
 
 
+ROOT = """
+import torch
+from torch import nn
+
+class Root(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 1, 1)
+
+    def forward(self, x):
+        y = self.conv(x).relu()
+        return torch.cat([y, y + 1])
+"""
+
+
+def test_an_explanation_of_two_peaks(project: Path, run: Run) -> None:
+    """A layer with several tensors at the peaks has the kinds of all, also of those that one account merges."""
+    (project / "root.py").write_text(ROOT)
+    (project / "pyproject.toml").write_text(
+        '[tool.mbanalyze.models.root]\nsource = "root.py:Root"\ninputs = ["1,1,8,8"]\n'
+        "budget = { peak_bytes = 1, peak_bytes_deployed = 1 }\n"
+    )
+    row = next(line for line in run("guard", "explain").out.splitlines() if "(model)  cat" in line)
+
+    # the sum and both values in the concatenation; the ReLU is a part of the convolution if deployed
+    assert row.split("  ")[1:4] == ["cat + relu + add", "1.024 kB (100.0 %)", "768 B (75.0 %)"]
+
+
 @pytest.mark.parametrize("policy", [POLICY, POLICY + "strict = true\n"], ids=["usual", "strict"])
 def test_a_lock_without_peaks_passes(policy: str, project: Path, run: Run) -> None:
     """A lock of an earlier version passes, also if strict; one line names the command that records the peaks."""

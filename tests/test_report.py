@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -54,6 +56,15 @@ def test_a_module_that_runs_twice_is_one_group() -> None:
     report = count(nn.Sequential(twice, nn.Linear(2, 2), twice), (1, 2))
 
     assert [(group.key, len(group.rows)) for group in report.by("module")] == [("0", 2), ("1", 1)]
+
+
+def test_two_counts_of_a_module_are_equal() -> None:
+    """Two traces of a module give equal reports, and so does a copy of one."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    report = count(model, (1, 3, 8, 8))
+
+    assert report == count(model, (1, 3, 8, 8)) == copy.deepcopy(report)
+    assert report != count(model, (1, 3, 9, 9))
 
 
 def test_filters() -> None:

@@ -427,6 +427,10 @@ def test_errors_say_what_to_do() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.script(linear)
+    with pytest.raises(
+        TraceError, match=r"^a tensor of a step is sparse_coo: only dense tensors .*sparse=False"
+    ):
+        run_step(nn.Embedding(9, 4, sparse=True), torch.zeros(2, dtype=torch.long))
     with pytest.raises(TraceError, match=r"^TorchScript holds its parameters itself"):
         run_step(nn.Sequential(scripted), torch.empty(2, 4))
 

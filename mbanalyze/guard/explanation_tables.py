@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from mbanalyze.display.records import one_line
 from mbanalyze.display.views import Cell, Column, Section, filled, words
@@ -45,7 +45,7 @@ def _layer_section(heading: str, causes: Sequence[Cause], top: int) -> Section:
     locations = [layers[path].location for path in paths]
     columns = (
         words("layer", [label(path) or "(model)" for path in paths]),
-        words("kind", [layers[path].kind for path in paths]),
+        words("kind", [_kinds(path, parts) for path in paths]),
         *(
             Column(metric_label(cause.metric), [_cell(part.get(path), cause) for path in paths])
             for cause, part in zip(causes, parts, strict=True)
@@ -53,6 +53,12 @@ def _layer_section(heading: str, causes: Sequence[Cause], top: int) -> Section:
         words("from", [one_line(f"{each.file}:{each.line} {each.name}") for each in locations]),
     )
     return Section(heading, filled(columns), DROP_ORDER, notes=more_layers(len(layers) - top))
+
+
+def _kinds(path: str, parts: Sequence[Mapping[str, Contribution]]) -> str:
+    """The kinds of a layer's operators; two peaks may have different tensors of the layer in memory."""
+    kinds = [kind for part in parts if path in part for kind in part[path].kind.split(" + ")]
+    return " + ".join(dict.fromkeys(kinds))
 
 
 def _cell(contribution: Contribution | None, cause: Cause) -> Cell:

@@ -158,7 +158,7 @@ class Report(Result):
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ops: tuple[Op, ...] = ()
     outputs: tuple[int, ...] | None = None
-    run: Callable[[], Timeline] | None = None
+    run: Callable[[], Timeline] | None = field(default=None, compare=False)
     is_fused: bool = False
     frozen_weights: frozenset[int] = frozenset()
     training: Training | None = None

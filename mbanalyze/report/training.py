@@ -12,9 +12,6 @@ from mbanalyze.ops.cost import Count, sums
 from mbanalyze.ops.record import Op
 from mbanalyze.report.measured_step import MeasuredStep, differences
 from mbanalyze.report.rows import Row
-from mbanalyze.training.backward_cost import backward
-from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
-from mbanalyze.training.saved_bytes import saved_bytes
 
 
 class TrainingCounts(NamedTuple):
@@ -146,6 +143,11 @@ def training_of(
         optimizer: as in `Training`.
         step: as in `Training`.
     """
+    # imported here: a report without training needs none of the rules
+    from mbanalyze.training.backward_cost import backward
+    from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
+    from mbanalyze.training.saved_bytes import saved_bytes
+
     costs, saved = backward(ops, frozen), saved_bytes(ops, itemsize, frozen)
     counts = [TrainingCounts(*cost, kept) for cost, kept in zip(costs, saved, strict=True)]
     params = trainable(ops, frozen)

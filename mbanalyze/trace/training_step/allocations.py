@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._mode_utils import no_dispatch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.schema import flat_tensors
 from mbanalyze.trace.surroundings.devices import CPU
 from mbanalyze.trace.training_step.backward_work import BackwardWork
@@ -121,6 +122,9 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _held_by(self, tensor: Tensor, content: str) -> _Held:
         """The storage of a tensor, which is added as `content` if it is not in memory yet."""
+        if tensor.layout is not torch.strided:
+            layout = str(tensor.layout).removeprefix("torch.")
+            raise TraceError(f"a tensor of a step is {layout}: only dense tensors are counted (sparse=False)")
         storage = tensor.untyped_storage()
         key = storage._cdata  # noqa: SLF001 (as above)
         held = self._held.get(key)
