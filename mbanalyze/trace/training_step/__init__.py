@@ -6,7 +6,7 @@ step.py            `run_step` and `run_forward`, the entry points
 measured.py        `TrainingStep`, `MemoryPeak` and `MemorySplit`, the results
 surroundings.py    the contexts of a step, and its errors
 stand_ins.py       tensors without data in place of parameters, buffers and inputs
-on_cpu.py          devices that a forward names
+on_cpu.py          devices and kernels of a forward
 allocations.py     the dispatch mode that follows each storage from its first operator to its release
 saved_tensors.py   the storages that autograd saves for the backward pass
 backward_work.py   the multiply-accumulates of the operators of a backward pass
