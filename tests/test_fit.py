@@ -142,7 +142,6 @@ def test_names_are_those_of_the_step() -> None:
 
 def test_what_cannot_be_is_one_clear_line() -> None:
     """Each wrong argument has its error."""
-    frozen = small().requires_grad_(requires_grad=False)
     with pytest.raises(ChoiceError, match=r"^unknown optimizer 'lamb'"):
         fit(small(), "1 MB", IMAGE, optimizer="lamb")
     with pytest.raises(ChoiceError, match=r"^unknown dtype 'int8'"):
@@ -156,10 +155,18 @@ def test_what_cannot_be_is_one_clear_line() -> None:
         fit("squeezenet1_1", "1 MB", batch=2)
     with pytest.raises(CapacityError, match=r"^no input has a batch: give a shape"):
         fit(small(), "1 MB", torch.empty(IMAGE))
-    with pytest.raises(TraceError, match=r"^no parameter requires a gradient"):
-        fit(frozen, "1 MB", IMAGE)
     with pytest.raises(TraceError, match=r"expected input\[1, 4, 8, 8\] to have 3 channels"):
         fit(small(), "1 MB", (1, 4, 8, 8))
+
+
+def test_a_frozen_network_has_a_batch_for_inference() -> None:
+    """What cannot be trained is said with its reason, and does not end the search for inference."""
+    found = fit(small().requires_grad_(requires_grad=False), "1 MB", IMAGE)
+
+    assert found.training.batch == 0
+    assert found.training.reason == "no parameter requires a gradient, so there is nothing to train"
+    assert found.inference.batch == fit(small(), "1 MB", IMAGE).inference.batch
+    assert "no batch for training: no parameter requires a gradient" in found.to("table")
 
 
 def test_the_command_prints_every_format(run: Run, net: str) -> None:
@@ -172,7 +179,7 @@ def test_the_command_prints_every_format(run: Run, net: str) -> None:
     assert json.loads(found.to("json"))["batches"][0]["batch"] == found.training.batch
     table = found.to("table")
     assert f"training, adam       {found.training.batch}" in table
-    assert "images of 3x8x8, in 300.0 kB" in table
+    assert "batches of 3x8x8, in 300.0 kB" in table
 
 
 def test_nothing_fits(run: Run, net: str) -> None:
@@ -183,7 +190,7 @@ def test_nothing_fits(run: Run, net: str) -> None:
     assert (
         ran.err == "mbanalyze: no batch fits in 1 KB: give more memory, a smaller input or another --dtype\n"
     )
-    assert ran.out.splitlines()[1].startswith("training,0,,")
+    assert ran.out.splitlines()[1].startswith("training,0,,,")
     only_inference = run("fit", f"{net}:build", "--input", "1,3,8,8", "--memory", "9 kB")
     assert only_inference.code == 0
     assert "no batch fits for training: the smallest takes" in only_inference.out

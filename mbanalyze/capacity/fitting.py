@@ -34,15 +34,17 @@ class LargestBatch:
 
     Attributes:
         purpose: "training", a step with the optimizer, or "inference", a forward in eval mode without gradients.
-        batch: the batch; 0 if not even the first one fits.
+        batch: the batch; 0 if not even the first one fits, or if the network cannot be trained.
         peak: the most memory held at once with it; None if it is 0.
-        next_bytes: the peak with one more image, which does not fit; None if the network does not run with it.
+        next_bytes: the peak with a batch larger by one, which does not fit; None if the network does not run with it.
+        reason: the reason that the network cannot be trained, or "".
     """
 
     purpose: Purpose
     batch: int
-    peak: MemoryPeak | None
-    next_bytes: int | None
+    peak: MemoryPeak | None = None
+    next_bytes: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -110,6 +112,7 @@ class Fit(Result):
             {
                 "purpose": each.purpose,
                 "batch": each.batch,
+                "reason": each.reason,
                 "peak_bytes": each.peak.bytes if each.peak else None,
                 "next_peak_bytes": each.next_bytes,
                 "phase": each.peak.phase if each.peak else None,
@@ -162,7 +165,7 @@ def fit(
         ParseError: `memory` is malformed.
         CapacityError: the inputs have no batch, or the options give one.
         OptionError, InputError, SourceError: the network could not be built.
-        TraceError: a step raised, or nothing is trained.
+        TraceError: a forward or a step raised.
 
     >>> fit("squeezenet1_1", "1 GB", resolution=64).training.batch
     645
@@ -175,7 +178,7 @@ def fit(
         raise CapacityError("the batch is the result: leave out batch")
     model = resolve(what, *inputs, **options)
     steps = _Steps(model, optimizer, dtype, progress or (lambda _: None))
-    batches = tuple(steps.largest(purpose, limit) for purpose in ("training", "inference"))
+    batches = steps.training(limit), steps.largest("inference", limit)
     return Fit(model.name, model.options, steps.shapes, limit, optimizer, dtype, batches, model.defaults)
 
 
@@ -204,11 +207,20 @@ class _Steps:
         self._progress = progress
         self._found: dict[tuple[Purpose, int], MemoryPeak | ValueError] = {}
 
+    def training(self, memory: int) -> LargestBatch:
+        """Return the largest batch that trains, or the reason that none does; errors as for `largest`."""
+        from mbanalyze.trace.forward_errors import UntrainableError
+
+        try:
+            return self.largest("training", memory)
+        except UntrainableError as error:
+            return LargestBatch("training", 0, reason=str(error))
+
     def largest(self, purpose: Purpose, memory: int) -> LargestBatch:
         """Return the largest batch that fits.
 
         Raises:
-            TraceError: the network runs neither with one image nor with two.
+            TraceError: the network runs neither with a batch of one nor with one of two.
         """
 
         def peak(batch: int) -> int | None:

@@ -24,12 +24,12 @@ def _batches(fit: Fit) -> Section:
     sizes = " ".join(map(shape, fit.input))
     cast = f", {fit.dtype}" if fit.dtype else ""
     return Section(
-        f"{fit.reference}, images of {sizes}{cast}, in {si_bytes(fit.memory_bytes)}",
+        f"{fit.reference}, batches of {sizes}{cast}, in {si_bytes(fit.memory_bytes)}",
         (
             words("", [_purpose(fit, each) for each in found]),
             Column("largest batch", [f"{each.batch:,}" for each in found]),
             Column("peak bytes", [_bytes(each.peak.bytes if each.peak else None) for each in found]),
-            Column("one image more", [_bytes(each.next_bytes) for each in found]),
+            Column("one more", [_bytes(each.next_bytes) for each in found]),
             words("peak in", [each.peak.phase if each.peak else "" for each in found]),
         ),
     )
@@ -59,7 +59,9 @@ def _bytes(count: int | None) -> Cell:
 def _notes(fit: Fit) -> Iterator[str]:
     """Yield the purposes that do not fit, and what a peak leaves out."""
     for each in fit.batches:
-        if not each.batch:
+        if each.reason:
+            yield f"no batch for {each.purpose}: {each.reason}"
+        elif not each.batch:
             needed = "?" if each.next_bytes is None else si_bytes(each.next_bytes)
             yield f"no batch fits for {each.purpose}: the smallest takes {needed}"
     yield "The peaks leave out the framework, the scratch memory of kernels, and gaps between allocations."

@@ -43,7 +43,7 @@ def fit(
 
     The command answers for training and for inference.
     A training step holds parameters, buffers, gradients, the state of the optimizer, and what autograd saves.
-    Steps run on tensors without data. The batches in the result are measured, and so is one image more.
+    Steps run on tensors without data. The batches in the result are measured, and so are those larger by one.
     Of an input, the first size is the batch.
     The exit code is 1 if no batch fits.
 

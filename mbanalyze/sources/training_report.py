@@ -58,13 +58,15 @@ def _measured(
 ) -> tuple[MeasuredStep | None, list[str]]:
     """A training step on tensors without data, and no note; or None, and a note with the reason."""
     from mbanalyze.trace import forward_args
-    from mbanalyze.trace.forward_errors import NeedsValuesError
+    from mbanalyze.trace.forward_errors import TraceError, UntrainableError
     from mbanalyze.trace.training_step import run_step
 
     args, kwargs = forward_args.as_inputs(module, inputs, keywords, real=False)
     try:
         step = run_step(module, *args, keywords=kwargs, optimizer=optimizer, dtype=dtype)
-    except NeedsValuesError as error:
+    except UntrainableError:
+        raise
+    except TraceError as error:
         return None, [f"the peak of a training step is unknown: {error}"]
     counts = {
         "backward_macs": step.backward_macs,

@@ -33,6 +33,10 @@ class NeedsValuesError(TraceError):
         self.can_keep = operator.removeprefix("aten::") in KEEP_ALL
 
 
+class UntrainableError(TraceError):
+    """A training step has no parameter to train."""
+
+
 @contextmanager
 def as_trace_errors(explained: Callable[[BaseException], TraceError]) -> Iterator[None]:
     """Raise a `TraceError` for any error; `explained` makes it from an error of the code that runs."""

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.forward_args import tensor_leaves
-from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.forward_errors import TraceError, UntrainableError
 from mbanalyze.trace.module_stack import ModuleStack
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
 from mbanalyze.trace.tracer import alone
@@ -60,7 +60,7 @@ def run_step(
     with _prepared(model, (inputs, keywords or {}), dtype, train=True) as run:
         trained = [param for param in run.params if param.requires_grad]
         if not trained:
-            raise TraceError("no parameter requires a gradient, so there is nothing to train")
+            raise UntrainableError("no parameter requires a gradient, so there is nothing to train")
         make = MAKERS[optimizer]
         update = make(trained) if make else None
         for param in trained:
@@ -144,7 +144,7 @@ def _step(run: _Run, loss: Loss, update: Optimizer | None) -> TrainingStep:
             number = loss(outputs)
         allocations.phase = "backward"
         if not number.requires_grad:
-            raise TraceError("the loss depends on no parameter that requires a gradient")
+            raise UntrainableError("the loss depends on no parameter that requires a gradient")
         number.backward()  # type: ignore[no-untyped-call]
         gradients = allocations.bytes_of("gradients")
         allocations.phase = "optimizer"
@@ -162,5 +162,5 @@ def _sum(outputs: Any) -> Tensor:
     needed = [tensor for tensor in finish(outputs) if tensor.requires_grad]
     sums = [(tensor.real if tensor.is_complex() else tensor).sum() for tensor in needed]
     if not sums:
-        raise TraceError("no output depends on a parameter that requires a gradient")
+        raise UntrainableError("no output depends on a parameter that requires a gradient")
     return sum(sums[1:], sums[0])
