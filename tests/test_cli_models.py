@@ -105,7 +105,7 @@ def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         (("--measure", "--device", "nowhere", "--seconds", "0"), "cannot measure on 'nowhere'"),
         (("--measure", "--device", "meta", "--seconds", "0"), "cannot measure on 'meta'"),
         (("--measure", "--output", "/nowhere/at/all"), "cannot write /nowhere/at/all"),
-        (("--alpha", "0"), "--alpha, --resolution, --set, --batch and --input need a model"),
+        (("--alpha", "0"), "--alpha, --resolution, --set, --batch, --input and --fused need a model"),
         (("--top", "0", "vgg16"), "--top must be a whole number from 1, not '0'"),
     ],
 )

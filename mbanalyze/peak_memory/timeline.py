@@ -76,7 +76,13 @@ class Timeline:
 
     @property
     def peak(self) -> int:
-        """The first step during which `peak_bytes` are alive."""
+        """The first step during which `peak_bytes` are alive.
+
+        Raises:
+            ValueError: there are no steps.
+        """
+        if not self.steps:
+            raise ValueError("a network without operators has no peak")
         return self.live_bytes.index(self.peak_bytes)
 
     def alive(self, step: int) -> list[Lifetime]:

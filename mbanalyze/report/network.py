@@ -165,10 +165,14 @@ class Report(Result):
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
-        known = set(map(id, self.ops))
-        recorded = [op for row in self.rows for op in row.recorded]
-        if not all(id(op) in known for op in recorded):  # other rows were given
+        if not self._has_ops():
+            recorded = [op for row in self.rows for op in (row.parts or (row.op,))]
             object.__setattr__(self, "ops", tuple(recorded))
+
+    def _has_ops(self) -> bool:
+        """True if `ops` are those of the rows, and not of other rows that these replace."""
+        known = set(map(id, self.ops))
+        return bool(known) and all(id(op) in known for row in self.rows for op in row.recorded)
 
     @property
     def reference(self) -> str:
