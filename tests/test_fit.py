@@ -160,7 +160,7 @@ def test_what_cannot_be_is_one_clear_line() -> None:
 
 
 def test_a_frozen_network_has_a_batch_for_inference() -> None:
-    """What cannot be trained is said with its reason, and does not end the search for inference."""
+    """A network without anything to train has the reason, and a batch for inference."""
     found = fit(small().requires_grad_(requires_grad=False), "1 MB", IMAGE)
 
     assert found.training.batch == 0
