@@ -10,24 +10,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from arithmetic import Run
 from torch import Tensor, nn
 from torch.nn import functional
 from witness import torchvision
 
 from mbanalyze import count
 from mbanalyze.trace.forward_errors import TraceError
-
-
-class Run(nn.Module):
-    """A module that runs a function."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *args: Any) -> Any:
-        """Return the result of the function."""
-        return self.function(*args)
 
 
 def refused(module: nn.Module, *shapes: tuple[int, ...]) -> list[bool]:

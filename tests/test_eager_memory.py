@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from arithmetic import Run
 from torch import Tensor, nn
 from torch.distributed._tools.mem_tracker import MemTracker, _MemRefType
 from torch.nn import functional
@@ -150,18 +151,6 @@ def test_tensors_that_are_not_returned(module: nn.Module, shape: tuple[int, ...]
     assert eager(model, image, mode=mode) == eager(model, image, mode=mode, shortcuts=False)
 
 
-class Forward(nn.Module):
-    """A module with a function as its forward."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        """Call the function."""
-        return self.function(x)
-
-
 def kept_base(x: Tensor) -> Tensor:
     """Keep a product by a view of one element."""
     part = (x * 2)[:1, :1]
@@ -200,7 +189,7 @@ def copied_values(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("function", [kept_base, allocated, resized, replaced_values, copied_values])
 def test_storages(function: Callable[[Tensor], Tensor]) -> None:
     """Views, allocations, resized memory and tensors with values live as long as PyTorch keeps them."""
-    model, image = Forward(function), torch.zeros(8, 8)
+    model, image = Run(function), torch.zeros(8, 8)
     account = eager(model, image)
 
     assert account.peak_bytes == tracked_peak(model, image)
@@ -215,7 +204,7 @@ def test_addresses_are_reused() -> None:
             x = (x + 1).view(-1).view(x.shape)
         return x
 
-    record = trace(Forward(chain), torch.zeros(4, 4))
+    record = trace(Run(chain), torch.zeros(4, 4))
 
     assert [op.output[0].number for op in record.ops] == list(range(1, 51))
     # the input, the operand and the result of an addition: 3 x 16 x 4 bytes

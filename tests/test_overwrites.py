@@ -8,26 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from arithmetic import Run
 from torch import Tensor, nn
 
 from mbanalyze.trace.tracer import Trace, trace
 
 
-class Forward(nn.Module):
-    """A module with a function as its forward."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        """Call the function."""
-        return self.function(x)
-
-
 def traced(function: Callable[[Tensor], Any], *, shortcuts: bool = True) -> Trace:
     """Trace a function of one tensor, which is activation 0."""
-    return trace(Forward(function), torch.zeros(1, 4, 8, 8), shortcuts=shortcuts)
+    return trace(Run(function), torch.zeros(1, 4, 8, 8), shortcuts=shortcuts)
 
 
 def written_part(x: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from arithmetic import Run
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as f
 from witness import variants
 
@@ -24,21 +25,9 @@ from mbanalyze.peak_memory.timeline import Account, Timeline
 from mbanalyze.report.network import PEAKS, AccountError, Report
 
 
-class Forward(nn.Module):
-    """A module with a function as its forward."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: Tensor) -> Any:
-        """Call the function."""
-        return self.function(*inputs)
-
-
 def live(function: Callable[..., Any], *shapes: tuple[int, ...], account: Account = "ideal") -> list[int]:
     """Return the bytes alive during each operator of a function of float32 tensors."""
-    return list(count(Forward(function), *shapes, trace=True).timeline(account).live_bytes)
+    return list(count(Run(function), *shapes, trace=True).timeline(account).live_bytes)
 
 
 def conv(x: Tensor, out: int, kernel: int = 1, groups: int = 1, stride: int = 1) -> Tensor:
@@ -143,7 +132,7 @@ def test_bytes_alive_by_hand(name: str) -> None:
 
     assert expected == live(function, shape)
     assert expected == list(
-        count(Forward(function), shape, trace=True, shortcuts=False).timeline("ideal").live_bytes
+        count(Run(function), shape, trace=True, shortcuts=False).timeline("ideal").live_bytes
     )
 
 
@@ -202,7 +191,7 @@ def test_a_computed_weight_is_not_written_over() -> None:
 
 def test_merged_operators_name_their_parts() -> None:
     """A convolution, its batch norm and its relu are one operator, with a bias and the last output."""
-    ops = count(Forward(lambda x: f.relu(normalised(conv(x, 4)))), (1, 2, 4, 4), trace=True).ops
+    ops = count(Run(lambda x: f.relu(normalised(conv(x, 4)))), (1, 2, 4, 4), trace=True).ops
     (whole,) = fused(ops)
 
     assert [op.kind for op in whole.parts] == ["conv", "batch_norm", "relu"]
@@ -279,7 +268,7 @@ def test_an_account_that_a_closed_form_lacks() -> None:
 
 def test_a_network_without_operators() -> None:
     """A network that returns its input has no step, and its peak is 0."""
-    report = count(Forward(lambda x: x), (1, 3))
+    report = count(Run(lambda x: x), (1, 3))
 
     assert (report.timeline().live_bytes, report.peak_bytes(), report.peak_bytes("deployed")) == ((), 0, 0)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from arithmetic import Run
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.parameter import is_lazy
@@ -362,18 +363,6 @@ def test_a_channel_shuffle_copies_once() -> None:
 
 
 missing = "no_such_thing"
-
-
-class Run(nn.Module):
-    """A module that runs a function."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the result of the function."""
-        return self.function(x)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.models import build
+from mbanalyze.ops.cost import sums
 from mbanalyze.ops.formulas import FORMULAS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
@@ -32,7 +33,7 @@ from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, to_grid
 from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.schema import OpSchema, flat_tensors
 from mbanalyze.trace.tracer import Trace, trace
-from mbanalyze.training.backward_cost import RULES, backward, total
+from mbanalyze.training.backward_cost import RULES, BackwardCost, backward
 from mbanalyze.training.gradients import CONSTANT
 from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
 from mbanalyze.training.saved_bytes import saved_bytes
@@ -57,6 +58,11 @@ UNGROUPED = frozenset(
     }
 )
 """Those without a grouped convolution."""
+
+
+def total(costs: list[BackwardCost]) -> BackwardCost:
+    """Return the sums of the known counts."""
+    return BackwardCost(*sums(costs))
 
 
 def network(name: str) -> tuple[nn.Module, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from mbanalyze.ops.cost import Count, sums
+from mbanalyze.ops.cost import Count
 from mbanalyze.ops.formulas import DATA_MOVEMENT, GATHERS
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
@@ -90,11 +90,6 @@ def backward(ops: Sequence[Op], frozen: Iterable[int] = ()) -> list[BackwardCost
         _cost(op, need, additions)
         for op, need, additions in zip(ops, needed, _additions(ops, needed), strict=True)
     ]
-
-
-def total(costs: Iterable[BackwardCost]) -> BackwardCost:
-    """Return the sum of `costs`: it skips unknown counts, and is unknown if every count is."""
-    return BackwardCost(*sums(costs))
 
 
 def _cost(op: Op, need: Needs, additions: int) -> BackwardCost:
