@@ -21,7 +21,7 @@ PRESENTATION = {
 """Parameters of commands alone: they choose how the result is shown, and the exit code."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
-LIBRARY = {"options", "progress", "shortcuts", "executor"}
+LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
 LEFT_OUT = {"memory": {"fused", "train", "optimizer"}}
 """Command -> parameters of the library that it leaves out: `memory` is that of one forward pass."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mbanalyze.archs.options import Architecture
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.resolution import sides
-from mbanalyze.literature.conventions import COMMON_CONVENTIONS, DEFAULT_CONVENTION
+from mbanalyze.literature.figure_conventions import COMMON_CONVENTIONS, DEFAULT_CONVENTION
 from mbanalyze.literature.figures import ROUNDINGS, UNITS, Figure, Rounding, figures_by_table, settings_of
 from mbanalyze.literature.interpretations import Scope, candidates, rounding_of, scoped_rows
 

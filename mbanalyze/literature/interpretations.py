@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mbanalyze import data
-from mbanalyze.literature.conventions import CONVENTIONS, DEFAULT_CONVENTION, Convention
+from mbanalyze.literature.figure_conventions import CONVENTIONS, DEFAULT_CONVENTION, FigureConvention
 from mbanalyze.literature.figures import Figure, Rounding, TableKey, figures_by_table, settings_of
 
 
@@ -50,7 +50,7 @@ class Interpretation:
     """
 
     scope: Scope
-    convention: Convention
+    convention: FigureConvention
     evidence: str
     rounding: Rounding | None = None
     digits: int | None = None

@@ -11,8 +11,8 @@ from mbanalyze.archs.options import Architecture
 from mbanalyze.display.result import ResultSequence
 from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options
-from mbanalyze.literature.conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.errata import conversion, default_count, proofs, spec_of, unsupported_matches
+from mbanalyze.literature.figure_conventions import COMMON_CONVENTIONS
 from mbanalyze.literature.figures import Figure, entries, figures_by_table
 from mbanalyze.literature.interpretations import Interpretation, candidates, interpretation_of, rounding_of
 

@@ -3,6 +3,7 @@
 numbers.py                 comparisons and maxima that accept arrays
 strides.py                 distinct elements of a view
 record.py                  `Value` and `Op`
+calls.py                   calls of modules and functions behind the operators
 cost.py                    `Cost`, totals, and the element types of `--dtype`
 elementwise.py             flops of the elementwise kinds
 derivations.py             formulas of a number of flops for each element

@@ -10,11 +10,13 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
+from mbanalyze.conventions.convention import Record
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.calls import Calls
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
@@ -140,6 +142,7 @@ class Report(Result):
         is_fused: True if batch norms and activations are merged into the product before them.
         frozen_weights: the numbers of the weights that require no gradient.
         training: the cost of a training step; None unless it was asked for.
+        calls: the calls of modules and functions behind the operators; None unless they were followed.
     """
 
     model: str
@@ -162,6 +165,7 @@ class Report(Result):
     is_fused: bool = False
     frozen_weights: frozenset[int] = frozenset()
     training: Training | None = None
+    calls: Calls | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
@@ -179,6 +183,11 @@ class Report(Result):
         """The model and its options as every command takes them, without defaults: 'mobilenet_v2@alpha=0.75'."""
         default = self.defaults.items()
         return spell_reference(self.model, dict(o for o in self.options.items() if o not in default))
+
+    @property
+    def record(self) -> Record:
+        """The forward pass as conventions of counting read it."""
+        return Record(self.ops, self.calls, self.outputs)
 
     @property
     def itemsize(self) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from mbanalyze.archs.options import Architecture, OptionError, unused_params
+from mbanalyze.conventions.known import FOLLOWED
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.network import Report, versions
@@ -61,6 +62,7 @@ class ResolvedModel:
         fused: bool = False,
         train: bool = False,
         optimizer: str | None = None,
+        calls: bool = False,
     ) -> Report:
         """Count the model: in closed form if it has one and no argument requires a trace.
 
@@ -75,6 +77,7 @@ class ResolvedModel:
             fused: merge batch norms and activations into the product before them, as `Report.fused` does.
             train: count the forward pass in training mode, and add the cost of a training step.
             optimizer: the optimizer of the training step: `none`, `sgd` (default), `momentum` or `adam`.
+            calls: trace the module, and follow the calls that conventions of counting need.
 
         Raises:
             ChoiceError: `dtype`, `mode` or `optimizer` is unknown, or PyTorch does not train in `dtype`.
@@ -85,9 +88,10 @@ class ResolvedModel:
         choose("mode", mode, get_args(Mode))
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
         check_training(train=train, fused=fused, optimizer=optimizer, dtype=dtype)
-        if self.spec is None or trace or (mode != "eval" and not train) or real or keep:
+        if self.spec is None or trace or calls or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
-            report = self._traced(dtype, mode=running, real=real, keep=keep, shortcuts=shortcuts)
+            settings = {"keep": keep, "shortcuts": shortcuts, "calls": calls}
+            report = self._traced(dtype, mode=running, real=real, **settings)
         else:
             report = self._closed_form(self.spec, dtype, training=train)
         if train:
@@ -142,7 +146,9 @@ class ResolvedModel:
         module = self.module
         return not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
-    def _trace(self, dtype: str | None, *, mode: Mode, real: bool, **settings: bool) -> tuple[Report, str]:
+    def _trace(
+        self, dtype: str | None, *, mode: Mode, real: bool, calls: bool, **settings: bool
+    ) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
         from mbanalyze.trace import forward_args
         from mbanalyze.trace.tracer import trace
@@ -159,6 +165,7 @@ class ResolvedModel:
             mode=mode,
             real=real,
             made_up=forward_args.has_fill(self.inputs, self.keywords),
+            follow=FOLLOWED if calls else None,
             **settings,
         )
         notes = [built.note] if built.note else []
@@ -188,6 +195,7 @@ class ResolvedModel:
             outputs=seen.outputs,
             run=seen.memory.timeline,
             frozen_weights=seen.frozen_weights,
+            calls=seen.calls,
         )
         return report, seen.asked
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from threading import RLock, get_ident
@@ -22,8 +22,10 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_map_only
 
 from mbanalyze.inputs.typed import Mode
+from mbanalyze.ops.calls import Calls
 from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.timeline import Timeline
+from mbanalyze.trace.call_recorder import CallRecorder
 from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.execution import Execution
 from mbanalyze.trace.forward_errors import TraceError, errors_named
@@ -71,6 +73,7 @@ class Trace:
         asked: an operator that needed values; the forward caught its error and continued. Otherwise "".
         frozen_weights: the numbers of the weights that require no gradient.
         memory: the storages that operators allocated.
+        calls: the calls of modules and functions, if they were followed.
     """
 
     ops: tuple[Op, ...]
@@ -83,6 +86,7 @@ class Trace:
     asked: str = ""
     frozen_weights: frozenset[int] = frozenset()
     memory: EagerMemory = field(default=NO_MEMORY, compare=False)
+    calls: Calls | None = field(default=None, compare=False)
 
     @property
     def eager(self) -> Timeline:
@@ -118,6 +122,7 @@ def trace(
     keep: bool = False,
     shortcuts: bool = True,
     made_up: bool = False,
+    follow: Collection[str] | None = None,
 ) -> Trace:
     """Run `model` on shapes and record every operator.
 
@@ -131,6 +136,7 @@ def trace(
             every candidate.
         shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
         made_up: run an operator on shapes if it does not accept the values of its arguments.
+        follow: record the calls of modules, and of these functions of PyTorch, such as `torch.matmul`.
 
     Raises:
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
@@ -147,15 +153,21 @@ def trace(
     execution = Execution(storages, real=real, keep=keep, made_up=made_up)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
+    calls = None if follow is None else CallRecorder(recorder.ops, recorder.module_stack, follow)
     surroundings = _surroundings(modules, arguments, execution, threads)
     with errors_named(model, recorder), surroundings:
-        rules = leaf_rules() if shortcuts and not real else {}
+        rules = leaf_rules() if shortcuts and not real and not calls else {}
         args, kwargs = _add_inputs(*arguments, storages, real=real)
         _allow_nesting(modules)
-        with _prepared(modules, mode, recorder, threads, rules), recorder:
+        prepared = _prepared(modules, mode, recorder, threads, rules, calls)
+        with prepared, calls.functions() if calls else nullcontext(), recorder:
             returned = finish(model(*args, **kwargs))
+    ops, outputs = threads.record(storages.written(returned))
+    if calls and len(ops) != len(recorder.ops):
+        raise TraceError("the calls of a forward that uses other threads cannot be followed")
     return Trace(
-        *threads.record(storages.written(returned)),
+        ops,
+        outputs,
         threads.free(),
         storages.unread_params(),
         tuple(execution.assumed),
@@ -164,6 +176,7 @@ def trace(
         execution.asked,
         frozenset(storages.frozen),
         storages.lifetimes.memory(),
+        calls.calls() if calls else None,
     )
 
 
@@ -246,8 +259,9 @@ def _prepared(
     recorder: Recorder,
     threads: Threads,
     rules: Mapping[type[nn.Module], LeafRule],
+    calls: CallRecorder | None,
 ) -> Iterator[None]:
-    """Set the mode of all modules, and let their forwards tell the recorder when they run."""
+    """Set the mode of all modules, and let their forwards tell the recorders when they run."""
     training = mode == "train"
     tracked = tracked_by(recorder.module_stack, threads.stack_of)
     leaf_forward = leaf_forwards(recorder, tracked)
@@ -256,6 +270,8 @@ def _prepared(
         state = module.__dict__
         rule = leaf_rule(module, rules)
         forward = leaf_forward(module, path, rule) if rule else tracked(module.forward, path)
+        if calls:
+            forward = calls.followed(forward, module, path)
         if isinstance(module, ScriptModule):
             for part in module.modules():
                 recorder.execution.saved.callback(setattr, part, "training", part.training)

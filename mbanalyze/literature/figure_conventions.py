@@ -60,7 +60,7 @@ def _padded_classifier(found: Rows) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Convention:
+class FigureConvention:
     """A way of counting.
 
     Attributes:
@@ -79,33 +79,42 @@ class Convention:
         return _count(self.count, cast("Hashable", counted))
 
 
-def _without_classifier(count: Callable[[Iterable[Row]], int]) -> Convention:
-    return Convention("without the classifier", lambda found: count(found) - count(_products(found)[-1:]))
+def _without_classifier(count: Callable[[Iterable[Row]], int]) -> FigureConvention:
+    return FigureConvention(
+        "without the classifier", lambda found: count(found) - count(_products(found)[-1:])
+    )
 
 
-DEFAULT_CONVENTION = {"macs": Convention("as counted", _macs), "params": Convention("as counted", _params)}
+DEFAULT_CONVENTION = {
+    "macs": FigureConvention("as counted", _macs),
+    "params": FigureConvention("as counted", _params),
+}
 """The convention of this package, by quantity."""
 NO_CLASSIFIER = {"macs": _without_classifier(_macs), "params": _without_classifier(_params)}
-NO_FIRST_CONV = Convention("without the first convolution", lambda found: _macs(_products(found)[1:]))
-CONVOLUTIONS = Convention("convolutions only", lambda found: _macs(r for r in found if r.op.kind == "conv"))
-TWO_FLOPS = Convention("two FLOPs per multiply-accumulate", lambda found: 2 * _macs(found))
-CAFFE_FLOPS = Convention(
+NO_FIRST_CONV = FigureConvention("without the first convolution", lambda found: _macs(_products(found)[1:]))
+CONVOLUTIONS = FigureConvention(
+    "convolutions only", lambda found: _macs(r for r in found if r.op.kind == "conv")
+)
+TWO_FLOPS = FigureConvention("two FLOPs per multiply-accumulate", lambda found: 2 * _macs(found))
+CAFFE_FLOPS = FigureConvention(
     "two FLOPs per multiply-accumulate, last convolution padded", lambda found: 2 * _padded_classifier(found)
 )
-FULL_CLASSIFIER = Convention("with 1000 classes", _macs, {"num_classes": 1000})
+FULL_CLASSIFIER = FigureConvention("with 1000 classes", _macs, {"num_classes": 1000})
 _SLIM_CLASSES = {
     "num_classes": 1001,
     "resolution": 224,
 }  # params are equal at every resolution: one network for all
-NO_BATCH_NORM = Convention("without batch norm", lambda found: _params(found) - _params(_batch_norms(found)))
+NO_BATCH_NORM = FigureConvention(
+    "without batch norm", lambda found: _params(found) - _params(_batch_norms(found))
+)
 NO_BATCH_NORM_1001 = replace(NO_BATCH_NORM, name="without batch norm, 1001 classes", options=_SLIM_CLASSES)
-WEIGHTS = Convention("weights only, without batch norm and biases", _without_biases)
-STATISTICS = Convention("with moving statistics", lambda found: _params(found) + _statistics(found))
-UNSCALED = Convention(
+WEIGHTS = FigureConvention("weights only, without batch norm and biases", _without_biases)
+STATISTICS = FigureConvention("with moving statistics", lambda found: _params(found) + _statistics(found))
+UNSCALED = FigureConvention(
     "with moving statistics, batch norm without scale", lambda found: _params(found) + _statistics(found) // 2
 )
 UNSCALED_1001 = replace(UNSCALED, name=f"1001 classes, {UNSCALED.name}", options=_SLIM_CLASSES)
-BIASED = Convention(
+BIASED = FigureConvention(
     "with moving statistics and a bias in every convolution",
     lambda found: (
         _params(found)
@@ -114,11 +123,11 @@ BIASED = Convention(
     ),
 )
 # conv 768 -> 128, 1x1, and 128 -> 768, 5x5, both with batch norm; linear 768 -> 1000
-AUXILIARY_HEAD = Convention(
+AUXILIARY_HEAD = FigureConvention(
     "with the auxiliary head",
     lambda found: _params(found) + (768 * 128 + 2 * 128) + (128 * 768 * 25 + 2 * 768) + (768 + 1) * 1000,
 )
-COMMON_CONVENTIONS: dict[Quantity, tuple[Convention, ...]] = {
+COMMON_CONVENTIONS: dict[Quantity, tuple[FigureConvention, ...]] = {
     "macs": (DEFAULT_CONVENTION["macs"], NO_CLASSIFIER["macs"], NO_FIRST_CONV, CONVOLUTIONS, TWO_FLOPS),
     "params": (
         *(DEFAULT_CONVENTION["params"], NO_CLASSIFIER["params"], NO_BATCH_NORM, NO_BATCH_NORM_1001),
@@ -127,7 +136,7 @@ COMMON_CONVENTIONS: dict[Quantity, tuple[Convention, ...]] = {
 }
 """Conventions that every unresolved figure is compared with, by quantity."""
 
-CONVENTIONS: dict[tuple[str, str], Convention] = {
+CONVENTIONS: dict[tuple[str, str], FigureConvention] = {
     (quantity, convention.name): convention
     for quantity, conventions in {
         "macs": (*COMMON_CONVENTIONS["macs"], CAFFE_FLOPS, FULL_CLASSIFIER),

@@ -1,0 +1,196 @@
+"""A way of counting multiply-accumulates, as tables of rules, and how its total differs from ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
+
+from mbanalyze.ops.calls import Calls, FunctionCall, ModuleCall
+from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import cost
+
+Counted = TypeVar("Counted", Op, ModuleCall, FunctionCall)
+
+
+class ConventionError(ValueError):
+    """A record that lacks what a convention counts."""
+
+
+class Amount(NamedTuple):
+    """An amount that a convention counts for one operator or one call.
+
+    Attributes:
+        what: the rule in words: 'batch_norm: 2 for each output element'.
+        macs: the amount, in multiply-accumulates.
+        first, last: the operators `ops[first:last]` of the record that it belongs to.
+        claims: True if it stands for the macs of these operators, False if it is counted beside them.
+    """
+
+    what: str
+    macs: int
+    first: int
+    last: int
+    claims: bool = True
+
+
+class Difference(NamedTuple):
+    """A part of the gap between a convention's total and our macs."""
+
+    what: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One forward pass as conventions read it.
+
+    Attributes:
+        ops: its operators.
+        calls: the calls behind them; None if they were not followed, or for a closed form.
+        outputs: the numbers of the activations that it returned; None for a closed form.
+    """
+
+    ops: tuple[Op, ...]
+    calls: Calls | None = None
+    outputs: tuple[int, ...] | None = None
+
+    @cached_property
+    def macs(self) -> tuple[int, ...]:
+        """Our macs of each operator; 0 where they are unknown."""
+        return tuple(cost(op).macs or 0 for op in self.ops)
+
+    @cached_property
+    def batch(self) -> int:
+        """The first size of the first tensor that the model was called with; 1 without tensors."""
+        shapes = self.calls.modules[0].inputs if self.calls and self.calls.modules else ()
+        return shapes[0][0] if shapes and shapes[0] else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[Counted]):
+    """A rule that gives an amount for each operator of a kind, or for each call.
+
+    Attributes:
+        what: the rule in words, after the name of the kind, class or function.
+        count: returns the amount.
+        claims: as in `Amount`.
+    """
+
+    what: str
+    count: Callable[[Counted], int]
+    claims: bool = True
+
+
+Rules = Mapping[str, tuple[Rule[Counted], ...]]
+"""The rules of each kind of operator, class of modules, or function; all others count nothing."""
+RecordRule = Callable[[Record], Iterable[Amount]]
+"""A rule that needs the whole record."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """The way in which a counter counts.
+
+    Attributes:
+        name: the name on the command line.
+        title: the counter's own name.
+        package: the package that has the counter; "" for a convention of publications.
+        version: the version whose behaviour the rules state.
+        kinds: the rules of kinds of operators.
+        classes: the rules of classes of modules, which are the exact classes in `ModuleCall.type`.
+        functions: the rules of the Python functions that the counter replaces, by `FunctionCall.name`.
+        record_rules: rules that need the whole record.
+        flops_per_mac: the factor of the counter's total: 2 for flops.
+        needs_trace: True if the rules of kinds need the names of PyTorch's operators.
+        note: amounts of the counter that the rules leave out; "" for nothing.
+    """
+
+    name: str
+    title: str
+    package: str
+    version: str
+    kinds: Rules[Op] = field(default_factory=dict)
+    classes: Rules[ModuleCall] = field(default_factory=dict)
+    functions: Rules[FunctionCall] = field(default_factory=dict)
+    record_rules: tuple[RecordRule, ...] = ()
+    flops_per_mac: int = 1
+    needs_trace: bool = True
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The convention in one word for outputs: 'fvcore/0.1.5.post20221221'."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the counter's total, `macs` or `flops`."""
+        return "macs" if self.flops_per_mac == 1 else "flops"
+
+    def amounts(self, record: Record) -> list[Amount]:
+        """Return every amount that the convention counts, in macs.
+
+        Raises:
+            ConventionError: the record has no calls, and the convention counts calls.
+        """
+        if self.needs_trace and record.calls is None:
+            raise ConventionError(f"the convention {self.name} needs a trace that follows calls")
+        calls = record.calls or Calls((), ())
+        return [
+            *_of_ops(self.kinds, record.ops),
+            *_of_calls(self.classes, calls.modules, lambda call: call.type),
+            *_of_calls(self.functions, calls.functions, lambda call: call.name),
+            *(amount for rule in self.record_rules for amount in rule(record)),
+        ]
+
+    def total(self, record: Record) -> int:
+        """Return the total as the counter gives it, in its unit."""
+        return self.flops_per_mac * sum(amount.macs for amount in self.amounts(record))
+
+    def of_ops(self, record: Record) -> list[int]:
+        """Return the amount of each operator, in macs; that of a call belongs to the first operator that it ran."""
+        counts = [0] * len(record.ops)
+        for amount in self.amounts(record):
+            counts[min(amount.first, len(counts) - 1)] += amount.macs
+        return counts
+
+    def differences(self, record: Record) -> list[Difference]:
+        """Return the parts of the gap between our macs and the total, whose sum is the gap.
+
+        Each part is the amounts of one rule, less the macs that they stand for.
+        Operators for which nothing is counted are a part for each kind. Parts of zero are left out.
+        """
+        parts: dict[str, int] = {}
+        left = dict(enumerate(record.macs))
+        for what, macs, first, last, claims in self.amounts(record):
+            ours = sum(left.pop(i, 0) for i in range(first, last)) if claims else 0
+            parts[what] = parts.get(what, 0) + macs - ours
+        for i, ours in left.items():
+            what = f"{record.ops[i].kind}: not counted"
+            parts[what] = parts.get(what, 0) - ours
+        if self.flops_per_mac != 1:
+            counted = sum(record.macs) + sum(parts.values())
+            parts[f"{self.flops_per_mac} flops for each multiply-accumulate"] = counted * (
+                self.flops_per_mac - 1
+            )
+        return [Difference(what, amount) for what, amount in parts.items() if amount]
+
+
+def _of_ops(rules: Rules[Op], ops: Iterable[Op]) -> Iterator[Amount]:
+    """The amounts of operators by their kinds."""
+    for i, op in enumerate(ops):
+        for rule in rules.get(op.kind, ()):
+            yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1, rule.claims)
+
+
+Call = TypeVar("Call", ModuleCall, FunctionCall)
+
+
+def _of_calls(rules: Rules[Call], calls: Iterable[Call], name_of: Callable[[Call], str]) -> Iterator[Amount]:
+    """The amounts of calls by their names."""
+    for call in calls:
+        name = name_of(call)
+        for rule in rules.get(name, ()):
+            yield Amount(f"{name}: {rule.what}", rule.count(call), call.first, call.last, rule.claims)

@@ -1,0 +1,35 @@
+"""Rules of operators that several conventions share."""
+
+from __future__ import annotations
+
+from math import prod
+
+from mbanalyze.conventions.convention import Rule
+from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import cost
+
+
+def _macs(op: Op) -> int:
+    return cost(op).macs or 0
+
+
+def _biases(op: Op) -> int:
+    return prod(op.output[0].shape) if len(op.operands) > 2 else 0
+
+
+MACS: Rule[Op] = Rule("macs", _macs)
+"""The multiply-accumulates as we count them."""
+BIAS: Rule[Op] = Rule("1 for each output element with a bias", _biases, claims=False)
+"""One for each output element of a convolution or linear layer that a bias is added to."""
+PRODUCTS = dict.fromkeys(("conv", "linear", "matmul"), (MACS,))
+"""Convolutions, linear layers and products of matrices, without attention."""
+
+
+def each_output(n: int) -> Rule[Op]:
+    """Return the rule of `n` for each output element."""
+    return Rule(f"{n} for each output element", lambda op: n * prod(op.output[0].shape))
+
+
+def each_input(n: int) -> Rule[Op]:
+    """Return the rule of `n` for each element of the first operand."""
+    return Rule(f"{n} for each input element", lambda op: n * prod(op.operands[0].shape))

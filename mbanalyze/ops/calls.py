@@ -1,0 +1,75 @@
+"""The calls of modules and Python functions behind the operators of a trace, for conventions that count these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import Attribute
+
+Setting = Attribute | float | None
+
+
+class ModuleCall(NamedTuple):
+    """One call of a module.
+
+    Attributes:
+        path: qualified name of the module, "" for the root.
+        type: the class: `nn.Conv2d` for those of `torch.nn`, else with its module, `torchvision.ops.misc.Permute`.
+        inputs: shapes of the tensors among its positional arguments.
+        outputs: shapes of the tensors that it returned.
+        params: shapes of its own parameters by name, without those of modules inside.
+        settings: its public attributes that are numbers, texts, None, or tuples of numbers, by name.
+        is_leaf: True if it has no modules inside.
+        is_first: True at the first call of the module.
+        is_self: True if there are several positional tensors, and they are one tensor.
+        has_keywords: True if it was called with keyword arguments.
+        first, last: the operators that it ran are `ops[first:last]`.
+    """
+
+    path: str
+    type: str
+    inputs: tuple[Sizes, ...]
+    outputs: tuple[Sizes, ...]
+    params: Mapping[str, Sizes]
+    settings: Mapping[str, Setting]
+    is_leaf: bool
+    is_first: bool
+    is_self: bool
+    has_keywords: bool
+    first: int
+    last: int
+
+
+class FunctionCall(NamedTuple):
+    """One call of a Python function of PyTorch by its name, such as `torch.matmul`; an operator `@` is none.
+
+    Attributes:
+        name: the function: `torch.nn.functional.relu`, `torch.matmul`, `torch.Tensor.matmul`.
+        path: qualified name of the module whose forward called it.
+        inputs: shapes of the tensors among its arguments, the positional ones first.
+        outputs: shapes of the tensors that it returned.
+        arguments: its other arguments, by position or name, if they are numbers, texts, None or tuples of numbers.
+        first, last: the operators that it ran are `ops[first:last]`.
+    """
+
+    name: str
+    path: str
+    inputs: tuple[Sizes, ...]
+    outputs: tuple[Sizes, ...]
+    arguments: Mapping[int | str, Setting]
+    first: int
+    last: int
+
+
+class Calls(NamedTuple):
+    """The calls of one forward pass, each in the order in which they began.
+
+    Attributes:
+        modules: the calls of modules.
+        functions: the calls of those functions that were followed.
+    """
+
+    modules: tuple[ModuleCall, ...]
+    functions: tuple[FunctionCall, ...]

@@ -1,0 +1,135 @@
+"""Records the calls of modules and of named functions while a forward runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import reduce
+from threading import get_ident
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.calls import Calls, FunctionCall, ModuleCall, Setting
+from mbanalyze.ops.record import Op
+from mbanalyze.trace.module_stack import Forward, ModuleStack
+
+
+class CallRecorder:
+    """Records the calls of one trace, in the thread that runs the model."""
+
+    def __init__(self, ops: Sequence[Op], stack: ModuleStack, names: Collection[str]) -> None:
+        """Follow calls.
+
+        Args:
+            ops: the operators that the trace has recorded so far.
+            stack: the modules that run.
+            names: the functions to follow, such as `torch.matmul`.
+        """
+        self._ops = ops
+        self._stack = stack
+        self._names = names
+        self._modules: list[ModuleCall] = []
+        self._functions: list[FunctionCall] = []
+        self._called: set[int] = set()
+
+    def calls(self) -> Calls:
+        """Return the calls so far."""
+        return Calls(tuple(self._modules), tuple(self._functions))
+
+    def followed(self, forward: Forward, module: nn.Module, path: str) -> Forward:
+        """Return a forward that records each call of its module."""
+        held = module.__dict__["_parameters"].items()
+        params = {name: tuple(param.shape) for name, param in held if param is not None}
+        leaf = not module.__dict__["_modules"]
+
+        def followed_forward(*args: Any, **kwargs: Any) -> Any:
+            """Run the forward."""
+            if get_ident() != self._stack.thread:
+                return forward(*args, **kwargs)
+            tensors, first, place = _tensors(args), len(self._ops), len(self._modules)
+            call = ModuleCall(
+                path,
+                type_name(type(module)),
+                _shapes(tensors),
+                (),
+                params,
+                _settings(vars(module)),
+                leaf,
+                id(module) not in self._called,
+                len(tensors) > 1 and all(tensor is tensors[0] for tensor in tensors),
+                bool(kwargs),
+                first,
+                first,
+            )
+            self._called.add(id(module))
+            self._modules.append(call)
+            result = forward(*args, **kwargs)
+            self._modules[place] = call._replace(outputs=_shapes(_tensors(result)), last=len(self._ops))
+            return result
+
+        followed_forward.__wrapped__ = forward  # type: ignore[attr-defined]  # modules inspect signatures
+        return followed_forward
+
+    @contextmanager
+    def functions(self) -> Iterator[None]:
+        """Replace the followed functions in the namespaces of PyTorch by ones that record their calls."""
+        with ExitStack() as stack:
+            for full in self._names:
+                holder_name, _, name = full.rpartition(".")
+                holder = reduce(getattr, holder_name.split(".")[1:], torch)
+                function = getattr(holder, name, None)
+                if function is None:
+                    continue
+                own = name in vars(holder)
+                stack.callback(*((setattr, holder, name, function) if own else (delattr, holder, name)))
+                setattr(holder, name, self._following(full, function))
+            yield
+
+    def _following(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that records its calls."""
+
+        def following(*args: Any, **kwargs: Any) -> Any:
+            """Call the function."""
+            if get_ident() != self._stack.thread:
+                return function(*args, **kwargs)
+            first, place = len(self._ops), len(self._functions)
+            others = _settings({**dict(enumerate(args)), **kwargs})
+            shapes = _shapes(_tensors((args, kwargs)))
+            call = FunctionCall(name, self._stack.paths[-1], shapes, (), others, first, first)
+            self._functions.append(call)
+            result = function(*args, **kwargs)
+            self._functions[place] = call._replace(outputs=_shapes(_tensors(result)), last=len(self._ops))
+            return result
+
+        following.__name__, following.__wrapped__ = name.rpartition(".")[2], function  # type: ignore[attr-defined]
+        return following
+
+
+def type_name(kind: type[nn.Module]) -> str:
+    """Return the name of a class of modules: `nn.Conv2d`, or with its module if `torch.nn` has no such class."""
+    name = kind.__qualname__
+    return f"nn.{name}" if getattr(nn, name, None) is kind else f"{kind.__module__}.{name}"
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+
+
+def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
+    return tuple(tuple(tensor.shape) for tensor in tensors)
+
+
+def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
+    """The values that are settings, without those whose name is private."""
+    kept = {name: tuple(v) if isinstance(v, list | torch.Size) else v for name, v in values.items()}
+    return {name: v for name, v in kept.items() if not str(name).startswith("_") and _is_setting(v)}
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(each, int) for each in value)
+    return value is None or isinstance(value, int | float | str)
