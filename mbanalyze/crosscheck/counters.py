@@ -1,0 +1,138 @@
+"""The other counters: each takes a module and its arguments, and returns its total, called as its documentation shows."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mbanalyze.trace.tracer import Module
+
+Counter = Callable[["Module", Sequence[Any], Mapping[str, Any]], int]
+"""A function from a module in eval mode, and the arguments of its forward, to the counter's total in its unit."""
+
+
+class CounterError(ValueError):
+    """A counter that cannot take a model."""
+
+
+def by_position(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return all arguments by position, for counters that pass none by name; the forward of `module` takes them so."""
+    forward, names = module.forward, tuple(kwargs)
+
+    def renamed(*values: Any) -> Any:
+        return forward(*values[: len(args)], **dict(zip(names, values[len(args) :], strict=True)))
+
+    if names:
+        module.forward = renamed
+    return (*args, *kwargs.values())
+
+
+def fvcore(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with fvcore, by tracing with `torch.jit`."""
+    from fvcore.nn import FlopCountAnalysis
+
+    counter = FlopCountAnalysis(module, by_position(module, args, kwargs))
+    counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    return int(counter.total())
+
+
+def flop_counter(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with PyTorch's FlopCounterMode, which runs the module."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*args, **kwargs)
+    return int(counter.get_total_flops())
+
+
+def flop_counter_meta(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with FlopCounterMode on tensors without data."""
+    from torch import Tensor
+    from torch.utils._pytree import tree_map_only
+
+    args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (tuple(args), dict(kwargs)))
+    return flop_counter(copy.deepcopy(module).to("meta"), args, kwargs)
+
+
+def torchinfo(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with torchinfo, which runs the module with hooks."""
+    import torchinfo
+
+    return int(torchinfo.summary(module, input_data=list(args), verbose=0, **kwargs).total_mult_adds)
+
+
+def ptflops(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any], backend: str = "pytorch") -> int:
+    """Count with ptflops, which runs the module with hooks and replaced functions."""
+    import ptflops
+
+    macs, _ = ptflops.get_model_complexity_info(
+        module,
+        (1,),
+        input_constructor=lambda _: _one_input(args, kwargs),
+        as_strings=False,
+        print_per_layer_stat=False,
+        backend=backend,
+    )
+    if macs is None:
+        raise CounterError("ptflops stopped at an error of the model")
+    return int(macs)
+
+
+def ptflops_aten(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with the other back end of ptflops, a dispatch mode."""
+    return ptflops(module, args, kwargs, "aten")
+
+
+def _one_input(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The input of a model as ptflops takes it: one tensor, or keyword arguments."""
+    if (args and kwargs) or len(args) > 1:
+        raise CounterError("ptflops takes one positional argument, or keyword arguments alone")
+    return args[0] if args else dict(kwargs)
+
+
+def torchprofile(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with torchprofile, by tracing with `torch.jit`."""
+    import torchprofile
+
+    macs: Any = torchprofile.profile_macs(module, by_position(module, args, kwargs))
+    return int(macs)
+
+
+def calflops(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with calflops, which runs the module with replaced functions."""
+    import calflops
+
+    _, macs, _ = calflops.calculate_flops(
+        module,
+        args=list(args),
+        kwargs=dict(kwargs),
+        print_results=False,
+        print_detailed=False,
+        output_as_string=False,
+    )
+    return int(macs)
+
+
+def thop(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """Count with thop, which runs the module with hooks."""
+    import thop
+
+    macs, _ = thop.profile(module, by_position(module, args, kwargs), verbose=False)
+    return int(macs)
+
+
+COUNTERS: dict[str, Counter] = {
+    "fvcore": fvcore,
+    "flop-counter": flop_counter,
+    "flop-counter-meta": flop_counter_meta,
+    "torchinfo": torchinfo,
+    "ptflops": ptflops,
+    "ptflops-aten": ptflops_aten,
+    "torchprofile": torchprofile,
+    "calflops": calflops,
+    "thop": thop,
+}
+"""The name of a convention -> the function that counts with its counter."""
