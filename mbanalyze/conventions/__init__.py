@@ -4,6 +4,7 @@ convention.py    a convention: tables of rules, its total, and its differences f
 op_rules.py      rules of operators that several conventions share
 call_rules.py    rules of module calls that several conventions share
 flop_counter.py  PyTorch's FlopCounterMode
-thop.py          thop
+thop.py          thop: modules of some exact classes
+torchinfo.py     torchinfo: parameters of modules without children
 known.py         every convention by its name
 """
