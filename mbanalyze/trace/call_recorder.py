@@ -49,8 +49,7 @@ class CallRecorder:
 
     def followed(self, forward: Forward, module: nn.Module, path: str) -> Forward:
         """Return a forward that records each call of its module."""
-        held = module.__dict__["_parameters"].items()
-        params = {name: tuple(param.shape) for name, param in held if param is not None}
+        params = {name: tuple(param.shape) for name, param in module.named_parameters(recurse=False)}
         kept = _kept(module, params)
         leaf = not any(module.children())
 
