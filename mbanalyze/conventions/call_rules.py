@@ -18,6 +18,13 @@ def in_elements(call: ModuleCall) -> int:
     return prod(call.inputs[0])
 
 
+def number(call: ModuleCall, name: str) -> int:
+    """Return a setting of the module that is a number."""
+    value = call.settings[name]
+    assert isinstance(value, int)
+    return value
+
+
 def _conv(call: ModuleCall) -> int:
     """`n k h w` outputs of a filter with weights `k c/g r s`: the product of all sizes."""
     return out_elements(call) * prod(call.params["weight"][1:])
