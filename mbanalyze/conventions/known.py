@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mbanalyze.conventions.calflops import CALFLOPS
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.ptflops import PTFLOPS
+from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
 
@@ -11,6 +14,9 @@ CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
         FLOP_COUNTER_META,
+        PTFLOPS,
+        PTFLOPS_ATEN,
+        CALFLOPS,
         THOP,
         TORCHINFO,
     )
