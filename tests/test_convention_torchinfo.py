@@ -33,7 +33,7 @@ class ScaleLikeConv(nn.Module):
         return x * self.weight
 
 
-def packed(module: Net, x: Tensor) -> Tensor:
+def packed(module: Any, x: Tensor) -> Tensor:
     """Run an LSTM on sequences of 3, 2 and 1 steps."""
     result: Tensor = module.lstm(pack_padded_sequence(x, torch.tensor([3, 2, 1])))[0].data
     return result
@@ -44,14 +44,14 @@ def pruned(device: str = "cpu") -> nn.Module:
     linear, mask = nn.Linear(4, 6, device=device), torch.zeros(24, device=device)
     mask[:5] = 1
     with torch.no_grad():
-        prune.custom_from_mask(linear, "weight", mask.view(6, 4))
+        prune.custom_from_mask(linear, "weight", mask.view(6, 4))  # type: ignore[no-untyped-call]
     return linear
 
 
 def normalised() -> nn.Module:
     """Return a linear layer whose parameter has the name `weight_orig`, and no mask."""
     with torch.no_grad():
-        linear: nn.Module = spectral_norm(nn.Linear(4, 6, bias=False))  # type: ignore[no-untyped-call]
+        linear: nn.Module = spectral_norm(nn.Linear(4, 6, bias=False))
     return linear
 
 
