@@ -5,6 +5,8 @@ op_rules.py      rules of operators that several conventions share
 left_out.py     operators that a counter leaves out
 unused.py       operators whose results nothing uses
 flop_counter.py  PyTorch's FlopCounterMode
+fvcore.py        fvcore
+printed_einsum.py  Einstein sums as fvcore reads them from NumPy
 thop.py          thop
 known.py         every convention by its name
 """
