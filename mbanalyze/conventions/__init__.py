@@ -8,6 +8,7 @@ unused.py          operators whose results nothing uses
 flop_counter.py    PyTorch's FlopCounterMode
 fvcore.py          fvcore
 printed_einsum.py  Einstein sums as fvcore reads them from NumPy
-thop.py            thop
+torchinfo.py       torchinfo: parameters of modules without children
+thop.py            thop: modules of some exact classes
 known.py           every convention by its name
 """

@@ -6,6 +6,7 @@ from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.thop import THOP
+from mbanalyze.conventions.torchinfo import TORCHINFO
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -13,6 +14,7 @@ CONVENTIONS: dict[str, Convention] = {
         FLOP_COUNTER_META,
         FVCORE,
         THOP,
+        TORCHINFO,
     )
 }
 """The name of a convention -> its rules."""
