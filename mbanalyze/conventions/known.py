@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from mbanalyze.conventions.calflops import CALFLOPS
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
+from mbanalyze.conventions.ptflops import PTFLOPS
+from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
 
@@ -13,6 +16,9 @@ CONVENTIONS: dict[str, Convention] = {
     for convention in (
         FLOP_COUNTER_META,
         FVCORE,
+        PTFLOPS,
+        PTFLOPS_ATEN,
+        CALFLOPS,
         THOP,
         TORCHINFO,
     )
