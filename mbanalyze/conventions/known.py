@@ -5,12 +5,14 @@ from __future__ import annotations
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
 from mbanalyze.conventions.thop import THOP
+from mbanalyze.conventions.torchprofile import TORCHPROFILE
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
         FLOP_COUNTER_META,
         THOP,
+        TORCHPROFILE,
     )
 }
 """The name of a convention -> its rules."""
