@@ -12,6 +12,7 @@ torchinfo.py        torchinfo: parameters of modules without children
 ptflops.py          ptflops, PyTorch back end
 ptflops_aten.py     ptflops, ATen back end
 calflops.py         calflops
+torchprofile.py     torchprofile
 thop.py             thop
 function_rules.py   rules of calls of Python functions that several conventions share
 recurrent_rules.py  rules of calls of recurrent modules that several conventions share

@@ -10,6 +10,7 @@ from mbanalyze.conventions.ptflops import PTFLOPS
 from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
+from mbanalyze.conventions.torchprofile import TORCHPROFILE
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -21,6 +22,7 @@ CONVENTIONS: dict[str, Convention] = {
         CALFLOPS,
         THOP,
         TORCHINFO,
+        TORCHPROFILE,
     )
 }
 """The name of a convention -> its rules."""
