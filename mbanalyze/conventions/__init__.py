@@ -4,5 +4,6 @@ convention.py    a convention: tables of rules, its total, and its differences f
 op_rules.py      rules of operators that several conventions share
 flop_counter.py  PyTorch's FlopCounterMode
 thop.py          thop
+printed.py       ways of counting behind printed figures, of params too
 known.py         every convention by its name
 """
