@@ -4,6 +4,7 @@ convention.py    a convention: tables of rules, its total, and its differences f
 op_rules.py      rules of operators that several conventions share
 flop_counter.py  PyTorch's FlopCounterMode
 thop.py          thop
+publications.py  the multiply-accumulates that torchvision, timm and papers publish
 printed.py       ways of counting behind printed figures, of params too
 known.py         every convention by its name
 """

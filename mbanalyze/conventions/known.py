@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.publications import PAPER, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 
 CONVENTIONS: dict[str, Convention] = {
@@ -11,6 +12,8 @@ CONVENTIONS: dict[str, Convention] = {
     for convention in (
         FLOP_COUNTER_META,
         THOP,
+        TORCHVISION,
+        PAPER,
     )
 }
 """The name of a convention -> its rules."""
