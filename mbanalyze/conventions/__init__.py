@@ -14,8 +14,10 @@ ptflops_aten.py     ptflops, ATen back end
 calflops.py         calflops
 torchprofile.py     torchprofile
 thop.py             thop
+printed.py          ways of counting behind printed figures, of params too
 function_rules.py   rules of calls of Python functions that several conventions share
 recurrent_rules.py  rules of calls of recurrent modules that several conventions share
 ptflops_modules.py  rules of its modules with formulas of their own
+publications.py     the multiply-accumulates that torchvision, timm and papers publish
 known.py            every convention by its name
 """
