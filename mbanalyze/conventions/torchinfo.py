@@ -1,7 +1,7 @@
 """torchinfo: parameters of modules without children, for each image and output place; functions count nothing.
 
-Each call counts, also of a module that is called twice. There is no table of classes: a parameter counts by its
-name, and as that of a convolution if the name of the class has the word "Conv".
+Each call counts, also of a module that is called twice. There is no table of classes: a parameter counts by its name.
+The word "Conv" in the name of a class makes it a convolution.
 """
 
 from __future__ import annotations
