@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.publications import PAPER, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 
@@ -11,6 +12,7 @@ CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
         FLOP_COUNTER_META,
+        FVCORE,
         THOP,
         TORCHVISION,
         PAPER,
