@@ -1,6 +1,8 @@
 """A network counted by independent witnesses.
 
-counters.py   runs each of the other counters
-witnesses.py  closed form, trace, fvcore and `numel` compared
-view.py       a check as text
+checked_count.py   one quantity on two sides
+counters.py        runs each of the other counters
+fvcore_witness.py  a trace against fvcore
+witnesses.py       closed form, trace, fvcore and `numel` compared
+view.py            a check as text
 """
