@@ -5,7 +5,7 @@ from __future__ import annotations
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
-from mbanalyze.conventions.publications import PAPER, TORCHVISION
+from mbanalyze.conventions.publications import PAPER, TIMM, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 
 CONVENTIONS: dict[str, Convention] = {
@@ -15,6 +15,7 @@ CONVENTIONS: dict[str, Convention] = {
         FVCORE,
         THOP,
         TORCHVISION,
+        TIMM,
         PAPER,
     )
 }
