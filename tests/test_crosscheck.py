@@ -148,7 +148,7 @@ def test_global_pooling_written_two_ways_is_explained() -> None:
     pooled = by_name(Net(), (1, 4, 8, 8))["fvcore/global_avg_pool"]
 
     assert (pooled.ours, pooled.theirs, pooled.agree) == (512, 256, True)
-    assert pooled.reason == "global_avg_pool: not counted"
+    assert pooled.reason == "mean: not counted"
 
 
 def test_matrix_products_and_transposed_convolutions_agree() -> None:

@@ -81,7 +81,7 @@ class _Counted(NamedTuple):
         if self.theirs == self.ours:
             return []
         rules = [amount.what for amount in self.amounts if amount.macs != self.ours]
-        return rules or [f"{self.row.op.kind}: not counted"]
+        return rules or [f"{self.row.op.operator}: not counted"]
 
 
 def _compare(counted: Sequence[_Counted], theirs: int | None) -> CheckedCount:
