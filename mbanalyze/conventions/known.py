@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.flop_counter import FLOP_COUNTER, FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.thop import THOP
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
+        FLOP_COUNTER,
         FLOP_COUNTER_META,
         FVCORE,
         THOP,

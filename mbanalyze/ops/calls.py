@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mbanalyze.inputs.typed import Sizes
@@ -26,6 +27,7 @@ class ModuleCall(NamedTuple):
         is_self: True if there are several positional tensors, and they are one tensor.
         has_keywords: True if it was called with keyword arguments.
         first, last: the operators that it ran are `ops[first:last]`.
+        arguments: its arguments by position or name, if they are settings, and the element types of tensors: `float32`.
     """
 
     path: str
@@ -40,6 +42,7 @@ class ModuleCall(NamedTuple):
     has_keywords: bool
     first: int
     last: int
+    arguments: Mapping[int | str, Setting] = MappingProxyType({})
 
 
 class FunctionCall(NamedTuple):

@@ -64,6 +64,7 @@ class CallRecorder:
                 bool(kwargs),
                 first,
                 first,
+                _settings({k: _element_type(v) for k, v in (*enumerate(args), *kwargs.items())}),
             )
             self._called.add(id(module))
             self._modules.append(call)
@@ -121,6 +122,11 @@ def _tensors(values: Any) -> list[Tensor]:
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
     return tuple(tuple(tensor.shape) for tensor in tensors)
+
+
+def _element_type(value: Any) -> Any:
+    """The name of the element type of a tensor; any other value as it is."""
+    return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else value
 
 
 def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
