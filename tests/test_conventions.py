@@ -107,4 +107,4 @@ def test_arguments_of_a_call() -> None:
     calls = recorded(outer, torch.ones(2)).calls
 
     assert calls
-    assert {0: "float32", 1: None, 2: (1, 2), "mask": "bool", "causal": True} == calls.modules[1].arguments
+    assert calls.modules[1].arguments == {0: "float32", 1: None, 2: (1, 2), "mask": "bool", "causal": True}
