@@ -10,6 +10,7 @@ ptflops.py          ptflops, PyTorch back end
 ptflops_modules.py  rules of its modules with formulas of their own
 ptflops_aten.py     ptflops, ATen back end
 calflops.py         calflops
-thop.py             thop
+thop.py             thop: modules of some exact classes
+torchinfo.py        torchinfo: parameters of modules without children
 known.py            every convention by its name
 """

@@ -8,6 +8,7 @@ from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
 from mbanalyze.conventions.ptflops import PTFLOPS
 from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
 from mbanalyze.conventions.thop import THOP
+from mbanalyze.conventions.torchinfo import TORCHINFO
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -17,6 +18,7 @@ CONVENTIONS: dict[str, Convention] = {
         PTFLOPS_ATEN,
         CALFLOPS,
         THOP,
+        TORCHINFO,
     )
 }
 """The name of a convention -> its rules."""
