@@ -34,12 +34,19 @@ def kernel(call: ModuleCall) -> int:
     """Return the places of the kernel of a convolution."""
     sizes = call.settings["kernel_size"]
     assert isinstance(sizes, tuple)
-    return prod(sizes)
+    return prod(int(size) for size in sizes)
 
 
 def has_bias(call: ModuleCall) -> bool:
     """Return True if the module has a bias, pruned or not."""
     return any(name in call.params for name in ("bias", "bias_orig"))
+
+
+def number(call: ModuleCall, name: str) -> int:
+    """Return a setting of the module that is a number."""
+    value = call.settings[name]
+    assert isinstance(value, int)
+    return value
 
 
 def _conv(call: ModuleCall) -> int:

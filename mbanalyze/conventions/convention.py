@@ -63,9 +63,8 @@ class Record:
 
     @cached_property
     def batch(self) -> int:
-        """The first size of the first tensor that the model was called with; 1 without tensors."""
-        shapes = self.calls.modules[0].inputs if self.calls and self.calls.modules else ()
-        return shapes[0][0] if shapes and shapes[0] else 1
+        """The length of the model's first positional argument, a tensor or a list; 1 without one."""
+        return self.calls.modules[0].batch if self.calls and self.calls.modules else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def _deformed(call: ModuleCall) -> int:
 
 
 def _norm(call: ModuleCall) -> int:
-    return in_elements(call) * (1 + number(call, "affine"))
+    return in_elements(call) * (2 if call.settings.get("affine") else 1)
 
 
 def _upsampled(call: ModuleCall) -> int:

@@ -18,6 +18,8 @@ class ModuleCall(NamedTuple):
         path: qualified name of the module, "" for the root.
         type: the class: `nn.Conv2d` for those of `torch.nn`, else with its module, `torchvision.ops.misc.Permute`.
         inputs: shapes of the tensors among its positional arguments.
+        batch: the length of its first positional argument: the first size of a tensor, the tensors of a list;
+            1 if there is no such argument.
         outputs: shapes of the tensors that it returned.
         params: shapes of its own parameters by name, without those of modules inside.
         settings: its public attributes that are numbers, texts, None, or tuples of numbers, by name.
@@ -34,6 +36,7 @@ class ModuleCall(NamedTuple):
     path: str
     type: str
     inputs: tuple[Sizes, ...]
+    batch: int
     outputs: tuple[Sizes, ...]
     params: Mapping[str, Sizes]
     settings: Mapping[str, Setting]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from functools import reduce
 from threading import get_ident
@@ -63,6 +63,7 @@ class CallRecorder:
                 path,
                 self._types[path],
                 _shapes(tensors),
+                _length(args),
                 (),
                 params,
                 _settings(vars(module)),
@@ -157,6 +158,14 @@ def _called_by_module() -> bool:
 
 _CALLING_FILE = nn.Module.__call__.__code__.co_filename
 """The file of PyTorch whose functions call a forward and the hooks around it."""
+
+
+def _length(args: tuple[Any, ...]) -> int:
+    """The length of the first argument, by which some counters divide; 1 without one."""
+    first = args[0] if args else None
+    return (
+        len(first) if isinstance(first, Sized) and not (isinstance(first, Tensor) and not first.dim()) else 1
+    )
 
 
 def _tensors(values: Any) -> list[Tensor]:
