@@ -77,7 +77,10 @@ class Calls(NamedTuple):
     Attributes:
         modules: the calls of modules.
         functions: the calls of those functions that were followed.
+        size_products: the multiplications of sizes of tensors (`x.shape[0] * heads`) whose result an operator took,
+            each as the number of operators before it.
     """
 
     modules: tuple[ModuleCall, ...]
     functions: tuple[FunctionCall, ...]
+    size_products: tuple[int, ...] = ()

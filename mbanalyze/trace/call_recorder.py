@@ -17,27 +17,26 @@ from torch.utils._pytree import tree_leaves
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import Calls, FunctionCall, ModuleCall, Setting
-from mbanalyze.ops.record import Op
-from mbanalyze.trace.module_stack import Forward, ModuleStack
+from mbanalyze.trace.followed_sizes import SizeProducts
+from mbanalyze.trace.module_stack import Forward
+from mbanalyze.trace.recorder import Recorder
 
 
 class CallRecorder:
     """Records the calls of one trace, in the thread that runs the model."""
 
-    def __init__(
-        self, ops: Sequence[Op], stack: ModuleStack, names: Collection[str], given: Mapping[str, nn.Module]
-    ) -> None:
+    def __init__(self, recorder: Recorder, names: Collection[str], given: Mapping[str, nn.Module]) -> None:
         """Follow calls.
 
         Args:
-            ops: the operators that the trace has recorded so far.
-            stack: the modules that run.
+            recorder: records the operators of the trace.
             names: the functions to follow, such as `torch.matmul`.
             given: the modules of the model before its first call, at which lazy modules change their class.
         """
-        self._ops = ops
-        self._stack = stack
+        self._ops = recorder.ops
+        self._stack = recorder.module_stack
         self._names = names
+        self._products = recorder.products = SizeProducts(recorder.ops)
         self._modules: list[ModuleCall] = []
         self._functions: list[FunctionCall] = []
         self._called: set[int] = set()
@@ -46,11 +45,12 @@ class CallRecorder:
 
     def calls(self) -> Calls:
         """Return the calls so far."""
-        return Calls(tuple(self._modules), tuple(self._functions))
+        return Calls(tuple(self._modules), tuple(self._functions), self._products.places())
 
     def followed(self, forward: Forward, module: nn.Module, path: str) -> Forward:
         """Return a forward that records each call of its module."""
-        params = {name: tuple(param.shape) for name, param in module.named_parameters(recurse=False)}
+        held = module.named_parameters(recurse=False)
+        params = {name: tuple(map(int, param.shape)) for name, param in held}
         kept = _kept(module, params)
         leaf = not any(module.children())
 
@@ -86,9 +86,9 @@ class CallRecorder:
         return followed_forward
 
     @contextmanager
-    def functions(self) -> Iterator[None]:
+    def following(self) -> Iterator[None]:
         """Replace the followed functions in the namespaces of PyTorch by ones that record their calls."""
-        with ExitStack() as stack:
+        with self._products.followed(), ExitStack() as stack:
             for full in self._names:
                 holder_name, _, name = full.rpartition(".")
                 holder = reduce(getattr, holder_name.split(".")[1:], torch)
@@ -173,7 +173,7 @@ def _tensors(values: Any) -> list[Tensor]:
 
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
-    return tuple(tuple(tensor.shape) for tensor in tensors)
+    return tuple(tuple(map(int, tensor.shape)) for tensor in tensors)
 
 
 def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
