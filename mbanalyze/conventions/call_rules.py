@@ -30,6 +30,13 @@ def in_elements(call: ModuleCall) -> int:
     return prod(first_input(call))
 
 
+def number(call: ModuleCall, name: str) -> int:
+    """Return a setting of the module that is a number."""
+    value = call.settings[name]
+    assert isinstance(value, int)
+    return value
+
+
 def kernel(call: ModuleCall) -> int:
     """Return the places of the kernel of a convolution."""
     sizes = call.settings["kernel_size"]
