@@ -106,8 +106,8 @@ TRANSPOSED: Rule[ModuleCall] = Rule("1 for each weight of a filter at each input
 """The multiply-accumulates of a transposed convolution."""
 DEFORMED: Rule[ModuleCall] = Rule("24, or 25 with a mask, for each sampled place", _deformed, claims=False)
 """The interpolation of a deformable convolution."""
-NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 with the setting `affine`", _norm)
-"""A normalisation. `nn.LayerNorm` has no such setting."""
+NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 if affine", _norm)
+"""A normalisation. `nn.LayerNorm` has no setting `affine`."""
 UPSAMPLE: Rule[ModuleCall] = Rule("1 for each output element of the first image, by the module", _upsampled)
 """An enlargement."""
 ATTENTION: Rule[ModuleCall] = Rule("products of the projections and of the heads", _attention)

@@ -163,9 +163,8 @@ _CALLING_FILE = nn.Module.__call__.__code__.co_filename
 def _length(args: tuple[Any, ...]) -> int:
     """The length of the first argument, by which some counters divide; 1 without one."""
     first = args[0] if args else None
-    return (
-        len(first) if isinstance(first, Sized) and not (isinstance(first, Tensor) and not first.dim()) else 1
-    )
+    is_number = isinstance(first, Tensor) and not first.dim()
+    return len(first) if isinstance(first, Sized) and not is_number else 1
 
 
 def _tensors(values: Any) -> list[Tensor]:
