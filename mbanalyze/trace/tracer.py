@@ -144,7 +144,7 @@ def trace(
     """
     model = unwrapped(model)
     modules, arguments = named_modules(model), (inputs, keywords or {})
-    params = named_params(modules)
+    given, params = modules, named_params(modules)
     if lazy_param(params):
         model = _with_shapes(model, modules, arguments, mode, real=real)
         modules = named_modules(model)
@@ -153,7 +153,7 @@ def trace(
     execution = Execution(storages, real=real, keep=keep, made_up=made_up)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
-    calls = None if follow is None else CallRecorder(recorder, follow)
+    calls = None if follow is None else CallRecorder(recorder, follow, given)
     surroundings = _surroundings(modules, arguments, execution, threads)
     with errors_named(model, recorder), surroundings:
         rules = leaf_rules() if shortcuts and not real and not calls else {}
