@@ -149,4 +149,5 @@ TORCHPROFILE = Convention(
         ),
     },
     record_rules=(_operators, _size_products),
+    note="a model that asks whether a size is a tensor runs other code under torchprofile",
 )
