@@ -76,7 +76,11 @@ def _way(found: CounterResult, total: int, macs: int) -> Section:
     return Section(
         f"{_name(found)}: {total:,} {found.unit}",
         (
-            words("", ["mbanalyze", *(what for what, _ in found.differences), UNEXPLAINED, found.counter]),
+            words(
+                "",
+                ["mbanalyze", *(what for what, _ in found.differences), UNEXPLAINED, found.counter],
+                wrap=True,
+            ),
             Column(
                 "amount", [f"{macs:,}", *(f"{n:+,}" for n in amounts), _rest(found.unexplained), f"{total:,}"]
             ),
