@@ -3,6 +3,7 @@
 convention.py       a convention: tables of rules, its total, and its differences from our macs
 op_rules.py         rules of operators that several conventions share
 call_rules.py       rules of module calls that several conventions share
+fast_paths.py       modules of attention that PyTorch runs as one operator
 left_out.py         operators that a counter leaves out
 unused.py           operators whose results nothing uses
 flop_counter.py     PyTorch's FlopCounterMode
