@@ -23,8 +23,8 @@ from mbanalyze.sources.resolve import resolve
 
 SLOWEST_FIRST = ("calflops", "ptflops-aten", "ptflops", "flop-counter-meta", "flop-counter")
 """The counters that import the most, which start first; the order of the others makes no difference."""
-SHARED = (__name__, "torch._dynamo")
-"""Modules that every process, or several counters, need: the server imports them once."""
+SHARED = ("torch._dynamo", "torchvision", "timm")
+"""Packages that most of these import: for several of them, the server imports the packages once."""
 WORKERS = 2
 """The processes at the same time."""
 INSTALL = "pip install 'mbanalyze[counters]'"
@@ -44,14 +44,15 @@ class Arguments:
     inputs: tuple[Any, ...]
     options: Mapping[str, Any]
 
-    def start_server(self) -> None:
-        """Start the server, which imports torch while this process goes on."""
-        start_server(self._preload)
+    def start_server(self, counters: Sequence[str]) -> None:
+        """Start the server for some counters: it imports torch while this process goes on."""
+        start_server(self._preload(counters))
 
-    @property
-    def _preload(self) -> list[str]:
+    def _preload(self, counters: Sequence[str]) -> list[str]:
+        """The modules that the server imports."""
         package = self.what.partition(":")[0] if isinstance(self.what, str) else ""
-        return [*SHARED, *([package] if package in PACKAGES else [])]
+        shared = SHARED if len(set(SLOWEST_FIRST).intersection(counters)) > 1 else ()
+        return [__name__, *shared, *([package] if package in PACKAGES else [])]
 
     def run(
         self, counters: Sequence[str], *, real: bool, time_limit: float, progress: Callable[[str], None]
@@ -92,7 +93,7 @@ class Arguments:
                 ) from error
             ended = answers(
                 [partial(count_in_process, name, file, real=real) for name in counters],
-                preload=self._preload,
+                preload=self._preload(counters),
                 path=sys.path,
                 workers=WORKERS,
                 time_limit=time_limit,

@@ -59,11 +59,11 @@ def explain(
         raise TimeLimitError(f"the time limit must be a number of seconds above 0, not {time_limit!r}")
     arguments, progress = Arguments(what, inputs, dict(options)), progress or (lambda _: None)
     versions = {name: installed(CONVENTIONS[name].package) for name in names}
-    if any(versions.values()):
-        arguments.start_server()
+    present = [name for name in names if versions[name]]
+    if present:
+        arguments.start_server(present)
     progress("tracing the module")
     report = resolve(what, *inputs, **options).report(calls=True, real=real, keep=keep)
-    present = [name for name in names if versions[name]]
     found = arguments.run(present, real=report.real, time_limit=time_limit, progress=progress)
     missing = Answer(problem=f"not installed: {INSTALL}")
     results = (
