@@ -14,7 +14,7 @@ ptflops.py          ptflops, PyTorch back end
 ptflops_aten.py     ptflops, ATen back end
 calflops.py         calflops
 torchprofile.py     torchprofile
-thop.py             thop
+thop.py             thop: modules of some exact classes
 printed.py          ways of counting behind printed figures, of params too
 function_rules.py   rules of calls of Python functions that several conventions share
 recurrent_rules.py  rules of calls of recurrent modules that several conventions share

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from mbanalyze.conventions.call_rules import in_elements, number
+from mbanalyze.conventions.call_rules import in_elements, kernel, number
 from mbanalyze.conventions.convention import ConventionError, Rule
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import ModuleCall
@@ -13,13 +13,7 @@ from mbanalyze.ops.calls import ModuleCall
 def _filters(call: ModuleCall) -> int:
     """`k` filters with weights `c/g r s`: k c r s / g."""
     filters = number(call, "out_channels") // number(call, "groups")
-    return filters * number(call, "in_channels") * _kernel(call)
-
-
-def _kernel(call: ModuleCall) -> int:
-    sizes = call.settings["kernel_size"]
-    assert isinstance(sizes, tuple)
-    return prod(sizes)
+    return filters * number(call, "in_channels") * kernel(call)
 
 
 def _places(sizes: Sizes, call: ModuleCall) -> int:
@@ -37,7 +31,7 @@ def _transposed(call: ModuleCall) -> int:
 
 def _deformed(call: ModuleCall) -> int:
     """20 to interpolate, 4 for the place and 1 for a mask, at each weight `r s` of each place."""
-    return (24 + (len(call.inputs) == 3)) * _kernel(call) * _places(call.outputs[0], call)
+    return (24 + (len(call.inputs) == 3)) * kernel(call) * _places(call.outputs[0], call)
 
 
 def _norm(call: ModuleCall) -> int:
