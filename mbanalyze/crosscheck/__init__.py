@@ -1,6 +1,7 @@
 """A network counted by independent witnesses.
 
-counters.py   runs each of the other counters
-witnesses.py  closed form, trace, fvcore and `numel` compared
-view.py       a check as text
+counters.py     runs each of the other counters
+explanation.py  the gap of each counter from our macs, as named amounts
+witnesses.py    closed form, trace, fvcore and `numel` compared
+view.py         a check as text
 """

@@ -18,6 +18,7 @@ from mbanalyze.inputs.typed import Sizes
 from mbanalyze.memory_access.analysis import Guidelines
 from mbanalyze.plots.frames import Data, side
 from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
+from mbanalyze.report.convention_rows import counted_as
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
@@ -63,7 +64,7 @@ def _fused(report: Report) -> str:
 
 
 def _counted(counter: Convention | None) -> str:
-    return f"macs as {counter.counter} counts them" if counter else ""
+    return counted_as(counter) if counter else ""
 
 
 def _reference(report: Report) -> str:

@@ -29,9 +29,16 @@ def _with_macs(row: Row, macs: int) -> Row:
     return row._replace(cost=row.cost._replace(macs=known))
 
 
+def counted_as(convention: Convention) -> str:
+    """Return the convention of macs in words: 'macs as thop 0.1.1 counts them'."""
+    if convention.package:
+        return f"macs as {convention.counter} counts them"
+    return f"macs as in {convention.counter}"
+
+
 def convention_note(convention: Convention) -> str:
     """Return the note on a result whose macs are those of a convention."""
-    return f"macs as {convention.counter} counts them; other columns as mbanalyze counts"
+    return f"{counted_as(convention)}; other columns as mbanalyze counts"
 
 
 def convention_notes(convention: Convention, record: Record) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.report.convention_rows import macs_name
+from mbanalyze.report.convention_rows import counted_as, macs_name
 
 MEASURES = {
     "macs": "multiply-accumulates",
@@ -47,7 +47,7 @@ def measures(counter: Convention | None) -> dict[str, str]:
 
 def definitions(counter: Convention | None) -> dict[str, str]:
     """Return `DEFINITIONS`; the macs are those of a counter if one is given."""
-    counted = {"macs": f"Multiply-accumulates as {counter.counter} counts them."} if counter else {}
+    counted = {"macs": f"Multiply-accumulates: {counted_as(counter)}."} if counter else {}
     return DEFINITIONS | counted
 
 
