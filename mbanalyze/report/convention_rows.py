@@ -46,7 +46,7 @@ def convention_notes(convention: Convention, record: Record) -> list[str]:
     notes = [convention_note(convention)]
     if convention.unit != "macs":
         notes.append(f"total of {convention.title}: {convention.total(record):,} {convention.unit}")
-    return [*notes, *([f"{convention.title}: {convention.note}"] if convention.note else [])]
+    return [*notes, *([convention.note] if convention.note else [])]
 
 
 def macs_name(name: str, convention: Convention | None) -> str:
