@@ -41,7 +41,8 @@ class Net(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return products of the features with themselves."""
         y = self.act(self.norm(self.conv(x))).flatten(2)
-        return y @ y.transpose(1, 2)
+        products: Tensor = y @ y.transpose(1, 2)
+        return products
 
 
 class Unknown(Net):
@@ -49,7 +50,8 @@ class Unknown(Net):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a Bessel function of the products."""
-        return torch.special.bessel_j0(super().forward(x))
+        values: Tensor = torch.special.bessel_j0(super().forward(x))
+        return values
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +230,8 @@ def test_architectures_of_a_pattern_follow_the_convention() -> None:
 
 def test_a_search_limits_the_macs_of_the_convention() -> None:
     """A limit, the best variant, the verdict and the command are under the convention."""
-    found = search("mobilenet_v1", alpha=0.25, resolution=[32, 64], max_macs="3.6M", convention="thop")
+    options: dict[str, Any] = {"alpha": 0.25, "shallow": False, "resolution": [32, 64]}
+    found = search("mobilenet_v1", max_macs="3.6M", convention="thop", **options)
     best = found.best or {}
 
     # for an image of 64 x 64, thop counts 3,997,440 and we count 3,584,512
@@ -236,7 +239,7 @@ def test_a_search_limits_the_macs_of_the_convention() -> None:
     assert THOP.label == found.as_dict()["convention"] == best["convention"]
     text = found.to("table", flags=True)
     assert "best within 3.6 M multiply-accumulates (thop): mobilenet_v1@alpha=0.25,resolution=32" in text
-    assert "mbanalyze report mobilenet_v1@alpha=0.25,resolution=32 --convention thop" in text
+    assert "mbanalyze report mobilenet_v1@alpha=0.25,resolution=32,shallow=false --convention thop" in text
 
 
 def test_a_comparison_is_under_the_convention() -> None:

@@ -31,7 +31,7 @@ class UsageError(ValueError):
 
 
 def is_closed_form(model: str, convention: str | None = None) -> bool:
-    """Return True if a model reference names an architecture, and a convention needs no trace of it."""
+    """Return True if a model reference names an architecture that a convention can count without a trace."""
     return find(split_reference(model)[0]) is not None and not needs_trace(convention)
 
 

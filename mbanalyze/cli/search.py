@@ -20,11 +20,12 @@ from mbanalyze.cli.arguments import (
     Width,
     checked,
     choice,
+    needs_trace,
 )
 from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
@@ -104,7 +105,9 @@ def search(
     require_files(output, plot, plot_size)
     format = choose_format(format, output)
     many = is_many(family)
-    with working(not many), models_bar(shown=many) as progress:
+    traces = needs_trace(convention)
+    bar = models_bar() if many else progress_bar("tracing", shown=traces)
+    with working(not many and not traces), bar as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -120,7 +123,7 @@ def search(
             workers=workers,
             time_limit=time_limit,
             resume=resume,
-            progress=progress if many else None,
+            progress=progress,
             accuracy=accuracy,
             published=published,
             **grid.options(mbanalyze.search),

@@ -10,7 +10,7 @@ from mbanalyze.crosscheck.witnesses import CLOSED_FORM, NOT_COUNTED, Check, Chec
 from mbanalyze.display import records
 from mbanalyze.display.result import Renderer, formats, view, view_of
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
-from mbanalyze.report.network import Groups
+from mbanalyze.report.groups import Groups
 from mbanalyze.report.summary import subject
 from mbanalyze.report.view import REPORT_FORMATS, refuse_selection, selected_records
 

@@ -14,7 +14,8 @@ from mbanalyze.crosscheck.counters import fvcore_analysis
 from mbanalyze.display.result import Result
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.report.network import Groups, Report, versions
+from mbanalyze.report.groups import Groups
+from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel

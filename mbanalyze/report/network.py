@@ -1,4 +1,4 @@
-"""The report of one network: its rows, totals and groups."""
+"""The report of one network: its rows and totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mbanalyze._version import __version__
 from mbanalyze.conventions.convention import Convention, ConventionError, Record
 from mbanalyze.conventions.known import find_convention, labelled
 from mbanalyze.display.records import finite
-from mbanalyze.display.result import Result, ResultSequence
+from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
@@ -26,6 +26,7 @@ from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Timeline
 from mbanalyze.report.convention_rows import convention_notes, convention_rows
 from mbanalyze.report.fused_rows import FUSED, fused_rows
+from mbanalyze.report.groups import Groups, share_of
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 
@@ -66,59 +67,6 @@ def _installed(package: str) -> str:
     from importlib.metadata import version
 
     return version(package)
-
-
-def share_of(part: Count, whole: Count) -> float | None:
-    """Return `part / whole`; None if either is unknown, or `whole` is zero."""
-    return None if part is None or not whole else part / whole
-
-
-@dataclass(frozen=True, repr=False)
-class Groups(ResultSequence[Group]):
-    """The rows of a report by one key: a sequence of `Group`s, in order of first appearance.
-
-    Attributes:
-        report: the report.
-        key: the grouping, one of `KEYS`.
-        items: the groups.
-    """
-
-    report: Report
-    key: str
-    items: tuple[Group, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report's document, with one row for each group."""
-        return {**self.report.as_dict(), "rows": self.records()}
-
-    def records(self) -> list[dict[str, Any]]:
-        """Return one record for each group: its key, its number of operators, its totals and its share."""
-        return [
-            {
-                "key": group.key,
-                "ops": len(group.rows),
-                **group.cost.as_dict(self.report.itemsize),
-                "trainable_params": group.trainable_params,
-                "live_bytes": self.report.live_bytes(group.rows),
-                "macs_share": share_of(group.cost.macs, self.report.totals.macs),
-                **self.report.training_counts(group.rows),
-                **self.report.convention_column,
-            }
-            for group in self
-        ]
-
-    def columns(self) -> list[str]:
-        """Return the keys of each record."""
-        return [
-            "key",
-            "ops",
-            *Cost().as_dict(),
-            "trainable_params",
-            "live_bytes",
-            "macs_share",
-            *self.report.training_columns,
-            *self.report.convention_column,
-        ]
 
 
 @dataclass(frozen=True, repr=False)

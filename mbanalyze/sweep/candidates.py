@@ -98,18 +98,23 @@ def candidates(
     arguments |= {"workers": given["workers"]} if "workers" in given else {}
     arguments |= {"batch": batch} if batch != 1 else {}
     parts, matched = list[Columns](), set[str]()
-    for name in names:
+    grids = [(name, grid) for name in names for grid in _grids(name, options, own)]
+    for done, (name, grid) in enumerate(grids):
+        given.get("progress", _silent)(done / len(grids))
         if own:  # published options make grids of one value too, and these are not the user's
             arguments["accuracy"] = own.about(name, _single_values(name, options))
-        for grid in _grids(name, options, own):
-            with suppress(VariantError):  # no combination makes a network
-                ablation = ablate(name, skip_invalid=True, **grid, **arguments)
-                parts.append(_columns(name, grid, ablation))
-                matched |= ablation.own.matched if ablation.own else set()
+        with suppress(VariantError):  # no combination makes a network
+            ablation = ablate(name, skip_invalid=True, **grid, **arguments)
+            parts.append(_columns(name, grid, ablation))
+            matched |= ablation.own.matched if ablation.own else set()
     if not parts:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
     return Candidates(Rows.distinct(parts, same), OwnUse(own, frozenset(matched), published) if own else None)
+
+
+def _silent(_: float) -> None:
+    """Ignore the progress."""
 
 
 def _models(pattern: str, ablation: Ablation) -> Candidates:

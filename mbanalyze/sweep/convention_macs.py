@@ -11,8 +11,9 @@ from mbanalyze.archs.options import Architecture
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.report.network import TOTALS
 from mbanalyze.sweep.arrays import Array
+from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.plain_columns import Columns
-from mbanalyze.sweep.traced import CountArguments
+from mbanalyze.sweep.traced import CountArguments, VariantError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +34,13 @@ def traced_macs(
         trace: counts variants.
 
     Raises:
-        VariantError: a trace fails.
+        GridError: a trace fails, although the closed form is a network.
     """
     options = {**batch, "convention": convention.name}
-    macs = [
-        totals["macs"] if totals else 0 for totals in trace([(spec, (), dict(options)) for spec in specs])
-    ]
+    try:
+        macs = [totals["macs"] for totals in trace([(spec, (), dict(options)) for spec in specs]) if totals]
+    except VariantError as error:
+        raise GridError(str(error)) from error
     return np.array(macs, np.int64 if max(map(abs, macs), default=0) < 2**63 else object)
 
 
