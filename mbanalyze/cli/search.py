@@ -11,6 +11,7 @@ import typer
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
 from mbanalyze.cli.arguments import (
+    Convention,
     Format,
     GridOptions,
     Output,
@@ -19,11 +20,12 @@ from mbanalyze.cli.arguments import (
     Width,
     checked,
     choice,
+    needs_trace,
 )
 from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import ITEM_SIZES
@@ -71,6 +73,7 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
+    convention: Convention = None,
     accuracy: Accuracy = None,
     published: Published = False,
     workers: Workers = None,
@@ -96,12 +99,15 @@ def search(
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
     mbanalyze search all --max-peak-deployed 320KiB --dtype int8
+    mbanalyze search mobilenet_v1 --max-macs 150M --convention thop
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
     format = choose_format(format, output)
     many = is_many(family)
-    with working(not many), models_bar(shown=many) as progress:
+    traces = needs_trace(convention)
+    bar = models_bar() if many else progress_bar("tracing", shown=traces)
+    with working(not many and not traces), bar as progress:
         found = mbanalyze.search(
             family,
             max_macs=max_macs,
@@ -113,10 +119,11 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            convention=convention,
             workers=workers,
             time_limit=time_limit,
             resume=resume,
-            progress=progress if many else None,
+            progress=progress,
             accuracy=accuracy,
             published=published,
             **grid.options(mbanalyze.search),
