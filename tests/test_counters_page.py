@@ -1,4 +1,4 @@
-"""The page about other counters is current: our side of it is counted again, and its examples are run."""
+"""The page about other counters has the totals of our rules, and its examples count as it says."""
 
 from __future__ import annotations
 
