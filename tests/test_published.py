@@ -14,17 +14,18 @@ from witness import table as stored_table
 
 from mbanalyze import archs
 from mbanalyze.archs import ARCHS
-from mbanalyze.literature import figure_conventions, interpretations, verdicts
+from mbanalyze.conventions.convention import Record
+from mbanalyze.conventions.printed import COMMON, NO_CLASSIFIER
+from mbanalyze.literature import figure_counts, interpretations, verdicts
 from mbanalyze.literature import paper_tables as paper_tables_module
 from mbanalyze.literature.errata import errata
-from mbanalyze.literature.figure_conventions import COMMON_CONVENTIONS
+from mbanalyze.literature.figure_counts import count_by
 from mbanalyze.literature.figures import Figure, entries
 from mbanalyze.literature.interpretations import Scope
 from mbanalyze.literature.paper_tables import paper_tables
 from mbanalyze.literature.verdicts import CATEGORIES, PublishedError, Verdict, published
 from mbanalyze.literature.view import network_name
 from mbanalyze.ops.registry import cost
-from mbanalyze.report.rows import rows
 
 V1, V2, V3 = "arXiv:1704.04861", "arXiv:1801.04381", "arXiv:1905.02244"
 SHUFFLE_V1, SHUFFLE_V2 = "arXiv:1707.01083", "arXiv:1807.11164"
@@ -225,7 +226,7 @@ def test_accuracy_and_speed_are_kept() -> None:
 
 def clear_caches() -> None:
     """Forget all counts and verdicts."""
-    caches: list[Any] = [figure_conventions._rows, figure_conventions._count, verdicts._verdict]
+    caches: list[Any] = [figure_counts._record, figure_counts._count, verdicts._verdict]
     for cached in [*caches, interpretations.truncates, interpretations.interpretation_of]:
         cached.cache_clear()
 
@@ -284,7 +285,7 @@ def test_prose_that_the_papers_got_wrong() -> None:
         return sum(cost(op).macs or 0 for op in spec.ops())
 
     # MobileNetV1 section 4.4 prints 0.58 million for a body of 567.7 M and a classifier of 10 M: the unit is billion
-    body = figure_conventions.NO_CLASSIFIER["macs"].apply(archs.MobileNetV1())
+    body = count_by(NO_CLASSIFIER["macs"], archs.MobileNetV1())
     assert f"{(body + 10_000_000) / 1e9:.2f}" == "0.58"
     # MobileNetV2 section 4 prints 19 bottlenecks; its Table 2 has 17
     assert sum(n for _, _, n, _ in archs.mobilenet_v2.BLOCKS) == 17
@@ -328,9 +329,9 @@ def test_a_family_counts_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None
     fractions: list[float] = []
     found = published("vgg", progress=fractions.append)
     found.to("table")
-    few = figure_conventions._rows.cache_info().currsize
+    few = figure_counts._record.cache_info().currsize
     published()
-    all_networks = figure_conventions._rows.cache_info().currsize
+    all_networks = figure_counts._record.cache_info().currsize
 
     assert 0 < 4 * few < all_networks
     assert fractions == [(i + 1) / len(found) for i in range(len(found))]
@@ -338,8 +339,8 @@ def test_a_family_counts_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None
 
 def params(spec: Any) -> list[int]:
     """Return the params of a network by each convention, without their memo."""
-    found = rows(spec.ops())
-    return [convention.count(found) for convention in COMMON_CONVENTIONS["params"]]
+    record = Record(tuple(spec.ops()))
+    return [convention.count(record) for convention in COMMON["params"]]
 
 
 def test_params_are_equal_at_every_resolution() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from witness import detectors, other_counts, timm, torchvision
 
 from mbanalyze import count
+from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import resolve
 from mbanalyze.trace.forward_args import as_inputs
@@ -98,6 +99,7 @@ def test_classification_networks_cost_what_torchvision_publishes(name: str) -> N
         unused = sum(named[path].numel() for path in report.unused_params)
 
         assert report.complete
+        assert CONVENTIONS["torchvision"].total(report.record) == report.totals.macs
         for weight in weights:
             assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
             assert weight.meta["num_params"] == report.totals.params + unused - auxiliary
@@ -112,6 +114,7 @@ def test_segmentation_networks_cost_what_torchvision_publishes(name: str) -> Non
     for weight in published(name):
         report = count(f"torchvision:{name}", (1, 3, *image_size(weight)), **options)
         assert report.complete
+        assert CONVENTIONS["torchvision"].total(report.record) == report.totals.macs
         assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
         assert weight.meta["num_params"] == report.totals.params
 
@@ -123,6 +126,7 @@ def test_video_networks_cost_what_torchvision_publishes(name: str) -> None:
     for weight in published(name):
         report = count(f"torchvision:{name}", (1, 3, VIDEO_FRAMES, *image_size(weight)))
         assert report.complete
+        assert CONVENTIONS["torchvision"].total(report.record) == report.totals.macs
         assert f"{weight.meta['_ops']:.3f}" == f"{(report.totals.macs or 0) / 1e9:.3f}"
         assert weight.meta["num_params"] == report.totals.params
 

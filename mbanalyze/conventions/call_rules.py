@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
-from mbanalyze.conventions.convention import Rule
+from mbanalyze.conventions.convention import ConventionError, Rule
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import ModuleCall
 
 
@@ -13,23 +14,51 @@ def out_elements(call: ModuleCall) -> int:
     return prod(call.outputs[0])
 
 
+def first_input(call: ModuleCall) -> Sizes:
+    """Return the shape of the first tensor among the positional arguments.
+
+    Raises:
+        ConventionError: there is none; hooks do not receive keyword arguments.
+    """
+    if not call.inputs:
+        raise ConventionError(f"{call.path or call.type} has no input by position, which its hook needs")
+    return call.inputs[0]
+
+
 def in_elements(call: ModuleCall) -> int:
     """Return the elements of the first input."""
-    return prod(call.inputs[0])
+    return prod(first_input(call))
+
+
+def number(call: ModuleCall, name: str) -> int:
+    """Return the attribute `name` of the module, an integer or a boolean; 0 if it has none."""
+    value = call.settings.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def kernel(call: ModuleCall) -> int:
+    """Return the places of the kernel of a convolution."""
+    sizes = call.settings["kernel_size"]
+    return prod(int(size) for size in sizes) if isinstance(sizes, tuple) else 0
+
+
+def has_bias(call: ModuleCall) -> bool:
+    """Return True if the module has a bias, pruned or not."""
+    return any(name in call.params for name in ("bias", "bias_orig"))
 
 
 def _conv(call: ModuleCall) -> int:
-    """`n k h w` outputs of a filter with weights `k c/g r s`: the product of all sizes."""
-    return out_elements(call) * prod(call.params["weight"][1:])
+    """`n k h w` outputs of filters with `c/g r s` weights each: the product of all sizes."""
+    return out_elements(call) * (number(call, "in_channels") // number(call, "groups")) * kernel(call)
 
 
 def _linear(call: ModuleCall) -> int:
-    """`n k` outputs of weights `k c`: n k c."""
-    return out_elements(call) * call.params["weight"][1]
+    """`n k` outputs of `c` inputs each: n k c."""
+    return out_elements(call) * number(call, "in_features")
 
 
 def _bias(call: ModuleCall) -> int:
-    return out_elements(call) if "bias" in call.params else 0
+    return out_elements(call) if has_bias(call) else 0
 
 
 CONV: Rule[ModuleCall] = Rule("1 for each output element and weight of its filter", _conv)

@@ -102,6 +102,7 @@ class Convention:
         classes: the rules of classes of modules, which are the exact classes in `ModuleCall.type`.
         functions: the rules of the Python functions that the counter replaces, by `FunctionCall.name`.
         record_rules: rules that need the whole record.
+        closed: the classes of modules inside which the rules of classes do not count.
         flops_per_mac: the factor of the counter's total: 2 for flops.
         needs_trace: True if the rules of kinds need the names of PyTorch's operators.
         note: amounts of the counter that the rules leave out; "" for nothing.
@@ -115,6 +116,7 @@ class Convention:
     classes: Rules[ModuleCall] = field(default_factory=dict)
     functions: Rules[FunctionCall] = field(default_factory=dict)
     record_rules: tuple[RecordRule, ...] = ()
+    closed: frozenset[str] = frozenset()
     flops_per_mac: int = 1
     needs_trace: bool = True
     note: str = ""
@@ -133,17 +135,24 @@ class Convention:
         """Return every amount that the convention counts, in macs.
 
         Raises:
-            ConventionError: the record has no calls, and the convention counts calls.
+            ConventionError: the record has no calls, and the convention counts calls; or a call lacks what is counted.
         """
         if self.needs_trace and record.calls is None:
             raise ConventionError(f"the convention {self.name} needs a trace that follows calls")
         calls = record.calls or Calls((), ())
         return [
             *_of_ops(self.kinds, record.ops),
-            *_of_calls(self.classes, calls.modules, lambda call: call.type),
+            *self.of_modules(record),
             *_of_calls(self.functions, calls.functions, lambda call: call.name),
             *(amount for rule in self.record_rules for amount in rule(record)),
         ]
+
+    def of_modules(self, record: Record) -> Iterator[Amount]:
+        """Yield the amounts of the rules of classes."""
+        calls = record.calls.modules if record.calls else ()
+        closed = {call.path for call in calls if call.type in self.closed}
+        counted = (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
+        return _of_calls(self.classes, counted, lambda call: call.type)
 
     def total(self, record: Record) -> int:
         """Return the total as the counter gives it, in its unit."""
@@ -185,6 +194,13 @@ def _of_ops(rules: Rules[Op], ops: Iterable[Op]) -> Iterator[Amount]:
             yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1, rule.claims)
 
 
+def _enclosing(path: str) -> Iterator[str]:
+    """The paths of the modules around a module."""
+    while path:
+        path = path.rpartition(".")[0]
+        yield path
+
+
 Call = TypeVar("Call", ModuleCall, FunctionCall)
 
 
@@ -193,4 +209,10 @@ def _of_calls(rules: Rules[Call], calls: Iterable[Call], name_of: Callable[[Call
     for call in calls:
         name = name_of(call)
         for rule in rules.get(name, ()):
-            yield Amount(f"{name}: {rule.what}", rule.count(call), call.first, call.last, rule.claims)
+            try:
+                macs = rule.count(call)
+            except (IndexError, KeyError) as error:
+                raise ConventionError(
+                    f"no rule counts this call of {name} in {call.path!r}: {call}"
+                ) from error
+            yield Amount(f"{name}: {rule.what}", macs, call.first, call.last, rule.claims)

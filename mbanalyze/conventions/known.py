@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from mbanalyze.conventions.calflops import CALFLOPS
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.fvcore import FVCORE
+from mbanalyze.conventions.ptflops import PTFLOPS
+from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
+from mbanalyze.conventions.publications import PAPER, TORCHVISION
 from mbanalyze.conventions.thop import THOP
+from mbanalyze.conventions.torchinfo import TORCHINFO
+from mbanalyze.conventions.torchprofile import TORCHPROFILE
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
         FLOP_COUNTER_META,
+        FVCORE,
+        PTFLOPS,
+        PTFLOPS_ATEN,
+        CALFLOPS,
         THOP,
+        TORCHINFO,
+        TORCHPROFILE,
+        TORCHVISION,
+        PAPER,
     )
 }
 """The name of a convention -> its rules."""

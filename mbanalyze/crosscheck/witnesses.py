@@ -10,6 +10,7 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.crosscheck.counters import fvcore_analysis
 from mbanalyze.display.result import Result
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
@@ -311,26 +312,10 @@ def fvcore_counts(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
-        from fvcore.nn import FlopCountAnalysis
-
         try:
-            model = copy.deepcopy(module).eval()
             args, named = ones(module, inputs, keywords or {})
-            _take_by_position(model, len(args), list(named))
-            counter = FlopCountAnalysis(model, (*args, *named.values()))
-            counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-            return {name: int(count) for name, count in counter.by_operator().items()}
+            analysis = fvcore_analysis(copy.deepcopy(module).eval(), args, named)
+            return {name: int(count) for name, count in analysis.by_operator().items()}
         except Exception as error:
             said = (str(error).strip() or "no message").splitlines()[0]
             raise FvcoreError(f"fvcore could not run it: {type(error).__name__}: {said}") from error
-
-
-def _take_by_position(module: Module, by_position: int, names: Sequence[str]) -> None:
-    """Let a module's forward take its arguments by name after the others: fvcore passes none by name."""
-    forward = module.forward
-
-    def renamed(*values: Any) -> Any:
-        return forward(*values[:by_position], **dict(zip(names, values[by_position:], strict=True)))
-
-    if names:
-        module.forward = renamed

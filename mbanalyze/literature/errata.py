@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mbanalyze.archs.options import Architecture
+from mbanalyze.conventions.printed import AS_COUNTED, COMMON
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.resolution import sides
-from mbanalyze.literature.figure_conventions import COMMON_CONVENTIONS, DEFAULT_CONVENTION
+from mbanalyze.literature.figure_counts import count_by
 from mbanalyze.literature.figures import ROUNDINGS, UNITS, Figure, Rounding, figures_by_table, settings_of
 from mbanalyze.literature.interpretations import Scope, candidates, rounding_of, scoped_rows
 
@@ -69,9 +70,9 @@ def _by_other_network(figure: Figure, erratum: Erratum) -> Iterator[Proof]:
     network = spell_options(erratum.network, " ")
     rounding, spec = rounding_of(figure), spec_of(figure)
     for convention in (candidate.convention for candidate in candidates(figure)):
-        other = convention.apply(replace(spec, **erratum.network))
+        other = count_by(convention, replace(spec, **erratum.network))
         if figure.matches(other, rounding):
-            counts = f"{conversion(figure, other, rounding)}; this network has {convention.apply(spec):,}"
+            counts = f"{conversion(figure, other, rounding)}; this network has {count_by(convention, spec):,}"
             yield Proof(f"count with {network}", f"with {network}, {counts}")
 
 
@@ -122,7 +123,7 @@ def spec_of(figure: Figure) -> Architecture:
 
 def default_count(figure: Figure) -> int:
     """Return the count of the figure's network by the default convention."""
-    return DEFAULT_CONVENTION[figure.quantity].apply(spec_of(figure))
+    return count_by(AS_COUNTED[figure.quantity], spec_of(figure))
 
 
 def conversion(figure: Figure, count: int, rounding: Rounding, digits: int | None = None) -> str:
@@ -137,8 +138,8 @@ def unsupported_matches(figure: Figure) -> str:
     spec = spec_of(figure)
     found = [
         f"{convention.name} ({rounding})"
-        for convention in COMMON_CONVENTIONS[figure.quantity]
+        for convention in COMMON[figure.quantity]
         for rounding in ROUNDINGS
-        if figure.matches(convention.apply(spec), rounding)
+        if figure.matches(count_by(convention, spec), rounding)
     ]
     return f"{figure} would match without evidence: {', '.join(islice(found, 3))}" if found else ""

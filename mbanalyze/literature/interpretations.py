@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mbanalyze import data
-from mbanalyze.literature.figure_conventions import CONVENTIONS, DEFAULT_CONVENTION, FigureConvention
+from mbanalyze.conventions.printed import AS_COUNTED, PRINTED, PrintedConvention
+from mbanalyze.literature.figure_counts import count_by
 from mbanalyze.literature.figures import Figure, Rounding, TableKey, figures_by_table, settings_of
 
 
@@ -50,7 +51,7 @@ class Interpretation:
     """
 
     scope: Scope
-    convention: FigureConvention
+    convention: PrintedConvention
     evidence: str
     rounding: Rounding | None = None
     digits: int | None = None
@@ -60,7 +61,7 @@ class Interpretation:
         """The convention, and the rounding if it differs from that of the table."""
         digits = f"{self.digits} significant digits" if self.digits else None
         rounding = self.rounding or digits
-        if rounding and self.convention in DEFAULT_CONVENTION.values():
+        if rounding and self.convention in AS_COUNTED.values():
             return rounding
         return ", ".join(filter(None, [self.convention.name, rounding]))
 
@@ -69,7 +70,7 @@ class Interpretation:
         spec = figure.entry.spec
         if spec is None:
             return False
-        return figure.matches(self.convention.apply(spec), self.rounding or rounding, self.digits)
+        return figure.matches(count_by(self.convention, spec), self.rounding or rounding, self.digits)
 
 
 @functools.cache
@@ -78,7 +79,7 @@ def interpretations() -> tuple[Interpretation, ...]:
     return tuple(
         Interpretation(
             scope,
-            CONVENTIONS[scope.quantity, row["convention"]],
+            PRINTED[scope.quantity, row["convention"]],
             row["evidence"],
             cast("Rounding", row["rounding"]) or None,
             int(row["digits"]) if row["digits"] else None,
@@ -96,7 +97,7 @@ def scoped_rows(name: str) -> Iterator[tuple[Scope, dict[str, str]]]:
 def default_of(figure: Figure) -> Interpretation:
     """Return the interpretation by the default convention."""
     scope = Scope(figure.entry.source, figure.quantity, {})
-    return Interpretation(scope, DEFAULT_CONVENTION[figure.quantity], "")
+    return Interpretation(scope, AS_COUNTED[figure.quantity], "")
 
 
 def candidates(figure: Figure) -> list[Interpretation]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mbanalyze.archs.options import Architecture
+from mbanalyze.conventions.printed import COMMON
 from mbanalyze.display.result import ResultSequence
 from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.literature.errata import conversion, default_count, proofs, spec_of, unsupported_matches
-from mbanalyze.literature.figure_conventions import COMMON_CONVENTIONS
+from mbanalyze.literature.figure_counts import count_by
 from mbanalyze.literature.figures import Figure, entries, figures_by_table
 from mbanalyze.literature.interpretations import Interpretation, candidates, interpretation_of, rounding_of
 
@@ -138,7 +139,7 @@ def _verdict(figure: Figure) -> Verdict:
 def _conventional(figure: Figure, interpretation: Interpretation) -> str:
     """The arithmetic of a figure that follows another convention."""
     rounding = interpretation.rounding or rounding_of(figure)
-    value, count = interpretation.convention.apply(spec_of(figure)), default_count(figure)
+    value, count = count_by(interpretation.convention, spec_of(figure)), default_count(figure)
     by_default = "" if value == count else f"; as counted: {count:,}"
     steps = conversion(figure, value, rounding, interpretation.digits) + by_default
     return f"{interpretation.convention.name}: {steps} ({_evidence(figure, interpretation)})"
@@ -167,8 +168,8 @@ def _match(interpretation: Interpretation, figures: int) -> str:
 
 def _unresolved(figure: Figure, spec: Architecture) -> str:
     """The arithmetic of an unresolved figure: conventions tried, and figures that other tables print."""
-    conventions = [*COMMON_CONVENTIONS[figure.quantity], *(known.convention for known in candidates(figure))]
-    counts = {convention.name: convention.apply(spec) for convention in conventions}
+    conventions = [*COMMON[figure.quantity], *(known.convention for known in candidates(figure))]
+    counts = {convention.name: count_by(convention, spec) for convention in conventions}
     tried = ", ".join(f"{count:,} ({name})" for name, count in counts.items())
     parts = [figure.entry.remark, unsupported_matches(figure), f"tried: {tried}", *_elsewhere(figure, spec)]
     return "; ".join(filter(None, parts))

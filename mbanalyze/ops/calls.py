@@ -12,7 +12,7 @@ Setting = Attribute | float | None
 
 
 class ModuleCall(NamedTuple):
-    """One call of a module.
+    """One call of a module, by which its hooks run; a direct call of its `forward` is none.
 
     Attributes:
         path: qualified name of the module, "" for the root.
@@ -21,10 +21,13 @@ class ModuleCall(NamedTuple):
         outputs: shapes of the tensors that it returned.
         params: shapes of its own parameters by name, without those of modules inside.
         settings: its public attributes that are numbers, texts, None, or tuples of numbers, by name.
-        is_leaf: True if it has no modules inside.
+        kept: the elements that a mask of `torch.nn.utils.prune` keeps of a parameter, by the parameter's name;
+            None if the mask has no values.
+        is_leaf: True if it has no modules inside, or only empty containers.
         is_first: True at the first call of the module.
         is_self: True if there are several positional tensors, and they are one tensor.
         has_keywords: True if it was called with keyword arguments.
+        places: the places of the module in the tree of modules, more than one if several modules hold it.
         first, last: the operators that it ran are `ops[first:last]`.
     """
 
@@ -34,10 +37,12 @@ class ModuleCall(NamedTuple):
     outputs: tuple[Sizes, ...]
     params: Mapping[str, Sizes]
     settings: Mapping[str, Setting]
+    kept: Mapping[str, int | None]
     is_leaf: bool
     is_first: bool
     is_self: bool
     has_keywords: bool
+    places: int
     first: int
     last: int
 
@@ -69,7 +74,10 @@ class Calls(NamedTuple):
     Attributes:
         modules: the calls of modules.
         functions: the calls of those functions that were followed.
+        size_products: the multiplications of sizes of tensors (`x.shape[0] * heads`) whose result an operator took,
+            each as the number of operators before it.
     """
 
     modules: tuple[ModuleCall, ...]
     functions: tuple[FunctionCall, ...]
+    size_products: tuple[int, ...] = ()

@@ -9,6 +9,7 @@ leaf_modules.py    modules that run one operator, recorded without running it
 threads.py         the threads of a forward, each with a recorder
 recorder.py        the dispatch mode that records every operator
 call_recorder.py   calls of modules and functions, recorded on request
+followed_sizes.py  sizes of tensors that note their multiplications
 higher_order.py    conditions, loops and other operators that run functions
 execution.py       an operator run on values, on meta tensors, or by assumption
 lookups.py         indices with values that a table without values does not have

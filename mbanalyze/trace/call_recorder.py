@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import reduce
 from threading import get_ident
@@ -14,54 +16,61 @@ from torch.utils._pytree import tree_leaves
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import Calls, FunctionCall, ModuleCall, Setting
-from mbanalyze.ops.record import Op
-from mbanalyze.trace.module_stack import Forward, ModuleStack
+from mbanalyze.trace.followed_sizes import SizeProducts
+from mbanalyze.trace.module_stack import Forward
+from mbanalyze.trace.recorder import Recorder
 
 
 class CallRecorder:
     """Records the calls of one trace, in the thread that runs the model."""
 
-    def __init__(self, ops: Sequence[Op], stack: ModuleStack, names: Collection[str]) -> None:
+    def __init__(self, recorder: Recorder, names: Collection[str], given: Mapping[str, nn.Module]) -> None:
         """Follow calls.
 
         Args:
-            ops: the operators that the trace has recorded so far.
-            stack: the modules that run.
+            recorder: records the operators of the trace.
             names: the functions to follow, such as `torch.matmul`.
+            given: the modules of the model before its first call, at which lazy modules change their class.
         """
-        self._ops = ops
-        self._stack = stack
+        self._ops = recorder.ops
+        self._stack = recorder.module_stack
         self._names = names
+        self._products = recorder.products = SizeProducts(recorder.ops)
         self._modules: list[ModuleCall] = []
         self._functions: list[FunctionCall] = []
         self._called: set[int] = set()
+        self._types = {path: type_name(type(module)) for path, module in given.items()}
+        self._places = _places(given)
 
     def calls(self) -> Calls:
         """Return the calls so far."""
-        return Calls(tuple(self._modules), tuple(self._functions))
+        return Calls(tuple(self._modules), tuple(self._functions), self._products.places())
 
     def followed(self, forward: Forward, module: nn.Module, path: str) -> Forward:
         """Return a forward that records each call of its module."""
-        held = module.__dict__["_parameters"].items()
-        params = {name: tuple(param.shape) for name, param in held if param is not None}
-        leaf = not module.__dict__["_modules"]
+        held = module.named_parameters(recurse=False)
+        params = {name: tuple(map(int, param.shape)) for name, param in held}
+        kept = _kept(module, params)
+        leaf = not any(module.children())
 
         def followed_forward(*args: Any, **kwargs: Any) -> Any:
             """Run the forward."""
-            if get_ident() != self._stack.thread:
+            if get_ident() != self._stack.thread or not _called_by_module():
                 return forward(*args, **kwargs)
             tensors, first, place = _tensors(args), len(self._ops), len(self._modules)
             call = ModuleCall(
                 path,
-                type_name(type(module)),
+                self._types[path],
                 _shapes(tensors),
                 (),
                 params,
                 _settings(vars(module)),
+                kept,
                 leaf,
                 id(module) not in self._called,
                 len(tensors) > 1 and all(tensor is tensors[0] for tensor in tensors),
                 bool(kwargs),
+                self._places[path],
                 first,
                 first,
             )
@@ -75,9 +84,9 @@ class CallRecorder:
         return followed_forward
 
     @contextmanager
-    def functions(self) -> Iterator[None]:
+    def following(self) -> Iterator[None]:
         """Replace the followed functions in the namespaces of PyTorch by ones that record their calls."""
-        with ExitStack() as stack:
+        with self._products.followed(), ExitStack() as stack:
             for full in self._names:
                 holder_name, _, name = full.rpartition(".")
                 holder = reduce(getattr, holder_name.split(".")[1:], torch)
@@ -115,12 +124,46 @@ def type_name(kind: type[nn.Module]) -> str:
     return f"nn.{name}" if getattr(nn, name, None) is kind else f"{kind.__module__}.{name}"
 
 
+def _places(modules: Mapping[str, nn.Module]) -> dict[str, int]:
+    """The places of each module in the tree, by its path: as many as those of all modules that hold it."""
+    places = Counter({id(modules[""]): 1})
+    waiting = Counter(id(child) for module in modules.values() for child in module.children())
+    ready = [modules[""]]
+    while ready:
+        module = ready.pop()
+        for child in module.children():
+            places[id(child)] += places[id(module)]
+            waiting[id(child)] -= 1
+            if not waiting[id(child)]:
+                ready.append(child)
+    return {path: places[id(module)] for path, module in modules.items()}
+
+
+def _kept(module: nn.Module, params: Iterable[str]) -> dict[str, int | None]:
+    """The elements that masks of pruning keep, by the names of the parameters."""
+    masks = {name: getattr(module, f"{name.removesuffix('_orig')}_mask", None) for name in params}
+    return {
+        name: None if mask.is_meta else int(mask.sum())
+        for name, mask in masks.items()
+        if name.endswith("_orig") and isinstance(mask, Tensor)
+    }
+
+
+def _called_by_module() -> bool:
+    """Return True if the function that asks was called by `nn.Module.__call__`."""
+    return sys._getframe(2).f_code.co_filename == _CALLING_FILE  # noqa: SLF001 (the only access to the caller)
+
+
+_CALLING_FILE = nn.Module.__call__.__code__.co_filename
+"""The file of PyTorch whose functions call a forward and the hooks around it."""
+
+
 def _tensors(values: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
-    return tuple(tuple(tensor.shape) for tensor in tensors)
+    return tuple(tuple(map(int, tensor.shape)) for tensor in tensors)
 
 
 def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:

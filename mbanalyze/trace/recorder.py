@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_map
 from mbanalyze.ops.record import Attribute, Op
 from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.trace.execution import Call, Execution
+from mbanalyze.trace.followed_sizes import SizeProducts
 from mbanalyze.trace.higher_order import run_higher_order
 from mbanalyze.trace.matching.free import is_free, is_query
 from mbanalyze.trace.matching.kinds import MATCHERS
@@ -71,6 +72,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         entered: the autocast contexts that this thread has entered.
         branches: the modules with a conditional operator whose costlier branch was recorded, as keys.
         is_trial: True while a branch runs only to find out its cost.
+        products: the multiplications of sizes, if they are followed.
     """
 
     supports_higher_order_operators = True
@@ -87,6 +89,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.entered: Entered = []
         self.branches: dict[str, None] = {}
         self.is_trial = False
+        self.products: SizeProducts | None = None
         self._real = execution.real
         self._steps = execution.storages.lifetimes.steps
         self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
@@ -143,6 +146,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if self.products:
+            self.products.take((args, kwargs))
         if self.lock is None or isinstance(func, HigherOrderOperator):  # the parts of one take the lock
             return self._dispatch(func, types, args, kwargs or {})
         with self.lock:

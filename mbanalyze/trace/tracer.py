@@ -144,7 +144,7 @@ def trace(
     """
     model = unwrapped(model)
     modules, arguments = named_modules(model), (inputs, keywords or {})
-    params = named_params(modules)
+    given, params = modules, named_params(modules)
     if lazy_param(params):
         model = _with_shapes(model, modules, arguments, mode, real=real)
         modules = named_modules(model)
@@ -153,14 +153,14 @@ def trace(
     execution = Execution(storages, real=real, keep=keep, made_up=made_up)
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
-    calls = None if follow is None else CallRecorder(recorder.ops, recorder.module_stack, follow)
+    calls = None if follow is None else CallRecorder(recorder, follow, given)
     surroundings = _surroundings(modules, arguments, execution, threads)
     with errors_named(model, recorder), surroundings:
         rules = leaf_rules() if shortcuts and not real and not calls else {}
         args, kwargs = _add_inputs(*arguments, storages, real=real)
         _allow_nesting(modules)
         prepared = _prepared(modules, mode, recorder, threads, rules, calls)
-        with prepared, calls.functions() if calls else nullcontext(), recorder:
+        with prepared, calls.following() if calls else nullcontext(), recorder:
             returned = finish(model(*args, **kwargs))
     ops, outputs = threads.record(storages.written(returned))
     if calls and len(ops) != len(recorder.ops):

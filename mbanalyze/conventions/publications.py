@@ -1,0 +1,27 @@
+"""Conventions of published multiply-accumulates, which no counter has to run for.
+
+- torchvision: the `_ops` among the metadata of its weights, in billions.
+- paper: the multiply-adds of papers on light-weight networks, since MobileNetV1 (Table 4).
+"""
+
+from __future__ import annotations
+
+from mbanalyze.conventions.convention import Convention
+from mbanalyze.conventions.op_rules import MACS
+
+TORCHVISION = Convention(
+    "torchvision",
+    "torchvision's published operations",
+    "",
+    "0.28.0",
+    kinds=dict.fromkeys(("conv", "linear", "matmul", "einsum", "attention"), (MACS,)),
+    needs_trace=False,
+)
+PAPER = Convention(
+    "paper",
+    "the multiply-adds of papers on light-weight networks",
+    "",
+    "arXiv:1704.04861",
+    kinds=dict.fromkeys(("conv", "linear"), (MACS,)),
+    needs_trace=False,
+)

@@ -1,0 +1,108 @@
+"""torchprofile: the operators of a graph of `torch.jit`, by their names; a size of a tensor is a tensor there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
+from mbanalyze.conventions.op_rules import MACS, each_output
+from mbanalyze.ops.record import Op
+
+_FUNCTIONS = tuple(f"torch.nn.functional.conv{d}d" for d in (1, 2, 3))
+"""The functions whose padding the record lacks."""
+
+
+def _transposed_conv(op: Op) -> int:
+    # [n, k, *] = conv([n, c, *], [c, k / groups, *])
+    weight, channels = op.operands[1].shape, op.output[0].shape[1 - len(op.operands[1].shape)]
+    factor = weight[1] if channels == weight[0] else weight[0]
+    return prod(op.output[0].shape) * factor * prod(weight[2:])
+
+
+def _norm(op: Op) -> int:
+    """One for each output element with a scale, which a batch norm by running statistics has beside these two."""
+    fixed = 3 if op.kind == "batch_norm" else 1
+    return prod(op.output[0].shape) if len(op.operands) > fixed else 0
+
+
+def _lstm(op: Op) -> int:
+    # [t, n, d h], [l d, n, h], _ = lstm([t, n, c], ...)
+    output, state = op.output[0].shape, op.output[1].shape
+    size = state[-1]
+    directions = output[-1] // size
+    later = state[0] // directions - 1
+    inputs = op.operands[0].shape[-1] + later * size * directions + (later + 1) * size
+    return output[0] * output[1] * directions * 4 * size * inputs
+
+
+def _einsum(op: Op) -> int:
+    """The product of the sizes of all letters; nothing if the equation has an ellipsis."""
+    equation = str(op.attribute("equation"))
+    terms = equation.partition("->")[0].split(",")
+    if not equation.isascii():  # the record has Greek letters for the dimensions of an ellipsis
+        return 0
+    letters = zip(terms, op.operands, strict=True)
+    return prod(
+        {letter: n for term, value in letters for letter, n in zip(term, value.shape, strict=True)}.values()
+    )
+
+
+def _grid_sample(op: Op) -> int:
+    taps = op.attribute("taps")
+    assert isinstance(taps, int)
+    return prod(op.output[0].shape) * {1: 0, 16: 16, 64: 16}.get(taps, 4)
+
+
+_NORM = Rule("1 for each output element with a scale", _norm)
+
+_OPERATORS: dict[str, Rule[Op]] = {
+    **dict.fromkeys(("linear", "matmul", "bmm", "addmm", "addmv", "baddbmm"), MACS),
+    **dict.fromkeys(("convolution", "_convolution", *(f"conv{d}d" for d in (1, 2, 3))), MACS),
+    **dict.fromkeys(
+        (f"conv_transpose{d}d" for d in (1, 2, 3)),
+        Rule("output elements times weights of a filter", _transposed_conv),
+    ),
+    "scaled_dot_product_attention": MACS,
+    "lstm": Rule("macs of 4 gates with the size of the output", _lstm),
+    "einsum": Rule("the product of all sizes, 0 for an ellipsis", _einsum),
+    "grid_sampler": Rule("4 for each output element, 16 if cubic, 0 if nearest", _grid_sample),
+    **dict.fromkeys(("batch_norm", "instance_norm", "layer_norm", "group_norm"), _NORM),
+    **dict.fromkeys((f"{kind}avg_pool{d}d" for kind in ("", "adaptive_") for d in (1, 2, 3)), each_output(1)),
+    **dict.fromkeys(("mean", "mul", "mul_", "leaky_relu"), each_output(1)),
+    "upsample_bilinear2d": each_output(4),
+}
+"""PyTorch's name of an operator -> its rule. All others count nothing, such as `mm`."""
+
+
+def _operators(record: Record) -> Iterator[Amount]:
+    """The amounts of operators, without the convolutions that a graph has under another name."""
+    unseen = _padded_by_name(record)
+    for i, op in enumerate(record.ops):
+        rule = _OPERATORS.get(op.operator)
+        if rule and i not in unseen:
+            yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1)
+
+
+def _padded_by_name(record: Record) -> set[int]:
+    """The convolutions with padding "same" or "valid", which are `_convolution_mode` in a graph."""
+    calls = record.calls.functions if record.calls else ()
+    named = [
+        call for call in calls if call.name in _FUNCTIONS and {"same", "valid"} & set(call.arguments.values())
+    ]
+    return {i for call in named for i in range(call.first, call.last)}
+
+
+def _size_products(record: Record) -> Iterator[Amount]:
+    for place in record.calls.size_products if record.calls else ():
+        yield Amount("1 for each multiplication of sizes", 1, place, place, claims=False)
+
+
+TORCHPROFILE = Convention(
+    "torchprofile",
+    "torchprofile",
+    "torchprofile",
+    "0.1.0",
+    functions=dict.fromkeys(_FUNCTIONS, ()),
+    record_rules=(_operators, _size_products),
+)
