@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mbanalyze import explain
-from mbanalyze.crosscheck.explanation import Explanation
+from mbanalyze.crosscheck.explained_totals import ExplainedTotals
 from mbanalyze.display.records import shape
 
 FOLDER = Path(__file__).parent
@@ -40,7 +40,7 @@ PICTURES = {
 """The networks with a waterfall -> the counters in it."""
 
 
-def totals(network: str, explanation: Explanation) -> list[dict[str, object]]:
+def totals(network: str, explanation: ExplainedTotals) -> list[dict[str, object]]:
     """Return the total of each counter with our macs."""
     subject = {
         "network": network,
@@ -51,7 +51,7 @@ def totals(network: str, explanation: Explanation) -> list[dict[str, object]]:
     return [{**subject, **{key: getattr(each, key) for key in keys}} for each in explanation.counters]
 
 
-def differences(network: str, explanation: Explanation) -> list[dict[str, object]]:
+def differences(network: str, explanation: ExplainedTotals) -> list[dict[str, object]]:
     """Return the named differences of each counter."""
     return [
         {"network": network, "counter": each.counter, "what": what, "amount": amount}
@@ -60,7 +60,7 @@ def differences(network: str, explanation: Explanation) -> list[dict[str, object
     ]
 
 
-def draw(network: str, explanation: Explanation, file: Path) -> None:
+def draw(network: str, explanation: ExplainedTotals, file: Path) -> None:
     """Draw the waterfall of a network."""
     from mbanalyze import plots
 

@@ -20,7 +20,7 @@ from witness import torchvision_operators
 
 from mbanalyze.conventions.convention import Difference
 from mbanalyze.conventions.known import CONVENTIONS
-from mbanalyze.crosscheck.explanation import CounterResult, Explanation
+from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
 from mbanalyze.report.network import Report
 from mbanalyze.sources.resolve import resolve
 
@@ -70,7 +70,7 @@ def test_stored_totals_are_those_of_our_rules(network: str) -> None:
         assert (convention.version, convention.unit) == (row["version"], row["unit"])
 
 
-def explanation(network: str) -> Explanation:
+def explanation(network: str) -> ExplainedTotals:
     """The stored results of a network."""
     parts: dict[str, list[Difference]] = {name: [] for name in COUNTERS}
     for each in stored("counter_differences.csv", network):
@@ -82,7 +82,7 @@ def explanation(network: str) -> Explanation:
         for row in stored("counters.csv", network)
         for name in [row["counter"]]
     )
-    return Explanation(traced(network), tuple(results))
+    return ExplainedTotals(traced(network), tuple(results))
 
 
 @pytest.mark.parametrize("network", script("run_counters.py")["PICTURES"])

@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from mbanalyze import count, plots
 from mbanalyze.conventions.convention import Difference
-from mbanalyze.crosscheck.explanation import CounterResult, Explanation
+from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
 from mbanalyze.plots.drawing import PlotError
 from mbanalyze.plots.waterfall_bars import Bar, axis_start, bars, merged
 
@@ -38,9 +38,9 @@ def counted(name: str, *amounts: int, unexplained: int = 0, unit: str = "macs") 
     return CounterResult(name, "1.0", MACS + sum(amounts) + unexplained, unit, parts, unexplained)
 
 
-def explained(*counters: CounterResult) -> Explanation:
+def explained(*counters: CounterResult) -> ExplainedTotals:
     """MobileNetV2 with the results of some counters."""
-    return Explanation(count("mobilenet_v2"), counters)
+    return ExplainedTotals(count("mobilenet_v2"), counters)
 
 
 BATCH_NORM = counted("fvcore", 13_324_416, 62_720)

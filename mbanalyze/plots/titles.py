@@ -10,7 +10,7 @@ import pandas as pd
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import Comparison
-from mbanalyze.crosscheck.explanation import Explanation
+from mbanalyze.crosscheck.explained_totals import ExplainedTotals
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.units import si
 from mbanalyze.inputs.parsing import spell_reference
@@ -39,7 +39,7 @@ def title_of(data: Data, title: str | None = None) -> str:
 def _title(data: Data) -> str:
     if isinstance(data, Report):
         return ", ".join(filter(None, [_reference(data), shapes(data.input), _fused(data)]))
-    if isinstance(data, Guidelines | Explanation):
+    if isinstance(data, Guidelines | ExplainedTotals):
         return _title(data.report)
     if isinstance(data, Ablation):
         return ", ".join(filter(None, [data.model, *_shared(data.variants), *_inputs(data)]))

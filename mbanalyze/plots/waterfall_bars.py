@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from mbanalyze.conventions.convention import Difference
-from mbanalyze.crosscheck.explanation import UNEXPLAINED, CounterResult
+from mbanalyze.crosscheck.explained_totals import UNEXPLAINED, CounterResult
 
 OURS = "our macs"
 """The label of the first bar."""

@@ -10,7 +10,7 @@ from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mbanalyze.crosscheck.explanation import CounterResult
+from mbanalyze.crosscheck.explained_totals import CounterResult
 from mbanalyze.display.records import one_line
 from mbanalyze.display.units import si
 from mbanalyze.plots import drawing

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import blended_transform_factory
 
-from mbanalyze.crosscheck.explanation import CounterResult, Explanation
+from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.plot_size import LARGEST, Size, check_size
 from mbanalyze.plots import drawing
@@ -43,7 +43,7 @@ def waterfall(data: Data, *, size: Size | None = None, title: str | None = None)
         PlotError: no counter has a total, `data` is another result, or the size is too small for the panels.
         PlotSizeError: the size is out of range.
     """
-    if not isinstance(data, Explanation):
+    if not isinstance(data, ExplainedTotals):
         raise drawing.PlotError(f"cannot draw {data!r} as waterfalls: give the result of explain(...)")
     counted = [each for each in data.counters if each.total is not None]
     width = check_size(size)[0] if size else drawing.PAGE_SIZE[0]
@@ -69,7 +69,7 @@ def waterfall(data: Data, *, size: Size | None = None, title: str | None = None)
 
 
 def _panels(
-    data: Explanation, counted: Sequence[CounterResult], size: Size | None, notes: int
+    data: ExplainedTotals, counted: Sequence[CounterResult], size: Size | None, notes: int
 ) -> tuple[float, list[list[Bar]]]:
     """The height of the figure in inches, and the bars of each panel: as many as have room."""
 
