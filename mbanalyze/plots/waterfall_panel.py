@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import Formatter, MaxNLocator, StrMethodFormatter
 
 from mbanalyze.crosscheck.explained_totals import CounterResult
 from mbanalyze.display.records import one_line
@@ -24,6 +24,8 @@ LOOKS: dict[Role, tuple[str, str, str]] = {
     "unexplained": ("#D55E00", "xxxxx", "unexplained"),
 }
 """The colour, the hatch and the entry of the legend for the bars of each role."""
+PRECISION = 10_000
+"""The largest ratio of a count to the length of its axis for which ticks have an SI prefix and six digits."""
 THICKNESS = 0.72
 """The height of a bar, as a fraction of the distance between bars."""
 
@@ -50,8 +52,9 @@ def fit_panel(ax: Axes, bars: Sequence[Bar], result: CounterResult) -> None:
     """Set the title, the axis and its label, for the width that the layout gave to the panel."""
     start = axis_start(bars)
     drawing.set_title(ax, _heading(bars, result))
-    ax.set_xlabel(drawing.wrapped(ax, _axis_label(result, start), drawing.TEXT))
-    _limit(ax, bars, start)
+    shown = _limit(ax, max(max(bar.start, bar.end) for bar in bars), start)
+    label = _axis_label(result, shown(start) if start else "")
+    ax.set_xlabel(drawing.wrapped(ax, label, drawing.TEXT))
     if start > 0:
         _break_bars(ax, [row for row, bar in enumerate(bars) if bar.start < start])
 
@@ -94,25 +97,37 @@ def _amount(bar: Bar) -> str:
 
 
 def _heading(bars: Sequence[Bar], result: CounterResult) -> str:
-    """The counter, its total and the ratio to our macs: 'fvcore 0.1.5: 314,160,640 macs, 1.045 times ours'."""
+    """The counter, its total and its gap: 'fvcore 0.1.5: 314,193,216 macs, 4.46 % more than ours'."""
     ours, total = bars[0].end, bars[-1].end
-    ratio = "" if not ours else ", equal to ours" if total == ours else f", {total / ours:.4g} times our macs"
-    return f"{result.counter} {result.version}: {total:,} {result.unit}{ratio}"
+    return f"{result.counter} {result.version}: {total:,} {result.unit}, {_gap(ours, total)}"
 
 
-def _axis_label(result: CounterResult, start: int) -> str:
+def _gap(ours: int, total: int) -> str:
+    """The gap of a total from our macs in words."""
+    if ours == total:
+        return "equal to ours"
+    order = "more than ours" if total > ours else "less than ours"
+    per_cent = f"{100 * abs(total - ours) / ours:,.2f}" if ours else ""
+    return f"{per_cent if per_cent != '0.00' else '< 0.01'} % {order}" if per_cent else order
+
+
+def _axis_label(result: CounterResult, start: str) -> str:
     unit = "macs" if result.unit == "macs" else f"macs and {result.unit}"
-    return f"{unit} (axis begins at {si(start)}, not 0)" if start else unit
+    return f"{unit} (axis begins at {start}, not 0)" if start else unit
 
 
-def _limit(ax: Axes, bars: Sequence[Bar], start: int) -> None:
-    """Set the limits of the axis, with room for the amounts."""
-    high = max(max(bar.start, bar.end) for bar in bars)
+def _limit(ax: Axes, high: int, start: int) -> Formatter:
+    """Set the limits of the axis, with room for the amounts, and its ticks; return the format of a tick."""
     length = drawing.axis_length(ax, "x")
     room = 9 * drawing.CHARACTER * drawing.SMALL + 5
-    ax.set_xlim(start, start + (max(high - start, 1)) * length / max(length - room, 40))
+    ax.set_xlim(start, start + max(high - start, 1) * length / max(length - room, 40))
     set_ticks(ax, "x", pd.Series([float(high)]))
-    ax.xaxis.set_major_locator(MaxNLocator(max(1, min(5, int(length / 45) - 1)), integer=True))
+    if PRECISION * (high - start) < high:
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    shown = ax.xaxis.get_major_formatter()
+    width = (max(len(shown(start)), len(shown(high)), 7) + 3) * drawing.CHARACTER * drawing.SMALL
+    ax.xaxis.set_major_locator(MaxNLocator(max(1, min(5, int(length / width) - 1)), integer=True))
+    return shown
 
 
 def _break_bars(ax: Axes, rows: Sequence[int]) -> None:

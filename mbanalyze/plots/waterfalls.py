@@ -61,7 +61,7 @@ def waterfall(data: Data, *, size: Size | None = None, title: str | None = None)
     *axes, foot = grid[:, 0]
     _write_foot(foot, panels, notes)
     for ax, panel in zip(axes, panels, strict=True):
-        draw_panel(ax, panel, _characters(width) * 2 // 5)
+        draw_panel(ax, panel, _characters(width) * 9 // 20)
     figure.draw_without_rendering()  # the layout makes room for the names
     for ax, panel, result in zip(axes, panels, counted, strict=True):
         fit_panel(ax, panel, result)
