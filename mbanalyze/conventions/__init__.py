@@ -4,6 +4,7 @@ convention.py       a convention: tables of rules, its total, and its difference
 op_rules.py         rules of operators that several conventions share
 call_rules.py       rules of module calls that several conventions share
 left_out.py         operators that a counter leaves out
+fast_paths.py       modules of attention that PyTorch runs as one operator
 unused.py           operators whose results nothing uses
 flop_counter.py     PyTorch's FlopCounterMode
 fvcore.py           fvcore

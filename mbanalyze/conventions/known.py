@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mbanalyze.conventions.calflops import CALFLOPS
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.flop_counter import FLOP_COUNTER, FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.ptflops import PTFLOPS
 from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
@@ -16,6 +16,7 @@ from mbanalyze.conventions.torchprofile import TORCHPROFILE
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
+        FLOP_COUNTER,
         FLOP_COUNTER_META,
         FVCORE,
         PTFLOPS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mbanalyze.inputs.typed import Sizes
@@ -29,6 +30,7 @@ class ModuleCall(NamedTuple):
         has_keywords: True if it was called with keyword arguments.
         places: the places of the module in the tree of modules, more than one if several modules hold it.
         first, last: the operators that it ran are `ops[first:last]`.
+        arguments: its arguments by position or name, if they are settings, and the element types of tensors: `float32`.
     """
 
     path: str
@@ -45,6 +47,7 @@ class ModuleCall(NamedTuple):
     places: int
     first: int
     last: int
+    arguments: Mapping[int | str, Setting] = MappingProxyType({})
 
 
 class FunctionCall(NamedTuple):

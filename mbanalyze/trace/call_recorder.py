@@ -73,6 +73,7 @@ class CallRecorder:
                 self._places[path],
                 first,
                 first,
+                _settings({k: _element_type(v) for k, v in (*enumerate(args), *kwargs.items())}),
             )
             self._called.add(id(module))
             self._modules.append(call)
@@ -164,6 +165,11 @@ def _tensors(values: Any) -> list[Tensor]:
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
     return tuple(tuple(map(int, tensor.shape)) for tensor in tensors)
+
+
+def _element_type(value: Any) -> Any:
+    """The name of the element type of a tensor; any other value as it is."""
+    return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else value
 
 
 def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
