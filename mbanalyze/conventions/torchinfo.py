@@ -1,7 +1,7 @@
 """torchinfo: parameters of modules without children, for each image and output place; functions count nothing.
 
-Each call counts, also of a module that is called twice. The classes are all that hold parameters, not a table:
-a parameter counts by its name, and by the word "Conv" in the name of the class.
+Each call counts, also of a module that is called twice. There is no table of classes: a parameter counts by its
+name, and as that of a convolution if the name of the class has the word "Conv".
 """
 
 from __future__ import annotations
