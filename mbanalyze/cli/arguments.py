@@ -13,6 +13,7 @@ import typer
 
 from mbanalyze.archs import find
 from mbanalyze.cli.completion import complete_model, complete_setting, matching
+from mbanalyze.conventions.known import CONVENTIONS, find_convention
 from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
@@ -29,9 +30,14 @@ class UsageError(ValueError):
     """Arguments of a command that are malformed or contradict each other."""
 
 
-def is_closed_form(model: str) -> bool:
-    """Return True if a model reference names an architecture."""
-    return find(split_reference(model)[0]) is not None
+def is_closed_form(model: str, convention: str | None = None) -> bool:
+    """Return True if a model reference names an architecture, and a convention needs no trace of it."""
+    return find(split_reference(model)[0]) is not None and not needs_trace(convention)
+
+
+def needs_trace(convention: str | None) -> bool:
+    """Return True if the option `--convention` names a convention that needs a trace."""
+    return convention is not None and find_convention(convention).needs_trace
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -151,6 +157,19 @@ Fused = Annotated[
         "--fused",
         help="Memory access as an inference engine moves it: batch norm and activation are merged into the "
         "convolution or linear layer before them.",
+    ),
+]
+
+
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        parser=checked(lambda given: find_convention(given).name),
+        autocompletion=lambda incomplete: matching(CONVENTIONS, incomplete),
+        metavar="NAME",
+        help="Count macs as another counter does; the other columns are unchanged. "
+        f"NAME is one of {', '.join(CONVENTIONS)}.",
+        show_default=False,
     ),
 ]
 
