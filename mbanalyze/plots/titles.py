@@ -11,7 +11,6 @@ import pandas as pd
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.conventions.convention import Convention
->>>>>>> wt-convention
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.units import si
 from mbanalyze.inputs.parsing import spell_reference
