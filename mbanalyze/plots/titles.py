@@ -11,6 +11,7 @@ import pandas as pd
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.conventions.convention import Convention
+from mbanalyze.crosscheck.explained_totals import ExplainedTotals
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.units import si
 from mbanalyze.inputs.parsing import spell_reference
