@@ -140,7 +140,7 @@ def test_ticks_of_a_tiny_difference_have_all_digits() -> None:
     # a third of 1,000 below the macs is 300,773,939, in steps of 100
     assert ax.get_xlabel() == "macs (axis begins at 300,773,900, not 0)"
     assert len(ticks) == len({*ticks}) >= 2
-    assert ax.get_title("left") == "ptflops-aten 1.0: 300,775,272 macs, < 0.01 % more than ours"
+    assert ax.get_title("left") == "ptflops-aten 1.0: 300,775,272 macs (less than +0.01 %)"
 
 
 def test_signs_read_without_colour() -> None:
@@ -160,8 +160,8 @@ def test_titles_name_the_model_and_each_total() -> None:
     assert figure.get_suptitle() == "mobilenet_v2, 1x3x224x224"
     # 13,387,136 / 300,774,272 = 0.0445
     assert [ax.get_title("left") for ax in panels(figure)] == [
-        "fvcore 1.0: 314,161,408 macs, 4.45 % more than ours",
-        "calflops 1.0: 300,774,272 macs, equal to ours",
+        "fvcore 1.0: 314,161,408 macs (+4.45 %)",
+        "calflops 1.0: 300,774,272 macs (equal to ours)",
     ]
     assert plots.waterfall(explained(BATCH_NORM), title="mine").get_suptitle() == "mine"
 

@@ -97,18 +97,18 @@ def _amount(bar: Bar) -> str:
 
 
 def _heading(bars: Sequence[Bar], result: CounterResult) -> str:
-    """The counter, its total and its gap: 'fvcore 0.1.5: 314,193,216 macs, 4.46 % more than ours'."""
+    """The counter, its total and the gap from our macs: 'fvcore 0.1.5: 314,193,216 macs (+4.46 %)'."""
     ours, total = bars[0].end, bars[-1].end
-    return f"{result.counter} {result.version}: {total:,} {result.unit}, {_gap(ours, total)}"
+    return f"{result.counter} {result.version}: {total:,} {result.unit} ({_gap(ours, total)})"
 
 
 def _gap(ours: int, total: int) -> str:
-    """The gap of a total from our macs in words."""
+    """The gap of a total from our macs, in per cent of these."""
     if ours == total:
         return "equal to ours"
-    order = "more than ours" if total > ours else "less than ours"
-    per_cent = f"{100 * abs(total - ours) / ours:,.2f}" if ours else ""
-    return f"{per_cent if per_cent != '0.00' else '< 0.01'} % {order}" if per_cent else order
+    sign = "+" if total > ours else "\N{MINUS SIGN}"
+    per_cent = f"{100 * abs(total - ours) / ours:,.2f}" if ours else "?"
+    return f"{sign}{per_cent} %" if per_cent != "0.00" else f"less than {sign}0.01 %"
 
 
 def _axis_label(result: CounterResult, start: str) -> str:
