@@ -25,12 +25,15 @@ def table(header: list[str], lines: list[list[str]], left: int = 1) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *lines]) + "\n"
 
 
-def by_network(cell: Callable[[Row], str]) -> str:
-    """Return a table of networks by counters, with our macs before the counters' cells."""
+def by_network(cell: Callable[[Row], str], *, ours: bool) -> str:
+    """Return a table of networks by counters, with or without our macs and the input."""
     found = [(name, list(each)) for name, each in groupby(rows("counters.csv"), lambda row: row["network"])]
-    header = ["network", "input", "our macs", *(f"{row['counter']}" for row in found[0][1])]
-    lines = [[name, each[0]["input"], f"{int(each[0]['macs']):,}", *map(cell, each)] for name, each in found]
-    return table(header, lines, left=2)
+    lines = []
+    for name, each in found:
+        own = [each[0]["input"], f"{int(each[0]['macs']):,}"] if ours else []
+        lines.append([name, *own, *map(cell, each)])
+    header = ["network", *(["input", "our macs"] if ours else []), *(row["counter"] for row in found[0][1])]
+    return table(header, lines, left=2 if ours else 1)
 
 
 def ratio(row: Row) -> str:
@@ -39,7 +42,7 @@ def ratio(row: Row) -> str:
         return "failed"
     total, macs = int(row["total"]), int(row["macs"])
     text = f"{total / macs:.3f}"
-    return f"≈ {text}" if text in ("1.000", "2.000") and total % macs else text
+    return f"≈\N{NO-BREAK SPACE}{text}" if text in ("1.000", "2.000") and total % macs else text
 
 
 def total(row: Row) -> str:
@@ -79,8 +82,8 @@ def unexplained(row: Row) -> Iterator[list[str]]:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "counter_ratios": partial(by_network, ratio),
-    "counter_totals": partial(by_network, total),
+    "counter_ratios": partial(by_network, ratio, ours=False),
+    "counter_totals": partial(by_network, total, ours=True),
     "counters_verdict": verdict,
     "counters_mobilenet_v2": partial(differences, "mobilenet_v2"),
     "counters_vit_b_16": partial(differences, "vit_b_16"),

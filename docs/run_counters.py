@@ -35,7 +35,7 @@ COUNTERS = (
 )
 PICTURES = {
     "mobilenet_v2": ("fvcore", "torchinfo", "ptflops", "thop"),
-    "vit_b_16": ("fvcore", "flop-counter", "ptflops", "torchprofile"),
+    "vit_b_16": ("fvcore", "flop-counter", "torchinfo", "ptflops"),
 }
 """The networks with a waterfall -> the counters in it."""
 
