@@ -52,6 +52,16 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return parser
 
 
+def _plot_size(default: str) -> Any:
+    """Declare the size of a plot, with its default in words."""
+    return typer.Option(
+        parser=checked(parse_size),
+        metavar="WIDTHxHEIGHT",
+        help=f"Size of the plot in inches, such as 8x5 (default {default}).",
+        show_default=False,
+    )
+
+
 def choice(what: str, names: Collection[str], help: str, *flags: str) -> Any:
     """Declare an option with a fixed set of values.
 
@@ -112,15 +122,8 @@ Width = Annotated[
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]
-PlotSize = Annotated[
-    Any,  # a `Size`, which typer would read as two arguments
-    typer.Option(
-        parser=checked(parse_size),
-        metavar="WIDTHxHEIGHT",
-        help="Size of the plot in inches, such as 8x5 (default 7x4).",
-        show_default=False,
-    ),
-]
+PlotSize = Annotated[Any, _plot_size("7x4")]  # a `Size`, which typer would read as two arguments
+HighPlotSize = Annotated[Any, _plot_size("7 wide, and as high as its panels")]
 Dtype = Annotated[
     str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")
 ]

@@ -11,6 +11,7 @@ import pandas as pd
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.conventions.convention import Convention
+from mbanalyze.crosscheck.explained_totals import ExplainedTotals
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.units import si
 from mbanalyze.inputs.parsing import spell_reference
@@ -43,7 +44,7 @@ def _title(data: Data) -> str:
         return ", ".join(
             filter(None, [_reference(data), shapes(data.input), _fused(data), _counted(data.counter)])
         )
-    if isinstance(data, Guidelines):
+    if isinstance(data, Guidelines | ExplainedTotals):
         return _title(data.report)
     if isinstance(data, Ablation):
         parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.counter)]
