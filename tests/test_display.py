@@ -14,8 +14,9 @@ from torch import nn
 
 from mbanalyze import compare, count, fit, guard, layers, memory, search
 from mbanalyze.conventions.convention import Difference
+from mbanalyze.crosscheck.checked_count import CheckedCount
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.crosscheck.witnesses import Check
 from mbanalyze.guard import Explanations, Outcome, Policy, load
 from mbanalyze.guard.changes import CountChange, LayerId
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation

@@ -41,7 +41,7 @@ def kernel(call: ModuleCall) -> int:
     """Return the places of the kernel of a convolution."""
     sizes = call.settings["kernel_size"]
     assert isinstance(sizes, tuple)
-    return prod(sizes)
+    return prod(int(size) for size in sizes)
 
 
 def has_bias(call: ModuleCall) -> bool:

@@ -6,7 +6,7 @@ from mbanalyze.conventions.convention import Convention, Record
 from mbanalyze.conventions.fast_paths import fast_attention, fast_encoder_layers
 from mbanalyze.conventions.left_out import left_out
 from mbanalyze.conventions.op_rules import MACS, complex_products
-from mbanalyze.ops.calls import Calls
+from mbanalyze.ops.calls import Calls, ModuleCall
 from mbanalyze.ops.record import Op
 
 _RECURRENT = ("lstm", "gru", "rnn")
@@ -49,10 +49,11 @@ def _kernels(record: Record) -> dict[int, str]:
     calls = record.calls or Calls((), ())
     double = {call.first for call in calls.modules if call.arguments.get(0) == "float64"}
     shared = {call.first for call in calls.functions if call.arguments.get("enable_gqa")}
+    steps = {call.first: call.inputs[1][0] for call in calls.modules if _is_packed(call)}
     found = {}
     for i, op in enumerate(record.ops):
         is_flash = op.kind == "attention" and _is_flash(op, shares_heads=i in shared)
-        if is_flash or (op.operator == "lstm" and i not in double and _is_one_kernel(op)):
+        if is_flash or (op.operator == "lstm" and i not in double and _is_one_kernel(op, steps.get(i))):
             found[i] = f"{op.kind}: not counted in the CPU's kernel"
     return found
 
@@ -88,10 +89,19 @@ def _is_flash(op: Op, *, shares_heads: bool) -> bool:
     )
 
 
-def _is_one_kernel(op: Op) -> bool:
-    """True for an LSTM of a padded batch whose hidden states have the size of its cells."""
-    hidden, cells = op.operands[1:3]
-    return len(op.operands[0].shape) == 3 and hidden.shape == cells.shape
+def _is_packed(call: ModuleCall) -> bool:
+    """True for a module that was called with a packed batch: rows of all steps, and the number in each step."""
+    return [len(sizes) for sizes in call.inputs[:2]] == [2, 1]
+
+
+def _is_one_kernel(op: Op, steps: int | None) -> bool:
+    """True for an LSTM of sequences of one length whose hidden states have the size of its cells.
+
+    Sequences of a packed batch have one length if `steps` times the batch gives all rows.
+    """
+    rows, hidden, cells = (value.shape for value in op.operands[:3])
+    has_one_length = len(rows) == 3 or (steps is not None and rows[0] == steps * hidden[1])
+    return has_one_length and hidden == cells
 
 
 FLOP_COUNTER = Convention(

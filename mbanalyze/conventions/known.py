@@ -8,7 +8,7 @@ from mbanalyze.conventions.flop_counter import FLOP_COUNTER, FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.ptflops import PTFLOPS
 from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
-from mbanalyze.conventions.publications import PAPER, TORCHVISION
+from mbanalyze.conventions.publications import PAPER, TIMM, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
 from mbanalyze.conventions.torchprofile import TORCHPROFILE
@@ -26,6 +26,7 @@ CONVENTIONS: dict[str, Convention] = {
         TORCHINFO,
         TORCHPROFILE,
         TORCHVISION,
+        TIMM,
         PAPER,
     )
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from mbanalyze.conventions.call_rules import in_elements, kernel, number
+from mbanalyze.conventions.call_rules import first_input, has_bias, in_elements, kernel, number
 from mbanalyze.conventions.convention import ConventionError, Rule
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import ModuleCall
@@ -18,7 +18,7 @@ def _filters(call: ModuleCall) -> int:
 
 def _places(sizes: Sizes, call: ModuleCall) -> int:
     """`n` images with `h w` places: n h w."""
-    return call.inputs[0][0] * prod(sizes[2:])
+    return first_input(call)[0] * prod(sizes[2:])
 
 
 def _conv(call: ModuleCall) -> int:
@@ -26,7 +26,11 @@ def _conv(call: ModuleCall) -> int:
 
 
 def _transposed(call: ModuleCall) -> int:
-    return _filters(call) * _places(call.inputs[0], call)
+    return _filters(call) * _places(first_input(call), call)
+
+
+def _conv_bias(call: ModuleCall) -> int:
+    return first_input(call)[0] * prod(call.outputs[0][1:]) if has_bias(call) else 0
 
 
 def _deformed(call: ModuleCall) -> int:
@@ -85,23 +89,25 @@ def _attention_bias(call: ModuleCall) -> int:
 
 def _head_products(call: ModuleCall) -> int:
     """Each query of `n l c` by each key, and each weight by each value: 2 n l l d in each head of d features."""
-    n, length, _ = call.inputs[0]
+    n, length, _ = first_input(call)
     return 2 * n * length * length * number(call, "num_heads") * number(call, "head_dim")
 
 
 def _head_softmax(call: ModuleCall) -> int:
-    n, length, _ = call.inputs[0]
+    n, length, _ = first_input(call)
     return n * length * number(call, "num_heads") * (number(call, "head_dim") + length)
 
 
 CONV: Rule[ModuleCall] = Rule("1 for each weight of a filter at each output element", _conv)
 """The multiply-accumulates of a convolution; an input without a batch dimension has its channels taken for one."""
+CONV_BIAS: Rule[ModuleCall] = Rule("1 for each output element with a bias", _conv_bias, claims=False)
+"""The additions of a bias, with the same batch."""
 TRANSPOSED: Rule[ModuleCall] = Rule("1 for each weight of a filter at each input element", _transposed)
 """The multiply-accumulates of a transposed convolution."""
 DEFORMED: Rule[ModuleCall] = Rule("24, or 25 with a mask, for each sampled place", _deformed, claims=False)
 """The interpolation of a deformable convolution."""
-NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 with the setting `affine`", _norm)
-"""A normalisation. `nn.LayerNorm` has no such setting."""
+NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 if affine", _norm)
+"""A normalisation. `nn.LayerNorm` has no setting `affine`."""
 UPSAMPLE: Rule[ModuleCall] = Rule("1 for each output element of the first image, by the module", _upsampled)
 """An enlargement."""
 ATTENTION: Rule[ModuleCall] = Rule("products of the projections and of the heads", _attention)

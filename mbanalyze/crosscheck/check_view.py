@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from mbanalyze.crosscheck.witnesses import CLOSED_FORM, NOT_COUNTED, Check, CheckedReport
+from mbanalyze.crosscheck.checked_count import CLOSED_FORM, NOT_COUNTED
+from mbanalyze.crosscheck.witnesses import Check, CheckedReport
 from mbanalyze.display import records
 from mbanalyze.display.result import Renderer, formats, view, view_of
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words

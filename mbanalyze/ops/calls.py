@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.record import Attribute
 
-Setting = Attribute | float | None
+Setting = Attribute | float | tuple[float, ...] | None
 
 
 class ModuleCall(NamedTuple):
@@ -19,6 +19,8 @@ class ModuleCall(NamedTuple):
         path: qualified name of the module, "" for the root.
         type: the class: `nn.Conv2d` for those of `torch.nn`, else with its module, `torchvision.ops.misc.Permute`.
         inputs: shapes of the tensors among its positional arguments.
+        batch: the length of its first positional argument: the first size of a tensor, the tensors of a list;
+            1 if there is no such argument.
         outputs: shapes of the tensors that it returned.
         params: shapes of its own parameters by name, without those of modules inside.
         settings: its public attributes that are numbers, texts, None, or tuples of numbers, by name.
@@ -36,6 +38,7 @@ class ModuleCall(NamedTuple):
     path: str
     type: str
     inputs: tuple[Sizes, ...]
+    batch: int
     outputs: tuple[Sizes, ...]
     params: Mapping[str, Sizes]
     settings: Mapping[str, Setting]
