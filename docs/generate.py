@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import runpy
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 
@@ -176,5 +177,6 @@ PARTS: dict[str, Callable[[], str]] = {
     "networks": networks,
     "commands": commands,
     "api": api,
+    **runpy.run_path(str(Path(__file__).with_name("counter_tables.py")))["PARTS"],
 }
 """Name of a part -> the function that returns it."""

@@ -23,7 +23,7 @@ OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
 LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
-LEFT_OUT = {"memory": {"fused", "train", "optimizer"}}
+LEFT_OUT = {"memory": {"fused", "train", "optimizer", "convention"}}
 """Command -> parameters of the library that it leaves out: `memory` is that of one forward pass."""
 RENAMED = {"what": "model", "inputs": "input", "counters": "counter"}
 """Name in the library -> name in the command."""

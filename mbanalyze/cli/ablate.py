@@ -46,7 +46,8 @@ Workers = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Processes that trace a factory's variants or many models (default one per processor).",
+        help="Processes that trace a factory's variants, many models, or the variants of a convention "
+        "(default one per processor).",
     ),
 ]
 Strict = Annotated[
@@ -65,6 +66,7 @@ def ablate(
     accuracy: Accuracy = None,
     published: Published = False,
     skip_invalid: SkipInvalid = False,
+    convention: arguments.Convention = None,
     workers: Workers = None,
     time_limit: TimeLimit = None,
     resume: Resume = None,
@@ -90,6 +92,7 @@ def ablate(
     mbanalyze ablate mobilenet_v2 --alpha 0.35:1.4:0.05 --rho 1,0.5 --plot v2.svg
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
     mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.5 --convention thop
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
@@ -103,7 +106,8 @@ def ablate(
         variants *= prepare(model, resume, output, plot)
     if not kept:
         require_readable(variants, format, output)
-    known = arguments.is_closed_form(model) or (is_pattern(model) and not many)
+    traces = arguments.needs_trace(convention)
+    known = not traces and (arguments.is_closed_form(model) or (is_pattern(model) and not many))
     if known and workers is not None:
         raise arguments.UsageError(
             f"--workers is for the variants of a factory: {model} is counted in closed form"
@@ -119,6 +123,7 @@ def ablate(
             accuracy=accuracy,
             published=published,
             skip_invalid=skip_invalid,
+            convention=convention,
             executor=None,
             workers=workers if many or known else _processes(variants, workers),
             time_limit=time_limit,

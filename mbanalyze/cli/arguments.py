@@ -13,6 +13,7 @@ import typer
 
 from mbanalyze.archs import find
 from mbanalyze.cli.completion import complete_model, complete_setting, matching
+from mbanalyze.conventions.known import CONVENTIONS, find_convention
 from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
@@ -29,9 +30,14 @@ class UsageError(ValueError):
     """Arguments of a command that are malformed or contradict each other."""
 
 
-def is_closed_form(model: str) -> bool:
-    """Return True if a model reference names an architecture."""
-    return find(split_reference(model)[0]) is not None
+def is_closed_form(model: str, convention: str | None = None) -> bool:
+    """Return True if a model reference names an architecture, and a convention needs no trace of it."""
+    return find(split_reference(model)[0]) is not None and not needs_trace(convention)
+
+
+def needs_trace(convention: str | None) -> bool:
+    """Return True if the option `--convention` names a convention that needs a trace."""
+    return convention is not None and find_convention(convention).needs_trace
 
 
 def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -44,6 +50,16 @@ def checked(parse: Callable[[str], Any]) -> Callable[[str], Any]:
             raise typer.BadParameter(str(error)) from error
 
     return parser
+
+
+def _plot_size(default: str) -> Any:
+    """Declare the size of a plot, with its default in words."""
+    return typer.Option(
+        parser=checked(parse_size),
+        metavar="WIDTHxHEIGHT",
+        help=f"Size of the plot in inches, such as 8x5 (default {default}).",
+        show_default=False,
+    )
 
 
 def choice(what: str, names: Collection[str], help: str, *flags: str) -> Any:
@@ -106,15 +122,8 @@ Width = Annotated[
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also draw a plot: a .png, .svg or .pdf file.")
 ]
-PlotSize = Annotated[
-    Any,  # a `Size`, which typer would read as two arguments
-    typer.Option(
-        parser=checked(parse_size),
-        metavar="WIDTHxHEIGHT",
-        help="Size of the plot in inches, such as 8x5 (default 7x4).",
-        show_default=False,
-    ),
-]
+PlotSize = Annotated[Any, _plot_size("7x4")]  # a `Size`, which typer would read as two arguments
+HighPlotSize = Annotated[Any, _plot_size("7 wide, and as high as its panels")]
 Dtype = Annotated[
     str | None, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts (default float32).")
 ]
@@ -148,6 +157,19 @@ Fused = Annotated[
         "--fused",
         help="Memory access as an inference engine moves it: batch norm and activation are merged into the "
         "convolution or linear layer before them.",
+    ),
+]
+
+
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        parser=checked(lambda given: find_convention(given).name),
+        autocompletion=lambda incomplete: matching(CONVENTIONS, incomplete),
+        metavar="NAME",
+        help="Count macs as another counter does; the other columns are unchanged. "
+        f"NAME is one of {', '.join(CONVENTIONS)}.",
+        show_default=False,
     ),
 ]
 

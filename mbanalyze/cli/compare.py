@@ -9,7 +9,17 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
-from mbanalyze.cli.arguments import Format, Fused, Input, Output, Plot, PlotSize, Width, inputs_of
+from mbanalyze.cli.arguments import (
+    Convention,
+    Format,
+    Fused,
+    Input,
+    Output,
+    Plot,
+    PlotSize,
+    Width,
+    inputs_of,
+)
 from mbanalyze.cli.completion import complete_model
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
@@ -31,6 +41,7 @@ def compare(
     models: Models,
     input: Input = None,
     fused: Fused = False,
+    convention: Convention = None,
     top: Top = 10,
     accuracy: Accuracy = None,
     published: Published = False,
@@ -51,6 +62,7 @@ def compare(
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
     mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
+    mbanalyze compare mobilenet_v1 mobilenet_v2 --convention thop
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
@@ -58,7 +70,13 @@ def compare(
     inputs, keywords = inputs_of(input)
     with working(True):
         comparison = mbanalyze.compare(
-            *models, inputs=inputs, fused=fused, accuracy=accuracy, published=published, **keywords
+            *models,
+            inputs=inputs,
+            fused=fused,
+            convention=convention,
+            accuracy=accuracy,
+            published=published,
+            **keywords,
         )
     files: dict[Path, str | bytes] = {}
     if plot is not None:

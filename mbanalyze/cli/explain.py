@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import mbanalyze
-from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real, Width, checked
+from mbanalyze.cli.arguments import (
+    Format,
+    HighPlotSize,
+    Keep,
+    Model,
+    ModelOptions,
+    Output,
+    Plot,
+    Real,
+    Width,
+    checked,
+)
 from mbanalyze.cli.completion import matching
 from mbanalyze.cli.formats import choose_format
-from mbanalyze.cli.output import publish, require_files
+from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import working
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.inputs.choices import choose
@@ -43,6 +55,8 @@ def explain(
     format: Format = None,
     output: Output = None,
     width: Width = None,
+    plot: Plot = None,
+    plot_size: HighPlotSize = None,
     strict: Strict = False,
 ) -> int:
     """Explain the numbers of other counters.
@@ -50,14 +64,16 @@ def explain(
     The installed counters run on the module, each in a process of its own.
     The gap between a counter's total and our macs is broken down into named amounts, whose sum is the gap.
     A counter that is not installed, fails or takes too long is named with the reason.
+    With --plot, the command draws a panel for each counter, from our macs through the largest amounts to its total.
 
     \b
     mbanalyze explain mobilenet_v2
     mbanalyze explain mobilenet_v2 --counter fvcore --counter thop --batch 2
     mbanalyze explain net.py:build --input 1,3,64,64 --format json
+    mbanalyze explain mobilenet_v2 --counter fvcore --counter ptflops --plot gaps.svg
     mbanalyze explain torchvision:resnet18 --strict -o resnet18.md
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output)
+    require_files(output, plot, plot_size)
     format = choose_format(format, output)
     with working(True) as progress:
         explained = mbanalyze.explain(
@@ -70,5 +86,14 @@ def explain(
             progress=progress,
             **given.options,
         )
-    publish(explained, format, output, width=width)
+    files: dict[Path, str | bytes] = {}
+    if plot is not None:
+        from mbanalyze import plots
+
+        try:
+            files = drawn(plots.waterfall, explained, plot, plot_size)
+        except plots.PlotError:
+            publish(explained, format, output, width=width)  # the runs took long
+            raise
+    publish(explained, format, output, files, width=width)
     return int(strict and not explained.explained)

@@ -92,6 +92,7 @@ def report(
     real: arguments.Real = None,
     keep: arguments.Keep = False,
     fused: arguments.Fused = False,
+    convention: arguments.Convention = None,
     train: Train = False,
     optimizer: Optimizer = None,
     by: By = None,
@@ -116,6 +117,7 @@ def report(
     mbanalyze report mobilenet_v2 --alpha 0.75 --resolution 192
     mbanalyze report mobilenet_v2 --top 10 --sort memory_access
     mbanalyze report mobilenet_v2 --fused --by op
+    mbanalyze report mobilenet_v2 --convention thop --by kind
     mbanalyze report mobilenet_v2 --train --optimizer adam --by kind
     mbanalyze report mobilenet_v2 --depth 2 --columns output,params,macs
     mbanalyze report timm:convnext_tiny --by block
@@ -129,10 +131,12 @@ def report(
     require_files(output, plot, plot_size)
     if optimizer is not None and not train:
         raise arguments.UsageError("--optimizer is about training: give --train too")
+    if check and convention is not None:
+        raise arguments.UsageError("--check compares counts of mbanalyze: leave out --check or --convention")
     format = choose_format(format, output, REPORT_FORMATS)
     if format == "html":
         require_page(output)
-    with working(trace or check or train or not arguments.is_closed_form(model)) as progress:
+    with working(trace or check or train or not arguments.is_closed_form(model, convention)) as progress:
         resolved = resolve(model, *given.inputs, **given.options)
         counted = resolved.report(
             trace=trace,
@@ -141,6 +145,7 @@ def report(
             real=real,
             keep=keep,
             fused=fused,
+            convention=convention,
             train=train,
             optimizer=optimizer,
         )

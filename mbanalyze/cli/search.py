@@ -11,6 +11,7 @@ import typer
 import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
 from mbanalyze.cli.arguments import (
+    Convention,
     Format,
     GridOptions,
     Output,
@@ -71,6 +72,7 @@ def search(
     objective: Objective = "top1",
     dtype: ByteDtype = "float32",
     batch: Images = 1,
+    convention: Convention = None,
     accuracy: Accuracy = None,
     published: Published = False,
     workers: Workers = None,
@@ -96,6 +98,7 @@ def search(
     mbanalyze search mobilenet_v2 --max-macs 100M --alpha 0.1:1.4:0.01
     mbanalyze search all --max-params 3M --objective macs
     mbanalyze search all --max-peak-deployed 320KiB --dtype int8
+    mbanalyze search mobilenet_v1 --max-macs 150M --convention thop
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
@@ -113,6 +116,7 @@ def search(
             objective=objective,
             dtype=dtype,
             batch=batch,
+            convention=convention,
             workers=workers,
             time_limit=time_limit,
             resume=resume,

@@ -28,6 +28,7 @@ from mbanalyze.sources.resolved_model import check_flags
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.conventions.convention import Convention
     from mbanalyze.literature.accuracy.own_table import Accuracy
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
@@ -59,12 +60,17 @@ class Comparison(Result):
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """A name for each report: its model, the options that differ, and the least that makes it unique."""
+        """A name for each report: its model, the options that differ, and the least that makes it unique.
+
+        Conventions that differ are in every name.
+        """
         options = _differing(self.reports)
         names = [
             spell_reference(r.model, {name: value for name, value in r.options.items() if name in options})
             for r in self.reports
         ]
+        if len({r.convention for r in self.reports}) > 1:
+            names = [f"{name} {report.convention}" for name, report in zip(names, self.reports, strict=True)]
         for distinguish in (_inputs, lambda r: r.method, lambda r: r.dtype, _fusion):
             if len({*names}) < len(names) and len({distinguish(r) for r in self.reports}) > 1:
                 names = [f"{name} {distinguish(r)}" for name, r in zip(names, self.reports, strict=True)]
@@ -72,6 +78,12 @@ class Comparison(Result):
         if len({*names}) == len(names):
             return tuple(names)
         return tuple(f"{name} ({i})" for i, name in enumerate(names, 1))
+
+    @property
+    def counter(self) -> Convention | None:
+        """The convention of another counter that all reports share; None for ours, or if they differ."""
+        same = len({report.convention for report in self.reports}) == 1
+        return self.reports[0].counter if same else None
 
     @cached_property
     def totals(self) -> tuple[dict[str, int | float | None], ...]:
@@ -177,6 +189,7 @@ def compare(
     *models: Countable | Report,
     inputs: Sequence[Any] = (),
     fused: bool = False,
+    convention: str | None = None,
     accuracy: Accuracy | None = None,
     published: bool = False,
     **options: Any,
@@ -187,6 +200,8 @@ def compare(
         models: reports, or anything that `mbanalyze.count` takes.
         inputs: the inputs of every network but reports and known architectures.
         fused: merge batch norms and activations into the product before them, as `Report.fused` does.
+        convention: count macs as another counter does, such as `thop`. A report needs what the convention counts,
+            as for `Report.under`.
         accuracy: your own accuracy, instead of the published one, in a CSV file or a frame, as for `ablate`.
         published: show published accuracy where `accuracy` has none.
         options: options of `count` for every model but reports, such as `trace=True`.
@@ -194,6 +209,8 @@ def compare(
     Raises:
         ComparisonError: fewer than two models, models in a list, an input among them, or inputs that no model takes.
         OptionError: a flag is neither True nor False.
+        ChoiceError: the convention is unknown.
+        ConventionError: a report lacks what the convention counts.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
@@ -208,7 +225,7 @@ def compare(
         )
     if published and accuracy is None:
         raise ComparisonError("published keeps published accuracy beside your own: give accuracy too")
-    reports = tuple(_report(model, inputs, options) for model in models)
+    reports = tuple(_report(model, inputs, options, convention) for model in models)
     if fused:
         reports = tuple(report.fused() for report in reports)
     if accuracy is None:
@@ -234,12 +251,14 @@ def _has_input(model: Countable | Report) -> bool:
     return bool(find(split_reference(model)[0]) if isinstance(model, str) else name_of(model))
 
 
-def _report(model: Countable | Report, inputs: Sequence[Any], options: Mapping[str, Any]) -> Report:
+def _report(
+    model: Countable | Report, inputs: Sequence[Any], options: Mapping[str, Any], convention: str | None
+) -> Report:
     if isinstance(model, Report):
-        return model
+        return model if convention is None else model.under(convention)
     if _has_input(model):
-        return count(model, **{name: value for name, value in options.items() if name != "kwargs"})
-    return count(model, *inputs, **options)
+        inputs, options = (), {name: value for name, value in options.items() if name != "kwargs"}
+    return count(model, *inputs, convention=convention, **options)
 
 
 def _inputs(report: Report) -> str:
@@ -278,6 +297,7 @@ def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: Know
         "input": [list(shape) for shape in report.input],
         "method": report.method,
         "fused": report.is_fused,
+        "convention": report.convention,
         "dtype": report.dtype,
         "complete": report.complete,
         "totals": totals,
@@ -300,19 +320,35 @@ def _total_records(comparison: Comparison) -> list[dict[str, Any]]:
             **totals,
             **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
             **_accuracy_columns(accuracy),
+            **column,
         }
-        for label, totals, ratios, accuracy in zip(
-            comparison.labels, comparison.totals, comparison.ratios, comparison.accuracies, strict=True
+        for label, totals, ratios, accuracy, column in zip(
+            comparison.labels,
+            comparison.totals,
+            comparison.ratios,
+            comparison.accuracies,
+            _convention_columns(comparison),
+            strict=True,
         )
     ]
 
 
 def _part_records(comparison: Comparison, key: str, parts: Sequence[Part]) -> list[dict[str, Any]]:
     return [
-        {key: part.key, "model": label, **counts, **{f"{name}_change": n for name, n in changes.items()}}
+        {
+            key: part.key,
+            "model": label,
+            **counts,
+            **{f"{name}_change": n for name, n in changes.items()},
+            **column,
+        }
         for part in parts
-        for label, counts, changes in zip(
-            comparison.labels, part.counts_by_report(), part.changes_by_report(), strict=True
+        for label, counts, changes, column in zip(
+            comparison.labels,
+            part.counts_by_report(),
+            part.changes_by_report(),
+            _convention_columns(comparison),
+            strict=True,
         )
     ]
 
@@ -320,7 +356,17 @@ def _part_records(comparison: Comparison, key: str, parts: Sequence[Part]) -> li
 def _layer_records(comparison: Comparison) -> list[dict[str, Any]]:
     if comparison.layers is None:
         raise ComparisonError(f"only two reports have aligned layers, not {len(comparison.reports)}")
-    return [layer.layer_record() for layer in comparison.layers]
+    sides = zip(("before", "after"), _convention_columns(comparison), strict=True)
+    columns = {f"{name}_{side}": label for side, column in sides for name, label in column.items()}
+    return [{**layer.layer_record(), **columns} for layer in comparison.layers]
+
+
+def _convention_columns(comparison: Comparison) -> list[dict[str, str]]:
+    """The column that names the convention of each report; empty if all macs are ours."""
+    reports = comparison.reports
+    if not any(report.counter for report in reports):
+        return [{} for _ in reports]
+    return [{"convention": report.convention} for report in reports]
 
 
 COMPARISON_TABLES: dict[str, Callable[[Comparison], list[dict[str, Any]]]] = {

@@ -13,6 +13,7 @@ from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
+from mbanalyze.report.convention_rows import convention_note, macs_name
 from mbanalyze.report.fused_rows import FUSED
 from mbanalyze.report.network import PEAKS
 from mbanalyze.report.rows import Group, group
@@ -54,7 +55,9 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
     flag = "--published" if flags else "published"
     flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
     merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
-    notes = [*_uncounted(comparison), *merged, *own_notes(comparison.own, flag)]
+    counters = {report.convention: report.counter for report in comparison.reports}
+    counted = [f"note: {convention_note(counter)}" for counter in counters.values() if counter]
+    notes = [*_uncounted(comparison), *merged, *counted, *own_notes(comparison.own, flag)]
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
 
 
@@ -67,7 +70,7 @@ def shown_totals(comparison: Comparison) -> list[str]:
 def _totals(comparison: Comparison) -> Section:
     """Exact totals of each report, each followed by its ratio to the first report's."""
     names = shown_totals(comparison)
-    columns = [words("total", [TOTAL_NAMES[name] for name in names])]
+    columns = [words("total", [_name(name, comparison) for name in names])]
     for i, label in enumerate(comparison.labels):
         totals, ratios = comparison.totals[i], comparison.ratios[i]
         counts = [_exact(totals[name], comparison.known(name, i)) for name in names]
@@ -162,7 +165,14 @@ def _change(change: Count) -> Cell:
 
 
 def _change_columns(comparison: Comparison, parts: Sequence[Part]) -> list[Column]:
-    return [Column(f"{TOTAL_NAMES[name]} change", _changes(comparison, parts, name, 1)) for name in CHANGES]
+    return [
+        Column(f"{_name(name, comparison)} change", _changes(comparison, parts, name, 1)) for name in CHANGES
+    ]
+
+
+def _name(total: str, comparison: Comparison) -> str:
+    """The name of a total; that of macs names the counter whose convention all reports follow."""
+    return macs_name(total, comparison.counter) if total == "macs" else TOTAL_NAMES[total]
 
 
 def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) -> Section:
@@ -179,7 +189,7 @@ def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) ->
             Column(label, _paired(macs, _changes(comparison, shown, "macs", i)) if paired else macs)
         )
     columns += _change_columns(comparison, shown) if two else []
-    return Section(f"Macs by {key}", tuple(columns), fixed=2, total=True)
+    return Section(f"{macs_name('Macs', comparison.counter)} by {key}", tuple(columns), fixed=2, total=True)
 
 
 def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section:
@@ -196,8 +206,8 @@ def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section
         words("was", [_path(p.groups[0].key) if p.status == "renamed" else "" for p in shown] + blank),
         words("kind", each(lambda group: " + ".join(group.kinds))),
         words("output", each(lambda group: " ".join(map(shape, group.output)))),
-        Column("macs before", _macs(comparison, every, 0)),
-        Column("macs after", _macs(comparison, every, 1)),
+        Column(f"{_name('macs', comparison)} before", _macs(comparison, every, 0)),
+        Column(f"{_name('macs', comparison)} after", _macs(comparison, every, 1)),
         *_change_columns(comparison, every),
         words("status", [*(part.status for part in shown), *blank]),
     ]

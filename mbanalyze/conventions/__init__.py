@@ -5,6 +5,7 @@ op_rules.py         rules of operators that several conventions share
 call_rules.py       rules of module calls that several conventions share
 fast_paths.py       modules of attention that PyTorch runs as one operator
 left_out.py         operators that a counter leaves out
+fast_paths.py       modules of attention that PyTorch runs as one operator
 unused.py           operators whose results nothing uses
 flop_counter.py     PyTorch's FlopCounterMode
 fvcore.py           fvcore

@@ -126,6 +126,11 @@ class Convention:
         return f"{self.name}/{self.version}"
 
     @property
+    def counter(self) -> str:
+        """The counter with its version, in words: 'FlopCounterMode on meta 2.13.0'."""
+        return f"{self.title} {self.version}".strip()
+
+    @property
     def unit(self) -> str:
         """The unit of the counter's total, `macs` or `flops`."""
         return "macs" if self.flops_per_mac == 1 else "flops"
@@ -137,7 +142,9 @@ class Convention:
             ConventionError: the record has no calls, and the convention counts calls; or a call lacks what is counted.
         """
         if self.needs_trace and record.calls is None:
-            raise ConventionError(f"the convention {self.name} needs a trace that follows calls")
+            raise ConventionError(
+                f"the convention {self.name} needs a trace that follows calls: count with convention={self.name!r}"
+            )
         calls = record.calls or Calls((), ())
         return [
             *_of_ops(self.kinds, record.ops),
@@ -157,10 +164,17 @@ class Convention:
         return self.flops_per_mac * sum(amount.macs for amount in self.amounts(record))
 
     def of_ops(self, record: Record) -> list[int]:
-        """Return the amount of each operator, in macs; that of a call belongs to the first operator that it ran."""
+        """Return the amount of each operator, in macs; that of a call belongs to the first operator that it ran.
+
+        Raises:
+            ConventionError: as for `amounts`, or an amount is counted and no operator ran.
+        """
         counts = [0] * len(record.ops)
         for amount in self.amounts(record):
-            counts[min(amount.first, len(counts) - 1)] += amount.macs
+            if amount.macs and not counts:
+                raise ConventionError(f"{self.name} counts {amount.what}, but the network runs no operator")
+            if amount.macs:
+                counts[min(amount.first, len(counts) - 1)] += amount.macs
         return counts
 
     def differences(self, record: Record) -> list[Difference]:

@@ -255,8 +255,8 @@ def guidelines(
         options: hyper-parameters of the network, as for `count`.
 
     Raises:
-        GuidelinesError: `measure` with a network, inputs and options without a network or with a report, or `fused`
-            without a network.
+        GuidelinesError: `measure` with a network, inputs and options without a network or with a report, `fused`
+            without a network, or another counter's convention.
         DeviceError: torch cannot use the device.
         OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
 
@@ -270,6 +270,8 @@ def guidelines(
         if measure:
             raise GuidelinesError("measure times the paper's experiments: leave the network out")
         report = what if isinstance(what, Report) else count(what, *inputs, **options)
+        if report.counter:
+            raise GuidelinesError("the guidelines count macs as mbanalyze does: leave convention out")
         return analyse(report.fused() if fused else report)
     if fused:
         raise GuidelinesError("fused merges the operators of a network: give one")

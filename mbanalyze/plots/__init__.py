@@ -14,6 +14,9 @@ Their colours suit colour-blind readers, and their markers grey prints.
     comparisons.py       comparisons: totals relative to the first model
     one_report.py        one report: profile, shares, lower bounds, intensity
     memory_timeline.py   one network: the bytes alive at each operator
+    waterfalls.py        one network: from our macs to the totals of other counters
+    waterfall_panel.py   one counter of a waterfall
+    waterfall_bars.py    the bars of a waterfall
     papers.py            figures from the papers
     activations.py       numbers of the papers' figures on activations
     accuracy_sources.py  marks for the sources of accuracies
@@ -35,6 +38,7 @@ from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import pareto
 from mbanalyze.plots.saving import check_format, encode, save
+from mbanalyze.plots.waterfalls import waterfall
 
 __all__ = [
     "COLUMN_SIZE",
@@ -55,6 +59,7 @@ __all__ = [
     "scaling",
     "shares",
     "tradeoff",
+    "waterfall",
 ]
 
 

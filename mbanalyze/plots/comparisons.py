@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 
 from mbanalyze.comparison.comparison import Comparison
+from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, numbers, require_columns
+from mbanalyze.plots.frames import Data, as_frame, counter_of, numbers, require_columns
 from mbanalyze.plots.legends import legend_above
 from mbanalyze.plots.titles import shapes, short, title_of
 
@@ -67,16 +68,17 @@ def comparison(
             hatch=HATCHES[i % len(HATCHES)], label=names[i], gid=f"model-{i + 1}",
         )  # fmt: skip
         groups.append((bars, [_text(totals[count][i], ratios[count][i]) for count in counts]))
-    _style(ax, counts)
+    _style(ax, counts, counter_of(frame))
     legend_above(ax, title=title_of(data, title))
     _label(ax, groups, height)
     return ax
 
 
-def _style(ax: Axes, counts: Sequence[str]) -> None:
+def _style(ax: Axes, counts: Sequence[str], counter: Convention | None) -> None:
     """Label the axes, with a line at 100 %."""
+    labels = [drawing.axis_label(count, counter).replace(" (", "\n(") for count in counts]
     ax.axvline(100, color="0.3", linestyle=":", linewidth=1, gid="first")
-    ax.set_yticks(range(len(counts)), [drawing.axis_label(count).replace(" (", "\n(") for count in counts])
+    ax.set_yticks(range(len(counts)), labels)
     ax.invert_yaxis()
     drawing.style_axes(ax, "relative to the first model (%)", "")
     ax.grid(visible=False, axis="y")

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
 
+from mbanalyze.conventions.convention import Convention
 from mbanalyze.inputs.plot_size import Size, check_size
+from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.rows import block
 
 COLUMN_SIZE, PAGE_SIZE = (3.3, 2.5), (7.0, 4.0)
@@ -71,15 +73,17 @@ def figure_of(drawn: Axes | Figure) -> Figure:
     return figure.figure if isinstance(figure, SubFigure) else figure
 
 
-def title(column: str) -> str:
-    """Return the title of a column."""
-    return COLUMN_TITLES.get(column, (column.replace("_", " "), ""))[0]
+def title(column: str, counter: Convention | None = None) -> str:
+    """Return the title of a column; that of macs names the counter whose convention they follow."""
+    text = COLUMN_TITLES.get(column, (column.replace("_", " "), ""))[0]
+    return macs_name(text, counter) if column == "macs" else text
 
 
-def axis_label(column: str) -> str:
-    """Return the title of a column with its unit."""
+def axis_label(column: str, counter: Convention | None = None) -> str:
+    """Return the title of a column with its unit; `counter` as for `title`."""
     unit = COLUMN_TITLES.get(column, ("", OPTION_UNITS.get(column, "")))[1]
-    return f"{title(column)} ({unit})" if unit else title(column)
+    text = title(column, counter)
+    return f"{text} ({unit})" if unit else text
 
 
 def get_axes(ax: Axes | None, size: Size | None = None) -> Axes:

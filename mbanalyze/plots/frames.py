@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from mbanalyze.conventions.convention import Convention
+from mbanalyze.conventions.known import labelled
 from mbanalyze.display.result import Result
 from mbanalyze.plots.drawing import PlotError
 
@@ -25,6 +27,12 @@ def as_frame(data: Data) -> pd.DataFrame:
     if not isinstance(data, pd.DataFrame):
         raise PlotError(f"cannot draw {data!r}: give a result, such as count('mobilenet_v2'), or its frame")
     return data
+
+
+def counter_of(frame: pd.DataFrame) -> Convention | None:
+    """Return the convention whose macs a frame has; None for ours, or for several."""
+    labels = set(frame["convention"].dropna()) if "convention" in frame else set()
+    return labelled(str(labels.pop())) if len(labels) == 1 else None
 
 
 def require_columns(frame: pd.DataFrame, *columns: str) -> None:

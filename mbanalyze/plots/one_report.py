@@ -12,7 +12,7 @@ from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, numbers, positive_rows, require_columns
+from mbanalyze.plots.frames import Data, as_frame, counter_of, numbers, positive_rows, require_columns
 from mbanalyze.plots.labels import OFFSETS_BELOW, place_labels
 from mbanalyze.plots.legends import legend_above
 from mbanalyze.plots.ticks import set_ticks
@@ -52,7 +52,8 @@ def profile(
     for count, (color, marker) in styles.items():
         some = per_cent[count][per_cent[count] > 0]
         ax.vlines(some.index, 0, some, color=color, linewidth=0.6, alpha=0.6)
-        ax.plot(some, marker, color=color, markersize=2.8, label=drawing.title(count), gid=count)
+        label = drawing.title(count, counter_of(frame))
+        ax.plot(some, marker, color=color, markersize=2.8, label=label, gid=count)
     ax.set_ylim(bottom=0)
     _style_depth(ax, frame, "operator", "share of its total (%)", title_of(data, title))
     return ax
@@ -93,8 +94,9 @@ def shares(
     letters = min(drawing.SMALL, 0.78 * height * points / len(table))
     for i, (count, (color, _)) in enumerate(styles.items()):
         centers = [row + (i - (len(counts) - 1) / 2) * height for row in range(len(table))]
+        label = drawing.title(count, counter_of(frame))
         bars = ax.barh(
-            centers, table[count], height, color=color, label=drawing.title(count), edgecolor="white", linewidth=0.3
+            centers, table[count], height, color=color, label=label, edgecolor="white", linewidth=0.3
         )  # fmt: skip
         ax.bar_label(bars, fmt=lambda share: f"{share:.2f}" if share else "", padding=2, fontsize=letters)
     ax.set_yticks(range(len(table)), [str(kind) for kind in table.index])

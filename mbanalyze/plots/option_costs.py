@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, positive_rows, require_columns
+from mbanalyze.plots.frames import Data, as_frame, counter_of, positive_rows, require_columns
 from mbanalyze.plots.legends import legend_above, legend_entry
 from mbanalyze.plots.ticks import set_ticks, set_ticks_at
 from mbanalyze.plots.titles import title_of
@@ -72,7 +72,8 @@ def costs(
         width = 4 + 3 * (1 - (i + 1) / len(series))  # equal series stay visible behind each other
         _draw(ax, name, group_at, group.loc[group_at.index, [*counts]], styles[name], width, joined=numeric)
     _style(ax, rows, against, at, counts)
-    legend_above(ax, _entries(counts, styles, numeric=numeric), title_of(data, title))
+    titles = [drawing.title(count, counter_of(rows)) for count in counts]
+    legend_above(ax, _entries(titles, styles, numeric=numeric), title_of(data, title))
     _set_option_ticks(ax, at, labels, numeric=numeric)
     set_ticks(ax, "y", pd.concat([rows[count] for count in counts]))
     return ax
@@ -119,16 +120,16 @@ def _categories(rows: pd.DataFrame, name: str) -> tuple[pd.Series[float], dict[f
     return pd.Series(codes, rows.index, dtype=float), {float(i): str(text) for i, text in enumerate(known)}
 
 
-def _entries(counts: Sequence[str], styles: dict[str, tuple[str, str]], *, numeric: bool) -> list[Line2D]:
-    """An entry for each count, and one for each series if there are several."""
+def _entries(titles: Sequence[str], styles: dict[str, tuple[str, str]], *, numeric: bool) -> list[Line2D]:
+    """An entry for each count by its title, and one for each series if there are several."""
     alone = len(styles) == 1
     color, marker = next(iter(styles.values())) if alone else ("0.4", "o")
     entries = [
         legend_entry(
-            drawing.title(count), color=color, marker=marker, linestyle=line if numeric else "", linewidth=1,
+            title, color=color, marker=marker, linestyle=line if numeric else "", linewidth=1,
             markerfacecolor=color if filled else "white",
         )
-        for count, (line, filled) in zip(counts, LOOKS, strict=False)
+        for title, (line, filled) in zip(titles, LOOKS, strict=False)
     ]  # fmt: skip
     if alone:
         return entries
@@ -145,7 +146,8 @@ def _style(ax: Axes, rows: pd.DataFrame, against: str, at: pd.Series[float], cou
         ax.set_xscale("log")
     ax.set_yscale("log")
     ax.margins(y=0.08)
-    label = drawing.axis_label(counts[0]) if len(counts) == 1 else ", ".join(map(drawing.axis_label, counts))
+    counter = counter_of(rows)
+    label = ", ".join(drawing.axis_label(count, counter) for count in counts)
     drawing.style_axes(ax, drawing.axis_label(against), label)
 
 

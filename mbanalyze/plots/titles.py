@@ -10,6 +10,8 @@ import pandas as pd
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.comparison.comparison import Comparison
+from mbanalyze.conventions.convention import Convention
+from mbanalyze.crosscheck.explained_totals import ExplainedTotals
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.units import si
 from mbanalyze.inputs.parsing import spell_reference
@@ -17,6 +19,7 @@ from mbanalyze.inputs.typed import Sizes
 from mbanalyze.memory_access.analysis import Guidelines
 from mbanalyze.plots.frames import Data, side
 from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
+from mbanalyze.report.convention_rows import counted_as
 from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
@@ -31,29 +34,38 @@ def title_of(data: Data, title: str | None = None) -> str:
 
     A report has its model and input, and so has an ablation with the options that all variants share.
     A fused report says so. A search has its family and limits, and a comparison its first model and its input.
+    Another counter whose convention the macs follow is named.
     """
     return one_line(_title(data)) if title is None else title
 
 
 def _title(data: Data) -> str:
     if isinstance(data, Report):
-        return ", ".join(filter(None, [_reference(data), shapes(data.input), _fused(data)]))
-    if isinstance(data, Guidelines):
+        return ", ".join(
+            filter(None, [_reference(data), shapes(data.input), _fused(data), _counted(data.counter)])
+        )
+    if isinstance(data, Guidelines | ExplainedTotals):
         return _title(data.report)
     if isinstance(data, Ablation):
-        return ", ".join(filter(None, [data.model, *_shared(data.variants), *_inputs(data)]))
+        parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.counter)]
+        return ", ".join(filter(None, parts))
     if isinstance(data, Search):
         return _search_title(data)
     if isinstance(data, Comparison):
         first, *others = [shapes(report.input) for report in data.reports]
         fusion, *more = map(_fused, data.reports)
         shared = [first] * ({first} == {*others}) + [fusion] * ({fusion} == {*more})
+        shared.append(_counted(data.counter))
         return ", ".join(filter(None, [f"relative to {data.labels[0]}", *shared]))
     return ""
 
 
 def _fused(report: Report) -> str:
     return "fused" if report.is_fused else ""
+
+
+def _counted(counter: Convention | None) -> str:
+    return counted_as(counter) if counter else ""
 
 
 def _reference(report: Report) -> str:
@@ -89,7 +101,8 @@ def _search_title(search: Search) -> str:
     family = "all networks" if search.family == "all" else search.family
     within = f" within {' and '.join(limit_texts(search))}" if search.limits else ""
     batch = next(iter(search.considered.get("batch", ())), 1)
-    return f"{family}{within}" + (f", batch {batch}" if batch != 1 else "")
+    batches = f"batch {batch}" if batch != 1 else ""
+    return ", ".join(filter(None, [f"{family}{within}", batches, _counted(search.counter)]))
 
 
 def _shared(rows: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 rows.py          `Row`, `Group`, and the keys that group rows
 fused_rows.py    the rows with merged operators
+convention_rows.py the rows with the macs of another counter
 training.py      `Training`, the cost of a training step
 measured_step.py a step that ran, and its differences from the rules
 network.py       `Report` and `Groups`

@@ -10,7 +10,8 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
-from mbanalyze.conventions.convention import Record
+from mbanalyze.conventions.convention import Convention, ConventionError, Record
+from mbanalyze.conventions.known import find_convention, labelled
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
@@ -23,6 +24,7 @@ from mbanalyze.ops.registry import REGISTRY
 from mbanalyze.peak_memory.deployed import deployed
 from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Timeline
+from mbanalyze.report.convention_rows import convention_notes, convention_rows
 from mbanalyze.report.fused_rows import FUSED, fused_rows
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
@@ -100,6 +102,7 @@ class Groups(ResultSequence[Group]):
                 "live_bytes": self.report.live_bytes(group.rows),
                 "macs_share": share_of(group.cost.macs, self.report.totals.macs),
                 **self.report.training_counts(group.rows),
+                **self.report.convention_column,
             }
             for group in self
         ]
@@ -114,6 +117,7 @@ class Groups(ResultSequence[Group]):
             "live_bytes",
             "macs_share",
             *self.report.training_columns,
+            *self.report.convention_column,
         ]
 
 
@@ -143,6 +147,7 @@ class Report(Result):
         frozen_weights: the numbers of the weights that require no gradient.
         training: the cost of a training step; None unless it was asked for.
         calls: the calls of modules and functions behind the operators; None unless they were followed.
+        convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
     """
 
     model: str
@@ -166,6 +171,7 @@ class Report(Result):
     frozen_weights: frozenset[int] = frozenset()
     training: Training | None = None
     calls: Calls | None = field(default=None, compare=False)
+    convention: str = CONVENTION
 
     def __post_init__(self) -> None:
         choose("dtype", self.dtype, ITEM_SIZES)
@@ -188,6 +194,11 @@ class Report(Result):
     def record(self) -> Record:
         """The forward pass as conventions of counting read it."""
         return Record(self.ops, self.calls, self.outputs)
+
+    @property
+    def counter(self) -> Convention | None:
+        """The convention of another counter that gave its macs; None for ours."""
+        return labelled(self.convention)
 
     @property
     def itemsize(self) -> int:
@@ -316,7 +327,31 @@ class Report(Result):
         if self.is_fused:
             return self
         merged = tuple(fused_rows(self.rows, self.ops, self.outputs))
-        return replace(self, rows=merged, notes=(*self.notes, FUSED), is_fused=True)
+        report = replace(self, rows=merged, notes=(*self.notes, FUSED), is_fused=True)
+        return report.under(self.counter.name) if self.counter else report
+
+    def under(self, convention: str) -> Report:
+        """Return the same report with the macs that another counter counts.
+
+        The amount of a module's or function's call is in the row of the first operator that it ran.
+        All other columns are unchanged.
+
+        Args:
+            convention: the name of the convention, such as `thop`. Most need `count(..., convention=...)`, which
+                traces the module and follows its calls.
+
+        Raises:
+            ChoiceError: the name is unknown.
+            ConventionError: the report lacks what the convention counts, or has the cost of a training step.
+        """
+        chosen = find_convention(convention)
+        if self.training:
+            raise ConventionError("a convention counts one forward pass: count without train=True")
+        record = self.record
+        old = convention_notes(self.counter, record) if self.counter else []
+        notes = [note for note in self.notes if note not in old] + convention_notes(chosen, record)
+        rows = convention_rows(self.rows, record, chosen)
+        return replace(self, rows=rows, notes=tuple(notes), convention=chosen.label)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the JSON document of schema `REPORT_SCHEMA`."""
@@ -327,7 +362,7 @@ class Report(Result):
             "input": [list(sizes) for sizes in self.input],
             "method": self.method,
             "fused": self.is_fused,
-            "convention": CONVENTION,
+            "convention": self.convention,
             "versions": dict(self.versions),
             "dtype": self.dtype,
             "complete": self.complete,
@@ -356,6 +391,7 @@ class Report(Result):
                 "live_bytes": self.live_bytes((row,)),
                 "macs_share": share_of(row.cost.macs, macs),
                 **self.training_counts((row,)),
+                **self.convention_column,
             }
             for row in self.rows
         ]
@@ -369,7 +405,13 @@ class Report(Result):
             "live_bytes",
             "macs_share",
             *self.training_columns,
+            *self.convention_column,
         ]
+
+    @property
+    def convention_column(self) -> dict[str, str]:
+        """The column of its rows that names the convention; empty for ours."""
+        return {"convention": self.convention} if self.counter else {}
 
     @property
     def training_columns(self) -> tuple[str, ...]:

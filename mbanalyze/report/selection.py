@@ -89,12 +89,10 @@ def records(
     groups = result if isinstance(result, Groups) else result.by("op")
     shown, _ = selected(groups, sort, top)
     own = {id(each): record for each, record in zip(groups, result.records(), strict=True)}
-    names = result.columns() if columns is None else chosen_columns(columns)
-    require_training(groups.report, [*names, sort])
+    report = groups.report
+    names = result.columns() if columns is None else [*chosen_columns(columns), *report.convention_column]
+    require_training(report, [*names, sort])
     return [
-        {
-            name: own[id(each)][name] if name in own[id(each)] else value(name, each, groups.report)
-            for name in names
-        }
+        {name: own[id(each)][name] if name in own[id(each)] else value(name, each, report) for name in names}
         for each in shown
     ], names

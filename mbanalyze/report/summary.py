@@ -11,8 +11,9 @@ from mbanalyze.display.units import si_bytes
 from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.columns import complete_total
+from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.measured_step import MeasuredStep
-from mbanalyze.report.network import CONVENTION, Report, share_of
+from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group, Uncounted
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 
@@ -58,7 +59,7 @@ def headline(report: Report) -> dict[str, Total]:
     return {
         "params": Total(cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
         **(parts if frozen else {}),
-        "macs": Total(cost.macs, complete=complete),
+        macs_name("macs", report.counter): Total(cost.macs, complete=complete),
         "flops": Total(
             cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed", complete
         ),
@@ -172,7 +173,7 @@ def origin(report: Report) -> str:
     """One line: the method, the convention and the versions."""
     made_by = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     method = f"{report.method}, fused" if report.is_fused else report.method
-    return f"{method} | convention {CONVENTION} | {made_by}"
+    return f"{method} | convention {report.convention} | {made_by}"
 
 
 def provenance(report: Report) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import shape
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, words
 from mbanalyze.report.columns import COUNTS, WORDS, Number, complete, complete_total, value
+from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import kind_of
@@ -21,9 +23,10 @@ HEADINGS = {"macs_share": "share of macs", "arithmetic_intensity": "flops per by
 """The headings that are not the name of the column with spaces."""
 
 
-def heading(name: str) -> str:
-    """Return the heading of a column."""
-    return HEADINGS.get(name, name.replace("_", " "))
+def heading(name: str, counter: Convention | None = None) -> str:
+    """Return the heading of a column; that of macs names the counter whose convention they follow."""
+    text = HEADINGS.get(name, name.replace("_", " "))
+    return macs_name(text, counter) if name == "macs" else text
 
 
 def first_column(by: str, shown: Iterable[Group]) -> Column:
@@ -46,7 +49,7 @@ def column(name: str, shown: Sequence[Group], others: Group | None, report: Repo
     if name in COUNTS:
         cells = [_cell(name, value(name, group, report), complete(name, group, report)) for group in rows]
         whole = _cell(name, value(name, total, report), complete_total(name, report))
-        return Column(heading(name), [*cells, whole])
+        return Column(heading(name, report.counter), [*cells, whole])
     if name == "kind":
         return words(name, [*map(kind_of, rows), f"{len(report.rows)} ops"])
     listed = [_text(name, value(name, group, report)) for group in shown]
@@ -89,6 +92,6 @@ def _share(group: Group, report: Report, length: float) -> str:
         return "?"
     if not part or not whole:
         return ""
-    full, rest = divmod(round(8 * BAR * length), 8)
+    full, rest = divmod(max(0, round(8 * BAR * length)), 8)
     bar = "█" * full + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)
     return f"{bar:{BAR}} {100 * part / whole:5.1f} %"

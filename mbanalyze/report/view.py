@@ -74,7 +74,9 @@ def groups_view(
     numbers = TRAINING_DEFAULT if report.training else DEFAULT_COLUMNS
     names = _names(groups.key, sort, numbers) if columns is None else chosen_columns(columns)
     require_training(report, names)
-    drop_order = DROP_ORDER if columns is None else tuple(map(heading, reversed(names)))
+    drop_order = (
+        DROP_ORDER if columns is None else tuple(heading(name, report.counter) for name in reversed(names))
+    )
     table = (
         first_column(groups.key, [*shown, *([others] if others else [])]),
         *(column(name, shown, others, report) for name in names if name not in ("path", "key")),

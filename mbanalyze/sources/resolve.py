@@ -48,6 +48,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             - `fused=True`: merge batch norms and activations, as `Report.fused` does.
             - `train=True`: count the forward pass in training mode, and add the cost of a training step.
             - `optimizer`: the optimizer of that step: `none`, `sgd` (default), `momentum` or `adam`.
+            - `convention`: count macs as another counter does, such as `thop`; the other columns are unchanged.
             - `shortcuts=False`: let torch compute every shape; only the time differs (see `trace`).
 
     Raises:
@@ -57,12 +58,15 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
             contradict each other.
         InputError: an input is missing or malformed.
         ShapeError, TraceError: the input does not fit the network.
-        ChoiceError: `dtype`, `mode` or `optimizer` is unknown.
+        ChoiceError: `dtype`, `mode`, `optimizer` or `convention` is unknown.
 
     >>> count("mobilenet_v2@alpha=0.75", resolution=192).totals.macs
     153941888
     """
-    names = ("trace", "dtype", "mode", "real", "keep", "shortcuts", "fused", "train", "optimizer")
+    names = (
+        *("trace", "dtype", "mode", "real", "keep", "shortcuts", "fused", "train", "optimizer"),
+        "convention",
+    )
     settings = {name: options.pop(name) for name in names if name in options}
     return resolve(what, *inputs, **options).report(**settings)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from mbanalyze.archs.options import Architecture, OptionError, unused_params
-from mbanalyze.conventions.known import FOLLOWED
+from mbanalyze.conventions.known import FOLLOWED, find_convention
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.network import Report, versions
@@ -63,6 +63,7 @@ class ResolvedModel:
         train: bool = False,
         optimizer: str | None = None,
         calls: bool = False,
+        convention: str | None = None,
     ) -> Report:
         """Count the model: in closed form if it has one and no argument requires a trace.
 
@@ -78,16 +79,20 @@ class ResolvedModel:
             train: count the forward pass in training mode, and add the cost of a training step.
             optimizer: the optimizer of the training step: `none`, `sgd` (default), `momentum` or `adam`.
             calls: trace the module, and follow the calls that conventions of counting need.
+            convention: count macs as another counter does, as `Report.under` does. Most conventions need a trace.
 
         Raises:
-            ChoiceError: `dtype`, `mode` or `optimizer` is unknown, or PyTorch does not train in `dtype`.
-            OptionError: a flag is neither True nor False, both `fused` and `train` are given, or `optimizer`
-                without `train`.
+            ChoiceError: `dtype`, `mode`, `optimizer` or `convention` is unknown, or PyTorch does not train in
+                `dtype`.
+            OptionError: a flag is neither True nor False, `fused` or `convention` is given with `train`, or
+                `optimizer` without `train`.
+            ConventionError: the convention counts something, and the network runs no operator.
             ShapeError, TraceError: the input does not fit the network.
         """
         choose("mode", mode, get_args(Mode))
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
-        check_training(train=train, fused=fused, optimizer=optimizer, dtype=dtype)
+        check_training(train=train, fused=fused, convention=convention, optimizer=optimizer, dtype=dtype)
+        calls = calls or (convention is not None and find_convention(convention).needs_trace)
         if self.spec is None or trace or calls or (mode != "eval" and not train) or real or keep:
             running: Mode = "train" if train else mode
             settings = {"keep": keep, "shortcuts": shortcuts, "calls": calls}
@@ -96,7 +101,8 @@ class ResolvedModel:
             report = self._closed_form(self.spec, dtype, training=train)
         if train:
             return with_training(report, optimizer or "sgd", self.module, self.inputs, self.keywords)
-        return report.fused() if fused else report
+        report = report.fused() if fused else report
+        return report if convention is None else report.under(convention)
 
     def _closed_form(self, spec: Architecture, dtype: str | None, *, training: bool) -> Report:
         """The report of the closed form."""

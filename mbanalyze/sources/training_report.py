@@ -22,7 +22,9 @@ FORWARD_ALONE = f"{TRAINING_MODE}; the backward pass is not counted"
 """The note on `mode="train"`."""
 
 
-def check_training(*, train: bool, fused: bool, optimizer: str | None, dtype: str | None) -> None:
+def check_training(
+    *, train: bool, fused: bool, convention: str | None, optimizer: str | None, dtype: str | None
+) -> None:
     """Raise an error, as `ResolvedModel.report` does, for options that contradict `train` or that training lacks."""
     if optimizer is not None:
         choose("optimizer", optimizer, OPTIMIZERS)
@@ -30,6 +32,8 @@ def check_training(*, train: bool, fused: bool, optimizer: str | None, dtype: st
             raise OptionError("optimizer is about training: give train=True too")
     if train and fused:
         raise OptionError("fused is for inference and train for training: give one of them")
+    if train and convention is not None:
+        raise OptionError("convention counts one forward pass and train a training step: give one of them")
     if train and dtype is not None:
         choose("dtype of training", dtype, TRAINING_DTYPES)
 

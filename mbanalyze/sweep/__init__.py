@@ -3,6 +3,7 @@
 ablation.py            `ablate`: every variant of a grid of options
 ablation_result.py     the result of `ablate`
 known_variants.py      the variants of an architecture, with published figures
+convention_macs.py     the macs of variants as another counter counts them
 factory_variants.py    the variants of a factory
 best_variants.py       `search`: the best variants within limits, and their Pareto front
 candidates.py          the variants that a search considers

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.conventions.known import find_convention
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sources.input_advice import shape_refused
@@ -19,7 +20,7 @@ from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.factory_variants import ablate_factory, factory_name
 from mbanalyze.sweep.figure_columns import ShownFigures
 from mbanalyze.sweep.grid import Grid, GridError, parse_grid
-from mbanalyze.sweep.known_variants import ablate_known, known_architecture
+from mbanalyze.sweep.known_variants import Counts, ablate_known, known_architecture
 from mbanalyze.sweep.many_architectures import count_architectures
 from mbanalyze.sweep.many_models import count_models
 from mbanalyze.sweep.model_jobs import Run
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mbanalyze.archs.options import Architecture
+    from mbanalyze.conventions.convention import Convention
     from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.sources.resolve import Countable
 
@@ -42,6 +44,7 @@ def ablate(
     accuracy: Accuracy | None = None,
     published: bool = False,
     skip_invalid: bool = False,
+    convention: str | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
@@ -68,9 +71,10 @@ def ablate(
             you give.
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
+        convention: count macs as another counter does, such as `thop`. Most conventions need a trace of each variant.
         executor: runs the traces, for example on several machines.
-        workers: number of processes that run the traces of a pattern or of a factory that is given by reference.
-            By default one per processor for a pattern, and for a factory this process.
+        workers: number of processes that run the traces of a pattern, of a convention, or of a factory that is given
+            by reference. By default one per processor for a pattern, and else this process.
         time_limit: for a pattern, the seconds after which the process of a model is ended.
         resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
             calls. Only failed counts are repeated.
@@ -84,7 +88,7 @@ def ablate(
         VariantError: a variant makes no network, or its trace fails.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         ResumeError, OutputError: the file `resume` is something else, or cannot be written.
-        OptionError, SourceError, ParseError, InputError, ChoiceError: as for `count`.
+        OptionError, SourceError, ParseError, InputError, ChoiceError, ConventionError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
        alpha   params published_params
@@ -93,44 +97,72 @@ def ablate(
     """
     if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
+    counter = None if convention is None else find_convention(convention)
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     progress = progress or (lambda _: None)
     run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
-    settings: dict[str, Any] = {"dtype": dtype, "bits": bits}
+    settings: dict[str, Any] = {"dtype": dtype, "bits": bits, "convention": convention}
     figures: dict[str, Any] = {"source": source, "published": published}
     if isinstance(what, str) and is_pattern(what):
-        one = partial(ablate, skip_invalid=skip_invalid, **settings, **figures, **options, **spelled)
-        found = (
-            _models(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
-            if ":" in what
-            else _architectures(what, inputs, run, accuracy, one)
-        )
-        return replace(found, model=what)
-    known = known_architecture(what, grid)
-    run.refuse(what, factory=known is None and isinstance(what, str))
-    if published and accuracy is None:
-        raise GridError("published keeps published accuracy beside your own: give accuracy too")
-    if known is None:
-        _refuse_figures(**figures)
-        trace = partial(
-            traced.trace_variants,
+        one = partial(
+            ablate,
+            skip_invalid=skip_invalid,
             executor=executor,
             workers=workers,
-            progress=progress,
-            skip_invalid=skip_invalid,
+            **settings,
+            **figures,
+            **options,
+            **spelled,
         )
-        own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
-        ablation = ablate_factory(what, inputs, grid, {"dtype": dtype} if dtype else {}, trace, own)
-    elif inputs:
-        raise GridError(shape_refused(known[0], inputs))
+        ablation = (
+            _models(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
+            if ":" in what
+            else _architectures(what, inputs, run, accuracy, one, counter)
+        )
+        ablation = replace(ablation, model=what)
     else:
-        own = None if accuracy is None else read_accuracy(accuracy)
-        shown = ShownFigures([source] if isinstance(source, str) else list(source), own, published)
-        ablation = ablate_known(known, grid, dtype or "float32", shown, skip_invalid=skip_invalid)
-    if bits is not None:
-        return ablation.with_column("params_bytes", -(-ablation.rows["params"] * bits // 8))
-    return ablation
+        ablation = _one(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
+        if bits is not None:
+            ablation = ablation.with_column("params_bytes", -(-ablation.rows["params"] * bits // 8))
+    return ablation.under(counter) if counter else ablation
+
+
+def _one(
+    what: Any,
+    inputs: tuple[Any, ...],
+    grid: Grid,
+    settings: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    run: Run,
+    accuracy: Accuracy | None,
+    *,
+    skip_invalid: bool,
+) -> Ablation:
+    """The variants of one network; arguments as for `_models`."""
+    known = known_architecture(what, grid)
+    counter = None if settings["convention"] is None else find_convention(settings["convention"])
+    run.refuse(what, factory=isinstance(what, str) if known is None else _traces(counter))
+    if figures["published"] and accuracy is None:
+        raise GridError("published keeps published accuracy beside your own: give accuracy too")
+    trace = partial(traced.trace_variants, executor=run.executor, workers=run.workers, progress=run.progress)
+    if known is None:
+        _refuse_figures(**figures)
+        given = {name: settings[name] for name in ("dtype", "convention") if settings[name]}
+        own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
+        return ablate_factory(what, inputs, grid, given, partial(trace, skip_invalid=skip_invalid), own)
+    if inputs:
+        raise GridError(shape_refused(known[0], inputs))
+    own = None if accuracy is None else read_accuracy(accuracy)
+    source = figures["source"]
+    shown = ShownFigures([source] if isinstance(source, str) else list(source), own, figures["published"])
+    counts = Counts(settings["dtype"] or "float32", counter, partial(trace, skip_invalid=False))
+    return ablate_known(known, grid, counts, shown, skip_invalid=skip_invalid)
+
+
+def _traces(counter: Convention | None) -> bool:
+    """True if the macs of a known architecture need a trace of each variant."""
+    return counter is not None and counter.needs_trace
 
 
 def _refuse_figures(source: object, published: bool) -> None:
@@ -164,9 +196,10 @@ def _architectures(
     run: Run,
     accuracy: Accuracy | None,
     count_one: Callable[..., Ablation],
+    counter: Convention | None,
 ) -> Ablation:
     """The ablations of all architectures that match a pattern, as one."""
-    run.refuse(pattern)
+    run.refuse(pattern, factory=_traces(counter))
     own = None if accuracy is None else read_accuracy(accuracy)
     if own:
         own.require_models(f"{pattern} stands for several")

@@ -7,15 +7,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mbanalyze.conventions.known import labelled
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.literature.accuracy.agreement import AccuracySource, Shown, accuracy_sources
 from mbanalyze.literature.accuracy.matching import OwnUse
+from mbanalyze.report.network import CONVENTION
+from mbanalyze.sweep.convention_macs import with_convention
 from mbanalyze.sweep.plain_columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mbanalyze.conventions.convention import Convention
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,6 +34,7 @@ class Ablation(Result):
         selected: True if the user selected sources.
         model: the user's name for the network, without options.
         input: the known shapes of the tensors that the first variant takes.
+        convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
     """
 
     json_key: ClassVar[str] = "variants"
@@ -39,6 +45,7 @@ class Ablation(Result):
     selected: bool = False
     model: str = ""
     input: tuple[Sizes, ...] = ()
+    convention: str = CONVENTION
 
     def __len__(self) -> int:
         return len(next(iter(self.rows.values()))) if isinstance(self.rows, Mapping) else len(self.rows)
@@ -51,6 +58,7 @@ class Ablation(Result):
         The frame of a factory has `complete` instead: False if its macs and flops are lower bounds.
         The frame of a pattern begins with `model` and has `error`, the reason of an incomplete count, or None.
         For models of a package it also has `input` and `counted_with` (versions and settings).
+        With another counter's macs, `convention` names it, behind the totals.
         The metrics of the user's accuracy are the last columns.
         """
         import pandas as pd
@@ -76,6 +84,16 @@ class Ablation(Result):
         return replace(
             self, rows={**rows, name: values} if isinstance(rows, Mapping) else rows.assign(**{name: values})
         )
+
+    def under(self, convention: Convention) -> Ablation:
+        """Return the same ablation, whose macs are those of a convention, with a column that names it."""
+        rows = with_convention(self.rows, convention.label)
+        return replace(self, rows=rows, convention=convention.label)
+
+    @property
+    def counter(self) -> Convention | None:
+        """The convention of another counter that gave its macs; None for ours."""
+        return labelled(self.convention)
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the variants."""

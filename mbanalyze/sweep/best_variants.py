@@ -13,6 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
+from mbanalyze.conventions.known import find_convention, labelled
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
@@ -21,6 +22,7 @@ from mbanalyze.literature.accuracy.agreement import AccuracySource, accuracy_sou
 from mbanalyze.literature.accuracy.cells import LOWER_IS_BETTER
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
+from mbanalyze.report.network import CONVENTION
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.given_limits import Limit, limits_of, within
@@ -30,6 +32,7 @@ from mbanalyze.sweep.plain_columns import Columns, Rows, is_known, ranks, sorted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mbanalyze.conventions.convention import Convention
     from mbanalyze.literature.accuracy.own_table import Accuracy
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
@@ -67,6 +70,7 @@ class Search(Result):
             These models are not considered.
         family: the architecture or family that was searched, or `all`.
         dtype: the element type that was given for byte counts.
+        convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
     """
 
     objective: str
@@ -78,6 +82,12 @@ class Search(Result):
     uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
     dtype: str = "float32"
+    convention: str = CONVENTION
+
+    @property
+    def counter(self) -> Convention | None:
+        """The convention of another counter that gave its macs; None for ours."""
+        return labelled(self.convention)
 
     @property
     def considered(self) -> pd.DataFrame:
@@ -195,6 +205,7 @@ class Search(Result):
         """Return the search as a JSON document of schema `SEARCH_SCHEMA`."""
         return {
             "schema": SEARCH_SCHEMA,
+            "convention": self.convention,
             "objective": self.objective,
             "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
@@ -228,6 +239,7 @@ def search(
     objective: str = "top1",
     dtype: str = "float32",
     batch: int = 1,
+    convention: str | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
     resume: str | Path | None = None,
@@ -248,7 +260,9 @@ def search(
         objective: the quantity to maximise: `top1`, `params` or `macs`, or another metric of `accuracy`.
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
-        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`.
+        convention: count macs as another counter does, as for `ablate`. Limits and objective then mean these macs.
+        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`. A convention that needs a
+            trace takes `workers` too.
         accuracy: your own accuracy, as for `ablate`. Its variants are considered too.
         published: rank published accuracy as well, where `accuracy` has none.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.
@@ -259,7 +273,7 @@ def search(
             Or the objective is a metric such as latency, which is better when lower.
         OptionError: no architecture of the family has an option.
         GridError, SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
-        ChoiceError: the objective or dtype is unknown.
+        ChoiceError: the objective, dtype or convention is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> found = search("mobilenet_v1", max_macs=150_000_000, max_params=3_000_000)
@@ -273,8 +287,19 @@ def search(
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
     limits = limits_of(max_macs, max_params, max_memory_access, max_activations, max_peak, max_peak_deployed)
-    run = {"workers": workers, "time_limit": time_limit, "resume": resume, "progress": progress}
-    found = candidates(family, options, dtype=dtype, batch=batch, own=own, published=published, **run)
+    label = CONVENTION if convention is None else find_convention(convention).label
+    run: dict[str, Any] = {"workers": workers, "time_limit": time_limit, "resume": resume}
+    found = candidates(
+        family,
+        options,
+        dtype=dtype,
+        batch=batch,
+        own=own,
+        published=published,
+        convention=convention,
+        progress=progress,
+        **run,
+    )
     columns = found.rows.columns
     fits = within(columns, limits)
     known = fits & is_known(columns[objective])
@@ -283,7 +308,7 @@ def search(
     ranked = np.flatnonzero(fits & is_known(columns[ranked_by]))
     front = _pareto_front(columns, ranked, ranked_by, costs)
     rows = found.rows.with_columns(fits=fits, front=front)
-    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family, dtype)
+    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family, dtype, label)
 
 
 def _pareto_front(columns: Columns, rows: Array, objective: str, costs: Sequence[str]) -> Array:

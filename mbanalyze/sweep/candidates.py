@@ -11,6 +11,7 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
+from mbanalyze.conventions.known import find_convention
 from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
@@ -58,6 +59,7 @@ def candidates(
     batch: int,
     own: OwnAccuracy | None = None,
     published: bool = False,
+    convention: str | None = None,
     **run: Any,
 ) -> Candidates:
     """Return one row for each distinct variant, with the columns of `ablate`, and the use of the user's accuracy.
@@ -72,6 +74,7 @@ def candidates(
         batch: images in the input.
         own: the user's accuracy.
         published: keep published accuracy where the user's table has none.
+        convention: the convention of the macs, as for `ablate`.
         run: `workers`, `time_limit`, `resume` and `progress`, as for `ablate`; None if not given.
 
     Raises:
@@ -83,13 +86,16 @@ def candidates(
     given = {name: value for name, value in run.items() if value is not None}
     if ":" in family and is_pattern(family):
         given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
-        return _models(family, ablate(family, accuracy=own, published=published, **given, **options))
-    Run(**given).refuse(family)
+        given |= {"accuracy": own, "published": published, "convention": convention}
+        return _models(family, ablate(family, **given, **options))
+    traces = convention is not None and find_convention(convention).needs_trace
+    Run(**given).refuse(family, factory=traces)
     names = _architectures(family)
     _check_options(family, names, options)
     if own and len(names) > 1:
         own.require_models(f"{family} has several")
-    arguments: dict[str, Any] = {"dtype": dtype, "published": published}
+    arguments: dict[str, Any] = {"dtype": dtype, "published": published, "convention": convention}
+    arguments |= {"workers": given["workers"]} if "workers" in given else {}
     arguments |= {"batch": batch} if batch != 1 else {}
     parts, matched = list[Columns](), set[str]()
     for name in names:
@@ -121,7 +127,7 @@ def _models(pattern: str, ablation: Ablation) -> Candidates:
     found = [
         {name: row.get(name) for name in ("model", *sizes)}
         | {"options": spell_options({name: row[name] for name in others}, " ")}
-        | {name: row[name] for name in TOTALS}
+        | {name: row[name] for name in (*TOTALS, "convention") if name in row}
         | dict.fromkeys(PUBLISHED_COLUMNS)
         | {name: row[name] for name in metrics}
         for row in rows

@@ -12,6 +12,7 @@ import numpy as np
 
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError, is_numeric
+from mbanalyze.conventions.convention import Convention, Record
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides, spell_resolution
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op
@@ -82,6 +83,7 @@ def count_grid(
     *,
     batch: int = 1,
     itemsize: int = 4,
+    convention: Convention | None = None,
 ) -> GridCounts:
     """Count `arch` with every combination of options, at every resolution.
 
@@ -94,8 +96,10 @@ def count_grid(
         resolutions: the input sizes, in pixels: a side, or a height and width.
         batch: images in the input.
         itemsize: bytes of an element.
+        convention: counts the macs, without a trace; None for our macs.
     """
-    counter = _GridCounter(arch, networks, np.array(list(map(sides, resolutions))).T, batch, itemsize)
+    images = np.array(list(map(sides, resolutions))).T
+    counter = _GridCounter(arch, networks, images, batch, itemsize, convention)
     indices = value_indices(networks)
     lengths = {i: len(networks[name]) for i, name in enumerate(networks) if not is_numeric(arch, name)}
     for choice in product(*map(range, lengths.values())):
@@ -113,7 +117,13 @@ class _GridCounter:
     """
 
     def __init__(
-        self, arch: type[Architecture], networks: Grid, images: Array, batch: int, itemsize: int
+        self,
+        arch: type[Architecture],
+        networks: Grid,
+        images: Array,
+        batch: int,
+        itemsize: int,
+        convention: Convention | None,
     ) -> None:
         """Start with zero counts; `images` holds the heights and the widths: [2, resolutions]."""
         shape = (prod(map(len, networks.values())), images.shape[1])
@@ -121,7 +131,7 @@ class _GridCounter:
         self.valid = np.ones(shape, dtype=bool)
         self.invalid: list[InvalidVariants] = []
         self._arch, self._batch, self._itemsize = arch, batch, itemsize
-        self._networks, self._images = networks, images
+        self._networks, self._images, self._convention = networks, images, convention
 
     def count(self, networks: Array, indices: Array) -> None:
         """Count the given networks at all resolutions, and split them where conditions differ.
@@ -157,7 +167,7 @@ class _GridCounter:
         }
         height, width = (AxisArray(side[resolutions], RESOLUTIONS) for side in self._images)
         ops = self._ops(options, height if height.key == width.key else (height, width))
-        counts, live = _cost(ops)._asdict(), live_sums(ops, self._itemsize)
+        counts, live = self._cost(ops)._asdict(), live_sums(ops, self._itemsize)
         where: tuple[Any, ...] = np.ix_(networks, resolutions)
         if _is_contiguous(networks) and _is_contiguous(resolutions):  # slices are faster to assign
             where = (slice(networks[0], networks[-1] + 1), slice(resolutions[0], resolutions[-1] + 1))
@@ -180,7 +190,7 @@ class _GridCounter:
                 except (OptionError, ShapeError):
                     self._mark_invalid(np.array([network]), at[:, None], np.array([i]))
                     continue
-                found = {**_cost(ops)._asdict(), **peaks(ops, self._itemsize)}
+                found = {**self._cost(ops)._asdict(), **peaks(ops, self._itemsize)}
                 for name, count in found.items():
                     if count >= 2**63:
                         self.counts[name] = self.counts[name].astype(object)
@@ -196,6 +206,13 @@ class _GridCounter:
     def _ops(self, options: Mapping[str, Any], resolution: Any) -> list[Op]:
         return self._arch(**{**options, "resolution": resolution}).ops(self._batch)
 
+    def _cost(self, ops: Sequence[Op]) -> Cost:
+        found = total([cost(op) for op in ops])
+        if self._convention is None:
+            return found
+        macs: Any = sum(amount.macs for amount in self._convention.amounts(Record(tuple(ops))))
+        return found._replace(macs=macs)
+
     def _mark_invalid(self, networks: Array, indices: Array, resolutions: Array) -> None:
         options = {
             **self._options(indices[:, 0]),
@@ -208,10 +225,6 @@ class _GridCounter:
             self.invalid.append(InvalidVariants(options, str(error)))
         else:
             raise AssertionError(f"{options} fails only together with other variants")
-
-
-def _cost(ops: Sequence[Op]) -> Cost:
-    return total([cost(op) for op in ops])
 
 
 def _is_contiguous(indices: Array) -> bool:

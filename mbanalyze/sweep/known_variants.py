@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from mbanalyze.archs import ARCHS, find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, merge, validate_values
+from mbanalyze.conventions.convention import Convention
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
@@ -19,6 +20,7 @@ from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
+from mbanalyze.sweep.convention_macs import Trace, traced_macs
 from mbanalyze.sweep.figure_columns import ShownFigures
 from mbanalyze.sweep.grid import Grid, GridError, input_sizes, spelled, value_indices
 from mbanalyze.sweep.plain_columns import Columns, take
@@ -27,6 +29,30 @@ from mbanalyze.sweep.traced import VariantError
 
 Known = tuple[str, type[Architecture], Mapping[str, Any]]
 """The user's name for an architecture, its class, and the options that an alias or an instance sets."""
+
+
+class Counts(NamedTuple):
+    """The way in which the variants of an architecture are counted.
+
+    Attributes:
+        dtype: the element type for byte counts.
+        convention: the convention of the macs; None for ours.
+        trace: counts variants of a convention that needs a trace.
+    """
+
+    dtype: str
+    convention: Convention | None
+    trace: Trace
+
+    @property
+    def traced(self) -> Convention | None:
+        """The convention if it needs a trace."""
+        return self.convention if self.convention and self.convention.needs_trace else None
+
+    @property
+    def untraced(self) -> Convention | None:
+        """The convention if it counts closed forms."""
+        return None if self.traced else self.convention
 
 
 def known_architecture(what: Any, grid: Grid) -> Known | None:
@@ -47,11 +73,16 @@ def known_architecture(what: Any, grid: Grid) -> Known | None:
 
 
 def ablate_known(
-    known: Known, grid: Grid, dtype: str, figures: ShownFigures, *, skip_invalid: bool
+    known: Known,
+    grid: Grid,
+    counts: Counts,
+    figures: ShownFigures,
+    *,
+    skip_invalid: bool,
 ) -> Ablation:
     """Return the ablation of an architecture; arguments and errors as for `ablate`."""
     name, arch, fixed = known
-    itemsize = ITEM_SIZES[choose("dtype", dtype, ITEM_SIZES)]
+    itemsize = ITEM_SIZES[choose("dtype", counts.dtype, ITEM_SIZES)]
     _check_sources(figures.prefixes)
     batch = {"batch": _batch(grid["batch"])} if "batch" in grid else {}
     defaults: dict[str, Any] = {**{field.name: field.default for field in fields(arch)}, **fixed}
@@ -64,7 +95,7 @@ def ablate_known(
         if option not in ("rho", "resolution", "batch")
     }
     networks = {option: given.get(option, [value]) for option, value in defaults.items()}
-    counted = count_grid(arch, networks, sizes, itemsize=itemsize, **batch)
+    counted = count_grid(arch, networks, sizes, itemsize=itemsize, convention=counts.untraced, **batch)
     if not (skip_invalid and counted.valid.any()):
         _check_valid(name, counted, given)
     shown = {option: values for option, values in networks.items() if option in given or option == "alpha"}
@@ -74,6 +105,9 @@ def ablate_known(
     totals = {**counted.cost().as_dict(itemsize), **counted.peaks()}
     network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
     variants = VariantIndex(network, networks, sizes)
+    if counts.traced:
+        specs = [variants.spec(int(index)) for index in np.flatnonzero(valid)]
+        totals["macs"] = traced_macs(specs, batch, counts.traced, counts.trace)
     made = _with_figures({**columns, **totals}, valid, variants, figures, batch)
     return replace(made, model=name, input=_input(columns, known))
 

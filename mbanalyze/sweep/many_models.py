@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mbanalyze.conventions.known import find_convention
 from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse
@@ -44,7 +45,7 @@ def count_models(
         pattern: `PACKAGE:PATTERN`.
         inputs: the inputs of each forward; () for those that the package publishes.
         grid: the values of the options.
-        settings: `dtype`, and `bits` of a stored parameter; None if not given.
+        settings: `dtype`, `bits` of a stored parameter, and `convention`; None if not given.
         run: processes, limits and files.
         own: the user's accuracy, whose metrics are the last columns.
 
@@ -144,6 +145,8 @@ def _counted_with(package: str, inputs: tuple[Any, ...], settings: Mapping[str, 
     version = getattr(import_package(package), "__version__", "unknown")
     known = {name: each for name, each in versions("torch").items() if name != "python"}
     given = {**known, package: version, **({"inputs": inputs} if inputs else {}), **settings}
+    if "convention" in given:
+        given["convention"] = find_convention(given["convention"]).label
     return " ".join(
         f"{name}={records.one_line(str(value).replace(' ', ''))}" for name, value in given.items()
     )

@@ -1,5 +1,10 @@
 """The quantities that a search can limit or maximise."""
 
+from __future__ import annotations
+
+from mbanalyze.conventions.convention import Convention
+from mbanalyze.report.convention_rows import macs_name
+
 LIMITS = {
     "macs": "multiply-accumulates",
     "params": "params",
@@ -15,8 +20,13 @@ OBJECTIVES = {"top1": "top-1 accuracy", "params": "params", "macs": "multiply-ac
 """The quantities that a search can maximise, and their titles."""
 
 
-def limit_title(total: str, dtype: str) -> str:
-    """Return the title of a limited total, with the element type of bytes unless it is the default."""
+def limit_title(total: str, dtype: str, counter: Convention | None = None) -> str:
+    """Return the title of a limited total: with the element type of bytes unless it is the default.
+
+    The title of macs names the counter whose convention they follow.
+    """
+    if total == "macs":
+        return macs_name(LIMITS[total], counter)
     return LIMITS[total] + (f" ({dtype})" if total in UNITS and dtype != "float32" else "")
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from mbanalyze.display.units import si, si_bytes
+from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name, limit_title
@@ -19,19 +20,23 @@ def option_name(parameter: str, flags: bool) -> str:
 
 def verdict(search: Search, flags: bool) -> list[str]:
     """Return the best variant and the limits that exclude a better one, or the variants nearest to the limits."""
-    limits = " and ".join(f"{_total(t, n)} {limit_title(t, search.dtype)}" for t, n in search.limits.items())
+    limits = " and ".join(
+        f"{_total(t, n)} {limit_title(t, search.dtype, search.counter)}" for t, n in search.limits.items()
+    )
     within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
     best = search.best
     if best is None:
         lowest = [
-            f"lowest {LIMITS[total]} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
+            f"lowest {limit_title(total, 'float32', search.counter)} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
     accuracy = unranked_reason(search) if best["top1"] is None else f"{best['top1']} % top-1"
-    titles = {"macs": "macs", "params": "params"} | {t: LIMITS[t] for t in search.limits if t in UNITS}
+    titles = {"macs": macs_name("macs", search.counter), "params": "params"} | {
+        t: LIMITS[t] for t in search.limits if t in UNITS
+    }
     costs = ", ".join(f"{_total(name, best[name])} {title}" for name, title in titles.items())
-    ranking = f"{search.size()} of {considered} fit, ranked by {_title(search.ranked_by)}"
+    ranking = f"{search.size()} of {considered} fit, ranked by {_title(search)}"
     if search.ranked_by != search.objective:
         ranking += f", because none has {unranked_reason(search).replace('no ', 'a ', 1)}"
     if search.objective not in OBJECTIVES:
@@ -43,9 +48,10 @@ def verdict(search: Search, flags: bool) -> list[str]:
     ]
 
 
-def _title(objective: str) -> str:
-    """The name of an objective: a title, or the name of the user's metric."""
-    return OBJECTIVES.get(objective, objective)
+def _title(search: Search) -> str:
+    """The name of the quantity that ranks the variants: a title, or the name of the user's metric."""
+    title = OBJECTIVES.get(search.ranked_by, search.ranked_by)
+    return macs_name(title, search.counter) if search.ranked_by == "macs" else title
 
 
 def unranked_reason(search: Search) -> str:
@@ -77,7 +83,7 @@ def _gain(search: Search, variant: Mapping[str, Any]) -> str:
     if search.ranked_by == "top1":
         return f"{value} % top-1, {round(gain, 3):+}"
     if search.ranked_by in OBJECTIVES:
-        return f"{si(value)} {OBJECTIVES[search.ranked_by]}, +{si(gain)}"
+        return f"{si(value)} {_title(search)}, +{si(gain)}"
     return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 

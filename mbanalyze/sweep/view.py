@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import csv_of
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell, ratio_cell, si_bytes
@@ -16,6 +17,7 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
     own_notes,
     own_provenance,
 )
+from mbanalyze.report.convention_rows import convention_note, macs_name
 from mbanalyze.report.network import PEAKS
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
@@ -42,7 +44,7 @@ HEADINGS = {
 """Headings that differ from the name of their column."""
 HIDDEN = (
     *("reads", "writes", "memory_access_bytes", "complete", "device", "label", "source", "accuracy_source"),
-    *("fits", "front", "error", "counted_with"),
+    *("fits", "front", "error", "counted_with", "convention"),
 )
 """Columns that tables leave out; sources have numbers, and are spelled below the table."""
 DROP_ORDER = (
@@ -66,13 +68,18 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     """
     rows = ablation.records()
     notes = [
+        *_convention_notes(ablation.counter),
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
         *own_notes(ablation.own, _published_name(rows, flags)),
         *uncounted_notes(uncounted(ablation.rows)),
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
-    return View((_variants(rows),), (*_batch_notes(rows), *notes), (*_source_notes(rows), *own))
+    return View(
+        (_variants(rows, counter=ablation.counter),),
+        (*_batch_notes(rows), *notes),
+        (*_source_notes(rows), *own),
+    )
 
 
 @view.register
@@ -87,6 +94,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
     rows = [*search.records("front"), *unranked]
     notes = [
+        *_convention_notes(search.counter),
         *verdict(search, flags),
         *_unpublished_notes(search, len(unpublished)),
         *_batch_notes(rows),
@@ -95,8 +103,9 @@ def search_view(search: Search, *, flags: bool = False) -> View:
         *uncounted_notes(search.uncounted),
     ]
     own = own_provenance(search.own.own if search.own else None)
-    commands = (f"mbanalyze report {shlex.quote(search.reference)}",) if search.reference else ()
-    sections = (_variants(rows, _drop_order(search)),) if rows else ()
+    under = f" --convention {search.counter.name}" if search.counter else ""
+    commands = (f"mbanalyze report {shlex.quote(search.reference)}{under}",) if search.reference else ()
+    sections = (_variants(rows, _drop_order(search), search.counter),) if rows else ()
     return View(sections, tuple(notes), (*_source_notes(rows), *own), commands)
 
 
@@ -118,19 +127,33 @@ def _mixture_notes(search: Search) -> list[str]:
     return [*notes, *(difference_notes(search.sources) if search.ranked_by == "top1" else ())]
 
 
+def _convention_notes(counter: Convention | None) -> list[str]:
+    """A note on macs that another counter's convention gives."""
+    return [convention_note(counter)] if counter else []
+
+
 def _drop_order(search: Search) -> tuple[str, ...]:
     """`DROP_ORDER` with limited totals at the end, behind the macs if these are neither limited nor ranked by."""
     limited = {HEADINGS.get(total, total) for total in search.limits}
     kept = [heading for heading in DROP_ORDER if heading in limited]
-    macs = ["macs"] if kept and "macs" not in (*limited, search.ranked_by) else []
+    unnamed = kept and "macs" not in (*limited, search.ranked_by)
+    macs = [macs_name("macs", search.counter)] if unnamed else []
     return (*(heading for heading in DROP_ORDER if heading not in limited), *macs, *kept)
 
 
-def _variants(rows: Sequence[Record], drop: Sequence[str] = DROP_ORDER) -> Section:
-    """The table of variants, without empty columns; `drop` has the headings to leave out first."""
+def _variants(
+    rows: Sequence[Record], drop: Sequence[str] = DROP_ORDER, counter: Convention | None = None
+) -> Section:
+    """The table of variants, without empty columns.
+
+    Args:
+        rows: the variants.
+        drop: the headings to leave out first.
+        counter: the counter whose convention the macs follow; None for ours.
+    """
     filled = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     shown = [name for name in rows[0] if name in COUNT_COLUMNS or (name in filled and name not in HIDDEN)]
-    columns = [_column(name, rows) for name in shown]
+    columns = [_column(name, rows, counter) for name in shown]
     if "source" in filled:
         numbers = _source_numbers(rows)
         columns.append(words("ref", [_ref(row, numbers) for row in rows]))
@@ -146,9 +169,10 @@ def _ref(row: Record, numbers: Mapping[str, int]) -> str:
     return " ".join(filter(None, ["yours" if accuracy and accuracy != row.get("source") else "", figures]))
 
 
-def _column(name: str, rows: Sequence[Record]) -> Column:
+def _column(name: str, rows: Sequence[Record], counter: Convention | None) -> Column:
     align = "left" if name in ("model", "input", "options") else "right"
-    return Column(HEADINGS.get(name, name), [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
+    heading = macs_name(name, counter) if name == "macs" else HEADINGS.get(name, name)
+    return Column(heading, [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
 
 
 def _cell(name: str, row: Record) -> str | Cell:

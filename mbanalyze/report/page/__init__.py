@@ -25,10 +25,10 @@ from mbanalyze.display.views import Section
 from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.columns import complete, complete_total
-from mbanalyze.report.network import CONVENTION, Groups, Report
+from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.page.charts import charts, exact, share, short
 from mbanalyze.report.page.packed import DOWNLOADS, documents, file_name, libraries
-from mbanalyze.report.page.terms import DEFINITIONS, MEASURES, TRAINING_DEFINITIONS
+from mbanalyze.report.page.terms import TRAINING_DEFINITIONS, definitions, measures
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import headline, kind_of, output_of, places, remarks, training_places
 from mbanalyze.report.table import heading
@@ -109,12 +109,12 @@ def _shown(groups: Groups) -> dict[str, Any]:
         "rows": rows[:ROWS],
         "all_rows": len(rows),
         "total": _total(report),
-        "measures": MEASURES,
-        "definitions": DEFINITIONS | (TRAINING_DEFINITIONS if report.training else {}),
+        "measures": measures(report.counter),
+        "definitions": definitions(report.counter) | (TRAINING_DEFINITIONS if report.training else {}),
         "downloads": DOWNLOADS,
         "file_name": file_name(report.model),
         "data": charts(report) | {"rows": [_texts(row) for row in rows] if len(rows) > ROWS else None},
-        "convention": CONVENTION,
+        "macs_heading": heading("macs", report.counter),
         "style": _own("page.css"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -9,8 +9,9 @@ from typing import Any
 
 from mbanalyze.display.units import si
 from mbanalyze.ops.cost import Cost, Count, total
+from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.network import Report
-from mbanalyze.report.page.terms import AXES, MEASURES
+from mbanalyze.report.page.terms import AXES, MEASURES, measures
 from mbanalyze.report.page.tree import Node, tree
 from mbanalyze.report.rows import Row, block
 from mbanalyze.report.runs import runs
@@ -50,8 +51,8 @@ def charts(report: Report) -> dict[str, Any]:
     """Return all data that the page's script reads, ready for JSON."""
     kinds = _kinds(report.rows)
     return {
-        "measures": list(MEASURES.items()),
-        "axes": AXES,
+        "measures": list(measures(report.counter).items()),
+        "axes": AXES | {"macs": macs_name(AXES["macs"], report.counter)},
         "kinds": kinds if {row.type for row in report.rows} <= {*kinds} else [*kinds, "other"],
         "modules": _modules(tree(report), kinds),
         "operators": _operators(report, kinds),

@@ -1,5 +1,10 @@
 """The measures that a page shows, with their units, and the definition of each column."""
 
+from __future__ import annotations
+
+from mbanalyze.conventions.convention import Convention
+from mbanalyze.report.convention_rows import counted_as, macs_name
+
 MEASURES = {
     "macs": "multiply-accumulates",
     "flops": "FLOPs",
@@ -33,6 +38,18 @@ DEFINITIONS = {
     "≥ and ?": "A lower bound, because an operator has no formula; and an unknown count.",
 }
 """The definition of each column, and of the marks of incomplete counts."""
+
+
+def measures(counter: Convention | None) -> dict[str, str]:
+    """Return `MEASURES`; the name of the macs names the counter whose convention they follow."""
+    return MEASURES | {"macs": macs_name(MEASURES["macs"], counter)}
+
+
+def definitions(counter: Convention | None) -> dict[str, str]:
+    """Return `DEFINITIONS`; the macs are those of a counter if one is given."""
+    counted = {"macs": f"Multiply-accumulates: {counted_as(counter)}."} if counter else {}
+    return DEFINITIONS | counted
+
 
 TRAINING_DEFINITIONS = {
     "backward macs": "Multiply-accumulates of the gradients of inputs and weights.",
