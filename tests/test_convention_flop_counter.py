@@ -200,7 +200,7 @@ FACTS = {
     # without a batch, attention is not four-dimensional for one sequence
     "encoder layer without a batch": Fact(_layer(), (ROWS[0],), 1680, on_cpu=(KERNEL, -144)),
 }  # fmt: skip
-"""What FlopCounterMode counts of a module."""
+"""A name -> a module, and the number of FlopCounterMode."""
 
 
 @pytest.mark.parametrize("name", FACTS)

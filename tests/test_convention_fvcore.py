@@ -195,7 +195,7 @@ FACTS = {
         _einsum("ij,jk,kl->il"), ones(5, 4), ones(4, 3), ones(3, 2), total=64, half=-26
     ),
 }  # fmt: skip
-"""What fvcore counts of a module."""
+"""A name -> a module, and the number of fvcore."""
 
 
 @pytest.mark.parametrize("name", FACTS)

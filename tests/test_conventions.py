@@ -81,7 +81,7 @@ UNUSED: dict[str, tuple[Callable[..., Any], list[str]]] = {
     "written to a dropped tensor": (_into_lost, ["b", ""]),
     "written to a buffer": (_into_buffer, []),
 }
-"""What becomes of the results of two convolutions -> the forward, and the paths of the unused operators."""
+"""The use of the results of two convolutions -> the forward, and the paths of the unused operators."""
 
 
 def two_layers(run: Callable[..., Any]) -> nn.Module:

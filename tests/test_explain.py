@@ -306,7 +306,7 @@ def test_wrong_arguments_are_refused(net: str) -> None:
 
 
 def test_the_command_prints_what_the_library_returns(net: str, run: Run) -> None:
-    """What a counter prints is not shown; --strict accepts a total that is explained."""
+    """The output of a counter is not shown; --strict accepts a total that is explained."""
     args = ("explain", f"{net}:Odd", "--set", "way=prints", "--input", "1,8", "--strict")
     code, out, err = run(*args, "--counter", "thop", "--counter", "flop-counter-meta", "--format", "json")
 

@@ -71,7 +71,7 @@ def _flops(op: Op) -> int:
 def _cheapest(terms: tuple[Term, ...], out: Term, sizes: Mapping[str, int], largest: int) -> int:
     """The least flops of all orders of pairs, without results of more elements than `largest`.
 
-    Where no pair is left, the last step contracts all terms.
+    The last step contracts all terms if no pair is left.
     """
     orders = [(0, terms)]
     for left in range(len(terms), 1, -1):

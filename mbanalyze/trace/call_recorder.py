@@ -177,7 +177,7 @@ def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
 
 
 def _element_type(value: Any) -> Any:
-    """The name of the element type of a tensor; any other value as it is."""
+    """The name of the element type of a tensor, or any other value unchanged."""
     return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else value
 
 
