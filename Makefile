@@ -61,7 +61,7 @@ fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing o
 mutants: $(VENV)/installed-mutants ## Change FILES of the package, and print the changes that no test notices (hours for all)
 	$(BIN)/python tests/mutants.py $(FILES)
 
-benchmark: $(VENV)/installed-benchmark ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
+benchmark: $(VENV)/installed-test ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks
 
 check: lint test ## Run lint and test
@@ -106,9 +106,4 @@ $(VENV)/installed-docs: $(VENV)/installed
 $(VENV)/installed-mutants: $(VENV)/installed-test tests/mutants.txt
 	@echo "installing cosmic-ray"
 	@$(INSTALL) --requirement tests/mutants.txt
-	@touch $@
-
-$(VENV)/installed-benchmark: $(VENV)/installed-test benchmarks/requirements.txt
-	@echo "installing the counters to compare with"
-	@$(INSTALL) --requirement benchmarks/requirements.txt
 	@touch $@

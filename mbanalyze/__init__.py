@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mbanalyze.capacity.fitting import fit
     from mbanalyze.capacity.peak import memory
     from mbanalyze.comparison.comparison import compare
+    from mbanalyze.crosscheck.explaining import explain
     from mbanalyze.crosscheck.witnesses import check
     from mbanalyze.explorer import explore
     from mbanalyze.inputs.shape import Shape
@@ -36,6 +37,7 @@ __all__ = [
     "check",
     "compare",
     "count",
+    "explain",
     "explore",
     "fit",
     "formula",
@@ -57,6 +59,7 @@ _HOMES = {
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "count": "sources.resolve",
+    "explain": "crosscheck.explaining",
     "explore": "explorer",
     "fit": "capacity.fitting",
     "formula": "ops.registry",

@@ -69,7 +69,12 @@ def differences(
     name: str, module: nn.Module, *inputs: Tensor, keywords: Mapping[str, Tensor] | None = None
 ) -> dict[str, int]:
     """Return the differences of the convention from our macs, by their names."""
-    record = recorded(module, *inputs, keywords=keywords)
-    found = dict(CONVENTIONS[name].differences(record))
-    assert sum(filter(None, record.macs)) + sum(found.values()) == CONVENTIONS[name].total(record)
-    return found
+    return explained(name, recorded(module, *inputs, keywords=keywords))[1]
+
+
+def explained(name: str, record: Record) -> tuple[int, dict[str, int]]:
+    """Return the total of a convention, and its differences from our macs by their names."""
+    convention = CONVENTIONS[name]
+    total, found = convention.total(record), dict(convention.differences(record))
+    assert sum(record.macs) + sum(found.values()) == total
+    return total, found

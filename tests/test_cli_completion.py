@@ -36,6 +36,7 @@ def offered(*words: str) -> list[str]:
         ("report mobilenet_v2 --by k", ["kind"]),
         ("report alexnet -f ", ["table", "markdown", "csv", "json", "html"]),
         ("models --format m", ["markdown"]),
+        ("explain alexnet --counter pt", ["ptflops", "ptflops-aten"]),
         ("report alexnet --mode t", ["train"]),
         ("published mobilenet_v3_", ["mobilenet_v3_large", "mobilenet_v3_small"]),
         ("published xc", ["xception", "xception_like"]),

@@ -98,3 +98,13 @@ def test_unused(name: str) -> None:
     record = recorded(two_layers(run), torch.ones(1, 4, 6, 6))
 
     assert paths == [record.ops[i].path for i in sorted(unused(record))]
+
+
+def test_arguments_of_a_call() -> None:
+    """A call of a module has its arguments by position and name: settings, and the element types of tensors."""
+    module = Net(lambda s, x, *rest, **named: x, a=nn.ReLU())
+    outer = Net(lambda s, x: s.inner(x, None, [1, 2], mask=x > 0, causal=True, other=object()), inner=module)
+    calls = recorded(outer, torch.ones(2)).calls
+
+    assert calls
+    assert calls.modules[1].arguments == {0: "float32", 1: None, 2: (1, 2), "mask": "bool", "causal": True}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from witness import torchvision
+from witness import timm, torchvision
 
 from mbanalyze.conventions.convention import Record
 from mbanalyze.conventions.known import CONVENTIONS
@@ -58,6 +58,41 @@ def test_torchvisions_published_operations(name: str) -> None:
     record = resolve(f"torchvision:{name}").report().record
 
     assert weights.meta["_ops"] == round(CONVENTIONS["torchvision"].total(record) / 1e9, 3)
+
+
+# models with few layers, rows of timm's results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv
+TIMM = [
+    # our multiply-accumulates are 0.30: batch norm has 13 million flops
+    ("mobilenetv2_100", 224, "0.31"),
+    # attention has 0.18, layer norm 0.005
+    ("vit_tiny_patch16_224", 224, "1.26"),
+    # batch norm of the filters has 0.02
+    ("nf_regnet_b0", 192, "0.37"),
+    # its LSTMs have 3.4, which are not counted
+    ("sequencer2d_s", 224, "4.96"),
+    # convolutions with padding='same' are not counted
+    ("convmixer_1024_20_ks9_p14", 224, "5.55"),
+    # its branches and batch norms are merged into convolutions first, as those of the next are
+    ("repvgg_a0", 224, "1.36"),
+    ("levit_128s", 224, "0.3"),
+]
+
+
+@pytest.mark.parametrize(("name", "side", "expected"), TIMM)
+def test_timms_published_results(name: str, side: int, expected: str) -> None:
+    """The convention gives the published number, with the batch norms and branches that timm merges first."""
+    merged = timm().utils.reparameterize_model(resolve(f"timm:{name}").module)
+    record = resolve(merged, (1, 3, side, side)).report(calls=True).record
+
+    assert float(expected) == round(CONVENTIONS["timm"].total(record) / 1e9, 2)
+
+
+def test_timm_and_fvcore_differ_by_attention() -> None:
+    """Timm's results count the products of attention, for which fvcore has no rule."""
+    record = resolve(EveryKind(), (1, 3, 2, 5)).report(calls=True).record
+
+    # attention multiplies two matrices of 10 x 10 x 4
+    assert CONVENTIONS["timm"].total(record) - CONVENTIONS["fvcore"].total(record) == 2 * 400
 
 
 def test_the_figures_of_papers() -> None:

@@ -8,19 +8,15 @@ from typing import Any
 
 import pytest
 import torch
+from peer_cases import Net
 from torch import Tensor, nn
 from torch.nn import functional
 from witness import variants
 
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck.witnesses import (
-    Check,
-    CheckedCount,
-    against_fvcore,
-    all_params,
-    check,
-    same_ops,
-)
+from mbanalyze.crosscheck.checked_count import CheckedCount
+from mbanalyze.crosscheck.fvcore_witness import against_fvcore
+from mbanalyze.crosscheck.witnesses import Check, all_params, check, same_ops
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.resolve import resolve
 
@@ -86,12 +82,14 @@ def test_known_differences_are_explained_exactly() -> None:
     assert compared["fvcore/adaptive_avg_pool"].ours == 2 * 81
     assert compared["fvcore/adaptive_avg_pool"].theirs == 98
     assert all(c.agree for c in compared.values())
-    assert compared["fvcore/batch_norm"].reason != compared["fvcore/adaptive_avg_pool"].reason
+    assert compared["fvcore/batch_norm"].reason == "batch_norm: 1 for each output element without a scale"
+    expected = "adaptive_avg_pool: 1 for each input element of an adaptive pool"
+    assert compared["fvcore/adaptive_avg_pool"].reason == expected
 
 
 def test_what_is_not_explained_disagrees() -> None:
     """A count that matches neither our formula nor fvcore's convention disagrees."""
-    report = resolve(nn.BatchNorm2d(2), (1, 2, 7, 7)).report()
+    report = resolve(nn.BatchNorm2d(2), (1, 2, 7, 7)).report(calls=True)
     (compared,) = against_fvcore(report, {"batch_norm": 3 * 98})
 
     assert not compared.agree
@@ -106,7 +104,7 @@ def test_what_only_fvcore_counts_disagrees() -> None:
             bessel: Tensor = torch.special.bessel_j0(x)
             return bessel
 
-    report = resolve(Net(), (2, 5)).report()
+    report = resolve(Net(), (2, 5)).report(calls=True)
     (compared,) = against_fvcore(report, {"special_bessel_j0": 40})
 
     assert compared == CheckedCount(compared.what, None, 40, False, "mbanalyze has no formula for it")
@@ -125,7 +123,7 @@ def test_a_changed_operator_is_named() -> None:
 
 def test_operators_that_only_fvcore_saw_are_named() -> None:
     """Counts of fvcore that match no kind of the trace disagree."""
-    report = resolve(nn.ReLU(), (1, 2)).report()
+    report = resolve(nn.ReLU(), (1, 2)).report(calls=True)
     relu, einsum = against_fvcore(report, {"einsum": 12})
 
     assert relu.agree is None
@@ -150,7 +148,7 @@ def test_global_pooling_written_two_ways_is_explained() -> None:
     pooled = by_name(Net(), (1, 4, 8, 8))["fvcore/global_avg_pool"]
 
     assert (pooled.ours, pooled.theirs, pooled.agree) == (512, 256, True)
-    assert pooled.reason == "fvcore does not count mean"
+    assert pooled.reason == "mean: not counted"
 
 
 def test_matrix_products_and_transposed_convolutions_agree() -> None:
@@ -288,4 +286,88 @@ def test_nearest_interpolation_is_explained() -> None:
     compared = by_name(nn.Upsample(scale_factor=2), (1, 2, 4, 4))["fvcore/interpolate"]
 
     assert (compared.ours, compared.theirs, compared.agree) == (0, 128, True)
-    assert compared.reason == "fvcore counts 1 flop an element"
+    assert compared.reason == "interpolate: 1 for each output element of a nearest resize"
+
+
+def standardised(s: Any, x: Tensor) -> Any:
+    """Convolve with a filter that batch norm standardises, and normalise the result."""
+    weight = functional.batch_norm(s.weight.view(1, 4, 3), None, None, training=True)
+    return s.norm(functional.conv2d(x, weight.view(4, 3, 1, 1)))
+
+
+EXPLAINED: dict[str, tuple[nn.Module, tuple[Any, ...], CheckedCount]] = {
+    # 3 x 5 positions of 5 matrices that multiply 4 x 2; fvcore counts the one left operand
+    "a broadcast left operand": (
+        Net(lambda _, x, y: x @ y),
+        ((1, 3, 4), (5, 4, 2)),
+        CheckedCount("fvcore/matmul", 120, 24, True, "matmul: a broadcast left operand counts once"),
+    ),
+    # 9 pixels of 2 x 3 and of 2 x 4, whose results alone are returned
+    "a convolution without effect": (
+        Net(lambda s, x: (s.a(x), s.b(x))[1], a=nn.Conv2d(2, 3, 1), b=nn.Conv2d(2, 4, 1)),
+        ((1, 2, 3, 3),),
+        CheckedCount("fvcore/conv", 126, 72, True, "conv: not counted where nothing uses the result"),
+    ),
+    # 27 products of complex numbers, each of 4 real ones
+    "complex numbers": (
+        Net(lambda _, x: torch.complex(x, x) @ torch.complex(x, x)),
+        ((3, 3),),
+        CheckedCount("fvcore/matmul", 108, 27, True, "matmul: 1 for a product of complex numbers, not 4"),
+    ),
+    # 150 elements; 2 flops each by running statistics, and fvcore 5 as for those of the input
+    "running statistics of instance norm": (
+        nn.InstanceNorm2d(3, affine=True, track_running_stats=True),
+        ((2, 3, 5, 5),),
+        CheckedCount("fvcore/batch_norm", 300, 750, True, "batch_norm: 5 for each output element"),
+    ),
+    # 12 weights and 64 activations; 5 x 12 + 2 x 64, and 4 x 12 + 2 x 64
+    "a standardised filter": (
+        Net(standardised, weight=nn.Parameter(torch.ones(4, 3)), norm=nn.BatchNorm2d(4)),
+        ((1, 3, 4, 4),),
+        CheckedCount(
+            "fvcore/batch_norm_training+batch_norm",
+            188,
+            176,
+            True,
+            "batch_norm_training: 4 for each output element without a scale",
+        ),
+    ),
+    # 18 elements of 7 flops, of which fvcore counts 4
+    "samples of a grid": (
+        Net(lambda _, x, grid: functional.grid_sample(x, grid, align_corners=False)),
+        ((1, 2, 4, 4), (1, 3, 3, 2)),
+        CheckedCount("fvcore/grid_sample", 126, 72, True, "grid_sample: 4 for each output element"),
+    ),
+    # 2 x 12 units that read 4 inputs and 3 of the state; in the graph, the cell is two linear layers
+    "a cell": (
+        Net(lambda s, x: s.cell(x)[0], cell=nn.LSTMCell(4, 3)),
+        ((2, 4),),
+        CheckedCount("fvcore/lstm", 168, 168, True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXPLAINED)
+def test_the_convention_explains_the_difference(name: str) -> None:
+    """The rule of fvcore's convention is the reason, where it gives fvcore's number exactly."""
+    module, inputs, expected = EXPLAINED[name]
+
+    assert by_name(module, *inputs)[expected.what] == expected
+
+
+def test_a_rule_that_nothing_needed_is_no_reason() -> None:
+    """The reason names the rules that differ from ours alone, not those of the other operators of the kind."""
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.InstanceNorm2d(2))
+    compared = by_name(model, (1, 2, 3, 3))
+
+    assert compared["fvcore/batch_norm"] == CheckedCount("fvcore/batch_norm", 36, 36, True)
+    # 18 elements: 5 flops each, and 4 by fvcore
+    assert compared["fvcore/instance_norm"].ours == 5 * 18
+    assert compared["fvcore/instance_norm"].theirs == 4 * 18
+
+
+def test_a_view_that_only_fvcore_counts_disagrees() -> None:
+    """Fvcore counts an Einstein sum that transposes; no operator of the trace stands for it."""
+    compared = by_name(Net(lambda _, x: torch.einsum("ij->ji", x) + 0), (3, 4))["fvcore/einsum"]
+
+    assert (compared.ours, compared.theirs, compared.agree) == (None, 6, False)

@@ -13,7 +13,10 @@ import pytest
 from torch import nn
 
 from mbanalyze import compare, count, fit, guard, layers, memory, search
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount
+from mbanalyze.conventions.convention import Difference
+from mbanalyze.crosscheck.checked_count import CheckedCount
+from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
+from mbanalyze.crosscheck.witnesses import Check
 from mbanalyze.guard import Explanations, Outcome, Policy, load
 from mbanalyze.guard.changes import CountChange, LayerId
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation
@@ -120,6 +123,13 @@ def explanations(name: str) -> Explanations:
     return Explanations(an_outcome(name), (Explanation(a_model_result(name), (cause,), (), (name,)),))
 
 
+def explained_totals(name: str) -> ExplainedTotals:
+    """The totals of two counters of that name, one of which failed."""
+    counted = CounterResult(name, name, 5, name, (Difference(name, 2),), 1)
+    failed = CounterResult(name, name, None, name, (), None, name)
+    return ExplainedTotals(replace(count("alexnet"), model=name), (counted, failed))
+
+
 def timed(device: str) -> Experiments:
     """The experiments, timed on a device of that name."""
     return Experiments(timings=Timings({(t.guideline, t.setting): 1.0 for t in trials()}, 5, device))
@@ -134,6 +144,7 @@ RESULTS: dict[str, Any] = {
     "memory": lambda: memory(hostile()),
     "fit": lambda: replace(fit(nn.Linear(2, 2), "1 kB", (1, 2)), model=HOSTILE),
     "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
+    "explained totals": lambda: explained_totals(HOSTILE),
     "verdicts": lambda: a_verdict(HOSTILE),
     "paper table": lambda: replace(paper_tables()[0], title=HOSTILE, note=HOSTILE),
     "outcome": lambda: an_outcome(HOSTILE),

@@ -396,6 +396,18 @@ def test_the_formats_of_a_report_are_documented() -> None:
     assert re.findall("`--format ([a-z]+)`", text) == ["csv", "table", "markdown", "html"]
 
 
+def test_the_keys_of_explained_totals_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of `explain`."""
+    explained = document(
+        run, "explain", "squeezenet1_1", "--resolution", "64", "--counter", "flop-counter-meta"
+    )
+    (counter,) = explained["counters"]
+
+    assert set(explained) == keys("output.md", "## `mbanalyze explain --format json`")
+    assert set(counter) == keys("output.md", "### Counters")
+    assert merged(counter["differences"]) == {"what", "amount"}
+
+
 def test_the_keys_of_networks_and_figures_are_documented(run: Run) -> None:
     """The tables have exactly the keys of `models` and `published`."""
     models = document(run, "models")

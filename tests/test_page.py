@@ -24,7 +24,8 @@ from witness import Bessel
 
 from mbanalyze import count
 from mbanalyze.archs import ARCHS
-from mbanalyze.crosscheck.witnesses import Check, CheckedCount, CheckedReport
+from mbanalyze.crosscheck.checked_count import CheckedCount
+from mbanalyze.crosscheck.witnesses import Check, CheckedReport
 from mbanalyze.display.records import one_line
 from mbanalyze.report import page
 from mbanalyze.report.network import Report

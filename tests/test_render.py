@@ -19,7 +19,8 @@ from torch import nn
 from witness import Bessel
 
 from mbanalyze import count
-from mbanalyze.crosscheck.witnesses import NOT_COUNTED, Check, CheckedCount
+from mbanalyze.crosscheck.checked_count import NOT_COUNTED, CheckedCount
+from mbanalyze.crosscheck.witnesses import Check
 from mbanalyze.display.markdown import escape
 from mbanalyze.display.records import one_line
 from mbanalyze.display.terminal import plain

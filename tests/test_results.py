@@ -16,7 +16,19 @@ import pytest
 from rich.console import Console
 
 import mbanalyze
-from mbanalyze import ablate, check, compare, count, fit, guard, guidelines, memory, published, search
+from mbanalyze import (
+    ablate,
+    check,
+    compare,
+    count,
+    explain,
+    fit,
+    guard,
+    guidelines,
+    memory,
+    published,
+    search,
+)
 from mbanalyze.archs.catalog import Catalog
 from mbanalyze.crosscheck.witnesses import CheckedReport
 from mbanalyze.display.result import FORMATS, Result, formats, load_view
@@ -51,6 +63,7 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Cost": lambda _: count("mobilenet_v2").totals,
     "Check": lambda _: check("squeezenet1_1", resolution=64),
     "CheckedReport": lambda _: CheckedReport(count("alexnet"), check("alexnet")),
+    "ExplainedTotals": lambda _: explain("squeezenet1_1", resolution=64, counters=["thop"]),
     "Comparison": lambda _: compare("mobilenet_v1", "mobilenet_v2"),
     "Verdicts": lambda _: published("squeezenet"),
     "PaperTable": lambda _: paper_tables()[0],

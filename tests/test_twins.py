@@ -25,7 +25,7 @@ LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
 LEFT_OUT = {"memory": {"fused", "train", "optimizer", "convention"}}
 """Command -> parameters of the library that it leaves out: `memory` is that of one forward pass."""
-RENAMED = {"what": "model", "inputs": "input"}
+RENAMED = {"what": "model", "inputs": "input", "counters": "counter"}
 """Name in the library -> name in the command."""
 
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
@@ -33,6 +33,7 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "memory": (mbanalyze.memory, ResolvedModel.report),
     "fit": (mbanalyze.fit,),
     "check": (mbanalyze.check,),
+    "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),
     "compare": (mbanalyze.compare,),
     "search": (mbanalyze.search,),

@@ -6,6 +6,7 @@ report.py      the cost of a model
 memory.py      the peak memory of a model
 fit.py         the largest batch within some memory
 check.py       the counts of a model, compared with other tools
+explain.py     the totals of other counters, explained
 ablate.py      every variant over a grid of options
 compare.py     two or more models
 search.py      the best variants within limits

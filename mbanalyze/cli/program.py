@@ -19,7 +19,7 @@ from mbanalyze.cli.streams import guarded
 from mbanalyze.display.records import one_line
 
 PANELS = {
-    "Count": ("report", "check", "compare", "models"),
+    "Count": ("report", "check", "explain", "compare", "models"),
     "Capacity": ("memory", "fit"),
     "Explore": ("ablate", "search"),
     "Literature": ("published", "guidelines"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
-from mbanalyze.conventions.convention import Convention, Rule
+from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
 from mbanalyze.conventions.function_rules import MATRIX_PRODUCT, SUMMED_PRODUCT, argument
-from mbanalyze.ops.calls import FunctionCall
+from mbanalyze.ops.calls import Calls, FunctionCall
 
 
 def _linear(call: FunctionCall) -> int:
@@ -38,6 +39,19 @@ def _transposed(call: FunctionCall) -> int:
 CONV: Rule[FunctionCall] = Rule("macs", _conv)
 TRANSPOSED: Rule[FunctionCall] = Rule("macs, divided by the groups once more", _transposed)
 
+
+def _shared(record: Record) -> Iterator[Amount]:
+    """The functions that a module calls are added for each module that holds it."""
+    calls = record.calls or Calls((), ())
+    places = {call.path: call.places for call in calls.modules}
+    for call in calls.functions:
+        macs = sum(rule.count(call) for rule in CALFLOPS.functions.get(call.name, ()))
+        again = macs * (places.get(call.path, 1) - 1)
+        yield Amount(
+            "functions of a module again for each module that holds it", again, call.first, call.last, False
+        )
+
+
 CALFLOPS = Convention(
     "calflops",
     "calflops, macs",
@@ -50,4 +64,5 @@ CALFLOPS = Convention(
         **dict.fromkeys(("torch.matmul", "torch.Tensor.matmul"), (MATRIX_PRODUCT,)),
         **dict.fromkeys(("torch.addmm", "torch.Tensor.addmm", "torch.baddbmm"), (SUMMED_PRODUCT,)),
     },
+    record_rules=(_shared,),
 )

@@ -31,15 +31,17 @@ def in_elements(call: ModuleCall) -> int:
 
 
 def number(call: ModuleCall, name: str) -> int:
-    """Return the attribute `name` of the module, an integer or a boolean; 0 if it has none."""
-    value = call.settings.get(name)
-    return value if isinstance(value, int) else 0
+    """Return a setting of the module that is a number."""
+    value = call.settings[name]
+    assert isinstance(value, int)
+    return value
 
 
 def kernel(call: ModuleCall) -> int:
     """Return the places of the kernel of a convolution."""
     sizes = call.settings["kernel_size"]
-    return prod(int(size) for size in sizes) if isinstance(sizes, tuple) else 0
+    assert isinstance(sizes, tuple)
+    return prod(int(size) for size in sizes)
 
 
 def has_bias(call: ModuleCall) -> bool:

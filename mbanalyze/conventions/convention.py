@@ -63,9 +63,8 @@ class Record:
 
     @cached_property
     def batch(self) -> int:
-        """The first size of the first tensor that the model was called with; 1 without tensors."""
-        shapes = self.calls.modules[0].inputs if self.calls and self.calls.modules else ()
-        return shapes[0][0] if shapes and shapes[0] else 1
+        """The length of the model's first positional argument, a tensor or a list; 1 without one."""
+        return self.calls.modules[0].batch if self.calls and self.calls.modules else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +148,16 @@ class Convention:
         calls = record.calls or Calls((), ())
         return [
             *_of_ops(self.kinds, record.ops),
-            *self.of_modules(record),
+            *_of_calls(self.classes, self.hooked(record), lambda call: call.type),
             *_of_calls(self.functions, calls.functions, lambda call: call.name),
             *(amount for rule in self.record_rules for amount in rule(record)),
         ]
 
-    def of_modules(self, record: Record) -> Iterator[Amount]:
-        """Yield the amounts of the rules of classes."""
+    def hooked(self, record: Record) -> Iterator[ModuleCall]:
+        """Yield the calls of modules that the rules of classes count, those of no closed module."""
         calls = record.calls.modules if record.calls else ()
         closed = {call.path for call in calls if call.type in self.closed}
-        counted = (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
-        return _of_calls(self.classes, counted, lambda call: call.type)
+        return (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
 
     def total(self, record: Record) -> int:
         """Return the total as the counter gives it, in its unit."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from mbanalyze.conventions.convention import Convention, Record, Rule, Rules
+from mbanalyze.conventions.fast_paths import fast_attention
 from mbanalyze.conventions.left_out import left_out
-from mbanalyze.conventions.op_rules import MACS
+from mbanalyze.conventions.op_rules import MACS, complex_products, is_complex
 from mbanalyze.conventions.printed_einsum import exact_macs, printed_half, rounding
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
@@ -32,26 +33,12 @@ _COMPOSED = (
 _CONVOLUTIONS = tuple(f"{place}.conv{n}d" for place in ("torch.nn.functional", "torch") for n in (1, 2, 3))
 
 
-def _is_complex(op: Op) -> bool:
-    return any(value.is_complex for value in op.operands)
-
-
-def _complex(counted: int) -> Rule[Op]:
-    """The rule of a product of complex numbers, of which we count four products of real ones."""
-
-    def less(op: Op) -> int:
-        """Return the amount below ours."""
-        return (cost(op).macs or 0) // 4 * (counted - 4) if _is_complex(op) else 0
-
-    return Rule(f"{counted} for a product of complex numbers, not 4", less, claims=False)
-
-
 def _broadcast(op: Op) -> int:
     """The amount that a broadcast left operand takes away: its elements count once."""
     left, right = (value.shape for value in op.operands[:2])
     if op.operator != "matmul" or len(right) < 2:
         return 0
-    macs = (cost(op).macs or 0) // (4 if _is_complex(op) else 1)
+    macs = (cost(op).macs or 0) // (4 if is_complex(op) else 1)
     return prod(left) * right[-1] - macs
 
 
@@ -84,9 +71,13 @@ def _adaptive_pool(op: Op) -> int:
 _ADAPTIVE_POOL = (Rule("1 for each input element of an adaptive pool", _adaptive_pool),)
 
 _KINDS: Rules[Op] = {
-    "conv": (MACS, _complex(3)),
-    "linear": (MACS, _complex(1)),
-    "matmul": (MACS, _complex(1), Rule("a broadcast left operand counts once", _broadcast, claims=False)),
+    "conv": (MACS, complex_products(3)),
+    "linear": (MACS, complex_products(1)),
+    "matmul": (
+        MACS,
+        complex_products(1),
+        Rule("a broadcast left operand counts once", _broadcast, claims=False),
+    ),
     "einsum": (
         Rule("half of NumPy's flops", exact_macs),
         Rule("rounded to the 4 digits that NumPy prints", rounding, claims=False),
@@ -121,6 +112,16 @@ def _without_rule(record: Record) -> dict[int, str]:
     }
 
 
+def _without_gradients(record: Record) -> dict[int, str]:
+    """The operators of attention whose weights, and all before, require no gradient: the fast path is one operator."""
+    words = "nn.MultiheadAttention: not counted in its fast path"
+    found = {}
+    for call in fast_attention(record):
+        if all(op.frozen == op.params for op in record.ops[: call.last]):
+            found.update(dict.fromkeys(range(call.first, call.last), words))
+    return found
+
+
 def _inside_functions(record: Record) -> dict[int, str]:
     """The products inside functions that are one operator in the graph, and convolutions with a padding in words."""
     found = {}
@@ -152,6 +153,6 @@ FVCORE = Convention(
         **dict.fromkeys((*_COMPOSED, *_CONVOLUTIONS), ()),
         "torch.einsum": (Rule("1 for every two elements of a view", _einsum_view),),
     },
-    record_rules=(left_out(_KINDS, unused, _inside_functions, _without_rule),),
+    record_rules=(left_out(_KINDS, unused, _without_gradients, _inside_functions, _without_rule),),
     note="fvcore stops at `matmul` of a matrix and a vector",
 )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mbanalyze.conventions.calflops import CALFLOPS
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.conventions.flop_counter import FLOP_COUNTER_META
+from mbanalyze.conventions.flop_counter import FLOP_COUNTER, FLOP_COUNTER_META
 from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.ptflops import PTFLOPS
 from mbanalyze.conventions.ptflops_aten import PTFLOPS_ATEN
-from mbanalyze.conventions.publications import PAPER, TORCHVISION
+from mbanalyze.conventions.publications import PAPER, TIMM, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
 from mbanalyze.conventions.torchprofile import TORCHPROFILE
@@ -17,6 +17,7 @@ from mbanalyze.inputs.choices import ChoiceError, meant
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
+        FLOP_COUNTER,
         FLOP_COUNTER_META,
         FVCORE,
         PTFLOPS,
@@ -26,6 +27,7 @@ CONVENTIONS: dict[str, Convention] = {
         TORCHINFO,
         TORCHPROFILE,
         TORCHVISION,
+        TIMM,
         PAPER,
     )
 }

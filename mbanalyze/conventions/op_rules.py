@@ -33,3 +33,18 @@ def each_output(n: int) -> Rule[Op]:
 def each_input(n: int) -> Rule[Op]:
     """Return the rule of `n` for each element of the first operand."""
     return Rule(f"{n} for each input element", lambda op: n * prod(op.operands[0].shape))
+
+
+def is_complex(op: Op) -> bool:
+    """Return True if an operator reads complex numbers."""
+    return any(value.is_complex for value in op.operands)
+
+
+def complex_products(counted: int) -> Rule[Op]:
+    """Return the rule of a product of complex numbers, of which we count four products of real ones."""
+
+    def less(op: Op) -> int:
+        """Return the amount below ours."""
+        return _macs(op) // 4 * (counted - 4) if is_complex(op) else 0
+
+    return Rule(f"{counted} for a product of complex numbers, not 4", less, claims=False)

@@ -19,6 +19,7 @@ from mbanalyze.conventions.ptflops_modules import (
     ATTENTION_BIAS,
     ATTENTION_SOFTMAX,
     CONV,
+    CONV_BIAS,
     DEFORMED,
     HEAD_PRODUCTS,
     HEAD_SOFTMAX,
@@ -26,7 +27,7 @@ from mbanalyze.conventions.ptflops_modules import (
     TRANSPOSED,
     UPSAMPLE,
 )
-from mbanalyze.conventions.recurrent_rules import BIASES, GATES, RECURRENT
+from mbanalyze.conventions.recurrent_rules import BIASES, GATES, RECURRENT, UNBATCHED
 from mbanalyze.ops.calls import FunctionCall, ModuleCall
 
 _BY_MODULE = each_output(1)
@@ -36,9 +37,9 @@ _POOLS = ("MaxPool", "AvgPool", "AdaptiveMaxPool", "AdaptiveAvgPool")
 _POOL_FUNCTIONS = ("max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool")
 
 CLASSES: dict[str, tuple[Rule[ModuleCall], ...]] = {
-    **{f"nn.Conv{d}": (CONV, BIAS) for d in _DIMENSIONS},
-    **{f"nn.ConvTranspose{d}": (TRANSPOSED, BIAS) for d in _DIMENSIONS},
-    "torchvision.ops.deform_conv.DeformConv2d": (CONV, DEFORMED, BIAS),
+    **{f"nn.Conv{d}": (CONV, CONV_BIAS) for d in _DIMENSIONS},
+    **{f"nn.ConvTranspose{d}": (TRANSPOSED, CONV_BIAS) for d in _DIMENSIONS},
+    "torchvision.ops.deform_conv.DeformConv2d": (CONV, DEFORMED, CONV_BIAS),
     "nn.Linear": (LINEAR, BIAS),
     **dict.fromkeys(("nn.ReLU", "nn.PReLU", "nn.ELU", "nn.LeakyReLU", "nn.ReLU6", "nn.GELU"), (_BY_MODULE,)),
     **{f"nn.{pool}{d}": (_POOL,) for pool in _POOLS for d in _DIMENSIONS},
@@ -46,7 +47,7 @@ CLASSES: dict[str, tuple[Rule[ModuleCall], ...]] = {
     **dict.fromkeys(("nn.GroupNorm", "nn.LayerNorm"), (NORM,)),
     "nn.Upsample": (UPSAMPLE,),
     **{
-        f"nn.{cell}{end}": (RECURRENT, BIASES, GATES)
+        f"nn.{cell}{end}": (RECURRENT, BIASES, GATES, UNBATCHED)
         for cell in ("RNN", "GRU", "LSTM")
         for end in ("", "Cell")
     },
@@ -70,17 +71,19 @@ FUNCTIONS: dict[str, tuple[Rule[FunctionCall], ...]] = {
 """The functions that it replaces, whose amounts are not divided; `+`, `*`, `@` and `linear` are none of these."""
 
 
-def _divided(record: Record) -> Iterator[Amount]:
-    """The part of each module's amounts that the division by the batch size removes.
+def _shared_and_divided(record: Record) -> Iterator[Amount]:
+    """A module that several modules hold is added for each of them, and the sum of all modules is divided.
 
     The total is rounded down once, so that each module gets the difference of two rounded sums.
     """
-    what = f"amounts of modules divided by the batch size, {record.batch}"
     before = 0
-    for amount in PTFLOPS.of_modules(record):
-        after = before + amount.macs
+    for call in PTFLOPS.hooked(record):
+        once = sum(rule.count(call) for rule in CLASSES.get(call.type, ()))
+        after = before + once * call.places
         kept = after // record.batch - before // record.batch
-        yield Amount(what, kept - amount.macs, amount.first, amount.last, claims=False)
+        again, divided = once * (call.places - 1), kept - once * call.places
+        yield Amount(f"{call.type}: again for each module that holds it", again, call.first, call.last, False)
+        yield Amount("amounts of modules divided by the batch size", divided, call.first, call.last, False)
         before = after
 
 
@@ -91,6 +94,6 @@ PTFLOPS = Convention(
     "0.7.5",
     classes=CLASSES,
     functions=FUNCTIONS,
-    record_rules=(_divided,),
+    record_rules=(_shared_and_divided,),
     closed=frozenset(CLASSES),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from mbanalyze.conventions.call_rules import in_elements, number
+from mbanalyze.conventions.call_rules import first_input, has_bias, in_elements, kernel, number
 from mbanalyze.conventions.convention import ConventionError, Rule
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import ModuleCall
@@ -13,18 +13,12 @@ from mbanalyze.ops.calls import ModuleCall
 def _filters(call: ModuleCall) -> int:
     """`k` filters with weights `c/g r s`: k c r s / g."""
     filters = number(call, "out_channels") // number(call, "groups")
-    return filters * number(call, "in_channels") * _kernel(call)
-
-
-def _kernel(call: ModuleCall) -> int:
-    sizes = call.settings["kernel_size"]
-    assert isinstance(sizes, tuple)
-    return prod(sizes)
+    return filters * number(call, "in_channels") * kernel(call)
 
 
 def _places(sizes: Sizes, call: ModuleCall) -> int:
     """`n` images with `h w` places: n h w."""
-    return call.inputs[0][0] * prod(sizes[2:])
+    return first_input(call)[0] * prod(sizes[2:])
 
 
 def _conv(call: ModuleCall) -> int:
@@ -32,12 +26,16 @@ def _conv(call: ModuleCall) -> int:
 
 
 def _transposed(call: ModuleCall) -> int:
-    return _filters(call) * _places(call.inputs[0], call)
+    return _filters(call) * _places(first_input(call), call)
+
+
+def _conv_bias(call: ModuleCall) -> int:
+    return first_input(call)[0] * prod(call.outputs[0][1:]) if has_bias(call) else 0
 
 
 def _deformed(call: ModuleCall) -> int:
     """20 to interpolate, 4 for the place and 1 for a mask, at each weight `r s` of each place."""
-    return (24 + (len(call.inputs) == 3)) * _kernel(call) * _places(call.outputs[0], call)
+    return (24 + (len(call.inputs) == 3)) * kernel(call) * _places(call.outputs[0], call)
 
 
 def _norm(call: ModuleCall) -> int:
@@ -91,23 +89,25 @@ def _attention_bias(call: ModuleCall) -> int:
 
 def _head_products(call: ModuleCall) -> int:
     """Each query of `n l c` by each key, and each weight by each value: 2 n l l d in each head of d features."""
-    n, length, _ = call.inputs[0]
+    n, length, _ = first_input(call)
     return 2 * n * length * length * number(call, "num_heads") * number(call, "head_dim")
 
 
 def _head_softmax(call: ModuleCall) -> int:
-    n, length, _ = call.inputs[0]
+    n, length, _ = first_input(call)
     return n * length * number(call, "num_heads") * (number(call, "head_dim") + length)
 
 
 CONV: Rule[ModuleCall] = Rule("1 for each weight of a filter at each output element", _conv)
 """The multiply-accumulates of a convolution; an input without a batch dimension has its channels taken for one."""
+CONV_BIAS: Rule[ModuleCall] = Rule("1 for each output element with a bias", _conv_bias, claims=False)
+"""The additions of a bias, with the same batch."""
 TRANSPOSED: Rule[ModuleCall] = Rule("1 for each weight of a filter at each input element", _transposed)
 """The multiply-accumulates of a transposed convolution."""
 DEFORMED: Rule[ModuleCall] = Rule("24, or 25 with a mask, for each sampled place", _deformed, claims=False)
 """The interpolation of a deformable convolution."""
-NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 with the setting `affine`", _norm)
-"""A normalisation. `nn.LayerNorm` has no such setting."""
+NORM: Rule[ModuleCall] = Rule("1 for each input element, 2 if affine", _norm)
+"""A normalisation. `nn.LayerNorm` has no setting `affine`."""
 UPSAMPLE: Rule[ModuleCall] = Rule("1 for each output element of the first image, by the module", _upsampled)
 """An enlargement."""
 ATTENTION: Rule[ModuleCall] = Rule("products of the projections and of the heads", _attention)

@@ -1,12 +1,16 @@
 """Conventions of published multiply-accumulates, which no counter has to run for.
 
 - torchvision: the `_ops` among the metadata of its weights, in billions.
+- timm: the column `infer_gmacs` of its benchmark results, which are fvcore's counts with attention not fused.
 - paper: the multiply-adds of papers on light-weight networks, since MobileNetV1 (Table 4).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mbanalyze.conventions.convention import Convention
+from mbanalyze.conventions.fvcore import FVCORE
 from mbanalyze.conventions.op_rules import MACS
 
 TORCHVISION = Convention(
@@ -16,6 +20,15 @@ TORCHVISION = Convention(
     "0.28.0",
     kinds=dict.fromkeys(("conv", "linear", "matmul", "einsum", "attention"), (MACS,)),
     needs_trace=False,
+)
+TIMM = replace(
+    FVCORE,
+    name="timm",
+    title="timm's benchmark results",
+    package="",
+    version="1.0.29",
+    kinds={**FVCORE.kinds, "attention": (MACS,)},
+    note="",
 )
 PAPER = Convention(
     "paper",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from mbanalyze.conventions.call_rules import number
+from mbanalyze.conventions.call_rules import first_input, number
 from mbanalyze.conventions.convention import Rule
 from mbanalyze.ops.calls import ModuleCall
 
@@ -16,8 +16,8 @@ _GATES = {"RNN": 1, "GRU": 7, "LSTM": 10}
 def steps(call: ModuleCall) -> int:
     """Return the steps of all sequences, twice for two directions; a cell takes one step of each."""
     if call.type.endswith("Cell"):
-        return prod(call.inputs[0][:-1])
-    return prod(call.inputs[0][:-1]) * (2 if call.settings["bidirectional"] else 1)
+        return prod(first_input(call)[:-1])
+    return prod(first_input(call)[:-1]) * (2 if call.settings["bidirectional"] else 1)
 
 
 def forward_params(call: ModuleCall, name: str) -> Iterator[int]:
@@ -50,6 +50,13 @@ def _gates(call: ModuleCall) -> int:
     )
 
 
+def _unbatched(call: ModuleCall) -> int:
+    """One sequence of `t c` is taken for c sequences."""
+    first = first_input(call)
+    others = first[-1] - 1 if len(first) == 2 and not call.type.endswith("Cell") else 0
+    return others * (_products(call) + _biases(call) + _gates(call))
+
+
 RECURRENT: Rule[ModuleCall] = Rule("1 for each weight and step", _products)
 """The products of the input and of the state with their weights."""
 PROJECTED: Rule[ModuleCall] = Rule("1 for each weight and step of a projection", _projections, claims=False)
@@ -58,3 +65,7 @@ BIASES: Rule[ModuleCall] = Rule("1 for each bias and step", _biases, claims=Fals
 """The additions of the biases."""
 GATES: Rule[ModuleCall] = Rule("additions and products of gates", _gates, claims=False)
 """Additions and products of gates: for each hidden element 1 in RNN, 7 in GRU, 10 in LSTM."""
+UNBATCHED: Rule[ModuleCall] = Rule(
+    "features of a single sequence taken for sequences", _unbatched, claims=False
+)
+"""The amounts for a batch that is not there."""

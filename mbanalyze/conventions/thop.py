@@ -30,7 +30,7 @@ def _other_channels(call: ModuleCall) -> int:
 
 
 def _affine(call: ModuleCall) -> bool:
-    return bool(number(call, "affine") or number(call, "elementwise_affine"))
+    return bool(call.settings.get("affine") or call.settings.get("elementwise_affine"))
 
 
 def _scaled(call: ModuleCall) -> int:
@@ -70,14 +70,18 @@ def _steps(call: ModuleCall) -> int:
     return prod(first_input(call)[:2])
 
 
+def _directions(call: ModuleCall) -> int:
+    return 2 if call.settings.get("bidirectional") else 1
+
+
 def _layers(call: ModuleCall) -> int:
-    """The layers, with those in the other direction."""
-    return (number(call, "num_layers") or 1) * (1 + number(call, "bidirectional"))
+    """The layers, with those in the other direction; a cell is one."""
+    return _directions(call) * (1 if call.type.endswith("Cell") else number(call, "num_layers"))
 
 
 def _products(call: ModuleCall, gates: int) -> int:
     """`g h (c + h)` for each layer; the outputs of both directions are the inputs of the next layer."""
-    hidden, directions = number(call, "hidden_size"), 1 + number(call, "bidirectional")
+    hidden, directions = number(call, "hidden_size"), _directions(call)
     later = _layers(call) - directions
     inputs = directions * number(call, "input_size") + later * directions * hidden
     return _steps(call) * gates * hidden * (inputs + _layers(call) * hidden)
@@ -88,7 +92,7 @@ def _each_unit(call: ModuleCall, n: int) -> int:
 
 
 def _biases(call: ModuleCall, gates: int) -> int:
-    return _each_unit(call, 2 * gates) if number(call, "bias") else 0
+    return _each_unit(call, 2 * gates) if call.settings["bias"] else 0
 
 
 def _recurrent(gates: int, others: int) -> tuple[Rule[ModuleCall], ...]:

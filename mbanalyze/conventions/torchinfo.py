@@ -1,7 +1,7 @@
 """torchinfo: parameters of modules without children, for each image and output place; functions count nothing.
 
-Each call counts, also of a module that is called twice. The classes are all that hold parameters, not a table:
-a parameter counts by its name, and by the word "Conv" in the name of the class.
+Each call counts, also of a module that is called twice. There is no table of classes: a parameter counts by its name.
+The word "Conv" in the name of a class makes it a convolution.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from mbanalyze.ops.calls import ModuleCall
 
 _SCRIPTED = "torch.jit."
 """Modules of TorchScript run without hooks."""
+
+_OFTEN = {1: "times the first output size", 2: "once for each image"}
+"""The number of output sizes -> how often a parameter counts that is not that of a convolution."""
 
 
 def _entries(call: ModuleCall) -> Iterator[tuple[str, int]]:
@@ -31,15 +34,13 @@ def _entries(call: ModuleCall) -> Iterator[tuple[str, int]]:
 
 
 def _times(call: ModuleCall, name: str) -> tuple[str, int]:
-    """How often torchinfo counts a parameter of a name, in words and as a number."""
+    """The number of times that a parameter of a name counts, with the words for it."""
     sizes = call.outputs[0] if call.outputs else ()
     if name not in ("weight", "bias"):
         return "times the first two output sizes", prod(sizes[:2])
     if "Conv" in call.type.rpartition(".")[2]:
         return "once for each image and output place", prod(sizes[:1] + sizes[2:])
-    few = ("times the first output size", "times the first output size", "once for each image")
-    often = few[len(sizes)] if len(sizes) < len(few) else "once for each image, not for each token or place"
-    return often, prod(sizes[:1])
+    return _OFTEN.get(len(sizes), "once for each image, not for each token or place"), prod(sizes[:1])
 
 
 def _params(record: Record) -> Iterator[Amount]:

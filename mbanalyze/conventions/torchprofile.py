@@ -7,10 +7,15 @@ from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
 from mbanalyze.conventions.op_rules import MACS, each_output
+from mbanalyze.conventions.unused import unused
+from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op
+from mbanalyze.ops.registry import cost
 
-_FUNCTIONS = tuple(f"torch.nn.functional.conv{d}d" for d in (1, 2, 3))
-"""The functions whose padding the record lacks."""
+_CONVOLUTIONS = tuple(f"{place}.conv{d}d" for place in ("torch.nn.functional", "torch") for d in (1, 2, 3))
+
+_COMPOSED = ("torch.kron", "torch.cosine_similarity", "torch.nn.functional.cosine_similarity")
+"""Functions of several operators that are one operator in the graph, which torchprofile has no rule of."""
 
 
 def _transposed_conv(op: Op) -> int:
@@ -24,6 +29,22 @@ def _norm(op: Op) -> int:
     """One for each output element with a scale, which a batch norm by running statistics has beside these two."""
     fixed = 3 if op.kind == "batch_norm" else 1
     return prod(op.output[0].shape) if len(op.operands) > fixed else 0
+
+
+def _attention(op: Op) -> int:
+    # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v]); the first size counts as a batch
+    query, key, value = (operand.shape for operand in op.operands[:3])
+    return query[0] * prod(query[1:-2]) * query[-2] * key[-2] * (query[-1] + value[-1])
+
+
+def _cell(products: int) -> Rule[Op]:
+    """The rule of a recurrent cell, which is linear layers and some products of elements in the graph."""
+
+    def count(op: Op) -> int:
+        """Return the amount."""
+        return (cost(op).macs or 0) + products * prod(op.output[0].shape)
+
+    return Rule(f"macs, and {products} for each output element", count)
 
 
 def _lstm(op: Op) -> int:
@@ -63,34 +84,46 @@ _OPERATORS: dict[str, Rule[Op]] = {
         (f"conv_transpose{d}d" for d in (1, 2, 3)),
         Rule("output elements times weights of a filter", _transposed_conv),
     ),
-    "scaled_dot_product_attention": MACS,
+    "scaled_dot_product_attention": Rule("macs", _attention),
+    "lstm_cell": _cell(3),
+    "gru_cell": _cell(2),
+    **dict.fromkeys(("rnn_tanh_cell", "rnn_relu_cell"), MACS),
     "lstm": Rule("macs of 4 gates with the size of the output", _lstm),
     "einsum": Rule("the product of all sizes, 0 for an ellipsis", _einsum),
     "grid_sampler": Rule("4 for each output element, 16 if cubic, 0 if nearest", _grid_sample),
     **dict.fromkeys(("batch_norm", "instance_norm", "layer_norm", "group_norm"), _NORM),
     **dict.fromkeys((f"{kind}avg_pool{d}d" for kind in ("", "adaptive_") for d in (1, 2, 3)), each_output(1)),
-    **dict.fromkeys(("mean", "mul", "mul_", "leaky_relu"), each_output(1)),
+    **dict.fromkeys(("mean", "mul", "mul_", "multiply", "multiply_", "leaky_relu"), each_output(1)),
     "upsample_bilinear2d": each_output(4),
 }
 """PyTorch's name of an operator -> its rule. All others count nothing, such as `mm`."""
 
 
 def _operators(record: Record) -> Iterator[Amount]:
-    """The amounts of operators, without the convolutions that a graph has under another name."""
-    unseen = _padded_by_name(record)
+    """The amounts of operators, which are zero for those that the graph lacks."""
+    missing = {**unused(record), **_inside_functions(record)}
     for i, op in enumerate(record.ops):
         rule = _OPERATORS.get(op.operator)
-        if rule and i not in unseen:
+        if i in missing:
+            yield Amount(missing[i], 0, i, i + 1)
+        elif rule:
             yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1)
+        elif record.macs[i]:
+            yield Amount(f"{op.operator or op.kind}: not counted", 0, i, i + 1)
 
 
-def _padded_by_name(record: Record) -> set[int]:
-    """The convolutions with padding "same" or "valid", which are `_convolution_mode` in a graph."""
-    calls = record.calls.functions if record.calls else ()
-    named = [
-        call for call in calls if call.name in _FUNCTIONS and {"same", "valid"} & set(call.arguments.values())
-    ]
-    return {i for call in named for i in range(call.first, call.last)}
+def _inside_functions(record: Record) -> dict[int, str]:
+    """The operators of composed functions, and convolutions with a padding in words."""
+    found = {}
+    for call in record.calls.functions if record.calls else ():
+        padding = call.arguments.get("padding", call.arguments.get(4))
+        words = f"{call.name}: not counted"
+        if call.name in _CONVOLUTIONS and isinstance(padding, str):
+            words = f"conv: not counted with padding='{padding}'"
+        elif call.name not in _COMPOSED:
+            continue
+        found.update(dict.fromkeys(range(call.first, call.last), words))
+    return found
 
 
 def _size_products(record: Record) -> Iterator[Amount]:
@@ -98,11 +131,23 @@ def _size_products(record: Record) -> Iterator[Amount]:
         yield Amount("1 for each multiplication of sizes", 1, place, place, claims=False)
 
 
+def _recomputed(call: FunctionCall) -> int:
+    """One for each side of an image whose size is the product of a size and a factor."""
+    is_product = call.arguments.get("recompute_scale_factor", call.arguments.get(5))
+    return len(call.inputs[0]) - 2 if is_product else 0
+
+
 TORCHPROFILE = Convention(
     "torchprofile",
     "torchprofile",
     "torchprofile",
     "0.1.0",
-    functions=dict.fromkeys(_FUNCTIONS, ()),
+    functions={
+        **dict.fromkeys((*_CONVOLUTIONS, *_COMPOSED), ()),
+        "torch.nn.functional.interpolate": (
+            Rule("1 for each side with recompute_scale_factor", _recomputed, claims=False),
+        ),
+    },
     record_rules=(_operators, _size_products),
+    note="a model that asks whether a size is a tensor runs other code under torchprofile",
 )

@@ -1,7 +1,13 @@
 """A network counted by independent witnesses.
 
-counters.py     runs each of the other counters
-explanation.py  the gap of each counter from our macs, as named amounts
-witnesses.py    closed form, trace, fvcore and `numel` compared
-view.py         a check as text
+checked_count.py     one quantity on two sides
+fvcore_witness.py    a trace against fvcore
+witnesses.py         closed form, trace, fvcore and `numel` compared
+check_view.py        a check as text
+counters.py          runs each of the other counters
+counter_jobs.py      runs them on one network, each in a process of its own
+explaining.py        `explain`: their totals, and the gaps from our macs
+explained_totals.py  the gap of each counter as named amounts
+explained_view.py    explained totals as text
+view.py              the views of both
 """

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.crosscheck.counters import fvcore_analysis
+from mbanalyze.crosscheck.checked_count import CLOSED_FORM, CheckedCount
+from mbanalyze.crosscheck.fvcore_witness import FvcoreError, against_fvcore, fvcore_counts
 from mbanalyze.display.result import Result
-from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.groups import Groups
 from mbanalyze.report.network import Report, versions
-from mbanalyze.report.rows import Row
 from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
-
-
-CLOSED_FORM = "closed-form/trace"
-"""The comparison of the operators of a known network."""
-NOT_COUNTED = "fvcore does not count it"
-"""The reason of a comparison that fvcore's side is missing from."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedCount:
-    """One quantity, counted by us and by a witness.
-
-    Attributes:
-        what: the two sides and the quantity, such as `closed-form/trace` or `fvcore/conv`.
-        ours, theirs: the two counts; None if a side does not count it.
-        agree: True if they are equal, or differ for a known reason; None if a side counted nothing.
-        reason: the reason for a difference, or for nothing to compare; None if the counts are equal.
-    """
-
-    what: str
-    ours: int | None
-    theirs: int | None
-    agree: bool | None
-    reason: str | None = None
-
-    @property
-    def quantity(self) -> str:
-        """The quantity: operators, params, macs of products, or flops of other kinds."""
-        witness, _, kinds = self.what.partition("/")
-        if not kinds:
-            return "macs, flops"
-        if witness != "fvcore":
-            return "params" if witness == "params" else "operators"
-        return "macs" if set(kinds.split("+")) <= PRODUCTS else "flops"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -165,7 +127,7 @@ def check_model(
     progress("building the module")
     module = model.module
     progress("tracing the module")
-    traced = model.report(trace=True, real=real, keep=keep)
+    traced = model.report(calls=True, real=real, keep=keep)
     comparisons: list[CheckedCount] = []
     if model.spec is not None:
         progress("counting in closed form")
@@ -224,99 +186,3 @@ def all_params(report: Report, module: Module) -> CheckedCount:
     ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
     theirs = sum(param.numel() for param in module.parameters())
     return CheckedCount("params/numel", ours, theirs, ours == theirs)
-
-
-# our kinds, and fvcore's operators for them
-_COUNTED_AS = (
-    (("conv",), ("conv",)),
-    (("linear",), ("linear",)),
-    (("matmul",), ("matmul", "mm", "bmm", "addmm")),
-    (("interpolate",), ("upsample_nearest2d", "upsample_bilinear2d")),
-    (("batch_norm",), ("batch_norm",)),
-    (("global_avg_pool", "adaptive_avg_pool"), ("adaptive_avg_pool2d",)),
-)
-
-
-def _known(row: Row) -> tuple[int, str | None]:
-    """The count of fvcore's convention for a row, and the convention; our count and None if they are the same."""
-    op, name = row.op, row.op.operator
-    if op.kind == "batch_norm" and not op.weights:
-        return prod(op.output[0].shape), "fvcore counts one flop an element where no scale is learned"
-    if op.kind in ("layer_norm", "group_norm", "instance_norm"):
-        elements, affine = prod(op.output[0].shape), op.attribute("affine")
-        return elements * (5 if affine else 4), "fvcore counts 4 flops an element, 5 with scale or shift"
-    if op.kind == "interpolate" and (taps := op.attribute("taps")) in (1, 4):
-        return taps * prod(
-            op.output[0].shape
-        ), f"fvcore counts {taps} {'flop' if taps == 1 else 'flops'} an element"
-    if op.kind == "adaptive_avg_pool":
-        return prod(op.operands[0].shape), "fvcore counts each input element once, though windows overlap"
-    if (op.kind == "global_avg_pool" and name != "adaptive_avg_pool2d") or name == "baddbmm":
-        return 0, f"fvcore does not count {name}"
-    return _ours(row) or 0, None
-
-
-def _ours(row: Row) -> int | None:
-    """Our count of the quantity that fvcore counts: macs of products, flops of other kinds."""
-    return row.cost.macs if row.op.kind in PRODUCTS else row.cost.flops
-
-
-def against_fvcore(report: Report, theirs: Mapping[str, int]) -> Iterator[CheckedCount]:
-    """Compare our counts with fvcore's, kind by kind.
-
-    Args:
-        report: a traced report.
-        theirs: fvcore's counts by operator.
-    """
-    left, seen = dict(theirs), set[str]()
-    for kind in dict.fromkeys(row.op.kind for row in report.rows):
-        own = ((kind,), (kind.removeprefix("aten::"),))
-        kinds, names = next((pair for pair in _COUNTED_AS if kind in pair[0]), own)
-        if seen.isdisjoint(kinds):
-            counts = [left.pop(name) for name in names if name in left]
-            yield _compare(report.only(*kinds).rows, sum(counts) if counts else None)
-        seen.update(kinds)
-    for name, count in left.items():
-        yield CheckedCount(f"fvcore/{name}", None, count, False, "mbanalyze recorded no such operator")
-
-
-def _compare(rows: Sequence[Row], theirs: int | None) -> CheckedCount:
-    what = "fvcore/" + "+".join(dict.fromkeys(row.op.kind for row in rows))
-    counts = [_ours(row) for row in rows]
-    ours = None if None in counts else sum(count or 0 for count in counts)
-    if theirs is None:
-        return CheckedCount(what, ours, None, None, NOT_COUNTED)
-    if ours == theirs:
-        return CheckedCount(what, ours, theirs, True)
-    if ours is None:
-        return CheckedCount(what, None, theirs, False, "mbanalyze has no formula for it")
-    known = [_known(row) for row in rows]
-    if sum(count for count, _ in known) != theirs:
-        return CheckedCount(what, ours, theirs, False, "unexplained")
-    reasons = dict.fromkeys(reason for _, reason in known if reason)
-    return CheckedCount(what, ours, theirs, True, "; ".join(reasons))
-
-
-class FvcoreError(ValueError):
-    """A module that fvcore cannot run."""
-
-
-def fvcore_counts(
-    module: Module, inputs: Sequence[Any], keywords: Mapping[str, Any] | None = None
-) -> dict[str, int]:
-    """Return fvcore's counts by operator, from a copy of `module` in eval mode on CPU tensors.
-
-    Raises:
-        FvcoreError: the module raised an exception.
-    """
-    from mbanalyze.trace.forward_args import ones
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
-        try:
-            args, named = ones(module, inputs, keywords or {})
-            analysis = fvcore_analysis(copy.deepcopy(module).eval(), args, named)
-            return {name: int(count) for name, count in analysis.by_operator().items()}
-        except Exception as error:
-            said = (str(error).strip() or "no message").splitlines()[0]
-            raise FvcoreError(f"fvcore could not run it: {type(error).__name__}: {said}") from error

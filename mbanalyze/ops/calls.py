@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.record import Attribute
 
-Setting = Attribute | float | None
+Setting = Attribute | float | tuple[float, ...] | None
 
 
 class ModuleCall(NamedTuple):
@@ -18,6 +19,8 @@ class ModuleCall(NamedTuple):
         path: qualified name of the module, "" for the root.
         type: the class: `nn.Conv2d` for those of `torch.nn`, else with its module, `torchvision.ops.misc.Permute`.
         inputs: shapes of the tensors among its positional arguments.
+        batch: the length of its first positional argument: the first size of a tensor, the tensors of a list;
+            1 if there is no such argument.
         outputs: shapes of the tensors that it returned.
         params: shapes of its own parameters by name, without those of modules inside.
         settings: its public attributes that are numbers, texts, None, or tuples of numbers, by name.
@@ -29,11 +32,13 @@ class ModuleCall(NamedTuple):
         has_keywords: True if it was called with keyword arguments.
         places: the places of the module in the tree of modules, more than one if several modules hold it.
         first, last: the operators that it ran are `ops[first:last]`.
+        arguments: its arguments by position or name, if they are settings, and the element types of tensors: `float32`.
     """
 
     path: str
     type: str
     inputs: tuple[Sizes, ...]
+    batch: int
     outputs: tuple[Sizes, ...]
     params: Mapping[str, Sizes]
     settings: Mapping[str, Setting]
@@ -45,6 +50,7 @@ class ModuleCall(NamedTuple):
     places: int
     first: int
     last: int
+    arguments: Mapping[int | str, Setting] = MappingProxyType({})
 
 
 class FunctionCall(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import ExitStack, contextmanager
 from functools import reduce
 from threading import get_ident
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C import _len_torch_dispatch_stack
 from torch.utils._pytree import tree_leaves
 
 from mbanalyze.inputs.typed import Sizes
@@ -62,6 +63,7 @@ class CallRecorder:
                 path,
                 self._types[path],
                 _shapes(tensors),
+                _length(args),
                 (),
                 params,
                 _settings(vars(module)),
@@ -73,6 +75,7 @@ class CallRecorder:
                 self._places[path],
                 first,
                 first,
+                _settings({k: _element_type(v) for k, v in (*enumerate(args), *kwargs.items())}),
             )
             self._called.add(id(module))
             self._modules.append(call)
@@ -102,8 +105,8 @@ class CallRecorder:
         """A function that records its calls."""
 
         def following(*args: Any, **kwargs: Any) -> Any:
-            """Call the function."""
-            if get_ident() != self._stack.thread:
+            """Call the function; PyTorch itself calls some while it runs an operator."""
+            if get_ident() != self._stack.thread or not _len_torch_dispatch_stack():
                 return function(*args, **kwargs)
             first, place = len(self._ops), len(self._functions)
             others = _settings({**dict(enumerate(args)), **kwargs})
@@ -158,12 +161,24 @@ _CALLING_FILE = nn.Module.__call__.__code__.co_filename
 """The file of PyTorch whose functions call a forward and the hooks around it."""
 
 
+def _length(args: tuple[Any, ...]) -> int:
+    """The length of the first argument, by which some counters divide; 1 without one."""
+    first = args[0] if args else None
+    is_number = isinstance(first, Tensor) and not first.dim()
+    return len(first) if isinstance(first, Sized) and not is_number else 1
+
+
 def _tensors(values: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _shapes(tensors: Sequence[Tensor]) -> tuple[Sizes, ...]:
     return tuple(tuple(map(int, tensor.shape)) for tensor in tensors)
+
+
+def _element_type(value: Any) -> Any:
+    """The name of the element type of a tensor; any other value as it is."""
+    return str(value.dtype).removeprefix("torch.") if isinstance(value, Tensor) else value
 
 
 def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
@@ -174,5 +189,5 @@ def _settings(values: Mapping[Any, Any]) -> dict[Any, Setting]:
 
 def _is_setting(value: Any) -> bool:
     if isinstance(value, tuple):
-        return all(isinstance(each, int) for each in value)
+        return all(isinstance(each, int | float) for each in value)
     return value is None or isinstance(value, int | float | str)

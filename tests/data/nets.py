@@ -117,14 +117,14 @@ def looks_at_weights() -> nn.Module:
     return nn.Linear(300, 300)
 
 
-def sampled() -> nn.Module:
-    """An operator that fvcore counts by another rule."""
+def transposed() -> nn.Module:
+    """A view by an Einstein sum, which fvcore counts although it runs no operator."""
 
-    class Sampled(nn.Module):
-        def forward(self, x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-            return nn.functional.grid_sample(x, grid, align_corners=False)
+    class Transposed(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("ij->ji", x) + 1
 
-    return Sampled()
+    return Transposed()
 
 
 def turned() -> nn.Module:

@@ -65,7 +65,7 @@ class CounterResult:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Explanation(Result):
+class ExplainedTotals(Result):
     """The totals of other counters for one network, explained.
 
     Attributes:

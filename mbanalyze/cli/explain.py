@@ -1,0 +1,74 @@
+"""The command `mbanalyze explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import mbanalyze
+from mbanalyze.cli.arguments import Format, Keep, Model, ModelOptions, Output, Real, Width, checked
+from mbanalyze.cli.completion import matching
+from mbanalyze.cli.formats import choose_format
+from mbanalyze.cli.output import publish, require_files
+from mbanalyze.cli.progress import working
+from mbanalyze.crosscheck.counters import COUNTERS
+from mbanalyze.inputs.choices import choose
+
+Counters = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=checked(lambda given: choose("counter", given, COUNTERS)),
+        autocompletion=lambda incomplete: matching(COUNTERS, incomplete),
+        metavar="NAME",
+        help=f"A counter to run; repeatable. By default all of {', '.join(COUNTERS)}.",
+    ),
+]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Give up on a counter that takes longer.")]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Exit with 1 if a counter gives no total, or a part of a gap is unexplained."
+    ),
+]
+
+
+def explain(
+    model: Model,
+    given: ModelOptions,
+    counter: Counters = None,
+    real: Real = None,
+    keep: Keep = False,
+    time_limit: TimeLimit = 120,
+    format: Format = None,
+    output: Output = None,
+    width: Width = None,
+    strict: Strict = False,
+) -> int:
+    """Explain the numbers of other counters.
+
+    The installed counters run on the module, each in a process of its own.
+    The gap between a counter's total and our macs is broken down into named amounts, whose sum is the gap.
+    A counter that is not installed, fails or takes too long is named with the reason.
+
+    \b
+    mbanalyze explain mobilenet_v2
+    mbanalyze explain mobilenet_v2 --counter fvcore --counter thop --batch 2
+    mbanalyze explain net.py:build --input 1,3,64,64 --format json
+    mbanalyze explain torchvision:resnet18 --strict -o resnet18.md
+    """  # noqa: D301 (the character keeps typer from joining the lines)
+    require_files(output)
+    format = choose_format(format, output)
+    with working(True) as progress:
+        explained = mbanalyze.explain(
+            model,
+            *given.inputs,
+            counters=counter,
+            real=real,
+            keep=keep,
+            time_limit=time_limit,
+            progress=progress,
+            **given.options,
+        )
+    publish(explained, format, output, width=width)
+    return int(strict and not explained.explained)

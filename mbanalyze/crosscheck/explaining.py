@@ -1,0 +1,89 @@
+"""`explain`: other counters run on a network, and the gap of each from our macs broken down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mbanalyze.conventions.convention import Convention, Record
+from mbanalyze.conventions.known import CONVENTIONS
+from mbanalyze.crosscheck.counter_jobs import INSTALL, Arguments, installed
+from mbanalyze.crosscheck.counters import COUNTERS
+from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
+from mbanalyze.inputs.choices import choose
+from mbanalyze.sources.processes import Answer
+from mbanalyze.sources.resolve import Countable, resolve
+
+
+class TimeLimitError(ValueError):
+    """A time limit that is not above zero."""
+
+
+def explain(
+    what: Countable,
+    /,
+    *inputs: Any,
+    counters: Iterable[str] | None = None,
+    real: bool | None = None,
+    keep: bool = False,
+    time_limit: float = 120,
+    progress: Callable[[str], None] | None = None,
+    **options: Any,
+) -> ExplainedTotals:
+    """Run other counters on a network, and break the gap of each from our macs down into named amounts.
+
+    Each counter runs on the same module and input, in a process of its own, two at a time.
+    A counter that is not installed, crashes or hangs has an error in place of a total.
+
+    Args:
+        what: the network, as `mbanalyze.count` takes it. A module is sent to the processes with `pickle`.
+        inputs: the inputs of its forward pass, as for `count`.
+        counters: the names of the counters; all by default.
+        real: as for `count`.
+        keep: assume that operators which select by value keep every candidate.
+        time_limit: seconds after which a counter is ended.
+        progress: callback for the name of the step that begins.
+        options: hyper-parameters of the network, as for `count`.
+
+    Raises:
+        ShapeError, TraceError, SourceError: the network could not be built or traced, or not be sent to a process.
+        ChoiceError: a counter is unknown.
+        TimeLimitError: the time limit is not above zero.
+
+    >>> explained = explain("squeezenet1_1", counters=["fvcore"], resolution=64)
+    >>> explained.explained
+    True
+    """
+    names = _chosen(counters)
+    if not time_limit > 0:
+        raise TimeLimitError(f"the time limit must be a number of seconds above 0, not {time_limit!r}")
+    arguments, progress = Arguments(what, inputs, dict(options)), progress or (lambda _: None)
+    versions = {name: installed(CONVENTIONS[name].package) for name in names}
+    present = [name for name in names if versions[name]]
+    if present:
+        arguments.start_server(present)
+    progress("tracing the module")
+    report = resolve(what, *inputs, **options).report(calls=True, real=real, keep=keep)
+    found = arguments.run(present, real=report.real, time_limit=time_limit, progress=progress)
+    missing = Answer(problem=f"not installed: {INSTALL}")
+    results = (
+        explained(CONVENTIONS[name], versions[name], found.get(name, missing), report.record)
+        for name in names
+    )
+    return ExplainedTotals(report, tuple(results))
+
+
+def _chosen(counters: Iterable[str] | None) -> list[str]:
+    """The names of counters, each once."""
+    given = [counters] if isinstance(counters, str) else COUNTERS if counters is None else counters
+    return list(dict.fromkeys(choose("counter", name, COUNTERS) for name in given))
+
+
+def explained(convention: Convention, version: str, answer: Answer, record: Record) -> CounterResult:
+    """Return the gap of a counter's total from our macs, as the rules of its convention break it down."""
+    name, unit = convention.name, convention.unit
+    if answer.problem:
+        return CounterResult(name, version, None, unit, (), None, answer.problem)
+    parts = sorted(convention.differences(record), key=lambda part: -abs(part.amount))
+    rest = answer.value - sum(record.macs) - sum(part.amount for part in parts)
+    return CounterResult(name, version, answer.value, unit, tuple(parts), rest)
