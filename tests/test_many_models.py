@@ -25,7 +25,7 @@ from mbanalyze import ablate, count, search
 from mbanalyze.cli import wildcards
 from mbanalyze.display.files import OutputError
 from mbanalyze.literature.accuracy.cells import AccuracyError
-from mbanalyze.report.network import PEAKS
+from mbanalyze.report.accounts import PEAKS
 from mbanalyze.sources import patterns, processes
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sources.references import PACKAGES, SourceError

@@ -23,7 +23,7 @@ from mbanalyze.capacity.peak import CapacityError, Memory
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.peak_memory.timeline import ACCOUNTS
 from mbanalyze.plots.drawing import PlotError
-from mbanalyze.report.network import AccountError
+from mbanalyze.report.accounts import AccountError
 
 NETS = Path(__file__).parent / "data/nets.py"
 DOCS = Path(__file__).parent.parent / "docs"

@@ -22,7 +22,8 @@ from mbanalyze.peak_memory.deployed import deployed
 from mbanalyze.peak_memory.fusion import fused
 from mbanalyze.peak_memory.liveness import ideal
 from mbanalyze.peak_memory.timeline import Account, Timeline
-from mbanalyze.report.network import PEAKS, AccountError, Report
+from mbanalyze.report.accounts import PEAKS, AccountError
+from mbanalyze.report.network import Report
 
 
 def live(function: Callable[..., Any], *shapes: tuple[int, ...], account: Account = "ideal") -> list[int]:

@@ -13,8 +13,7 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.fusion import fused
 from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Lifetime, Step, Timeline
-from mbanalyze.report.groups import share_of
-from mbanalyze.report.network import CONVENTION, Report
+from mbanalyze.report.network import CONVENTION, Report, share_of
 from mbanalyze.sources.resolve import Countable, count
 
 MEMORY_SCHEMA = "mbanalyze.memory/1"

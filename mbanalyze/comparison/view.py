@@ -13,9 +13,9 @@ from mbanalyze.display.units import count_cell, si
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
 from mbanalyze.literature.accuracy.accuracy_notes import own_notes
 from mbanalyze.ops.cost import Count
+from mbanalyze.report.accounts import PEAKS
 from mbanalyze.report.convention_rows import convention_note, macs_name
 from mbanalyze.report.fused_rows import FUSED
-from mbanalyze.report.network import PEAKS
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.summary import provenance
 

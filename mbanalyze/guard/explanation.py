@@ -16,7 +16,7 @@ from mbanalyze.guard.outcome import Outcome
 from mbanalyze.guard.policy import Policy
 from mbanalyze.guard.source_location import SourceLocation, layer_location
 from mbanalyze.guard.suggestions import Suggestion, Suggestions, suggest
-from mbanalyze.report.network import PEAKS
+from mbanalyze.report.accounts import PEAKS
 
 EXPLANATION_SCHEMA = "mbanalyze.explanation/1"
 CAUSE_KEYS = ("metric", "before", "after", "limit", "grew", "before_at", "after_at")

@@ -9,7 +9,7 @@ from mbanalyze.display.views import Cell, Column, Section, filled, words
 from mbanalyze.guard.change_tables import more_layers, total_sections
 from mbanalyze.guard.explanation import Cause, Contribution, Explanation
 from mbanalyze.guard.wording import count_cell, format_growth_of, format_share, label, metric_label
-from mbanalyze.report.network import PEAKS
+from mbanalyze.report.accounts import PEAKS
 
 DROP_ORDER = ("kind", "memory access bytes", "activations", "flops", "from")
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, cast, get_args
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import Cost
-from mbanalyze.report.network import PEAKS, TOTALS
+from mbanalyze.report.accounts import PEAKS
+from mbanalyze.report.network import TOTALS
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mbanalyze.peak_memory.timeline import Lifetime, Timeline
-from mbanalyze.report.network import PEAKS, Report
+from mbanalyze.report.accounts import PEAKS
+from mbanalyze.report.network import Report
 
 
 class LayerMemory(NamedTuple):

@@ -5,8 +5,8 @@ fused_rows.py    the rows with merged operators
 convention_rows.py  the rows with the macs of another counter
 training.py      `Training`, the cost of a training step
 measured_step.py a step that ran, and its differences from the rules
-network.py       `Report`
-groups.py        `Groups`, the rows by one key
+accounts.py      the activations in memory, by account
+network.py       `Report` and `Groups`
 columns.py       the value of each column for a group
 selection.py     rows sorted, and the largest with a sum of the others
 outline.py       rows as a tree of modules

@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from mbanalyze.ops.record import Op
-from mbanalyze.report.groups import share_of
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group
 from mbanalyze.report.training import TRAINING_COLUMNS
 

@@ -1,4 +1,4 @@
-"""The report of one network: its rows and totals."""
+"""The report of one network: its rows, totals and groups."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mbanalyze._version import __version__
 from mbanalyze.conventions.convention import Convention, ConventionError, Record
 from mbanalyze.conventions.known import find_convention, labelled
 from mbanalyze.display.records import finite
-from mbanalyze.display.result import Result
+from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
@@ -21,12 +21,10 @@ from mbanalyze.ops.calls import Calls
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
-from mbanalyze.peak_memory.deployed import deployed
-from mbanalyze.peak_memory.liveness import ideal
-from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Timeline
+from mbanalyze.peak_memory.timeline import Timeline
+from mbanalyze.report.accounts import PEAKS, Accounts
 from mbanalyze.report.convention_rows import convention_notes, convention_rows
 from mbanalyze.report.fused_rows import FUSED, fused_rows
-from mbanalyze.report.groups import Groups, share_of
 from mbanalyze.report.rows import KEYS, Group, Row, Uncounted, group, grouped, trainable_params
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 
@@ -39,18 +37,8 @@ CONVENTION = "mbanalyze/1"
 
 Method = Literal["closed-form", "trace"]
 
-PEAKS: dict[str, Account] = {
-    "peak_bytes": "ideal",
-    "peak_bytes_deployed": "deployed",
-    "peak_bytes_eager": "eager",
-}
-"""The totals of memory, and the account of each."""
 TOTALS = (*Cost().as_dict(), *PEAKS)
 """The totals of a report."""
-
-
-class AccountError(ValueError):
-    """An account of memory that a report does not have."""
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -69,8 +57,61 @@ def _installed(package: str) -> str:
     return version(package)
 
 
+def share_of(part: Count, whole: Count) -> float | None:
+    """Return `part / whole`; None if either is unknown, or `whole` is zero."""
+    return None if part is None or not whole else part / whole
+
+
 @dataclass(frozen=True, repr=False)
-class Report(Result):
+class Groups(ResultSequence[Group]):
+    """The rows of a report by one key: a sequence of `Group`s, in order of first appearance.
+
+    Attributes:
+        report: the report.
+        key: the grouping, one of `KEYS`.
+        items: the groups.
+    """
+
+    report: Report
+    key: str
+    items: tuple[Group, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report's document, with one row for each group."""
+        return {**self.report.as_dict(), "rows": self.records()}
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each group: its key, its number of operators, its totals and its share."""
+        return [
+            {
+                "key": group.key,
+                "ops": len(group.rows),
+                **group.cost.as_dict(self.report.itemsize),
+                "trainable_params": group.trainable_params,
+                "live_bytes": self.report.live_bytes(group.rows),
+                "macs_share": share_of(group.cost.macs, self.report.totals.macs),
+                **self.report.training_counts(group.rows),
+                **self.report.convention_column,
+            }
+            for group in self
+        ]
+
+    def columns(self) -> list[str]:
+        """Return the keys of each record."""
+        return [
+            "key",
+            "ops",
+            *Cost().as_dict(),
+            "trainable_params",
+            "live_bytes",
+            "macs_share",
+            *self.report.training_columns,
+            *self.report.convention_column,
+        ]
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Accounts, Result):
     """The cost of a network, operator by operator.
 
     Attributes:
@@ -148,63 +189,10 @@ class Report(Result):
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one element."""
-        return ITEM_SIZES[self.dtype]
-
     @cached_property
     def totals(self) -> Cost:
         """The sum over all rows; macs and flops are lower bounds unless the report is `complete`."""
         return total([row.cost for row in self.rows])
-
-    @property
-    def accounts(self) -> tuple[Account, ...]:
-        """The accounts of memory that the report has."""
-        return tuple(account for account in PEAKS.values() if account != "eager" or self.run)
-
-    def timeline(self, account: Account = "ideal") -> Timeline:
-        """Return the activations in memory while the network runs.
-
-        Args:
-            account: `ideal` for the least that the order of the operators needs, `eager` for what PyTorch holds in
-                Python, `deployed` for an inference engine.
-
-        Raises:
-            ChoiceError: unknown account.
-            AccountError: `eager` of a closed form, which runs nothing.
-        """
-        choose("account", account, ACCOUNTS)
-        if account == "eager":
-            if self._eager is None:
-                raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")
-            return self._eager
-        return self._ideal if account == "ideal" else self._deployed
-
-    @cached_property
-    def _eager(self) -> Timeline | None:
-        return self.run() if self.run else None
-
-    @cached_property
-    def _ideal(self) -> Timeline:
-        return ideal(self.ops, self.itemsize, self.outputs)
-
-    @cached_property
-    def _deployed(self) -> Timeline:
-        return deployed(self.ops, self.itemsize, self.outputs)
-
-    def peak_bytes(self, account: Account = "ideal") -> Count:
-        """Return the most bytes of activations in memory at once; None for `eager` of a closed form."""
-        return self.timeline(account).peak_bytes if account in self.accounts else None
-
-    def live_bytes(self, rows: Iterable[Row]) -> int:
-        """Return the most bytes of activations that are in memory while one of some rows runs (account `ideal`)."""
-        return max([self._live_bytes[id(op)] for row in rows for op in row.recorded], default=0)
-
-    @cached_property
-    def _live_bytes(self) -> dict[int, int]:
-        """The bytes in memory while each operator runs, by its id."""
-        return dict(zip(map(id, self.ops), self._ideal.live_bytes, strict=True))
 
     def training_counts(self, rows: Iterable[Row]) -> dict[str, Count]:
         """Return the cost of training some rows, by `TRAINING_COLUMNS`; nothing without training."""

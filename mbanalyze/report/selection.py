@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 
 from mbanalyze.inputs.choices import choose
 from mbanalyze.report.columns import COLUMNS, COUNTS, value
-from mbanalyze.report.groups import Groups
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.training import TRAINING_COLUMNS
 

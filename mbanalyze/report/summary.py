@@ -12,9 +12,8 @@ from mbanalyze.ops.cost import Count
 from mbanalyze.peak_memory.timeline import Timeline
 from mbanalyze.report.columns import complete_total
 from mbanalyze.report.convention_rows import macs_name
-from mbanalyze.report.groups import share_of
 from mbanalyze.report.measured_step import MeasuredStep
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group, Uncounted
 from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTraining
 

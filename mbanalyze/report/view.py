@@ -9,8 +9,7 @@ from mbanalyze.display import records as texts
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import count_cell
 from mbanalyze.display.views import Column, Section, View, words
-from mbanalyze.report.groups import Groups
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.outline import outline
 from mbanalyze.report.rows import Group
 from mbanalyze.report.selection import (

@@ -17,8 +17,8 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
     own_notes,
     own_provenance,
 )
+from mbanalyze.report.accounts import PEAKS
 from mbanalyze.report.convention_rows import convention_note, macs_name
-from mbanalyze.report.network import PEAKS
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.many_models import uncounted

@@ -25,8 +25,7 @@ from mbanalyze.display.views import Section
 from mbanalyze.display.views import exact as spelled
 from mbanalyze.ops.cost import Cost
 from mbanalyze.report.columns import complete, complete_total
-from mbanalyze.report.groups import Groups
-from mbanalyze.report.network import Report
+from mbanalyze.report.network import Groups, Report
 from mbanalyze.report.page.charts import charts, exact, share, short
 from mbanalyze.report.page.packed import DOWNLOADS, documents, file_name, libraries
 from mbanalyze.report.page.terms import TRAINING_DEFINITIONS, definitions, measures
