@@ -52,6 +52,7 @@ WORDS = {
     "tensordot": "torch.tensordot: not counted",
     "chain": "torch.linalg.multi_dot: not counted",
     "power": "torch.linalg.matrix_power: not counted",
+    "method": "torch.Tensor.matrix_power: not counted",
     "covariance": "torch.cov: not counted",
     "lstm": "lstm: not counted",
     "broadcast": "matmul: a broadcast left operand counts once",
@@ -164,6 +165,7 @@ FACTS = {
     "power of a matrix": fact(
         function(lambda a: torch.linalg.matrix_power(a, 3)), torch.eye(3), total=0, power=-54
     ),
+    "method of a matrix": fact(function(lambda a: a.matrix_power(3)), torch.eye(3), total=0, method=-54),
     # 3 * 3 * 4
     "covariance": fact(function(lambda a: torch.cov(a, correction=0)), ones(3, 4), total=0, covariance=-36),
     # 3 * 3 * 4 squares of differences are ours
@@ -186,6 +188,17 @@ FACTS = {
     "Einstein sum with an ellipsis": fact(
         _einsum("...yz,...yw->...zw"), ones(13, 77, 15), ones(13, 77, 19), total=285300, rounded=15
     ),
+    "Einstein sum with another rule": fact(
+        _einsum("xyz,xwz->xwy"), ones(13, 77, 15), ones(13, 19, 15), total=285285
+    ),
+    # a pair gives 2 * 2 * 5 elements, more than all others have: three factors at once, 3 * 2 * 2 * 2 * 5
+    "Einstein sum at once": fact(
+        _einsum("ia,ja,ka->ijk"), ones(2, 5), ones(2, 5), ones(2, 5), total=60, half=20
+    ),
+    # two products of each of 2 * 3 * 4 elements
+    "outer product of three": fact(_einsum("i,j,k->ijk"), ones(2), ones(3), ones(4), total=24, half=24),
+    # 3 * 4 products and sums: we sum the 4 elements first
+    "Einstein sum of a broadcast row": fact(_einsum("ij,ij->i"), ones(3, 4), ones(3, 1), total=12, half=12),
     # 3 * 4 products and one more: half of 13
     "Einstein sum without contraction": fact(_einsum("i,j->ij"), ones(3), ones(4), total=6, half=6),
     # a transposition of 3 * 4 elements: half of 13
