@@ -49,13 +49,6 @@ def has_bias(call: ModuleCall) -> bool:
     return any(name in call.params for name in ("bias", "bias_orig"))
 
 
-def number(call: ModuleCall, name: str) -> int:
-    """Return a setting of the module that is a number."""
-    value = call.settings[name]
-    assert isinstance(value, int)
-    return value
-
-
 def _conv(call: ModuleCall) -> int:
     """`n k h w` outputs of filters with `c/g r s` weights each: the product of all sizes."""
     return out_elements(call) * (number(call, "in_channels") // number(call, "groups")) * kernel(call)
