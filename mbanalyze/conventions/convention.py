@@ -102,7 +102,7 @@ class Convention:
         functions: the rules of the Python functions that the counter replaces, by `FunctionCall.name`.
         record_rules: rules that need the whole record.
         closed: the classes of modules inside which the rules of classes do not count.
-        flops_per_mac: the factor of the counter's total: 2 for flops.
+        factor: the total of the counter is its amounts times this: 2 for flops.
         needs_trace: True if the rules of kinds need the names of PyTorch's operators.
         note: amounts of the counter that the rules leave out; "" for nothing.
     """
@@ -116,7 +116,7 @@ class Convention:
     functions: Rules[FunctionCall] = field(default_factory=dict)
     record_rules: tuple[RecordRule, ...] = ()
     closed: frozenset[str] = frozenset()
-    flops_per_mac: int = 1
+    factor: int = 1
     needs_trace: bool = True
     note: str = ""
 
@@ -133,7 +133,7 @@ class Convention:
     @property
     def unit(self) -> str:
         """The unit of the counter's total, `macs` or `flops`."""
-        return "macs" if self.flops_per_mac == 1 else "flops"
+        return "macs" if self.factor == 1 else "flops"
 
     def amounts(self, record: Record) -> list[Amount]:
         """Return every amount that the convention counts, in macs.
@@ -161,7 +161,7 @@ class Convention:
 
     def total(self, record: Record) -> int:
         """Return the total as the counter gives it, in its unit."""
-        return self.flops_per_mac * sum(amount.macs for amount in self.amounts(record))
+        return self.factor * sum(amount.macs for amount in self.amounts(record))
 
     def of_ops(self, record: Record) -> list[int]:
         """Return the amount of each operator, in macs; that of a call belongs to the first operator that it ran.
@@ -191,11 +191,9 @@ class Convention:
         for i, ours in left.items():
             what = f"{record.ops[i].kind}: not counted"
             parts[what] = parts.get(what, 0) - ours
-        if self.flops_per_mac != 1:
+        if self.factor != 1:
             counted = sum(record.macs) + sum(parts.values())
-            parts[f"{self.flops_per_mac} flops for each multiply-accumulate"] = counted * (
-                self.flops_per_mac - 1
-            )
+            parts[f"{self.factor} flops for each multiply-accumulate"] = counted * (self.factor - 1)
         return [Difference(what, amount) for what, amount in parts.items() if amount]
 
 

@@ -112,7 +112,7 @@ FLOP_COUNTER = Convention(
     kinds=_KINDS,
     functions={"torch.nn.functional.scaled_dot_product_attention": ()},
     record_rules=(left_out(_KINDS, _fast_paths, _kernels, _without_formula),),
-    flops_per_mac=2,
+    factor=2,
 )
 
 FLOP_COUNTER_META = Convention(
@@ -122,6 +122,6 @@ FLOP_COUNTER_META = Convention(
     "2.13.0",
     kinds=_KINDS,
     record_rules=(left_out(_KINDS, _without_formula),),
-    flops_per_mac=2,
+    factor=2,
     needs_trace=False,
 )

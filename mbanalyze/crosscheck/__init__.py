@@ -1,22 +1,13 @@
 """A network counted by independent witnesses.
 
 checked_count.py     one quantity on two sides
-<<<<<<< .merge_file_g3qKYU
 fvcore_witness.py    a trace against fvcore
 witnesses.py         closed form, trace, fvcore and `numel` compared
 check_view.py        a check as text
-=======
->>>>>>> .merge_file_1skLJf
 counters.py          runs each of the other counters
 counter_jobs.py      runs them on one network, each in a process of its own
 explaining.py        `explain`: their totals, and the gaps from our macs
 explained_totals.py  the gap of each counter as named amounts
 explained_view.py    explained totals as text
-<<<<<<< .merge_file_g3qKYU
-=======
-fvcore_witness.py    a trace against fvcore
-witnesses.py         closed form, trace, fvcore and `numel` compared
-check_view.py        a check as text
->>>>>>> .merge_file_1skLJf
 view.py              the views of both
 """
