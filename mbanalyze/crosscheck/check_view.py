@@ -11,7 +11,7 @@ from mbanalyze.crosscheck.witnesses import Check, CheckedReport
 from mbanalyze.display import records
 from mbanalyze.display.result import Renderer, formats, view, view_of
 from mbanalyze.display.views import Cell, Column, Section, View, filled, words
-from mbanalyze.report.groups import Groups
+from mbanalyze.report.network import Groups
 from mbanalyze.report.summary import subject
 from mbanalyze.report.view import REPORT_FORMATS, refuse_selection, selected_records
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mbanalyze.crosscheck.explained_totals import UNEXPLAINED, CounterResult, ExplainedTotals
 from mbanalyze.display.result import view
 from mbanalyze.display.views import Cell, Column, Section, View, words
-from mbanalyze.report.groups import share_of
+from mbanalyze.report.network import share_of
 from mbanalyze.report.summary import doubts, origin, places, subject
 
 WRONG = "bold red"

@@ -11,8 +11,7 @@ from mbanalyze.crosscheck.checked_count import CLOSED_FORM, CheckedCount
 from mbanalyze.crosscheck.fvcore_witness import FvcoreError, against_fvcore, fvcore_counts
 from mbanalyze.display.result import Result
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.report.groups import Groups
-from mbanalyze.report.network import Report, versions
+from mbanalyze.report.network import Groups, Report, versions
 from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 
