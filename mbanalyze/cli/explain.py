@@ -70,7 +70,7 @@ def explain(
     mbanalyze explain mobilenet_v2
     mbanalyze explain mobilenet_v2 --counter fvcore --counter thop --batch 2
     mbanalyze explain net.py:build --input 1,3,64,64 --format json
-    mbanalyze explain mobilenet_v2 --counter fvcore --counter ptflops --plot gaps.svg
+    mbanalyze explain mobilenet_v2 --counter ptflops --plot gap.svg
     mbanalyze explain torchvision:resnet18 --strict -o resnet18.md
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)

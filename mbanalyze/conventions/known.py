@@ -17,15 +17,15 @@ from mbanalyze.inputs.choices import ChoiceError, meant
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
     for convention in (
+        FVCORE,
         FLOP_COUNTER,
         FLOP_COUNTER_META,
-        FVCORE,
+        TORCHINFO,
         PTFLOPS,
         PTFLOPS_ATEN,
+        TORCHPROFILE,
         CALFLOPS,
         THOP,
-        TORCHINFO,
-        TORCHPROFILE,
         TORCHVISION,
         TIMM,
         PAPER,
