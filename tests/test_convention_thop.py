@@ -90,6 +90,13 @@ FACTS: dict[str, Fact] = {
         5184,
         {"nn.Conv2d: the second input size taken for the channels": 5184 - 3456},
     ),
+    "the size that is taken for the channels is divided by the groups": (
+        nn.Conv2d(4, 6, 3, groups=2),
+        (IMAGE[0],),
+        # 6 x 4 x 4 outputs of 6 / 2 x 9 weights each, where 4 / 2 x 9 is right
+        2592,
+        {"nn.Conv2d: the second input size taken for the channels": 2592 - 1728},
+    ),
     "a transposed convolution counts each output element, though it works for each input element": (
         nn.ConvTranspose2d(4, 5, 2, stride=2),
         (IMAGE,),

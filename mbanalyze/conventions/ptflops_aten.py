@@ -105,4 +105,5 @@ PTFLOPS_ATEN = Convention(
         ),
     },
     record_rules=(_attentions,),
+    note="ptflops counts nothing inside `torch.inference_mode` with this back end",
 )
