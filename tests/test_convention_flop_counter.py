@@ -166,6 +166,8 @@ FACTS = {
     ),
     "module with a mask of numbers": Fact(_attention(attn_mask=CAUSAL), (ROWS,), 1824),
     "module with a mask by position": Fact(_attention(None, True, CAUSAL), (ROWS,), 1824),
+    "module with a mask of keys in numbers": Fact(_attention(key_padding_mask=ones(2, 3)), (ROWS,), 1824),
+    "module with a mask of keys by position": Fact(_attention(ones(2, 3)), (ROWS,), 1824),
     # the mask is not read, but prevents the fast path: the projections are counted
     "module with a causal mask": Fact(
         _attention(attn_mask=CAUSAL, is_causal=True, need_weights=False), (ROWS,), 1824, on_cpu=(KERNEL, -288)
@@ -222,6 +224,18 @@ def test_on_cpu(name: str) -> None:
 
     assert 2 * left == counted("flop-counter", module, *inputs)
     assert _explained(left, parts) == explained("flop-counter", recorded(module, *inputs))
+
+
+def test_an_encoder_layer_with_a_batch_and_without() -> None:
+    """Each call of a layer takes the fast path or not by its own input."""
+    module = _layer(lambda s, x: (s.a(x), s.a(x[0])))
+
+    # the second call: half of 3360, without attention of 144
+    left = 1536
+
+    assert 2 * left == counted("flop-counter", module, ROWS)
+    parts = {FAST_LAYER: -3360, KERNEL: -144}
+    assert _explained(left, parts) == explained("flop-counter", recorded(module, ROWS))
 
 
 def _explained(left: int, parts: dict[str, int]) -> tuple[int, dict[str, int]]:

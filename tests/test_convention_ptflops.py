@@ -170,6 +170,17 @@ MODULES: dict[str, Fact] = {
             DIVIDED: -5,
         },
     ),
+    # modules (1 x 3 x 3 + 1 x 5 x 5) / 2 = 17, where 4 + 12 would be the sum of halves; functions 18 + 50
+    "all modules are rounded down together": (
+        nn.Sequential(nn.Upsample(3), nn.Upsample(5)),
+        (ones(2, 1, 2, 2),),
+        85,
+        {
+            "nn.Upsample: 1 for each output element of the first image, by the module": 34,
+            "torch.nn.functional.interpolate: 1 for each output element by the function": 68,
+            DIVIDED: -17,
+        },
+    ),
     # 12 by the module for each of two calls, in each of the two places; 24 by the function
     "a module that two modules hold counts for each": (
         shared(nn.ReLU()),

@@ -36,6 +36,18 @@ class Attend(nn.Module):
         return self.attention(x, x, x, need_weights=self.weights)[0]
 
 
+class Cross(nn.Module):
+    """Attention of queries of 8 features to 5 keys of 4 and values of 6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, kdim=4, vdim=6, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        """Return the output."""
+        return self.attention(x, x.new_ones(1, 5, 4), x.new_ones(1, 5, 6), need_weights=False)[0]
+
+
 MODULES: dict[str, Fact] = {
     # products: 3 * 3 * 4 * 4 = 144 inward, 2 * (3 * 3 * 2) * 2 = 72 in 2 heads, 3 * 4 * 4 = 48 outward, as we count
     # scale 3 * 4 and softmax 2 * 3 * 3: 30; biases 3 * 3 * 4 + 3 * 4 = 48
@@ -61,6 +73,18 @@ MODULES: dict[str, Fact] = {
             f"torch.bmm: {PRODUCT}": 72,
             "torch.nn.functional.softmax: 1 for each input element by the function": 18,
             DIVIDED: -228,
+        },
+    ),
+    # projections with the sizes of the inputs: 3 * 8 * 8 + 5 * 4 * 4 + 5 * 6 * 6 inward, 3 * 6 * 6 outward
+    # 2 heads of 3 * 5 * (4 + 3): 770, of ours 1024; scale 3 * 8 and softmax 2 * 3 * 5; biases 13 * 8 + 3 * 6
+    "attention to other keys counts by the features of its inputs": (
+        Cross(),
+        (ones(1, 3, 8),),
+        946,
+        {
+            "nn.MultiheadAttention: products of the projections and of the heads": -254,
+            "nn.MultiheadAttention: scale of queries, and softmax": 54,
+            "nn.MultiheadAttention: biases of the projections": 122,
         },
     ),
     # 5 steps of 16 * (3 + 4) weights: 560; 2 * 16 biases: 160; 10 for each of 4 hidden elements: 200

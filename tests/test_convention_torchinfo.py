@@ -33,6 +33,13 @@ class ScaleLikeConv(nn.Module):
         return x * self.weight
 
 
+class InConv:
+    """A class with the word Conv in its name, which holds another one."""
+
+    class Scale(ScaleLikeConv):
+        """A module with a factor for each channel, and no such word in its own name."""
+
+
 def packed(module: Any, x: Tensor) -> Tensor:
     """Run an LSTM on sequences of 3, 2 and 1 steps."""
     result: Tensor = module.lstm(pack_padded_sequence(x, torch.tensor([3, 2, 1])))[0].data
@@ -106,6 +113,15 @@ FACTS: dict[str, Fact] = {
         288,
         {
             "test_convention_torchinfo.ScaleLikeConv: each weight once for each image and output place": 288,
+        },
+    ),
+    "the word Conv in the name of the class around it does not": (
+        InConv.Scale(),
+        (IMAGE,),
+        # 4 weights for each of 2 images
+        8,
+        {
+            "test_convention_torchinfo.InConv.Scale: each weight once for each image, not for each token or place": 8,
         },
     ),
     "a linear layer counts its bias": (

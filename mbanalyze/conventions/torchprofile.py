@@ -79,7 +79,7 @@ def _einsum_view(call: FunctionCall) -> int:
 def _grid_sample(op: Op) -> int:
     taps = op.attribute("taps")
     assert isinstance(taps, int)
-    return prod(op.output[0].shape) * {1: 0, 16: 16, 64: 16}.get(taps, 4)
+    return prod(op.output[0].shape) * {1: 0, 16: 16}.get(taps, 4)
 
 
 _NORM = Rule("1 for each output element with a scale", _norm)
