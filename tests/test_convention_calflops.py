@@ -80,6 +80,12 @@ def test_modules(fact: str) -> None:
 FUNCTIONS: dict[str, tuple[Callable[[Tensor], Any], int, dict[str, int]]] = {
     # a tensor 2 x 3 x 3, whose product with itself has 2 * 3 * 3 * 3 = 54 macs
     "linear": (lambda x: functional.linear(x, ones(3, 3)), 54, {}),
+    # an even step between weights leaves no places out: 9 outputs of 2 * 2 * 2 products
+    "padding to the same size, dilated": (
+        lambda x: functional.conv2d(x[None], ones(1, 2, 2, 2), None, 1, "same", 2),
+        72,
+        {},
+    ),
     "matmul": (lambda x: torch.matmul(x, x), 54, {}),
     "matmul of a tensor": (lambda x: x.matmul(x), 54, {}),
     "@": (lambda x: x @ x, 0, {"matmul: not counted": -54}),

@@ -9,6 +9,7 @@ from arithmetic import Run, ones
 from conventions import both, differences
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import prune
 from witness import torchvision
 
 torchvision()  # ptflops imports it
@@ -96,6 +97,12 @@ MODULES: dict[str, Fact] = {
     # 5 * 4 * 3 = 60, and 5 * 4 biases
     "a linear layer counts its bias": (nn.Linear(3, 4), (ones(1, 5, 3),), 80, {f"nn.Linear: {BIAS}": 20}),
     # 5 * 4 * 3 = 60
+    "a pruned bias counts": (
+        prune.identity(nn.Linear(3, 4).requires_grad_(False), "bias"),
+        (ones(1, 5, 3),),
+        80,
+        {f"nn.Linear: {BIAS}": 20},
+    ),
     "the function `linear` counts nothing": (
         Run(lambda x: functional.linear(x, ones(4, 3))),
         (ones(1, 5, 3),),
