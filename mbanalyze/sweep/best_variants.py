@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.known import find_convention, other_convention
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
@@ -87,7 +87,7 @@ class Search(Result):
     @property
     def counter(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
-        return labelled(self.convention)
+        return other_convention(self.convention)
 
     @property
     def considered(self) -> pd.DataFrame:
