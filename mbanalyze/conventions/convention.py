@@ -108,7 +108,7 @@ class Convention:
         record_rules: rules that need the whole record.
         closed: the classes of modules inside which the rules of classes do not count.
         factor: the total of the counter is its amounts times this: 2 for flops.
-        needs_trace: True if the rules of kinds need the names of PyTorch's operators.
+        needs_trace: True if the rules need the calls of a trace, or the names of PyTorch's operators.
         note: amounts of the counter that the rules leave out; "" for nothing.
     """
 
