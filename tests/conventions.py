@@ -39,10 +39,10 @@ def differences(
     name: str, module: nn.Module, *inputs: Tensor, keywords: Mapping[str, Tensor] | None = None
 ) -> dict[str, int]:
     """Return the differences of the convention from our macs, by their names."""
-    return explained(name, recorded(module, *inputs, keywords=keywords))[1]
+    return total_and_differences(name, recorded(module, *inputs, keywords=keywords))[1]
 
 
-def explained(name: str, record: Record) -> tuple[int, dict[str, int]]:
+def total_and_differences(name: str, record: Record) -> tuple[int, dict[str, int]]:
     """Return the total of a convention, and its differences from our macs by their names."""
     convention = CONVENTIONS[name]
     total, found = convention.total(record), dict(convention.differences(record))

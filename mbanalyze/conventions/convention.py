@@ -66,10 +66,20 @@ class Record:
         """Our macs of each operator; 0 where they are unknown."""
         return tuple(cost(op).macs or 0 for op in self.ops)
 
-    @cached_property
+    @property
+    def modules(self) -> tuple[ModuleCall, ...]:
+        """The calls of modules; empty if calls were not followed."""
+        return self.calls.modules if self.calls else ()
+
+    @property
+    def functions(self) -> tuple[FunctionCall, ...]:
+        """The calls of functions; empty if calls were not followed."""
+        return self.calls.functions if self.calls else ()
+
+    @property
     def batch(self) -> int:
         """The length of the model's first positional argument, a tensor or a list; 1 without one."""
-        return self.calls.modules[0].batch if self.calls and self.calls.modules else 1
+        return self.modules[0].batch if self.modules else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +160,17 @@ class Convention:
             raise ConventionError(
                 f"the convention {self.name} needs a trace that follows calls: count with convention={self.name!r}"
             )
-        calls = record.calls or Calls((), ())
         return [
             *_of_ops(self.kinds, record.ops),
             *_of_calls(self.classes, self.hooked(record), lambda call: call.type),
-            *_of_calls(self.functions, calls.functions, lambda call: call.name),
+            *_of_calls(self.functions, record.functions, lambda call: call.name),
             *(amount for rule in self.record_rules for amount in rule(record)),
         ]
 
     def hooked(self, record: Record) -> Iterator[ModuleCall]:
         """Yield the calls of modules that the rules of classes count: those that are not inside a closed module."""
-        calls = record.calls.modules if record.calls else ()
-        closed = {call.path for call in calls if call.type in self.closed}
-        return (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
+        closed = {call.path for call in record.modules if call.type in self.closed}
+        return (call for call in record.modules if closed.isdisjoint(_enclosing(call.path)))
 
     def total(self, record: Record) -> int:
         """Return the total as the counter gives it, in its unit."""
@@ -228,6 +236,6 @@ def _of_calls(rules: Rules[Call], calls: Iterable[Call], name_of: Callable[[Call
                 macs = rule.count(call)
             except (IndexError, KeyError) as error:
                 raise ConventionError(
-                    f"no rule counts this call of {name} in {call.path!r}: {call}"
+                    f"no rule counts {name} at {call.path or '(model)'} with inputs {list(call.inputs)}"
                 ) from error
             yield Amount(f"{name}: {rule.what}", macs, call.first, call.last, rule.claims)

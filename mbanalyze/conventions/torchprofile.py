@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
+from mbanalyze.conventions.left_out import CONVOLUTIONS, inside_functions
 from mbanalyze.conventions.op_rules import MACS, each_output
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
-
-_CONVOLUTIONS = tuple(f"{place}.conv{d}d" for place in ("torch.nn.functional", "torch") for d in (1, 2, 3))
 
 _COMPOSED = ("torch.kron", "torch.cosine_similarity", "torch.nn.functional.cosine_similarity")
 """Functions of several operators that are one operator in the graph, which torchprofile has no rule of."""
@@ -82,7 +81,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
     **dict.fromkeys(("convolution", "_convolution", *(f"conv{d}d" for d in (1, 2, 3))), MACS),
     **dict.fromkeys(
         (f"conv_transpose{d}d" for d in (1, 2, 3)),
-        Rule("output elements times weights of a filter", _transposed_conv),
+        Rule("1 for each output element and weight of its filter", _transposed_conv),
     ),
     "scaled_dot_product_attention": Rule("macs", _attention),
     "lstm_cell": _cell(3),
@@ -101,7 +100,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
 
 def _operators(record: Record) -> Iterator[Amount]:
     """The amounts of operators, which are zero for those that the graph lacks."""
-    missing = {**unused(record), **_inside_functions(record)}
+    missing = {**unused(record), **inside_functions(_COMPOSED)(record)}
     for i, op in enumerate(record.ops):
         rule = _OPERATORS.get(op.operator)
         if i in missing:
@@ -110,20 +109,6 @@ def _operators(record: Record) -> Iterator[Amount]:
             yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1)
         elif record.macs[i]:
             yield Amount(f"{op.operator or op.kind}: not counted", 0, i, i + 1)
-
-
-def _inside_functions(record: Record) -> dict[int, str]:
-    """The operators of composed functions, and convolutions with a padding in words."""
-    found = {}
-    for call in record.calls.functions if record.calls else ():
-        padding = call.arguments.get("padding", call.arguments.get(4))
-        words = f"{call.name}: not counted"
-        if call.name in _CONVOLUTIONS and isinstance(padding, str):
-            words = f"conv: not counted with padding='{padding}'"
-        elif call.name not in _COMPOSED:
-            continue
-        found.update(dict.fromkeys(range(call.first, call.last), words))
-    return found
 
 
 def _size_products(record: Record) -> Iterator[Amount]:
@@ -143,7 +128,7 @@ TORCHPROFILE = Convention(
     "torchprofile",
     "0.1.0",
     functions={
-        **dict.fromkeys((*_CONVOLUTIONS, *_COMPOSED), ()),
+        **dict.fromkeys((*CONVOLUTIONS, *_COMPOSED), ()),
         "torch.nn.functional.interpolate": (
             Rule("1 for each side with recompute_scale_factor", _recomputed, claims=False),
         ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
 from mbanalyze.conventions.convention import Convention, ConventionError, Record
-from mbanalyze.conventions.known import convention_by_label, find_convention
+from mbanalyze.conventions.known import find_convention, labelled
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
@@ -187,7 +187,7 @@ class Report(Accounts, Result):
     @property
     def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
-        return convention_by_label(self.convention)
+        return labelled(self.convention)
 
     @cached_property
     def totals(self) -> Cost:
