@@ -13,7 +13,7 @@ Setting = Attribute | float | tuple[float, ...] | None
 
 
 class ModuleCall(NamedTuple):
-    """One call of a module, by which its hooks run; a direct call of its `forward` is none.
+    """One call of a module, which runs its hooks; a direct call of its `forward` is not recorded.
 
     Attributes:
         path: qualified name of the module, "" for the root.
@@ -48,7 +48,7 @@ class ModuleCall(NamedTuple):
 
 
 class FunctionCall(NamedTuple):
-    """One call of a Python function of PyTorch by its name, such as `torch.matmul`; an operator `@` is none.
+    """One call of a Python function of PyTorch by its name, such as `torch.matmul`; the operator `@` calls none.
 
     Attributes:
         name: the function: `torch.nn.functional.relu`, `torch.matmul`, `torch.Tensor.matmul`.
