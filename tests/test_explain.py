@@ -20,7 +20,7 @@ from benchmarks import commands
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
-from mbanalyze.crosscheck.explaining import TimeLimitError, explain, explained
+from mbanalyze.crosscheck.explaining import TimeLimitError, counter_result, explain
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.processes import Answer
@@ -249,7 +249,7 @@ def test_rules_of_another_version_are_named(net: str) -> None:
     """A total of a version that the rules were not made for is compared, with a note."""
     report = explain(f"{net}:build", (1, 3, 8, 8), counters=[]).report
     total = CONVENTIONS["thop"].total(report.record)
-    newer = explained(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
+    newer = counter_result(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
     table = ExplainedTotals(report, (newer,)).to("table")
 
     assert newer.unexplained == 0
