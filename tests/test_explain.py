@@ -5,18 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commandline import Run
 from torch import Tensor, nn
-from witness import torchvision_loads
 
-from benchmarks import commands
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
@@ -99,16 +95,7 @@ class Pickled(nn.Module):
         return x + x
 
 
-@pytest.fixture(scope="module", autouse=True)
-def processes_import_torchvision() -> Iterator[None]:
-    """Let the processes of counters that import torchvision do so, even if its compiled extension does not load."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not torchvision_loads():
-            patch.setenv("PYTHONPATH", str(commands.HERE / "without_extension"), prepend=os.pathsep)
-        yield
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def net(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a file with small networks."""
     path = tmp_path_factory.mktemp("explain") / "net.py"
@@ -116,7 +103,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def everything(net: str) -> ExplainedTotals:
     """The totals of all counters for one small network."""
     return explain(f"{net}:build", (2, 3, 8, 8))
