@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from commandline import Run
 from torch import Tensor, nn
 
+from mbanalyze.conventions.convention import Amount, ConventionError, Record
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
@@ -26,6 +28,10 @@ from mbanalyze.trace.forward_errors import TraceError
 NET = '''
 import os, signal, time
 from torch import nn
+from torch.nn.utils import prune
+
+def pruned():
+    return prune.identity(nn.Linear(8, 8, bias=False), "weight")
 
 def build(width=4):
     return nn.Sequential(
@@ -62,6 +68,9 @@ class Odd(nn.Module):
 
     def raises(self, x):
         raise RuntimeError("out of luck\\nand more lines")
+
+    def asserts(self, x):
+        assert x is None
 
     def leaves(self, x):
         os._exit(3)
@@ -206,6 +215,59 @@ def test_a_counter_that_fails_spoils_nothing_else(net: str, way: str, error: str
     assert not result.explained
     assert f"thop: {error}" in result.to("table")
     assert [record["amount"] for record in result.records()] == [None, 64, 0]
+
+
+def test_the_error_is_that_of_the_network(net: str) -> None:
+    """Counters that end with another error than the network's are named with the network's own."""
+    names = ["torchinfo", "calflops", "ptflops", "ptflops-aten"]
+    result = explain(f"{net}:Odd", (1, 8), way="raises", counters=names)
+    errors = {each.counter: each.error or "" for each in result.counters}
+
+    assert dict.fromkeys(names, "RuntimeError: out of luck") == {
+        name: error.removeprefix("ptflops stopped at ") for name, error in errors.items()
+    }
+
+
+def test_an_error_without_words_has_its_place(net: str) -> None:
+    """The reason names the line of code that raised it."""
+    lines = NET.splitlines()
+    line = lines.index("        assert x is None") + 1
+
+    assert one(net, "asserts").error == f"AssertionError at net.py:{line}: assert x is None"
+
+
+@pytest.mark.parametrize(
+    ("stopped", "reason"),
+    [
+        (ConventionError("a call has no input"), "a call has no input"),
+        (IndexError("tuple index out of range"), "IndexError: tuple index out of range"),
+    ],
+)
+def test_rules_that_stop_leave_the_whole_gap(
+    everything: ExplainedTotals, stopped: Exception, reason: str
+) -> None:
+    """The total stays, all of its gap is unexplained, and the error says that the rules do not cover the network."""
+
+    def stop(record: Record) -> list[Amount]:
+        raise stopped
+
+    record = everything.report.record
+    rules = replace(CONVENTIONS["thop"], record_rules=(stop,))
+    result = explained(rules, "1.0", Answer(everything.macs + 7), record)
+    equal = explained(rules, "1.0", Answer(everything.macs), record)
+
+    assert (everything.macs + 7, (), 7) == (result.total, result.differences, result.unexplained)
+    assert result.error == f"the rules do not cover this network: {reason}"
+    assert (equal.unexplained, equal.explained) == (0, False)
+    table = ExplainedTotals(everything.report, (result,)).to("table")
+    assert f"thop: the rules do not cover this network: {reason}" in " ".join(table.split())
+
+
+def test_pruned_weights_are_counted_without_data(net: str) -> None:
+    """FlopCounterMode on meta takes a module that cannot be copied, whose weight another tensor gives."""
+    (result,) = explain(f"{net}:pruned", (1, 8), counters=["flop-counter-meta"]).counters
+
+    assert (result.total, result.unexplained, result.error) == (2 * 64, 0, None)
 
 
 def test_a_counter_that_hangs_is_ended(net: str) -> None:

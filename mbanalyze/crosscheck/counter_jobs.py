@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mbanalyze.crosscheck.counters import COUNTERS
+from mbanalyze.crosscheck.counters import COUNTERS, CounterError
 from mbanalyze.display.files import OutputError
 from mbanalyze.display.records import one_line
 from mbanalyze.display.temporary import make_room, temporary_folder
@@ -136,7 +137,18 @@ def count_in_process(counter: str, file: Path, *, real: bool) -> dict[str, Any]:
             args, keywords = filled(module, model.inputs, model.keywords)
             return {"total": COUNTERS[counter](module, args, keywords)}
     except BaseException as error:
-        return {"error": one_line(summarize(error))}
+        return {"error": _reason(error)}
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, in one line; the place in the code if the cause has no words."""
+    while error.__cause__:
+        error = error.__cause__
+    reason = str(error) if isinstance(error, CounterError) else summarize(error)
+    if not str(error).strip() and error.__traceback__:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{reason} at {Path(last.filename).name}:{last.lineno}: {last.line}"
+    return one_line(reason)
 
 
 def installed(package: str) -> str:
