@@ -72,6 +72,9 @@ class Odd(nn.Module):
     def asserts(self, x):
         assert x is None
 
+    def imports(self, x):
+        import not_here
+
     def leaves(self, x):
         os._exit(3)
 
@@ -234,6 +237,13 @@ def test_an_error_without_words_has_its_place(net: str) -> None:
     line = lines.index("        assert x is None") + 1
 
     assert one(net, "asserts").error == f"AssertionError at net.py:{line}: assert x is None"
+
+
+def test_an_import_that_a_counter_lacks_has_the_command(net: str) -> None:
+    """A counter whose own imports are not installed is named with the command that installs them."""
+    error = "ModuleNotFoundError: No module named 'not_here': pip install 'mbanalyze[counters]'"
+
+    assert one(net, "imports").error == error
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,8 @@ def _reason(error: BaseException) -> str:
     if not str(error).strip() and error.__traceback__:
         last = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{reason} at {Path(last.filename).name}:{last.lineno}: {last.line}"
+    if isinstance(error, ModuleNotFoundError):  # calflops does not require all that it imports
+        reason = f"{reason}: {INSTALL}"
     return one_line(reason)
 
 
