@@ -18,7 +18,7 @@ from mbanalyze.conventions.convention import Amount, ConventionError, Record
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
-from mbanalyze.crosscheck.explaining import TimeLimitError, explain, explained
+from mbanalyze.crosscheck.explaining import TimeLimitError, counter_result, explain
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.processes import Answer
@@ -263,8 +263,8 @@ def test_rules_that_stop_leave_the_whole_gap(
 
     record = everything.report.record
     rules = replace(CONVENTIONS["thop"], record_rules=(stop,))
-    result = explained(rules, "1.0", Answer(everything.macs + 7), record)
-    equal = explained(rules, "1.0", Answer(everything.macs), record)
+    result = counter_result(rules, "1.0", Answer(everything.macs + 7), record)
+    equal = counter_result(rules, "1.0", Answer(everything.macs), record)
 
     assert (everything.macs + 7, (), 7) == (result.total, result.differences, result.unexplained)
     assert result.error == f"the rules do not cover this network: {reason}"
@@ -308,7 +308,7 @@ def test_rules_of_another_version_are_named(net: str) -> None:
     """A total of a version that the rules were not made for is compared, with a note."""
     report = explain(f"{net}:build", (1, 3, 8, 8), counters=[]).report
     total = CONVENTIONS["thop"].total(report.record)
-    newer = explained(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
+    newer = counter_result(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
     table = ExplainedTotals(report, (newer,)).to("table")
 
     assert newer.unexplained == 0

@@ -261,7 +261,7 @@ def test_conventions_that_differ_are_in_the_labels() -> None:
     both = compare(count(SMALL), count(SMALL).under("flop-counter-meta"))
 
     assert (f"mobilenet_v1 {CONVENTION}", "mobilenet_v1 flop-counter-meta/2.13.0") == both.labels
-    assert None is both.counter
+    assert None is both.other_convention
 
 
 def test_plots_name_the_convention(traced: Report) -> None:

@@ -25,7 +25,7 @@ class Amount(NamedTuple):
         what: the rule in words: 'batch_norm: 2 for each output element'.
         macs: the amount, in multiply-accumulates.
         first, last: the operators `ops[first:last]` of the record that it belongs to.
-        claims: True if it stands for the macs of these operators, False if it is counted beside them.
+        claims: True if it replaces our macs of these operators, False if it is added to them.
     """
 
     what: str
@@ -36,7 +36,12 @@ class Amount(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A part of the gap between a convention's total and our macs."""
+    """A part of the gap between a convention's total and our macs.
+
+    Attributes:
+        what: the rule in words.
+        amount: the part of the gap, in the unit of the total; below zero if the convention counts less.
+    """
 
     what: str
     amount: int
@@ -97,13 +102,13 @@ class Convention:
         title: the counter's own name.
         package: the package that has the counter; "" for a convention of publications.
         version: the version whose behaviour the rules state.
-        kinds: the rules of kinds of operators.
-        classes: the rules of classes of modules, which are the exact classes in `ModuleCall.type`.
+        kinds: the rules of kinds of operators, by `Op.kind`.
+        classes: the rules of exact classes of modules, by `ModuleCall.type`.
         functions: the rules of the Python functions that the counter replaces, by `FunctionCall.name`.
         record_rules: rules that need the whole record.
         closed: the classes of modules inside which the rules of classes do not count.
         factor: the total of the counter is its amounts times this: 2 for flops.
-        needs_trace: True if the rules of kinds need the names of PyTorch's operators.
+        needs_trace: True if the rules need the calls of a trace, or the names of PyTorch's operators.
         note: amounts of the counter that the rules leave out; "" for nothing.
     """
 
@@ -154,7 +159,7 @@ class Convention:
         ]
 
     def hooked(self, record: Record) -> Iterator[ModuleCall]:
-        """Yield the calls of modules that the rules of classes count, those of no closed module."""
+        """Yield the calls of modules that the rules of classes count: those that are not inside a closed module."""
         calls = record.calls.modules if record.calls else ()
         closed = {call.path for call in calls if call.type in self.closed}
         return (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
@@ -178,10 +183,10 @@ class Convention:
         return counts
 
     def differences(self, record: Record) -> list[Difference]:
-        """Return the parts of the gap between our macs and the total, whose sum is the gap.
+        """Return the differences of the total from our macs, whose sum is the gap.
 
-        Each part is the amounts of one rule, less the macs that they stand for.
-        Operators for which nothing is counted are a part for each kind. Parts of zero are left out.
+        The difference of a rule is the sum of its amounts, less our macs that they replace.
+        Each kind with operators that no rule counts is a difference of its own. Differences of zero are left out.
         """
         parts: dict[str, int] = {}
         left = dict(enumerate(record.macs))

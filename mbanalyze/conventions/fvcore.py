@@ -7,8 +7,8 @@ from math import prod
 from mbanalyze.conventions.convention import Convention, Record, Rule, Rules
 from mbanalyze.conventions.fast_paths import fast_attention
 from mbanalyze.conventions.left_out import left_out
+from mbanalyze.conventions.numpy_einsum import exact_macs, printed_half, rounding
 from mbanalyze.conventions.op_rules import MACS, complex_products, is_complex
-from mbanalyze.conventions.printed_einsum import exact_macs, printed_half, rounding
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op

@@ -50,6 +50,6 @@ def find_convention(name: str) -> Convention:
     return found
 
 
-def labelled(label: str) -> Convention | None:
-    """Return the convention with a label such as 'thop/0.1.1'; None for ours."""
+def convention_by_label(label: str) -> Convention | None:
+    """Return the convention of another counter with a label such as 'thop/0.1.1'; None for ours."""
     return CONVENTIONS.get(label.partition("/")[0])

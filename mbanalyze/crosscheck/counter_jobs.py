@@ -36,8 +36,8 @@ INSTALL = "pip install 'mbanalyze[counters]'"
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of `resolve`, for the processes of counters.
+class CounterJobs:
+    """The runs of counters on one network, with the arguments that `resolve` takes for it.
 
     Attributes:
         what: the network.
@@ -107,7 +107,7 @@ class Arguments:
                 yield counters[index], _unpacked(answer)
 
     def _pickled(self) -> bytes:
-        """The arguments for other processes, which have another `__main__` than this one."""
+        """The bytes of the arguments for other processes, which have another `__main__` than this one."""
         reason = "its code is in __main__"
         try:
             sent = pickle.dumps(self)
@@ -130,7 +130,7 @@ def count_in_process(counter: str, file: Path, *, real: bool) -> dict[str, Any]:
         with compiler_deferred():
             for name in _shared([counter]):  # a copy of the server has imported them
                 import_module(name)
-            given: Arguments = pickle.loads(file.read_bytes())  # noqa: S301 (our own parent process wrote it)
+            given: CounterJobs = pickle.loads(file.read_bytes())  # noqa: S301 (our own parent process wrote it)
             model = resolve(given.what, *given.inputs, **given.options)
             module = model.build(real).module.eval()
             filled = partial(as_inputs, real=True) if real else ones

@@ -27,9 +27,6 @@ class ModuleCall(NamedTuple):
         kept: the elements that a mask of `torch.nn.utils.prune` keeps of a parameter, by the parameter's name;
             None if the mask has no values.
         is_leaf: True if it has no modules inside, or only empty containers.
-        is_first: True at the first call of the module.
-        is_self: True if there are several positional tensors, and they are one tensor.
-        has_keywords: True if it was called with keyword arguments.
         places: the places of the module in the tree of modules, more than one if several modules hold it.
         first, last: the operators that it ran are `ops[first:last]`.
         arguments: its arguments by position or name, if they are settings, and the element types of tensors: `float32`.
@@ -44,9 +41,6 @@ class ModuleCall(NamedTuple):
     settings: Mapping[str, Setting]
     kept: Mapping[str, int | None]
     is_leaf: bool
-    is_first: bool
-    is_self: bool
-    has_keywords: bool
     places: int
     first: int
     last: int

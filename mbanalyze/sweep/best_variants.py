@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.known import convention_by_label, find_convention
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
@@ -85,9 +85,9 @@ class Search(Result):
     convention: str = CONVENTION
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
-        return labelled(self.convention)
+        return convention_by_label(self.convention)
 
     @property
     def considered(self) -> pd.DataFrame:
