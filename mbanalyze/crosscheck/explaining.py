@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mbanalyze.conventions.convention import Convention, Record
+from mbanalyze.conventions.convention import Convention, ConventionError, Difference, Record
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counter_jobs import INSTALL, CounterJobs, installed
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
+from mbanalyze.display.records import one_line
 from mbanalyze.inputs.choices import choose
 from mbanalyze.sources.processes import Answer
+from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import Countable, resolve
 
 
@@ -80,10 +82,18 @@ def _chosen(counters: Iterable[str] | None) -> list[str]:
 
 
 def counter_result(convention: Convention, version: str, answer: Answer, record: Record) -> CounterResult:
-    """Return the result of a counter: its total, and the differences from our macs by the rules of its convention."""
+    """Return the result of a counter: its total, and the differences from our macs by the rules of its convention.
+
+    If the rules stop at an error, the whole gap is unexplained, and the error says so.
+    """
     name, unit = convention.name, convention.unit
     if answer.problem:
         return CounterResult(name, version, None, unit, (), None, answer.problem)
-    parts = sorted(convention.differences(record), key=lambda part: -abs(part.amount))
+    parts, error = list[Difference](), None
+    try:
+        parts = sorted(convention.differences(record), key=lambda part: -abs(part.amount))
+    except Exception as stopped:
+        reason = str(stopped) if isinstance(stopped, ConventionError) else summarize(stopped)
+        error = one_line(f"the rules do not cover this network: {reason}")
     rest = answer.value - sum(record.macs) - sum(part.amount for part in parts)
-    return CounterResult(name, version, answer.value, unit, tuple(parts), rest)
+    return CounterResult(name, version, answer.value, unit, tuple(parts), rest, error)
