@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
+from mbanalyze.conventions.function_rules import argument
 from mbanalyze.conventions.left_out import CONVOLUTIONS, inside_functions
 from mbanalyze.conventions.op_rules import MACS, each_output
 from mbanalyze.conventions.unused import unused
@@ -68,6 +69,12 @@ def _einsum(op: Op) -> int:
     )
 
 
+def _einsum_view(call: FunctionCall) -> int:
+    """One for each element of a sum that only permutes its operand, or takes a diagonal: it runs no operator."""
+    is_counted = call.first == call.last and "..." not in str(argument(call, 0, "equation"))
+    return prod(call.outputs[0]) if is_counted else 0
+
+
 def _grid_sample(op: Op) -> int:
     taps = op.attribute("taps")
     assert isinstance(taps, int)
@@ -117,8 +124,9 @@ def _size_products(record: Record) -> Iterator[Amount]:
 
 
 def _recomputed(call: FunctionCall) -> int:
-    """One for each side of an image whose size is the product of a size and a factor."""
-    is_product = call.arguments.get("recompute_scale_factor", call.arguments.get(5))
+    """One for each side of an image whose size is the product of a size and a factor, always so for the mode `area`."""
+    is_area = argument(call, 3, "mode") == "area" and argument(call, 2, "scale_factor") is not None
+    is_product = is_area or argument(call, 5, "recompute_scale_factor")
     return len(call.inputs[0]) - 2 if is_product else 0
 
 
@@ -129,8 +137,9 @@ TORCHPROFILE = Convention(
     "0.1.0",
     functions={
         **dict.fromkeys((*CONVOLUTIONS, *_COMPOSED), ()),
+        "torch.einsum": (Rule("1 for each element of a view", _einsum_view, claims=False),),
         "torch.nn.functional.interpolate": (
-            Rule("1 for each side with recompute_scale_factor", _recomputed, claims=False),
+            Rule("1 for each output size computed from a factor", _recomputed, claims=False),
         ),
     },
     record_rules=(_operators, _size_products),
