@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import csv
 import functools
+import importlib.util
 import itertools
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -27,10 +26,23 @@ DATA = Path(__file__).parent / "data"
 
 
 @functools.cache
+def torchvision_loads() -> bool:
+    """Return True if torchvision's compiled extension loads with this torch."""
+    package = importlib.util.find_spec("torchvision")
+    assert package is not None
+    assert package.origin is not None
+    try:
+        for extension in Path(package.origin).parent.glob("_C.*"):
+            torch.ops.load_library(extension)  # type: ignore[no-untyped-call]
+    except OSError:
+        return False
+    return hasattr(torch.ops.torchvision, "nms")
+
+
+@functools.cache
 def torchvision_operators() -> None:
     """Define the two operators that torchvision needs at import, without a body, if its extension does not load."""
-    tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
-    if tried.returncode != 0:
+    if not torchvision_loads():
         torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
         torch.library.define("torchvision::qnms", "(Tensor a) -> Tensor")
 
