@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mbanalyze.conventions.convention import Convention, Record
 from mbanalyze.report.rows import Row
+
+if TYPE_CHECKING:
+    from mbanalyze.conventions.convention import Convention, Record
 
 
 def convention_rows(rows: Iterable[Row], record: Record, convention: Convention) -> tuple[Row, ...]:

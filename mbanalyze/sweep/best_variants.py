@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.convention_names import find_convention, labelled
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose

@@ -11,7 +11,7 @@ import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.conventions.known import find_convention
+from mbanalyze.conventions.convention_names import find_convention
 from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
