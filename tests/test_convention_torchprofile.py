@@ -92,7 +92,7 @@ def test_transposed_convolution_differs_by_its_stride() -> None:
     """The difference is named: a stride of two counts four times as much."""
     up = nn.ConvTranspose2d(4, 6, 2, 2)
     # ours: 4 x 9 inputs x 6 filters x 4; theirs: four times as much
-    expected = {"conv: output elements times weights of a filter": 3 * 4 * 9 * 6 * 4}
+    expected = {"conv: 1 for each output element and weight of its filter": 3 * 4 * 9 * 6 * 4}
     assert expected == differences(NAME, up, ones(1, 4, 3, 3))
 
 
@@ -193,6 +193,15 @@ def test_einsum() -> None:
     check(0, Calling(lambda x: torch.einsum("...ij,...jk->...ik", x, x)), ones(2, 3, 3))
 
 
+def test_einsum_of_a_view() -> None:
+    """An Einstein sum that permutes its operand or takes a diagonal counts its elements, although it computes none."""
+    transposed = Calling(lambda x: torch.einsum("bij->bji", x) + 1)
+    check(24, transposed, ones(2, 3, 4))
+    assert differences(NAME, transposed, ones(2, 3, 4)) == {"torch.einsum: 1 for each element of a view": 24}
+    check(3, Calling(lambda x: torch.einsum("ii->i", x) + 1), ones(3, 3))
+    check(0, Calling(lambda x: torch.einsum("...ij->...ji", x) + 1), ones(2, 3, 4))
+
+
 def test_results_without_use() -> None:
     """A graph lacks an operator whose result nothing uses, unless it changes an input."""
     check(0, Calling(lambda x: (x * x, x + 1)[1]), ones(2, 3))
@@ -223,6 +232,10 @@ def test_composed_functions() -> None:
         (lambda x: functional.interpolate(x, size=[2 * n for n in x.shape[2:]]), 2),
         (lambda x: functional.interpolate(x, None, 2.0, recompute_scale_factor=True), 2),
         (lambda x: functional.interpolate(x, scale_factor=2), 0),
+        # beside its 2 * 4 * 8 * 4 outputs, which count as those of an average pool
+        (lambda x: functional.interpolate(x, scale_factor=2, mode="area"), 256 + 2),
+        (lambda x: functional.interpolate(x, None, (2, 2), "area"), 256 + 2),
+        (lambda x: functional.interpolate(x, (8, 4), mode="area"), 256),
     ],
 )
 def test_multiplications_of_sizes(function: Callable[[Tensor], Tensor], products: int) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import torch
 from commandline import Run
-from conventions import quietly
 from torch import Tensor, nn
 
+from benchmarks.peers import quietly
 from mbanalyze import ablate, compare, count, guidelines, plots, search
 from mbanalyze.archs.options import OptionError
 from mbanalyze.conventions.convention import Amount, Convention, ConventionError, Record
@@ -264,7 +264,7 @@ def test_conventions_that_differ_are_in_the_labels() -> None:
     both = compare(count(SMALL), count(SMALL).under("flop-counter-meta"))
 
     assert (f"mobilenet_v1 {CONVENTION}", "mobilenet_v1 flop-counter-meta/2.13.0") == both.labels
-    assert None is both.counter
+    assert None is both.other_convention
 
 
 def test_plots_name_the_convention(traced: Report) -> None:

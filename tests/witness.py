@@ -27,16 +27,10 @@ DATA = Path(__file__).parent / "data"
 
 
 @functools.cache
-def torchvision_loads() -> bool:
-    """Return True if torchvision's compiled extension loads with this torch."""
-    tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
-    return tried.returncode == 0
-
-
-@functools.cache
 def torchvision_operators() -> None:
     """Define the two operators that torchvision needs at import, without a body, if its extension does not load."""
-    if not torchvision_loads():
+    tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
+    if tried.returncode != 0:
         torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
         torch.library.define("torchvision::qnms", "(Tensor a) -> Tensor")
 

@@ -167,7 +167,7 @@ Convention = Annotated[
         parser=checked(lambda given: find_convention(given).name),
         autocompletion=lambda incomplete: matching(NAMES, incomplete),
         metavar="NAME",
-        help="Count macs as another counter does; the other columns are unchanged. "
+        help="Count macs by the rules of another counter or publication; the other columns are unchanged. "
         f"NAME is one of {', '.join(NAMES)}.",
         show_default=False,
     ),

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
+from mbanalyze.conventions.function_rules import argument
+from mbanalyze.conventions.left_out import CONVOLUTIONS, inside_functions
 from mbanalyze.conventions.op_rules import MACS, each_output
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
-
-_CONVOLUTIONS = tuple(f"{place}.conv{d}d" for place in ("torch.nn.functional", "torch") for d in (1, 2, 3))
 
 _COMPOSED = ("torch.kron", "torch.cosine_similarity", "torch.nn.functional.cosine_similarity")
 """Functions of several operators that are one operator in the graph, which torchprofile has no rule of."""
@@ -71,6 +71,12 @@ def _einsum(op: Op) -> int:
     )
 
 
+def _einsum_view(call: FunctionCall) -> int:
+    """One for each element of a sum that only permutes its operand, or takes a diagonal: it runs no operator."""
+    is_counted = call.first == call.last and "..." not in str(argument(call, 0, "equation"))
+    return prod(call.outputs[0]) if is_counted else 0
+
+
 def _grid_sample(op: Op) -> int:
     taps = op.attribute("taps")
     assert isinstance(taps, int)
@@ -84,7 +90,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
     **dict.fromkeys(("convolution", "_convolution", *(f"conv{d}d" for d in (1, 2, 3))), MACS),
     **dict.fromkeys(
         (f"conv_transpose{d}d" for d in (1, 2, 3)),
-        Rule("output elements times weights of a filter", _transposed_conv),
+        Rule("1 for each output element and weight of its filter", _transposed_conv),
     ),
     "scaled_dot_product_attention": Rule("macs", _attention),
     "lstm_cell": _cell(3),
@@ -103,7 +109,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
 
 def _operators(record: Record) -> Iterator[Amount]:
     """The amounts of operators, which are zero for those that the graph lacks."""
-    missing = {**unused(record), **_inside_functions(record)}
+    missing = {**unused(record), **inside_functions(_COMPOSED)(record)}
     for i, op in enumerate(record.ops):
         rule = _OPERATORS.get(op.operator)
         if i in missing:
@@ -114,28 +120,15 @@ def _operators(record: Record) -> Iterator[Amount]:
             yield Amount(f"{op.operator or op.kind}: not counted", 0, i, i + 1)
 
 
-def _inside_functions(record: Record) -> dict[int, str]:
-    """The operators of composed functions, and convolutions with a padding in words."""
-    found = {}
-    for call in record.calls.functions if record.calls else ():
-        padding = call.arguments.get("padding", call.arguments.get(4))
-        words = f"{call.name}: not counted"
-        if call.name in _CONVOLUTIONS and isinstance(padding, str):
-            words = f"conv: not counted with padding='{padding}'"
-        elif call.name not in _COMPOSED:
-            continue
-        found.update(dict.fromkeys(range(call.first, call.last), words))
-    return found
-
-
 def _size_products(record: Record) -> Iterator[Amount]:
     for place in record.calls.size_products if record.calls else ():
         yield Amount("1 for each multiplication of sizes", 1, place, place, claims=False)
 
 
 def _recomputed(call: FunctionCall) -> int:
-    """One for each side of an image whose size is the product of a size and a factor."""
-    is_product = call.arguments.get("recompute_scale_factor", call.arguments.get(5))
+    """One for each side of an image whose size is the product of a size and a factor, always so for the mode `area`."""
+    is_area = argument(call, 3, "mode") == "area" and argument(call, 2, "scale_factor") is not None
+    is_product = is_area or argument(call, 5, "recompute_scale_factor")
     return len(call.inputs[0]) - 2 if is_product else 0
 
 
@@ -145,9 +138,10 @@ TORCHPROFILE = Convention(
     "torchprofile",
     "0.1.0",
     functions={
-        **dict.fromkeys((*_CONVOLUTIONS, *_COMPOSED), ()),
+        **dict.fromkeys((*CONVOLUTIONS, *_COMPOSED), ()),
+        "torch.einsum": (Rule("1 for each element of a view", _einsum_view, claims=False),),
         "torch.nn.functional.interpolate": (
-            Rule("1 for each side with recompute_scale_factor", _recomputed, claims=False),
+            Rule("1 for each output size computed from a factor", _recomputed, claims=False),
         ),
     },
     record_rules=(_operators, _size_products),

@@ -188,7 +188,7 @@ class Report(Accounts, Result):
         return Record(self.ops, self.calls, self.outputs)
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 
@@ -267,7 +267,7 @@ class Report(Accounts, Result):
             return self
         merged = tuple(fused_rows(self.rows, self.ops, self.outputs))
         report = replace(self, rows=merged, notes=(*self.notes, FUSED), is_fused=True)
-        return report.under(self.counter.name) if self.counter else report
+        return report.under(self.other_convention.name) if self.other_convention else report
 
     def under(self, convention: str) -> Report:
         """Return the same report with the macs that another counter counts.
@@ -289,7 +289,7 @@ class Report(Accounts, Result):
         if self.training:
             raise ConventionError("a convention counts one forward pass: count without train=True")
         record = self.record
-        old = convention_notes(self.counter, record) if self.counter else []
+        old = convention_notes(self.other_convention, record) if self.other_convention else []
         notes = [note for note in self.notes if note not in old] + convention_notes(chosen, record)
         rows = convention_rows(self.rows, record, chosen)
         return replace(self, rows=rows, notes=tuple(notes), convention=chosen.label)
@@ -352,7 +352,7 @@ class Report(Accounts, Result):
     @property
     def convention_column(self) -> dict[str, str]:
         """The column of its rows that names the convention; empty for ours."""
-        return {"convention": self.convention} if self.counter else {}
+        return {"convention": self.convention} if self.other_convention else {}
 
     @property
     def training_columns(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def column(name: str, shown: Sequence[Group], others: Group | None, report: Repo
     if name in COUNTS:
         cells = [_cell(name, value(name, group, report), complete(name, group, report)) for group in rows]
         whole = _cell(name, value(name, total, report), complete_total(name, report))
-        return Column(heading(name, report.counter), [*cells, whole])
+        return Column(heading(name, report.other_convention), [*cells, whole])
     if name == "kind":
         return words(name, [*map(kind_of, rows), f"{len(report.rows)} ops"])
     listed = [_text(name, value(name, group, report)) for group in shown]

@@ -91,7 +91,7 @@ class Ablation(Result):
         return replace(self, rows=rows, convention=convention.label)
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 
