@@ -21,4 +21,5 @@ thop.py             thop: modules of some exact classes
 publications.py     the multiply-accumulates that torchvision, timm and papers publish
 printed_figures.py  ways of counting behind the figures of papers, for `published`
 known.py            every convention by its name
+convention_names.py their names, and the convention of a name; rules are loaded when one is asked for
 """

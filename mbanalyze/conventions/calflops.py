@@ -57,7 +57,7 @@ def _shared(record: Record) -> Iterator[Amount]:
 
 CALFLOPS = Convention(
     "calflops",
-    "calflops, macs",
+    "calflops",
     "calflops",
     "0.3.2",
     functions={

@@ -142,8 +142,9 @@ class Convention:
 
     @property
     def counter(self) -> str:
-        """The counter with its version, in words: 'FlopCounterMode on meta 2.13.0'."""
-        return f"{self.title} {self.version}".strip()
+        """The counter with its version, in words: 'FlopCounterMode on meta 2.13.0', 'ptflops 0.7.5, ATen back end'."""
+        tool, comma, part = self.title.partition(",")
+        return f"{tool} {self.version}{comma}{part}"
 
     @property
     def unit(self) -> str:

@@ -41,7 +41,9 @@ def _is_fast_attention(call: ModuleCall, ops: tuple[Op, ...]) -> bool:
 
 
 def _has_fast_settings(call: ModuleCall) -> bool:
-    """True for an `nn.MultiheadAttention` whose settings allow the fast path."""
+    """True for an `nn.MultiheadAttention` in eval mode whose settings allow the fast path."""
+    if call.settings.get("training"):
+        return False
     heads = call.settings.get("num_heads")
     even = isinstance(heads, int) and heads % 2 == 0
     return {"in_proj_weight", "in_proj_bias"} <= call.params.keys() and bool(

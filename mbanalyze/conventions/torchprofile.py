@@ -27,6 +27,8 @@ def _transposed_conv(op: Op) -> int:
 
 def _norm(op: Op) -> int:
     """One for each output element with a scale, which a batch norm by running statistics has beside these two."""
+    if op.kind == "batch_norm_training":
+        return prod(op.output[0].shape) if op.attribute("affine") else 0
     fixed = 3 if op.kind == "batch_norm" else 1
     return prod(op.output[0].shape) if len(op.operands) > fixed else 0
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.conventions.known import labelled
+from mbanalyze.conventions.convention_names import labelled
 from mbanalyze.display.result import Result
 from mbanalyze.plots.drawing import PlotError
 

@@ -10,14 +10,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
-from mbanalyze.conventions.convention import Convention, ConventionError, Record
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.convention_names import find_convention, labelled
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
-from mbanalyze.ops.calls import Calls
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
@@ -30,6 +28,9 @@ from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTrain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mbanalyze.conventions.convention import Convention, Record
+    from mbanalyze.ops.calls import Calls
 
 REPORT_SCHEMA = "mbanalyze.report/1"
 CONVENTION = "mbanalyze/1"
@@ -182,6 +183,8 @@ class Report(Accounts, Result):
     @property
     def record(self) -> Record:
         """The forward pass as conventions of counting read it."""
+        from mbanalyze.conventions.convention import Record
+
         return Record(self.ops, self.calls, self.outputs)
 
     @property
@@ -280,6 +283,8 @@ class Report(Accounts, Result):
             ChoiceError: the name is unknown.
             ConventionError: the report lacks what the convention counts, or has the cost of a training step.
         """
+        from mbanalyze.conventions.convention import ConventionError
+
         chosen = find_convention(convention)
         if self.training:
             raise ConventionError("a convention counts one forward pass: count without train=True")

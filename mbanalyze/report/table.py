@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import shape
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, words
@@ -14,6 +13,9 @@ from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import kind_of
+
+if TYPE_CHECKING:
+    from mbanalyze.conventions.convention import Convention
 
 BAR = 6
 """The width of a bar, in cells."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mbanalyze.conventions.known import labelled
+from mbanalyze.conventions.convention_names import labelled
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.typed import Sizes
