@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 
 from torch import Tensor, nn
+from witness import torchvision_operators
 
 from benchmarks.peers import quietly
 from mbanalyze.conventions.convention import Record
@@ -18,6 +19,7 @@ def counted(
     name: str, module: nn.Module, *inputs: Tensor, keywords: Mapping[str, Tensor] | None = None
 ) -> int:
     """Return the total of a counter for a copy of the module in eval mode."""
+    torchvision_operators()  # some counters import torchvision
     with quietly():
         return COUNTERS[name](copy.deepcopy(module).eval(), inputs, keywords or {})
 

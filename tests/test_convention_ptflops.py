@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from witness import torchvision
 
-torchvision()  # ptflops imports it
-
 BIAS = "1 for each output element with a bias"
 BY_MODULE = "1 for each output element"
 BY_FUNCTION = "1 for each input element by the function"

@@ -46,11 +46,11 @@ def convention_note(convention: Convention) -> str:
 
 
 def convention_notes(convention: Convention, record: Record) -> list[str]:
-    """Return the notes on a report: the convention, the counter's total in another unit, and what is left out."""
+    """Return the notes on a report: the convention, and the counter's total in another unit."""
     notes = [convention_note(convention)]
     if convention.unit != "macs":
         notes.append(f"total of {convention.title}: {convention.total(record):,} {convention.unit}")
-    return [*notes, *([convention.note] if convention.note else [])]
+    return notes
 
 
 def macs_name(name: str, convention: Convention | None) -> str:
