@@ -60,8 +60,8 @@ def differences(network: str) -> str:
         lines += [["", f"`{each['what']}`", f"{int(each['amount']):+,}"] for each in own]
         lines += list(unexplained(row))
         lines.append(["", f"**total**, {row['unit']}", f"**{total(row)}**"])
-    block = table(["counter", "part", "amount"], lines, left=2)
-    return '??? note "Every part of every gap"\n\n' + indent(block, "    ")
+    block = table(["counter", "difference", "amount"], lines, left=2)
+    return '??? note "Every difference"\n\n' + indent(block, "    ")
 
 
 def verdict() -> str:

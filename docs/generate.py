@@ -20,6 +20,7 @@ from mbanalyze import count
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import Architecture, describe
 from mbanalyze.cli.program import make_app
+from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.ops.derivations import Formula
 from mbanalyze.ops.formulas import FORMULAS
 
@@ -145,6 +146,24 @@ def values(choices: Iterable[object] | None, type: str) -> str:
     return code(map(str, choices)) if choices else type
 
 
+def conventions() -> str:
+    """Return a table of the conventions: whose rules they are, the unit of the total, and the need of a trace."""
+    header = ("name", "rules of", "version", "total in", "needs a trace")
+    return table(
+        header,
+        (
+            (
+                f"`{each.name}`",
+                each.title,
+                cited(each.version),
+                each.unit,
+                "yes" if each.needs_trace else "no",
+            )
+            for each in CONVENTIONS.values()
+        ),
+    )
+
+
 def commands() -> str:
     """Return the help of every command at a width of 80 columns."""
     return "\n".join(
@@ -175,6 +194,7 @@ def api() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "formulas": formulas,
     "networks": networks,
+    "conventions": conventions,
     "commands": commands,
     "api": api,
     **runpy.run_path(str(Path(__file__).with_name("counter_tables.py")))["PARTS"],

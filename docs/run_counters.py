@@ -16,7 +16,7 @@ from pathlib import Path
 from mbanalyze import explain
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.explained_totals import ExplainedTotals
-from mbanalyze.crosscheck.explaining import explained
+from mbanalyze.crosscheck.explaining import counter_result
 from mbanalyze.display.records import shape
 from mbanalyze.sources.processes import Answer
 from mbanalyze.sources.resolve import resolve
@@ -99,7 +99,7 @@ def again(network: str) -> ExplainedTotals:
     with TOTALS.open(encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["network"] == network]
     results = (
-        explained(CONVENTIONS[row["counter"]], row["version"], Answer(int(row["total"])), report.record)
+        counter_result(CONVENTIONS[row["counter"]], row["version"], Answer(int(row["total"])), report.record)
         for row in rows
     )
     return ExplainedTotals(report, tuple(results))

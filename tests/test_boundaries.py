@@ -71,6 +71,16 @@ def test_a_report_without_training_needs_no_rules() -> None:
     assert loaded(*codes, names=rules) == ["[]", str([*rules])]
 
 
+def test_a_plain_report_loads_no_rules_of_other_counters() -> None:
+    """A report under our convention leaves the rules of the others on disk, and one under another loads them."""
+    rules = ("mbanalyze.conventions.convention", "mbanalyze.conventions.known", "mbanalyze.ops.calls")
+    command = ["report", "alexnet", "--by", "kind"]
+    other = [*command, "--convention", "paper"]
+    codes = (COMMAND.format(arguments=command), COMMAND.format(arguments=other))
+
+    assert loaded(*codes, names=rules) == ["[]", str([*rules])]
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [

@@ -57,7 +57,7 @@ MODULES: dict[str, Fact] = {
     # 2 calls of 12, and each module that holds it counts both
     "a module that two modules hold counts for each": (
         held_twice(nn.Linear(3, 3)), ones(1, 3), 36,
-        {"functions of a module again for each module that holds it": 18}),
+        {"functions of a module: counted again for each module that holds it": 18}),
     # 2 steps of 5 sequences by 16 * 7 weights
     "an LSTM has flops and no macs": (nn.LSTM(3, 4), ones(2, 5, 3), 0, {"lstm: not counted": -1120}),
     "norms, activations and pools have flops and no macs": (

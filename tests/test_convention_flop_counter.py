@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from conventions import counted, explained, recorded
+from conventions import counted, recorded, total_and_differences
 from peer_cases import Net, function
 from torch import Tensor, nn
 from torch.nn import functional
@@ -212,7 +212,9 @@ def test_on_meta(name: str) -> None:
     left = macs + amount
 
     assert 2 * left == counted("flop-counter-meta", module, *inputs)
-    assert _explained(left, {reason: amount}) == explained("flop-counter-meta", recorded(module, *inputs))
+    assert _explained(left, {reason: amount}) == total_and_differences(
+        "flop-counter-meta", recorded(module, *inputs)
+    )
 
 
 @pytest.mark.parametrize("name", FACTS)
@@ -223,7 +225,7 @@ def test_on_cpu(name: str) -> None:
     parts = {reason: amount, reason_on_cpu: amount_on_cpu}
 
     assert 2 * left == counted("flop-counter", module, *inputs)
-    assert _explained(left, parts) == explained("flop-counter", recorded(module, *inputs))
+    assert _explained(left, parts) == total_and_differences("flop-counter", recorded(module, *inputs))
 
 
 def test_an_encoder_layer_with_a_batch_and_without() -> None:

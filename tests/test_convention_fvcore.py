@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from conventions import both, counted, explained, recorded
+from conventions import both, counted, recorded, total_and_differences
 from peer_cases import Net, function
 from test_conventions import UNUSED, two_layers
 from torch import Tensor, nn
@@ -219,7 +219,7 @@ def test_fact(name: str) -> None:
     record = recorded(module, *inputs)
 
     assert total == counted("fvcore", module, *inputs)
-    assert (total, parts) == explained("fvcore", record)
+    assert (total, parts) == total_and_differences("fvcore", record)
 
 
 @pytest.mark.parametrize("name", UNUSED)

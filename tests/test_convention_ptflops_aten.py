@@ -10,9 +10,6 @@ from arithmetic import Run, ones
 from conventions import both, differences
 from torch import Tensor, nn
 from torch.nn import functional
-from witness import torchvision
-
-torchvision()  # ptflops imports it
 
 BIAS = "1 for each output element with a bias"
 LINEAR_BIAS = f"linear: {BIAS}, if the input is contiguous"

@@ -11,9 +11,6 @@ from arithmetic import Run, ones
 from conventions import both, differences
 from torch import Tensor
 from torch.nn import functional
-from witness import torchvision
-
-torchvision()  # ptflops imports it
 
 BY_FUNCTION = "1 for each input element by the function"
 AGAIN = f"{BY_FUNCTION}, also inside a module"

@@ -8,12 +8,9 @@ import pytest
 from arithmetic import ones
 from conventions import both, differences, recorded
 from torch import Tensor, nn
-from witness import torchvision
 
 from mbanalyze.conventions.convention import ConventionError
 from mbanalyze.conventions.known import CONVENTIONS
-
-torchvision()  # ptflops imports it
 
 DIVIDED = "amounts of modules divided by the batch size"
 PRODUCT = "1 for each element of the first factor and size of the last dimension of the second"

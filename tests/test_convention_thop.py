@@ -58,7 +58,7 @@ def recurrent(kind: str, products: int, biases: int, units: int, each: int) -> d
 
 TRANSPOSED = "as a convolution, 1 for each output element and weight of its filter"
 WINDOW = "elements of the window and 1, for each output element"
-AGAIN = "again for each module that holds it"
+AGAIN = "counted again for each module that holds it"
 SHARED, TWICE, BLOCK = square(), square(), nn.Sequential(square())
 Fact = tuple[nn.Module, tuple[Tensor, ...], int, dict[str, int]]
 FACTS: dict[str, Fact] = {

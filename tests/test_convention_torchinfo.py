@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from conventions import both, differences, quietly, recorded
+from conventions import both, differences, recorded
 from peer_cases import Net, function
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, prune, spectral_norm
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from benchmarks.peers import quietly
 from mbanalyze.conventions.convention import ConventionError
 from mbanalyze.conventions.torchinfo import TORCHINFO
 

@@ -92,7 +92,7 @@ def test_transposed_convolution_differs_by_its_stride() -> None:
     """The difference is named: a stride of two counts four times as much."""
     up = nn.ConvTranspose2d(4, 6, 2, 2)
     # ours: 4 x 9 inputs x 6 filters x 4; theirs: four times as much
-    expected = {"conv: output elements times weights of a filter": 3 * 4 * 9 * 6 * 4}
+    expected = {"conv: 1 for each output element and weight of its filter": 3 * 4 * 9 * 6 * 4}
     assert expected == differences(NAME, up, ones(1, 4, 3, 3))
 
 

@@ -14,8 +14,14 @@ from peer_cases import Net
 from torch import nn
 from torch.nn import functional
 
+from mbanalyze.conventions.convention_names import NAMES
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.conventions.unused import unused
+
+
+def test_names() -> None:
+    """The names that help and completion show are those of the conventions, in their order."""
+    assert tuple(CONVENTIONS) == NAMES
 
 
 @pytest.mark.parametrize("name", [name for name in CONVENTIONS if CONVENTIONS[name].package])

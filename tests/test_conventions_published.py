@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -85,6 +88,24 @@ def test_timms_published_results(name: str, side: int, expected: str) -> None:
     record = resolve(merged, (1, 3, side, side)).report(calls=True).record
 
     assert float(expected) == round(CONVENTIONS["timm"].total(record) / 1e9, 2)
+
+
+def test_the_rows_of_timms_table() -> None:
+    """The convention gives 60 rows for mobile sizes, of 26 families, to their last digit.
+
+    They are rows of timm's results/benchmark-infer-amp-nchw-pt291-cu128-4090.csv, at commit aa4b5850.
+    """
+    counted, package = {}, timm()
+    with (Path(__file__).parent / "data" / "timm_gmacs.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(row["model"], int(row["side"]), float(row["gmacs"])) for row in csv.DictReader(file)]
+    for name, side, _ in rows:
+        with torch.device("meta"):
+            module = package.utils.reparameterize_model(package.create_model(name).eval())
+        record = resolve(module, (1, 3, side, side)).report(calls=True).record
+        counted[name, side] = round(CONVENTIONS["timm"].total(record) / 1e9, 2)
+
+    assert len(rows) == 60
+    assert {(name, side): gmacs for name, side, gmacs in rows} == counted
 
 
 def test_timm_and_fvcore_differ_by_attention() -> None:

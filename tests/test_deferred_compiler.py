@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from mbanalyze.sources.deferred_compiler import REPLACED, compiler_deferred, disable_compiler
+
+Ran = Callable[[str], str]
 
 TESTS = Path(__file__).parent
 FACTORY = "import torchvision\n\ndef build():\n    return torchvision.models.squeezenet1_1()\n"
@@ -38,17 +42,49 @@ assert torch.equal(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)
 """
 
 
-def ran(code: str) -> str:
-    """Return what a fresh interpreter prints on stderr."""
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=TESTS
-    ).stderr
+SERVE = """
+import json, os, sys, traceback
+import mbanalyze, torch, witness
+witness.torchvision_loads()
+for line in sys.stdin:
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.dup2(writer, 2)
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as said:
+        print(json.dumps(said.read()), flush=True)
+"""
+"""Run each line of stdin in a copy of this process, which has imported PyTorch alone, and print what it says."""
+
+
+@pytest.fixture(scope="module")
+def ran() -> Iterator[Ran]:
+    """Return what an interpreter prints on stderr that has imported PyTorch but neither its compiler nor packages."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TESTS
+    ) as server:
+        stdin, stdout = server.stdin, server.stdout
+        assert stdin
+        assert stdout
+
+        def ran(code: str) -> str:
+            print(json.dumps(code), file=stdin, flush=True)
+            return str(json.loads(stdout.readline()))
+
+        yield ran
+        stdin.close()
 
 
 @pytest.mark.parametrize(
     "model", ["torchvision:squeezenet1_1", "timm:naflexvit_base_patch16_gap", "FILE:build"]
 )
-def test_the_compiler_is_not_imported(model: str, tmp_path: Path) -> None:
+def test_the_compiler_is_not_imported(model: str, tmp_path: Path, ran: Ran) -> None:
     """A count of a model of a package, or of a file that imports one, leaves the compiler out, and usable."""
     file = tmp_path / "net.py"
     file.write_text(FACTORY, encoding="utf-8")
@@ -58,7 +94,7 @@ def test_the_compiler_is_not_imported(model: str, tmp_path: Path) -> None:
     assert ran(code) == ""
 
 
-def test_a_compiler_that_is_imported_is_used() -> None:
+def test_a_compiler_that_is_imported_is_used(ran: Ran) -> None:
     """If the compiler is imported first, the packages are imported unchanged."""
     code = """
 import sys, warnings
@@ -87,7 +123,7 @@ def test_the_packages_have_the_line(name: str) -> None:
     assert source.splitlines().count(line) == 1
 
 
-def test_the_compiler_itself_is_never_replaced() -> None:
+def test_the_compiler_itself_is_never_replaced(ran: Ran) -> None:
     """While the packages are imported, an import of the compiler gives the compiler."""
     code = """
 from mbanalyze.sources.deferred_compiler import compiler_deferred

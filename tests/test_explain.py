@@ -5,22 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import sys
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commandline import Run
 from torch import Tensor, nn
-from witness import torchvision_loads
 
-from benchmarks import commands
+from mbanalyze.conventions.convention import Amount, ConventionError, Record
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
-from mbanalyze.crosscheck.explaining import TimeLimitError, explain, explained
+from mbanalyze.crosscheck.explaining import TimeLimitError, counter_result, explain
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.processes import Answer
@@ -30,6 +28,10 @@ from mbanalyze.trace.forward_errors import TraceError
 NET = '''
 import os, signal, time
 from torch import nn
+from torch.nn.utils import prune
+
+def pruned():
+    return prune.identity(nn.Linear(8, 8, bias=False), "weight")
 
 def build(width=4):
     return nn.Sequential(
@@ -67,6 +69,12 @@ class Odd(nn.Module):
     def raises(self, x):
         raise RuntimeError("out of luck\\nand more lines")
 
+    def asserts(self, x):
+        assert x is None
+
+    def imports(self, x):
+        import not_here
+
     def leaves(self, x):
         os._exit(3)
 
@@ -99,16 +107,7 @@ class Pickled(nn.Module):
         return x + x
 
 
-@pytest.fixture(scope="module", autouse=True)
-def processes_import_torchvision() -> Iterator[None]:
-    """Let the processes of counters that import torchvision do so, even if its compiled extension does not load."""
-    with pytest.MonkeyPatch.context() as patch:
-        if not torchvision_loads():
-            patch.setenv("PYTHONPATH", str(commands.HERE / "without_extension"), prepend=os.pathsep)
-        yield
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def net(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The path of a file with small networks."""
     path = tmp_path_factory.mktemp("explain") / "net.py"
@@ -116,7 +115,7 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def everything(net: str) -> ExplainedTotals:
     """The totals of all counters for one small network."""
     return explain(f"{net}:build", (2, 3, 8, 8))
@@ -221,6 +220,66 @@ def test_a_counter_that_fails_spoils_nothing_else(net: str, way: str, error: str
     assert [record["amount"] for record in result.records()] == [None, 64, 0]
 
 
+def test_the_error_is_that_of_the_network(net: str) -> None:
+    """Counters that end with another error than the network's are named with the network's own."""
+    names = ["torchinfo", "calflops", "ptflops", "ptflops-aten"]
+    result = explain(f"{net}:Odd", (1, 8), way="raises", counters=names)
+    errors = {each.counter: each.error or "" for each in result.counters}
+
+    assert dict.fromkeys(names, "RuntimeError: out of luck") == {
+        name: error.removeprefix("ptflops stopped at ") for name, error in errors.items()
+    }
+
+
+def test_an_error_without_words_has_its_place(net: str) -> None:
+    """The reason names the line of code that raised it."""
+    lines = NET.splitlines()
+    line = lines.index("        assert x is None") + 1
+
+    assert one(net, "asserts").error == f"AssertionError at net.py:{line}: assert x is None"
+
+
+def test_an_import_that_a_counter_lacks_has_the_command(net: str) -> None:
+    """A counter whose own imports are not installed is named with the command that installs them."""
+    error = "ModuleNotFoundError: No module named 'not_here': pip install 'mbanalyze[counters]'"
+
+    assert one(net, "imports").error == error
+
+
+@pytest.mark.parametrize(
+    ("stopped", "reason"),
+    [
+        (ConventionError("a call has no input"), "a call has no input"),
+        (IndexError("tuple index out of range"), "IndexError: tuple index out of range"),
+    ],
+)
+def test_rules_that_stop_leave_the_whole_gap(
+    everything: ExplainedTotals, stopped: Exception, reason: str
+) -> None:
+    """The total stays, all of its gap is unexplained, and the error says that the rules do not cover the network."""
+
+    def stop(record: Record) -> list[Amount]:
+        raise stopped
+
+    record = everything.report.record
+    rules = replace(CONVENTIONS["thop"], record_rules=(stop,))
+    result = counter_result(rules, "1.0", Answer(everything.macs + 7), record)
+    equal = counter_result(rules, "1.0", Answer(everything.macs), record)
+
+    assert (everything.macs + 7, (), 7) == (result.total, result.differences, result.unexplained)
+    assert result.error == f"the rules do not cover this network: {reason}"
+    assert (equal.unexplained, equal.explained) == (0, False)
+    table = ExplainedTotals(everything.report, (result,)).to("table")
+    assert f"thop: the rules do not cover this network: {reason}" in " ".join(table.split())
+
+
+def test_pruned_weights_are_counted_without_data(net: str) -> None:
+    """FlopCounterMode on meta takes a module that cannot be copied, whose weight another tensor gives."""
+    (result,) = explain(f"{net}:pruned", (1, 8), counters=["flop-counter-meta"]).counters
+
+    assert (result.total, result.unexplained, result.error) == (2 * 64, 0, None)
+
+
 def test_a_counter_that_hangs_is_ended(net: str) -> None:
     """After the time limit, its process is ended."""
     assert one(net, "hangs", time_limit=0.5).error == "it took longer than 0.5 s"
@@ -249,7 +308,7 @@ def test_rules_of_another_version_are_named(net: str) -> None:
     """A total of a version that the rules were not made for is compared, with a note."""
     report = explain(f"{net}:build", (1, 3, 8, 8), counters=[]).report
     total = CONVENTIONS["thop"].total(report.record)
-    newer = explained(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
+    newer = counter_result(CONVENTIONS["thop"], "9.9", Answer(total), report.record)
     table = ExplainedTotals(report, (newer,)).to("table")
 
     assert newer.unexplained == 0

@@ -15,7 +15,7 @@ from witness import table as stored_table
 from mbanalyze import archs
 from mbanalyze.archs import ARCHS
 from mbanalyze.conventions.convention import Record
-from mbanalyze.conventions.printed import COMMON, NO_CLASSIFIER
+from mbanalyze.conventions.printed_figures import COMMON, NO_CLASSIFIER
 from mbanalyze.literature import figure_counts, interpretations, verdicts
 from mbanalyze.literature import paper_tables as paper_tables_module
 from mbanalyze.literature.errata import errata

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,16 @@ import torch
 from commandline import Run
 from torch import Tensor, nn
 
+from benchmarks.peers import quietly
 from mbanalyze import ablate, compare, count, guidelines, plots, search
 from mbanalyze.archs.options import OptionError
 from mbanalyze.conventions.convention import Amount, Convention, ConventionError, Record
 from mbanalyze.conventions.known import CONVENTIONS
 from mbanalyze.conventions.thop import THOP
+from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.memory_access.analysis import GuidelinesError
-from mbanalyze.report.convention_rows import convention_rows
+from mbanalyze.report.convention_rows import convention_rows, counted_as
 from mbanalyze.report.network import CONVENTION, Report
 
 SMALL = "mobilenet_v1@alpha=0.25,resolution=32"
@@ -261,7 +264,7 @@ def test_conventions_that_differ_are_in_the_labels() -> None:
     both = compare(count(SMALL), count(SMALL).under("flop-counter-meta"))
 
     assert (f"mobilenet_v1 {CONVENTION}", "mobilenet_v1 flop-counter-meta/2.13.0") == both.labels
-    assert None is both.counter
+    assert None is both.other_convention
 
 
 def test_plots_name_the_convention(traced: Report) -> None:
@@ -340,3 +343,67 @@ def test_the_commands_take_the_option(run: Run, tmp_path: Path) -> None:
 def test_strict_is_about_operators_that_we_cannot_count(run: Run) -> None:
     """A complete report under a convention exits with 0."""
     assert run("report", SMALL, "--convention", "thop", "--strict").code == 0
+
+
+class Attention(nn.Module):
+    """Attention, and a batch norm without scale."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm = nn.BatchNorm1d(6, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return normalised features of 6 tokens."""
+        attended: Tensor = self.norm(self.attention(x, x, x, need_weights=False)[0])
+        return attended
+
+
+@pytest.mark.parametrize("name", ["fvcore", "flop-counter", "torchinfo", "torchprofile", "thop"])
+@pytest.mark.parametrize("make", [Net, Attention])
+def test_training_mode_is_that_of_the_counter(name: str, make: Callable[[], nn.Module]) -> None:
+    """A report in training mode has the number of the counter for a module in training mode."""
+    x = torch.rand(IMAGE if make is Net else (2, 6, 8))
+    report = count(make(), tuple(x.shape), convention=name, mode="train")
+
+    convention = CONVENTIONS[name]
+    with quietly():
+        assert COUNTERS[name](make().train(), (x,), {}) == (report.totals.macs or 0) * convention.factor
+    assert "forward pass in training mode; the backward pass is not counted" in report.notes
+
+
+def test_training_mode_leaves_the_fast_path_of_attention() -> None:
+    """FlopCounterMode counts projections in training mode alone: in eval mode, it is one operator without a formula."""
+    trained = count(Attention(), (2, 6, 8), convention="flop-counter", mode="train")
+
+    # three projections and one of the output, 8 x 8 weights for each of 12 tokens; a kernel computes the maps
+    assert trained.totals.macs == 4 * 64 * 12
+    assert count(Attention(), (2, 6, 8), convention="flop-counter").totals.macs == 0
+
+
+def test_a_search_traces_each_variant_once_in_processes() -> None:
+    """Processes give the rows that one process gives, and the winner's command has its number."""
+    options: dict[str, Any] = {"max_macs": "5M", "convention": "thop", "resolution": [32, 64]}
+    done: list[float] = []
+    one, two = (search("mobilenet_v1", **options, workers=n, progress=done.append) for n in (None, 2))
+
+    assert one.as_dict() == two.as_dict()
+    # each search ends with all of its traces done
+    assert done.count(1.0) == 2
+    assert one.best is not None
+    assert one.reference is not None
+    assert one.best["macs"] == count(one.reference, convention="thop").totals.macs
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("calflops", "macs as calflops 0.3.2 counts them"),
+        ("ptflops-aten", "macs as ptflops 0.7.5 counts them, ATen back end"),
+        ("flop-counter-meta", "macs as FlopCounterMode on meta 2.13.0 counts them"),
+        ("paper", "macs as in the multiply-adds of papers on light-weight networks arXiv:1704.04861"),
+    ],
+)
+def test_the_words_of_a_convention(name: str, words: str) -> None:
+    """The version follows the name of the tool."""
+    assert counted_as(CONVENTIONS[name]) == words

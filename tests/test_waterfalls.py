@@ -87,9 +87,9 @@ def test_the_smallest_differences_are_summed() -> None:
     parts = [Difference(name, amount) for name, amount in zip("abcde", (1, -70, 5, 60, -3), strict=True)]
 
     # 1 + 5 - 3
-    assert merged(parts, 3) == [("b", -70), ("d", 60), ("3 smaller parts", 3)]
+    assert merged(parts, 3) == [("b", -70), ("d", 60), ("3 smaller differences", 3)]
     assert merged([parts[0], parts[2]], 2) == [("c", 5), ("a", 1)]
-    assert merged(parts, 1) == [("5 smaller parts", -7)]
+    assert merged(parts, 1) == [("5 smaller differences", -7)]
 
 
 def test_a_rest_is_a_bar_of_its_own() -> None:
@@ -188,7 +188,7 @@ def test_a_given_size_decides_how_many_differences_are_shown() -> None:
     low, high = (plots.waterfall(many, size=size) for size in ((5, 2.5), (5, 4)))
 
     assert len(drawn(low.axes[0])) < len(drawn(high.axes[0])) == 2 + 14
-    assert "smaller parts" in [label.get_text() for label in low.axes[0].get_yticklabels()][-2]
+    assert "smaller differences" in [label.get_text() for label in low.axes[0].get_yticklabels()][-2]
     with pytest.raises(
         PlotError, match=r"9 panels need a height of 9\.\d inches: give a larger size or fewer"
     ):

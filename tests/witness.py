@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import csv
 import functools
+import importlib.util
 import itertools
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -29,8 +28,15 @@ DATA = Path(__file__).parent / "data"
 @functools.cache
 def torchvision_loads() -> bool:
     """Return True if torchvision's compiled extension loads with this torch."""
-    tried = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
-    return tried.returncode == 0
+    package = importlib.util.find_spec("torchvision")
+    assert package is not None
+    assert package.origin is not None
+    try:
+        for extension in Path(package.origin).parent.glob("_C.*"):
+            torch.ops.load_library(extension)  # type: ignore[no-untyped-call]
+    except OSError:
+        return False
+    return hasattr(torch.ops.torchvision, "nms")
 
 
 @functools.cache

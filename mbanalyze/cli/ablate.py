@@ -46,7 +46,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Processes that trace a factory's variants, many models, or the variants of a convention "
+        help="Processes that trace a factory's variants, many models, or the variants of a --convention "
         "(default one per processor).",
     ),
 ]

@@ -13,7 +13,7 @@ import typer
 
 from mbanalyze.archs import find
 from mbanalyze.cli.completion import complete_model, complete_setting, matching
-from mbanalyze.conventions.known import CONVENTIONS, find_convention
+from mbanalyze.conventions.convention_names import NAMES, find_convention
 from mbanalyze.display.result import FORMATS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.input_text import as_arguments, parse_input
@@ -165,10 +165,10 @@ Convention = Annotated[
     str | None,
     typer.Option(
         parser=checked(lambda given: find_convention(given).name),
-        autocompletion=lambda incomplete: matching(CONVENTIONS, incomplete),
+        autocompletion=lambda incomplete: matching(NAMES, incomplete),
         metavar="NAME",
-        help="Count macs as another counter does; the other columns are unchanged. "
-        f"NAME is one of {', '.join(CONVENTIONS)}.",
+        help="Count macs by the rules of another counter or publication; the other columns are unchanged. "
+        f"NAME is one of {', '.join(NAMES)}.",
         show_default=False,
     ),
 ]

@@ -40,7 +40,7 @@ TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Give up on a 
 Strict = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Exit with 1 if a counter gives no total, or a part of a gap is unexplained."
+        "--strict", help="Exit with 1 if a counter gives no total, or a part of its gap is unexplained."
     ),
 ]
 
@@ -59,12 +59,13 @@ def explain(
     plot_size: HighPlotSize = None,
     strict: Strict = False,
 ) -> int:
-    """Explain the numbers of other counters.
+    """Explain the totals of other counters.
 
-    The installed counters run on the module, each in a process of its own.
-    The gap between a counter's total and our macs is broken down into named amounts, whose sum is the gap.
-    A counter that is not installed, fails or takes too long is named with the reason.
-    With --plot, the command draws a panel for each counter, from our macs through the largest amounts to its total.
+    The command runs each installed counter on the module, in a process of its own.
+    It lists the differences between the counter's total and our macs, each with the rule that causes it.
+    The differences sum to the gap exactly, or the rest is called unexplained.
+    A counter that is not installed, fails or takes too long is listed with the reason.
+    With --plot, the command draws a panel for each counter, from our macs through the differences to its total.
 
     \b
     mbanalyze explain mobilenet_v2

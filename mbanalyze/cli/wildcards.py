@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Processes that count many models, or the variants of a convention."
+        min=1, metavar="N", help="Processes that count many models, or the variants of a --convention."
     ),
 ]
 TimeLimit = Annotated[

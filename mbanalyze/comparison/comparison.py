@@ -80,10 +80,10 @@ class Comparison(Result):
         return tuple(f"{name} ({i})" for i, name in enumerate(names, 1))
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that all reports share; None for ours, or if they differ."""
         same = len({report.convention for report in self.reports}) == 1
-        return self.reports[0].counter if same else None
+        return self.reports[0].other_convention if same else None
 
     @cached_property
     def totals(self) -> tuple[dict[str, int | float | None], ...]:
@@ -364,7 +364,7 @@ def _layer_records(comparison: Comparison) -> list[dict[str, Any]]:
 def _convention_columns(comparison: Comparison) -> list[dict[str, str]]:
     """The column that names the convention of each report; empty if all macs are ours."""
     reports = comparison.reports
-    if not any(report.counter for report in reports):
+    if not any(report.other_convention for report in reports):
         return [{} for _ in reports]
     return [{"convention": report.convention} for report in reports]
 

@@ -55,7 +55,7 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
     flag = "--published" if flags else "published"
     flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
     merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
-    counters = {report.convention: report.counter for report in comparison.reports}
+    counters = {report.convention: report.other_convention for report in comparison.reports}
     counted = [f"note: {convention_note(counter)}" for counter in counters.values() if counter]
     notes = [*_uncounted(comparison), *merged, *counted, *own_notes(comparison.own, flag)]
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
@@ -172,7 +172,7 @@ def _change_columns(comparison: Comparison, parts: Sequence[Part]) -> list[Colum
 
 def _name(total: str, comparison: Comparison) -> str:
     """The name of a total; that of macs names the counter whose convention all reports follow."""
-    return macs_name(total, comparison.counter) if total == "macs" else TOTAL_NAMES[total]
+    return macs_name(total, comparison.other_convention) if total == "macs" else TOTAL_NAMES[total]
 
 
 def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) -> Section:
@@ -189,7 +189,9 @@ def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) ->
             Column(label, _paired(macs, _changes(comparison, shown, "macs", i)) if paired else macs)
         )
     columns += _change_columns(comparison, shown) if two else []
-    return Section(f"{macs_name('Macs', comparison.counter)} by {key}", tuple(columns), fixed=2, total=True)
+    return Section(
+        f"{macs_name('Macs', comparison.other_convention)} by {key}", tuple(columns), fixed=2, total=True
+    )
 
 
 def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section:

@@ -7,9 +7,9 @@ function_rules.py   rules of calls of Python functions that several conventions 
 recurrent_rules.py  rules of calls of recurrent modules that several conventions share
 left_out.py         operators that a counter leaves out
 unused.py           operators whose results nothing uses
-fast_paths.py       modules of attention that PyTorch runs as one operator
+fast_paths.py       attention and encoder layers that PyTorch runs as one operator
 fvcore.py           fvcore
-printed_einsum.py   Einstein sums as fvcore reads them from NumPy
+numpy_einsum.py     Einstein sums by the flops that NumPy prints, for fvcore
 flop_counter.py     PyTorch's FlopCounterMode
 torchinfo.py        torchinfo: parameters of modules without children
 ptflops.py          ptflops, PyTorch back end
@@ -19,6 +19,7 @@ torchprofile.py     torchprofile
 calflops.py         calflops
 thop.py             thop: modules of some exact classes
 publications.py     the multiply-accumulates that torchvision, timm and papers publish
-printed.py          ways of counting behind printed figures, of params too
+printed_figures.py  ways of counting behind the figures of papers, for `published`
 known.py            every convention by its name
+convention_names.py their names, and the convention of a name; rules are loaded when one is asked for
 """

@@ -7,7 +7,7 @@ from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
 from mbanalyze.conventions.function_rules import MATRIX_PRODUCT, SUMMED_PRODUCT, argument
-from mbanalyze.ops.calls import Calls, FunctionCall
+from mbanalyze.ops.calls import FunctionCall
 
 
 def _linear(call: FunctionCall) -> int:
@@ -42,19 +42,22 @@ TRANSPOSED: Rule[FunctionCall] = Rule("macs, divided by the groups once more", _
 
 def _shared(record: Record) -> Iterator[Amount]:
     """The functions that a module calls are added for each module that holds it."""
-    calls = record.calls or Calls((), ())
-    places = {call.path: call.places for call in calls.modules}
-    for call in calls.functions:
+    places = {call.path: call.places for call in record.modules}
+    for call in record.functions:
         macs = sum(rule.count(call) for rule in CALFLOPS.functions.get(call.name, ()))
         again = macs * (places.get(call.path, 1) - 1)
         yield Amount(
-            "functions of a module again for each module that holds it", again, call.first, call.last, False
+            "functions of a module: counted again for each module that holds it",
+            again,
+            call.first,
+            call.last,
+            False,
         )
 
 
 CALFLOPS = Convention(
     "calflops",
-    "calflops, macs",
+    "calflops",
     "calflops",
     "0.3.2",
     functions={

@@ -25,7 +25,7 @@ class Amount(NamedTuple):
         what: the rule in words: 'batch_norm: 2 for each output element'.
         macs: the amount, in multiply-accumulates.
         first, last: the operators `ops[first:last]` of the record that it belongs to.
-        claims: True if it stands for the macs of these operators, False if it is counted beside them.
+        claims: True if it replaces our macs of these operators, False if it is added to them.
     """
 
     what: str
@@ -36,7 +36,12 @@ class Amount(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A part of the gap between a convention's total and our macs."""
+    """A part of the gap between a convention's total and our macs.
+
+    Attributes:
+        what: the rule in words.
+        amount: the part of the gap, in the unit of the total; below zero if the convention counts less.
+    """
 
     what: str
     amount: int
@@ -61,10 +66,20 @@ class Record:
         """Our macs of each operator; 0 where they are unknown."""
         return tuple(cost(op).macs or 0 for op in self.ops)
 
-    @cached_property
+    @property
+    def modules(self) -> tuple[ModuleCall, ...]:
+        """The calls of modules; empty if calls were not followed."""
+        return self.calls.modules if self.calls else ()
+
+    @property
+    def functions(self) -> tuple[FunctionCall, ...]:
+        """The calls of functions; empty if calls were not followed."""
+        return self.calls.functions if self.calls else ()
+
+    @property
     def batch(self) -> int:
         """The length of the model's first positional argument, a tensor or a list; 1 without one."""
-        return self.calls.modules[0].batch if self.calls and self.calls.modules else 1
+        return self.modules[0].batch if self.modules else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +112,13 @@ class Convention:
         title: the counter's own name.
         package: the package that has the counter; "" for a convention of publications.
         version: the version whose behaviour the rules state.
-        kinds: the rules of kinds of operators.
-        classes: the rules of classes of modules, which are the exact classes in `ModuleCall.type`.
+        kinds: the rules of kinds of operators, by `Op.kind`.
+        classes: the rules of exact classes of modules, by `ModuleCall.type`.
         functions: the rules of the Python functions that the counter replaces, by `FunctionCall.name`.
         record_rules: rules that need the whole record.
         closed: the classes of modules inside which the rules of classes do not count.
         factor: the total of the counter is its amounts times this: 2 for flops.
-        needs_trace: True if the rules of kinds need the names of PyTorch's operators.
+        needs_trace: True if the rules need the calls of a trace, or the names of PyTorch's operators.
         note: amounts of the counter that the rules leave out; "" for nothing.
     """
 
@@ -127,8 +142,9 @@ class Convention:
 
     @property
     def counter(self) -> str:
-        """The counter with its version, in words: 'FlopCounterMode on meta 2.13.0'."""
-        return f"{self.title} {self.version}".strip()
+        """The counter with its version, in words: 'FlopCounterMode on meta 2.13.0', 'ptflops 0.7.5, ATen back end'."""
+        tool, comma, part = self.title.partition(",")
+        return f"{tool} {self.version}{comma}{part}"
 
     @property
     def unit(self) -> str:
@@ -145,19 +161,17 @@ class Convention:
             raise ConventionError(
                 f"the convention {self.name} needs a trace that follows calls: count with convention={self.name!r}"
             )
-        calls = record.calls or Calls((), ())
         return [
             *_of_ops(self.kinds, record.ops),
             *_of_calls(self.classes, self.hooked(record), lambda call: call.type),
-            *_of_calls(self.functions, calls.functions, lambda call: call.name),
+            *_of_calls(self.functions, record.functions, lambda call: call.name),
             *(amount for rule in self.record_rules for amount in rule(record)),
         ]
 
     def hooked(self, record: Record) -> Iterator[ModuleCall]:
-        """Yield the calls of modules that the rules of classes count, those of no closed module."""
-        calls = record.calls.modules if record.calls else ()
-        closed = {call.path for call in calls if call.type in self.closed}
-        return (call for call in calls if closed.isdisjoint(_enclosing(call.path)))
+        """Yield the calls of modules that the rules of classes count: those that are not inside a closed module."""
+        closed = {call.path for call in record.modules if call.type in self.closed}
+        return (call for call in record.modules if closed.isdisjoint(_enclosing(call.path)))
 
     def total(self, record: Record) -> int:
         """Return the total as the counter gives it, in its unit."""
@@ -178,10 +192,10 @@ class Convention:
         return counts
 
     def differences(self, record: Record) -> list[Difference]:
-        """Return the parts of the gap between our macs and the total, whose sum is the gap.
+        """Return the differences of the total from our macs, whose sum is the gap.
 
-        Each part is the amounts of one rule, less the macs that they stand for.
-        Operators for which nothing is counted are a part for each kind. Parts of zero are left out.
+        The difference of a rule is the sum of its amounts, less our macs that they replace.
+        Each kind with operators that no rule counts is a difference of its own. Differences of zero are left out.
         """
         parts: dict[str, int] = {}
         left = dict(enumerate(record.macs))
@@ -223,6 +237,6 @@ def _of_calls(rules: Rules[Call], calls: Iterable[Call], name_of: Callable[[Call
                 macs = rule.count(call)
             except (IndexError, KeyError) as error:
                 raise ConventionError(
-                    f"no rule counts this call of {name} in {call.path!r}: {call}"
+                    f"no rule counts {name} at {call.path or '(model)'} with inputs {list(call.inputs)}"
                 ) from error
             yield Amount(f"{name}: {rule.what}", macs, call.first, call.last, rule.claims)

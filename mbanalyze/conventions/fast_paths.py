@@ -13,7 +13,7 @@ def fast_attention(record: Record) -> list[ModuleCall]:
     It computes self-attention on batches, in the order batch, sequence, features, with an even number of heads.
     It has a bias, and neither extra keys nor a floating-point mask.
     """
-    return [call for call in _modules(record) if _is_fast_attention(call, record.ops[call.first : call.last])]
+    return [call for call in record.modules if _is_fast_attention(call, record.ops[call.first : call.last])]
 
 
 def fast_encoder_layers(record: Record) -> list[ModuleCall]:
@@ -21,17 +21,13 @@ def fast_encoder_layers(record: Record) -> list[ModuleCall]:
 
     Its activation is a ReLU or GELU, and its norms have one epsilon; its attention is as above, with any mask.
     """
-    calls = _modules(record)
+    calls = record.modules
     return [
         call
         for i, call in enumerate(calls)
         if call.settings.get("activation_relu_or_gelu")
         and _is_fast_encoder_layer(call, {c.path: c for c in calls[i:] if c.last <= call.last})
     ]
-
-
-def _modules(record: Record) -> tuple[ModuleCall, ...]:
-    return record.calls.modules if record.calls else ()
 
 
 def _is_fast_attention(call: ModuleCall, ops: tuple[Op, ...]) -> bool:
@@ -45,7 +41,9 @@ def _is_fast_attention(call: ModuleCall, ops: tuple[Op, ...]) -> bool:
 
 
 def _has_fast_settings(call: ModuleCall) -> bool:
-    """True for an `nn.MultiheadAttention` whose settings allow the fast path."""
+    """True for an `nn.MultiheadAttention` in eval mode whose settings allow the fast path."""
+    if call.settings.get("training"):
+        return False
     heads = call.settings.get("num_heads")
     even = isinstance(heads, int) and heads % 2 == 0
     return {"in_proj_weight", "in_proj_bias"} <= call.params.keys() and bool(

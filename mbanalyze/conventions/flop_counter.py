@@ -6,7 +6,7 @@ from mbanalyze.conventions.convention import Convention, Record
 from mbanalyze.conventions.fast_paths import fast_attention, fast_encoder_layers
 from mbanalyze.conventions.left_out import left_out
 from mbanalyze.conventions.op_rules import MACS, complex_products
-from mbanalyze.ops.calls import Calls, ModuleCall
+from mbanalyze.ops.calls import ModuleCall
 from mbanalyze.ops.record import Op
 
 _RECURRENT = ("lstm", "gru", "rnn")
@@ -46,10 +46,9 @@ def _is_with_vector(op: Op) -> bool:
 
 def _kernels(record: Record) -> dict[int, str]:
     """The attention and recurrent layers that are one kernel of the CPU."""
-    calls = record.calls or Calls((), ())
-    double = {call.first for call in calls.modules if call.arguments.get(0) == "float64"}
-    shared = {call.first for call in calls.functions if call.arguments.get("enable_gqa")}
-    steps = {call.first: call.inputs[1][0] for call in calls.modules if _is_packed(call)}
+    double = {call.first for call in record.modules if call.arguments.get(0) == "float64"}
+    shared = {call.first for call in record.functions if call.arguments.get("enable_gqa")}
+    steps = {call.first: call.inputs[1][0] for call in record.modules if _is_packed(call)}
     found = {}
     for i, op in enumerate(record.ops):
         is_flash = op.kind == "attention" and _is_flash(op, shares_heads=i in shared)

@@ -6,9 +6,9 @@ from math import prod
 
 from mbanalyze.conventions.convention import Convention, Record, Rule, Rules
 from mbanalyze.conventions.fast_paths import fast_attention
-from mbanalyze.conventions.left_out import left_out
+from mbanalyze.conventions.left_out import CONVOLUTIONS, inside_functions, left_out
+from mbanalyze.conventions.numpy_einsum import exact_macs, printed_half, rounding
 from mbanalyze.conventions.op_rules import MACS, complex_products, is_complex
-from mbanalyze.conventions.printed_einsum import exact_macs, printed_half, rounding
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op
@@ -29,8 +29,6 @@ _COMPOSED = (
     "torch.Tensor.matrix_power",
 )
 """Functions of several products that are one operator in the graph, which fvcore has no rule of."""
-
-_CONVOLUTIONS = tuple(f"{place}.conv{n}d" for place in ("torch.nn.functional", "torch") for n in (1, 2, 3))
 
 
 def _broadcast(op: Op) -> int:
@@ -122,22 +120,6 @@ def _without_gradients(record: Record) -> dict[int, str]:
     return found
 
 
-def _inside_functions(record: Record) -> dict[int, str]:
-    """The products inside functions that are one operator in the graph, and convolutions with a padding in words."""
-    found = {}
-    for call in record.calls.functions if record.calls else ():
-        words = f"{call.name}: not counted"
-        if call.name in _CONVOLUTIONS:
-            padding = call.arguments.get("padding", call.arguments.get(4))
-            if not isinstance(padding, str):
-                continue
-            words = f"conv: not counted with padding='{padding}'"
-        elif call.name not in _COMPOSED:
-            continue
-        found.update(dict.fromkeys(range(call.first, call.last), words))
-    return found
-
-
 def _einsum_view(call: FunctionCall) -> int:
     """The amount of an Einstein sum that only permutes its operand, or takes a diagonal: it runs no operator."""
     return printed_half(prod(call.outputs[0]) + 1) if call.first == call.last else 0
@@ -150,9 +132,9 @@ FVCORE = Convention(
     "0.1.5.post20221221",
     kinds=_KINDS,
     functions={
-        **dict.fromkeys((*_COMPOSED, *_CONVOLUTIONS), ()),
+        **dict.fromkeys((*_COMPOSED, *CONVOLUTIONS), ()),
         "torch.einsum": (Rule("1 for every two elements of a view", _einsum_view),),
     },
-    record_rules=(left_out(_KINDS, unused, _without_gradients, _inside_functions, _without_rule),),
+    record_rules=(left_out(_KINDS, unused, _without_gradients, inside_functions(_COMPOSED), _without_rule),),
     note="fvcore stops at `matmul` of a matrix and a vector",
 )

@@ -12,7 +12,6 @@ from mbanalyze.conventions.publications import PAPER, TIMM, TORCHVISION
 from mbanalyze.conventions.thop import THOP
 from mbanalyze.conventions.torchinfo import TORCHINFO
 from mbanalyze.conventions.torchprofile import TORCHPROFILE
-from mbanalyze.inputs.choices import ChoiceError, meant
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -35,21 +34,3 @@ CONVENTIONS: dict[str, Convention] = {
 
 FOLLOWED = tuple(sorted({name for convention in CONVENTIONS.values() for name in convention.functions}))
 """The functions that a trace follows for them."""
-
-
-def find_convention(name: str) -> Convention:
-    """Return the convention with a name.
-
-    Raises:
-        ChoiceError: the name is unknown. The message lists the known names.
-    """
-    found = CONVENTIONS.get(name) if isinstance(name, str) else None
-    if found is None:
-        hint = meant(name, CONVENTIONS)
-        raise ChoiceError(f"unknown convention {name!r}: {hint}choose one of {', '.join(CONVENTIONS)}")
-    return found
-
-
-def labelled(label: str) -> Convention | None:
-    """Return the convention with a label such as 'thop/0.1.1'; None for ours."""
-    return CONVENTIONS.get(label.partition("/")[0])

@@ -21,18 +21,11 @@ MACS: Rule[Op] = Rule("macs", _macs)
 """The multiply-accumulates as we count them."""
 BIAS: Rule[Op] = Rule("1 for each output element with a bias", _biases, claims=False)
 """One for each output element of a convolution or linear layer that a bias is added to."""
-PRODUCTS = dict.fromkeys(("conv", "linear", "matmul"), (MACS,))
-"""Convolutions, linear layers and products of matrices, without attention."""
 
 
 def each_output(n: int) -> Rule[Op]:
     """Return the rule of `n` for each output element."""
     return Rule(f"{n} for each output element", lambda op: n * prod(op.output[0].shape))
-
-
-def each_input(n: int) -> Rule[Op]:
-    """Return the rule of `n` for each element of the first operand."""
-    return Rule(f"{n} for each input element", lambda op: n * prod(op.operands[0].shape))
 
 
 def is_complex(op: Op) -> bool:

@@ -82,7 +82,9 @@ def _shared_and_divided(record: Record) -> Iterator[Amount]:
         after = before + once * call.places
         kept = after // record.batch - before // record.batch
         again, divided = once * (call.places - 1), kept - once * call.places
-        yield Amount(f"{call.type}: again for each module that holds it", again, call.first, call.last, False)
+        yield Amount(
+            f"{call.type}: counted again for each module that holds it", again, call.first, call.last, False
+        )
         yield Amount("amounts of modules divided by the batch size", divided, call.first, call.last, False)
         before = after
 

@@ -98,11 +98,11 @@ def _head_softmax(call: ModuleCall) -> int:
     return n * length * number(call, "num_heads") * (number(call, "head_dim") + length)
 
 
-CONV: Rule[ModuleCall] = Rule("1 for each weight of a filter at each output element", _conv)
+CONV: Rule[ModuleCall] = Rule("1 for each output element and weight of its filter", _conv)
 """The multiply-accumulates of a convolution; an input without a batch dimension has its channels taken for one."""
 CONV_BIAS: Rule[ModuleCall] = Rule("1 for each output element with a bias", _conv_bias, claims=False)
 """The additions of a bias, with the same batch."""
-TRANSPOSED: Rule[ModuleCall] = Rule("1 for each weight of a filter at each input element", _transposed)
+TRANSPOSED: Rule[ModuleCall] = Rule("1 for each input element and weight of its filter", _transposed)
 """The multiply-accumulates of a transposed convolution."""
 DEFORMED: Rule[ModuleCall] = Rule("24, or 25 with a mask, for each sampled place", _deformed, claims=False)
 """The interpolation of a deformable convolution."""

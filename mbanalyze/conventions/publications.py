@@ -1,4 +1,4 @@
-"""Conventions of published multiply-accumulates, which no counter has to run for.
+"""Conventions of publications: no counter gives these numbers.
 
 - torchvision: the `_ops` among the metadata of its weights, in billions.
 - timm: the column `infer_gmacs` of its benchmark results, which are fvcore's counts with attention not fused.

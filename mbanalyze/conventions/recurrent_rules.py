@@ -32,10 +32,6 @@ def _products(call: ModuleCall) -> int:
     return steps(call) * (sum(forward_params(call, "weight_ih")) + sum(forward_params(call, "weight_hh")))
 
 
-def _projections(call: ModuleCall) -> int:
-    return steps(call) * sum(forward_params(call, "weight_hr"))
-
-
 def _biases(call: ModuleCall) -> int:
     return steps(call) * sum(forward_params(call, "bias"))
 
@@ -59,8 +55,6 @@ def _unbatched(call: ModuleCall) -> int:
 
 RECURRENT: Rule[ModuleCall] = Rule("1 for each weight and step", _products)
 """The products of the input and of the state with their weights."""
-PROJECTED: Rule[ModuleCall] = Rule("1 for each weight and step of a projection", _projections, claims=False)
-"""The products of the state with the weights of its projection."""
 BIASES: Rule[ModuleCall] = Rule("1 for each bias and step", _biases, claims=False)
 """The additions of the biases."""
 GATES: Rule[ModuleCall] = Rule("additions and products of gates", _gates, claims=False)

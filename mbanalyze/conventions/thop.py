@@ -142,10 +142,10 @@ CLASSES: Rules[ModuleCall] = {
 
 def _shared(record: Record) -> Iterator[Amount]:
     """A module that several modules hold gets a hook for each of them, and is added for each of them."""
-    for call in record.calls.modules if record.calls else ():
+    for call in record.modules:
         if call.places > 1:
             counted = sum(rule.count(call) for rule in CLASSES.get(call.type, ()))
-            what = f"{call.type}: again for each module that holds it"
+            what = f"{call.type}: counted again for each module that holds it"
             yield Amount(what, counted * (call.places**2 - 1), call.first, call.last, claims=False)
 
 

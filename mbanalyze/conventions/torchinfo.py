@@ -45,7 +45,7 @@ def _times(call: ModuleCall, name: str) -> tuple[str, int]:
 
 def _params(record: Record) -> Iterator[Amount]:
     """The amount of each parameter of each call; weights stand for the macs, biases are beside them."""
-    for call in record.calls.modules if record.calls else ():
+    for call in record.modules:
         if not call.is_leaf or call.type.startswith(_SCRIPTED):
             continue
         for name, elements in _entries(call):

@@ -7,13 +7,12 @@ from math import prod
 
 from mbanalyze.conventions.convention import Amount, Convention, Record, Rule
 from mbanalyze.conventions.function_rules import argument
+from mbanalyze.conventions.left_out import CONVOLUTIONS, inside_functions
 from mbanalyze.conventions.op_rules import MACS, each_output
 from mbanalyze.conventions.unused import unused
 from mbanalyze.ops.calls import FunctionCall
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import cost
-
-_CONVOLUTIONS = tuple(f"{place}.conv{d}d" for place in ("torch.nn.functional", "torch") for d in (1, 2, 3))
 
 _COMPOSED = ("torch.kron", "torch.cosine_similarity", "torch.nn.functional.cosine_similarity")
 """Functions of several operators that are one operator in the graph, which torchprofile has no rule of."""
@@ -28,6 +27,8 @@ def _transposed_conv(op: Op) -> int:
 
 def _norm(op: Op) -> int:
     """One for each output element with a scale, which a batch norm by running statistics has beside these two."""
+    if op.kind == "batch_norm_training":
+        return prod(op.output[0].shape) if op.attribute("affine") else 0
     fixed = 3 if op.kind == "batch_norm" else 1
     return prod(op.output[0].shape) if len(op.operands) > fixed else 0
 
@@ -89,7 +90,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
     **dict.fromkeys(("convolution", "_convolution", *(f"conv{d}d" for d in (1, 2, 3))), MACS),
     **dict.fromkeys(
         (f"conv_transpose{d}d" for d in (1, 2, 3)),
-        Rule("output elements times weights of a filter", _transposed_conv),
+        Rule("1 for each output element and weight of its filter", _transposed_conv),
     ),
     "scaled_dot_product_attention": Rule("macs", _attention),
     "lstm_cell": _cell(3),
@@ -108,7 +109,7 @@ _OPERATORS: dict[str, Rule[Op]] = {
 
 def _operators(record: Record) -> Iterator[Amount]:
     """The amounts of operators, which are zero for those that the graph lacks."""
-    missing = {**unused(record), **_inside_functions(record)}
+    missing = {**unused(record), **inside_functions(_COMPOSED)(record)}
     for i, op in enumerate(record.ops):
         rule = _OPERATORS.get(op.operator)
         if i in missing:
@@ -117,20 +118,6 @@ def _operators(record: Record) -> Iterator[Amount]:
             yield Amount(f"{op.kind}: {rule.what}", rule.count(op), i, i + 1)
         elif record.macs[i]:
             yield Amount(f"{op.operator or op.kind}: not counted", 0, i, i + 1)
-
-
-def _inside_functions(record: Record) -> dict[int, str]:
-    """The operators of composed functions, and convolutions with a padding in words."""
-    found = {}
-    for call in record.calls.functions if record.calls else ():
-        padding = call.arguments.get("padding", call.arguments.get(4))
-        words = f"{call.name}: not counted"
-        if call.name in _CONVOLUTIONS and isinstance(padding, str):
-            words = f"conv: not counted with padding='{padding}'"
-        elif call.name not in _COMPOSED:
-            continue
-        found.update(dict.fromkeys(range(call.first, call.last), words))
-    return found
 
 
 def _size_products(record: Record) -> Iterator[Amount]:
@@ -151,7 +138,7 @@ TORCHPROFILE = Convention(
     "torchprofile",
     "0.1.0",
     functions={
-        **dict.fromkeys((*_CONVOLUTIONS, *_COMPOSED), ()),
+        **dict.fromkeys((*CONVOLUTIONS, *_COMPOSED), ()),
         "torch.einsum": (Rule("1 for each element of a view", _einsum_view, claims=False),),
         "torch.nn.functional.interpolate": (
             Rule("1 for each output size computed from a factor", _recomputed, claims=False),

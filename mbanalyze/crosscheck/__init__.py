@@ -5,9 +5,10 @@ fvcore_witness.py    a trace against fvcore
 witnesses.py         closed form, trace, fvcore and `numel` compared
 check_view.py        a check as text
 counters.py          runs each of the other counters
-counter_jobs.py      runs them on one network, each in a process of its own
+counter_imports.py   torchvision and timm, for counters that import them
+counter_jobs.py      runs the counters on one network, each in a process of its own
 explaining.py        `explain`: their totals, and the gaps from our macs
-explained_totals.py  the gap of each counter as named amounts
+explained_totals.py  the result: each total, and its differences from our macs
 explained_view.py    explained totals as text
 view.py              the views of both
 """

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pickle
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from mbanalyze.crosscheck.counters import COUNTERS
+from mbanalyze.crosscheck.counters import COUNTERS, CounterError
 from mbanalyze.display.files import OutputError
 from mbanalyze.display.records import one_line
 from mbanalyze.display.temporary import make_room, temporary_folder
@@ -23,16 +25,19 @@ from mbanalyze.sources.resolve import resolve
 
 SLOWEST_FIRST = ("calflops", "ptflops-aten", "ptflops", "flop-counter-meta", "flop-counter")
 """The counters that import the most, which start first; the order of the others makes no difference."""
-SHARED = ("torch._dynamo", "torchvision", "timm")
-"""Packages that most of these import: for several of them, the server imports the packages once."""
+SHARED = {
+    "torch._dynamo": {"ptflops-aten", "flop-counter-meta", "flop-counter"},
+    "mbanalyze.crosscheck.counter_imports": {"calflops", "ptflops-aten", "ptflops"},
+}
+"""Modules that the server imports once for all counters that import them."""
 WORKERS = 2
 """The processes at the same time."""
 INSTALL = "pip install 'mbanalyze[counters]'"
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of `resolve`, for the processes of counters.
+class CounterJobs:
+    """The runs of counters on one network, with the arguments that `resolve` takes for it.
 
     Attributes:
         what: the network.
@@ -51,8 +56,7 @@ class Arguments:
     def _preload(self, counters: Sequence[str]) -> list[str]:
         """The modules that the server imports."""
         package = self.what.partition(":")[0] if isinstance(self.what, str) else ""
-        shared = SHARED if len(set(SLOWEST_FIRST).intersection(counters)) > 1 else ()
-        return [__name__, *shared, *([package] if package in PACKAGES else [])]
+        return [__name__, *_shared(counters), *([package] if package in PACKAGES else [])]
 
     def run(
         self, counters: Sequence[str], *, real: bool, time_limit: float, progress: Callable[[str], None]
@@ -75,7 +79,8 @@ class Arguments:
         for name, answer in self._answers(ordered, real, time_limit):
             found[name] = answer
             left.remove(name)
-            progress(_waiting(left))
+            if left:
+                progress(_waiting(left))
         return found
 
     def _answers(
@@ -102,7 +107,7 @@ class Arguments:
                 yield counters[index], _unpacked(answer)
 
     def _pickled(self) -> bytes:
-        """The arguments for other processes, which have another `__main__` than this one."""
+        """The bytes of the arguments for other processes, which have another `__main__` than this one."""
         reason = "its code is in __main__"
         try:
             sent = pickle.dumps(self)
@@ -123,14 +128,29 @@ def count_in_process(counter: str, file: Path, *, real: bool) -> dict[str, Any]:
 
     try:
         with compiler_deferred():
-            given: Arguments = pickle.loads(file.read_bytes())  # noqa: S301 (our own parent process wrote it)
+            for name in _shared([counter]):  # a copy of the server has imported them
+                import_module(name)
+            given: CounterJobs = pickle.loads(file.read_bytes())  # noqa: S301 (our own parent process wrote it)
             model = resolve(given.what, *given.inputs, **given.options)
             module = model.build(real).module.eval()
             filled = partial(as_inputs, real=True) if real else ones
             args, keywords = filled(module, model.inputs, model.keywords)
             return {"total": COUNTERS[counter](module, args, keywords)}
     except BaseException as error:
-        return {"error": one_line(summarize(error))}
+        return {"error": _reason(error)}
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of an error, in one line; the place in the code if the cause has no words."""
+    while error.__cause__:
+        error = error.__cause__
+    reason = str(error) if isinstance(error, CounterError) else summarize(error)
+    if not str(error).strip() and error.__traceback__:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{reason} at {Path(last.filename).name}:{last.lineno}: {last.line}"
+    if isinstance(error, ModuleNotFoundError):  # calflops does not require all that it imports
+        reason = f"{reason}: {INSTALL}"
+    return one_line(reason)
 
 
 def installed(package: str) -> str:
@@ -139,6 +159,11 @@ def installed(package: str) -> str:
         return version(package).replace("-", ".post") if find_spec(package) else ""
     except PackageNotFoundError:
         return ""
+
+
+def _shared(counters: Sequence[str]) -> list[str]:
+    """The modules to import before some counters."""
+    return [name for name, users in SHARED.items() if not users.isdisjoint(counters)]
 
 
 def _rank(counter: str) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import io
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,12 +54,12 @@ def flop_counter(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any])
 
 
 def flop_counter_meta(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Count with FlopCounterMode on tensors without data."""
+    """Count with FlopCounterMode on tensors without data; the module keeps none."""
     from torch import Tensor
     from torch.utils._pytree import tree_map_only
 
     args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (tuple(args), dict(kwargs)))
-    return flop_counter(copy.deepcopy(module).to("meta"), args, kwargs)
+    return flop_counter(module.to("meta"), args, kwargs)
 
 
 def torchinfo(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
@@ -72,16 +73,21 @@ def ptflops(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any], back
     """Count with ptflops, which runs the module with hooks and replaced functions."""
     import ptflops
 
-    macs, _ = ptflops.get_model_complexity_info(
-        module,
-        (1,),
-        input_constructor=lambda _: _one_input(args, kwargs),
-        as_strings=False,
-        print_per_layer_stat=False,
-        backend=backend,
-    )
+    given = _one_input(args, kwargs)
+    with redirect_stdout(io.StringIO()) as printed:
+        macs, _ = ptflops.get_model_complexity_info(
+            module,
+            (1,),
+            input_constructor=lambda _: given,
+            as_strings=False,
+            print_per_layer_stat=False,
+            backend=backend,
+        )
     if macs is None:
-        raise CounterError("ptflops stopped at an error of the model")
+        # it prints the class of the exception and its message after these words
+        said = printed.getvalue().partition("following exception: \n<class '")[2].partition("\n")[0]
+        error = said.replace("'>", "", 1) or "an error of the model"
+        raise CounterError(f"ptflops stopped at {error}")
     return int(macs)
 
 

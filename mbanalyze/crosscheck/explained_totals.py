@@ -1,4 +1,4 @@
-"""The gap between other counters' totals and our macs, as named amounts."""
+"""The result of `explain`: the totals of other counters, and their differences from our macs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class CounterResult:
         version: the installed version; "" if the counter is not installed.
         total: the counter's number in `unit`; None if it gave none.
         unit: `macs` or `flops`.
-        differences: the named parts of the gap, the largest first, in `unit`; empty without a total.
+        differences: the parts of the gap, each with the rule that causes it, the largest first, in `unit`;
+            empty with an error.
         unexplained: the rest of the gap; None without a total.
-        error: the reason for a missing total; None if there is one.
+        error: the reason for a missing total, or for rules that do not cover the network; None otherwise.
     """
 
     counter: str
@@ -39,8 +40,8 @@ class CounterResult:
 
     @property
     def explained(self) -> bool:
-        """True if the counter gave a total, and nothing of the gap is left."""
-        return self.unexplained == 0
+        """True if the counter gave a total, and the rules leave nothing of the gap."""
+        return self.unexplained == 0 and self.error is None
 
     @property
     def convention(self) -> Convention | None:

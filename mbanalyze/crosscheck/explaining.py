@@ -1,17 +1,19 @@
-"""`explain`: other counters run on a network, and the gap of each from our macs broken down."""
+"""`explain`: runs other counters on a network, and breaks the gap of each from our macs down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mbanalyze.conventions.convention import Convention, Record
+from mbanalyze.conventions.convention import Convention, ConventionError, Difference, Record
 from mbanalyze.conventions.known import CONVENTIONS
-from mbanalyze.crosscheck.counter_jobs import INSTALL, Arguments, installed
+from mbanalyze.crosscheck.counter_jobs import INSTALL, CounterJobs, installed
 from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
+from mbanalyze.display.records import one_line
 from mbanalyze.inputs.choices import choose
 from mbanalyze.sources.processes import Answer
+from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import Countable, resolve
 
 
@@ -30,7 +32,7 @@ def explain(
     progress: Callable[[str], None] | None = None,
     **options: Any,
 ) -> ExplainedTotals:
-    """Run other counters on a network, and break the gap of each from our macs down into named amounts.
+    """Run other counters on a network, and break the gap of each from our macs down into named differences.
 
     Each counter runs on the same module and input, in a process of its own, two at a time.
     A counter that is not installed, crashes or hangs has an error in place of a total.
@@ -42,7 +44,7 @@ def explain(
         real: as for `count`.
         keep: assume that operators which select by value keep every candidate.
         time_limit: seconds after which a counter is ended.
-        progress: callback for the name of the step that begins.
+        progress: callback for the name of the step that begins, with the counters that have not ended.
         options: hyper-parameters of the network, as for `count`.
 
     Raises:
@@ -57,17 +59,17 @@ def explain(
     names = _chosen(counters)
     if not time_limit > 0:
         raise TimeLimitError(f"the time limit must be a number of seconds above 0, not {time_limit!r}")
-    arguments, progress = Arguments(what, inputs, dict(options)), progress or (lambda _: None)
+    jobs, progress = CounterJobs(what, inputs, dict(options)), progress or (lambda _: None)
     versions = {name: installed(CONVENTIONS[name].package) for name in names}
     present = [name for name in names if versions[name]]
     if present:
-        arguments.start_server(present)
+        jobs.start_server(present)
     progress("tracing the module")
     report = resolve(what, *inputs, **options).report(calls=True, real=real, keep=keep)
-    found = arguments.run(present, real=report.real, time_limit=time_limit, progress=progress)
+    found = jobs.run(present, real=report.real, time_limit=time_limit, progress=progress)
     missing = Answer(problem=f"not installed: {INSTALL}")
     results = (
-        explained(CONVENTIONS[name], versions[name], found.get(name, missing), report.record)
+        counter_result(CONVENTIONS[name], versions[name], found.get(name, missing), report.record)
         for name in names
     )
     return ExplainedTotals(report, tuple(results))
@@ -79,11 +81,19 @@ def _chosen(counters: Iterable[str] | None) -> list[str]:
     return list(dict.fromkeys(choose("counter", name, COUNTERS) for name in given))
 
 
-def explained(convention: Convention, version: str, answer: Answer, record: Record) -> CounterResult:
-    """Return the gap of a counter's total from our macs, as the rules of its convention break it down."""
+def counter_result(convention: Convention, version: str, answer: Answer, record: Record) -> CounterResult:
+    """Return the result of a counter: its total, and the differences from our macs by the rules of its convention.
+
+    If the rules stop at an error, the whole gap is unexplained, and the error says so.
+    """
     name, unit = convention.name, convention.unit
     if answer.problem:
         return CounterResult(name, version, None, unit, (), None, answer.problem)
-    parts = sorted(convention.differences(record), key=lambda part: -abs(part.amount))
+    parts, error = list[Difference](), None
+    try:
+        parts = sorted(convention.differences(record), key=lambda part: -abs(part.amount))
+    except Exception as stopped:
+        reason = str(stopped) if isinstance(stopped, ConventionError) else summarize(stopped)
+        error = one_line(f"the rules do not cover this network: {reason}")
     rest = answer.value - sum(record.macs) - sum(part.amount for part in parts)
-    return CounterResult(name, version, answer.value, unit, tuple(parts), rest)
+    return CounterResult(name, version, answer.value, unit, tuple(parts), rest, error)

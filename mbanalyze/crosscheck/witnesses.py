@@ -8,7 +8,6 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from mbanalyze.crosscheck.checked_count import CLOSED_FORM, CheckedCount
-from mbanalyze.crosscheck.fvcore_witness import FvcoreError, against_fvcore, fvcore_counts
 from mbanalyze.display.result import Result
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.report.network import Groups, Report, versions
@@ -139,6 +138,8 @@ def check_model(
 
 def _with_fvcore(traced: Report, model: ResolvedModel) -> list[CheckedCount]:
     """The comparisons with fvcore; only its reason if it cannot run the module."""
+    from mbanalyze.crosscheck.fvcore_witness import FvcoreError, against_fvcore, fvcore_counts
+
     try:
         return list(against_fvcore(traced, fvcore_counts(model.module, model.inputs, model.keywords)))
     except FvcoreError as error:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from mbanalyze.archs.options import Architecture
-from mbanalyze.conventions.printed import AS_COUNTED, COMMON
+from mbanalyze.conventions.printed_figures import AS_COUNTED, COMMON
 from mbanalyze.inputs.parsing import spell_options
 from mbanalyze.inputs.resolution import sides
 from mbanalyze.literature.figure_counts import count_by

@@ -9,7 +9,7 @@ from typing import cast
 
 from mbanalyze.archs.options import Architecture
 from mbanalyze.conventions.convention import Record
-from mbanalyze.conventions.printed import PrintedConvention
+from mbanalyze.conventions.printed_figures import PrintedConvention
 
 
 @functools.cache

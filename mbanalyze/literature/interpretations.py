@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mbanalyze import data
-from mbanalyze.conventions.printed import AS_COUNTED, PRINTED, PrintedConvention
+from mbanalyze.conventions.printed_figures import AS_COUNTED, PRINTED, PrintedConvention
 from mbanalyze.literature.figure_counts import count_by
 from mbanalyze.literature.figures import Figure, Rounding, TableKey, figures_by_table, settings_of
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mbanalyze.archs.options import Architecture
-from mbanalyze.conventions.printed import COMMON
+from mbanalyze.conventions.printed_figures import COMMON
 from mbanalyze.display.result import ResultSequence
 from mbanalyze.inputs.choices import nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options

@@ -270,7 +270,7 @@ def guidelines(
         if measure:
             raise GuidelinesError("measure times the paper's experiments: leave the network out")
         report = what if isinstance(what, Report) else count(what, *inputs, **options)
-        if report.counter:
+        if report.other_convention:
             raise GuidelinesError("the guidelines count macs as mbanalyze does: leave convention out")
         return analyse(report.fused() if fused else report)
     if fused:

@@ -13,7 +13,7 @@ Setting = Attribute | float | tuple[float, ...] | None
 
 
 class ModuleCall(NamedTuple):
-    """One call of a module, by which its hooks run; a direct call of its `forward` is none.
+    """One call of a module, which runs its hooks; a direct call of its `forward` is not recorded.
 
     Attributes:
         path: qualified name of the module, "" for the root.
@@ -27,9 +27,6 @@ class ModuleCall(NamedTuple):
         kept: the elements that a mask of `torch.nn.utils.prune` keeps of a parameter, by the parameter's name;
             None if the mask has no values.
         is_leaf: True if it has no modules inside, or only empty containers.
-        is_first: True at the first call of the module.
-        is_self: True if there are several positional tensors, and they are one tensor.
-        has_keywords: True if it was called with keyword arguments.
         places: the places of the module in the tree of modules, more than one if several modules hold it.
         first, last: the operators that it ran are `ops[first:last]`.
         arguments: its arguments by position or name, if they are settings, and the element types of tensors: `float32`.
@@ -44,9 +41,6 @@ class ModuleCall(NamedTuple):
     settings: Mapping[str, Setting]
     kept: Mapping[str, int | None]
     is_leaf: bool
-    is_first: bool
-    is_self: bool
-    has_keywords: bool
     places: int
     first: int
     last: int
@@ -54,7 +48,7 @@ class ModuleCall(NamedTuple):
 
 
 class FunctionCall(NamedTuple):
-    """One call of a Python function of PyTorch by its name, such as `torch.matmul`; an operator `@` is none.
+    """One call of a Python function of PyTorch by its name, such as `torch.matmul`; the operator `@` calls none.
 
     Attributes:
         name: the function: `torch.nn.functional.relu`, `torch.matmul`, `torch.Tensor.matmul`.

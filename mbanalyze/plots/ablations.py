@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
 from mbanalyze.plots.accuracy_sources import mark_sources, source_notes
-from mbanalyze.plots.frames import Data, as_frame, counter_of, positive_rows
+from mbanalyze.plots.frames import Data, as_frame, other_convention_of, positive_rows
 from mbanalyze.plots.legends import legend_above, legend_entry, legend_right
 from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import unranked
@@ -137,7 +137,7 @@ def tradeoff(
             linewidths=0.4, edgecolors="black", gid=f"{marker.name}-{marker.labels[level]}",
         )  # fmt: skip
     ax.set_xscale("log")
-    counter = counter_of(rows)
+    counter = other_convention_of(rows)
     drawing.style_axes(ax, drawing.axis_label(cost, counter), drawing.axis_label(accuracy))
     colors = {level: drawing.COLORMAP(norm(level)) for level in color.labels}
     shapes = _entries(marker, colors if marker is color else {}, markers)
@@ -205,7 +205,7 @@ def scaling(
     for count, (marker, width, color, face) in looks.items():
         ax.plot(
             options, 100 * rows[count] / largest[count], marker, markersize=width, color=color,
-            markerfacecolor=face, label=drawing.title(count, counter_of(rows)), gid=count,
+            markerfacecolor=face, label=drawing.title(count, other_convention_of(rows)), gid=count,
         )  # fmt: skip
     ax.set(xscale="log", yscale="log")
     drawing.style_axes(ax, drawing.axis_label(against), f"relative to {against} {labels[ends[1]]} (%)")

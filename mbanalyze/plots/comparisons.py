@@ -14,7 +14,7 @@ from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, counter_of, numbers, require_columns
+from mbanalyze.plots.frames import Data, as_frame, numbers, other_convention_of, require_columns
 from mbanalyze.plots.legends import legend_above
 from mbanalyze.plots.titles import shapes, short, title_of
 
@@ -68,7 +68,7 @@ def comparison(
             hatch=HATCHES[i % len(HATCHES)], label=names[i], gid=f"model-{i + 1}",
         )  # fmt: skip
         groups.append((bars, [_text(totals[count][i], ratios[count][i]) for count in counts]))
-    _style(ax, counts, counter_of(frame))
+    _style(ax, counts, other_convention_of(frame))
     legend_above(ax, title=title_of(data, title))
     _label(ax, groups, height)
     return ax

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from mbanalyze.conventions.convention import Convention
-from mbanalyze.conventions.known import labelled
+from mbanalyze.conventions.convention_names import labelled
 from mbanalyze.display.result import Result
 from mbanalyze.plots.drawing import PlotError
 
@@ -29,7 +29,7 @@ def as_frame(data: Data) -> pd.DataFrame:
     return data
 
 
-def counter_of(frame: pd.DataFrame) -> Convention | None:
+def other_convention_of(frame: pd.DataFrame) -> Convention | None:
     """Return the convention whose macs a frame has; None for ours, or for several."""
     labels = set(frame["convention"].dropna()) if "convention" in frame else set()
     return labelled(str(labels.pop())) if len(labels) == 1 else None

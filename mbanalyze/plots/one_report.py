@@ -12,7 +12,14 @@ from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.ops.cost import PRODUCTS
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, counter_of, numbers, positive_rows, require_columns
+from mbanalyze.plots.frames import (
+    Data,
+    as_frame,
+    numbers,
+    other_convention_of,
+    positive_rows,
+    require_columns,
+)
 from mbanalyze.plots.labels import OFFSETS_BELOW, place_labels
 from mbanalyze.plots.legends import legend_above
 from mbanalyze.plots.ticks import set_ticks
@@ -52,7 +59,7 @@ def profile(
     for count, (color, marker) in styles.items():
         some = per_cent[count][per_cent[count] > 0]
         ax.vlines(some.index, 0, some, color=color, linewidth=0.6, alpha=0.6)
-        label = drawing.title(count, counter_of(frame))
+        label = drawing.title(count, other_convention_of(frame))
         ax.plot(some, marker, color=color, markersize=2.8, label=label, gid=count)
     ax.set_ylim(bottom=0)
     _style_depth(ax, frame, "operator", "share of its total (%)", title_of(data, title))
@@ -94,7 +101,7 @@ def shares(
     letters = min(drawing.SMALL, 0.78 * height * points / len(table))
     for i, (count, (color, _)) in enumerate(styles.items()):
         centers = [row + (i - (len(counts) - 1) / 2) * height for row in range(len(table))]
-        label = drawing.title(count, counter_of(frame))
+        label = drawing.title(count, other_convention_of(frame))
         bars = ax.barh(
             centers, table[count], height, color=color, label=label, edgecolor="white", linewidth=0.3
         )  # fmt: skip

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data, as_frame, counter_of, positive_rows, require_columns
+from mbanalyze.plots.frames import Data, as_frame, other_convention_of, positive_rows, require_columns
 from mbanalyze.plots.legends import legend_above, legend_entry
 from mbanalyze.plots.ticks import set_ticks, set_ticks_at
 from mbanalyze.plots.titles import title_of
@@ -72,7 +72,7 @@ def costs(
         width = 4 + 3 * (1 - (i + 1) / len(series))  # equal series stay visible behind each other
         _draw(ax, name, group_at, group.loc[group_at.index, [*counts]], styles[name], width, joined=numeric)
     _style(ax, rows, against, at, counts)
-    titles = [drawing.title(count, counter_of(rows)) for count in counts]
+    titles = [drawing.title(count, other_convention_of(rows)) for count in counts]
     legend_above(ax, _entries(titles, styles, numeric=numeric), title_of(data, title))
     _set_option_ticks(ax, at, labels, numeric=numeric)
     set_ticks(ax, "y", pd.concat([rows[count] for count in counts]))
@@ -146,7 +146,7 @@ def _style(ax: Axes, rows: pd.DataFrame, against: str, at: pd.Series[float], cou
         ax.set_xscale("log")
     ax.set_yscale("log")
     ax.margins(y=0.08)
-    counter = counter_of(rows)
+    counter = other_convention_of(rows)
     label = ", ".join(drawing.axis_label(count, counter) for count in counts)
     drawing.style_axes(ax, drawing.axis_label(against), label)
 

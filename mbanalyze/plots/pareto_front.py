@@ -15,7 +15,7 @@ from mbanalyze.inputs.plot_size import Size
 from mbanalyze.ops.cost import Cost
 from mbanalyze.plots import drawing
 from mbanalyze.plots.accuracy_sources import mark_sources, source_notes
-from mbanalyze.plots.frames import Data, as_frame, counter_of, positive_rows, require_columns
+from mbanalyze.plots.frames import Data, as_frame, other_convention_of, positive_rows, require_columns
 from mbanalyze.plots.labels import OFFSETS_AROUND, place_labels
 from mbanalyze.plots.legends import legend_above, legend_entry
 from mbanalyze.plots.search_limits import draw_limit_lines, draw_limits, near_limits
@@ -98,7 +98,7 @@ def pareto(
     entries += draw_limits(ax, search, cost, objective, over, name) if search else []
     ax.set(xscale="log", yscale="log" if objective in Cost().as_dict() else "linear")
     ax.margins(x=0.06, y=0.12)
-    counter = counter_of(frame)
+    counter = other_convention_of(frame)
     drawing.style_axes(ax, drawing.axis_label(cost, counter), drawing.axis_label(objective, counter))
     limits = draw_limit_lines(ax, search, cost, objective) if search else []
     legend_above(ax, entries, title_of(data, title))

@@ -42,12 +42,14 @@ def title_of(data: Data, title: str | None = None) -> str:
 def _title(data: Data) -> str:
     if isinstance(data, Report):
         return ", ".join(
-            filter(None, [_reference(data), shapes(data.input), _fused(data), _counted(data.counter)])
+            filter(
+                None, [_reference(data), shapes(data.input), _fused(data), _counted(data.other_convention)]
+            )
         )
     if isinstance(data, Guidelines | ExplainedTotals):
         return _title(data.report)
     if isinstance(data, Ablation):
-        parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.counter)]
+        parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.other_convention)]
         return ", ".join(filter(None, parts))
     if isinstance(data, Search):
         return _search_title(data)
@@ -55,7 +57,7 @@ def _title(data: Data) -> str:
         first, *others = [shapes(report.input) for report in data.reports]
         fusion, *more = map(_fused, data.reports)
         shared = [first] * ({first} == {*others}) + [fusion] * ({fusion} == {*more})
-        shared.append(_counted(data.counter))
+        shared.append(_counted(data.other_convention))
         return ", ".join(filter(None, [f"relative to {data.labels[0]}", *shared]))
     return ""
 
@@ -102,7 +104,7 @@ def _search_title(search: Search) -> str:
     within = f" within {' and '.join(limit_texts(search))}" if search.limits else ""
     batch = next(iter(search.considered.get("batch", ())), 1)
     batches = f"batch {batch}" if batch != 1 else ""
-    return ", ".join(filter(None, [f"{family}{within}", batches, _counted(search.counter)]))
+    return ", ".join(filter(None, [f"{family}{within}", batches, _counted(search.other_convention)]))
 
 
 def _shared(rows: pd.DataFrame) -> list[str]:

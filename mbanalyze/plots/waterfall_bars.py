@@ -30,12 +30,12 @@ class Bar(NamedTuple):
 
 
 def merged(differences: Sequence[Difference], most: int) -> list[Difference]:
-    """Return the largest differences, and the sum of the others as 'n smaller parts': at most `most` in all."""
+    """Return the largest differences, and the sum of the others as 'n smaller differences': at most `most` in all."""
     ordered = sorted(differences, key=lambda each: -abs(each.amount))
     if len(ordered) <= most:
         return ordered
     kept, others = ordered[: most - 1], ordered[most - 1 :]
-    return [*kept, Difference(f"{len(others)} smaller parts", sum(each.amount for each in others))]
+    return [*kept, Difference(f"{len(others)} smaller differences", sum(each.amount for each in others))]
 
 
 def bars(macs: int, result: CounterResult, most: int) -> list[Bar]:
@@ -53,7 +53,7 @@ def bars(macs: int, result: CounterResult, most: int) -> list[Bar]:
     if result.unexplained:
         found.append(Bar(UNEXPLAINED, at, at + result.unexplained, "unexplained"))
         at += result.unexplained
-    assert at == result.total, "the parts of a gap sum to the gap"
+    assert at == result.total, "the differences sum to the gap"
     return [*found, Bar(f"{result.counter}, total", 0, at, "total")]
 
 

@@ -26,7 +26,7 @@ class AccountError(ValueError):
 
 
 class Accounts:
-    """The accounts of memory of a report, whose attributes these are."""
+    """The accounts of memory, a base of `Report`, which has the attributes below."""
 
     model: str
     dtype: str

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from mbanalyze.conventions.convention import Convention, Record
 from mbanalyze.report.rows import Row
+
+if TYPE_CHECKING:
+    from mbanalyze.conventions.convention import Convention, Record
 
 
 def convention_rows(rows: Iterable[Row], record: Record, convention: Convention) -> tuple[Row, ...]:
@@ -32,7 +35,8 @@ def _with_macs(row: Row, macs: int) -> Row:
 def counted_as(convention: Convention) -> str:
     """Return the convention of macs in words: 'macs as thop 0.1.1 counts them'."""
     if convention.package:
-        return f"macs as {convention.counter} counts them"
+        tool, comma, part = convention.counter.partition(",")
+        return f"macs as {tool} counts them{comma}{part}"
     return f"macs as in {convention.counter}"
 
 
@@ -42,11 +46,11 @@ def convention_note(convention: Convention) -> str:
 
 
 def convention_notes(convention: Convention, record: Record) -> list[str]:
-    """Return the notes on a report: the convention, the counter's total in another unit, and what is left out."""
+    """Return the notes on a report: the convention, and the counter's total in another unit."""
     notes = [convention_note(convention)]
     if convention.unit != "macs":
         notes.append(f"total of {convention.title}: {convention.total(record):,} {convention.unit}")
-    return [*notes, *([convention.note] if convention.note else [])]
+    return notes
 
 
 def macs_name(name: str, convention: Convention | None) -> str:

@@ -10,14 +10,12 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze._version import __version__
-from mbanalyze.conventions.convention import Convention, ConventionError, Record
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.convention_names import find_convention, labelled
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import Sizes
-from mbanalyze.ops.calls import Calls
 from mbanalyze.ops.cost import ITEM_SIZES, Cost, Count, total
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.registry import REGISTRY
@@ -30,6 +28,9 @@ from mbanalyze.report.training import TRAINING_COLUMNS, Training, UncountedTrain
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mbanalyze.conventions.convention import Convention, Record
+    from mbanalyze.ops.calls import Calls
 
 REPORT_SCHEMA = "mbanalyze.report/1"
 CONVENTION = "mbanalyze/1"
@@ -182,10 +183,12 @@ class Report(Accounts, Result):
     @property
     def record(self) -> Record:
         """The forward pass as conventions of counting read it."""
+        from mbanalyze.conventions.convention import Record
+
         return Record(self.ops, self.calls, self.outputs)
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 
@@ -264,7 +267,7 @@ class Report(Accounts, Result):
             return self
         merged = tuple(fused_rows(self.rows, self.ops, self.outputs))
         report = replace(self, rows=merged, notes=(*self.notes, FUSED), is_fused=True)
-        return report.under(self.counter.name) if self.counter else report
+        return report.under(self.other_convention.name) if self.other_convention else report
 
     def under(self, convention: str) -> Report:
         """Return the same report with the macs that another counter counts.
@@ -280,11 +283,13 @@ class Report(Accounts, Result):
             ChoiceError: the name is unknown.
             ConventionError: the report lacks what the convention counts, or has the cost of a training step.
         """
+        from mbanalyze.conventions.convention import ConventionError
+
         chosen = find_convention(convention)
         if self.training:
             raise ConventionError("a convention counts one forward pass: count without train=True")
         record = self.record
-        old = convention_notes(self.counter, record) if self.counter else []
+        old = convention_notes(self.other_convention, record) if self.other_convention else []
         notes = [note for note in self.notes if note not in old] + convention_notes(chosen, record)
         rows = convention_rows(self.rows, record, chosen)
         return replace(self, rows=rows, notes=tuple(notes), convention=chosen.label)
@@ -347,7 +352,7 @@ class Report(Accounts, Result):
     @property
     def convention_column(self) -> dict[str, str]:
         """The column of its rows that names the convention; empty for ours."""
-        return {"convention": self.convention} if self.counter else {}
+        return {"convention": self.convention} if self.other_convention else {}
 
     @property
     def training_columns(self) -> tuple[str, ...]:

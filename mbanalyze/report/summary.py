@@ -59,7 +59,7 @@ def headline(report: Report) -> dict[str, Total]:
     return {
         "params": Total(cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
         **(parts if frozen else {}),
-        macs_name("macs", report.counter): Total(cost.macs, complete=complete),
+        macs_name("macs", report.other_convention): Total(cost.macs, complete=complete),
         "flops": Total(
             cost.flops, "" if intensity is None else f"{intensity:.2f} per byte accessed", complete
         ),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import shape
 from mbanalyze.display.units import count_cell, ratio_cell, si, si_bytes
 from mbanalyze.display.views import Cell, Column, words
@@ -14,6 +13,9 @@ from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
 from mbanalyze.report.summary import kind_of
+
+if TYPE_CHECKING:
+    from mbanalyze.conventions.convention import Convention
 
 BAR = 6
 """The width of a bar, in cells."""
@@ -49,7 +51,7 @@ def column(name: str, shown: Sequence[Group], others: Group | None, report: Repo
     if name in COUNTS:
         cells = [_cell(name, value(name, group, report), complete(name, group, report)) for group in rows]
         whole = _cell(name, value(name, total, report), complete_total(name, report))
-        return Column(heading(name, report.counter), [*cells, whole])
+        return Column(heading(name, report.other_convention), [*cells, whole])
     if name == "kind":
         return words(name, [*map(kind_of, rows), f"{len(report.rows)} ops"])
     listed = [_text(name, value(name, group, report)) for group in shown]

@@ -75,7 +75,9 @@ def groups_view(
     names = _names(groups.key, sort, numbers) if columns is None else chosen_columns(columns)
     require_training(report, names)
     drop_order = (
-        DROP_ORDER if columns is None else tuple(heading(name, report.counter) for name in reversed(names))
+        DROP_ORDER
+        if columns is None
+        else tuple(heading(name, report.other_convention) for name in reversed(names))
     )
     table = (
         first_column(groups.key, [*shown, *([others] if others else [])]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from mbanalyze.archs.options import Architecture, OptionError, unused_params
-from mbanalyze.conventions.known import FOLLOWED, find_convention
+from mbanalyze.conventions.convention_names import find_convention
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.network import Report, versions
@@ -171,7 +171,7 @@ class ResolvedModel:
             mode=mode,
             real=real,
             made_up=forward_args.has_fill(self.inputs, self.keywords),
-            follow=FOLLOWED if calls else None,
+            follow=_followed() if calls else None,
             **settings,
         )
         notes = [built.note] if built.note else []
@@ -204,6 +204,13 @@ class ResolvedModel:
             calls=seen.calls,
         )
         return report, seen.asked
+
+
+def _followed() -> tuple[str, ...]:
+    """The functions that a trace with calls follows."""
+    from mbanalyze.conventions.known import FOLLOWED
+
+    return FOLLOWED
 
 
 def check_flags(**flags: object) -> None:

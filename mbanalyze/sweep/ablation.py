@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.conventions.known import find_convention
+from mbanalyze.conventions.convention_names import find_convention
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sources.input_advice import shape_refused

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mbanalyze.conventions.known import labelled
+from mbanalyze.conventions.convention_names import labelled
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.typed import Sizes
@@ -91,7 +91,7 @@ class Ablation(Result):
         return replace(self, rows=rows, convention=convention.label)
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.options import Architecture, make
-from mbanalyze.conventions.known import find_convention, labelled
+from mbanalyze.conventions.convention_names import find_convention, labelled
 from mbanalyze.display.records import rows_of
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
@@ -85,7 +85,7 @@ class Search(Result):
     convention: str = CONVENTION
 
     @property
-    def counter(self) -> Convention | None:
+    def other_convention(self) -> Convention | None:
         """The convention of another counter that gave its macs; None for ours."""
         return labelled(self.convention)
 
@@ -261,8 +261,9 @@ def search(
         dtype: element type for byte counts.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
         convention: count macs as another counter does, as for `ablate`. Limits and objective then mean these macs.
-        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`. A convention that needs a
-            trace takes `workers` too.
+        workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`. A convention that needs
+            traces takes `workers` and `progress` too: by default, 40 variants or more are traced in one process per
+            processor, and fewer in this process.
         accuracy: your own accuracy, as for `ablate`. Its variants are considered too.
         published: rank published accuracy as well, where `accuracy` has none.
         options: values of options, as for `ablate`; an architecture ignores those that it does not have.

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mbanalyze.archs import ALIASES, ARCHS
 from mbanalyze.archs.options import OptionError, validate_values
-from mbanalyze.conventions.known import find_convention
+from mbanalyze.conventions.convention_names import find_convention
+from mbanalyze.display.records import rows_of
 from mbanalyze.inputs.choices import meant, nearest, nearest_are
 from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
@@ -19,18 +21,26 @@ from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries, families
 from mbanalyze.report.network import TOTALS
 from mbanalyze.sources.patterns import is_pattern, matching_models
+from mbanalyze.sources.processes import cpus
 from mbanalyze.sweep.ablation import ablate
 from mbanalyze.sweep.ablation_result import Ablation
+from mbanalyze.sweep.convention_macs import traced_macs
 from mbanalyze.sweep.grid import input_sizes, option_values
 from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.objectives import LIMITS, limit_name
 from mbanalyze.sweep.plain_columns import Columns, Rows
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
-from mbanalyze.sweep.traced import VariantError
+from mbanalyze.sweep.traced import VariantError, trace_variants
+
+if TYPE_CHECKING:
+    from mbanalyze.conventions.convention import Convention
 
 SIZE_OPTIONS = ("alpha", "resolution")
 """Options with a column each; the column `options` spells all others."""
+
+WORTH_PROCESSES = 40
+"""From this number of traces on, starting processes is faster than tracing in this one."""
 
 
 class SearchError(ValueError):
@@ -88,33 +98,48 @@ def candidates(
         given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
         given |= {"accuracy": own, "published": published, "convention": convention}
         return _models(family, ablate(family, **given, **options))
-    traces = convention is not None and find_convention(convention).needs_trace
-    Run(**given).refuse(family, factory=traces)
+    traced = _traced_convention(convention)
+    settings = Run(**given)
+    settings.refuse(family, factory=traced is not None)
     names = _architectures(family)
     _check_options(family, names, options)
     if own and len(names) > 1:
         own.require_models(f"{family} has several")
-    arguments: dict[str, Any] = {"dtype": dtype, "published": published, "convention": convention}
-    arguments |= {"workers": given["workers"]} if "workers" in given else {}
+    arguments: dict[str, Any] = {"dtype": dtype, "published": published}
+    arguments |= {"convention": None if traced else convention}
     arguments |= {"batch": batch} if batch != 1 else {}
     parts, matched = list[Columns](), set[str]()
     grids = [(name, grid) for name in names for grid in _grids(name, options, own)]
     for done, (name, grid) in enumerate(grids):
-        given.get("progress", _silent)(done / len(grids))
+        if not traced:
+            settings.progress(done / len(grids))
         if own:  # published options make grids of one value too, and these are not the user's
             arguments["accuracy"] = own.about(name, _single_values(name, options))
         with suppress(VariantError):  # no combination makes a network
             ablation = ablate(name, skip_invalid=True, **grid, **arguments)
-            parts.append(_columns(name, grid, ablation))
+            parts.append(_columns(name, grid, ablation.under(traced) if traced else ablation))
             matched |= ablation.own.matched if ablation.own else set()
     if not parts:
         raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
-    return Candidates(Rows.distinct(parts, same), OwnUse(own, frozenset(matched), published) if own else None)
+    rows = Rows.distinct(parts, same)
+    rows = _traced(rows, traced, batch, settings) if traced else rows
+    return Candidates(rows, OwnUse(own, frozenset(matched), published) if own else None)
 
 
-def _silent(_: float) -> None:
-    """Ignore the progress."""
+def _traced_convention(name: str | None) -> Convention | None:
+    """The convention with a name if it needs a trace of each variant, else None."""
+    convention = None if name is None else find_convention(name)
+    return convention if convention and convention.needs_trace else None
+
+
+def _traced(rows: Rows, convention: Convention, batch: int, run: Run) -> Rows:
+    """The rows with the macs of a convention that needs traces; the same processes trace the variants of all grids."""
+    references = list(map(variant_reference, rows_of(rows.columns)))
+    workers = run.workers or (cpus() if len(references) >= WORTH_PROCESSES else None)
+    trace = partial(trace_variants, executor=None, workers=workers, progress=run.progress, skip_invalid=False)
+    macs = traced_macs(references, {"batch": batch} if batch != 1 else {}, convention, trace)
+    return rows.with_columns(macs=macs)
 
 
 def _models(pattern: str, ablation: Ablation) -> Candidates:

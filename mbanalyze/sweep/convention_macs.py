@@ -23,12 +23,12 @@ Trace = Callable[[Sequence[CountArguments]], list[dict[str, Any] | None]]
 
 
 def traced_macs(
-    specs: Sequence[Architecture], batch: Mapping[str, int], convention: Convention, trace: Trace
+    networks: Sequence[Architecture | str], batch: Mapping[str, int], convention: Convention, trace: Trace
 ) -> Array:
     """Return the macs of networks by traces that follow calls: int64, or Python integers beyond 64 bits.
 
     Args:
-        specs: the networks, all of which can be built.
+        networks: the networks or their references; all can be built.
         batch: the option `batch`, if it is given.
         convention: the convention.
         trace: counts variants.
@@ -38,7 +38,11 @@ def traced_macs(
     """
     options = {**batch, "convention": convention.name}
     try:
-        macs = [totals["macs"] for totals in trace([(spec, (), dict(options)) for spec in specs]) if totals]
+        macs = [
+            totals["macs"]
+            for totals in trace([(network, (), dict(options)) for network in networks])
+            if totals
+        ]
     except VariantError as error:
         raise GridError(str(error)) from error
     return np.array(macs, np.int64 if max(map(abs, macs), default=0) < 2**63 else object)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mbanalyze.conventions.known import find_convention
+from mbanalyze.conventions.convention_names import find_convention
 from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse

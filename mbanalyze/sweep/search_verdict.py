@@ -21,18 +21,19 @@ def option_name(parameter: str, flags: bool) -> str:
 def verdict(search: Search, flags: bool) -> list[str]:
     """Return the best variant and the limits that exclude a better one, or the variants nearest to the limits."""
     limits = " and ".join(
-        f"{_total(t, n)} {limit_title(t, search.dtype, search.counter)}" for t, n in search.limits.items()
+        f"{_total(t, n)} {limit_title(t, search.dtype, search.other_convention)}"
+        for t, n in search.limits.items()
     )
     within, considered = f" within {limits}" if limits else "", f"{len(search.rows)} variants"
     best = search.best
     if best is None:
         lowest = [
-            f"lowest {limit_title(total, 'float32', search.counter)} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
+            f"lowest {limit_title(total, 'float32', search.other_convention)} of {considered}: {_total(total, row[total])}, {variant_reference(row)}"
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
     accuracy = unranked_reason(search) if best["top1"] is None else f"{best['top1']} % top-1"
-    titles = {"macs": macs_name("macs", search.counter), "params": "params"} | {
+    titles = {"macs": macs_name("macs", search.other_convention), "params": "params"} | {
         t: LIMITS[t] for t in search.limits if t in UNITS
     }
     costs = ", ".join(f"{_total(name, best[name])} {title}" for name, title in titles.items())
@@ -51,7 +52,7 @@ def verdict(search: Search, flags: bool) -> list[str]:
 def _title(search: Search) -> str:
     """The name of the quantity that ranks the variants: a title, or the name of the user's metric."""
     title = OBJECTIVES.get(search.ranked_by, search.ranked_by)
-    return macs_name(title, search.counter) if search.ranked_by == "macs" else title
+    return macs_name(title, search.other_convention) if search.ranked_by == "macs" else title
 
 
 def unranked_reason(search: Search) -> str:

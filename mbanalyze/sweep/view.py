@@ -68,7 +68,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     """
     rows = ablation.records()
     notes = [
-        *_convention_notes(ablation.counter),
+        *_convention_notes(ablation.other_convention),
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
         *own_notes(ablation.own, _published_name(rows, flags)),
@@ -76,7 +76,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View(
-        (_variants(rows, counter=ablation.counter),),
+        (_variants(rows, counter=ablation.other_convention),),
         (*_batch_notes(rows), *notes),
         (*_source_notes(rows), *own),
     )
@@ -94,7 +94,7 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     unranked = [{**row, search.ranked_by: "?"} for row in unpublished[:MAX_UNPUBLISHED]]
     rows = [*search.records("front"), *unranked]
     notes = [
-        *_convention_notes(search.counter),
+        *_convention_notes(search.other_convention),
         *verdict(search, flags),
         *_unpublished_notes(search, len(unpublished)),
         *_batch_notes(rows),
@@ -103,9 +103,9 @@ def search_view(search: Search, *, flags: bool = False) -> View:
         *uncounted_notes(search.uncounted),
     ]
     own = own_provenance(search.own.own if search.own else None)
-    under = f" --convention {search.counter.name}" if search.counter else ""
+    under = f" --convention {search.other_convention.name}" if search.other_convention else ""
     commands = (f"mbanalyze report {shlex.quote(search.reference)}{under}",) if search.reference else ()
-    sections = (_variants(rows, _drop_order(search), search.counter),) if rows else ()
+    sections = (_variants(rows, _drop_order(search), search.other_convention),) if rows else ()
     return View(sections, tuple(notes), (*_source_notes(rows), *own), commands)
 
 
@@ -137,7 +137,7 @@ def _drop_order(search: Search) -> tuple[str, ...]:
     limited = {HEADINGS.get(total, total) for total in search.limits}
     kept = [heading for heading in DROP_ORDER if heading in limited]
     unnamed = kept and "macs" not in (*limited, search.ranked_by)
-    macs = [macs_name("macs", search.counter)] if unnamed else []
+    macs = [macs_name("macs", search.other_convention)] if unnamed else []
     return (*(heading for heading in DROP_ORDER if heading not in limited), *macs, *kept)
 
 

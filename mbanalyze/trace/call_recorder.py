@@ -39,7 +39,6 @@ class CallRecorder:
         self._products = recorder.products = SizeProducts(recorder.ops)
         self._modules: list[ModuleCall] = []
         self._functions: list[FunctionCall] = []
-        self._called: set[int] = set()
         self._types = {path: type_name(type(module)) for path, module in given.items()}
         self._places = _places(given)
 
@@ -58,26 +57,22 @@ class CallRecorder:
             """Run the forward."""
             if get_ident() != self._stack.thread or not _called_by_module():
                 return forward(*args, **kwargs)
-            tensors, first, place = _tensors(args), len(self._ops), len(self._modules)
+            first, place = len(self._ops), len(self._modules)
             call = ModuleCall(
-                path,
-                self._types[path],
-                _shapes(tensors),
-                _length(args),
-                (),
-                params,
-                _settings(vars(module)),
-                kept,
-                leaf,
-                id(module) not in self._called,
-                len(tensors) > 1 and all(tensor is tensors[0] for tensor in tensors),
-                bool(kwargs),
-                self._places[path],
-                first,
-                first,
-                _settings({k: _element_type(v) for k, v in (*enumerate(args), *kwargs.items())}),
+                path=path,
+                type=self._types[path],
+                inputs=_shapes(_tensors(args)),
+                batch=_length(args),
+                outputs=(),
+                params=params,
+                settings=_settings(vars(module)),
+                kept=kept,
+                is_leaf=leaf,
+                places=self._places[path],
+                first=first,
+                last=first,
+                arguments=_settings({k: _element_type(v) for k, v in (*enumerate(args), *kwargs.items())}),
             )
-            self._called.add(id(module))
             self._modules.append(call)
             result = forward(*args, **kwargs)
             self._modules[place] = call._replace(outputs=_shapes(_tensors(result)), last=len(self._ops))

@@ -51,8 +51,8 @@ def charts(report: Report) -> dict[str, Any]:
     """Return all data that the page's script reads, ready for JSON."""
     kinds = _kinds(report.rows)
     return {
-        "measures": list(measures(report.counter).items()),
-        "axes": AXES | {"macs": macs_name(AXES["macs"], report.counter)},
+        "measures": list(measures(report.other_convention).items()),
+        "axes": AXES | {"macs": macs_name(AXES["macs"], report.other_convention)},
         "kinds": kinds if {row.type for row in report.rows} <= {*kinds} else [*kinds, "other"],
         "modules": _modules(tree(report), kinds),
         "operators": _operators(report, kinds),
