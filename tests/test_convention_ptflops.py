@@ -96,7 +96,7 @@ MODULES: dict[str, Fact] = {
     "a linear layer counts its bias": (nn.Linear(3, 4), (ones(1, 5, 3),), 80, {f"nn.Linear: {BIAS}": 20}),
     # 5 * 4 * 3 = 60
     "a pruned bias counts": (
-        prune.identity(nn.Linear(3, 4).requires_grad_(False), "bias"),
+        prune.identity(nn.Linear(3, 4).requires_grad_(False), "bias"),  # type: ignore[no-untyped-call]
         (ones(1, 5, 3),),
         80,
         {f"nn.Linear: {BIAS}": 20},
