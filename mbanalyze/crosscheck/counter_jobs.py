@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +18,7 @@ from mbanalyze.display.files import OutputError
 from mbanalyze.display.records import one_line
 from mbanalyze.display.temporary import make_room, temporary_folder
 from mbanalyze.sources.deferred_compiler import compiler_deferred
+from mbanalyze.sources.process_server import load
 from mbanalyze.sources.processes import Answer, answers, start_server
 from mbanalyze.sources.references import PACKAGES, SourceError, summarize
 from mbanalyze.sources.resolve import resolve
@@ -27,9 +27,9 @@ SLOWEST_FIRST = ("calflops", "ptflops-aten", "ptflops", "flop-counter-meta", "fl
 """The counters that import the most, which start first; the order of the others makes no difference."""
 SHARED = {
     "torch._dynamo": {"ptflops-aten", "flop-counter-meta", "flop-counter"},
-    "mbanalyze.crosscheck.counter_imports": {"calflops", "ptflops-aten", "ptflops"},
+    "mbanalyze.crosscheck.counter_imports:import_packages": {"calflops", "ptflops-aten", "ptflops"},
 }
-"""Modules that the server imports once for all counters that import them."""
+"""The modules that the server imports, and the functions that it calls, once for all counters that need them."""
 WORKERS = 2
 """The processes at the same time."""
 INSTALL = "pip install 'mbanalyze[counters]'"
@@ -129,7 +129,7 @@ def count_in_process(counter: str, file: Path, *, real: bool) -> dict[str, Any]:
     try:
         with compiler_deferred():
             for name in _shared([counter]):  # a copy of the server has imported them
-                import_module(name)
+                load(name)
             given: CounterJobs = pickle.loads(file.read_bytes())  # noqa: S301 (our own parent process wrote it)
             model = resolve(given.what, *given.inputs, **given.options)
             module = model.build(real).module.eval()
@@ -162,7 +162,7 @@ def installed(package: str) -> str:
 
 
 def _shared(counters: Sequence[str]) -> list[str]:
-    """The modules to import before some counters."""
+    """The modules and functions of `SHARED` that some counters need."""
     return [name for name, users in SHARED.items() if not users.isdisjoint(counters)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import pickle
 import signal
@@ -12,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
+from pkgutil import resolve_name
 from typing import TextIO
 
 from mbanalyze.report.network import versions
@@ -39,12 +39,19 @@ def main() -> None:
         os.killpg(0, signal.SIGKILL)  # also what the jobs left behind
 
 
+def load(name: str) -> None:
+    """Import a module, `package.module`, or call its function, `package.module:function`."""
+    found = resolve_name(name)
+    if ":" in name:
+        found()
+
+
 def _preload(names: Sequence[str]) -> None:
-    """Import modules that most jobs need and look up the version of torch, once for all of them."""
+    """Load what most jobs need and look up the version of torch, once for all of them."""
     for name in names:
         with suppress(Exception), warnings.catch_warnings():  # the job that needs it says why it fails
             warnings.simplefilter("ignore")
-            importlib.import_module(name)
+            load(name)
     versions("torch")
     with suppress(Exception):
         sys.modules["torch"].set_num_threads(1)  # threads that wait for work take the time of other processes

@@ -106,7 +106,7 @@ def run_each(
     Args:
         jobs: jobs.
         progress: callback for the number of jobs that have ended.
-        preload: packages to import before the processes start; no project's code is in them.
+        preload: packages to import, or `module:function` to call, before the processes start; no project's code.
         path: `sys.path` of the processes; by default that of a new Python.
 
     Raises:
