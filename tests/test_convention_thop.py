@@ -484,3 +484,18 @@ def test_keyword() -> None:
         counted("thop", module, ROWS)
     with pytest.raises(ConventionError, match="a has no input by position, which its hook needs"):
         THOP.total(recorded(module, ROWS))
+
+
+def test_a_softmax_that_guesses_its_dimension() -> None:
+    """Thop fails on it, and its rule says which setting is missing."""
+    module = nn.Softmax()
+
+    with pytest.raises(TypeError):
+        counted("thop", module, ROWS)
+    with (
+        pytest.warns(UserWarning, match="Implicit dimension"),
+        pytest.raises(
+            ConventionError, match=r"no rule counts nn.Softmax at \(model\): its dim is None, not a number"
+        ),
+    ):
+        THOP.total(recorded(module, ROWS))

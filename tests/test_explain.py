@@ -163,7 +163,7 @@ def test_the_document_has_its_keys(everything: ExplainedTotals) -> None:
     """The keys are those of the schema."""
     document = everything.as_dict()
 
-    assert list(document) == ["schema", "model", "options", "input", "macs", "counters"]
+    assert list(document) == ["schema", "model", "options", "input", "macs", "complete", "counters"]
     assert (document["schema"], document["input"]) == ("mbanalyze.explain/1", [[2, 3, 8, 8]])
     keys = ["counter", "version", "total", "unit", "differences", "unexplained", "error"]
     assert [keys] * len(COUNTERS) == [list(each) for each in document["counters"]]

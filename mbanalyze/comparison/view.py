@@ -55,8 +55,8 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
     flag = "--published" if flags else "published"
     flag = flag if any(accuracy.top1 is None for accuracy in comparison.accuracies) else ""
     merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
-    counters = {report.convention: report.other_convention for report in comparison.reports}
-    counted = [f"note: {convention_note(counter)}" for counter in counters.values() if counter]
+    conventions = {report.convention: report.other_convention for report in comparison.reports}
+    counted = [f"note: {convention_note(convention)}" for convention in conventions.values() if convention]
     notes = [*_uncounted(comparison), *merged, *counted, *own_notes(comparison.own, flag)]
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
 

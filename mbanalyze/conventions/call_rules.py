@@ -31,9 +31,16 @@ def in_elements(call: ModuleCall) -> int:
 
 
 def number(call: ModuleCall, name: str) -> int:
-    """Return a setting of the module that is a number."""
-    value = call.settings[name]
-    assert isinstance(value, int)
+    """Return a setting of the module that is a number.
+
+    Raises:
+        ConventionError: it is none, such as the `dim` of an `nn.Softmax` that guesses its dimension.
+    """
+    value = call.settings.get(name)
+    if not isinstance(value, int):
+        raise ConventionError(
+            f"no rule counts {call.type} at {call.path or '(model)'}: its {name} is {value}, not a number"
+        )
     return value
 
 

@@ -95,6 +95,7 @@ class ExplainedTotals(Result):
             "schema": "mbanalyze.explain/1",
             **subject,
             "macs": self.macs,
+            "complete": self.report.complete,
             "counters": [each.as_dict() for each in self.counters],
         }
 

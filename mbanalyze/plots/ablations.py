@@ -137,8 +137,8 @@ def tradeoff(
             linewidths=0.4, edgecolors="black", gid=f"{marker.name}-{marker.labels[level]}",
         )  # fmt: skip
     ax.set_xscale("log")
-    counter = other_convention_of(rows)
-    drawing.style_axes(ax, drawing.axis_label(cost, counter), drawing.axis_label(accuracy))
+    convention = other_convention_of(rows)
+    drawing.style_axes(ax, drawing.axis_label(cost, convention), drawing.axis_label(accuracy))
     colors = {level: drawing.COLORMAP(norm(level)) for level in color.labels}
     shapes = _entries(marker, colors if marker is color else {}, markers)
     sources = mark_sources(ax, rows, cost, accuracy)

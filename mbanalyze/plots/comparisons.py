@@ -74,9 +74,9 @@ def comparison(
     return ax
 
 
-def _style(ax: Axes, counts: Sequence[str], counter: Convention | None) -> None:
+def _style(ax: Axes, counts: Sequence[str], convention: Convention | None) -> None:
     """Label the axes, with a line at 100 %."""
-    labels = [drawing.axis_label(count, counter).replace(" (", "\n(") for count in counts]
+    labels = [drawing.axis_label(count, convention).replace(" (", "\n(") for count in counts]
     ax.axvline(100, color="0.3", linestyle=":", linewidth=1, gid="first")
     ax.set_yticks(range(len(counts)), labels)
     ax.invert_yaxis()

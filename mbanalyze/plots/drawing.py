@@ -73,16 +73,16 @@ def figure_of(drawn: Axes | Figure) -> Figure:
     return figure.figure if isinstance(figure, SubFigure) else figure
 
 
-def title(column: str, counter: Convention | None = None) -> str:
+def title(column: str, convention: Convention | None = None) -> str:
     """Return the title of a column; that of macs names the counter whose convention they follow."""
     text = COLUMN_TITLES.get(column, (column.replace("_", " "), ""))[0]
-    return macs_name(text, counter) if column == "macs" else text
+    return macs_name(text, convention) if column == "macs" else text
 
 
-def axis_label(column: str, counter: Convention | None = None) -> str:
-    """Return the title of a column with its unit; `counter` as for `title`."""
+def axis_label(column: str, convention: Convention | None = None) -> str:
+    """Return the title of a column with its unit; `convention` as for `title`."""
     unit = COLUMN_TITLES.get(column, ("", OPTION_UNITS.get(column, "")))[1]
-    text = title(column, counter)
+    text = title(column, convention)
     return f"{text} ({unit})" if unit else text
 
 

@@ -146,8 +146,8 @@ def _style(ax: Axes, rows: pd.DataFrame, against: str, at: pd.Series[float], cou
         ax.set_xscale("log")
     ax.set_yscale("log")
     ax.margins(y=0.08)
-    counter = other_convention_of(rows)
-    label = ", ".join(drawing.axis_label(count, counter) for count in counts)
+    convention = other_convention_of(rows)
+    label = ", ".join(drawing.axis_label(count, convention) for count in counts)
     drawing.style_axes(ax, drawing.axis_label(against), label)
 
 

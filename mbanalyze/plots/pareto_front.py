@@ -98,8 +98,8 @@ def pareto(
     entries += draw_limits(ax, search, cost, objective, over, name) if search else []
     ax.set(xscale="log", yscale="log" if objective in Cost().as_dict() else "linear")
     ax.margins(x=0.06, y=0.12)
-    counter = other_convention_of(frame)
-    drawing.style_axes(ax, drawing.axis_label(cost, counter), drawing.axis_label(objective, counter))
+    convention = other_convention_of(frame)
+    drawing.style_axes(ax, drawing.axis_label(cost, convention), drawing.axis_label(objective, convention))
     limits = draw_limit_lines(ax, search, cost, objective) if search else []
     legend_above(ax, entries, title_of(data, title))
     set_ticks(ax, "x", known[cost])

@@ -66,8 +66,8 @@ def _fused(report: Report) -> str:
     return "fused" if report.is_fused else ""
 
 
-def _counted(counter: Convention | None) -> str:
-    return counted_as(counter) if counter else ""
+def _counted(convention: Convention | None) -> str:
+    return counted_as(convention) if convention else ""
 
 
 def _reference(report: Report) -> str:

@@ -25,10 +25,10 @@ HEADINGS = {"macs_share": "share of macs", "arithmetic_intensity": "flops per by
 """The headings that are not the name of the column with spaces."""
 
 
-def heading(name: str, counter: Convention | None = None) -> str:
+def heading(name: str, convention: Convention | None = None) -> str:
     """Return the heading of a column; that of macs names the counter whose convention they follow."""
     text = HEADINGS.get(name, name.replace("_", " "))
-    return macs_name(text, counter) if name == "macs" else text
+    return macs_name(text, convention) if name == "macs" else text
 
 
 def first_column(by: str, shown: Iterable[Group]) -> Column:

@@ -97,7 +97,7 @@ def ablate(
     """
     if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
-    counter = None if convention is None else find_convention(convention)
+    other_convention = None if convention is None else find_convention(convention)
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     progress = progress or (lambda _: None)
@@ -118,14 +118,14 @@ def ablate(
         ablation = (
             _models(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
             if ":" in what
-            else _architectures(what, inputs, run, accuracy, one, counter)
+            else _architectures(what, inputs, run, accuracy, one, other_convention)
         )
         ablation = replace(ablation, model=what)
     else:
         ablation = _one(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
         if bits is not None:
             ablation = ablation.with_column("params_bytes", -(-ablation.rows["params"] * bits // 8))
-    return ablation.under(counter) if counter else ablation
+    return ablation.under(other_convention) if other_convention else ablation
 
 
 def _one(
@@ -141,8 +141,8 @@ def _one(
 ) -> Ablation:
     """The variants of one network; arguments as for `_models`."""
     known = known_architecture(what, grid)
-    counter = None if settings["convention"] is None else find_convention(settings["convention"])
-    run.refuse(what, factory=isinstance(what, str) if known is None else _traces(counter))
+    other_convention = None if settings["convention"] is None else find_convention(settings["convention"])
+    run.refuse(what, factory=isinstance(what, str) if known is None else _traces(other_convention))
     if figures["published"] and accuracy is None:
         raise GridError("published keeps published accuracy beside your own: give accuracy too")
     trace = partial(traced.trace_variants, executor=run.executor, workers=run.workers, progress=run.progress)
@@ -156,13 +156,13 @@ def _one(
     own = None if accuracy is None else read_accuracy(accuracy)
     source = figures["source"]
     shown = ShownFigures([source] if isinstance(source, str) else list(source), own, figures["published"])
-    counts = Counts(settings["dtype"] or "float32", counter, partial(trace, skip_invalid=False))
+    counts = Counts(settings["dtype"] or "float32", other_convention, partial(trace, skip_invalid=False))
     return ablate_known(known, grid, counts, shown, skip_invalid=skip_invalid)
 
 
-def _traces(counter: Convention | None) -> bool:
+def _traces(other_convention: Convention | None) -> bool:
     """True if the macs of a known architecture need a trace of each variant."""
-    return counter is not None and counter.needs_trace
+    return other_convention is not None and other_convention.needs_trace
 
 
 def _refuse_figures(source: object, published: bool) -> None:
@@ -196,10 +196,10 @@ def _architectures(
     run: Run,
     accuracy: Accuracy | None,
     count_one: Callable[..., Ablation],
-    counter: Convention | None,
+    other_convention: Convention | None,
 ) -> Ablation:
     """The ablations of all architectures that match a pattern, as one."""
-    run.refuse(pattern, factory=_traces(counter))
+    run.refuse(pattern, factory=_traces(other_convention))
     own = None if accuracy is None else read_accuracy(accuracy)
     if own:
         own.require_models(f"{pattern} stands for several")

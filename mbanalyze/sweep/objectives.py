@@ -20,13 +20,13 @@ OBJECTIVES = {"top1": "top-1 accuracy", "params": "params", "macs": "multiply-ac
 """The quantities that a search can maximise, and their titles."""
 
 
-def limit_title(total: str, dtype: str, counter: Convention | None = None) -> str:
+def limit_title(total: str, dtype: str, convention: Convention | None = None) -> str:
     """Return the title of a limited total: with the element type of bytes unless it is the default.
 
     The title of macs names the counter whose convention they follow.
     """
     if total == "macs":
-        return macs_name(LIMITS[total], counter)
+        return macs_name(LIMITS[total], convention)
     return LIMITS[total] + (f" ({dtype})" if total in UNITS and dtype != "float32" else "")
 
 

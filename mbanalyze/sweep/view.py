@@ -76,7 +76,7 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View(
-        (_variants(rows, counter=ablation.other_convention),),
+        (_variants(rows, convention=ablation.other_convention),),
         (*_batch_notes(rows), *notes),
         (*_source_notes(rows), *own),
     )
@@ -127,9 +127,9 @@ def _mixture_notes(search: Search) -> list[str]:
     return [*notes, *(difference_notes(search.sources) if search.ranked_by == "top1" else ())]
 
 
-def _convention_notes(counter: Convention | None) -> list[str]:
+def _convention_notes(convention: Convention | None) -> list[str]:
     """A note on macs that another counter's convention gives."""
-    return [convention_note(counter)] if counter else []
+    return [convention_note(convention)] if convention else []
 
 
 def _drop_order(search: Search) -> tuple[str, ...]:
@@ -142,18 +142,18 @@ def _drop_order(search: Search) -> tuple[str, ...]:
 
 
 def _variants(
-    rows: Sequence[Record], drop: Sequence[str] = DROP_ORDER, counter: Convention | None = None
+    rows: Sequence[Record], drop: Sequence[str] = DROP_ORDER, convention: Convention | None = None
 ) -> Section:
     """The table of variants, without empty columns.
 
     Args:
         rows: the variants.
         drop: the headings to leave out first.
-        counter: the counter whose convention the macs follow; None for ours.
+        convention: the convention of the macs; None for ours.
     """
     filled = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     shown = [name for name in rows[0] if name in COUNT_COLUMNS or (name in filled and name not in HIDDEN)]
-    columns = [_column(name, rows, counter) for name in shown]
+    columns = [_column(name, rows, convention) for name in shown]
     if "source" in filled:
         numbers = _source_numbers(rows)
         columns.append(words("ref", [_ref(row, numbers) for row in rows]))
@@ -169,9 +169,9 @@ def _ref(row: Record, numbers: Mapping[str, int]) -> str:
     return " ".join(filter(None, ["yours" if accuracy and accuracy != row.get("source") else "", figures]))
 
 
-def _column(name: str, rows: Sequence[Record], counter: Convention | None) -> Column:
+def _column(name: str, rows: Sequence[Record], convention: Convention | None) -> Column:
     align = "left" if name in ("model", "input", "options") else "right"
-    heading = macs_name(name, counter) if name == "macs" else HEADINGS.get(name, name)
+    heading = macs_name(name, convention) if name == "macs" else HEADINGS.get(name, name)
     return Column(heading, [_cell(name, row) for row in rows], align)  # type: ignore[arg-type]
 
 

@@ -40,14 +40,14 @@ DEFINITIONS = {
 """The definition of each column, and of the marks of incomplete counts."""
 
 
-def measures(counter: Convention | None) -> dict[str, str]:
+def measures(convention: Convention | None) -> dict[str, str]:
     """Return `MEASURES`; the name of the macs names the counter whose convention they follow."""
-    return MEASURES | {"macs": macs_name(MEASURES["macs"], counter)}
+    return MEASURES | {"macs": macs_name(MEASURES["macs"], convention)}
 
 
-def definitions(counter: Convention | None) -> dict[str, str]:
+def definitions(convention: Convention | None) -> dict[str, str]:
     """Return `DEFINITIONS`; the macs are those of a counter if one is given."""
-    counted = {"macs": f"Multiply-accumulates: {counted_as(counter)}."} if counter else {}
+    counted = {"macs": f"Multiply-accumulates: {counted_as(convention)}."} if convention else {}
     return DEFINITIONS | counted
 
 
