@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mbanalyze import count, layers
 from mbanalyze.archs import ARCHS
 from mbanalyze.archs.builder import Builder
+from mbanalyze.clock.machine import DeviceError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.memory_access.analysis import (
     ConvolutionAnalysis,
@@ -29,7 +30,7 @@ from mbanalyze.memory_access.experiments import (
     series,
     trials,
 )
-from mbanalyze.memory_access.timing import DeviceError, trial_network
+from mbanalyze.memory_access.timed_experiments import trial_network
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.rows import Row
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import reprlib
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -17,15 +16,9 @@ from mbanalyze._version import __version__
 from mbanalyze.display.files import write
 from mbanalyze.guard.limits import GROWTH_METRICS, LOCKED_METRICS, LOCKED_PEAKS
 from mbanalyze.guard.measurement import Measurement, natural_key, sum_of_layers
-from mbanalyze.guard.measurement_record import (
-    expect,
-    head_record,
-    layer_record,
-    parse_measurement,
-    peak_records,
-    value_of,
-)
+from mbanalyze.guard.measurement_record import head_record, layer_record, parse_measurement, peak_records
 from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
+from mbanalyze.inputs.json_values import expect, is_newer, value_of, without_duplicates
 from mbanalyze.report.network import CONVENTION
 
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.lock", 1
@@ -103,12 +96,12 @@ def loads(text: str, name: str) -> Lock:
         problem = f"{name} contains merge conflict markers"
         raise DamagedLockError(f"{problem}: run '{UPDATE_COMMAND}' and commit the result")
     try:
-        document = expect(dict, json.loads(text, object_pairs_hook=_without_duplicates), "the document")
+        document = expect(dict, json.loads(text, object_pairs_hook=without_duplicates), "the document")
         require_shallow(document)
-        newer = re.fullmatch(f"{SCHEMA_NAME}/([0-9]{{1,9}})", value_of(document, "schema", str))
-        if newer and int(newer[1]) > SCHEMA_NUMBER:
+        schema = value_of(document, "schema", str)
+        if is_newer(schema, SCHEMA_NAME, SCHEMA_NUMBER):
             fix = f"upgrade mbanalyze; version {__version__} reads schema {SCHEMA_NUMBER}"
-            raise NewerLockError(f"{name} has schema {newer[0]}: {fix}")
+            raise NewerLockError(f"{name} has schema {schema}: {fix}")
         return _parse_lock(document)
     except LockError:
         raise
@@ -136,16 +129,6 @@ def _parse_model(name: str, given: object) -> Measurement:
     if sum_of_layers(measurement.layers) != totals:
         raise ValueError(f"the layers of {reprlib.repr(name)} do not add up to its totals")
     return measurement
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object without duplicate keys, which a merge without conflict markers can leave behind."""
-    found = dict[str, object]()
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"duplicate key {reprlib.repr(key)}")
-        found[key] = value
-    return found
 
 
 def dumps(lock: Lock) -> str:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from mbanalyze.guard.limits import LARGEST_COUNT
 from mbanalyze.guard.measurement import LayerCost, Measurement
 from mbanalyze.guard.memory_peaks import LayerMemory, Peak
+from mbanalyze.inputs.json_values import RecordError, expect, present, value_of
 from mbanalyze.ops.cost import ITEM_SIZES
-
-T = TypeVar("T")
 
 HEAD_KEYS = ("source", "options", "method", "input", "dtype")
 """The attributes of a measurement that precede its totals."""
-
-
-class RecordError(ValueError):
-    """A record that no measurement has."""
 
 
 def head_record(measurement: Measurement, totals: Sequence[str]) -> dict[str, Any]:
@@ -132,34 +127,3 @@ def _within(given: object, kinds: tuple[type, ...], what: str) -> int | float:
     if type(given) not in kinds or not 0 <= cast("float", given) <= LARGEST_COUNT:  # false for NaN
         raise RecordError(f"{what} is {reprlib.repr(given)}")
     return cast("int | float", given)
-
-
-def value_of(record: Mapping[str, object], key: str, kind: type[T]) -> T:
-    """Return the value of a key.
-
-    Raises:
-        RecordError: the key is missing, or its value has another type.
-    """
-    return expect(kind, present(record, key), key)
-
-
-def present(record: Mapping[str, object], key: str) -> object:
-    """Return the value of a key, of any type.
-
-    Raises:
-        RecordError: the key is missing.
-    """
-    if key not in record:
-        raise RecordError(f"key {key!r} is missing")
-    return record[key]
-
-
-def expect(kind: type[T], given: object, what: str) -> T:
-    """Return `given` if it is of this very type: a boolean is no count.
-
-    Raises:
-        RecordError: it has another type.
-    """
-    if type(given) is not kind:
-        raise RecordError(f"{what} is {reprlib.repr(given)}")
-    return given

@@ -13,15 +13,11 @@ from mbanalyze.guard.counting import MeasuredModel, enter_project, is_closed_for
 from mbanalyze.guard.limits import BUDGET_METRICS, LAYER_METRICS
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.measurement_record import (
-    RecordError,
-    expect,
     head_record,
     layer_record,
     parse_measurement,
     parse_number,
     peak_records,
-    present,
-    value_of,
 )
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.source_location import (
@@ -30,6 +26,7 @@ from mbanalyze.guard.source_location import (
     module_locations,
     repository_root,
 )
+from mbanalyze.inputs.json_values import RecordError, expect, present, value_of
 from mbanalyze.sources.processes import Answer, run_each, start_server
 from mbanalyze.sources.references import PACKAGES
 

@@ -14,11 +14,12 @@ from mbanalyze.archs import find
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
 from mbanalyze.guard.counting import enter_project, resolve_model
-from mbanalyze.guard.measurement_record import RecordError, expect, parse_counts, parse_number, value_of
+from mbanalyze.guard.measurement_record import parse_counts, parse_number
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.runner import packages_of
 from mbanalyze.guard.source_location import find_factory
 from mbanalyze.inputs.input_text import as_arguments, parse_input
+from mbanalyze.inputs.json_values import RecordError, expect, value_of
 from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.processes import Answer, run_each

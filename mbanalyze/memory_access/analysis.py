@@ -277,7 +277,7 @@ def guidelines(
         raise GuidelinesError("fused merges the operators of a network: give one")
     if not measure:
         return Experiments()
-    from mbanalyze.memory_access.timing import time_experiments
+    from mbanalyze.memory_access.timed_experiments import time_experiments
 
     return Experiments(timings=time_experiments(seconds, device, progress))
 

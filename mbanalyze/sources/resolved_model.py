@@ -153,7 +153,7 @@ class ResolvedModel:
         return not any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
     def _trace(
-        self, dtype: str | None, *, mode: Mode, real: bool, calls: bool, **settings: bool
+        self, dtype: str | None, *, mode: Mode, real: bool, calls: bool, **settings: Any
     ) -> tuple[Report, str]:
         """The report of a trace on shapes or on values, and the operator that asked for values, or ""."""
         from mbanalyze.trace import forward_args

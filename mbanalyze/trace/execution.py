@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, nullcontext, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.utils._pytree import tree_map
 
 from mbanalyze.trace.lookups import indices_of, require_in_range
+from mbanalyze.trace.operator_timer import OperatorTimer
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
@@ -61,6 +63,7 @@ class Execution:
         asked: the first operator that needed the values of a tensor without data, or "".
         refused: the messages of errors that the recorder raised, which a forward may have caught.
         saved: a context that restores the elements of real tensors that operators overwrote.
+        timer: times the operators that run on values, or None.
     """
 
     def __init__(self, storages: Storages, *, real: bool, keep: bool, made_up: bool = False) -> None:
@@ -72,13 +75,16 @@ class Execution:
         self.asked = ""
         self.refused: list[str] = []
         self.saved = ExitStack()
+        self.timer: OperatorTimer | None = None
         self._keep_rules = KEEP_ALL if keep else {}
 
     def result(self, call: Call) -> Any:
         """Return the outputs of an operator, on real or meta tensors."""
         schema = call.schema
         lacks_values = self.lacks_values((*call.tensors, *schema.outputs_given(call.kwargs)))
-        if self.real:
+        if self.timer:
+            result = self.timer.run(partial(self._run_on_values, call))
+        elif self.real:
             result = self._run_on_values(call)
         elif lacks_values:
             result = self._run_without_values(call)

@@ -115,6 +115,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         op = Op(path, kind, read, written, params, attributes, operator, frozen, overwrites)
         self.ops.append(op)
         self._steps.append(op)
+        if self.execution.timer:
+            self.execution.timer.assign()
 
     def refuse(self, error: Exception) -> Exception:
         """Return `error`, and remember it in case the forward catches it."""

@@ -33,6 +33,7 @@ from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, lea
 from mbanalyze.trace.lifetimes import NO_MEMORY, EagerMemory
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
 from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
+from mbanalyze.trace.operator_timer import OperatorTimer
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.restore import preserve_state
@@ -74,6 +75,7 @@ class Trace:
         frozen_weights: the numbers of the weights that require no gradient.
         memory: the storages that operators allocated.
         calls: the calls of modules and functions, if they were followed.
+        times: nanoseconds of each operator, if they were timed.
     """
 
     ops: tuple[Op, ...]
@@ -87,6 +89,7 @@ class Trace:
     frozen_weights: frozenset[int] = frozenset()
     memory: EagerMemory = field(default=NO_MEMORY, compare=False)
     calls: Calls | None = field(default=None, compare=False)
+    times: tuple[float, ...] = field(default=(), compare=False)
 
     @property
     def eager(self) -> Timeline:
@@ -123,6 +126,7 @@ def trace(
     shortcuts: bool = True,
     made_up: bool = False,
     follow: Collection[str] | None = None,
+    timer: OperatorTimer | None = None,
 ) -> Trace:
     """Run `model` on shapes and record every operator.
 
@@ -137,6 +141,7 @@ def trace(
         shortcuts: compute output shapes of slow operators without PyTorch, which changes no result.
         made_up: run an operator on shapes if it does not accept the values of its arguments.
         follow: record the calls of modules, and of these functions of PyTorch, such as `torch.matmul`.
+        timer: time each operator; the operators run on values.
 
     Raises:
         NeedsValuesError: the forward needs the values of a tensor, and `real` is False.
@@ -150,7 +155,9 @@ def trace(
         modules = named_modules(model)
         params = named_params(modules)
     storages = _storages(params, modules)
+    real = real or timer is not None
     execution = Execution(storages, real=real, keep=keep, made_up=made_up)
+    execution.timer = timer
     recorder = Recorder(execution, ModuleStack(), shortcuts=shortcuts)
     threads = Threads(recorder)
     calls = None if follow is None else CallRecorder(recorder, follow, given)
@@ -165,6 +172,9 @@ def trace(
     ops, outputs = threads.record(storages.written(returned))
     if calls and len(ops) != len(recorder.ops):
         raise TraceError("the calls of a forward that uses other threads cannot be followed")
+    times = timer.nanoseconds() if timer else ()
+    if timer and len(ops) != len(times):
+        raise TraceError("the operators of a forward with threads or branches of its own cannot be timed")
     return Trace(
         ops,
         outputs,
@@ -177,6 +187,7 @@ def trace(
         frozenset(storages.frozen),
         storages.lifetimes.memory(),
         calls.calls() if calls else None,
+        times,
     )
 
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.benchmark import Timer
 
+from mbanalyze.clock.machine import is_cuda, require_device
+from mbanalyze.clock.rounds import Progress, alternate
+from mbanalyze.clock.timed_module import TimedModule, on_device
 from mbanalyze.memory_access import experiments
 from mbanalyze.memory_access.experiments import TITLES, Timings, Trial, series
 
 MIN_ROUNDS = 5
 
 
-class DeviceError(ValueError):
-    """A device that torch does not have or cannot compute on."""
-
-
-def time_experiments(
-    seconds: float = 60.0, device: str = "cpu", progress: Callable[[float], None] | None = None
-) -> Timings:
+def time_experiments(seconds: float = 60.0, device: str = "cpu", progress: Progress | None = None) -> Timings:
     """Time the four experiments at batch 1 and the paper's smallest GPU widths.
 
     Each round times every network once, so that a slow moment affects all of them.
@@ -37,41 +32,26 @@ def time_experiments(
     """
     require_device(device)
     trials = [trial for guideline in TITLES for trial in series(guideline, "GPU", 1)]
-    with torch.inference_mode():
-        timers = [_timer(trial, device) for trial in trials]
-        for timer in timers:  # the first call of each warms up
-            timer.timeit(1)
-        rounds: list[list[float]] = []
-        start = time.monotonic()
-        while len(rounds) < MIN_ROUNDS or time.monotonic() - start < seconds:
-            rounds.append([timer.timeit(1).mean for timer in timers])
-            if progress is not None:
-                elapsed = (time.monotonic() - start) / seconds if seconds else 1.0
-                progress(min(elapsed, len(rounds) / MIN_ROUNDS, 1.0))
+    networks = [_timed_network(trial, device) for trial in trials]
+    for network in networks:
+        network.run()  # the first run of each prepares it
+    rounds = alternate([network.time_whole for network in networks], seconds, MIN_ROUNDS, progress)
     settings = [(trial.guideline, trial.setting) for trial in trials]
-    medians = map(statistics.median, zip(*rounds, strict=True))
-    return Timings(dict(zip(settings, medians, strict=True)), len(rounds), _device_name(device))
+    medians = [statistics.median(network.whole) / 1e9 for network in networks]
+    return Timings(dict(zip(settings, medians, strict=True)), rounds, _device_name(device))
 
 
-def require_device(device: str) -> None:
-    """Raise `DeviceError` unless torch can compute on the device."""
-    try:
-        torch.ones(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        problem = str(error).splitlines()[0][:120]
-        raise DeviceError(f"cannot measure on {device!r}: {problem}; cpu is always available") from error
-
-
-def _timer(trial: Trial, device: str) -> Timer:
+def _timed_network(trial: Trial, device: str) -> TimedModule:
     net, image = trial_network(trial)
-    variables = {"net": net.to(device), "image": image.to(device)}
-    return Timer("net(image)", globals=variables, num_threads=torch.get_num_threads())
+    return on_device(f"{trial.guideline} {trial.setting}", net, (image,), {}, device)
 
 
 def _device_name(device: str) -> str:
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device}, {torch.get_num_threads()} threads"
+    return (
+        torch.cuda.get_device_name(device)
+        if is_cuda(device)
+        else f"{device}, {torch.get_num_threads()} threads"
+    )
 
 
 def trial_network(trial: Trial) -> tuple[nn.Module, Tensor]:

@@ -1,0 +1,7 @@
+"""Times measured on this machine, with torch.
+
+machine.py       the devices that torch can use, and their names
+stopwatch.py     the time of one run
+rounds.py        alternating rounds, so that a slow moment affects everything that is timed
+timed_module.py  a module that is timed as a whole and operator by operator
+"""

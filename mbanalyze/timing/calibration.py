@@ -1,0 +1,149 @@
+"""`calibrate`: the speed of this machine, from anchor networks and micro-benchmarks that are timed on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from mbanalyze.clock.machine import is_cuda, machine_name, require_device, threads_set
+from mbanalyze.clock.rounds import Progress, alternate
+from mbanalyze.inputs.choices import choose
+from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.profiles.operator_class import class_of, general_class_of
+from mbanalyze.profiles.predicted_time import predict_time
+from mbanalyze.profiles.time_profile import Anchor, Profile
+from mbanalyze.report.network import versions
+from mbanalyze.timing.anchors import timed_anchors, timed_probes
+from mbanalyze.timing.fitting_classes import deviation_of, fit_classes, require_solver
+from mbanalyze.timing.samples import TimedNetwork, samples_of
+from mbanalyze.timing.steadiness import BusyClock, require_steady
+
+MIN_ROUNDS = 5
+"""The least number of rounds of a calibration."""
+
+DTYPES = ("float32", "float16", "bfloat16")
+"""The element types of a calibration."""
+
+_HOST_BOUND = 1.5
+"""A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
+
+
+def calibrate(
+    *anchors: str,
+    device: str = "cpu",
+    threads: int | None = None,
+    dtype: str = "float32",
+    seconds: float = 30.0,
+    progress: Progress | None = None,
+) -> Profile:
+    """Return the speed of this machine as a profile, which predicts the time of networks.
+
+    Networks of the family run for real at batch 1, operator by operator and as a whole, in alternating rounds.
+    Micro-benchmarks time the classes of operators that these networks lack. A fit of each class gives its constants.
+    Each network is then predicted from the others; the errors give the interval of predictions.
+
+    Args:
+        anchors: references of more networks to time, such as those whose operators the profile should cover.
+        device: `cpu` or `cuda`, as torch names it.
+        threads: the threads of torch on the CPU; by default its own number.
+        dtype: the element type of weights and activations.
+        seconds: the time to spend on rounds; there are at least `MIN_ROUNDS`.
+        progress: a callback that receives the completed fraction, up to 1.
+
+    Raises:
+        SolverError: SciPy is not installed.
+        DeviceError: torch cannot use the device.
+        ChoiceError: unknown element type.
+        UnsteadyError: other programs use the machine, or the repeats disagree.
+        SourceError, InputError, TraceError: an anchor cannot be run.
+    """
+    require_solver()
+    choose("dtype", dtype, DTYPES)
+    require_device(device)
+    with threads_set(threads) as used:
+        networks = timed_anchors(anchors, device, dtype)
+        modules = [*(anchor.timed for anchor in networks), *timed_probes(device, dtype)]
+        for module in modules:
+            module.run()
+            module.time_operators()  # the first run of each operator prepares it
+            module.rounds.clear()
+        busy = BusyClock()
+        steps = [
+            step for anchor in networks for step in (anchor.timed.time_whole, anchor.timed.time_operators)
+        ]
+        steps += [module.time_operators for module in modules[len(networks) :]]
+        rounds = alternate(steps, seconds, MIN_ROUNDS, progress)
+        if not is_cuda(device):
+            busy.require_idle()
+    spread = require_steady([anchor.timed.whole for anchor in networks])
+    timed = [TimedNetwork(m.name, m.ops, tuple(m.rounds), tuple(m.whole)) for m in modules]
+    empty = Profile(
+        machine_name(device),
+        "cuda" if is_cuda(device) else device,
+        used,
+        dtype,
+        dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        versions("torch"),
+        rounds,
+        spread,
+        {},
+        {},
+        0.0,
+        0.0,
+        0.0,
+    )
+    return fit_profile(empty, timed, {anchor.timed.name: anchor.network for anchor in networks})
+
+
+def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapping[str, str]) -> Profile:
+    """Return `settings` with the constants that fit the times of networks and micro-benchmarks.
+
+    Args:
+        settings: a profile without constants.
+        timed: the times, of which those with times of the whole forward are anchors.
+        networks: the name of each anchor, and of the network of which it is one resolution.
+    """
+    profile = _fitted(settings, timed)
+    anchors = [network for network in timed if network.whole]
+    predictions = []
+    for network in dict.fromkeys(networks.values()):
+        own = [anchor for anchor in anchors if networks[anchor.name] == network]
+        others = _fitted(settings, [each for each in timed if each not in own])
+        # A class that this network alone has keeps its fit: the error of a network whose classes were timed is wanted.
+        known = replace(
+            others,
+            classes={**profile.classes, **others.classes},
+            general={**profile.general, **others.general},
+        )
+        predictions += [
+            Anchor(a.name, a.whole_ns / 1e6, predict_time(a.ops, known).total.predicted_ms) for a in own
+        ]
+    deviation = deviation_of([p.predicted_ms for p in predictions], [p.measured_ms for p in predictions])
+    return replace(profile, deviation=deviation, anchors=tuple(predictions))
+
+
+def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
+    """The profile with the fit of each class, and with the time from one operator to the next."""
+    itemsize = ITEM_SIZES[settings.dtype]
+    anchors = [network for network in timed if network.whole]
+    in_place = samples_of(anchors, itemsize)
+    probed = samples_of([network for network in timed if not network.whole], itemsize)
+    classes = {**fit_classes(probed, class_of), **fit_classes(in_place, class_of)}
+    general = fit_classes([*in_place, *probed], general_class_of)
+    profile = replace(settings, classes=dict(sorted(classes.items())), general=general)
+    if is_cuda(settings.device):
+        return replace(profile, launch_ns=_launch_ns(anchors))
+    return replace(profile, operator_ns=_operator_ns(anchors))
+
+
+def _operator_ns(anchors: Sequence[TimedNetwork]) -> float:
+    """The time from one operator to the next: what a network takes beyond its operators."""
+    return statistics.median((a.whole_ns - sum(a.operators_ns)) / len(a.ops) for a in anchors)
+
+
+def _launch_ns(anchors: Sequence[TimedNetwork]) -> float:
+    """The time of the CPU for one operator, from the networks that wait for it; 0 if none does."""
+    waiting = [a for a in anchors if a.whole_ns > _HOST_BOUND * sum(a.operators_ns)]
+    return statistics.median([a.whole_ns / len(a.ops) for a in waiting]) if waiting else 0.0

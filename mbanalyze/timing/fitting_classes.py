@@ -1,0 +1,76 @@
+"""The constants of each class of operators, fitted to samples by non-negative least squares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbanalyze.ops.record import Op
+from mbanalyze.profiles.class_fit import ClassFit
+from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.work import Work
+from mbanalyze.timing.samples import Sample
+
+_PASSES = 4
+"""Fits of a class; each weights the samples by the prediction of the one before."""
+
+Numbers = NDArray[np.float64]
+
+
+class SolverError(ImportError):
+    """SciPy, which fits the constants, is not installed."""
+
+
+def require_solver() -> None:
+    """Raise `SolverError` without SciPy; call it before long work."""
+    try:
+        import scipy.optimize  # noqa: F401
+    except ImportError as error:
+        raise SolverError("calibrate needs scipy: pip install 'mbanalyze[calibrate]'") from error
+
+
+def fit_classes(samples: Iterable[Sample], key: Callable[[Op], str]) -> dict[str, ClassFit]:
+    """Return the fit of each class of samples, by name in alphabetical order."""
+    classes: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        classes[key(sample.op)].append(sample)
+    return {name: fit_class(classes[name]) for name in sorted(classes)}
+
+
+def fit_class(samples: Sequence[Sample]) -> ClassFit:
+    """Fit `t = flops / F + activation bytes / B + weight bytes / W + overhead` to samples of one class.
+
+    The fit minimises relative errors. If they are relative to the measured times, the predictions are too small on
+    average. The later passes therefore take errors relative to the predicted times.
+    """
+    from scipy.optimize import nnls
+
+    works = np.array([(*sample.work, 1) for sample in samples], float)
+    times = np.array([sample.ns for sample in samples])
+    scale = np.maximum(works.max(axis=0), 1.0)
+    predicted, constants = times, np.zeros(4)
+    for _ in range(_PASSES):
+        weights = 1 / np.maximum(predicted, 1.0)
+        solution, _ = nnls(works / scale * weights[:, None], times * weights)
+        constants = solution / scale
+        predicted = works @ constants
+    flop, activation_byte, weight_byte, overhead = map(float, constants)
+    return ClassFit(
+        flop,
+        activation_byte,
+        weight_byte,
+        overhead,
+        samples=len(samples),
+        deviation=deviation_of(predicted, times),
+        largest=Work(*(max(sizes) for sizes in zip(*(sample.work for sample in samples), strict=True))),
+        in_place=any(sample.in_place for sample in samples),
+    )
+
+
+def deviation_of(predicted: Sequence[float] | Numbers, measured: Sequence[float] | Numbers) -> float:
+    """Return the natural logarithm of the factor within which 80 % of the measured times are."""
+    ratios = np.maximum(predicted, 1.0) / np.maximum(measured, 1.0)
+    return float(np.quantile(np.abs(np.log(ratios)), COVERAGE))

@@ -1,0 +1,56 @@
+"""The refusal of times whose repeats disagree, because other programs used the machine."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+MOST_SPREAD = 0.15
+"""The largest share by which the repeats of a usual network may differ."""
+
+MOST_WAITING = 0.1
+"""The largest share of the time in which a calibration may wait for the processor."""
+
+
+class UnsteadyError(RuntimeError):
+    """A machine whose times differ too much from one repeat to the next."""
+
+
+def spread_of(times: Sequence[float]) -> float:
+    """Return the range of the middle half of repeated times, as a share of their median."""
+    first, middle, third = statistics.quantiles(times, n=4, method="inclusive")
+    return (third - first) / middle
+
+
+def require_steady(series: Sequence[Sequence[float]]) -> float:
+    """Return the median spread of several series of repeated times.
+
+    Raises:
+        UnsteadyError: it is above `MOST_SPREAD`.
+    """
+    spread = statistics.median(map(spread_of, series))
+    if spread > MOST_SPREAD:
+        raise UnsteadyError(
+            f"repeats of one network differ by {spread:.0%}, more than {MOST_SPREAD:.0%}: "
+            "stop other programs on this machine and calibrate again"
+        )
+    return spread
+
+
+class BusyClock:
+    """The time that this process computed since its start, beside the time that passed."""
+
+    def __init__(self) -> None:
+        """Start."""
+        self._passed, self._computed = time.perf_counter(), time.process_time()
+
+    def require_idle(self) -> None:
+        """Raise `UnsteadyError` if other programs took the processor for more than `MOST_WAITING` of the time."""
+        passed = time.perf_counter() - self._passed
+        waiting = 1 - (time.process_time() - self._computed) / passed
+        if waiting > MOST_WAITING:
+            raise UnsteadyError(
+                f"other programs took the processor for {waiting:.0%} of the time: "
+                "stop them and calibrate again"
+            )
