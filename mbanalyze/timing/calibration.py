@@ -126,13 +126,10 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
 
 def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
     """The profile with the fit of each class, and with the time from one operator to the next."""
-    itemsize = ITEM_SIZES[settings.dtype]
+    samples = samples_of(timed, ITEM_SIZES[settings.dtype])
     anchors = [network for network in timed if network.whole]
-    in_place = samples_of(anchors, itemsize)
-    probed = samples_of([network for network in timed if not network.whole], itemsize)
-    classes = {**fit_classes(probed, class_of), **fit_classes(in_place, class_of)}
-    general = fit_classes([*in_place, *probed], general_class_of)
-    profile = replace(settings, classes=dict(sorted(classes.items())), general=general)
+    classes = fit_classes(samples, class_of, in_place_first=True)
+    profile = replace(settings, classes=classes, general=fit_classes(samples, general_class_of))
     if is_cuda(settings.device):
         return replace(profile, launch_ns=_launch_ns(anchors))
     return replace(profile, operator_ns=_operator_ns(anchors))
