@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mbanalyze.sources.resolve import count
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
+    from mbanalyze.timing.calibration import calibrate
+    from mbanalyze.timing.measured_time import measure
 
 __all__ = [
     "Cost",
@@ -34,6 +36,7 @@ __all__ = [
     "__version__",
     "ablate",
     "archs",
+    "calibrate",
     "check",
     "compare",
     "count",
@@ -44,6 +47,7 @@ __all__ = [
     "guard",
     "guidelines",
     "layers",
+    "measure",
     "memory",
     "published",
     "search",
@@ -56,6 +60,7 @@ _HOMES = {
     "Shape": "inputs.shape",
     "Value": "ops.record",
     "ablate": "sweep.ablation",
+    "calibrate": "timing.calibration",
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "count": "sources.resolve",
@@ -64,6 +69,7 @@ _HOMES = {
     "fit": "capacity.fitting",
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
+    "measure": "timing.measured_time",
     "memory": "capacity.peak",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",

@@ -24,6 +24,8 @@ COMMANDS = [
     ("guidelines",),
     ("memory", "mobilenet_v1"),
     ("fit", "squeezenet1_1", "--memory", "100MB"),
+    ("calibrate",),
+    ("measure", "mobilenet_v1"),
     ("guard", "explain"),
 ]
 

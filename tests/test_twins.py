@@ -25,13 +25,15 @@ LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
 LEFT_OUT = {"memory": {"fused", "train", "optimizer", "convention"}}
 """Command -> parameters of the library that it leaves out: `memory` is that of one forward pass."""
-RENAMED = {"what": "model", "inputs": "input", "counters": "counter"}
+RENAMED = {"what": "model", "inputs": "input", "counters": "counter", "anchors": "anchor"}
 """Name in the library -> name in the command."""
 
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "report": (mbanalyze.count, ResolvedModel.report),  # `count` passes its keyword arguments on to `report`
     "memory": (mbanalyze.memory, ResolvedModel.report),
     "fit": (mbanalyze.fit,),
+    "calibrate": (mbanalyze.calibrate,),
+    "measure": (mbanalyze.measure,),
     "check": (mbanalyze.check,),
     "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),

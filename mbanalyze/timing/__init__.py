@@ -1,7 +1,9 @@
 """The time that a network takes: measured on this machine, and predicted from a calibration of a machine.
 
 calibration.py       `calibrate`: anchors and probes timed, and fitted to a profile
-calibration_view.py  a profile as tables
+measured_time.py     `measure`: the time of networks on this machine
+measured_view.py     measured times as a table
+view.py              the views of all results
 anchors.py           the networks that are timed in a calibration
 probes.py            modules of operators that the anchors lack
 timed_models.py      resolved models on a device

@@ -13,23 +13,22 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.predicted_time import predict_time
-from mbanalyze.profiles.time_profile import Anchor, Profile
+from mbanalyze.profiles.time_profile import TIMED_DTYPES, Anchor, Profile
 from mbanalyze.report.network import versions
 from mbanalyze.timing.anchors import timed_anchors, timed_probes
 from mbanalyze.timing.fitting_classes import deviation_of, fit_classes, require_solver
 from mbanalyze.timing.samples import TimedNetwork, samples_of
 from mbanalyze.timing.steadiness import BusyClock, require_steady
+from mbanalyze.trace.restore.process_settings import process_kept
 
 MIN_ROUNDS = 5
 """The least number of rounds of a calibration."""
-
-DTYPES = ("float32", "float16", "bfloat16")
-"""The element types of a calibration."""
 
 _HOST_BOUND = 1.5
 """A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
 
 
+@process_kept()
 def calibrate(
     *anchors: str,
     device: str = "cpu",
@@ -60,7 +59,7 @@ def calibrate(
         SourceError, InputError, TraceError: an anchor cannot be run.
     """
     require_solver()
-    choose("dtype", dtype, DTYPES)
+    choose("dtype", dtype, TIMED_DTYPES)
     require_device(device)
     with threads_set(threads) as used:
         networks = timed_anchors(anchors, device, dtype)
