@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
     from mbanalyze.timing.calibration import calibrate
-    from mbanalyze.timing.measured_time import measure
+    from mbanalyze.timing.measuring import measure
 
 __all__ = [
     "Cost",
@@ -69,7 +69,7 @@ _HOMES = {
     "fit": "capacity.fitting",
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
-    "measure": "timing.measured_time",
+    "measure": "timing.measuring",
     "memory": "capacity.peak",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",

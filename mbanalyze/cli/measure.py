@@ -18,7 +18,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="One or more models, as for 'mbanalyze report'. The options of the command are those of each.",
+        help="One or more models, as for 'mbanalyze report'. The options of a model are those of each.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -48,7 +48,8 @@ def measure(
 
     The model runs in eval mode, in rounds. The command shows the median of the rounds and the quartiles.
     Several models alternate in the same rounds, so that a slow moment affects all of them.
-    With --profile, the predicted time and its interval stand beside them.
+    With --input, you give the input of every model that has none of its own.
+    With --profile, the predicted time and its interval stand beside the median.
 
     \b
     mbanalyze measure mobilenet_v2 --threads 1

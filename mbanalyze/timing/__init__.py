@@ -1,7 +1,8 @@
 """The time that a network takes: measured on this machine, and predicted from a calibration of a machine.
 
 calibration.py       `calibrate`: anchors and probes timed, and fitted to a profile
-measured_time.py     `measure`: the time of networks on this machine
+measuring.py         `measure`: networks timed in alternating rounds
+measured_time.py     the time of networks on this machine
 measured_view.py     measured times as a table
 view.py              the views of all results
 anchors.py           the networks that are timed in a calibration
