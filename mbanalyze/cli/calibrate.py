@@ -21,7 +21,8 @@ Anchors = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODEL",
-        help="A further model to time, whose operators the profile should cover; repeatable.",
+        help="A further model to time, whose operators the profile should cover; repeatable. "
+        "With --input, you give the input of those that have none of their own.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -34,6 +35,7 @@ def calibrate(
     dtype: Dtype = "float32",
     seconds: arguments.Seconds = 30.0,
     anchor: Anchors = None,
+    input: arguments.Input = None,
     format: arguments.Format = None,
     output: arguments.Output = None,
     width: arguments.Width = None,
@@ -49,17 +51,23 @@ def calibrate(
     mbanalyze calibrate --output machine.json
     mbanalyze calibrate --threads 1 --output one_thread.json
     mbanalyze calibrate --anchor timm:convnext_atto --seconds 40 -o machine.json
+    mbanalyze calibrate --anchor net.py:build --input 1,3,64,64 -o machine.json
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output)
     format = choose_format(format, output)
+    if input and not anchor:
+        raise arguments.UsageError("--input is the input of an --anchor: give one")
+    inputs, keywords = arguments.inputs_of(input)
     with working(False), progress_bar("calibrating") as progress:
         profile = mbanalyze.calibrate(
             *(anchor or ()),
+            inputs=inputs,
             device=device,
             threads=threads,
             dtype=dtype,
             seconds=seconds,
             progress=progress,
+            **keywords,
         )
     publish(profile, format, output, width=width)
     if format == "json":

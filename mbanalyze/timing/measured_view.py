@@ -9,7 +9,7 @@ from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.profiles.time_profile import COVERAGE
 from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
 
-_INTERVAL = f"interval: of {100 * COVERAGE:.0f} % of networks, the time is within the predicted interval"
+_INTERVAL = f"interval: it should contain the times of {100 * COVERAGE:.0f} % of networks"
 
 
 @view.register
@@ -38,7 +38,7 @@ def _times(measured: MeasuredTimes) -> Section:
     return Section(
         f"{measured.machine}, {measured.device}, {threads}, {dtypes}, {measured.rounds} rounds",
         columns,
-        drop_order=("input", "coverage", "spread", "quartiles ms"),
+        drop_order=("input", "coverage", "spread", "quartiles ms", "median is"),
         notes=(_INTERVAL,) if measured.profile is not None else (),
     )
 

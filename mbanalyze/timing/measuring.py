@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mbanalyze.archs import find, name_of
 from mbanalyze.clock.machine import machine_name, require_device, threads_set
 from mbanalyze.clock.rounds import Progress, alternate
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import AnyPath, InputError
 from mbanalyze.profiles.predicted_time import predict_time
 from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import TIMED_DTYPES, Profile
-from mbanalyze.sources.resolve import Countable, resolve
-from mbanalyze.sources.resolved_model import ResolvedModel
+from mbanalyze.sources.resolve import Countable
 from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
-from mbanalyze.timing.timed_models import timed_model
+from mbanalyze.timing.timed_models import resolve_all, timed_model
 from mbanalyze.trace.restore.process_settings import process_kept
 
 MIN_ROUNDS = 5
@@ -87,7 +84,7 @@ def _measured(
 ) -> tuple[MeasuredTime, ...]:
     """The times of networks on a device, with an element type, for some seconds."""
     device, dtype, seconds = settings
-    resolved = _resolved(models, inputs, options)
+    resolved = resolve_all(models, inputs, options)
     reports = [each.report() for each in resolved]
     predicted = [predict_time([row.op for row in r.rows], profile) if profile else None for r in reports]
     timed = [
@@ -99,15 +96,3 @@ def _measured(
         MeasuredTime(report, dtype or report.dtype, tuple(ns / 1e6 for ns in each.whole), prediction)
         for report, each, prediction in zip(reports, timed, predicted, strict=True)
     )
-
-
-def _resolved(
-    models: Sequence[Countable], inputs: tuple[Any, ...], options: dict[str, Any]
-) -> list[ResolvedModel]:
-    """The models with the options; the inputs are those of all but known architectures, unless all are known."""
-    known = [bool(find(split_reference(m)[0]) if isinstance(m, str) else name_of(m)) for m in models]
-    own = {name: value for name, value in options.items() if name != "kwargs"}
-    return [
-        resolve(model, **own) if each and not all(known) else resolve(model, *inputs, **options)
-        for model, each in zip(models, known, strict=True)
-    ]

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from mbanalyze.archs import find, name_of
 from mbanalyze.clock.timed_module import TimedModule, on_device
+from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.references import summarize
+from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.trace.forward_args import as_inputs
 from mbanalyze.trace.forward_errors import TraceError
 
 _Forward = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 """A module and the arguments of its forward."""
+
+
+def resolve_all(
+    models: Sequence[Countable], inputs: Sequence[Any], options: Mapping[str, Any]
+) -> list[ResolvedModel]:
+    """Resolve models with the same options, and the same inputs for all but known architectures.
+
+    If all are known architectures, inputs are an error, as for one.
+    """
+    known = [bool(find(split_reference(m)[0]) if isinstance(m, str) else name_of(m)) for m in models]
+    own = {name: value for name, value in options.items() if name != "kwargs"}
+    return [
+        resolve(model, **own) if each and not all(known) else resolve(model, *inputs, **options)
+        for model, each in zip(models, known, strict=True)
+    ]
 
 
 def timed_model(resolved: ResolvedModel, name: str, device: str, dtype: str | None = None) -> TimedModule:
