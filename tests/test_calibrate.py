@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,15 @@ def test_a_profile_shows_throughputs() -> None:
     assert ["repeats", "differ", "by", "4.0", "%"] in lines
     assert ["anchors", "predicted", "80", "%", "within", "10.0", "%"] in lines
     assert ["between", "operators", "2.50", "us"] in lines
+
+
+def test_a_low_throughput_is_not_zero() -> None:
+    """A throughput below 0.01 keeps two digits."""
+    profile = hand_made()
+    slow = replace(profile, classes={"relu": profile.classes["relu"]._replace(weight_byte_ns=800.0)})
+
+    # 1 byte in 800 ns
+    assert "0.0013" in slow.to("table")
 
 
 def test_a_profile_has_a_record_for_each_class() -> None:

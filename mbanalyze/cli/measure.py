@@ -18,7 +18,7 @@ Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL",
-        help="One or more models, as for 'mbanalyze report'. The options of a model are those of each.",
+        help="One or more models, as for 'mbanalyze report'. Options of a model apply to each of them.",
         autocompletion=complete_model,
         show_default=False,
     ),

@@ -74,7 +74,7 @@ def _classes(profile: Profile) -> Section:
     return Section(
         "classes of operators",
         (
-            words("class", list(profile.classes)),
+            words("class", list(profile.classes), wrap=True),
             Column("GFLOP/s", [_throughput(fit.flop_ns) for fit in fits]),
             Column("activations GB/s", [_throughput(fit.activation_byte_ns) for fit in fits]),
             Column("weights GB/s", [_throughput(fit.weight_byte_ns) for fit in fits]),
@@ -89,7 +89,10 @@ def _classes(profile: Profile) -> Section:
 
 def _throughput(ns: float) -> Cell:
     """Units in a nanosecond, which are billions in a second; empty if a unit takes no time."""
-    return Cell(f"{1 / ns:.2f}", f"{1 / ns:.4f}") if ns else Cell("", "")
+    if not ns:
+        return Cell("", "")
+    rate = 1 / ns
+    return Cell(f"{rate:.2f}" if rate >= 0.1 else f"{rate:.2g}", f"{rate:.4g}")
 
 
 def _microseconds(ns: float) -> Cell:
