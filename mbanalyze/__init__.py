@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mbanalyze.sources.resolve import count
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
+    from mbanalyze.timing.calibration import calibrate
+    from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.prediction import predict
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "__version__",
     "ablate",
     "archs",
+    "calibrate",
     "check",
     "compare",
     "count",
@@ -45,6 +48,7 @@ __all__ = [
     "guard",
     "guidelines",
     "layers",
+    "measure",
     "memory",
     "predict",
     "published",
@@ -58,6 +62,7 @@ _HOMES = {
     "Shape": "inputs.shape",
     "Value": "ops.record",
     "ablate": "sweep.ablation",
+    "calibrate": "timing.calibration",
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "count": "sources.resolve",
@@ -66,6 +71,7 @@ _HOMES = {
     "fit": "capacity.fitting",
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
+    "measure": "timing.measuring",
     "memory": "capacity.peak",
     "predict": "timing.prediction",
     "published": "literature.verdicts",

@@ -176,7 +176,20 @@ def test_the_public_surface_is_a_list() -> None:
         name for name in names if not name.startswith("_") and name not in ("TYPE_CHECKING", "import_module")
     }
     later = {"ablate", "check", "compare", "count", "explore", "guidelines", "published", "search"}
-    later |= {"explain", "fit", "memory", "predict", "Cost", "Op", "Report", "Shape", "Value", "formula"}
+    later |= {
+        "calibrate",
+        "explain",
+        "fit",
+        "measure",
+        "memory",
+        "predict",
+        "Cost",
+        "Op",
+        "Report",
+        "Shape",
+        "Value",
+        "formula",
+    }
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "guard", "layers", "__version__"})
     assert dir(mbanalyze) == sorted([*mbanalyze.__all__, "plots"])  # a star import loads no matplotlib

@@ -26,6 +26,8 @@ COMMANDS = [
     ("memory", "mobilenet_v1"),
     ("predict", "mobilenet_v1", "--profile", PROFILE),
     ("fit", "squeezenet1_1", "--memory", "100MB"),
+    ("calibrate",),
+    ("measure", "mobilenet_v1"),
     ("guard", "explain"),
 ]
 

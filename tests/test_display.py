@@ -27,10 +27,15 @@ from mbanalyze.literature.verdicts import Verdicts, published
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, trials
 from mbanalyze.ops.cost import Cost
+from mbanalyze.profiles.class_fit import ClassFit
+from mbanalyze.profiles.predicted_time import PredictedTime
 from mbanalyze.profiles.profile_file import read_profile
+from mbanalyze.profiles.time_profile import Anchor, Profile
+from mbanalyze.profiles.work import Work
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
 from mbanalyze.report.rows import KEYS
+from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
 
 PROFILE = Path(__file__).parent / "data/time_profile.json"
 HOSTILE = "<script>alert('1')</script>|a\n&amp;"
@@ -132,6 +137,13 @@ def explained_totals(name: str) -> ExplainedTotals:
     return ExplainedTotals(replace(count("alexnet"), model=name), (counted, failed))
 
 
+def a_profile(name: str) -> Profile:
+    """A profile of a machine of that name, whose anchor, class and date have it too."""
+    fit = ClassFit(1.0, 1.0, 1.0, 1.0, 1, 0.1, Work(1, 1, 1), in_place=False)
+    numbers: Any = (5, 0.1, {name: fit}, {}, 0.0, 1.0, 0.1, (Anchor(name, 1.0, 1.0),))
+    return Profile(name, "cuda", 1, "float32", name, {name: name}, *numbers)
+
+
 def timed(device: str) -> Experiments:
     """The experiments, timed on a device of that name."""
     return Experiments(timings=Timings({(t.guideline, t.setting): 1.0 for t in trials()}, 5, device))
@@ -145,6 +157,14 @@ RESULTS: dict[str, Any] = {
     "guidelines": lambda: guidelines(hostile()),
     "memory": lambda: memory(hostile()),
     "prediction": lambda: predict(hostile(), profile=replace(read_profile(PROFILE), machine=HOSTILE)),
+    "profile": lambda: a_profile(HOSTILE),
+    "measured times": lambda: MeasuredTimes(
+        (MeasuredTime(hostile(), "float32", (1.0, 2.0), PredictedTime((), 0.1)),),
+        HOSTILE,
+        "cpu",
+        1,
+        a_profile(HOSTILE),
+    ),
     "fit": lambda: replace(fit(nn.Linear(2, 2), "1 kB", (1, 2)), model=HOSTILE),
     "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "explained totals": lambda: explained_totals(HOSTILE),

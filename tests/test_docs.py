@@ -36,7 +36,9 @@ from mbanalyze.guard.view import OUTCOME_FORMATS
 from mbanalyze.ops import registry
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
+from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.report.view import DROP_ORDER
+from mbanalyze.timing.measured_time import MEASURE_SCHEMA
 from mbanalyze.timing.prediction import PREDICT_SCHEMA
 
 CONSOLE_PAGES = (
@@ -464,6 +466,26 @@ def test_the_keys_of_largest_batches_are_documented(run: Run) -> None:
     assert found["schema"] == FIT_SCHEMA
     assert set(found) == keys("output.md", "## `mbanalyze fit --format json`")
     assert merged(found["batches"]) == keys("output.md", "### Batches")
+
+
+def test_the_keys_of_a_profile_are_documented() -> None:
+    """The tables have exactly the keys of the file, its anchors and its classes."""
+    profile = json.loads((ROOT / "tests/data/time_profile.json").read_text())
+    fits = [*profile["classes"].values(), *profile["general"].values()]
+
+    assert profile["schema"] == PROFILE_SCHEMA
+    assert set(profile) == keys("output.md", "## `mbanalyze calibrate --format json`")
+    assert merged(profile["anchors"]) == keys("output.md", "### Anchors")
+    assert merged(fits) == keys("output.md", "### Classes")
+
+
+def test_the_keys_of_measured_times_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of the document and of each model."""
+    found = document(run, "measure", "squeezenet1_1", "--resolution", "32", "--seconds", "0")
+
+    assert found["schema"] == MEASURE_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze measure --format json`")
+    assert merged(found["models"]) == keys("output.md", "### Measured models")
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:

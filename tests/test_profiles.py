@@ -19,13 +19,12 @@ from mbanalyze.profiles.class_fit import Terms
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.predicted_time import TimeRange
 from mbanalyze.profiles.profile_file import (
-    PROFILE_SCHEMA,
     ProfileError,
-    as_document,
     dumps,
     loads,
     read_profile,
 )
+from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.profiles.work import Work, work_of
 
 RECORDED = Path(__file__).parent / "data/time_profile.json"
@@ -47,7 +46,7 @@ def only_op(module: nn.Module, *shape: int) -> Op:
         (nn.Conv2d(3, 8, 3), (1, 3, 9, 9), "conv standard 3x3 of an image", "conv standard"),
         (nn.Conv2d(8, 4, 1), (1, 8, 17, 17), "conv pointwise", "conv pointwise"),
         (nn.Conv2d(8, 4, 1), (1, 8, 16, 16), "conv pointwise up to 256 pixels", "conv pointwise"),
-        (nn.Conv2d(8, 4, 1), (1, 8, 1, 1), "conv pointwise up to 1 pixels", "conv pointwise"),
+        (nn.Conv2d(8, 4, 1), (1, 8, 1, 1), "conv pointwise of 1 pixel", "conv pointwise"),
         (nn.Conv2d(8, 8, 1, groups=2), (1, 8, 9, 9), "conv grouped 1x1", "conv grouped"),
         (
             nn.Conv2d(12, 24, 3, groups=4),
@@ -130,7 +129,7 @@ def test_a_profile_survives_its_file(tmp_path: Path) -> None:
 
     for made in (profile(), profile(classes={}, general={}, anchors=()), read_profile(RECORDED)):
         assert loads(dumps(made), "text") == made
-        assert json.loads(dumps(made)) == as_document(made)
+        assert json.loads(dumps(made)) == made.as_dict()
     assert read_profile(str(file)) == profile()
     assert dumps(read_profile(RECORDED)) == RECORDED.read_text()
 
@@ -144,7 +143,7 @@ def test_a_profile_names_itself() -> None:
 
 def changed(change: Callable[[dict[str, Any]], object]) -> str:
     """Return the text of a profile whose document was changed."""
-    document = as_document(profile())
+    document = profile().as_dict()
     change(document)
     return json.dumps(document)
 

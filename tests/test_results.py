@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
+from witness import DATA
 
 import mbanalyze
 from mbanalyze import (
@@ -25,6 +26,7 @@ from mbanalyze import (
     fit,
     guard,
     guidelines,
+    measure,
     memory,
     predict,
     published,
@@ -36,6 +38,7 @@ from mbanalyze.display.result import FORMATS, Result, formats, load_view
 from mbanalyze.display.views import Column, Section, View
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.paper_tables import paper_tables
+from mbanalyze.profiles.profile_file import read_profile
 
 PROFILE = Path(__file__).parent / "data/time_profile.json"
 POLICY = """
@@ -74,6 +77,8 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Prediction": lambda _: predict("mobilenet_v2", profile=PROFILE),
     "TimeGroups": lambda _: predict("mobilenet_v2", profile=PROFILE).by("block"),
     "Fit": lambda _: fit("squeezenet1_1", "100 MB", resolution=32),
+    "Profile": lambda _: read_profile(DATA / "time_profile.json"),
+    "MeasuredTimes": lambda _: measure("squeezenet1_1", resolution=32, seconds=0),
     "Experiments": lambda _: guidelines(),
     "Ablation": lambda _: ablate("mobilenet_v2", alpha=[1.0, 0.5]),
     "Search": lambda _: search("mobilenet_v2", max_macs=10**8),

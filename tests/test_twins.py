@@ -28,7 +28,7 @@ LEFT_OUT = {
     "predict": {"mode", "fused", "train", "optimizer", "convention"},
 }
 """Command -> parameters of the library that it leaves out: `memory` is that of one forward pass, `predict` its time."""
-RENAMED = {"what": "model", "inputs": "input", "counters": "counter"}
+RENAMED = {"what": "model", "inputs": "input", "counters": "counter", "anchors": "anchor"}
 """Name in the library -> name in the command."""
 
 TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
@@ -36,6 +36,8 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "memory": (mbanalyze.memory, ResolvedModel.report),
     "fit": (mbanalyze.fit,),
     "predict": (mbanalyze.predict, ResolvedModel.report),
+    "calibrate": (mbanalyze.calibrate,),
+    "measure": (mbanalyze.measure,),
     "check": (mbanalyze.check,),
     "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),

@@ -6,6 +6,8 @@ report.py      the cost of a model
 memory.py      the peak memory of a model
 fit.py         the largest batch within some memory
 predict.py     the time of a model on a machine
+calibrate.py   the speed of this machine
+measure.py     the time of models on this machine
 check.py       the counts of a model, compared with other tools
 explain.py     the totals of other counters, explained
 ablate.py      every variant over a grid of options

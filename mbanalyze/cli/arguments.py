@@ -103,6 +103,17 @@ def run_mode(more: str = "") -> Any:
     return typer.Option(metavar="[eval|train]", help=f"Mode of the module in the forward pass{more}.")
 
 
+def threads_option(default: str) -> Any:
+    """Declare the option `--threads`, with its default in words."""
+    return typer.Option(
+        min=1,
+        max=1024,
+        metavar="N",
+        help=f"Threads of torch on the CPU; by default {default}.",
+        show_default=False,
+    )
+
+
 Model = Annotated[str, model_argument()]
 Format = Annotated[str | None, format_of(FORMATS)]
 Output = Annotated[
@@ -169,6 +180,18 @@ Convention = Annotated[
         metavar="NAME",
         help="Count macs by the rules of another counter or publication; the other columns are unchanged. "
         f"NAME is one of {', '.join(NAMES)}.",
+        show_default=False,
+    ),
+]
+
+
+Device = Annotated[str, typer.Option(metavar="NAME", help="Device that runs the networks: cpu or cuda.")]
+Seconds = Annotated[float, typer.Option(min=0, max=3600, metavar="N", help="Time to spend on rounds.")]
+Profile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="The speed of a machine, which predicts times: a file that 'mbanalyze calibrate' writes.",
         show_default=False,
     ),
 ]

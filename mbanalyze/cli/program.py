@@ -21,7 +21,7 @@ from mbanalyze.display.records import one_line
 PANELS = {
     "Count": ("report", "check", "explain", "compare", "models"),
     "Capacity": ("memory", "fit"),
-    "Time": ("predict",),
+    "Time": ("calibrate", "measure", "predict"),
     "Explore": ("ablate", "search"),
     "Literature": ("published", "guidelines"),
     "Guard": ("guard",),
@@ -94,7 +94,8 @@ def run(stop: Stop) -> int:
 
 def _ours(error: Exception) -> bool:
     """True for an exception of this package, whose message is for the user."""
-    return isinstance(error, ValueError | LookupError) and type(error).__module__.startswith("mbanalyze.")
+    kinds = ValueError | LookupError | ImportError | RuntimeError
+    return isinstance(error, kinds) and type(error).__module__.startswith("mbanalyze.")
 
 
 def _problems(error: Exception) -> list[str]:

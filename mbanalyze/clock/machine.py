@@ -9,18 +9,22 @@ from pathlib import Path
 
 import torch
 
+from mbanalyze.inputs.typed import is_whole
+
 
 class DeviceError(ValueError):
     """A device that torch does not have or cannot compute on."""
 
 
 def require_device(device: str) -> None:
-    """Raise `DeviceError` unless torch can compute on the device."""
+    """Raise `DeviceError` unless torch can compute on the device, and the clock waits for it."""
     try:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         problem = str(error).splitlines()[0][:120]
         raise DeviceError(f"cannot measure on {device!r}: {problem}; cpu is always available") from error
+    if torch.device(device).type not in ("cpu", "cuda"):
+        raise DeviceError(f"cannot measure on {device!r}: give cpu or cuda")
 
 
 def is_cuda(device: str) -> bool:
@@ -46,9 +50,15 @@ def _linux_processor() -> str:
 
 @contextmanager
 def threads_set(threads: int | None) -> Iterator[int]:
-    """Let torch use a number of threads in this context, and yield the number; None leaves it."""
+    """Let torch use a number of threads in this context, and yield the number; None leaves it.
+
+    Raises:
+        DeviceError: it is no number from 1.
+    """
+    if threads is not None and not (is_whole(threads) and threads >= 1):
+        raise DeviceError(f"threads must be a whole number from 1, not {threads!r}")
     before = torch.get_num_threads()
-    if threads:
+    if threads is not None:
         torch.set_num_threads(threads)
     try:
         yield torch.get_num_threads()

@@ -37,18 +37,20 @@ def _settings(op: Op) -> list[str]:
     if op.attribute("transposed"):
         parts.append("transposed")
     if op.variant == "pointwise":
-        parts += _up_to(_PIXELS, prod(op.output[0].shape[2:]), "pixels")
+        parts += _up_to(_PIXELS, prod(op.output[0].shape[2:]), "pixel")
     if op.variant == "standard" and weight[1] <= 4:
         parts.append("of an image")
     if op.variant == "grouped" and prod(kernel) > 1:
-        parts += _up_to(_WIDTHS, weight[0] // op.groups, "channels a group")
+        parts += _up_to(_WIDTHS, weight[0] // op.groups, "channel", " a group")
     return parts
 
 
-def _up_to(limits: Sequence[int], size: int, unit: str) -> list[str]:
+def _up_to(limits: Sequence[int], size: int, unit: str, each: str = "") -> list[str]:
     """The range of a size in words; nothing above the last limit."""
     limit = next((limit for limit in limits if size <= limit), None)
-    return [] if limit is None else [f"up to {limit} {unit}"]
+    if limit is None:
+        return []
+    return [f"up to {limit} {unit}s{each}" if limit > 1 else f"of 1 {unit}{each}"]
 
 
 def _stride(op: Op) -> int:

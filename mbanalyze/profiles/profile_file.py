@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mbanalyze._version import __version__
 from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
@@ -21,11 +20,8 @@ from mbanalyze.inputs.json_values import (
 from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.profiles.class_fit import ClassFit
-from mbanalyze.profiles.time_profile import Anchor, Profile
+from mbanalyze.profiles.time_profile import PROFILE_SCHEMA, SCHEMA_NAME, SCHEMA_NUMBER, Anchor, Profile
 from mbanalyze.profiles.work import Work
-
-_SCHEMA_NAME, _SCHEMA_NUMBER = "mbanalyze.profile", 1
-PROFILE_SCHEMA = f"{_SCHEMA_NAME}/{_SCHEMA_NUMBER}"
 
 _FIT_NUMBERS = ("flop_ns", "activation_byte_ns", "weight_byte_ns", "overhead_ns", "deviation")
 
@@ -34,35 +30,10 @@ class ProfileError(ValueError):
     """A file that is no profile, or that this version cannot read."""
 
 
-def as_document(profile: Profile) -> dict[str, Any]:
-    """Return a profile as the JSON document of schema `PROFILE_SCHEMA`."""
-    return {
-        "schema": PROFILE_SCHEMA,
-        "machine": profile.machine,
-        "device": profile.device,
-        "threads": profile.threads,
-        "dtype": profile.dtype,
-        "date": profile.date,
-        "versions": dict(profile.versions),
-        "rounds": profile.rounds,
-        "spread": profile.spread,
-        "operator_ns": profile.operator_ns,
-        "launch_ns": profile.launch_ns,
-        "deviation": profile.deviation,
-        "anchors": [anchor._asdict() for anchor in profile.anchors],
-        "classes": {name: _fit_record(fit) for name, fit in profile.classes.items()},
-        "general": {name: _fit_record(fit) for name, fit in profile.general.items()},
-    }
-
-
-def _fit_record(fit: ClassFit) -> dict[str, Any]:
-    return {**fit._asdict(), "largest": fit.largest._asdict()}
-
-
 def dumps(profile: Profile) -> str:
     """Return the text of a profile, with one line for each class and anchor."""
     lines = []
-    for key, value in as_document(profile).items():
+    for key, value in profile.as_dict().items():
         if key == "anchors":
             lines.append(_listed(key, "[]", list(map(json.dumps, value))))
         elif key in ("classes", "general"):
@@ -121,7 +92,7 @@ def loads(text: str, name: str) -> Profile:
 
 
 def _require_schema(schema: str, name: str) -> None:
-    if is_newer(schema, _SCHEMA_NAME, _SCHEMA_NUMBER):
+    if is_newer(schema, SCHEMA_NAME, SCHEMA_NUMBER):
         advice = f"upgrade mbanalyze; version {__version__} reads {PROFILE_SCHEMA}"
         raise ProfileError(f"{name} has schema {schema}: {advice}")
     if schema != PROFILE_SCHEMA:

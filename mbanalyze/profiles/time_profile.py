@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from mbanalyze.display.result import Result
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.class_fit import ClassFit
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 
+SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.profile", 1
+PROFILE_SCHEMA = f"{SCHEMA_NAME}/{SCHEMA_NUMBER}"
+
 COVERAGE = 0.8
 """The share of networks whose time should be within the predicted interval."""
+
+TIMED_DTYPES = ("float32", "float16", "bfloat16")
+"""The element types that networks are timed with."""
 
 
 class Anchor(NamedTuple):
@@ -29,8 +36,8 @@ class Anchor(NamedTuple):
     predicted_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+@dataclass(frozen=True, slots=True, repr=False)
+class Profile(Result):
     """The speed of one machine.
 
     Attributes:
@@ -77,6 +84,48 @@ class Profile:
         threads = f", {self.threads} thread{'s' * (self.threads != 1)}" if self.device == "cpu" else ""
         return f"{self.machine}{threads}, {self.dtype}, {self.date}"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The machine, the calibration and its quality, as documents of predicted times repeat them."""
+        return {
+            "machine": self.machine,
+            "device": self.device,
+            "threads": self.threads,
+            "dtype": self.dtype,
+            "date": self.date,
+            "versions": dict(self.versions),
+            "rounds": self.rounds,
+            "spread": self.spread,
+            "deviation": self.deviation,
+        }
+
     def fit_of(self, op: Op) -> ClassFit | None:
         """Return the fit of an operator's class, or of its general class; None if neither was timed."""
         return self.classes.get(class_of(op)) or self.general.get(general_class_of(op))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the profile as the JSON document of schema `PROFILE_SCHEMA`."""
+        return {
+            "schema": PROFILE_SCHEMA,
+            **self.settings,
+            "operator_ns": self.operator_ns,
+            "launch_ns": self.launch_ns,
+            "anchors": [anchor._asdict() for anchor in self.anchors],
+            "classes": {name: _fit_record(fit) for name, fit in self.classes.items()},
+            "general": {name: _fit_record(fit) for name, fit in self.general.items()},
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record for each class: its name, its constants, and the largest work of its samples."""
+        return [
+            {
+                "class": name,
+                **{key: value for key, value in fit._asdict().items() if key != "largest"},
+                **{f"largest_{part}": most for part, most in fit.largest._asdict().items()},
+            }
+            for name, fit in self.classes.items()
+        ]
+
+
+def _fit_record(fit: ClassFit) -> dict[str, Any]:
+    return {**fit._asdict(), "largest": fit.largest._asdict()}

@@ -4,7 +4,9 @@ prediction.py        `predict`: the time of a network by operator, module, block
 prediction_notes.py  reasons to trust a predicted time less
 prediction_view.py   a prediction as tables
 calibration.py       `calibrate`: anchors and probes timed, and fitted to a profile
-calibration_view.py  a profile as tables
+measuring.py         `measure`: networks timed in alternating rounds
+measured_time.py     the time of networks on this machine
+measured_view.py     measured times as a table
 anchors.py           the networks that are timed in a calibration
 probes.py            modules of operators that the anchors lack
 timed_models.py      resolved models on a device

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 
 from mbanalyze.clock.timed_module import TimedModule, on_device
 from mbanalyze.sources.resolve import resolve
+from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.timing.probes import probes
 from mbanalyze.timing.timed_models import timed_model
 
@@ -33,13 +34,14 @@ class TimedAnchor(NamedTuple):
     timed: TimedModule
 
 
-def timed_anchors(more: Iterable[str], device: str, dtype: str) -> list[TimedAnchor]:
-    """Return the anchors on a device, and the networks of `more` at their own resolution."""
+def timed_anchors(more: Mapping[str, ResolvedModel], device: str, dtype: str) -> list[TimedAnchor]:
+    """Return the anchors on a device, and the networks of `more`, which are resolved already, by reference."""
     known = [(network, _with_resolution(network, r)) for network in NETWORKS for r in RESOLUTIONS]
-    chosen = known + [(reference, reference) for reference in more]
+    chosen = [(network, reference, resolve(reference)) for network, reference in known]
+    chosen += [(reference, reference, resolved) for reference, resolved in more.items()]
     return [
-        TimedAnchor(network, timed_model(resolve(reference), reference, device, dtype))
-        for network, reference in chosen
+        TimedAnchor(network, timed_model(resolved, reference, device, dtype))
+        for network, reference, resolved in chosen
     ]
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mbanalyze.clock.machine import is_cuda, machine_name, require_device, threads_set
 from mbanalyze.clock.rounds import Progress, alternate
@@ -14,30 +15,32 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.predicted_time import predict_time
-from mbanalyze.profiles.time_profile import Anchor, Profile
+from mbanalyze.profiles.time_profile import TIMED_DTYPES, Anchor, Profile
 from mbanalyze.report.network import versions
 from mbanalyze.timing.anchors import timed_anchors, timed_probes
 from mbanalyze.timing.fitting_classes import deviation_of, fit_classes, require_solver
 from mbanalyze.timing.samples import TimedNetwork, samples_of
 from mbanalyze.timing.steadiness import BusyClock, require_steady
+from mbanalyze.timing.timed_models import resolve_all
+from mbanalyze.trace.restore.process_settings import process_kept
 
 MIN_ROUNDS = 5
 """The least number of rounds of a calibration."""
-
-DTYPES = ("float32", "float16", "bfloat16")
-"""The element types of a calibration."""
 
 _HOST_BOUND = 1.5
 """A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
 
 
+@process_kept()
 def calibrate(
     *anchors: str,
+    inputs: Sequence[Any] = (),
     device: str = "cpu",
     threads: int | None = None,
     dtype: str = "float32",
     seconds: float = 30.0,
     progress: Progress | None = None,
+    **options: Any,
 ) -> Profile:
     """Return the speed of this machine as a profile, which predicts the time of networks.
 
@@ -47,11 +50,13 @@ def calibrate(
 
     Args:
         anchors: references of more networks to time, such as those whose operators the profile should cover.
+        inputs: the inputs of these networks, except known architectures.
         device: `cpu` or `cuda`, as torch names it.
         threads: the threads of torch on the CPU; by default its own number.
         dtype: the element type of weights and activations.
         seconds: the time to spend on rounds; there are at least `MIN_ROUNDS`.
         progress: a callback that receives the completed fraction, up to 1.
+        options: hyper-parameters of the anchors that you give, as for `count`.
 
     Raises:
         SolverError: SciPy is not installed.
@@ -61,10 +66,11 @@ def calibrate(
         SourceError, InputError, TraceError: an anchor cannot be run.
     """
     require_solver()
-    choose("dtype", dtype, DTYPES)
+    choose("dtype", dtype, TIMED_DTYPES)
     require_device(device)
     with threads_set(threads) as used:
-        networks = timed_anchors(anchors, device, dtype)
+        more = dict(zip(anchors, resolve_all(anchors, inputs, options), strict=True))
+        networks = timed_anchors(more, device, dtype)
         probes = timed_probes(device, dtype)
         rounds = _time([anchor.timed for anchor in networks], probes, seconds, progress)
     settings = Profile(

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 PREDICT_SCHEMA = "mbanalyze.predict/1"
 
-PROFILE_KEYS = ("machine", "device", "threads", "dtype", "date", "versions", "rounds", "spread", "deviation")
-"""The settings of a profile that the document of a prediction repeats."""
-
 _TIMES = ("predicted_ms", "low_ms", "high_ms", "share", *(f"{roof}_ms" for roof in ROOFS), "roof")
 """The keys of a time."""
 
@@ -130,8 +127,7 @@ class Prediction(Result):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as the JSON document of schema `PREDICT_SCHEMA`."""
-        report, profile = self.report, self.profile
-        settings = {key: getattr(profile, key) for key in PROFILE_KEYS}
+        report = self.report
         return {
             "schema": PREDICT_SCHEMA,
             "model": report.model,
@@ -140,7 +136,7 @@ class Prediction(Result):
             "method": report.method,
             "versions": dict(report.versions),
             "dtype": report.dtype,
-            "profile": {**settings, "versions": dict(profile.versions)},
+            "profile": self.profile.settings,
             "totals": {**self.total._asdict(), "coverage": self.coverage},
             "rows": self.records(),
             "notes": list(self.notes),

@@ -7,7 +7,8 @@ import operator
 import random
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import starmap
 from typing import Any
@@ -203,6 +204,21 @@ class GlobalSnapshot:
         attempt(_set, _changed(self._settings))
         attempt(operator.call, zip(self._random))
         self.restore_modes(attempt)
+
+
+@contextmanager
+def process_kept() -> Iterator[None]:
+    """Restore the settings and random states of the process on exit."""
+    snapshot = GlobalSnapshot()
+    try:
+        yield
+    finally:
+        snapshot.restore(_each)
+
+
+def _each(restore: Callable[..., object], items: Iterable[tuple[Any, ...]]) -> None:
+    for item in items:
+        restore(*item)
 
 
 def _changed(settings: list[_Saved]) -> Iterator[tuple[Callable[[Any], object], Any]]:
