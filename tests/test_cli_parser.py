@@ -148,6 +148,7 @@ def test_help_shows_every_summary_whole(run: Run) -> None:
         "Options",
         "Count",
         "Capacity",
+        "Time",
         "Explore",
         "Literature",
         "Guard",

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from math import fsum
 from pathlib import Path
 from typing import Any
 
 import pytest
-from torch import nn
+import torch
+from commandline import Run
+from torch import Tensor, nn
 from witness import timm
 
-from mbanalyze import count
+from mbanalyze import count, predict
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.profiles.data_sheet import DataSheet, data_sheets
 from mbanalyze.report.network import Report
-from mbanalyze.timing.relative_time import ExecutionError, relative_time
+from mbanalyze.timing.prediction import PredictionError
+from mbanalyze.timing.relative_time import relative_time
 from mbanalyze.timing.sheet_rows import EXECUTIONS, sum_ns
 
 TABLE = Path(__file__).parent / "data" / "timm_speed.csv"
+PROFILE = Path(__file__).parent / "data" / "time_profile.json"
+DOCS = Path(__file__).parents[1] / "docs" / "time.md"
 
 # cores for float32, clock in GHz, flops of tensor cores for one of them, bits of memory and 10^9 transfers a second
 HARDWARE = [
@@ -52,6 +58,15 @@ def test_a_sheet_agrees_with_the_hardware(
 def test_every_sheet_is_checked_against_hardware() -> None:
     """The list above has every device."""
     assert [device for device, *_ in HARDWARE] == list(data_sheets())
+
+
+def test_every_sheet_is_documented() -> None:
+    """The table of the documentation has the numbers and the source of each sheet."""
+    lines = DOCS.read_text(encoding="utf-8").splitlines()
+
+    for name, sheet in data_sheets().items():
+        peaks = " | ".join(f"{peak:g}" for peak in sheet.teraflops.values())
+        assert f"| `{name}` | {peaks} | {sheet.bandwidth_gb_s:g} | {sheet.source} |" in lines
 
 
 SHEET = DataSheet("card", "A card", {"float16": 2.0, "float32": 0.5}, 10.0, 7.0, "a sheet")
@@ -146,19 +161,87 @@ def test_overhead_alone_is_noted() -> None:
     """A note says that most of the time is overhead, which is the case with one image and not with many."""
     one, many = [relative_time("mobilenet_v2", batch=batch, device="h100") for batch in (1, 256)]
 
-    # 153 operators of 4000 ns each; only a few move bytes for longer
-    assert any("assumed to be 4000 ns each" in note for note in one.notes)
+    # one image: the largest operator moves 2 * 96 * 112 * 112 elements of 2 bytes, in 1438 ns at 3350 bytes a ns
+    assert any("100 % of the time is overhead, assumed to be 4000 ns" in note for note in one.notes)
     assert not any("assumed" in note for note in many.notes)
+
+
+class Unknown(nn.Module):
+    """A module of an operator without a formula."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a Bessel function of each element."""
+        y: Tensor = torch.special.bessel_j0(x)
+        return y
+
+
+def test_unknown_flops_are_noted() -> None:
+    """An operator without a formula takes the time of its bytes, and a note names its kind."""
+    found = relative_time(Unknown(), (4, 4), device="v100")
+
+    assert found.relative_time > 0
+    assert "flops are unknown, so the time is that of bytes: aten::special_bessel_j0 x 1" in found.notes
+
+
+@pytest.mark.parametrize(
+    ("machine", "message"),
+    [
+        ({}, "the machine is missing"),
+        ({"profile": PROFILE, "device": "t4"}, "not both"),
+        ({"profile": PROFILE, "execution": "eager"}, "leave out execution"),
+        ({"execution": "fused"}, "the machine is missing"),
+    ],
+)
+def test_one_machine_is_given(machine: dict[str, Any], message: str) -> None:
+    """A prediction is by a profile or by a device; the execution is that of a device."""
+    with pytest.raises(PredictionError, match=message):
+        predict("resnet18", **machine)
+
+
+def test_the_command(run: Run) -> None:
+    """The command gives the relative time of the function, and the rows that take longest."""
+    ran = run(
+        "predict", "resnet18", "--device", "t4", "--execution", "fused", "--top", "2", "--format", "json"
+    )
+    found, expected = json.loads(ran.out), predict("resnet18", device="t4", execution="fused")
+
+    longest = sorted((row["relative_time"] for row in expected.records()), reverse=True)[:2]
+    assert found["totals"] == {"relative_time": expected.relative_time, "reference": "mobilenet_v2"}
+    assert [row["relative_time"] for row in found["rows"]] == longest
+    assert "predicted_ms" not in ran.out
+
+
+def test_the_table_sums_the_rows_left_out() -> None:
+    """The rows of a table are the longest in order, the sum of the others, and the total."""
+    found = predict("resnet18", device="t4", batch=64)
+    lines = [line.split() for line in found.to("table", by="kind", top=2).splitlines()]
+    times = [float(line[-4]) for line in lines if line[-1:] in (["memory"], ["compute"], ["overhead"])]
+
+    *parts, total = times
+    assert len(parts) == 3
+    assert parts[0] > parts[1]
+    assert total == pytest.approx(sum(parts), abs=0.02)
+    assert total == pytest.approx(found.relative_time, abs=0.005)
+
+
+def test_the_command_draws_milliseconds_alone(run: Run, tmp_path: Path) -> None:
+    """A relative time has no picture, and the command says so in one line."""
+    ran = run("predict", "resnet18", "--device", "t4", "--plot", str(tmp_path / "t.png"))
+
+    assert ran.code == 2
+    assert ran.err == (
+        "mbanalyze: error: --plot draws milliseconds: give --profile FILE.json instead of --device\n"
+    )
 
 
 REFUSED: list[tuple[Callable[[], Any], dict[str, Any], type[Exception], str]] = [
     (lambda: "resnet18", {"device": "rtx9090"}, ChoiceError, "unknown device 'rtx9090': choose one of v100"),
     (lambda: "resnet18", {"execution": "compiled"}, ChoiceError, "choose one of eager, fused"),
     (lambda: "resnet18", {"dtype": "int8"}, ChoiceError, "unknown dtype 'int8': choose one of float16"),
-    (lambda: "resnet18", {"fused": True}, ExecutionError, "give execution='fused'"),
-    (lambda: "resnet18", {"train": True}, ExecutionError, "leave out train"),
-    (lambda: "resnet18", {"mode": "train", "trace": True}, ExecutionError, "leave out train and mode"),
-    (lambda: count("resnet18"), {"resolution": 192}, ExecutionError, "one that is not counted yet"),
+    (lambda: "resnet18", {"fused": True}, PredictionError, "give execution='fused'"),
+    (lambda: "resnet18", {"train": True}, PredictionError, "leave out train"),
+    (lambda: "resnet18", {"mode": "train", "trace": True}, PredictionError, "leave out train and mode"),
+    (lambda: count("resnet18"), {"resolution": 192}, PredictionError, "one that is not counted yet"),
     (lambda: count("resnet18", dtype="int8"), {}, ChoiceError, "unknown dtype 'int8'"),
 ]
 
@@ -239,6 +322,7 @@ def test_relative_times_order_timms_networks(reports: dict[str, Report], table: 
     shares = {name: ordered / pairs for name, (ordered, _) in found.items()}
     line = f"| {table} | {execution} | {pairs} | {' | '.join(f'{share:.2f}' for share in shares.values())} |"
     print(f"\n{line}")
+    assert line in DOCS.read_text(encoding="utf-8").splitlines()
 
     assert len(speed) == 58
     assert pairs > 150

@@ -16,9 +16,8 @@ from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group, Row
 from mbanalyze.sources.resolve import Countable, count
 from mbanalyze.sources.training_report import FORWARD_ALONE
+from mbanalyze.timing.prediction import PREDICT_SCHEMA, PredictionError
 from mbanalyze.timing.sheet_rows import EXECUTIONS, REFERENCE, Execution, reference_ns, sum_ns, time_of
-
-PREDICT_SCHEMA = "mbanalyze.predict/1"
 
 SHEET_DTYPES = ("float16", "float32")
 """The element types of data sheets."""
@@ -28,10 +27,6 @@ ORDERS = "a relative time orders networks; it is no prediction in milliseconds, 
 
 SUMMARY = ("relative_time", "share", "roof")
 """The keys of `RelativeTime.summary`."""
-
-
-class ExecutionError(ValueError):
-    """A report that is no forward pass of unmerged operators, or inputs or options with a report."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -204,7 +199,7 @@ def relative_time(
 
     Raises:
         ChoiceError: unknown device, execution or dtype.
-        ExecutionError: a fused network, training, or inputs or options with a report.
+        PredictionError: a fused network, training, or inputs or options with a report.
         OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
     """
     sheet = data_sheet(device)
@@ -212,7 +207,7 @@ def relative_time(
     if not isinstance(what, Report):
         what = count(what, *inputs, dtype=options.pop("dtype", None) or SHEET_DTYPES[0], **options)
     elif inputs or options:
-        raise ExecutionError("inputs and options describe a network: give one that is not counted yet")
+        raise PredictionError("inputs and options describe a network: give one that is not counted yet")
     _require_forward(what)
     return RelativeTime(what.fused() if execution == "fused" else what, sheet, execution)
 
@@ -221,8 +216,8 @@ def _require_forward(report: Report) -> None:
     """Raise an error unless a report is of a forward pass in eval mode, in a type that data sheets have."""
     choose("dtype", report.dtype, SHEET_DTYPES)
     if report.is_fused:
-        raise ExecutionError("the operators are merged already: leave out fused, and give execution='fused'")
+        raise PredictionError("the operators are merged already: leave out fused, and give execution='fused'")
     if report.training or FORWARD_ALONE in report.notes:
-        raise ExecutionError(
+        raise PredictionError(
             "a relative time is that of a forward pass in eval mode: leave out train and mode"
         )
