@@ -311,14 +311,14 @@ def test_milliseconds_have_three_digits(time: float, text: str) -> None:
 def stairs(ax: Axes) -> dict[str, list[float]]:
     """The heights of the bars of each part."""
     found = [patch for patch in ax.patches if isinstance(patch, StepPatch)]
-    return {
-        str(patch.get_gid()): list(patch.get_data().values - patch.get_data().baseline) for patch in found
-    }
+    drawn = {str(patch.get_gid()): patch.get_data() for patch in found}
+    return {name: list(top - bottom) for name, (top, _, bottom) in drawn.items()}
 
 
 def points(ax: Axes) -> dict[str, list[tuple[float, float]]]:
     """The points of each line, by its name."""
-    return {str(line.get_gid()): [*zip(*line.get_data(), strict=True)] for line in ax.lines}
+    lines: dict[str, Any] = {str(line.get_gid()): line.get_xydata() for line in ax.lines}
+    return {name: [(x, y) for x, y in found] for name, found in lines.items()}
 
 
 def test_bars_are_the_parts_of_each_operator() -> None:
