@@ -464,7 +464,7 @@ def test_the_keys_of_a_relative_time_are_documented(run: Run) -> None:
     times = keys("output.md", "### Relative times")
 
     assert found["schema"] == PREDICT_SCHEMA
-    assert set(found) == keys("output.md", "## `mbanalyze predict --device --format json`")
+    assert set(found) == keys("output.md", "## `mbanalyze predict --device t4 --format json`")
     assert set(found["device"]) == keys("output.md", "### The data sheet")
     assert set(found["totals"]) == {"relative_time", "reference"}
     assert merged(found["rows"]) == times

@@ -69,7 +69,7 @@ def predict(
     plot: arguments.Plot = None,
     plot_size: arguments.HighPlotSize = None,
 ) -> None:
-    """Predict the time of a model on the machine of a profile, or its relative time on a GPU.
+    """Predict the time of a model on a machine, or its relative time.
 
     The time is that of one forward pass in eager PyTorch, in eval mode.
     It is arithmetic on the counts of the model: nothing runs, and every machine predicts the same.
