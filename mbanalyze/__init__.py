@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mbanalyze.sweep.best_variants import search
     from mbanalyze.timing.calibration import calibrate
     from mbanalyze.timing.measuring import measure
-    from mbanalyze.timing.prediction import predict
+    from mbanalyze.timing.predicting import predict
 
 __all__ = [
     "Cost",
@@ -73,7 +73,7 @@ _HOMES = {
     "guidelines": "memory_access.analysis",
     "measure": "timing.measuring",
     "memory": "capacity.peak",
-    "predict": "timing.prediction",
+    "predict": "timing.predicting",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
 }

@@ -51,6 +51,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         ["guidelines", "mobilenet_v2"],
         ["memory", "mobilenet_v2", "--account", "deployed"],
         ["predict", "mobilenet_v2", "--profile", "tests/data/time_profile.json"],
+        ["predict", "mobilenet_v2", "--device", "h100", "--execution", "fused"],
     )
     codes = (
         "import mbanalyze",
@@ -58,7 +59,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         *(COMMAND.format(arguments=arguments) for arguments in commands),
     )
 
-    assert loaded(*codes) == ["[]"] * 23
+    assert loaded(*codes) == ["[]"] * 24
 
 
 def test_a_report_without_training_needs_no_rules() -> None:

@@ -50,6 +50,7 @@ def offered(*words: str) -> list[str]:
         ("search vgg16 --set n", ["num_classes="]),
         ("report net.py:build --set a", []),
         ("predict alexnet --profile p.json --by k", ["kind"]),
+        ("predict alexnet --device rtx30", ["rtx3090"]),
         ("report mobilenet_v2@alpha=[ --set a", []),
     ],
 )

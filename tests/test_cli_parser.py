@@ -43,7 +43,6 @@ REQUIRED = {
     "model": ["alexnet"],
     "base": ["--base", "main"],
     "memory": ["--memory", "8 GB"],
-    "profile": ["--profile", "laptop.json"],
 }
 
 

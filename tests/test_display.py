@@ -165,6 +165,7 @@ RESULTS: dict[str, Any] = {
         1,
         a_profile(HOSTILE),
     ),
+    "relative time": lambda: predict(hostile(), device="t4"),
     "fit": lambda: replace(fit(nn.Linear(2, 2), "1 kB", (1, 2)), model=HOSTILE),
     "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "explained totals": lambda: explained_totals(HOSTILE),

@@ -459,6 +459,21 @@ def test_the_keys_of_a_prediction_are_documented(run: Run) -> None:
     assert merged(document(run, *arguments, "--by", "kind")["rows"]) == {"key", "ops", "coverage"} | times
 
 
+def test_the_keys_of_a_relative_time_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a relative time, its data sheet, its totals, its rows and its groups."""
+    arguments = ("predict", "mobilenet_v1", "--device", "t4")
+    found = document(run, *arguments)
+    times = keys("output.md", "### Relative times")
+
+    assert found["schema"] == PREDICT_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze predict --device t4 --format json`")
+    assert set(found["device"]) == keys("output.md", "### The data sheet")
+    assert set(found["totals"]) == {"relative_time", "reference"}
+    assert merged(found["rows"]) == times
+    groups = merged(document(run, *arguments, "--by", "kind")["rows"])
+    assert groups == {"key", "ops"} | times - {"path", "kind", "variant", "merged"}
+
+
 def test_the_keys_of_largest_batches_are_documented(run: Run) -> None:
     """The tables have exactly the keys of the largest batches, and of each."""
     found = document(run, "fit", "squeezenet1_1", "--resolution", "32", "--memory", "100MB")

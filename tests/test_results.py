@@ -76,6 +76,8 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Memory": lambda _: memory("mobilenet_v2"),
     "Prediction": lambda _: predict("mobilenet_v2", profile=PROFILE),
     "TimeGroups": lambda _: predict("mobilenet_v2", profile=PROFILE).by("block"),
+    "RelativeTime": lambda _: predict("mobilenet_v2", device="t4"),
+    "RelativeGroups": lambda _: predict("mobilenet_v2", device="t4").by("block"),
     "Fit": lambda _: fit("squeezenet1_1", "100 MB", resolution=32),
     "Profile": lambda _: read_profile(DATA / "time_profile.json"),
     "MeasuredTimes": lambda _: measure("squeezenet1_1", resolution=32, seconds=0),

@@ -4,6 +4,7 @@ published.csv        printed counts, accuracy and speed; `sweep/published_rows.p
 interpretations.csv  counting conventions of the figures
 errata.csv           figures that are wrong
 guidelines.csv       speeds that ShuffleNet V2 measured
+devices.csv          peaks and bandwidths of GPUs, from their data sheets
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """The time that a network takes: measured on this machine, and predicted from a calibration of a machine.
 
-prediction.py        `predict`: the time of a network by operator, module, block and kind
+predicting.py        `predict`: the time of a network on the machine of a profile or on a GPU
+prediction.py        the time of a network by operator, module, block and kind
 prediction_notes.py  reasons to trust a predicted time less
 prediction_view.py   a prediction as tables
+relative_time.py     the relative time of a network by the data sheet of a GPU
+relative_view.py     a relative time as tables
+sheet_rows.py        the time of rows by a data sheet, and that of the unit
 calibration.py       `calibrate`: anchors and probes timed, and fitted to a profile
 measuring.py         `measure`: networks timed in alternating rounds
 measured_time.py     the time of networks on this machine

@@ -1,4 +1,4 @@
-"""`predict`: the time of a network on the machine of a profile, by operator, module, block and kind."""
+"""The time of a network on the machine of a profile, by operator, module, block and kind."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Any
 from mbanalyze.display.records import finite
 from mbanalyze.display.result import Result, ResultSequence
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.profiles.class_fit import ROOFS
 from mbanalyze.profiles.operator_class import class_of
-from mbanalyze.profiles.predicted_time import OperatorTime, PredictedTime, TimeRange, predict_time
-from mbanalyze.profiles.profile_file import read_profile
+from mbanalyze.profiles.predicted_time import OperatorTime, PredictedTime, TimeRange
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import KEYS, grouped
-from mbanalyze.sources.resolve import Countable, count
-from mbanalyze.sources.training_report import FORWARD_ALONE
 from mbanalyze.timing.prediction_notes import batch_note, coverage_notes
 
 if TYPE_CHECKING:
@@ -31,7 +27,7 @@ _TIMES = ("predicted_ms", "low_ms", "high_ms", "share", *(f"{roof}_ms" for roof 
 
 
 class PredictionError(ValueError):
-    """A network whose time the profile does not predict: another element type, fused, or in training."""
+    """A network whose time is not predicted: another element type, fused, in training, or without a machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,46 +187,3 @@ def _times(time: PredictedTime, whole: float) -> dict[str, Any]:
     parts = {f"{roof}_ms": ns / 1e6 for roof, ns in time.terms._asdict().items()}
     total = time.total
     return {**total._asdict(), "share": share_of(total.predicted_ms, whole), **parts, "roof": time.terms.roof}
-
-
-def predict(
-    what: Countable | Report, /, *inputs: Any, profile: Profile | AnyPath, **options: Any
-) -> Prediction:
-    """Return the time that a network takes for one forward pass in eager PyTorch, predicted from a profile.
-
-    The time is arithmetic on exact counts: the same profile gives the same time on every machine.
-
-    Args:
-        what: a network, as `mbanalyze.count` takes it, or its report.
-        inputs: the inputs of its forward pass, as for `count`.
-        profile: the speed of a machine: a file that `mbanalyze calibrate` writes, or a `Profile`.
-        options: hyper-parameters of the network, as for `count`. The element type is that of the profile.
-
-    Raises:
-        ProfileError: the file is no profile.
-        UnmeasuredError: the profile has no time for the kind of an operator.
-        PredictionError: another element type, a fused network, training, or inputs or options with a report.
-        OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
-    """
-    known = profile if isinstance(profile, Profile) else read_profile(profile)
-    if not isinstance(what, Report):
-        dtype = options.pop("dtype", None) or known.dtype
-        what = count(what, *inputs, dtype=dtype, **options)
-    elif inputs or options:
-        raise PredictionError("inputs and options describe a network: give one that is not counted yet")
-    _require_as_timed(what, known)
-    return Prediction(what, known, predict_time([row.op for row in what.rows], known))
-
-
-def _require_as_timed(report: Report, profile: Profile) -> None:
-    """Raise `PredictionError` unless a network runs as the networks of the profile did."""
-    if report.dtype != profile.dtype:
-        raise PredictionError(
-            f"the profile has times of {profile.dtype}, not of {report.dtype}: calibrate with --dtype {report.dtype}"
-        )
-    if report.is_fused:
-        raise PredictionError(
-            "a profile has times of eager PyTorch, which merges no operators: leave out fused"
-        )
-    if report.training or FORWARD_ALONE in report.notes:
-        raise PredictionError("a profile has times of a forward pass in eval mode: leave out train and mode")

@@ -1,0 +1,111 @@
+"""The view of a relative time: its groups with their shares and roofs, and the total."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mbanalyze.display import records as texts
+from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.units import ratio_cell
+from mbanalyze.display.views import Column, Section, View, words
+from mbanalyze.report.rows import Group, group
+from mbanalyze.report.selection import at_least_one
+from mbanalyze.report.summary import kind_of, origin, subject
+from mbanalyze.timing.relative_time import RelativeGroups, RelativeTime
+
+Network = RelativeTime | RelativeGroups
+
+
+@view.register
+def relative_time_view(network: RelativeTime, top: int | None = None) -> View:
+    """Lay out a relative time by module; options as for `relative_groups_view`."""
+    return relative_groups_view(network.by("module"), top)
+
+
+@view.register
+def relative_groups_view(groups: RelativeGroups, top: int | None = None) -> View:
+    """Lay out a relative time by the key of `groups`.
+
+    Args:
+        groups: the groups.
+        top: the number of groups to show, those that take longest first; the others are summed in one row.
+
+    Raises:
+        SelectionError: `top` is below 1.
+    """
+    network = groups.network
+    shown, left = selected(groups, top)
+    others = [group(f"{len(left):,} others", [row for each in left for row in each.rows])] if left else []
+    heading = (
+        f"{subject(network.report)}, {network.report.dtype} on {network.sheet.title}, {network.execution}"
+    )
+    unseen = [f"incomplete: {reason}" for reason in network.report.unseen]
+    return View(
+        (_section(heading, groups.key, [*shown, *others], network), _total(network)),
+        (*unseen, *(f"note: {note}" for note in network.notes)),
+        (origin(network.report),),
+    )
+
+
+def selected(groups: RelativeGroups, top: int | None) -> tuple[list[Group], list[Group]]:
+    """Return the groups to show and those to leave out: all and none in order, or the `top` that take longest."""
+    at_least_one("top", top)
+    if top is None:
+        return list(groups), []
+    ordered = sorted(groups, key=lambda each: -groups.network.of(each.rows))
+    return ordered[:top], ordered[top:]
+
+
+def _section(heading: str, key: str, groups: Sequence[Group], network: RelativeTime) -> Section:
+    """A table with a row for each group, and the total."""
+    rows = [*groups, group("total", network.report.rows)] if groups else []
+    summaries = [network.summary(each.rows) for each in rows]
+    kinds = words("kind", [*map(kind_of, rows)])
+    return Section(
+        heading,
+        (
+            words(key, [each.key or "(model)" for each in rows]),
+            kinds if key in ("op", "module") else Column("ops", [str(len(each.rows)) for each in rows]),
+            Column("relative time", [ratio_cell(each["relative_time"]) for each in summaries]),
+            Column("share", [f"{100 * (each['share'] or 0):.1f} %" for each in summaries]),
+            words("roof", [each["roof"] or "" for each in summaries]),
+        ),
+        drop_order=("kind", "ops"),
+        total=bool(rows),
+    )
+
+
+def _total(network: RelativeTime) -> Section:
+    """The relative time of the network, and the share of its time at each roof."""
+    roofs = [f"{roof} {100 * share:.1f} %" for roof, share in network.roofs(network.report.rows).items()]
+    return Section(
+        "",
+        (
+            words("", ["relative time", "roofs"]),
+            Column("", [f"{network.relative_time:.2f}", ""]),
+            words("", [f"times {network.reference}", ", ".join(roofs)], wrap=True),
+        ),
+    )
+
+
+def _selected_records(network: Network, top: int | None = None, **_: Any) -> list[dict[str, Any]]:
+    """The records of the groups to show."""
+    groups = network if isinstance(network, RelativeGroups) else network.by("op")
+    own = {id(each): record for each, record in zip(groups, network.records(), strict=True)}
+    return [own[id(each)] for each in selected(groups, top)[0]]
+
+
+def _csv(network: Network, **options: Any) -> str:
+    return texts.csv(_selected_records(network, **options), network.columns())
+
+
+def _json(network: Network, **options: Any) -> str:
+    return texts.json({**network.as_dict(), "rows": _selected_records(network, **options)})
+
+
+@formats.register(RelativeTime)
+@formats.register(RelativeGroups)
+def relative_time_formats(_: Network) -> Mapping[str, Renderer]:
+    """The formats of a relative time: data have the rows that `top` selects."""
+    return {**FORMATS, "csv": _csv, "json": _json}
