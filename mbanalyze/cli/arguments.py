@@ -174,6 +174,16 @@ Convention = Annotated[
 ]
 
 
+Profile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="The speed of a machine, which predicts times: a file that 'mbanalyze calibrate' writes.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
     """The options of one model."""
