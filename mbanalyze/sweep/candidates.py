@@ -126,7 +126,7 @@ def candidates(
         except VariantError:  # no combination makes a network
             continue
         except UnmeasuredError as error:
-            unmeasured.setdefault(name, str(error))
+            unmeasured[_spelled(name, grid)] = str(error)
         else:
             parts.append(_columns(name, grid, ablation.under(traced) if traced else ablation))
             matched |= ablation.own.matched if ablation.own else set()
@@ -137,6 +137,12 @@ def candidates(
     rows = _traced(rows, traced, batch, settings) if traced else rows
     use = OwnUse(own, frozenset(matched), published) if own else None
     return Candidates(rows, use, tuple(unmeasured.items()))
+
+
+def _spelled(name: str, grid: Mapping[str, Any]) -> str:
+    """The reference of a grid: the architecture with its options of one value, except alpha and resolution."""
+    values = {o: option_values(o, given) for o, given in grid.items() if o not in (*SIZE_OPTIONS, "rho")}
+    return spell_reference(name, {option: some[0] for option, some in values.items() if len(some) == 1})
 
 
 def _nothing(family: str, options: Mapping[str, Any], unmeasured: Mapping[str, str]) -> str:
