@@ -97,7 +97,7 @@ def test_the_interval_is_a_factor() -> None:
 
 
 def test_ablate_agrees_with_each_report() -> None:
-    """Each variant of a grid has the time of the operators that a report of it has, with its interval."""
+    """Each variant of a grid has the time and interval of the operators in its report."""
     grid: dict[str, Any] = {"alpha": [1, 0.75, 0.5, 0.35, 0.25], "resolution": [224, 192, 160, 96]}
     rows = ablate("mobilenet_v2", profile=RECORDED, **grid).records()
 
@@ -117,7 +117,7 @@ def test_a_batch_takes_longer() -> None:
 
 
 def test_a_time_does_not_depend_on_a_convention() -> None:
-    """Macs of another counter leave the predicted time as it is."""
+    """Macs of another counter do not change the predicted time."""
     ours, theirs = (
         ablate("mobilenet_v1", alpha=0.25, profile=RECORDED, convention=name).frame()
         for name in (None, "paper")

@@ -95,6 +95,7 @@ def ablate(
     mbanalyze ablate shufflenet_v1 --set groups=1,2,3,4,8 -o groups.csv
     mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     mbanalyze ablate mobilenet_v1 --alpha 1,0.5 --convention thop
+    mbanalyze ablate mobilenet_v2 --alpha 1,0.5 --profile machine.json
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
@@ -115,7 +116,10 @@ def ablate(
             f"--workers is for the variants of a factory: {model} is counted in closed form"
         )
     inputs, keywords = arguments.inputs_of(input)
-    with working(False), models_bar() if many else progress_bar("tracing", shown=not known) as progress:
+    with (
+        working(known and profile is not None),
+        models_bar() if many else progress_bar("tracing", shown=not known) as progress,
+    ):
         ablation = mbanalyze.ablate(
             model,
             *inputs,

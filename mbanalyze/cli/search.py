@@ -98,6 +98,7 @@ def search(
     With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
     The ideal peak of memory is the least that the order of the operators needs.
     The deployed peak is that of an inference engine for small devices. Both depend on --dtype.
+    With --profile, the time of each variant is predicted: it joins the costs of the front, and --max-ms limits it.
     A peak is a maximum of sums: a search among 100,000 variants of a known network takes about 2 s.
 
     \b
@@ -106,6 +107,7 @@ def search(
     mbanalyze search all --max-params 3M --objective macs
     mbanalyze search all --max-peak-deployed 320KiB --dtype int8
     mbanalyze search mobilenet_v1 --max-macs 150M --convention thop
+    mbanalyze search all --max-ms 10 --profile machine.json
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)

@@ -69,8 +69,8 @@ class Search(Result):
         limits: the limit of each limited total.
         rows: one row for each variant, as plain columns.
         own: the use of the user's accuracy; None without one.
-        uncounted: the reference of each model of a pattern that is not counted completely, and of each network
-            that the profile has no time for, with the reason. They are not considered.
+        uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
+            Networks that the profile has no time for are among them. None of these is considered.
         family: the architecture or family that was searched, or `all`.
         dtype: the element type that was given for byte counts.
         convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
