@@ -40,7 +40,7 @@ def limit(total: str, example: str) -> Any:
         parser = checked(partial(parse_count, of_bytes=True))
         return typer.Option(parser=parser, metavar="BYTES", help=help)
     if total == "predicted_ms":
-        help = f"{help} It needs --profile."
+        help = f"Longest {LIMITS[total]} of a variant in milliseconds, such as {example}. It needs --profile."
         return typer.Option(parser=checked(parse_milliseconds), metavar="MILLISECONDS", help=help)
     return typer.Option(parser=checked(parse_count), metavar="COUNT", help=help)
 
