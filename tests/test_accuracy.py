@@ -419,7 +419,8 @@ def test_searches_with_a_wrong_table_raise(table: Any) -> None:
     with pytest.raises(SearchError, match="latency_ms is better when lower, and search maximises"):
         search("mobilenet_v1", accuracy=file, objective="latency_ms")
     with pytest.raises(
-        ChoiceError, match="unknown objective 'f1': choose one of top1, params, macs, latency_ms"
+        ChoiceError,
+        match="unknown objective 'f1': choose one of top1, params, macs, predicted_ms, latency_ms",
     ):
         search("mobilenet_v1", accuracy=file, objective="f1")
     for call in (search, lambda **given: ablate("mobilenet_v1", **given)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.figures import families
+from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.sweep.best_variants import BlockingLimit, Search, search
 from mbanalyze.sweep.candidates import SearchError, variant_reference
 from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, limit_name
 
+PROFILE = read_profile(Path(__file__).parent / "data/time_profile.json")
 ALPHAS = [i / 100 for i in range(10, 150)]
 
 
@@ -88,20 +91,22 @@ def test_the_front_has_no_dominated_variant() -> None:
             "max_activations": st.integers(5 * 10**5, 10**7),
             "max_peak": st.integers(5 * 10**5, 10**7),
             "max_peak_deployed": st.integers(5 * 10**5, 10**7),
+            "max_ms": st.floats(3, 20),
         },
     ),
     objective=st.sampled_from([*OBJECTIVES]),
 )
-def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> None:
+def test_the_best_is_on_the_front(limits: dict[str, float], objective: str) -> None:
     """With any limits and objective, no fitting variant is as good as the best at lower costs."""
-    found = search("mobilenet", objective=objective, **limits)  # type: ignore[arg-type]
+    found = search("mobilenet", objective=objective, profile=PROFILE, **limits)  # type: ignore[arg-type]
     if (best := found.best) is None:
         assert found.records() == []
         return
-    costs = {"macs", "params", *found.limits} - {found.ranked_by}
+    costs = {"macs", "params", "predicted_ms", *found.limits} - {found.ranked_by}
+    sign = -1 if found.ranked_by == "predicted_ms" else 1
     assert set(limits) == set(map(limit_name, found.limits))
     for row in found.records():
-        assert row[found.ranked_by] is None or row[found.ranked_by] <= best[found.ranked_by]
+        assert row[found.ranked_by] is None or sign * row[found.ranked_by] <= sign * best[found.ranked_by]
         if row[found.ranked_by] == best[found.ranked_by]:
             assert any(row[cost] > best[cost] for cost in costs) or all(
                 row[cost] == best[cost] for cost in costs
@@ -114,7 +119,8 @@ def test_the_best_is_on_the_front(limits: dict[str, int], objective: str) -> Non
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_best_is_the_first_of_the_front(family: str, limits: dict[str, int], objective: str) -> None:
     """The front is sorted, with the best variant first."""
-    found = search(family, objective=objective, **limits)  # type: ignore[arg-type]
+    profile = PROFILE if objective == "predicted_ms" else None
+    found = search(family, objective=objective, profile=profile, **limits)  # type: ignore[arg-type]
 
     assert found.records("front")[0] == found.best
     assert found.frame("front")["front"].all()
@@ -142,8 +148,10 @@ def test_every_limit_is_kept() -> None:
         "activations": 4_000_000,
         "peak_bytes": 3_000_000,
         "peak_bytes_deployed": 2_500_000,
+        "predicted_ms": 9,
     }
-    found = search("mobilenet", **{limit_name(total): most for total, most in limits.items()})  # type: ignore[arg-type]
+    given: dict[str, Any] = {limit_name(total): most for total, most in limits.items()}
+    found = search("mobilenet", profile=PROFILE, **given)
 
     assert limits.keys() == LIMITS.keys()
     assert {True, False} == set(found.frame("considered")["fits"])

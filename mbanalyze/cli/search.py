@@ -12,14 +12,16 @@ import mbanalyze
 from mbanalyze.cli.ablate import Accuracy, Published
 from mbanalyze.cli.arguments import (
     Convention,
+    Dtype,
     Format,
     GridOptions,
     Output,
     Plot,
     PlotSize,
+    Profile,
+    UsageError,
     Width,
     checked,
-    choice,
     needs_trace,
 )
 from mbanalyze.cli.completion import complete_searched, matching
@@ -27,17 +29,19 @@ from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
-from mbanalyze.inputs.parsing import parse_count
-from mbanalyze.ops.cost import ITEM_SIZES
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS
+from mbanalyze.inputs.parsing import parse_count, parse_milliseconds
+from mbanalyze.sweep.objectives import BYTES, LIMITS, OBJECTIVES
 
 
 def limit(total: str, example: str) -> Any:
     """Declare the option that limits a total."""
     help = f"Most {LIMITS[total]} of a variant, such as {example}."
-    if total in UNITS:
+    if total in BYTES:
         parser = checked(partial(parse_count, of_bytes=True))
         return typer.Option(parser=parser, metavar="BYTES", help=help)
+    if total == "predicted_ms":
+        help = f"Longest {LIMITS[total]} of a variant in milliseconds, such as {example}. It needs --profile."
+        return typer.Option(parser=checked(parse_milliseconds), metavar="MILLISECONDS", help=help)
     return typer.Option(parser=checked(parse_count), metavar="COUNT", help=help)
 
 
@@ -53,11 +57,11 @@ Objective = Annotated[
     str,
     typer.Option(
         metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
-        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy.",
+        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy. "
+        "Or predicted_ms, which is minimised and needs --profile.",
         autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
     ),
 ]
-ByteDtype = Annotated[str, choice("dtype", ITEM_SIZES, "Element type assumed for byte counts.")]
 Images = Annotated[int, typer.Option(metavar="N", help="Images in the input.")]
 
 
@@ -70,10 +74,12 @@ def search(
     max_activations: Annotated[int | None, limit("activations", "5M")] = None,
     max_peak: Annotated[int | None, limit("peak_bytes", "320KB or 320KiB")] = None,
     max_peak_deployed: Annotated[int | None, limit("peak_bytes_deployed", "320KB or 320KiB")] = None,
+    max_ms: Annotated[float | None, limit("predicted_ms", "5")] = None,
     objective: Objective = "top1",
-    dtype: ByteDtype = "float32",
+    dtype: Dtype = None,
     batch: Images = 1,
     convention: Convention = None,
+    profile: Profile = None,
     accuracy: Accuracy = None,
     published: Published = False,
     workers: Workers = None,
@@ -92,6 +98,7 @@ def search(
     With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
     The ideal peak of memory is the least that the order of the operators needs.
     The deployed peak is that of an inference engine for small devices. Both depend on --dtype.
+    With --profile, the time of each variant is predicted: it joins the costs of the front, and --max-ms limits it.
     A peak is a maximum of sums: a search among 100,000 variants of a known network takes about 2 s.
 
     \b
@@ -100,10 +107,14 @@ def search(
     mbanalyze search all --max-params 3M --objective macs
     mbanalyze search all --max-peak-deployed 320KiB --dtype int8
     mbanalyze search mobilenet_v1 --max-macs 150M --convention thop
+    mbanalyze search all --max-ms 10 --profile machine.json
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
     format = choose_format(format, output)
+    if profile is None and (max_ms is not None or objective == "predicted_ms"):
+        option = "--max-ms" if max_ms is not None else "--objective predicted_ms"
+        raise UsageError(f"{option} needs --profile FILE.json, which 'mbanalyze calibrate' makes")
     many = is_many(family)
     traces = needs_trace(convention)
     bar = models_bar() if many else progress_bar("tracing", shown=traces)
@@ -116,10 +127,12 @@ def search(
             max_activations=max_activations,
             max_peak=max_peak,
             max_peak_deployed=max_peak_deployed,
+            max_ms=max_ms,
             objective=objective,
             dtype=dtype,
             batch=batch,
             convention=convention,
+            profile=profile,
             workers=workers,
             time_limit=time_limit,
             resume=resume,

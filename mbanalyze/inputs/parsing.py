@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from decimal import Decimal
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 
@@ -181,6 +181,21 @@ def parse_count(text: str, *, of_bytes: bool = False, least: int = 1) -> int:
 _COUNT = re.compile(
     r"((?:\d+(?:_\d+)*|\d{1,3}(?:,\d{3})+)(?:\.\d+)?(?:[eE]\+?\d{1,2})?)\s*([kKMGT]?)(i?B|)", re.ASCII
 )
+
+
+def parse_milliseconds(text: str) -> float:
+    """Parse a time in milliseconds.
+
+    >>> parse_milliseconds("5"), parse_milliseconds("0.25 ms")
+    (5.0, 0.25)
+
+    Raises:
+        ParseError: the text is not a number above 0.
+    """
+    with suppress(ValueError):
+        if 0 < (milliseconds := float(text.strip().removesuffix("ms"))) < inf:
+            return milliseconds
+    raise ParseError(f"malformed time {text!r}: give milliseconds above 0, such as 5 or 0.25")
 
 
 _WORDS = {"true": True, "false": False, "null": None}

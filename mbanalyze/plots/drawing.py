@@ -54,6 +54,7 @@ COLUMN_TITLES = {
     "peak_bytes_eager": ("eager peak memory", "bytes"),
     "arithmetic_intensity": ("arithmetic intensity", "flops per byte"),
     "latency_ms": ("latency", "ms"),
+    "predicted_ms": ("predicted time", "ms"),
     "top1": ("top-1 accuracy", "%"),
     "top5": ("top-5 accuracy", "%"),
 }

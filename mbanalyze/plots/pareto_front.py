@@ -24,6 +24,7 @@ from mbanalyze.plots.titles import title_of
 from mbanalyze.plots.variant_options import spelled
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import SIZE_OPTIONS
+from mbanalyze.sweep.objectives import MINIMISED
 
 Styles = dict[str, tuple[str, str]]
 """Model -> its colour and marker."""
@@ -44,6 +45,7 @@ def pareto(
     """Plot networks by cost and objective; the Pareto front is filled, joined by a line, and labelled.
 
     No other network has both a cost as low and an objective as high as one on the front.
+    If the objective is `predicted_ms`, lower is better.
     Points with `front` in the frame are filled too: a search can minimise several costs.
     A label is the model with its alpha and resolution, and its `options` if other variants have the same two.
     If not all labels fit, they leave out the model, and those without room are omitted.
@@ -157,8 +159,9 @@ def _draw_points(ax: Axes, rows: pd.DataFrame, front: Any, styles: Styles) -> No
 
 def _edge(rows: pd.DataFrame, cost: str, objective: str) -> pd.DataFrame:
     """The rows on the Pareto front of one cost, the cheapest first."""
-    ordered = rows.sort_values([cost, objective], ascending=[True, False])
-    return ordered[ordered[objective] > ordered[objective].cummax().shift(fill_value=-inf)]
+    ordered = rows.sort_values([cost, objective], ascending=[True, objective in MINIMISED])
+    gain = -ordered[objective] if objective in MINIMISED else ordered[objective]
+    return ordered[gain > gain.cummax().shift(fill_value=-inf)]
 
 
 def _styles(models: pd.Series[str], leading: pd.Series[str]) -> tuple[Styles, Sequence[str]]:

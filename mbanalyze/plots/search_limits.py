@@ -88,7 +88,7 @@ def draw_limit_lines(ax: Axes, search: Search, cost: str, objective: str) -> lis
     ]
 
 
-def _vertical(ax: Axes, limit: int, label: str) -> None:
+def _vertical(ax: Axes, limit: float, label: str) -> None:
     ax.axvline(limit, color="0.2", linestyle=":", linewidth=1.2, zorder=1, gid="limit-x")
     ax.annotate(
         label, (limit, 0), (2, 3), xycoords=("data", "axes fraction"), textcoords="offset points", rotation=90,
@@ -96,7 +96,7 @@ def _vertical(ax: Axes, limit: int, label: str) -> None:
     )  # fmt: skip
 
 
-def _horizontal(ax: Axes, limit: int, label: str) -> None:
+def _horizontal(ax: Axes, limit: float, label: str) -> None:
     ax.axhline(limit, color="0.2", linestyle=":", linewidth=1.2, zorder=1, gid="limit-y")
     ax.annotate(
         label, (0, limit), (3, 2), xycoords=("axes fraction", "data"), textcoords="offset points", ha="left",

@@ -94,9 +94,12 @@ def limit_texts(search: Search) -> list[str]:
     ]
 
 
-def short(count: int, unit: str = "") -> str:
-    """Return a count to four digits with an SI prefix and a unit, without final zeros: 2500000 -> '2.5 M'."""
-    digits, _, prefix = si(count).partition(" ")
+def short(count: float, unit: str = "") -> str:
+    """Return a count to four digits with an SI prefix and a unit, without final zeros: 2500000 -> '2.5 M'.
+
+    A time, which is a float, has no prefix.
+    """
+    digits, _, prefix = (f"{count:g}" if isinstance(count, float) else si(count)).partition(" ")
     return f"{float(digits):g} {prefix}{unit}".strip()
 
 

@@ -4,11 +4,12 @@ ablation.py            `ablate`: every variant of a grid of options
 ablation_result.py     the result of `ablate`
 known_variants.py      the variants of an architecture, with published figures
 convention_macs.py     the macs of variants as another counter counts them
+predicted_columns.py   the predicted time of variants
 factory_variants.py    the variants of a factory
 best_variants.py       `search`: the best variants within limits, and their Pareto front
 candidates.py          the variants that a search considers
 given_limits.py        the limits of a search
-objectives.py          the totals that a search limits, and the quantities that it maximises
+objectives.py          the totals that a search limits, and the quantities that rank its variants
 grid.py                the values of each option, and their combinations
 closed_form.py         counts of every variant of an architecture, in few passes
 plain_columns.py       rows as plain columns, and the frame of them

@@ -24,13 +24,16 @@ from mbanalyze.sweep.known_variants import Counts, ablate_known, known_architect
 from mbanalyze.sweep.many_architectures import count_architectures
 from mbanalyze.sweep.many_models import count_models
 from mbanalyze.sweep.model_jobs import Run
+from mbanalyze.sweep.predicted_columns import dtype_with, given_profile, require_forward
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mbanalyze.archs.options import Architecture
     from mbanalyze.conventions.convention import Convention
+    from mbanalyze.inputs.typed import AnyPath
     from mbanalyze.literature.accuracy.own_table import Accuracy
+    from mbanalyze.profiles.time_profile import Profile
     from mbanalyze.sources.resolve import Countable
 
 
@@ -45,6 +48,7 @@ def ablate(
     published: bool = False,
     skip_invalid: bool = False,
     convention: str | None = None,
+    profile: AnyPath | Profile | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
@@ -60,7 +64,7 @@ def ablate(
         what: as for `count`, or the class of an architecture; not a module, which has no options. Or a pattern:
             the name in `timm:NAME` or `torchvision:NAME`, or an architecture, with `*`, `?` or `[...]`.
         inputs: as for `count`; `resolution` resizes the images among them.
-        dtype: element type for byte counts; by default float32, or a traced module's own.
+        dtype: element type for byte counts; by default that of `profile`, or else float32 or a traced module's own.
         bits: bits of a stored parameter, for `params_bytes`; by default those of `dtype`.
         source: the prefix of the sources of published figures, or several prefixes in order of preference.
             If several sources publish a variant, the one with an accuracy for the most variants of the network
@@ -72,6 +76,8 @@ def ablate(
         published: show published accuracy where `accuracy` has none.
         skip_invalid: leave out variants that make no network, unless all variants fail.
         convention: count macs as another counter does, such as `thop`. Most conventions need a trace of each variant.
+        profile: the speed of a machine, or the file that `mbanalyze calibrate` wrote: predicts the time of each
+            variant, in the columns `predicted_ms`, `low_ms` and `high_ms`.
         executor: runs the traces, for example on several machines.
         workers: number of processes that run the traces of a pattern, of a convention, or of a factory that is given
             by reference. By default one per processor for a pattern, and else this process.
@@ -84,8 +90,10 @@ def ablate(
             A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
 
     Raises:
-        GridError: the grid has no variants or too many, or its options contradict each other.
+        GridError: the grid has no variants or too many, or its options contradict each other or the profile.
         VariantError: a variant makes no network, or its trace fails.
+        ProfileError: the file `profile` cannot be read.
+        UnmeasuredError: the profile has no time for the kind of an operator.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         ResumeError, OutputError: the file `resume` is something else, or cannot be written.
         OptionError, SourceError, ParseError, InputError, ChoiceError, ConventionError: as for `count`.
@@ -98,11 +106,19 @@ def ablate(
     if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     other_convention = None if convention is None else find_convention(convention)
+    known_profile = given_profile(profile)
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
+    if known_profile:
+        require_forward(grid)
     progress = progress or (lambda _: None)
     run = Run(workers, executor, time_limit, None if resume is None else Path(resume), progress)
-    settings: dict[str, Any] = {"dtype": dtype, "bits": bits, "convention": convention}
+    settings: dict[str, Any] = {
+        "dtype": dtype_with(known_profile, dtype),
+        "bits": bits,
+        "convention": convention,
+        "profile": known_profile,
+    }
     figures: dict[str, Any] = {"source": source, "published": published}
     if isinstance(what, str) and is_pattern(what):
         one = partial(
@@ -125,6 +141,7 @@ def ablate(
         ablation = _one(what, inputs, grid, settings, figures, run, accuracy, skip_invalid=skip_invalid)
         if bits is not None:
             ablation = ablation.with_column("params_bytes", -(-ablation.rows["params"] * bits // 8))
+    ablation = replace(ablation, profile=known_profile)
     return ablation.under(other_convention) if other_convention else ablation
 
 
@@ -149,6 +166,7 @@ def _one(
     if known is None:
         _refuse_figures(**figures)
         given = {name: settings[name] for name in ("dtype", "convention") if settings[name]}
+        trace = partial(trace, profile=settings["profile"])
         own = None if accuracy is None else read_accuracy(accuracy, grid, [factory_name(what)])
         return ablate_factory(what, inputs, grid, given, partial(trace, skip_invalid=skip_invalid), own)
     if inputs:
@@ -156,7 +174,8 @@ def _one(
     own = None if accuracy is None else read_accuracy(accuracy)
     source = figures["source"]
     shown = ShownFigures([source] if isinstance(source, str) else list(source), own, figures["published"])
-    counts = Counts(settings["dtype"] or "float32", other_convention, partial(trace, skip_invalid=False))
+    traced_counts = partial(trace, skip_invalid=False)
+    counts = Counts(settings["dtype"] or "float32", other_convention, traced_counts, settings["profile"])
     return ablate_known(known, grid, counts, shown, skip_invalid=skip_invalid)
 
 

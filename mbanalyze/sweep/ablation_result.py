@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mbanalyze.conventions.convention import Convention
+    from mbanalyze.profiles.time_profile import Profile
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,6 +36,7 @@ class Ablation(Result):
         model: the user's name for the network, without options.
         input: the known shapes of the tensors that the first variant takes.
         convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
+        profile: the machine whose time is predicted; None if no time is.
     """
 
     json_key: ClassVar[str] = "variants"
@@ -46,6 +48,7 @@ class Ablation(Result):
     model: str = ""
     input: tuple[Sizes, ...] = ()
     convention: str = CONVENTION
+    profile: Profile | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.rows.values()))) if isinstance(self.rows, Mapping) else len(self.rows)
@@ -59,6 +62,7 @@ class Ablation(Result):
         The frame of a pattern begins with `model` and has `error`, the reason of an incomplete count, or None.
         For models of a package it also has `input` and `counted_with` (versions and settings).
         With another counter's macs, `convention` names it, behind the totals.
+        With a profile, `predicted_ms`, `low_ms` and `high_ms` follow.
         The metrics of the user's accuracy are the last columns.
         """
         import pandas as pd
@@ -76,6 +80,7 @@ class Ablation(Result):
             "variants": self.records(),
             "accuracy": [source.as_dict() for source in self.sources],
             "own": None if self.own is None else self.own.as_dict(),
+            "profile": None if self.profile is None else self.profile.name,
         }
 
     def with_column(self, name: str, values: Any) -> Ablation:

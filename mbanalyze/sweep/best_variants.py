@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +25,17 @@ from mbanalyze.report.network import CONVENTION
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.given_limits import Limit, limits_of, within
-from mbanalyze.sweep.objectives import OBJECTIVES
+from mbanalyze.sweep.objectives import MINIMISED, OBJECTIVES
 from mbanalyze.sweep.plain_columns import Columns, Rows, is_known, ranks, sorted_rows, take
+from mbanalyze.sweep.predicted_columns import dtype_with, given_profile
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mbanalyze.conventions.convention import Convention
+    from mbanalyze.inputs.typed import AnyPath
     from mbanalyze.literature.accuracy.own_table import Accuracy
+    from mbanalyze.profiles.time_profile import Profile
 
 SEARCH_SCHEMA = "mbanalyze.search/1"
 
@@ -50,8 +52,8 @@ class BlockingLimit:
     """
 
     quantity: str
-    limit: int
-    needed: int
+    limit: int | float
+    needed: int | float
     variant: Mapping[str, Any]
 
 
@@ -60,29 +62,32 @@ class Search(Result):
     """The variants that a search considered, and the best of them.
 
     Attributes:
-        objective: the quantity to maximise.
+        objective: the quantity to maximise, or to minimise if it is a time.
         ranked_by: the quantity that ranks the variants: the objective, or macs if no fitting variant has one.
-        costs: the quantities to minimise: every limited total, plus macs and params, except `ranked_by`.
+        costs: the quantities to minimise: every limited total, plus macs, params and, with a profile, the predicted
+            time, except `ranked_by`.
         limits: the limit of each limited total.
         rows: one row for each variant, as plain columns.
         own: the use of the user's accuracy; None without one.
         uncounted: the reference of each model of a pattern that is not counted completely, and the reason.
-            These models are not considered.
+            Networks that the profile has no time for are among them. None of these is considered.
         family: the architecture or family that was searched, or `all`.
         dtype: the element type that was given for byte counts.
         convention: the convention of its macs: `CONVENTION`, or another counter's with its version.
+        profile: the machine whose time is predicted; None if no time is.
     """
 
     objective: str
     ranked_by: str
     costs: tuple[str, ...]
-    limits: Mapping[str, int]
+    limits: Mapping[str, int | float]
     rows: Rows
     own: OwnUse | None = None
     uncounted: tuple[tuple[str, str], ...] = ()
     family: str = "all"
     dtype: str = "float32"
     convention: str = CONVENTION
+    profile: Profile | None = None
 
     @property
     def other_convention(self) -> Convention | None:
@@ -138,7 +143,7 @@ class Search(Result):
 
     @cached_property
     def _front(self) -> Array:
-        ascending = {self.ranked_by: False} | dict.fromkeys(self.costs, True)
+        ascending = {self.ranked_by: self.ranked_by in MINIMISED} | dict.fromkeys(self.costs, True)
         return self._sorted(self.rows.columns["front"], ascending)
 
     @cached_property
@@ -159,8 +164,11 @@ class Search(Result):
     @cached_property
     def is_better(self) -> Array:
         """Booleans, true for the rows of `better`."""
-        best = inf if self.best is None else self.best[self.ranked_by]
-        return self.rows.columns[self.ranked_by] > best
+        if self.best is None:
+            return np.zeros(len(self.rows), dtype=bool)
+        values, best = self.rows.columns[self.ranked_by], self.best[self.ranked_by]
+        better: Array = values < best if self.ranked_by in MINIMISED else values > best
+        return better
 
     @cached_property
     def best(self) -> dict[str, Any] | None:
@@ -206,6 +214,7 @@ class Search(Result):
         return {
             "schema": SEARCH_SCHEMA,
             "convention": self.convention,
+            "profile": None if self.profile is None else self.profile.name,
             "objective": self.objective,
             "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
@@ -236,10 +245,12 @@ def search(
     max_activations: Limit | None = None,
     max_peak: Limit | None = None,
     max_peak_deployed: Limit | None = None,
+    max_ms: Limit | None = None,
     objective: str = "top1",
-    dtype: str = "float32",
+    dtype: str | None = None,
     batch: int = 1,
     convention: str | None = None,
+    profile: AnyPath | Profile | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
     resume: str | Path | None = None,
@@ -257,10 +268,13 @@ def search(
             Memory access is in elements. A limit is a whole number such as `150e6`, or a text such as `"150M"`.
         max_peak, max_peak_deployed: limits of `peak_bytes` and `peak_bytes_deployed`, such as `"320 KB"`.
             These depend on `dtype`.
+        max_ms: limit of `predicted_ms`, in milliseconds, such as `5`. It needs `profile`.
         objective: the quantity to maximise: `top1`, `params` or `macs`, or another metric of `accuracy`.
-        dtype: element type for byte counts.
+            `predicted_ms` is minimised, and needs `profile`.
+        dtype: element type for byte counts; by default that of `profile`, or else float32.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
         convention: count macs as another counter does, as for `ablate`. Limits and objective then mean these macs.
+        profile: predicts the time of each variant, as for `ablate`. Networks that it has no time for are left out.
         workers, time_limit, resume, progress: for a pattern of a package, as for `ablate`. A convention that needs
             traces takes `workers` and `progress` too: by default, 40 variants or more are traced in one process per
             processor, and fewer in this process.
@@ -271,9 +285,10 @@ def search(
 
     Raises:
         SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
-            Or the objective is a metric such as latency, which is better when lower.
+            Or the objective is a metric such as latency, which is better when lower. Or a time lacks its profile.
         OptionError: no architecture of the family has an option.
-        GridError, SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
+        GridError, ProfileError: as for `ablate`.
+        SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
         ChoiceError: the objective, dtype or convention is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
@@ -287,7 +302,13 @@ def search(
     choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")
-    limits = limits_of(max_macs, max_params, max_memory_access, max_activations, max_peak, max_peak_deployed)
+    limits = limits_of(
+        max_macs, max_params, max_memory_access, max_activations, max_peak, max_peak_deployed, max_ms
+    )
+    known_profile = given_profile(profile)
+    if known_profile is None and "predicted_ms" in (objective, *limits):
+        raise SearchError("a predicted time needs a profile: give profile, a file of 'mbanalyze calibrate'")
+    dtype = dtype_with(known_profile, dtype) or "float32"
     label = CONVENTION if convention is None else find_convention(convention).label
     run: dict[str, Any] = {"workers": workers, "time_limit": time_limit, "resume": resume}
     found = candidates(
@@ -298,6 +319,7 @@ def search(
         own=own,
         published=published,
         convention=convention,
+        profile=known_profile,
         progress=progress,
         **run,
     )
@@ -305,16 +327,21 @@ def search(
     fits = within(columns, limits)
     known = fits & is_known(columns[objective])
     ranked_by = "macs" if fits.any() and not known.any() else objective
-    costs = tuple(name for name in dict.fromkeys([*limits, "macs", "params"]) if name != ranked_by)
+    timed = ["predicted_ms"] if known_profile else []
+    costs = tuple(name for name in dict.fromkeys([*timed, *limits, "macs", "params"]) if name != ranked_by)
     ranked = np.flatnonzero(fits & is_known(columns[ranked_by]))
     front = _pareto_front(columns, ranked, ranked_by, costs)
     rows = found.rows.with_columns(fits=fits, front=front)
-    return Search(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family, dtype, label)
+    return Search(
+        *(objective, ranked_by, costs, limits, rows, found.own, found.uncounted, family, dtype, label),
+        known_profile,
+    )
 
 
 def _pareto_front(columns: Columns, rows: Array, objective: str, costs: Sequence[str]) -> Array:
-    """Booleans, true for the given rows that no other of them dominates: highest objective, lowest costs."""
-    values = [-columns[objective][rows], *(columns[cost][rows] for cost in costs)]
+    """Booleans, true for the given rows that no other of them dominates: best objective, lowest costs."""
+    sign = 1 if objective in MINIMISED else -1
+    values = [sign * columns[objective][rows], *(columns[cost][rows] for cost in costs)]
     ranked = np.column_stack(list(map(ranks, values)))
     front = np.zeros(len(columns[objective]), dtype=bool)
     kept = np.empty((0, ranked.shape[1]))

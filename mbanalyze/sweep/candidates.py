@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +18,7 @@ from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries, families
+from mbanalyze.profiles.predicted_time import UnmeasuredError
 from mbanalyze.report.network import TOTALS
 from mbanalyze.sources.patterns import is_pattern, matching_models
 from mbanalyze.sources.processes import cpus
@@ -30,11 +30,13 @@ from mbanalyze.sweep.many_models import uncounted
 from mbanalyze.sweep.model_jobs import Run
 from mbanalyze.sweep.objectives import LIMITS, limit_name
 from mbanalyze.sweep.plain_columns import Columns, Rows
+from mbanalyze.sweep.predicted_columns import TIME_COLUMNS
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS
 from mbanalyze.sweep.traced import VariantError, trace_variants
 
 if TYPE_CHECKING:
     from mbanalyze.conventions.convention import Convention
+    from mbanalyze.profiles.time_profile import Profile
 
 SIZE_OPTIONS = ("alpha", "resolution")
 """Options with a column each; the column `options` spells all others."""
@@ -53,7 +55,8 @@ class Candidates(NamedTuple):
     Attributes:
         rows: one row for each variant.
         own: the use of the user's accuracy; None without one.
-        uncounted: the references of models that are not counted completely, and the reasons.
+        uncounted: the references of models that are not counted completely or have no predicted time, and the
+            reasons.
     """
 
     rows: Rows
@@ -70,6 +73,7 @@ def candidates(
     own: OwnAccuracy | None = None,
     published: bool = False,
     convention: str | None = None,
+    profile: Profile | None = None,
     **run: Any,
 ) -> Candidates:
     """Return one row for each distinct variant, with the columns of `ablate`, and the use of the user's accuracy.
@@ -85,6 +89,7 @@ def candidates(
         own: the user's accuracy.
         published: keep published accuracy where the user's table has none.
         convention: the convention of the macs, as for `ablate`.
+        profile: the machine whose time is predicted; None for no time.
         run: `workers`, `time_limit`, `resume` and `progress`, as for `ablate`; None if not given.
 
     Raises:
@@ -97,6 +102,7 @@ def candidates(
     if ":" in family and is_pattern(family):
         given |= ({"dtype": dtype} if dtype != "float32" else {}) | ({"batch": batch} if batch != 1 else {})
         given |= {"accuracy": own, "published": published, "convention": convention}
+        given |= {"profile": profile}
         return _models(family, ablate(family, **given, **options))
     traced = _traced_convention(convention)
     settings = Run(**given)
@@ -105,26 +111,44 @@ def candidates(
     _check_options(family, names, options)
     if own and len(names) > 1:
         own.require_models(f"{family} has several")
-    arguments: dict[str, Any] = {"dtype": dtype, "published": published}
+    arguments: dict[str, Any] = {"dtype": dtype, "published": published, "profile": profile}
     arguments |= {"convention": None if traced else convention}
     arguments |= {"batch": batch} if batch != 1 else {}
-    parts, matched = list[Columns](), set[str]()
+    parts, matched, unmeasured = list[Columns](), set[str](), dict[str, str]()
     grids = [(name, grid) for name in names for grid in _grids(name, options, own)]
     for done, (name, grid) in enumerate(grids):
         if not traced:
             settings.progress(done / len(grids))
         if own:  # published options make grids of one value too, and these are not the user's
             arguments["accuracy"] = own.about(name, _single_values(name, options))
-        with suppress(VariantError):  # no combination makes a network
+        try:
             ablation = ablate(name, skip_invalid=True, **grid, **arguments)
+        except VariantError:  # no combination makes a network
+            continue
+        except UnmeasuredError as error:
+            unmeasured[_spelled(name, grid)] = str(error)
+        else:
             parts.append(_columns(name, grid, ablation.under(traced) if traced else ablation))
             matched |= ablation.own.matched if ablation.own else set()
     if not parts:
-        raise SearchError(f"no variant of {family} has the given values of {', '.join(options)}")
+        raise SearchError(_nothing(family, options, unmeasured))
     same = ["model", *SIZE_OPTIONS, "params", "macs", "flops", "reads", "writes"]
     rows = Rows.distinct(parts, same)
     rows = _traced(rows, traced, batch, settings) if traced else rows
-    return Candidates(rows, OwnUse(own, frozenset(matched), published) if own else None)
+    use = OwnUse(own, frozenset(matched), published) if own else None
+    return Candidates(rows, use, tuple(unmeasured.items()))
+
+
+def _spelled(name: str, grid: Mapping[str, Any]) -> str:
+    """The reference of a grid: the architecture with its options of one value, except alpha and resolution."""
+    values = {o: option_values(o, given) for o, given in grid.items() if o not in (*SIZE_OPTIONS, "rho")}
+    return spell_reference(name, {option: some[0] for option, some in values.items() if len(some) == 1})
+
+
+def _nothing(family: str, options: Mapping[str, Any], unmeasured: Mapping[str, str]) -> str:
+    """The reason that a search has no variants: the first network without times, or else the options."""
+    invalid = f"no variant of {family} has the given values of {', '.join(options)}"
+    return next((f"{name}: {reason}" for name, reason in unmeasured.items()), invalid)
 
 
 def _traced_convention(name: str | None) -> Convention | None:
@@ -157,12 +181,13 @@ def _models(pattern: str, ablation: Ablation) -> Candidates:
     found = [
         {name: row.get(name) for name in ("model", *sizes)}
         | {"options": spell_options({name: row[name] for name in others}, " ")}
-        | {name: row[name] for name in (*TOTALS, "convention") if name in row}
+        | {name: row[name] for name in (*TOTALS, "convention", *TIME_COLUMNS) if name in row}
         | dict.fromkeys(PUBLISHED_COLUMNS)
         | {name: row[name] for name in metrics}
         for row in rows
     ]
-    numbers = [name for name in ("top1", "latency_ms", *metrics) if name != "accuracy_source"]
+    timed = [name for name in TIME_COLUMNS if name in rows[0]]
+    numbers = [name for name in ("top1", "latency_ms", *timed, *metrics) if name != "accuracy_source"]
     frame = pd.DataFrame(found).astype(dict.fromkeys(numbers, float))
     columns: dict[str, Any] = {str(name): column for name, column in frame.items()}
     return Candidates(Rows([columns], np.arange(len(frame))), ablation.own, failed)

@@ -6,24 +6,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mbanalyze.inputs.parsing import ParseError, parse_count
+from mbanalyze.inputs.parsing import ParseError, parse_count, parse_milliseconds
 from mbanalyze.inputs.typed import is_whole
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError
-from mbanalyze.sweep.objectives import LIMITS, UNITS, limit_name
+from mbanalyze.sweep.objectives import BYTES, LIMITS, limit_name
 from mbanalyze.sweep.plain_columns import Columns
 
 Limit = int | float | str
-"""A limit as the user gives it: a whole number, or text such as `150M`; of bytes also `320 KB`."""
+"""A limit as the user gives it: a whole number, or text such as `150M`; of bytes also `320 KB`; of ms any number."""
 MAX_LIMIT = 10**100
 """The largest limit, above the count of any network; messages cannot show a larger one."""
 
 
-def limits_of(*given: Limit | None) -> dict[str, int]:
+def limits_of(*given: Limit | None) -> dict[str, int | float]:
     """Return the limits that are set, by total; `given` has the order of `LIMITS`.
 
     Raises:
-        SearchError: a limit is not a whole number above 0, or exceeds `MAX_LIMIT`.
+        SearchError: a limit is not a number above 0, whole except for milliseconds, or exceeds `MAX_LIMIT`.
     """
     limits = {t: _limit(t, g) for t, g in zip(LIMITS, given, strict=True) if g is not None}
     for total, limit in limits.items():
@@ -34,10 +34,12 @@ def limits_of(*given: Limit | None) -> dict[str, int]:
     return limits
 
 
-def _limit(total: str, given: Limit) -> int:
-    """The limit of a total as an integer."""
-    name, of_bytes = limit_name(total), total in UNITS
+def _limit(total: str, given: Limit) -> int | float:
+    """The limit of a total as a number, whole except for milliseconds."""
+    name, of_bytes = limit_name(total), total in BYTES
     try:
+        if total == "predicted_ms":
+            return parse_milliseconds(str(given))
         if isinstance(given, str):
             return parse_count(given, of_bytes=of_bytes)
         whole = is_whole(given) or (isinstance(given, float | np.floating) and given.is_integer())
@@ -49,7 +51,7 @@ def _limit(total: str, given: Limit) -> int:
     raise SearchError(f"{name} must be a whole number above 0, not {given!r}: give {example}")
 
 
-def within(columns: Columns, limits: Mapping[str, int]) -> Array:
+def within(columns: Columns, limits: Mapping[str, int | float]) -> Array:
     """Return booleans, true for rows within all limits."""
     fits = np.ones(len(columns["params"]), dtype=bool)
     for total, limit in limits.items():

@@ -17,6 +17,7 @@ from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.typed import Sizes, is_whole
 from mbanalyze.ops.cost import ITEM_SIZES
+from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.closed_form import GridCounts, count_grid
@@ -24,6 +25,7 @@ from mbanalyze.sweep.convention_macs import Trace, traced_macs
 from mbanalyze.sweep.figure_columns import ShownFigures
 from mbanalyze.sweep.grid import Grid, GridError, input_sizes, spelled, value_indices
 from mbanalyze.sweep.plain_columns import Columns, take
+from mbanalyze.sweep.predicted_columns import time_columns
 from mbanalyze.sweep.published_rows import PUBLISHED_COLUMNS, VariantIndex, has_source
 from mbanalyze.sweep.traced import VariantError
 
@@ -38,11 +40,13 @@ class Counts(NamedTuple):
         dtype: the element type for byte counts.
         convention: the convention of the macs; None for ours.
         trace: counts variants of a convention that needs a trace.
+        profile: the machine whose time is predicted; None for no time.
     """
 
     dtype: str
     convention: Convention | None
     trace: Trace
+    profile: Profile | None = None
 
     @property
     def traced(self) -> Convention | None:
@@ -105,9 +109,13 @@ def ablate_known(
     totals = {**counted.cost().as_dict(itemsize), **counted.peaks()}
     network = next(known_name for known_name, known_arch in ARCHS.items() if known_arch is arch)
     variants = VariantIndex(network, networks, sizes)
-    if counts.traced:
+    if counts.traced or counts.profile:
         specs = [variants.spec(int(index)) for index in np.flatnonzero(valid)]
+    if counts.traced:
         totals["macs"] = traced_macs(specs, batch, counts.traced, counts.trace)
+    if counts.profile:
+        images = batch.get("batch", 1)
+        totals |= time_columns((spec.ops(images) for spec in specs), counts.profile)
     made = _with_figures({**columns, **totals}, valid, variants, figures, batch)
     return replace(made, model=name, input=_input(columns, known))
 

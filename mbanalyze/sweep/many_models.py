@@ -21,6 +21,7 @@ from mbanalyze.sweep.figure_columns import traced_columns
 from mbanalyze.sweep.grid import Grid, GridError, combinations, spelled
 from mbanalyze.sweep.model_jobs import Row, Run, count_each
 from mbanalyze.sweep.plain_columns import Columns
+from mbanalyze.sweep.predicted_columns import TIME_COLUMNS, digest
 from mbanalyze.sweep.resumed import CountsFile, ResumeError, require_equal
 from mbanalyze.sweep.traced import TRACE_OPTIONS
 
@@ -45,7 +46,7 @@ def count_models(
         pattern: `PACKAGE:PATTERN`.
         inputs: the inputs of each forward; () for those that the package publishes.
         grid: the values of the options.
-        settings: `dtype`, `bits` of a stored parameter, and `convention`; None if not given.
+        settings: `dtype`, `bits` of a stored parameter, `convention` and `profile`; None if not given.
         run: processes, limits and files.
         own: the user's accuracy, whose metrics are the last columns.
 
@@ -62,7 +63,8 @@ def count_models(
         own.require_models(f"{pattern} stands for several")
     axes, fixed = _split(grid)
     given = fixed | {name: value for name, value in settings.items() if value is not None}
-    columns = ["model", *axes, "input", *TOTALS, *REASONS]
+    times = TIME_COLUMNS if settings["profile"] else ()
+    columns = ["model", *axes, "input", *TOTALS, *times, *REASONS]
     if taken := [name for name in axes if columns.count(name) > 1]:
         raise GridError(f"{taken[0]} is a column of the result, and cannot be an option of many models")
     rows = _rows(pattern, inputs, axes, given, run, columns)
@@ -147,6 +149,8 @@ def _counted_with(package: str, inputs: tuple[Any, ...], settings: Mapping[str, 
     given = {**known, package: version, **({"inputs": inputs} if inputs else {}), **settings}
     if "convention" in given:
         given["convention"] = find_convention(given["convention"]).label
+    if "profile" in given:
+        given["profile"] = digest(given["profile"])
     return " ".join(
         f"{name}={records.one_line(str(value).replace(' ', ''))}" for name, value in given.items()
     )
@@ -168,7 +172,7 @@ def _known_counts(file: CountsFile, kept: Sequence[Mapping[str, str]], rows: Seq
 def _parsed(row: Mapping[str, str], path: Path) -> Row:
     """The columns of a count from the text of a file."""
     try:
-        totals = {name: _number(row[name]) for name in TOTALS}
+        totals = {name: _number(row[name]) for name in (*TOTALS, *TIME_COLUMNS) if name in row}
     except ValueError as error:
         raise ResumeError(f"{path} has a malformed count of {row['model']}: mend or remove it") from error
     return {
@@ -194,5 +198,7 @@ def _frame(rows: Sequence[Row]) -> pd.DataFrame:
             frame[name] = frame[name].astype(float)
         elif None in values:
             frame[name] = pd.array(values, "Int64")
+    times = [name for name in TIME_COLUMNS if name in frame]
+    frame[times] = frame[times].astype(float)
     frame["complete"] = [row["complete"] is True for row in rows]
     return frame

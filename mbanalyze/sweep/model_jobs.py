@@ -13,11 +13,14 @@ from typing import Any, Self
 from mbanalyze.display import records
 from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.typed import is_whole
+from mbanalyze.profiles.predicted_time import UnmeasuredError, predict_time
+from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.network import Report
 from mbanalyze.sources.processes import answers, cpus
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import count
 from mbanalyze.sweep.grid import GridError
+from mbanalyze.sweep.predicted_columns import TIME_COLUMNS
 from mbanalyze.sweep.traced import count_arguments
 
 Variant = tuple[str, Mapping[str, Any]]
@@ -108,12 +111,13 @@ def count_each(
         package: package of the models, which is imported once for all processes.
         variants: variants.
         inputs: inputs of each forward; () for those that the package publishes.
-        settings: options of `count` that are equal for all models, and `bits` of a stored parameter.
+        settings: options of `count` that are equal for all models, `bits` of a stored parameter, and `profile`.
         run: processes and limits.
         known: variants that are counted already, for the progress.
     """
-    fixed = {name: value for name, value in settings.items() if name != "bits"}
-    jobs = [partial(_count, model, inputs, {**o, **fixed}, settings.get("bits")) for model, o in variants]
+    more = {name: settings.get(name) for name in ("bits", "profile")}
+    fixed = {name: value for name, value in settings.items() if name not in more}
+    jobs = [partial(_count, model, inputs, {**o, **fixed}, **more) for model, o in variants]
     counts = _in_executor(jobs, run.executor) if run.executor else _in_processes(jobs, package, run)
     names = [spell_reference(*variant) for variant in variants]
     ended = failed = 0
@@ -132,7 +136,13 @@ def count_each(
         tell()
 
 
-def _count(model: str, inputs: tuple[Any, ...], options: Mapping[str, Any], bits: int | None) -> Row:
+def _count(
+    model: str,
+    inputs: tuple[Any, ...],
+    options: Mapping[str, Any],
+    bits: int | None,
+    profile: Profile | None,
+) -> Row:
     """The columns of a count, or the error that it raises."""
     try:
         what, inputs, options = count_arguments(model, inputs, options)
@@ -143,20 +153,27 @@ def _count(model: str, inputs: tuple[Any, ...], options: Mapping[str, Any], bits
         raise
     except BaseException as error:
         return {"error": records.one_line(f"unexpected {summarize(error)}")}
-    return _totals(report, bits)
+    return _totals(report, bits, profile)
 
 
-def _totals(report: Report, bits: int | None) -> Row:
-    """The columns of a report."""
+def _totals(report: Report, bits: int | None, profile: Profile | None) -> Row:
+    """The columns of a report, with its predicted time if there is a profile."""
     totals = report.total_counts()
     if bits is not None:
         totals["params_bytes"] = -(-report.totals.params * bits // 8)
     missing = ", ".join(dict.fromkeys(each.operator for each in report.uncounted))
+    problem = f"operators without a formula: {missing}" if missing else None
+    try:
+        times = predict_time(report.ops, profile).total._asdict() if profile else {}
+    except UnmeasuredError as error:
+        times = dict.fromkeys(TIME_COLUMNS)
+        problem = problem or str(error)
     return {
         "input": " ".join(map(records.shape, report.input)),
         **totals,
+        **times,
         "complete": report.complete,
-        "error": f"operators without a formula: {missing}" if missing else None,
+        "error": problem,
     }
 
 

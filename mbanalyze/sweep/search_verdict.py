@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Any
 
 from mbanalyze.display.units import si, si_bytes
 from mbanalyze.report.convention_rows import macs_name
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.candidates import variant_reference
-from mbanalyze.sweep.objectives import LIMITS, OBJECTIVES, UNITS, limit_name, limit_title
+from mbanalyze.sweep.objectives import BYTES, LIMITS, MINIMISED, OBJECTIVES, UNITS, limit_name, limit_title
 
 
 def option_name(parameter: str, flags: bool) -> str:
@@ -83,19 +83,25 @@ def _gain(search: Search, variant: Mapping[str, Any]) -> str:
     gain = value - (best[search.ranked_by] if best else 0)
     if search.ranked_by == "top1":
         return f"{value} % top-1, {round(gain, 3):+}"
+    if search.ranked_by in MINIMISED:
+        return f"{_total(search.ranked_by, value)}, {_total(search.ranked_by, gain)}"
     if search.ranked_by in OBJECTIVES:
         return f"{si(value)} {_title(search)}, +{si(gain)}"
     return f"{search.ranked_by} {value}, {round(gain, 3):+}"
 
 
-def _rounded_up(total: str, count: int) -> str:
+def _rounded_up(total: str, count: float) -> str:
     """A total to four digits that is at least the exact one."""
+    if isinstance(count, float):
+        return f"{Context(4, ROUND_CEILING).create_decimal(repr(count)):f}"
     step = 10 ** max(0, len(str(count)) - 4)
-    return (si_bytes if total in UNITS else si)(-(-count // step) * step)
+    return (si_bytes if total in BYTES else si)(-(-count // step) * step)
 
 
-def _total(total: str, count: int) -> str:
+def _total(total: str, count: float) -> str:
     """A total to four digits with its unit, and the exact count if that is different."""
+    if isinstance(count, float):
+        return f"{count:.4g} {UNITS[total]}" if abs(count) < 10_000 else f"{count:,.0f} {UNITS[total]}"
     digits, _, prefix = si(count).partition(" ")
     exact = count == Decimal(digits).scaleb(3 * " kMGTPE".index(prefix or " "))
     unit = f"{prefix}{UNITS.get(total, '')}"

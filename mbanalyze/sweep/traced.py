@@ -14,6 +14,8 @@ from mbanalyze.inputs.parsing import spell_reference
 from mbanalyze.inputs.resolution import Resolution, as_resolution, sides
 from mbanalyze.inputs.shape import Shape, positional
 from mbanalyze.inputs.typed import InputError, Sizes
+from mbanalyze.profiles.predicted_time import predict_time
+from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.sources.processes import answers
 from mbanalyze.sources.references import PACKAGES
 from mbanalyze.sources.resolve import count, resolve
@@ -29,7 +31,9 @@ class VariantError(ValueError):
 CountArguments = tuple[Any, tuple[Any, ...], dict[str, Any]]
 """The arguments of `count`: a factory, its inputs and its options."""
 Totals = dict[str, Any]
-"""The totals of a variant by name, and `complete`."""
+"""The totals of a variant by name, its predicted time, and `complete`."""
+CountVariant = Callable[[CountArguments], "Totals | VariantError"]
+"""A function that counts a variant."""
 
 
 def default_resolution(what: Any, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Resolution:
@@ -91,6 +95,7 @@ def trace_variants(
     workers: int | None,
     progress: Callable[[float], None],
     skip_invalid: bool,
+    profile: Profile | None = None,
 ) -> list[dict[str, Any] | None]:
     """Return the totals of each variant, in order, with `complete`; the first failure ends the count.
 
@@ -100,12 +105,13 @@ def trace_variants(
         workers: number of processes that run them if there is no executor; None runs them in this process.
         progress: called with the finished fraction, from 0 to 1.
         skip_invalid: return None for a variant that fails, unless all fail.
+        profile: the machine whose time is predicted; None for no time.
 
     Raises:
         VariantError: a variant fails; the message names its options.
     """
     found: dict[int, Totals | VariantError] = {}
-    with closing(_results(variants, executor, workers)) as results:
+    with closing(_results(variants, executor, workers, partial(_totals, profile=profile))) as results:
         for position, result in results:
             if isinstance(result, VariantError) and not skip_invalid:
                 raise result
@@ -119,20 +125,23 @@ def trace_variants(
 
 
 def _results(
-    variants: Sequence[CountArguments], executor: Executor | None, workers: int | None
+    variants: Sequence[CountArguments],
+    executor: Executor | None,
+    workers: int | None,
+    count_one: CountVariant,
 ) -> Generator[tuple[int, Totals | VariantError]]:
     """The position and result of each variant that ends."""
     if executor:
-        return _in_executor(variants, executor)
+        return _in_executor(variants, executor, count_one)
     if workers:
-        return _in_processes(variants, workers)
-    return (each for each in enumerate(map(_totals, variants)))
+        return _in_processes(variants, workers, count_one)
+    return (each for each in enumerate(map(count_one, variants)))
 
 
 def _in_executor(
-    variants: Sequence[CountArguments], executor: Executor
+    variants: Sequence[CountArguments], executor: Executor, count_one: CountVariant
 ) -> Generator[tuple[int, Totals | VariantError]]:
-    positions = {executor.submit(_totals, each): position for position, each in enumerate(variants)}
+    positions = {executor.submit(count_one, each): position for position, each in enumerate(variants)}
     try:
         for future in as_completed(positions):
             yield positions[future], future.result()
@@ -142,13 +151,13 @@ def _in_executor(
 
 
 def _in_processes(
-    variants: Sequence[CountArguments], workers: int
+    variants: Sequence[CountArguments], workers: int, count_one: CountVariant
 ) -> Generator[tuple[int, Totals | VariantError]]:
     for each in variants:
         _require_sendable(each)
     package = str(variants[0][0]).partition(":")[0]
     ended = answers(
-        [partial(_answer, each) for each in variants],
+        [partial(_answer, each, count_one) for each in variants],
         preload=[package] if package in PACKAGES else [],
         path=sys.path,
         workers=workers,
@@ -174,21 +183,22 @@ def _require_sendable(arguments: CountArguments) -> None:
     )
 
 
-def _answer(arguments: CountArguments) -> dict[str, Any]:
+def _answer(arguments: CountArguments, count_one: CountVariant) -> dict[str, Any]:
     """The totals of a variant, or its error as text."""
-    found = _totals(arguments)
+    found = count_one(arguments)
     return {"error": str(found)} if isinstance(found, VariantError) else found
 
 
-def _totals(arguments: CountArguments) -> Totals | VariantError:
+def _totals(arguments: CountArguments, profile: Profile | None) -> Totals | VariantError:
     """The totals of a variant, or the error that it raises."""
     what, inputs, options = arguments
     try:
         report = count(what, *inputs, **options)
+        times = predict_time(report.ops, profile).total._asdict() if profile else {}
     except (ValueError, LookupError) as error:
         variant, message = _spelled(arguments), str(error)
         return VariantError(message if message.startswith(variant) else f"{variant}: {message}")
-    return {**report.total_counts(), "complete": report.complete}
+    return {**report.total_counts(), **times, "complete": report.complete}
 
 
 def _spelled(arguments: CountArguments) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import csv_of
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
-from mbanalyze.display.units import count_cell, ratio_cell, si_bytes
+from mbanalyze.display.units import count_cell, milliseconds, ratio_cell, si_bytes
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.literature.accuracy.accuracy_notes import (
     choice_note,
@@ -17,11 +17,13 @@ from mbanalyze.literature.accuracy.accuracy_notes import (
     own_notes,
     own_provenance,
 )
+from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.accounts import PEAKS
 from mbanalyze.report.convention_rows import convention_note, macs_name
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.many_models import uncounted
+from mbanalyze.sweep.predicted_columns import TIME_COLUMNS, time_note
 from mbanalyze.sweep.search_verdict import option_name, unranked_reason, verdict
 
 COUNT_COLUMNS = ("params", "macs", "flops", "activations", "memory_access")
@@ -40,6 +42,9 @@ HEADINGS = {
     "published_params": "published params",
     "top1": "top-1 %",
     "latency_ms": "latency ms",
+    "predicted_ms": "predicted ms",
+    "low_ms": "low ms",
+    "high_ms": "high ms",
 }
 """Headings that differ from the name of their column."""
 HIDDEN = (
@@ -50,6 +55,7 @@ HIDDEN = (
 DROP_ORDER = (
     *("input", "activations", "flops per byte", "memory access", "eager peak", "ideal peak"),
     *("deployed peak", "model size", "flops", "latency ms", "published params", "published macs"),
+    *("low ms", "high ms"),
 )
 """Headings of the columns to leave out, in this order, while the table is too wide."""
 MAX_UNPUBLISHED = 3
@@ -69,10 +75,11 @@ def ablation_view(ablation: Ablation, *, flags: bool = False) -> View:
     rows = ablation.records()
     notes = [
         *_convention_notes(ablation.other_convention),
+        *_time_notes(ablation.profile),
         *choice_note(ablation.sources, _source_numbers(rows), selected=ablation.selected),
         *difference_notes(ablation.sources),
         *own_notes(ablation.own, _published_name(rows, flags)),
-        *uncounted_notes(uncounted(ablation.rows)),
+        *uncounted_notes(uncounted(ablation.rows), timed=ablation.profile is not None),
     ]
     own = own_provenance(ablation.own.own if ablation.own else None)
     return View(
@@ -95,12 +102,13 @@ def search_view(search: Search, *, flags: bool = False) -> View:
     rows = [*search.records("front"), *unranked]
     notes = [
         *_convention_notes(search.other_convention),
+        *_time_notes(search.profile),
         *verdict(search, flags),
         *_unpublished_notes(search, len(unpublished)),
         *_batch_notes(rows),
         *_mixture_notes(search),
         *own_notes(search.own, _published_name(unpublished, flags)),
-        *uncounted_notes(search.uncounted),
+        *uncounted_notes(search.uncounted, timed=search.profile is not None),
     ]
     own = own_provenance(search.own.own if search.own else None)
     under = f" --convention {search.other_convention.name}" if search.other_convention else ""
@@ -132,11 +140,16 @@ def _convention_notes(convention: Convention | None) -> list[str]:
     return [convention_note(convention)] if convention else []
 
 
+def _time_notes(profile: Profile | None) -> list[str]:
+    """A note on predicted times."""
+    return [time_note(profile)] if profile else []
+
+
 def _drop_order(search: Search) -> tuple[str, ...]:
-    """`DROP_ORDER` with limited totals at the end, behind the macs if these are neither limited nor ranked by."""
+    """`DROP_ORDER` with limited totals at the end, behind the macs if another cost matters more than these."""
     limited = {HEADINGS.get(total, total) for total in search.limits}
     kept = [heading for heading in DROP_ORDER if heading in limited]
-    unnamed = kept and "macs" not in (*limited, search.ranked_by)
+    unnamed = (kept or search.profile) and "macs" not in (*limited, search.ranked_by)
     macs = [macs_name("macs", search.other_convention)] if unnamed else []
     return (*(heading for heading in DROP_ORDER if heading not in limited), *macs, *kept)
 
@@ -179,6 +192,8 @@ def _cell(name: str, row: Record) -> str | Cell:
     value = row[name]
     if name in COUNT_COLUMNS:
         return count_cell(value, complete=name not in ("macs", "flops") or row.get("complete") is not False)
+    if name in TIME_COLUMNS:
+        return Cell("?", "?") if value is None else Cell(milliseconds(value), f"{value:.6f}")
     if name == "arithmetic_intensity":
         return ratio_cell(value)
     if name in BYTE_COLUMNS:
@@ -222,11 +237,17 @@ def _unpublished_notes(search: Search, count: int) -> list[str]:
     return [f"{count} fitting variants have {missing} and are not ranked{shown}"]
 
 
-def uncounted_notes(reasons: Sequence[tuple[str, str]]) -> list[str]:
-    """Return notes that name each model that is not counted completely, with the reason."""
+def uncounted_notes(reasons: Sequence[tuple[str, str]], *, timed: bool = False) -> list[str]:
+    """Return notes that name each model that is not counted completely, with the reason.
+
+    Args:
+        reasons: the models and reasons.
+        timed: a model without a predicted time is among those that are not complete.
+    """
     if not reasons:
         return []
-    head = "1 count is not complete:" if len(reasons) == 1 else f"{len(reasons)} counts are not complete:"
+    noun = "result" if timed else "count"
+    head = f"1 {noun} is not complete:" if len(reasons) == 1 else f"{len(reasons)} {noun}s are not complete:"
     return [head, *(reason if model in reason else f"{model}: {reason}" for model, reason in reasons)]
 
 

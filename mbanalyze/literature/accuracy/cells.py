@@ -13,6 +13,7 @@ import numpy as np
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.inputs.parsing import parse_option
+from mbanalyze.profiles.predicted_time import TimeRange
 from mbanalyze.report.network import TOTALS
 
 PER_CENT = ("top1", "top5")
@@ -26,7 +27,7 @@ WRITTEN_COLUMNS = frozenset(
     {
         *TOTALS,
         *("published_macs", "published_params", "device", "label", "source", "accuracy_source"),
-        *("complete", "fits", "front"),
+        *("complete", "fits", "front", *TimeRange._fields),
     }
 )
 """Columns that mbanalyze writes, and that a table may contain without meaning."""
