@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor, log10
 
 from mbanalyze.display.views import Cell
 
@@ -25,6 +26,12 @@ def si_bytes(count: int) -> str:
     """Format a number of bytes with four significant digits: 10545696 -> '10.55 MB'."""
     text = si(count)
     return f"{text}B" if " " in text else f"{text} B"
+
+
+def significant(number: float) -> str:
+    """Format a number with four significant digits, but all digits before the point: 20.165476 -> '20.17'."""
+    digits = 3 - floor(log10(abs(number))) if number else 0
+    return f"{number:.{max(digits, 0)}f}"
 
 
 def count_cell(count: int | None, *, complete: bool = True, spell: Callable[[int], str] = si) -> Cell:
