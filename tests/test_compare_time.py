@@ -193,7 +193,7 @@ def test_a_kind_without_times_is_refused() -> None:
 
 def test_a_convention_counts_beside_a_profile() -> None:
     """A convention changes macs and no time."""
-    models = {"inputs": [(1, 10)], "profile": replace(SPEED, general={"linear": fit(1e6)})}
+    models: dict[str, Any] = {"inputs": [(1, 10)], "profile": replace(SPEED, general={"linear": fit(1e6)})}
     ours, theirs = (
         compare(nn.Linear(10, 2), nn.Linear(10, 4), convention=name, **models) for name in (None, "thop")
     )
