@@ -87,7 +87,7 @@ def test_a_budget_of_time(budget: str, code: int, level: str | None, folder: Pat
 
 
 def test_every_format_has_the_time(folder: Path) -> None:
-    """Every format names the total and its budget, and JSON and tables have the rest of it."""
+    """Every format names the total and its budget, and JSON and tables have the remainder."""
     file = policy(folder, f"{ALEXNET}budget = {{ predicted_ms = 10 }}\n")
     guard.update(load(file))
     outcome = guard.check(load(file))

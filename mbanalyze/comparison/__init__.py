@@ -1,6 +1,7 @@
 """Reports side by side.
 
 comparison.py      `compare`
+report_labels.py   a name for each report
 parts.py           kinds, stages and layers with their counts in each report
 alignment.py       corresponding layers of two networks
 stages.py          the stage of each operator

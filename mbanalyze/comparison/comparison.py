@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,12 @@ from mbanalyze.comparison.predicted_times import (
     given_profile,
     time_of,
 )
+from mbanalyze.comparison.report_labels import labels_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_reference, split_reference
+from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.typed import AnyPath, is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
@@ -72,20 +73,7 @@ class Comparison(Result):
 
         Conventions that differ are in every name.
         """
-        options = _differing(self.reports)
-        names = [
-            spell_reference(r.model, {name: value for name, value in r.options.items() if name in options})
-            for r in self.reports
-        ]
-        if len({r.convention for r in self.reports}) > 1:
-            names = [f"{name} {report.convention}" for name, report in zip(names, self.reports, strict=True)]
-        for distinguish in (_inputs, lambda r: r.method, lambda r: r.dtype, _fusion):
-            if len({*names}) < len(names) and len({distinguish(r) for r in self.reports}) > 1:
-                names = [f"{name} {distinguish(r)}" for name, r in zip(names, self.reports, strict=True)]
-        names = [records.one_line(name) for name in names]
-        if len({*names}) == len(names):
-            return tuple(names)
-        return tuple(f"{name} ({i})" for i, name in enumerate(names, 1))
+        return labels_of(self.reports)
 
     @property
     def other_convention(self) -> Convention | None:
@@ -298,34 +286,6 @@ def _report(
     if _has_input(model):
         inputs, options = (), {name: value for name, value in options.items() if name != "kwargs"}
     return count(model, *inputs, convention=convention, **options)
-
-
-def _inputs(report: Report) -> str:
-    return " ".join(map(records.shape, report.input))
-
-
-def _fusion(report: Report) -> str:
-    return "fused" if report.is_fused else "unfused"
-
-
-def _differing(reports: Sequence[Report]) -> set[str]:
-    """The options with different values in two reports, or with a value in only one report of a model."""
-    found = set()
-    for name in {name for report in reports for name in report.options}:
-        models = {report.model for report in reports if name in report.options}
-        values = {_option(r, name) for r in reports if r.model in models or _option(r, name)}
-        found |= {name} if len(values) > 1 else set()
-    return found
-
-
-def _option(report: Report, name: str) -> str:
-    """The value of an option as text, perhaps the default of an architecture; "" if the report has none."""
-    arch, implied = find(report.model) or (None, {})
-    default = (
-        {field.name: field.default for field in fields(arch) if field.name not in implied} if arch else {}
-    )
-    values = {**default, **report.options}
-    return repr(values[name]) if name in values else ""
 
 
 def _model(
