@@ -71,6 +71,7 @@ class ModelCost:
         *,
         allow_uncounted: Iterable[str] = (),
         options: dict[str, Any] | None = None,
+        profile: str | Path | None = None,
         **limits: Any,
     ) -> Report:
         """Fail the test if a total of a model exceeds its limit.
@@ -81,6 +82,7 @@ class ModelCost:
                 `--input`, such as `"ids=1,128:int64"`, or a value as for `mbanalyze.count`, such as `(1, 3, 64, 64)`.
             allow_uncounted: operators that are allowed to have no count.
             options: options for `mbanalyze.count`.
+            profile: file with the speed of a machine, which the limit `max_predicted_ms` needs.
             limits: limit for each total, such as `max_macs="320 M"` or `max_peak_bytes="320 KB"`: a number, or a
                 text with a unit.
 
@@ -96,7 +98,7 @@ class ModelCost:
 
         __tracebackhide__ = True
         rules = _rules(limits)
-        measured, report = _measure("the model", model, inputs, allow_uncounted, options, rules)
+        measured, report = _measure("the model", model, inputs, allow_uncounted, options, rules, profile)
         assert measured.measurement is not None
         unknown = unknown_budgets(measured.model, measured.measurement)
         if unknown:
@@ -219,7 +221,13 @@ def _rules(limits: Mapping[str, Any] | None = None, max_increase: str = "0") -> 
 
 
 def _measure(
-    name: str, model: Any, inputs: Any, allowed: Iterable[str], options: dict[str, Any] | None, rules: Rules
+    name: str,
+    model: Any,
+    inputs: Any,
+    allowed: Iterable[str],
+    options: dict[str, Any] | None,
+    rules: Rules,
+    profile: str | Path | None = None,
 ) -> tuple[MeasuredModel, Report]:
     """The measured model and its report; the test fails if the model cannot be measured."""
     from mbanalyze.guard.counting import measure_report
@@ -227,7 +235,11 @@ def _measure(
     from mbanalyze.sources.resolve import resolve
 
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
-    guarded = GuardedModel(name, source, {}, (), {}, rules, allow_uncounted=frozenset(allowed))
+    guarded = GuardedModel(
+        *(name, source, {}, (), {}, rules),
+        allow_uncounted=frozenset(allowed),
+        profile=None if profile is None else Path(profile),
+    )
     try:
         given, keywords = _inputs(inputs)
         resolved = resolve(model, *given, **_merge(keywords, options or {}))

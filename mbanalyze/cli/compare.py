@@ -17,6 +17,7 @@ from mbanalyze.cli.arguments import (
     Output,
     Plot,
     PlotSize,
+    Profile,
     Width,
     inputs_of,
 )
@@ -42,6 +43,7 @@ def compare(
     input: Input = None,
     fused: Fused = False,
     convention: Convention = None,
+    profile: Profile = None,
     top: Top = 10,
     accuracy: Accuracy = None,
     published: Published = False,
@@ -57,12 +59,14 @@ def compare(
     For two models, it also aligns their layers, and lists the largest changes first.
     Published accuracy is shown where it is known, or your own with --accuracy.
     With --input, you give the input of every model that has none of its own.
+    With --profile, it predicts the time of each model, and says which is faster, or that it is too close to call.
     With --plot, the command draws the totals of each model relative to the first.
 
     \b
     mbanalyze compare mobilenet_v2 mobilenet_v2@alpha=0.75,resolution=192
     mbanalyze compare mobilenet_v1 mobilenet_v2 shufflenet_v2 --format markdown
     mbanalyze compare mobilenet_v1 mobilenet_v2 --convention thop
+    mbanalyze compare mobilenet_v1 mobilenet_v2 --profile ci-runner.json
     mbanalyze compare net.py:build net.py:build@width=16 --input 1,3,64,64
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
@@ -74,6 +78,7 @@ def compare(
             inputs=inputs,
             fused=fused,
             convention=convention,
+            profile=profile,
             accuracy=accuracy,
             published=published,
             **keywords,

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
 from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
-from mbanalyze.comparison.parts import UNCERTAIN, Part, differences, largest_first, parts_of
+from mbanalyze.comparison.parts import PREDICTED_MS, UNCERTAIN, Part, differences, largest_first, parts_of
+from mbanalyze.comparison.predicted_times import (
+    PredictedTimes,
+    SpeedVerdict,
+    given_profile,
+    time_of,
+)
+from mbanalyze.comparison.report_labels import labels_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
-from mbanalyze.inputs.parsing import spell_reference, split_reference
-from mbanalyze.inputs.typed import is_shape
+from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.inputs.typed import AnyPath, is_shape
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
-from mbanalyze.ops.cost import Count
 from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
 from mbanalyze.sources.resolve import Countable, count
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
     from mbanalyze.conventions.convention import Convention
     from mbanalyze.literature.accuracy.own_table import Accuracy
+    from mbanalyze.profiles.time_profile import Profile
 
 COMPARISON_SCHEMA = "mbanalyze.comparison/1"
 
@@ -46,11 +53,13 @@ class Comparison(Result):
         reports: the reports, two or more.
         accuracies: the accuracy of each report; by default the published one.
         own: the use of the user's accuracy; None without one.
+        predicted: the predicted time of each report; None without a profile.
     """
 
     reports: tuple[Report, ...]
     accuracies: tuple[KnownAccuracy, ...] = ()
     own: OwnUse | None = None
+    predicted: PredictedTimes | None = None
 
     def __post_init__(self) -> None:
         if len(self.reports) < 2:
@@ -64,20 +73,7 @@ class Comparison(Result):
 
         Conventions that differ are in every name.
         """
-        options = _differing(self.reports)
-        names = [
-            spell_reference(r.model, {name: value for name, value in r.options.items() if name in options})
-            for r in self.reports
-        ]
-        if len({r.convention for r in self.reports}) > 1:
-            names = [f"{name} {report.convention}" for name, report in zip(names, self.reports, strict=True)]
-        for distinguish in (_inputs, lambda r: r.method, lambda r: r.dtype, _fusion):
-            if len({*names}) < len(names) and len({distinguish(r) for r in self.reports}) > 1:
-                names = [f"{name} {distinguish(r)}" for name, r in zip(names, self.reports, strict=True)]
-        names = [records.one_line(name) for name in names]
-        if len({*names}) == len(names):
-            return tuple(names)
-        return tuple(f"{name} ({i})" for i, name in enumerate(names, 1))
+        return labels_of(self.reports)
 
     @property
     def other_convention(self) -> Convention | None:
@@ -87,13 +83,25 @@ class Comparison(Result):
 
     @cached_property
     def totals(self) -> tuple[dict[str, int | float | None], ...]:
-        """The totals of each report, by name."""
-        return tuple(report.total_counts() for report in self.reports)
+        """The totals of each report, by name; with a profile also `TIME_TOTALS`."""
+        return tuple(
+            {**report.total_counts(), **(self.predicted.totals(i) if self.predicted else {})}
+            for i, report in enumerate(self.reports)
+        )
 
     @cached_property
     def ratios(self) -> tuple[dict[str, float | None], ...]:
         """The totals divided by those of the first report; None if either is zero, unknown or a lower bound."""
-        return tuple({name: self._ratio(name, i) for name in TOTALS} for i in range(len(self.reports)))
+        names = (*TOTALS, PREDICTED_MS) if self.predicted else TOTALS
+        return tuple({name: self._ratio(name, i) for name in names} for i in range(len(self.reports)))
+
+    @cached_property
+    def speeds(self) -> tuple[SpeedVerdict | None, ...]:
+        """The verdict on the predicted time of each report beside the first; None if it is unknown."""
+        if self.predicted is None:
+            return (None,) * len(self.reports)
+        ratios = [ratios[PREDICTED_MS] for ratios in self.ratios]
+        return tuple(self.predicted.verdict(i, ratio) for i, ratio in enumerate(ratios))
 
     def _ratio(self, name: str, i: int) -> float | None:
         value, first = self.totals[i][name], self.totals[0][name]
@@ -101,26 +109,34 @@ class Comparison(Result):
 
     def known(self, name: str, i: int) -> bool:
         """Return True if a total of report `i` is exact, not a lower bound."""
+        if name == PREDICTED_MS:
+            return not self.reports[i].unseen
         return name not in UNCERTAIN or self.reports[i].complete
 
-    def changes(self, name: str) -> tuple[Count, ...]:
+    def changes(self, name: str) -> tuple[Any, ...]:
         """Return a count of each report minus the first's; None if either is a lower bound.
 
         The changes of all kinds sum to this, and so do those of all stages and of all layers.
         """
-        counts = [cast(Count, totals[name]) for totals in self.totals]
+        counts = [totals[name] for totals in self.totals]
         return differences(counts, [self.known(name, i) for i in range(len(counts))])
 
     @cached_property
     def by_kind(self) -> tuple[Part, ...]:
         """A part for each kind and variant, the largest change first."""
-        return parts_of([r.rows for r in self.reports], [[row.type for row in r.rows] for r in self.reports])
+        types = [[row.type for row in report.rows] for report in self.reports]
+        return self._timed(parts_of([report.rows for report in self.reports], types))
 
     @cached_property
     def by_stage(self) -> tuple[Part, ...]:
         """A part for each stage, or for each block unless all networks take images; the largest change first."""
         keys = stages if self.takes_images else blocks
-        return parts_of([r.rows for r in self.reports], [keys(report) for report in self.reports])
+        names = [keys(report) for report in self.reports]
+        return self._timed(parts_of([report.rows for report in self.reports], names))
+
+    def _timed(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        """The parts, with their predicted times if there is a profile."""
+        return self.predicted.timed(parts) if self.predicted else tuple(parts)
 
     @property
     def takes_images(self) -> bool:
@@ -141,7 +157,8 @@ class Comparison(Result):
             (none if i is None else before[i], none if j is None else after[j])
             for i, j in aligned(*self._alignable())
         ]
-        return largest_first(Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs)
+        parts = [Part((pair[1] if pair[1].rows else pair[0]).key, pair) for pair in pairs]
+        return self._timed(largest_first(parts))
 
     def _alignable(self) -> Iterator[list[AlignableLayer]]:
         """The layers of each report, placed by the stage of their first operator if all take images."""
@@ -156,9 +173,12 @@ class Comparison(Result):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison as the JSON document of schema `COMPARISON_SCHEMA`."""
-        described = zip(self.labels, self.reports, self.totals, self.accuracies, strict=True)
+        described = zip(
+            *(self.labels, self.reports, self.totals, self.accuracies, _speed_columns(self)), strict=True
+        )
         return {
             "schema": COMPARISON_SCHEMA,
+            **({"profile": self.predicted.settings()} if self.predicted else {}),
             "models": [_model(*each) for each in described],
             "ratios": list(self.ratios),
             "by_kind": [_part("kind", part) for part in self.by_kind],
@@ -190,6 +210,7 @@ def compare(
     inputs: Sequence[Any] = (),
     fused: bool = False,
     convention: str | None = None,
+    profile: AnyPath | Profile | None = None,
     accuracy: Accuracy | None = None,
     published: bool = False,
     **options: Any,
@@ -202,6 +223,8 @@ def compare(
         fused: merge batch norms and activations into the product before them, as `Report.fused` does.
         convention: count macs as another counter does, such as `thop`. A report needs what the convention counts,
             as for `Report.under`.
+        profile: the speed of a machine, made by `mbanalyze calibrate`: adds the predicted times. Models are then
+            counted in its element type.
         accuracy: your own accuracy, instead of the published one, in a CSV file or a frame, as for `ablate`.
         published: show published accuracy where `accuracy` has none.
         options: options of `count` for every model but reports, such as `trace=True`.
@@ -211,6 +234,7 @@ def compare(
         OptionError: a flag is neither True nor False.
         ChoiceError: the convention is unknown.
         ConventionError: a report lacks what the convention counts.
+        ProfileError, ReportTimeError, UnmeasuredError: the profile cannot be read, or does not predict a report.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")
@@ -225,14 +249,17 @@ def compare(
         )
     if published and accuracy is None:
         raise ComparisonError("published keeps published accuracy beside your own: give accuracy too")
+    speed = None if profile is None else given_profile(profile)
+    options = options if speed is None else {"dtype": speed.dtype, **options}
     reports = tuple(_report(model, inputs, options, convention) for model in models)
     if fused:
         reports = tuple(report.fused() for report in reports)
+    predicted = PredictedTimes(speed, tuple(time_of(report, speed) for report in reports)) if speed else None
     if accuracy is None:
-        return Comparison(reports)
+        return Comparison(reports, predicted=predicted)
     names = {name for report in reports for name in report.options}
     own = read_accuracy(accuracy, names, {report.model for report in reports})
-    return Comparison(reports, *known_accuracies(reports, own, published=published))
+    return Comparison(reports, *known_accuracies(reports, own, published=published), predicted=predicted)
 
 
 def _refuse_containers(models: Sequence[object]) -> None:
@@ -261,35 +288,9 @@ def _report(
     return count(model, *inputs, convention=convention, **options)
 
 
-def _inputs(report: Report) -> str:
-    return " ".join(map(records.shape, report.input))
-
-
-def _fusion(report: Report) -> str:
-    return "fused" if report.is_fused else "unfused"
-
-
-def _differing(reports: Sequence[Report]) -> set[str]:
-    """The options with different values in two reports, or with a value in only one report of a model."""
-    found = set()
-    for name in {name for report in reports for name in report.options}:
-        models = {report.model for report in reports if name in report.options}
-        values = {_option(r, name) for r in reports if r.model in models or _option(r, name)}
-        found |= {name} if len(values) > 1 else set()
-    return found
-
-
-def _option(report: Report, name: str) -> str:
-    """The value of an option as text, perhaps the default of an architecture; "" if the report has none."""
-    arch, implied = find(report.model) or (None, {})
-    default = (
-        {field.name: field.default for field in fields(arch) if field.name not in implied} if arch else {}
-    )
-    values = {**default, **report.options}
-    return repr(values[name]) if name in values else ""
-
-
-def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: KnownAccuracy) -> dict[str, Any]:
+def _model(
+    label: str, report: Report, totals: Mapping[str, Any], accuracy: KnownAccuracy, speed: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "label": label,
         "model": report.model,
@@ -301,6 +302,7 @@ def _model(label: str, report: Report, totals: Mapping[str, Any], accuracy: Know
         "dtype": report.dtype,
         "complete": report.complete,
         "totals": totals,
+        **speed,
         **_accuracy_columns(accuracy),
     }
 
@@ -319,13 +321,15 @@ def _total_records(comparison: Comparison) -> list[dict[str, Any]]:
             "model": label,
             **totals,
             **{f"{name}_ratio": ratio for name, ratio in ratios.items()},
+            **speed,
             **_accuracy_columns(accuracy),
             **column,
         }
-        for label, totals, ratios, accuracy, column in zip(
+        for label, totals, ratios, speed, accuracy, column in zip(
             comparison.labels,
             comparison.totals,
             comparison.ratios,
+            _speed_columns(comparison),
             comparison.accuracies,
             _convention_columns(comparison),
             strict=True,
@@ -367,6 +371,11 @@ def _convention_columns(comparison: Comparison) -> list[dict[str, str]]:
     if not any(report.other_convention for report in reports):
         return [{} for _ in reports]
     return [{"convention": report.convention} for report in reports]
+
+
+def _speed_columns(comparison: Comparison) -> list[dict[str, SpeedVerdict | None]]:
+    """The column with the verdict on the predicted time of each report; empty without a profile."""
+    return [{"speed": speed} if comparison.predicted else {} for speed in comparison.speeds]
 
 
 COMPARISON_TABLES: dict[str, Callable[[Comparison], list[dict[str, Any]]]] = {

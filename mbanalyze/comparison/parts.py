@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mbanalyze.ops.cost import Count
 from mbanalyze.report.rows import Group, Row, group, grouped
 
 PART_COUNTS = ("params", "macs", "flops", "memory_access")
 """The counts of a kind, a stage or a layer."""
+PREDICTED_MS = "predicted_ms"
+"""The predicted time of a kind, a stage or a layer, in milliseconds; only with a profile."""
 UNCERTAIN = frozenset({"macs", "flops", "activations", "arithmetic_intensity"})
 """The totals that are lower bounds if an operator is uncounted."""
 
@@ -24,16 +25,25 @@ class Part:
     Attributes:
         key: its name; for a layer, its path in the last report that has it.
         groups: its rows, one group a report; empty in a report without the part.
+        milliseconds: its predicted time in each report; empty without a profile.
     """
 
     key: str
     groups: tuple[Group, ...]
+    milliseconds: tuple[float, ...] = ()
 
-    def counts(self, name: str) -> tuple[Count, ...]:
-        """Return one of `PART_COUNTS` in each report; None if unknown."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The counts that the part has: `PART_COUNTS`, and `PREDICTED_MS` with a profile."""
+        return (*PART_COUNTS, PREDICTED_MS) if self.milliseconds else PART_COUNTS
+
+    def counts(self, name: str) -> tuple[Any, ...]:
+        """Return one of `names` in each report: integers, or floats for `PREDICTED_MS`; None if unknown."""
+        if name == PREDICTED_MS:
+            return self.milliseconds
         return tuple(getattr(group.cost, name) for group in self.groups)
 
-    def changes(self, name: str) -> tuple[Count, ...]:
+    def changes(self, name: str) -> tuple[Any, ...]:
         """Return the difference of a count from the first report, for each report; None if unknown."""
         return differences(self.counts(name), [g.complete or name not in UNCERTAIN for g in self.groups])
 
@@ -58,13 +68,16 @@ class Part:
         changes = map(self.changes, ("macs", "memory_access", "params"))
         return tuple(max(abs(change or 0) for change in some) for some in changes)
 
-    def counts_by_report(self) -> list[dict[str, Count]]:
+    def counts_by_report(self) -> list[dict[str, Any]]:
         """Return the counts by name, for each report."""
-        return _by_report([self.counts(name) for name in PART_COUNTS])
+        return self._by_report([self.counts(name) for name in self.names])
 
-    def changes_by_report(self) -> list[dict[str, Count]]:
+    def changes_by_report(self) -> list[dict[str, Any]]:
         """Return the changes by name, for each report."""
-        return _by_report([self.changes(name) for name in PART_COUNTS])
+        return self._by_report([self.changes(name) for name in self.names])
+
+    def _by_report(self, counts: Iterable[Sequence[Any]]) -> list[dict[str, Any]]:
+        return [dict(zip(self.names, line, strict=True)) for line in zip(*counts, strict=True)]
 
     def layer_dict(self) -> dict[str, Any]:
         """Return a layer of two reports as a JSON object; a side without it is None."""
@@ -92,17 +105,13 @@ class Part:
             **{f"output{side}": _output(group) or None for side, group in sides.items()},
             **{
                 f"{name}{side}": some[name]
-                for name in PART_COUNTS
+                for name in self.names
                 for side, some in zip([*sides, "_change"], counts, strict=True)
             },
         }
 
 
-def _by_report(counts: Iterable[Sequence[Count]]) -> list[dict[str, Count]]:
-    return [dict(zip(PART_COUNTS, line, strict=True)) for line in zip(*counts, strict=True)]
-
-
-def differences(counts: Sequence[Count], known: Sequence[bool]) -> tuple[Count, ...]:
+def differences(counts: Sequence[Any], known: Sequence[bool]) -> tuple[Any, ...]:
     """Return each count minus the first; None if either is not exactly known."""
     first = counts[0] if known[0] else None
     return tuple(

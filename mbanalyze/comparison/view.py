@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import fsum
 from typing import Any
 
 from mbanalyze.comparison.comparison import Comparison
-from mbanalyze.comparison.parts import Part
+from mbanalyze.comparison.parts import PREDICTED_MS, Part
+from mbanalyze.comparison.time_view import change_column, time_cells, time_notes, time_rows
 from mbanalyze.display.records import one_line, shape
 from mbanalyze.display.result import view
 from mbanalyze.display.units import count_cell, si
@@ -70,14 +72,16 @@ def shown_totals(comparison: Comparison) -> list[str]:
 def _totals(comparison: Comparison) -> Section:
     """Exact totals of each report, each followed by its ratio to the first report's."""
     names = shown_totals(comparison)
-    columns = [words("total", [_name(name, comparison) for name in names])]
+    columns = [words("total", [*(_name(name, comparison) for name in names), *time_rows(comparison)])]
     for i, label in enumerate(comparison.labels):
         totals, ratios = comparison.totals[i], comparison.ratios[i]
         counts = [_exact(totals[name], comparison.known(name, i)) for name in names]
-        columns.append(
-            Column(label, _paired(counts, [_ratio(ratios[name]) for name in names]) if i else counts)
-        )
-    return Section("Totals, and their ratios to the first", tuple(columns), fixed=2)
+        counts += time_cells(comparison, i)
+        beside = [_ratio(ratios[name]) for name in names]
+        beside += [_ratio(ratios[PREDICTED_MS]), Cell("", "")] if comparison.predicted else []
+        columns.append(Column(label, _paired(counts, beside) if i else counts))
+    notes = tuple(time_notes(comparison))
+    return Section("Totals, and their ratios to the first", tuple(columns), fixed=2, notes=notes)
 
 
 def _accuracy(comparison: Comparison) -> list[Section]:
@@ -142,7 +146,9 @@ def _split(parts: Sequence[Part], top: int) -> tuple[list[Part], list[Part]]:
 
 def _merged(key: str, parts: Sequence[Part]) -> Part:
     sides = zip(*(part.groups for part in parts), strict=True)
-    return Part(key, tuple(group(key, [row for some in side for row in some.rows]) for side in sides))
+    groups = tuple(group(key, [row for some in side for row in some.rows]) for side in sides)
+    times = zip(*(part.milliseconds for part in parts), strict=True)
+    return Part(key, groups, tuple(map(fsum, times)))
 
 
 def _macs(comparison: Comparison, parts: Sequence[Part], i: int) -> list[Cell]:
@@ -165,9 +171,10 @@ def _change(change: Count) -> Cell:
 
 
 def _change_columns(comparison: Comparison, parts: Sequence[Part]) -> list[Column]:
-    return [
+    counts = [
         Column(f"{_name(name, comparison)} change", _changes(comparison, parts, name, 1)) for name in CHANGES
     ]
+    return [*counts, *change_column(comparison, parts)]
 
 
 def _name(total: str, comparison: Comparison) -> str:
@@ -189,9 +196,9 @@ def _parts(comparison: Comparison, key: str, parts: Sequence[Part], top: int) ->
             Column(label, _paired(macs, _changes(comparison, shown, "macs", i)) if paired else macs)
         )
     columns += _change_columns(comparison, shown) if two else []
-    return Section(
-        f"{macs_name('Macs', comparison.other_convention)} by {key}", tuple(columns), fixed=2, total=True
-    )
+    heading = f"{macs_name('Macs', comparison.other_convention)} by {key}"
+    drop_order = ("params change", "memory access change") if comparison.predicted else ()
+    return Section(heading, tuple(columns), drop_order, fixed=2, total=True)
 
 
 def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section:

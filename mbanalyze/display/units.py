@@ -28,6 +28,12 @@ def si_bytes(count: int) -> str:
     return f"{text}B" if " " in text else f"{text} B"
 
 
+def significant(number: float) -> str:
+    """Format a number with four significant digits, but all digits before the point: 20.165476 -> '20.17'."""
+    digits = 3 - floor(log10(abs(number))) if number else 0
+    return f"{number:.{max(digits, 0)}f}"
+
+
 def count_cell(count: int | None, *, complete: bool = True, spell: Callable[[int], str] = si) -> Cell:
     """A count as a cell: '?' if unknown, marked '≥' if it is a lower bound; a short zero is empty.
 

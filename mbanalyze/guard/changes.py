@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias, get_args
 
 from mbanalyze.comparison.alignment import aligned
+from mbanalyze.comparison.parts import PREDICTED_MS
 from mbanalyze.guard.limits import EAGER_PEAK, GROWTH_METRICS, LOCKED_METRICS, Budget, Level
 from mbanalyze.guard.measurement import Counts, LayerCost, Measurement
 from mbanalyze.guard.memory_peaks import Peak
@@ -107,13 +108,21 @@ def over_budget(model: GuardedModel, measured: Measurement) -> tuple[CountChange
 
 def unknown_budgets(model: GuardedModel, measured: Measurement) -> str:
     """Return a message about budgets of unknown counts; "" if there are none."""
-    unknown = [
-        f"{metric} of {layer.path or 'the root module'}" if layer else metric
-        for layer, metric, count, _ in _budgets(model, measured)
-        if count is None
+    unknown = [(layer, metric) for layer, metric, count, _ in _budgets(model, measured) if count is None]
+    if not unknown:
+        return ""
+    named = [
+        f"{metric} of {layer.path or 'the root module'}" if layer else metric for layer, metric in unknown
     ]
-    hint = f"; {EAGER_PEAK} needs a trace: set trace = true" if EAGER_PEAK in unknown else ""
-    return f"budget on an unknown count: {', '.join(unknown)}{hint}" if unknown else ""
+    needs = [f"; {text}" for metric, text in _NEEDS.items() if metric in [each for _, each in unknown]]
+    return f"budget on an unknown count: {', '.join(named)}{''.join(needs)}"
+
+
+_NEEDS = {
+    EAGER_PEAK: f"{EAGER_PEAK} needs a trace: set trace = true",
+    PREDICTED_MS: f'{PREDICTED_MS} needs a profile: set profile = "FILE.json"',
+}
+"""The settings without which a total is unknown."""
 
 
 def _budgets(

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from mbanalyze.archs import find
+from mbanalyze.comparison.parts import PREDICTED_MS
+from mbanalyze.comparison.predicted_times import given_profile, time_of
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.source_location import SourceLocation
 from mbanalyze.inputs.input_text import as_arguments, parse_input
+from mbanalyze.profiles.predicted_time import PredictedTime
 from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import resolve
@@ -84,9 +87,24 @@ def measure_report(model: GuardedModel, resolved: ResolvedModel, report: Report)
     uncounted = _describe_uncounted(report, model.allow_uncounted)
     if uncounted:
         return MeasuredModel(model, reason=uncounted)
-    return MeasuredModel(
-        model, Measurement.from_report(model, report, _count_unused_params(report, resolved))
-    )
+    try:
+        time = predicted_time(model, report)
+    except ValueError as error:
+        return MeasuredModel(model, reason=str(error))
+    unused = _count_unused_params(report, resolved)
+    return MeasuredModel(model, Measurement.from_report(model, report, unused, time))
+
+
+def predicted_time(model: GuardedModel, report: Report) -> PredictedTime | None:
+    """Return the time of a report on the machine of the model's profile; None without a budget that limits it.
+
+    Raises:
+        ProfileError: the profile cannot be read.
+        ReportTimeError, UnmeasuredError: it does not predict the report.
+    """
+    if model.profile is None or not model.limits(PREDICTED_MS):
+        return None
+    return time_of(report, given_profile(model.profile))
 
 
 def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbanalyze.display.temporary import make_room, temporary_folder
@@ -58,7 +58,8 @@ def measure_at(policy: Policy, ref: str) -> GitBase:
         folder.mkdir(parents=True, exist_ok=True)
         known = policy_file.load(file or path)
         moved = tuple(_in_checkout(place, top, checkout) for place in known.python_path)
-        then = Policy(folder / (file or path).name, known.lock, known.models, moved)
+        models = {name: replace(model, profile=None) for name, model in known.models.items()}
+        then = Policy(folder / (file or path).name, known.lock, models, moved)  # a base has no predicted time
         measured = measure(then, then.models, inherit_path=False)
         _require_own_packages(measured, checkout)
     failed = [each for each in measured if each.measurement is None and not _is_absent(each)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, cast, get_args
 
+from mbanalyze.comparison.parts import PREDICTED_MS
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_count
 from mbanalyze.ops.cost import Cost
@@ -18,10 +19,12 @@ Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 UNUSED_PARAMS = "unused_params"
 """The metric that counts learned scalars that the forward pass never reads; only a whole model has it."""
-BUDGET_METRICS = (*TOTALS, UNUSED_PARAMS)
-"""The metrics that a budget can limit."""
-LAYER_METRICS = tuple(Cost().as_dict())
+BUDGET_METRICS = (*TOTALS, UNUSED_PARAMS, PREDICTED_MS)
+"""The metrics that a budget can limit. `PREDICTED_MS` follows from exact counts, so that the lock does not record it."""
+LAYER_METRICS = (*Cost().as_dict(), PREDICTED_MS)
 """The metrics of a layer that a budget can limit."""
+FRACTIONS = ("arithmetic_intensity", PREDICTED_MS)
+"""The metrics that need not be whole numbers."""
 LOCKED_METRICS = ("params", "macs", "flops", "activations", "memory_access", "memory_access_bytes")
 """The metrics that the lock records for each layer and each model, and whose growth is limited."""
 EAGER_PEAK = "peak_bytes_eager"
@@ -97,14 +100,15 @@ def parse_level(given: Any) -> Level:
 
 
 def parse_budget(metric: str, given: Any, level: Level) -> Budget:
-    """Parse the budget of a metric: `"20 M"`, `20000000` or `{ max = "20 M", level = "warn" }`.
+    """Parse the budget of a metric: `"20 M"`, `20000000`, `"5 ms"` or `{ max = "20 M", level = "warn" }`.
 
     Raises:
         LimitError, ParseError, ChoiceError: `given` is malformed.
     """
     text, level = _text_and_level(given, level)
-    if metric == "arithmetic_intensity":
-        return Budget(float(_parse_number(text, LARGEST_COUNT)), level)
+    if metric in FRACTIONS:
+        number = text.removesuffix("ms") if metric == PREDICTED_MS else text
+        return Budget(float(_parse_number(number, LARGEST_COUNT)), level)
     return Budget(_parse_amount(metric, text), level)
 
 

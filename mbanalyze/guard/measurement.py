@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mbanalyze.comparison.alignment import AlignableLayer
+from mbanalyze.comparison.parts import PREDICTED_MS
+from mbanalyze.comparison.predicted_times import milliseconds
 from mbanalyze.display.records import shape
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.memory_peaks import Peak, peaks_of
 from mbanalyze.guard.policy import GuardedModel
 from mbanalyze.inputs.input_text import has_values
 from mbanalyze.ops.cost import Count
+from mbanalyze.profiles.predicted_time import PredictedTime
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Group
 
@@ -80,32 +83,50 @@ class Measurement:
         return {"input": " ".join(self.input), "dtype": self.dtype, "method": self.method}
 
     @classmethod
-    def from_report(cls, model: GuardedModel, report: Report, unused_params: Count) -> Measurement:
+    def from_report(
+        cls, model: GuardedModel, report: Report, unused_params: Count, time: PredictedTime | None = None
+    ) -> Measurement:
         """Return the measurement that a report of a model states.
 
         Args:
             model: guarded model.
             report: report of the model.
             unused_params: number of learned scalars that the forward pass never reads; None is unknown.
+            time: predicted time of the report; None is unknown.
         """
         extra = ["real"] * report.real + ["keep"] * bool(model.settings.get("keep"))
         extra += ["train"] * (model.settings.get("mode") == "train")
-        layers = (_layer_cost(group, report.itemsize) for group in report.by("module"))
+        groups = report.by("module")
+        times = _layer_times(time, groups)
+        layers = [_layer_cost(group, report.itemsize, ms) for group, ms in zip(groups, times, strict=True)]
         return cls(
             model.source,
             json.loads(json.dumps(dict(report.options), default=str)),
             " ".join([report.method, *extra]),
             (*map(shape, report.input), *filter(has_values, model.inputs)),
             report.dtype,
-            report.total_counts() | {UNUSED_PARAMS: unused_params},
+            report.total_counts() | {UNUSED_PARAMS: unused_params, PREDICTED_MS: total_ms(time)},
             tuple(sorted(layers, key=lambda layer: natural_key(layer.path))),
             peaks_of(report),
         )
 
 
-def _layer_cost(group: Group, itemsize: int) -> LayerCost:
+def total_ms(time: PredictedTime | None) -> float | None:
+    """Return a predicted time in milliseconds; None if it is unknown."""
+    return None if time is None else time.total.predicted_ms
+
+
+def _layer_times(time: PredictedTime | None, groups: Sequence[Group]) -> list[float | None]:
+    """The time of each group in milliseconds; None if it is unknown."""
+    if time is None:
+        return [None] * len(groups)
+    return [*milliseconds(time, [group.rows for group in groups])]
+
+
+def _layer_cost(group: Group, itemsize: int, milliseconds: float | None) -> LayerCost:
     output = " ".join("x".join(map(str, shape)) for shape in group.output)
-    return LayerCost(group.key, group.kinds, output, group.cost.as_dict(itemsize))
+    counts = {**group.cost.as_dict(itemsize), PREDICTED_MS: milliseconds}
+    return LayerCost(group.key, group.kinds, output, counts)
 
 
 def sum_of_layers(layers: Sequence[LayerCost]) -> dict[str, Count]:

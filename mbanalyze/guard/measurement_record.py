@@ -6,7 +6,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from mbanalyze.guard.limits import LARGEST_COUNT
+from mbanalyze.guard.limits import FRACTIONS, LARGEST_COUNT
 from mbanalyze.guard.measurement import LayerCost, Measurement
 from mbanalyze.guard.memory_peaks import LayerMemory, Peak
 from mbanalyze.inputs.json_values import RecordError, expect, present, value_of
@@ -109,8 +109,8 @@ def parse_counts(record: Mapping[str, object], metrics: Sequence[str]) -> dict[s
 
 
 def _parse_count(given: object, metric: str) -> int | float | None:
-    """A count; only the arithmetic intensity may be a fraction."""
-    kinds = (int, float) if metric == "arithmetic_intensity" else (int,)
+    """A count; only `FRACTIONS` may be fractions."""
+    kinds = (int, float) if metric in FRACTIONS else (int,)
     return None if given is None else _within(given, kinds, metric)
 
 

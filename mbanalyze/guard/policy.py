@@ -51,6 +51,7 @@ class GuardedModel:
         strict: True if an outdated lock fails even though no count grew.
         allow_uncounted: operators that are allowed to have no count.
         line: line of the policy file that defines the model, counted from 1.
+        profile: file with the speed of a machine, which budgets of predicted time need.
     """
 
     name: str
@@ -63,6 +64,12 @@ class GuardedModel:
     strict: bool = False
     allow_uncounted: frozenset[str] = frozenset()
     line: int = 1
+    profile: Path | None = None
+
+    def limits(self, metric: str) -> bool:
+        """Return True if a budget of the model or of its layers limits a metric."""
+        rules = (self.rules, *(rules for _, rules in self.layers))
+        return any(metric in each.budget and each.budget[metric].level != "off" for each in rules)
 
     def rules_of(self, path: str) -> Rules:
         """Return the limits of one layer: by default no budget, and the allowed growth of the model."""

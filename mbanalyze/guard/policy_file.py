@@ -29,9 +29,9 @@ from mbanalyze.inputs.typed import AnyPath, Mode
 from mbanalyze.ops.cost import ITEM_SIZES
 
 ADVICE = "run 'mbanalyze guard init net.py:build --input 1,3,64,64' with your model and its input"
-ROOT_KEYS = ("lock", "python_path", "max_increase", "level", "strict", "allow_uncounted", "models")
+ROOT_KEYS = ("lock", "python_path", "profile", "max_increase", "level", "strict", "allow_uncounted", "models")
 MODEL_KEYS = (
-    *("source", "options", "inputs", "dtype", "mode", "trace", "real", "keep"),
+    *("source", "options", "inputs", "dtype", "mode", "trace", "real", "keep", "profile"),
     *("budget", "max_increase", "level", "strict", "allow_uncounted", "layers"),
 )
 LAYER_KEYS = ("budget", "max_increase", "level")
@@ -136,6 +136,8 @@ def _tools(document: Mapping[str, Any]) -> Mapping[str, Any]:
 class _Defaults:
     """The values that a policy sets for all of its models."""
 
+    folder: Path
+    profile: Path | None
     rules: Rules
     level: Level
     strict: bool
@@ -149,7 +151,7 @@ def _read_policy(path: Path, text: str, root: TomlTable) -> Policy:
         root.report(f"no guarded model: {ADVICE}")
     folder = path.resolve().parent
     default_path = ("src",) if (folder / "src").is_dir() else ()
-    defaults = _read_defaults(root)
+    defaults = _read_defaults(root, folder)
     return Policy(
         path,
         root.get("lock", partial(_parse_lock, folder), folder / "mbanalyze.lock.json"),
@@ -159,15 +161,17 @@ def _read_policy(path: Path, text: str, root: TomlTable) -> Policy:
         },
         tuple(
             (folder / each).resolve()
-            for each in root.get_list("python_path", partial(_parse_folder, folder), default_path)
+            for each in root.get_list("python_path", partial(_parse_place, folder), default_path)
         ),
     )
 
 
-def _read_defaults(root: TomlTable) -> _Defaults:
+def _read_defaults(root: TomlTable, folder: Path) -> _Defaults:
     default: Level = "error"
     level = root.get("level", limits.parse_level, default)
     return _Defaults(
+        folder,
+        _read_profile(root, folder, None),
         Rules({}, limits.parse_uniform_growth("0", level) | _read_growth(root, level, GROWTH_METRICS)),
         level,
         root.get("strict", parse_flag, default=False),
@@ -196,7 +200,13 @@ def _read_model(name: str, table: TomlTable, defaults: _Defaults, line: int) -> 
         table.get("strict", parse_flag, defaults.strict),
         frozenset((*defaults.allow_uncounted, *table.get_list("allow_uncounted", parse_text))),
         line,
+        _read_profile(table, defaults.folder, defaults.profile),
     )
+
+
+def _read_profile(table: TomlTable, folder: Path, default: Path | None) -> Path | None:
+    """The file of the profile, whose path is relative to the policy."""
+    return table.get("profile", lambda given: folder / _parse_place(folder, given), default)
 
 
 def _read_reference(table: TomlTable) -> tuple[str, dict[str, Any]]:
@@ -275,7 +285,7 @@ def _parse_lock(folder: Path, given: Any) -> Path:
     return folder / str(given)
 
 
-def _parse_folder(folder: Path, given: Any) -> str:
+def _parse_place(folder: Path, given: Any) -> str:
     _resolve(folder, given)
     return str(given)
 

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from mbanalyze.archs import find
 from mbanalyze.archs.builder import ShapeError
 from mbanalyze.archs.options import Architecture, OptionError
-from mbanalyze.guard.counting import enter_project, resolve_model
+from mbanalyze.comparison.parts import PREDICTED_MS
+from mbanalyze.guard.counting import enter_project, predicted_time, resolve_model
+from mbanalyze.guard.measurement import total_ms
 from mbanalyze.guard.measurement_record import parse_counts, parse_number
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.runner import packages_of
@@ -123,22 +125,29 @@ def _parse_suggestion(given: object) -> Suggestion:
         value_of(record, "option", str),
         parse_number(record, "current"),
         parse_number(record, "value"),
-        parse_counts(value_of(record, "totals", dict), TOTALS),
+        parse_counts(value_of(record, "totals", dict), (*TOTALS, PREDICTED_MS)),
     )
 
 
 def _try_options(model: GuardedModel, limits: Limits) -> Suggestions:
     candidates = list(_candidates_of(model))
-    fitting = filter(None, (_first_fitting(each, limits) for each in candidates))
+    fitting = filter(None, (_first_fitting(model, each, limits) for each in candidates))
     return Suggestions(tuple(fitting), tuple(each.option for each in candidates))
 
 
-def _first_fitting(candidates: SmallerModels, limits: Limits) -> Suggestion | None:
+def _first_fitting(model: GuardedModel, candidates: SmallerModels, limits: Limits) -> Suggestion | None:
     """The first candidate that is within all limits; None if there is none."""
     for value, report in candidates.reports:
-        totals = report.total_counts()
+        totals = {**report.total_counts(), PREDICTED_MS: _predicted_ms(model, report)}
         if all(_fits(totals.get(metric), limit) for metric, limit in limits.items()):
             return Suggestion(candidates.option, candidates.current, value, totals)
+    return None
+
+
+def _predicted_ms(model: GuardedModel, report: Report) -> float | None:
+    """The predicted time of a report in milliseconds; None if it is not limited, or the profile does not predict it."""
+    with suppress(ValueError):
+        return total_ms(predicted_time(model, report))
     return None
 
 

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 
+from mbanalyze.comparison.parts import PREDICTED_MS
 from mbanalyze.display.records import one_line
 from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.views import Cell, Column, Section, View, words
@@ -89,11 +90,13 @@ def _explanation_notes(explanation: Explanation) -> Iterator[str]:
 
 
 def _suggestion(suggestion: Suggestion) -> str:
-    macs, params, peak = (
-        format_count(suggestion.totals[metric], metric) for metric in ("macs", "params", "peak_bytes")
-    )
+    totals = suggestion.totals
+    macs, params, peak = (format_count(totals[metric], metric) for metric in ("macs", "params", "peak_bytes"))
+    time = totals.get(PREDICTED_MS)
+    milliseconds = "" if time is None else f", {format_count(time, PREDICTED_MS)} predicted ms"
     value, current = f"{suggestion.option}={suggestion.value:g}", f"{suggestion.current:g}"
-    return f"{value} fits instead of {current}: {macs} macs, {params} params, {peak} peak memory"
+    counts = f"{macs} macs, {params} params, {peak} peak memory"
+    return f"{value} fits instead of {current}: {counts}{milliseconds}"
 
 
 @view.register

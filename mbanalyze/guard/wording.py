@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mbanalyze.display.records import one_line
-from mbanalyze.display.units import si, si_bytes
+from mbanalyze.display.units import si, si_bytes, significant
 from mbanalyze.display.views import Cell
 from mbanalyze.guard.changes import Change, CountChange, Rename
 from mbanalyze.guard.findings import by_layer
@@ -34,12 +34,14 @@ def format_count(value: Any, metric: str, *others: Any) -> str:
 
 def _short(value: Any, metric: str) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return significant(value)
     return si_bytes(value) if is_bytes(metric) else si(value)
 
 
 def count_cell(count: float | None, metric: str, *others: float | None) -> Cell:
     """Return a count as a cell, in full if the short form does not distinguish it from one of `others`."""
+    if isinstance(count, float):
+        return Cell(format_count(count, metric, *others), f"{count:,.7g}")
     return Cell(format_count(count, metric, *others), "?" if count is None else f"{count:,}")
 
 

@@ -12,6 +12,7 @@ from matplotlib.container import BarContainer
 from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.conventions.convention import Convention
 from mbanalyze.display.records import one_line
+from mbanalyze.display.units import significant
 from mbanalyze.inputs.plot_size import Size
 from mbanalyze.plots import drawing
 from mbanalyze.plots.frames import Data, as_frame, numbers, other_convention_of, require_columns
@@ -104,7 +105,8 @@ def _text(total: float, ratio: float) -> str:
     if pd.isna(total):
         return "?"
     known = "no ratio" if pd.isna(ratio) else f"{ratio:.3g} %" if ratio < 999.5 else f"{ratio:,.0f} %"
-    return f"{short(int(total))} ({known})"
+    amount = short(int(total)) if float(total).is_integer() else significant(total)
+    return f"{amount} ({known})"
 
 
 def _missing(ratios: pd.DataFrame) -> str:
