@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -25,6 +26,7 @@ from benchmarks import (
     growth,
     order,
     peers_table,
+    phones,
     predicted_times,
     predicted_times_table,
     profiled_files,
@@ -36,6 +38,7 @@ from benchmarks import (
 )
 from benchmarks.commands import Command, CommandError, Ran, script
 from benchmarks.peers import PEERS
+from benchmarks.phones import PhoneTime
 from benchmarks.predicted_times_table import Unseen
 from benchmarks.timing import Timed
 from mbanalyze import count
@@ -473,3 +476,28 @@ def test_a_busy_machine_writes_no_predicted_times(
     assert file.read_text() == "# Times\n"
     assert predicted_times.main(["torchvision:resnet34"]) == 0
     assert capsys.readouterr().out == "# Times\n"
+
+
+def test_a_fit_to_phones_finds_the_constants() -> None:
+    """Times of 2 ms for each flop and 3 ms for each operator give these constants."""
+    work = np.array([[1.0, 5.0, 1.0], [4.0, 1.0, 2.0], [2.0, 2.0, 5.0]])
+    milliseconds = np.array([2.0 + 3, 8 + 6, 4 + 15])
+
+    assert list(phones.fit(work, milliseconds)) == pytest.approx([2, 0, 3], abs=1e-9)
+
+
+def test_an_architecture_is_predicted_from_the_others() -> None:
+    """Each of two networks has the milliseconds for each multiply-accumulate of the other."""
+    one, two = (count(nn.Conv2d(1, channels, 1, bias=False), (1, 1, 1, 1)) for channels in (1, 2))
+    networks = [PhoneTime("one", one, 10.0), PhoneTime("two", two, 40.0)]
+
+    # 1 macs at 40 / 2 ms, and 2 macs at 10 / 1 ms
+    assert phones.predicted(networks, phones.macs) == pytest.approx([20, 20])
+
+
+def test_phones_have_printed_times_of_float_networks() -> None:
+    """MobileNetV2 has three times on a Pixel 1, and quantized networks have none."""
+    found = [(entry, ms) for entry, ms in phones.printed("Pixel 1") if entry.variant == "mobilenet_v2"]
+
+    assert [ms for entry, ms in found if entry.options == {"alpha": 1.0, "resolution": 224}] == [75, 73.8, 64]
+    assert all("8 bit" not in entry.label for phone in phones.PHONES for entry, _ in phones.printed(phone))
