@@ -48,8 +48,7 @@ class TimedModule:
 
     def time_whole(self) -> None:
         """Time one forward."""
-        with torch.inference_mode():
-            self.whole.append(time_once(self.run, self.device))
+        self.whole.append(time_once(self.run, self.device))
 
     def time_operators(self) -> None:
         """Time each operator of one forward."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from mbanalyze.ops.record import Op
+
+_PIXELS = (1, 64, 256)
+"""Upper limits of the pixels of an output, by which pointwise convolutions are classified."""
 
 _WIDTHS = (1, 2, 4, 8, 16, 32)
 """Upper limits of the channels of a group, by which grouped convolutions are classified."""
@@ -32,22 +36,22 @@ def _settings(op: Op) -> list[str]:
         parts.append(f"stride {stride}")
     if op.attribute("transposed"):
         parts.append("transposed")
-    if op.variant == "pointwise" and prod(op.output[0].shape[2:]) == 1:
-        parts.append("of one pixel")
+    if op.variant == "pointwise":
+        parts += _up_to(_PIXELS, prod(op.output[0].shape[2:]), "pixels")
     if op.variant == "standard" and weight[1] <= 4:
         parts.append("of an image")
     if op.variant == "grouped" and prod(kernel) > 1:
-        parts.append(_group_width(weight[0] // op.groups))
+        parts += _up_to(_WIDTHS, weight[0] // op.groups, "channels a group")
     return parts
+
+
+def _up_to(limits: Sequence[int], size: int, unit: str) -> list[str]:
+    """The range of a size in words; nothing above the last limit."""
+    limit = next((limit for limit in limits if size <= limit), None)
+    return [] if limit is None else [f"up to {limit} {unit}"]
 
 
 def _stride(op: Op) -> int:
     """The largest stride of a convolution."""
     stride = op.attribute("stride")
     return max(stride) if isinstance(stride, tuple) else int(stride or 1)
-
-
-def _group_width(channels: int) -> str:
-    """The range of the output channels of one group."""
-    limit = next((width for width in _WIDTHS if channels <= width), None)
-    return f"up to {limit} channels a group" if limit else f"over {_WIDTHS[-1]} channels a group"

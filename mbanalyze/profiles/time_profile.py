@@ -59,12 +59,12 @@ class Profile:
     versions: Mapping[str, str]
     rounds: int
     spread: float
-    classes: Mapping[str, ClassFit]
-    general: Mapping[str, ClassFit]
-    operator_ns: float
-    launch_ns: float
-    deviation: float
-    anchors: tuple[Anchor, ...] = field(default=())
+    classes: Mapping[str, ClassFit] = field(default_factory=dict)
+    general: Mapping[str, ClassFit] = field(default_factory=dict)
+    operator_ns: float = 0.0
+    launch_ns: float = 0.0
+    deviation: float = 0.0
+    anchors: tuple[Anchor, ...] = ()
 
     @property
     def itemsize(self) -> int:

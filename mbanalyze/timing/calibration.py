@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from mbanalyze.clock.machine import is_cuda, machine_name, require_device, threads_set
 from mbanalyze.clock.rounds import Progress, alternate
+from mbanalyze.clock.timed_module import TimedModule
 from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.profiles.operator_class import class_of, general_class_of
@@ -64,22 +65,9 @@ def calibrate(
     require_device(device)
     with threads_set(threads) as used:
         networks = timed_anchors(anchors, device, dtype)
-        modules = [*(anchor.timed for anchor in networks), *timed_probes(device, dtype)]
-        for module in modules:
-            module.run()
-            module.time_operators()  # the first run of each operator prepares it
-            module.rounds.clear()
-        busy = BusyClock()
-        steps = [
-            step for anchor in networks for step in (anchor.timed.time_whole, anchor.timed.time_operators)
-        ]
-        steps += [module.time_operators for module in modules[len(networks) :]]
-        rounds = alternate(steps, seconds, MIN_ROUNDS, progress)
-        if not is_cuda(device):
-            busy.require_idle()
-    spread = require_steady([anchor.timed.whole for anchor in networks])
-    timed = [TimedNetwork(m.name, m.ops, tuple(m.rounds), tuple(m.whole)) for m in modules]
-    empty = Profile(
+        probes = timed_probes(device, dtype)
+        rounds = _time([anchor.timed for anchor in networks], probes, seconds, progress)
+    settings = Profile(
         machine_name(device),
         "cuda" if is_cuda(device) else device,
         used,
@@ -87,14 +75,27 @@ def calibrate(
         dt.datetime.now(tz=dt.UTC).date().isoformat(),
         versions("torch"),
         rounds,
-        spread,
-        {},
-        {},
-        0.0,
-        0.0,
-        0.0,
+        require_steady([anchor.timed.whole for anchor in networks]),
     )
-    return fit_profile(empty, timed, {anchor.timed.name: anchor.network for anchor in networks})
+    modules = [*(anchor.timed for anchor in networks), *probes]
+    timed = [TimedNetwork(each.name, each.ops, tuple(each.rounds), tuple(each.whole)) for each in modules]
+    return fit_profile(settings, timed, {anchor.timed.name: anchor.network for anchor in networks})
+
+
+def _time(
+    networks: Sequence[TimedModule], probes: Sequence[TimedModule], seconds: float, progress: Progress | None
+) -> int:
+    """Time networks as a whole and by operator, and probes by operator, in alternating rounds; return the rounds."""
+    for module in (*networks, *probes):
+        module.run()
+        module.time_operators()  # the first run of each operator prepares it
+        module.rounds.clear()
+    steps = [step for network in networks for step in (network.time_whole, network.time_operators)]
+    busy = BusyClock()
+    rounds = alternate([*steps, *(probe.time_operators for probe in probes)], seconds, MIN_ROUNDS, progress)
+    if not is_cuda(networks[0].device):
+        busy.require_idle()
+    return rounds
 
 
 def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapping[str, str]) -> Profile:
@@ -126,13 +127,10 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
 
 def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
     """The profile with the fit of each class, and with the time from one operator to the next."""
-    itemsize = ITEM_SIZES[settings.dtype]
+    samples = samples_of(timed, ITEM_SIZES[settings.dtype])
     anchors = [network for network in timed if network.whole]
-    in_place = samples_of(anchors, itemsize)
-    probed = samples_of([network for network in timed if not network.whole], itemsize)
-    classes = {**fit_classes(probed, class_of), **fit_classes(in_place, class_of)}
-    general = fit_classes([*in_place, *probed], general_class_of)
-    profile = replace(settings, classes=dict(sorted(classes.items())), general=general)
+    classes = fit_classes(samples, class_of, in_place_first=True)
+    profile = replace(settings, classes=classes, general=fit_classes(samples, general_class_of))
     if is_cuda(settings.device):
         return replace(profile, launch_ns=_launch_ns(anchors))
     return replace(profile, operator_ns=_operator_ns(anchors))

@@ -17,6 +17,9 @@ from mbanalyze.timing.samples import Sample
 _PASSES = 4
 """Fits of a class; each weights the samples by the prediction of the one before."""
 
+ENOUGH_IN_PLACE = 24
+"""The number of operators in anchor networks with which a class needs no micro-benchmarks."""
+
 Numbers = NDArray[np.float64]
 
 
@@ -32,12 +35,29 @@ def require_solver() -> None:
         raise SolverError("calibrate needs scipy: pip install 'mbanalyze[calibrate]'") from error
 
 
-def fit_classes(samples: Iterable[Sample], key: Callable[[Op], str]) -> dict[str, ClassFit]:
-    """Return the fit of each class of samples, by name in alphabetical order."""
+def fit_classes(
+    samples: Iterable[Sample], key: Callable[[Op], str], *, in_place_first: bool = False
+) -> dict[str, ClassFit]:
+    """Return the fit of each class of samples, by name in alphabetical order.
+
+    Args:
+        samples: the operators that were timed.
+        key: returns the class of an operator.
+        in_place_first: leave micro-benchmarks out of a class of which anchors have `ENOUGH_IN_PLACE` operators.
+    """
     classes: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         classes[key(sample.op)].append(sample)
-    return {name: fit_class(classes[name]) for name in sorted(classes)}
+    return {
+        name: fit_class(_preferred(classes[name]) if in_place_first else classes[name])
+        for name in sorted(classes)
+    }
+
+
+def _preferred(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """The samples of anchor networks if there are enough, else all."""
+    in_place = [sample for sample in samples if sample.in_place]
+    return in_place if len(in_place) >= ENOUGH_IN_PLACE else samples
 
 
 def fit_class(samples: Sequence[Sample]) -> ClassFit:

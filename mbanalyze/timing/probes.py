@@ -37,10 +37,12 @@ DENSE = (
     (160, 7, 320),
     (384, 7, 384),
 )
-"""Input channels, size, and output channels of standard convolutions."""
+"""Input channels, size, and output channels of standard and pointwise convolutions."""
+PROJECTIONS = ((256, 56, 512), (512, 28, 1024), (1024, 14, 2048), (96, 56, 24), (24, 112, 96), (960, 7, 160))
+"""The same for pointwise convolutions alone."""
 STEMS = ((3, 112, 16), (3, 192, 32), (3, 224, 32), (3, 224, 64), (3, 160, 24))
 """The same for convolutions of an image."""
-KERNELS: tuple[tuple[int, int], ...] = ((2, 2), (3, 3), (5, 5), (7, 7), (1, 3), (3, 1), (1, 7), (7, 1))
+KERNELS = ((2, 2), (3, 3), (5, 5), (7, 7), (1, 3), (3, 1), (1, 7), (7, 1))
 GATED = ((32, 112, 8), (96, 56, 4), (144, 28, 6), (240, 28, 10), (480, 14, 20), (672, 14, 28), (1152, 7, 48))
 """Channels, size, and channels of the gate of squeeze and excitation."""
 
@@ -203,7 +205,12 @@ def probes() -> dict[str, nn.Module]:
         "depthwise convolutions": Layers(
             (nn.Conv2d(c, c, kernel, stride, kernel // 2, groups=c), c, size)
             for c, size in DEPTHWISE
-            for kernel in (3, 5, 7)
+            for kernel in (1, 3, 5, 7)
+            for stride in (1, 2)
+        ),
+        "pointwise convolutions": Layers(
+            (nn.Conv2d(c, out, 1, stride), c, size)
+            for c, size, out in (*DENSE, *PROJECTIONS)
             for stride in (1, 2)
         ),
         "standard convolutions": Layers(

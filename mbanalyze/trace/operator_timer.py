@@ -25,8 +25,9 @@ class OperatorTimer:
         return result
 
     def assign(self) -> None:
-        """Keep the time of the last operator, which is being recorded."""
+        """Keep the time of the last operator, which is being recorded; 0 if it ran outside the timer."""
         self._times.append(self._last)
+        self._last = 0
 
     def nanoseconds(self) -> tuple[float, ...]:
         """Return the times that were kept, in order."""

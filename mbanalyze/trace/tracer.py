@@ -172,9 +172,8 @@ def trace(
     ops, outputs = threads.record(storages.written(returned))
     if calls and len(ops) != len(recorder.ops):
         raise TraceError("the calls of a forward that uses other threads cannot be followed")
-    times = timer.nanoseconds() if timer else ()
-    if timer and len(ops) != len(times):
-        raise TraceError("the operators of a forward with threads or branches of its own cannot be timed")
+    if timer and len(ops) != len(recorder.ops):
+        raise TraceError("the operators of a forward that uses other threads cannot be timed")
     return Trace(
         ops,
         outputs,
@@ -187,7 +186,7 @@ def trace(
         frozenset(storages.frozen),
         storages.lifetimes.memory(),
         calls.calls() if calls else None,
-        times,
+        timer.nanoseconds() if timer else (),
     )
 
 
