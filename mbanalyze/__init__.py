@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mbanalyze.sources.resolve import count
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
+    from mbanalyze.timing.prediction import predict
 
 __all__ = [
     "Cost",
@@ -45,6 +46,7 @@ __all__ = [
     "guidelines",
     "layers",
     "memory",
+    "predict",
     "published",
     "search",
 ]
@@ -65,6 +67,7 @@ _HOMES = {
     "formula": "ops.registry",
     "guidelines": "memory_access.analysis",
     "memory": "capacity.peak",
+    "predict": "timing.prediction",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
 }

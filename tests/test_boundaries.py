@@ -50,6 +50,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         ["guidelines"],
         ["guidelines", "mobilenet_v2"],
         ["memory", "mobilenet_v2", "--account", "deployed"],
+        ["predict", "mobilenet_v2", "--profile", "tests/data/time_profile.json"],
     )
     codes = (
         "import mbanalyze",
@@ -57,7 +58,7 @@ def test_a_closed_form_needs_no_torch() -> None:
         *(COMMAND.format(arguments=arguments) for arguments in commands),
     )
 
-    assert loaded(*codes) == ["[]"] * 22
+    assert loaded(*codes) == ["[]"] * 23
 
 
 def test_a_report_without_training_needs_no_rules() -> None:
@@ -175,7 +176,7 @@ def test_the_public_surface_is_a_list() -> None:
         name for name in names if not name.startswith("_") and name not in ("TYPE_CHECKING", "import_module")
     }
     later = {"ablate", "check", "compare", "count", "explore", "guidelines", "published", "search"}
-    later |= {"explain", "fit", "memory", "Cost", "Op", "Report", "Shape", "Value", "formula"}
+    later |= {"explain", "fit", "memory", "predict", "Cost", "Op", "Report", "Shape", "Value", "formula"}
 
     assert mbanalyze.__all__ == sorted(public | later | {"archs", "guard", "layers", "__version__"})
     assert dir(mbanalyze) == sorted([*mbanalyze.__all__, "plots"])  # a star import loads no matplotlib

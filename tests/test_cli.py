@@ -15,6 +15,7 @@ from mbanalyze import count
 from mbanalyze.display import files as output
 
 NETS = str(DATA / "nets.py")
+PROFILE = str(DATA / "time_profile.json")
 
 
 CHATTER = ("a script may talk while it is imported", "and while it builds")
@@ -275,6 +276,7 @@ def test_every_command_with_tables_takes_a_width(run: Run, project: Path) -> Non
         "guidelines",
         "memory mobilenet_v1",
         "fit squeezenet1_1 --memory 100MB --resolution 32",
+        f"predict mobilenet_v1 --profile {PROFILE}",
         "models",
         "guard",
         "guard update",

@@ -13,6 +13,7 @@ from warm import warm_python
 from mbanalyze import guard
 from mbanalyze.display.files import OutputError, kept, require_writable, write, written
 
+PROFILE = str(Path(__file__).parent / "data/time_profile.json")
 COMMANDS = [
     ("report", "mobilenet_v1"),
     ("check", "mobilenet_v1"),
@@ -23,6 +24,7 @@ COMMANDS = [
     ("published", "vgg"),
     ("guidelines",),
     ("memory", "mobilenet_v1"),
+    ("predict", "mobilenet_v1", "--profile", PROFILE),
     ("fit", "squeezenet1_1", "--memory", "100MB"),
     ("guard", "explain"),
 ]
@@ -124,6 +126,7 @@ PLOTTED = [
     ("published", "vgg", "--output", "p.json", "--format", "json"),
     ("guidelines", "--output", "g.txt"),
     ("memory", "mobilenet_v1", "--plot", "m.png", "--output", "m.csv"),
+    ("predict", "mobilenet_v1", "--profile", PROFILE, "--plot", "t.png", "--output", "t.csv"),
     ("models", "--output", "m.txt"),
     ("guard",),
     ("guard", "update"),

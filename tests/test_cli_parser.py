@@ -43,6 +43,7 @@ REQUIRED = {
     "model": ["alexnet"],
     "base": ["--base", "main"],
     "memory": ["--memory", "8 GB"],
+    "profile": ["--profile", "laptop.json"],
 }
 
 
@@ -148,6 +149,7 @@ def test_help_shows_every_summary_whole(run: Run) -> None:
         "Options",
         "Count",
         "Capacity",
+        "Time",
         "Explore",
         "Literature",
         "Guard",

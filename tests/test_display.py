@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from mbanalyze import compare, count, fit, guard, layers, memory, search
+from mbanalyze import compare, count, fit, guard, layers, memory, predict, search
 from mbanalyze.conventions.convention import Difference
 from mbanalyze.crosscheck.checked_count import CheckedCount
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
@@ -27,10 +27,12 @@ from mbanalyze.literature.verdicts import Verdicts, published
 from mbanalyze.memory_access.analysis import guidelines
 from mbanalyze.memory_access.experiments import TITLES, Experiments, Timings, trials
 from mbanalyze.ops.cost import Cost
+from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.report.network import Report
 from mbanalyze.report.pictures import pictures
 from mbanalyze.report.rows import KEYS
 
+PROFILE = Path(__file__).parent / "data/time_profile.json"
 HOSTILE = "<script>alert('1')</script>|a\n&amp;"
 SHOWN = "<script>alert('1')</script>|a\\n&amp;"
 """The text that a page shows for it, on one line."""
@@ -142,6 +144,7 @@ RESULTS: dict[str, Any] = {
     "search": lambda: a_search(HOSTILE),
     "guidelines": lambda: guidelines(hostile()),
     "memory": lambda: memory(hostile()),
+    "prediction": lambda: predict(hostile(), profile=replace(read_profile(PROFILE), machine=HOSTILE)),
     "fit": lambda: replace(fit(nn.Linear(2, 2), "1 kB", (1, 2)), model=HOSTILE),
     "agreement": lambda: Check(count("alexnet"), (CheckedCount(HOSTILE, 1, 2, agree=False, reason=HOSTILE),)),
     "explained totals": lambda: explained_totals(HOSTILE),

@@ -37,12 +37,13 @@ from mbanalyze.ops import registry
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
 from mbanalyze.report.view import DROP_ORDER
+from mbanalyze.timing.prediction import PREDICT_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
-    "variants.md",
+    *("time.md", "variants.md"),
 )
-DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md", "training.md")
+DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md", "time.md", "training.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
@@ -440,6 +441,20 @@ def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
     assert merged(found["accounts"]) == keys("output.md", "### Accounts")
     assert merged(found["tensors"]) == keys("output.md", "### Tensors")
     assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
+
+
+def test_the_keys_of_a_prediction_are_documented(run: Run) -> None:
+    """The tables have exactly the keys of a prediction, its profile, its totals, its rows and its groups."""
+    arguments = ("predict", "mobilenet_v1", "--profile", str(ROOT / "tests/data/time_profile.json"))
+    found = document(run, *arguments)
+    times = keys("output.md", "### Times")
+
+    assert found["schema"] == PREDICT_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze predict --format json`")
+    assert set(found["profile"]) == keys("output.md", "### The profile")
+    assert set(found["totals"]) == {"predicted_ms", "low_ms", "high_ms", "coverage"}
+    assert merged(found["rows"]) == keys("output.md", "### Times of operators") | times
+    assert merged(document(run, *arguments, "--by", "kind")["rows"]) == {"key", "ops", "coverage"} | times
 
 
 def test_the_keys_of_largest_batches_are_documented(run: Run) -> None:

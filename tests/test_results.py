@@ -26,6 +26,7 @@ from mbanalyze import (
     guard,
     guidelines,
     memory,
+    predict,
     published,
     search,
 )
@@ -36,6 +37,7 @@ from mbanalyze.display.views import Column, Section, View
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.paper_tables import paper_tables
 
+PROFILE = Path(__file__).parent / "data/time_profile.json"
 POLICY = """
 [models.small]
 source = "mobilenet_v2@alpha=0.5"
@@ -69,6 +71,8 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "PaperTable": lambda _: paper_tables()[0],
     "Guidelines": lambda _: guidelines("mobilenet_v2"),
     "Memory": lambda _: memory("mobilenet_v2"),
+    "Prediction": lambda _: predict("mobilenet_v2", profile=PROFILE),
+    "TimeGroups": lambda _: predict("mobilenet_v2", profile=PROFILE).by("block"),
     "Fit": lambda _: fit("squeezenet1_1", "100 MB", resolution=32),
     "Experiments": lambda _: guidelines(),
     "Ablation": lambda _: ablate("mobilenet_v2", alpha=[1.0, 0.5]),

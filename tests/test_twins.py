@@ -23,8 +23,11 @@ OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
 LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
-LEFT_OUT = {"memory": {"fused", "train", "optimizer", "convention"}}
-"""Command -> parameters of the library that it leaves out: `memory` is that of one forward pass."""
+LEFT_OUT = {
+    "memory": {"fused", "train", "optimizer", "convention"},
+    "predict": {"mode", "fused", "train", "optimizer", "convention"},
+}
+"""Command -> parameters of the library that it leaves out: `memory` is that of one forward pass, `predict` its time."""
 RENAMED = {"what": "model", "inputs": "input", "counters": "counter"}
 """Name in the library -> name in the command."""
 
@@ -32,6 +35,7 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "report": (mbanalyze.count, ResolvedModel.report),  # `count` passes its keyword arguments on to `report`
     "memory": (mbanalyze.memory, ResolvedModel.report),
     "fit": (mbanalyze.fit,),
+    "predict": (mbanalyze.predict, ResolvedModel.report),
     "check": (mbanalyze.check,),
     "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),

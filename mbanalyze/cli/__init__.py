@@ -5,6 +5,7 @@ program.py     the commands together, and errors as exit codes
 report.py      the cost of a model
 memory.py      the peak memory of a model
 fit.py         the largest batch within some memory
+predict.py     the time of a model on a machine
 check.py       the counts of a model, compared with other tools
 explain.py     the totals of other counters, explained
 ablate.py      every variant over a grid of options

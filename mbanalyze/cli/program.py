@@ -21,6 +21,7 @@ from mbanalyze.display.records import one_line
 PANELS = {
     "Count": ("report", "check", "explain", "compare", "models"),
     "Capacity": ("memory", "fit"),
+    "Time": ("predict",),
     "Explore": ("ablate", "search"),
     "Literature": ("published", "guidelines"),
     "Guard": ("guard",),

@@ -1,8 +1,9 @@
-"""Counts as text: with SI prefixes, and as cells of a table."""
+"""Counts and times as text: with SI prefixes, in milliseconds, and as cells of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import floor, log10
 
 from mbanalyze.display.views import Cell
 
@@ -44,3 +45,13 @@ def count_cell(count: int | None, *, complete: bool = True, spell: Callable[[int
 def ratio_cell(ratio: float | None) -> Cell:
     """A ratio as a cell, to two digits in short and three exactly; '?' if unknown."""
     return Cell("?", "?") if ratio is None else Cell(f"{ratio:.2f}", f"{ratio:.3f}")
+
+
+def milliseconds(time: float) -> str:
+    """Format a number of milliseconds with three significant digits: 0.01234 -> '0.0123', 1234.5 -> '1,230'.
+
+    Digits after the sixth decimal, the nanoseconds, are left out.
+    """
+    rounded = float(f"{time:.3g}")
+    decimals = min(6, max(0, 2 - floor(log10(rounded)))) if rounded else 0
+    return f"{rounded:,.{decimals}f}"

@@ -14,6 +14,9 @@ Their colours suit colour-blind readers, and their markers grey prints.
     comparisons.py       comparisons: totals relative to the first model
     one_report.py        one report: profile, shares, lower bounds, intensity
     memory_timeline.py   one network: the bytes alive at each operator
+    time_prediction.py   one network: its predicted time along depth, and the roofline
+    time_along_depth.py  the time of each operator, by part
+    roofline.py          the flops per second of each operator
     waterfalls.py        one network: from our macs to the totals of other counters
     waterfall_panel.py   one counter of a waterfall
     waterfall_bars.py    the bars of a waterfall
@@ -38,6 +41,7 @@ from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import pareto
 from mbanalyze.plots.saving import check_format, encode, save
+from mbanalyze.plots.time_prediction import prediction
 from mbanalyze.plots.waterfalls import waterfall
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "left_out",
     "memory",
     "pareto",
+    "prediction",
     "profile",
     "save",
     "scaling",

@@ -24,6 +24,7 @@ from mbanalyze.report.network import Report
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.objectives import UNITS, limit_title
+from mbanalyze.timing.prediction import Prediction
 
 UNTITLED = ("model", "options", "batch", *SIZES)
 """Columns before the counts that a title does not repeat: its input shows batch and resolution."""
@@ -46,7 +47,7 @@ def _title(data: Data) -> str:
                 None, [_reference(data), shapes(data.input), _fused(data), _counted(data.other_convention)]
             )
         )
-    if isinstance(data, Guidelines | ExplainedTotals):
+    if isinstance(data, Guidelines | ExplainedTotals | Prediction):
         return _title(data.report)
     if isinstance(data, Ablation):
         parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.other_convention)]

@@ -9,7 +9,7 @@ from math import exp, fsum, sqrt
 from typing import NamedTuple
 
 from mbanalyze.ops.record import Op
-from mbanalyze.profiles.class_fit import Terms
+from mbanalyze.profiles.class_fit import ROOFS, Terms
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.profiles.work import work_of
@@ -73,6 +73,11 @@ class PredictedTime:
         return fsum(each.ns for each in self.operators if each.is_covered) / whole if whole else 1.0
 
     @property
+    def terms(self) -> Terms:
+        """The parts of the time of the network, in nanoseconds."""
+        return Terms(*(fsum(each.terms[part] for each in self.operators) for part in range(len(ROOFS))))
+
+    @property
     def total(self) -> TimeRange:
         """The time of the network."""
         return self.of(self.operators)
@@ -101,9 +106,9 @@ def predict_time(ops: Sequence[Op], profile: Profile) -> PredictedTime:
         UnmeasuredError: the profile has no time for the kind of an operator.
     """
     if missing := Counter(general_class_of(op) for op in ops if not profile.fit_of(op)):
-        kinds = ", ".join(f"{kind} ({times})" for kind, times in missing.items())
+        kinds = ", ".join(f"{kind} x {times}" for kind, times in missing.items())
         raise UnmeasuredError(
-            f"the profile has no times for {kinds}: calibrate with this network as --anchor to predict it"
+            f"the profile has no times for {kinds}: make one with 'mbanalyze calibrate' and this network as --anchor"
         )
     times = [_operator_time(op, profile) for op in ops]
     idle = profile.launch_ns - fsum(each.ns for each in times) / len(times) if times else 0.0

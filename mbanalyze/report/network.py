@@ -58,7 +58,7 @@ def _installed(package: str) -> str:
     return version(package)
 
 
-def share_of(part: Count, whole: Count) -> float | None:
+def share_of(part: float | None, whole: float | None) -> float | None:
     """Return `part / whole`; None if either is unknown, or `whole` is zero."""
     return None if part is None or not whole else part / whole
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.cost import Cost, total
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
+
+T = TypeVar("T")
 
 ROW_COUNTS = ("macs", "flops", "activations", "reads", "writes", "memory_access")
 """The counts of a row, after its params."""
@@ -108,9 +110,9 @@ def group(key: str, rows: Sequence[Row]) -> Group:
     return Group(key, tuple(rows), total([row.cost for row in rows]))
 
 
-def grouped(rows: Iterable[Row], keys: Iterable[str]) -> dict[str, list[Row]]:
+def grouped(rows: Iterable[T], keys: Iterable[str]) -> dict[str, list[T]]:
     """Return the rows of each key, in order of first appearance."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[T]] = {}
     for row, key in zip(rows, keys, strict=True):
         groups.setdefault(key, []).append(row)
     return groups
