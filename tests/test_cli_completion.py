@@ -49,7 +49,6 @@ def offered(*words: str) -> list[str]:
         ("ablate shufflenet_v1 --set gr", ["groups="]),
         ("search vgg16 --set n", ["num_classes="]),
         ("report net.py:build --set a", []),
-        ("predict alexnet --profile tests/data/time_p", []),
         ("predict alexnet --profile p.json --by k", ["kind"]),
         ("report mobilenet_v2@alpha=[ --set a", []),
     ],

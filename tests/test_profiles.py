@@ -45,8 +45,9 @@ def only_op(module: nn.Module, *shape: int) -> Op:
         (nn.Conv2d(8, 8, (1, 7)), (1, 8, 9, 9), "conv standard 1x7", "conv standard"),
         (nn.Conv2d(8, 8, 3, (1, 2)), (1, 8, 9, 9), "conv standard 3x3 stride 2", "conv standard"),
         (nn.Conv2d(3, 8, 3), (1, 3, 9, 9), "conv standard 3x3 of an image", "conv standard"),
-        (nn.Conv2d(8, 4, 1), (1, 8, 9, 9), "conv pointwise", "conv pointwise"),
-        (nn.Conv2d(8, 4, 1), (1, 8, 1, 1), "conv pointwise of one pixel", "conv pointwise"),
+        (nn.Conv2d(8, 4, 1), (1, 8, 17, 17), "conv pointwise", "conv pointwise"),
+        (nn.Conv2d(8, 4, 1), (1, 8, 16, 16), "conv pointwise up to 256 pixels", "conv pointwise"),
+        (nn.Conv2d(8, 4, 1), (1, 8, 1, 1), "conv pointwise up to 1 pixels", "conv pointwise"),
         (nn.Conv2d(8, 8, 1, groups=2), (1, 8, 9, 9), "conv grouped 1x1", "conv grouped"),
         (
             nn.Conv2d(12, 24, 3, groups=4),
@@ -57,7 +58,7 @@ def only_op(module: nn.Module, *shape: int) -> Op:
         (
             nn.Conv2d(8, 66, 3, groups=2),
             (1, 8, 9, 9),
-            "conv grouped 3x3 over 32 channels a group",
+            "conv grouped 3x3",
             "conv grouped",
         ),
         (
