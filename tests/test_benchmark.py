@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pages import pages
 from torch import nn
 
 import mbanalyze
@@ -501,3 +502,8 @@ def test_phones_have_printed_times_of_float_networks() -> None:
 
     assert [ms for entry, ms in found if entry.options == {"alpha": 1.0, "resolution": 224}] == [75, 73.8, 64]
     assert all("8 bit" not in entry.label for phone in phones.PHONES for entry, _ in phones.printed(phone))
+
+
+def test_the_page_on_time_shows_the_phones() -> None:
+    """It has the table of all phones, letter by letter."""
+    assert f"\n\n{phones.phones()}\n\n" in pages()["time.md"]
