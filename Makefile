@@ -24,10 +24,10 @@ OFFLINE := --template offline --TemplateExporter.extra_template_basedirs=noteboo
 	--ExecutePreprocessor.store_widget_state=False
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks docs test test-fast fuzz mutants benchmark check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast fuzz mutants benchmark benchmark-time check lint format clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 report: $(VENV)/installed ## Report MobileNetV2 (alpha 0.75, 192 px) by block, with a check against fvcore
 	@$(BIN)/mbanalyze report $(EXAMPLE) --by block --check
@@ -63,6 +63,9 @@ mutants: $(VENV)/installed-mutants ## Change FILES of the package, and print the
 
 benchmark: $(VENV)/installed-test ## Time counting against other counters and write benchmarks/DATE.md (some minutes)
 	$(BIN)/python -m benchmarks
+
+benchmark-time: $(VENV)/installed-test ## Predict networks, measure them and write benchmarks/time/DATE.md (some minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.predicted_times
 
 check: lint test ## Run lint and test
 

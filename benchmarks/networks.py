@@ -18,6 +18,11 @@ MODELS = (
 SIDES = (224, 512)
 
 
+def import_torchvision() -> None:
+    """Import torchvision, even if its compiled extension does not load with this torch."""
+    torchvision()
+
+
 def network(name: str, side: int) -> nn.Module:
     """Return a network of torchvision for images of `side` x `side` pixels."""
     options = {"image_size": side} if name.startswith("vit") else {}

@@ -65,6 +65,12 @@ OPERATOR_MICROSECONDS = Target(30)
 FLAT = Target(1.3)
 """The largest ratio of the time per operator of the longest chain to that of the shortest."""
 
+UNSEEN_NETWORKS = Target(20, least=True)
+MEDIAN_ERROR, PERCENTILE_90 = Target(0.1), Target(0.2)
+SPEARMAN, EQUAL_MACS_PAIRS = Target(0.97, least=True), Target(0.93, least=True)
+LEAST_INSIDE, MOST_INSIDE = Target(0.7, least=True), Target(0.9)
+"""The accuracy of predicted times, and the shares of networks within the 80 % interval."""
+
 
 def published_part(share: float) -> Target:
     """Return the target of `published FAMILY`, which prints this share of all figures.

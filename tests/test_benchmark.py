@@ -12,8 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from pages import pages
 from torch import nn
 
 import mbanalyze
@@ -23,7 +25,11 @@ from benchmarks import (
     floor,
     grids,
     growth,
+    order,
     peers_table,
+    phones,
+    predicted_times,
+    predicted_times_table,
     profiled_files,
     targets,
     timing,
@@ -33,8 +39,14 @@ from benchmarks import (
 )
 from benchmarks.commands import Command, CommandError, Ran, script
 from benchmarks.peers import PEERS
+from benchmarks.phones import PhoneTime
+from benchmarks.predicted_times_table import Unseen
 from benchmarks.timing import Timed
 from mbanalyze import count
+from mbanalyze.profiles.predicted_time import TimeRange
+from mbanalyze.profiles.profile_file import read_profile
+from mbanalyze.timing.anchors import NETWORKS
+from mbanalyze.timing.steadiness import UnsteadyError
 
 MEBIBYTE = 2**20
 
@@ -363,3 +375,135 @@ def test_a_target_is_a_bound() -> None:
 
     assert [most.verdict(number) for number in (1.5, 1.51)] == ["yes", "**no**"]
     assert [least.verdict(number) for number in (7, 6.9)] == ["yes", "**no**"]
+
+
+def test_errors_are_relative_to_measured_times() -> None:
+    """A prediction of 12 ms for 10 ms has an error of 20 %; the 90th percentile is between the largest two."""
+    # errors 0.2, 0.1 and 0; 0.1 + 0.8 * (0.2 - 0.1), as 0.9 * (3 - 1) = 1.8
+    assert order.errors([12, 9, 10], [10, 10, 10]) == pytest.approx((0.1, 0.18))
+
+
+def test_counts_are_scaled_by_the_median_ratio() -> None:
+    """The ratios of time to count are 2, 3 and 5, so that counts are multiplied by 3."""
+    assert order.scaled([1, 2, 3], [2, 6, 15]) == [3, 6, 9]
+
+
+def test_the_rank_correlation_is_spearmans() -> None:
+    """Ranks 1, 3, 2 against 1, 2, 3 have differences 0, 1 and 1."""
+    # the correlation is 1 - 6 * (0 + 1 + 1) / (3 * (9 - 1))
+    assert order.rank_correlation([10, 300, 200], [1.0, 2.0, 3.0]) == pytest.approx(0.5)
+
+
+def test_equal_macs_pairs_have_different_times() -> None:
+    """Macs of 100 and 125 are a pair, and of 100 and 126 are none; times of 10 and 11 ms are too close."""
+    assert order.equal_macs_pairs([100, 125], [10, 12]) == [(0, 1)]
+    assert order.equal_macs_pairs([100, 126], [10, 12]) == []
+    assert order.equal_macs_pairs([100, 100], [10, 11]) == []
+
+
+def test_a_tie_does_not_order_a_pair() -> None:
+    """The slower network of a pair has to have more; with as much, the order is not known."""
+    measured = [10.0, 20.0, 30.0]
+    pairs = [(0, 1), (0, 2), (1, 2)]
+
+    assert list(order.in_order(pairs, [1, 1, 2], measured)) == [(0, 2), (1, 2)]
+    assert list(order.in_order(pairs, [3, 2, 1], measured)) == []
+
+
+UNSEEN = (
+    Unseen("a", 10.0, TimeRange(10.5, 10.0, 12.1), 1.0, 100, 30),
+    Unseen("b", 20.0, TimeRange(20.0, 19.0, 21.0), 0.9, 110, 20),
+    Unseen("c", 40.0, TimeRange(30.0, 28.0, 32.0), 0.5, 400, 90),
+)
+
+
+def test_predicted_times_have_their_targets() -> None:
+    """The page has each target, the order by each quantity, and a row for each network and each failure."""
+    profile = read_profile(commands.ROOT / "tests/data/time_profile.json")
+    text = predicted_times_table.page(profile, UNSEEN, {"d": "no times"}, 9, {"torch": "2"}, (0.1, 1.0))
+    names = ("measured", "target", "reached")
+
+    # errors 0.05, 0 and 0.25; 0.05 + 0.8 * (0.25 - 0.05) = 0.21; the interval of c is below its time
+    assert cells(text, *names) == {
+        "networks": ("3", "≥ 20", "**no**"),
+        "median error": ("0.05", "≤ 0.1", "yes"),
+        "90th percentile of the error": ("0.21", "≤ 0.2", "**no**"),
+        "Spearman": ("1", "≥ 0.97", "yes"),
+        "equal-macs pairs in the right order": ("1", "≥ 0.93", "yes"),
+        "at least inside the 80 % interval": ("0.667", "≥ 0.7", "**no**"),
+        "at most inside the 80 % interval": ("0.667", "≤ 0.9", "yes"),
+    }
+    assert cells(text, "Spearman", "in the right order") == {
+        "predicted time": ("1.000", "1 of 1"),
+        "macs": ("1.000", "1 of 1"),
+        "memory access": ("0.500", "0 of 1"),
+    }
+    assert cells(text, "measured ms", "interval", "inside", "coverage", "macs") == {
+        "a": ("10.00", "10.00 to 12.10", "yes", "100 %", "100"),
+        "b": ("20.00", "19.00 to 21.00", "yes", "90 %", "110"),
+        "c": ("40.00", "28.00 to 32.00", "**no**", "50 %", "400"),
+    }
+    assert "Failed:\n\n- d: no times" in text
+
+
+def test_no_predicted_network_is_an_anchor() -> None:
+    """The networks are at least 24, each once, and no name of them is that of an anchor."""
+    names = {reference.partition(":")[2] for reference in predicted_times.NETWORKS}
+
+    assert len(names) == len(predicted_times.NETWORKS) >= 24
+    assert (
+        names & {*NETWORKS, "mobilenet_v3_large", "mnasnet1_0", "shufflenet_v2_x1_0", "mobilenetv2_100"}
+        == set()
+    )
+
+
+def test_a_busy_machine_writes_no_predicted_times(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reason is one line, the exit code is 1, and there is no file; a quiet machine writes one."""
+
+    def busy(_: object) -> str:
+        raise UnsteadyError("other programs took the processor")
+
+    monkeypatch.setattr(predicted_times, "FOLDER", tmp_path / "time")
+    monkeypatch.setattr(predicted_times, "measure", busy)
+    assert predicted_times.main([]) == 1
+    assert capsys.readouterr().err == "other programs took the processor\n"
+    assert list(tmp_path.iterdir()) == []
+
+    monkeypatch.setattr(predicted_times, "measure", lambda _: "# Times\n")
+    assert predicted_times.main([]) == 0
+    (file,) = (tmp_path / "time").iterdir()
+    assert file.read_text() == "# Times\n"
+    assert predicted_times.main(["torchvision:resnet34"]) == 0
+    assert capsys.readouterr().out == "# Times\n"
+
+
+def test_a_fit_to_phones_finds_the_constants() -> None:
+    """Times of 2 ms for each flop and 3 ms for each operator give these constants."""
+    work = np.array([[1.0, 5.0, 1.0], [4.0, 1.0, 2.0], [2.0, 2.0, 5.0]])
+    milliseconds = np.array([2.0 + 3, 8 + 6, 4 + 15])
+
+    assert list(phones.fit(work, milliseconds)) == pytest.approx([2, 0, 3], abs=1e-9)
+
+
+def test_an_architecture_is_predicted_from_the_others() -> None:
+    """Each of two networks has the milliseconds for each multiply-accumulate of the other."""
+    one, two = (count(nn.Conv2d(1, channels, 1, bias=False), (1, 1, 1, 1)) for channels in (1, 2))
+    networks = [PhoneTime("one", one, 10.0), PhoneTime("two", two, 40.0)]
+
+    # 1 macs at 40 / 2 ms, and 2 macs at 10 / 1 ms
+    assert phones.predicted(networks, phones.macs) == pytest.approx([20, 20])
+
+
+def test_phones_have_printed_times_of_float_networks() -> None:
+    """MobileNetV2 has three times on a Pixel 1, and quantized networks have none."""
+    found = [(entry, ms) for entry, ms in phones.printed("Pixel 1") if entry.variant == "mobilenet_v2"]
+
+    assert [ms for entry, ms in found if entry.options == {"alpha": 1.0, "resolution": 224}] == [75, 73.8, 64]
+    assert all("8 bit" not in entry.label for phone in phones.PHONES for entry, _ in phones.printed(phone))
+
+
+def test_the_page_on_time_shows_the_phones() -> None:
+    """It has the table of all phones, letter by letter."""
+    assert f"\n\n{phones.phones()}\n\n" in pages()["time.md"]
