@@ -1,7 +1,8 @@
 """Predicted times of networks that no anchor is, beside measured times: `make benchmark-time`.
 
-It calibrates this machine on one thread, measures the networks in alternating rounds, and writes `time/DATE.md`.
-It refuses if other programs use the machine, and then writes nothing.
+It measures the networks in alternating rounds, half of them before and half after a calibration on one thread, and
+writes `time/DATE.md`. Some anchors run in the same rounds as a control: the speed of a shared machine changes.
+It refuses if other programs use the machine or if its speed changed, and then writes nothing.
 With references of networks as arguments, it prints the tables of these networks and writes no file.
 """
 
@@ -49,8 +50,17 @@ TIMM = (
 NETWORKS = (*(f"torchvision:{name}" for name in TORCHVISION), *(f"timm:{name}" for name in TIMM))
 """Networks of mobile size to ResNet-50, none of which a calibration times."""
 
-SECONDS, LEAST_ROUNDS = 60.0, 9
-"""The time for the rounds in which the networks are measured, and the least number of rounds."""
+CONTROLS = tuple(
+    f"{name}@resolution=224"
+    for name in ("mobilenet_v1", "mobilenet_v2", "shufflenet_v2", "squeezenet1_1", "resnet18")
+)
+"""Anchors that are measured again."""
+
+SECONDS, LEAST_ROUNDS = 30.0, 5
+"""The time for the rounds before and after the calibration, and the least number of rounds."""
+
+MOST_DRIFT = 0.03
+"""The largest share by which the control may be faster or slower than in the calibration."""
 
 
 def built(networks: Sequence[str]) -> list[TimedModule]:
@@ -69,8 +79,6 @@ def time_rounds(modules: Sequence[TimedModule]) -> None:
     Raises:
         UnsteadyError: other programs used the processor.
     """
-    for module in modules:
-        module.run()
     busy = BusyClock()
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("measuring", total=1.0)
@@ -99,13 +107,19 @@ def measure(networks: Sequence[str]) -> str:
 
     Raises:
         SourceError: there is no such network.
-        UnsteadyError: other programs use the machine.
+        UnsteadyError: other programs use the machine, or its speed changed.
     """
-    modules = built(networks)
+    modules, controls = built(networks), built(CONTROLS)
     before = os.getloadavg()[0]
-    profile = calibrate(threads=1)
     with threads_set(1):
-        time_rounds(modules)
+        time_rounds([*modules, *controls])
+        profile = calibrate(threads=1)
+        time_rounds([*modules, *controls])
+    drift = drift_since(profile, controls)
+    if abs(drift - 1) > MOST_DRIFT:
+        raise UnsteadyError(
+            f"the machine takes {drift:.2f} times as long as in the calibration: measure again"
+        )
     predictions, errors = [], {}
     for module in modules:
         try:
@@ -114,7 +128,13 @@ def measure(networks: Sequence[str]) -> str:
             errors[module.name] = str(error)
     packages = versions("torch", "torchvision", "timm", "scipy")
     load, rounds = (before, os.getloadavg()[0]), len(modules[0].whole)
-    return predicted_times_table.page(profile, predictions, errors, rounds, packages, load)
+    return predicted_times_table.page(profile, predictions, errors, rounds, packages, load, drift)
+
+
+def drift_since(profile: Profile, controls: Sequence[TimedModule]) -> float:
+    """Return the times of anchors as multiples of those in the calibration: the median of the networks."""
+    then = {anchor.model: anchor.measured_ms for anchor in profile.anchors}
+    return statistics.median(statistics.median(c.whole) / 1e6 / then[c.name] for c in controls)
 
 
 def main(networks: Sequence[str]) -> int:

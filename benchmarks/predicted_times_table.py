@@ -144,6 +144,7 @@ def page(
     rounds: int,
     packages: Mapping[str, str],
     load: tuple[float, float],
+    drift: float,
 ) -> str:
     """Return the text of the file: the machine and its load, the targets, the order, and each network."""
     listed = ", ".join(f"{name} {version}" for name, version in packages.items())
@@ -153,12 +154,13 @@ def page(
 # Predicted times, {profile.date}
 
 `make benchmark-time` wrote this file on {profile.machine}, {os.cpu_count()} CPUs, {profile.threads} thread.
-The load average was {load[0]:.2f} before the calibration, and {load[1]:.2f} after the measurement.
+The load average was {load[0]:.2f} before the measurement, and {load[1]:.2f} after it.
 
 Versions: {listed}.
 
 The calibration had {profile.rounds} rounds, with a spread of {100 * profile.spread:.1f} %.
-Measured times are medians of {rounds} alternating rounds at batch 1. No network is an anchor of the calibration.
+Measured times are medians of {rounds} alternating rounds at batch 1, half of them before and half after the calibration.
+Anchors in the same rounds took {drift:.3f} times as long as in the calibration. They are not in the tables.
 
 ## Targets
 

@@ -35,7 +35,7 @@ def profile(**changes: Any) -> Profile:
         spread=0.01,
         classes={"conv standard 3x3 of an image": CONV, "relu": RELU},
         general={"conv standard": CONV, "relu": RELU},
-        operator_ns=10.0,
+        step_ns=10.0,
         launch_ns=0.0,
         deviation=0.5,
         anchors=(Anchor("mobilenet_v2@resolution=96", 2.0, 2.5),),

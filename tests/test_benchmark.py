@@ -420,7 +420,9 @@ UNSEEN = (
 def test_predicted_times_have_their_targets() -> None:
     """The page has each target, the order by each quantity, and a row for each network and each failure."""
     profile = read_profile(commands.ROOT / "tests/data/time_profile.json")
-    text = predicted_times_table.page(profile, UNSEEN, {"d": "no times"}, 9, {"torch": "2"}, (0.1, 1.0))
+    text = predicted_times_table.page(
+        profile, UNSEEN, {"d": "no times"}, 9, {"torch": "2"}, (0.1, 1.0), 1.012
+    )
     names = ("measured", "target", "reached")
 
     # errors 0.05, 0 and 0.25; 0.05 + 0.8 * (0.25 - 0.05) = 0.21; the interval of c is below its time

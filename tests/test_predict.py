@@ -61,7 +61,8 @@ def test_a_time_is_a_sum_of_parts() -> None:
     assert conv["share"] == pytest.approx(1270 / 1444)
     assert (conv["path"], conv["kind"], conv["variant"]) == ("0", "conv", "standard")
     assert (conv["class"], conv["roof"]) == ("conv standard 3x3 of an image", "overhead")
-    assert predicted(operator_ns=-2000.0).total.predicted_ms == pytest.approx((72 + 80 + 108 + 64) * 1e-6)
+    # 80 and 32 bytes of activations, whose memory takes 5 ns a byte in addition
+    assert predicted(step_byte_ns=5.0).total.predicted_ms == pytest.approx(1444e-6 + 5 * 112e-6)
 
 
 def test_the_interval_is_a_factor() -> None:
@@ -356,7 +357,7 @@ def test_roofs_are_the_highest_rates() -> None:
     """A roof is the rate of the operators that spend over half of their time on it, up to the other roof."""
     conv = CONV._replace(flop_ns=10.0, overhead_ns=0.0)
     classes = {"conv standard 3x3 of an image": conv, "relu": RELU._replace(overhead_ns=0.0)}
-    _, ax = plots.prediction(predicted(classes=classes, operator_ns=0.0)).axes
+    _, ax = plots.prediction(predicted(classes=classes, step_ns=0.0)).axes
     lines = points(ax)
 
     # 1 flop in 10 ns; 1 byte in 2 ns

@@ -118,11 +118,14 @@ def predict_time(ops: Sequence[Op], profile: Profile) -> PredictedTime:
 
 
 def _operator_time(op: Op, profile: Profile) -> OperatorTime:
-    """The time of an operator by the fit of its class; the step to the next operator is part of its overhead."""
+    """The time of an operator by the fit of its class, with the step to the next operator."""
     work, own = work_of(op, profile.itemsize), profile.classes.get(class_of(op))
     fit = own or profile.general[general_class_of(op)]
     terms = fit.terms(work)
-    terms = terms._replace(overhead=max(0.0, terms.overhead + profile.operator_ns))
+    terms = terms._replace(
+        activations=terms.activations + profile.step_byte_ns * work.activation_bytes,
+        overhead=terms.overhead + profile.step_ns,
+    )
     return OperatorTime(op, terms, bool(own and own.covers(work)), fit.deviation)
 
 

@@ -115,7 +115,8 @@ def _profile(document: Mapping[str, object]) -> Profile:
         _number(document, "spread"),
         _fits(document, "classes"),
         _fits(document, "general"),
-        _number(document, "operator_ns", least=-math.inf),
+        _number(document, "step_ns"),
+        _number(document, "step_byte_ns"),
         _number(document, "launch_ns"),
         _number(document, "deviation"),
         tuple(_anchor(expect(dict, each, "an anchor")) for each in value_of(document, "anchors", list)),
@@ -146,9 +147,9 @@ def _fit(record: Mapping[str, object]) -> ClassFit:
     )
 
 
-def _number(record: Mapping[str, object], key: str, least: float = 0.0) -> float:
-    """A finite number of at least `least`."""
+def _number(record: Mapping[str, object], key: str) -> float:
+    """A finite number that is not negative."""
     given = present(record, key)
-    if type(given) not in (int, float) or not least <= given < math.inf:  # type: ignore[operator]
+    if type(given) not in (int, float) or not 0 <= given < math.inf:  # type: ignore[operator]
         raise RecordError(f"{key} is {given!r}")
     return float(given)  # type: ignore[arg-type]

@@ -51,8 +51,8 @@ class Profile(Result):
         spread: the share by which the repeats of a network differ: the median over the anchors.
         classes: the fit of each class that was timed (`class_of`).
         general: the fit of each general class (`general_class_of`), used for a class that was not timed.
-        operator_ns: nanoseconds from one operator of a network to the next. It is below zero if the clock itself
-            takes longer.
+        step_ns: nanoseconds from one operator of a network to the next.
+        step_byte_ns: nanoseconds of this step for each byte of activations, whose memory is freed.
         launch_ns: nanoseconds that the CPU takes to start an operator on a device that runs beside it; 0 on a CPU.
         deviation: natural logarithm of the factor within which 80 % of the anchors are from their prediction.
         anchors: the networks that were timed, each predicted from the others.
@@ -68,7 +68,8 @@ class Profile(Result):
     spread: float
     classes: Mapping[str, ClassFit] = field(default_factory=dict)
     general: Mapping[str, ClassFit] = field(default_factory=dict)
-    operator_ns: float = 0.0
+    step_ns: float = 0.0
+    step_byte_ns: float = 0.0
     launch_ns: float = 0.0
     deviation: float = 0.0
     anchors: tuple[Anchor, ...] = ()
@@ -108,7 +109,8 @@ class Profile(Result):
         return {
             "schema": PROFILE_SCHEMA,
             **self.settings,
-            "operator_ns": self.operator_ns,
+            "step_ns": self.step_ns,
+            "step_byte_ns": self.step_byte_ns,
             "launch_ns": self.launch_ns,
             "anchors": [anchor._asdict() for anchor in self.anchors],
             "classes": {name: _fit_record(fit) for name, fit in self.classes.items()},

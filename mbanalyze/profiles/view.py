@@ -46,11 +46,16 @@ def _calibration(profile: Profile) -> Section:
         "rounds": str(profile.rounds),
         "repeats differ by": _share(profile.spread),
         "anchors predicted": within if profile.anchors else "none",
-        "between operators": f"{profile.operator_ns / 1e3:.2f} us",
+        "between operators": _step(profile),
     }
     if profile.launch_ns:
         values["launch"] = f"{profile.launch_ns / 1e3:.2f} us"
     return Section("the speed of a machine", (words("", list(values)), words("", list(values.values()))))
+
+
+def _step(profile: Profile) -> str:
+    """The time from one operator to the next."""
+    return f"{profile.step_ns / 1e3:.2f} us and {1e3 * profile.step_byte_ns:.2f} us for 1 MB of activations"
 
 
 def _anchors(profile: Profile) -> Section:

@@ -16,9 +16,10 @@ from mbanalyze.ops.cost import ITEM_SIZES
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.predicted_time import predict_time
 from mbanalyze.profiles.time_profile import TIMED_DTYPES, Anchor, Profile
+from mbanalyze.profiles.work import work_of
 from mbanalyze.report.network import versions
 from mbanalyze.timing.anchors import timed_anchors, timed_probes
-from mbanalyze.timing.fitting_classes import deviation_of, fit_classes, require_solver
+from mbanalyze.timing.fitting_classes import deviation_of, fit_classes, non_negative, require_solver
 from mbanalyze.timing.samples import TimedNetwork, samples_of
 from mbanalyze.timing.steadiness import BusyClock, require_steady
 from mbanalyze.timing.timed_models import resolve_all
@@ -139,12 +140,16 @@ def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
     profile = replace(settings, classes=classes, general=fit_classes(samples, general_class_of))
     if is_cuda(settings.device):
         return replace(profile, launch_ns=_launch_ns(anchors))
-    return replace(profile, operator_ns=_operator_ns(anchors))
+    step, step_byte = _step(anchors, settings.itemsize)
+    return replace(profile, step_ns=step, step_byte_ns=step_byte)
 
 
-def _operator_ns(anchors: Sequence[TimedNetwork]) -> float:
-    """The time from one operator to the next: what a network takes beyond its operators."""
-    return statistics.median((a.whole_ns - sum(a.operators_ns)) / len(a.ops) for a in anchors)
+def _step(anchors: Sequence[TimedNetwork], itemsize: int) -> tuple[float, float]:
+    """The time from one operator to the next, constant and for each byte: what a network takes beyond its operators."""
+    sizes = [(len(a.ops), sum(work_of(op, itemsize).activation_bytes for op in a.ops)) for a in anchors]
+    beyond = [a.whole_ns - sum(a.operators_ns) for a in anchors]
+    step, step_byte = map(float, non_negative(sizes, beyond, [a.whole_ns for a in anchors]))
+    return step, step_byte
 
 
 def _launch_ns(anchors: Sequence[TimedNetwork]) -> float:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.class_fit import ClassFit
@@ -66,16 +66,11 @@ def fit_class(samples: Sequence[Sample]) -> ClassFit:
     The fit minimises relative errors. If they are relative to the measured times, the predictions are too small on
     average. The later passes therefore take errors relative to the predicted times.
     """
-    from scipy.optimize import nnls
-
     works = np.array([(*sample.work, 1) for sample in samples], float)
     times = np.array([sample.ns for sample in samples])
-    scale = np.maximum(works.max(axis=0), 1.0)
     predicted, constants = times, np.zeros(4)
     for _ in range(_PASSES):
-        weights = 1 / np.maximum(predicted, 1.0)
-        solution, _ = nnls(works / scale * weights[:, None], times * weights)
-        constants = solution / scale
+        constants = non_negative(works, times, predicted)
         predicted = works @ constants
     flop, activation_byte, weight_byte, overhead = map(float, constants)
     return ClassFit(
@@ -88,6 +83,23 @@ def fit_class(samples: Sequence[Sample]) -> ClassFit:
         largest=Work(*(max(sizes) for sizes in zip(*(sample.work for sample in samples), strict=True))),
         in_place=any(sample.in_place for sample in samples),
     )
+
+
+def non_negative(sizes: ArrayLike, times: ArrayLike, relative_to: ArrayLike) -> Numbers:
+    """Return the constants, not below zero, with the least squares of `sizes @ constants - times`.
+
+    Args:
+        sizes: a row for each time, with a column for each constant.
+        times: the times.
+        relative_to: the time to which each error is relative, at least 1.
+    """
+    from scipy.optimize import nnls
+
+    works, weights = np.asarray(sizes, float), 1 / np.maximum(np.asarray(relative_to, float), 1.0)
+    scale = np.maximum(works.max(axis=0), 1.0)
+    solution, _ = nnls(works / scale * weights[:, None], np.asarray(times, float) * weights)
+    constants: Numbers = solution / scale
+    return constants
 
 
 def deviation_of(predicted: Sequence[float] | Numbers, measured: Sequence[float] | Numbers) -> float:

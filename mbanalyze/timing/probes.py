@@ -82,6 +82,7 @@ BINARY: tuple[Callable[[Tensor, Tensor], object], ...] = (
     *(torch.add, torch.sub, torch.mul, torch.div, torch.maximum, torch.minimum),
     lambda x, y: torch.cat((x, y), 1),
     lambda x, y: torch.where(x > y, x, y),
+    lambda x, y: ~((x == y) | (x != y)),
     lambda x, y: x + y.mean((2, 3), keepdim=True),
 )
 REGIONS: tuple[Function, ...] = (
@@ -107,6 +108,8 @@ REGIONS: tuple[Function, ...] = (
     lambda x: F.log_softmax(x, 1),
     F.normalize,
     lambda x: F.unfold(x, 3, padding=1),
+    lambda x: x.cumsum(1),
+    lambda x: x[:, torch.arange(x.shape[1], device=x.device)],
 )
 
 
