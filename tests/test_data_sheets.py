@@ -20,7 +20,7 @@ from mbanalyze import count, predict
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.profiles.data_sheet import DataSheet, data_sheets
 from mbanalyze.report.network import Report
-from mbanalyze.timing.prediction import PredictionError
+from mbanalyze.sources.timed_reports import PredictionError
 from mbanalyze.timing.relative_time import relative_time
 from mbanalyze.timing.sheet_rows import EXECUTIONS, sum_ns
 

@@ -183,10 +183,10 @@ def changed(**values: Any) -> str:
         (
             changed(dtype="float16"),
             "",
-            'is of float16, alexnet was counted in float32: set dtype = "float16", or use a profile of float32',
+            "the profile has times of float16, not of float32: set dtype to float16, or calibrate with --dtype float32",
         ),
-        (dumps(CONSTANT), 'dtype = "float16"\n', "is of float32, alexnet was counted in float16"),
-        (changed(general={"conv standard": fit()}), "", "the profile has no times for relu (7), "),
+        (dumps(CONSTANT), 'dtype = "float16"\n', "times of float32, not of float16: set dtype to float32"),
+        (changed(general={"conv standard": fit()}), "", "the profile has no times for relu x 7, "),
     ],
     ids=["missing", "damaged", "newer", "profile in half", "model in half", "kinds"],
 )  # fmt: skip

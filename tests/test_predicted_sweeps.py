@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from math import exp
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -25,10 +26,10 @@ from mbanalyze.profiles.predicted_time import UnmeasuredError, predict_time
 from mbanalyze.profiles.profile_file import ProfileError, dumps, read_profile
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.profiles.work import Work
+from mbanalyze.sources.timed_reports import PredictionError
 from mbanalyze.sweep import candidates
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.candidates import SearchError
-from mbanalyze.sweep.grid import GridError
 from mbanalyze.sweep.predicted_columns import TIME_COLUMNS
 from mbanalyze.sweep.resumed import ResumeError
 from mbanalyze.sweep.traced import VariantError
@@ -38,9 +39,7 @@ RECORDED = read_profile(FILE)
 LARGEST = Work(10**9, 10**9, 10**9)
 CONV = ClassFit(1.0, 10.0, 100.0, 1000.0, 9, 0.0, LARGEST, in_place=True)
 """A time of `flops + 10 * activation bytes + 100 * weight bytes + 1000` nanoseconds."""
-ROUND = Profile(
-    "machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV}, 0.0, 0.0, 0.0
-)
+ROUND = Profile("machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV})
 NETS = Path(__file__).parent / "data/nets.py"
 PACKAGE = """
 from types import SimpleNamespace
@@ -63,7 +62,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.split(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(sys.modules, "timm", importlib.import_module("timm"))
+    monkeypatch.setitem(sys.modules, "timm", ModuleType("timm"))  # so that the stand-in is removed afterwards
+    del sys.modules["timm"]
+    importlib.import_module("timm")
 
 
 def pointwise(width: int = 1, kernel: int = 1) -> nn.Module:
@@ -277,14 +278,14 @@ def test_the_element_type_is_that_of_the_profile(tmp_path: Path) -> None:
     assert full["predicted_ms"] > half["predicted_ms"]
     assert search("mobilenet_v1", profile=file).dtype == "float16"
     for refused in (ablate, search):
-        with pytest.raises(GridError, match="times of float16, not of float32"):
+        with pytest.raises(PredictionError, match="times of float16, not of float32"):
             refused("mobilenet_v1", profile=file, dtype="float32")
 
 
 @pytest.mark.parametrize("option", [{"mode": "train"}, {"train": True}, {"fused": True}])
 def test_other_passes_are_refused(option: dict[str, Any]) -> None:
     """A profile predicts an eager forward pass in eval mode alone."""
-    with pytest.raises(GridError, match="eager forward pass in eval mode: leave out"):
+    with pytest.raises(PredictionError, match="eager forward pass in eval mode: leave out"):
         convolutions(profile=ROUND, **option)
 
 
@@ -337,9 +338,9 @@ def test_every_format_has_the_times(run: Run, tmp_path: Path) -> None:
 
 
 def test_documents_name_the_machine() -> None:
-    """The documents of both functions name the machine, device, element type and date of the profile."""
-    assert convolutions(profile=ROUND).as_dict()["profile"] == "machine, 1 thread, float32, 2026-01-31"
-    assert search("mobilenet_v1", profile=RECORDED).as_dict()["profile"] == RECORDED.name
+    """The documents of both functions have the settings of the profile, as that of `predict` does."""
+    assert convolutions(profile=ROUND).as_dict()["profile"] == ROUND.settings
+    assert search("mobilenet_v1", profile=RECORDED).as_dict()["profile"] == RECORDED.settings
     assert search("mobilenet_v1").as_dict()["profile"] is None
 
 

@@ -12,6 +12,7 @@ import torch
 from commandline import Run
 from small_profile import CONV, RELU, profile
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mbanalyze import count
 from mbanalyze.ops.record import Op
@@ -66,6 +67,10 @@ def only_op(module: nn.Module, *shape: int) -> Op:
             "conv standard 2x2 stride 2 transposed",
             "conv standard",
         ),
+        # without a batch: 16 x 16 pixels, and 16 of one dimension
+        (nn.Conv2d(8, 4, 1), (8, 16, 16), "conv pointwise up to 256 pixels", "conv pointwise"),
+        (nn.Conv1d(8, 4, 1), (8, 16), "conv pointwise up to 64 pixels", "conv pointwise"),
+        (nn.Conv3d(8, 4, 3, (1, 2, 1)), (1, 8, 9, 9, 9), "conv standard 3x3x3 stride 2", "conv standard"),
         (nn.Linear(4, 2), (1, 4), "linear of one row", "linear"),
         (nn.Linear(4, 2), (1, 3, 4), "linear", "linear"),
         (nn.ReLU(), (1, 4), "relu", "relu"),
@@ -98,6 +103,38 @@ def test_an_activation_that_is_read_twice_counts_once() -> None:
 
     assert work.weight_bytes == 0
     assert work.activation_bytes == count(Square(), (1, 8)).totals.memory_access * 4
+
+
+def test_such_an_activation_is_no_weight() -> None:
+    """A bilinear layer that reads a tensor twice moves all of its weights."""
+
+    class Form(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.form = nn.Bilinear(4, 4, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.form(x, x)
+            return out
+
+    work = work_of(only_op(Form(), 1, 4), 4)
+
+    # 4 numbers in and 5 out; 5 forms of 4x4 numbers, each with a bias
+    assert (work.activation_bytes, work.weight_bytes) == ((4 + 5) * 4, 5 * (4 * 4 + 1) * 4)
+
+
+def test_a_convolution_without_channels_has_a_class() -> None:
+    """A convolution of no input channels is one of a single group, and takes a time."""
+
+    class Nothing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.conv2d(x[:, :0], x[:1, :0])
+
+    op = only_op(Nothing(), 1, 1, 3, 3)
+
+    assert class_of(op) == "conv standard 3x3 of an image"
+    # no flop, a bias of none, and 1 number out
+    assert work_of(op, 4) == Work(0, 4, 0)
 
 
 def test_similar_sizes_are_covered() -> None:
@@ -159,6 +196,11 @@ DAMAGED = {
     "an unknown element type": (changed(lambda d: d.update(dtype="float3")), "dtype is 'float3'"),
     "a negative constant": (changed(lambda d: d["classes"]["relu"].update(overhead_ns=-1)), "overhead_ns is -1"),
     "an infinite constant": (changed(lambda d: d["general"]["relu"].update(flop_ns=float("inf"))), "flop_ns is inf"),
+    "a constant that overflows": (changed(lambda d: d["classes"]["relu"].update(flop_ns=1e308)), "flop_ns is 1e+308"),
+    "an integer that overflows": (changed(lambda d: d.update(step_ns=10**400)), "step_ns is 1000"),
+    "a factor that overflows": (changed(lambda d: d.update(deviation=1000)), "deviation is 1000"),
+    "a class with such a factor": (changed(lambda d: d["general"]["relu"].update(deviation=1e3)), "deviation is 1000"),
+    "an anchor that takes no time": (changed(lambda d: d["anchors"][0].update(measured_ms=0)), "resolution=96 is 0"),
     "a constant that is no number": (changed(lambda d: d["classes"]["relu"].update(flop_ns=True)), "flop_ns is True"),
     "a class that is a list": (changed(lambda d: d["classes"].update(relu=[])), "classes 'relu'"),
     "an anchor without a time": (changed(lambda d: d["anchors"][0].pop("measured_ms")), "measured_ms"),

@@ -11,12 +11,7 @@ from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
 from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
 from mbanalyze.comparison.parts import PREDICTED_MS, UNCERTAIN, Part, differences, largest_first, parts_of
-from mbanalyze.comparison.predicted_times import (
-    PredictedTimes,
-    SpeedVerdict,
-    given_profile,
-    time_of,
-)
+from mbanalyze.comparison.predicted_times import PredictedTimes, SpeedVerdict, time_of
 from mbanalyze.comparison.report_labels import labels_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
@@ -30,6 +25,7 @@ from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
 from mbanalyze.sources.resolve import Countable, count
 from mbanalyze.sources.resolved_model import check_flags
+from mbanalyze.sources.timed_reports import given_profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +174,7 @@ class Comparison(Result):
         )
         return {
             "schema": COMPARISON_SCHEMA,
-            **({"profile": self.predicted.settings()} if self.predicted else {}),
+            **({"profile": self.predicted.profile.settings} if self.predicted else {}),
             "models": [_model(*each) for each in described],
             "ratios": list(self.ratios),
             "by_kind": [_part("kind", part) for part in self.by_kind],
@@ -234,7 +230,7 @@ def compare(
         OptionError: a flag is neither True nor False.
         ChoiceError: the convention is unknown.
         ConventionError: a report lacks what the convention counts.
-        ProfileError, ReportTimeError, UnmeasuredError: the profile cannot be read, or does not predict a report.
+        ProfileError, PredictionError, UnmeasuredError: the profile cannot be read, or does not predict a report.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
 
     >>> both = compare("mobilenet_v2", "mobilenet_v2@alpha=0.75")

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from mbanalyze.comparison.parts import Part
-from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange, predict_time
-from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.training_report import FORWARD_ALONE
+from mbanalyze.sources.timed_reports import require_timed
 
 TIME_TOTALS = (*TimeRange._fields, "coverage")
 """The totals that a profile adds: milliseconds, the limits of their interval, and the share of covered operators."""
-SETTINGS = ("machine", "device", "threads", "dtype", "date")
-"""The attributes of a profile that a result repeats."""
 
 SpeedVerdict = Literal["faster", "slower", "too close to call"]
-
-
-class ReportTimeError(ValueError):
-    """A report whose time a profile does not predict: another element type, fused, or of training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +57,15 @@ class PredictedTimes:
         times = zip(*of_reports, strict=True)
         return tuple(replace(part, milliseconds=time) for part, time in zip(parts, times, strict=True))
 
-    def settings(self) -> dict[str, Any]:
-        """Return the machine and the settings of the profile by name."""
-        return {name: getattr(self.profile, name) for name in SETTINGS}
-
-
-def given_profile(profile: AnyPath | Profile) -> Profile:
-    """Return a profile, or that in a file.
-
-    Raises:
-        ProfileError: the file is no profile.
-    """
-    return profile if isinstance(profile, Profile) else read_profile(profile)
-
 
 def time_of(report: Report, profile: Profile) -> PredictedTime:
     """Return the time that the machine of a profile takes for the rows of a report.
 
     Raises:
-        ReportTimeError: the profile has another element type, or the report is fused or of training.
+        PredictionError: the profile has another element type, or the report is fused or of training.
         UnmeasuredError: the profile has no time for the kind of an operator.
     """
-    if report.is_fused or report.training or FORWARD_ALONE in report.notes:
-        raise ReportTimeError(
-            "a profile predicts eager PyTorch in eval mode: leave out fused, train and mode"
-        )
-    if report.dtype != profile.dtype:
-        raise ReportTimeError(
-            f"the profile is of {profile.dtype}, {report.model} was counted in {report.dtype}: "
-            f'set dtype = "{profile.dtype}", or use a profile of {report.dtype}'
-        )
+    require_timed(report, profile)
     return predict_time([op for row in report.rows for op in row.recorded], profile)
 
 

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from mbanalyze.archs import find
 from mbanalyze.comparison.parts import PREDICTED_MS
-from mbanalyze.comparison.predicted_times import given_profile, time_of
+from mbanalyze.comparison.predicted_times import time_of
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.source_location import SourceLocation
@@ -20,6 +20,7 @@ from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
+from mbanalyze.sources.timed_reports import given_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def predicted_time(model: GuardedModel, report: Report) -> PredictedTime | None:
 
     Raises:
         ProfileError: the profile cannot be read.
-        ReportTimeError, UnmeasuredError: it does not predict the report.
+        PredictionError, UnmeasuredError: it does not predict the report.
     """
     if model.profile is None or not model.limits(PREDICTED_MS):
         return None

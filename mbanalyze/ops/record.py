@@ -136,10 +136,10 @@ class Op(NamedTuple):
 
     @property
     def groups(self) -> int:
-        """The groups of a convolution, derived from its shapes."""
+        """The groups of a convolution, derived from its shapes; 1 if it has no input channels."""
         weight = self.operands[1].shape
         image = self.output[0] if self.attribute("transposed") else self.operands[0]
-        return image.shape[1 - len(weight)] // weight[1]
+        return image.shape[1 - len(weight)] // weight[1] if any_true(weight[1]) else 1
 
     @property
     def variant(self) -> str | None:

@@ -63,7 +63,7 @@ _TENSOR = itemgetter(0, 1)
 """The role and number of a value, which identify a tensor."""
 
 
-def _distinct(operands: tuple[Value, ...]) -> Sequence[Value]:
+def distinct(operands: tuple[Value, ...]) -> Sequence[Value]:
     """The operands without those that hold the same elements as an earlier one; sizes may be arrays."""
     if len(operands) < 2 or len(set(map(_TENSOR, operands))) == len(operands):
         return operands
@@ -100,7 +100,7 @@ def _fixed_params(op: Op) -> tuple[int, int]:
 
     If it reads weights of both sorts, those of a fixed item size count first.
     """
-    weights = _distinct(op.weights)
+    weights = distinct(op.weights)
     fixed = [weight for weight in weights if weight.itemsize]
     if not fixed:
         return 0, 0
@@ -116,7 +116,7 @@ def cost(op: Op) -> Cost:
     reads = writes = fixed = fixed_bytes = 0
     has_fixed = False
     selected = _SELECTED.get(op.kind)
-    for value in _distinct(op.operands):
+    for value in distinct(op.operands):
         size = value.size
         if selected:
             size, selected = min(size, selected(op)), None

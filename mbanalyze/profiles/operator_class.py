@@ -37,7 +37,7 @@ def _settings(op: Op) -> list[str]:
     if op.attribute("transposed"):
         parts.append("transposed")
     if op.variant == "pointwise":
-        parts += _up_to(_PIXELS, prod(op.output[0].shape[2:]), "pixel")
+        parts += _up_to(_PIXELS, prod(op.output[0].shape[-len(kernel) :]), "pixel")
     if op.variant == "standard" and weight[1] <= 4:
         parts.append("of an image")
     if op.variant == "grouped" and prod(kernel) > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from mbanalyze.profiles.class_fit import ClassFit
 from mbanalyze.profiles.time_profile import PROFILE_SCHEMA, SCHEMA_NAME, SCHEMA_NUMBER, Anchor, Profile
 from mbanalyze.profiles.work import Work
 
-_FIT_NUMBERS = ("flop_ns", "activation_byte_ns", "weight_byte_ns", "overhead_ns", "deviation")
+_CONSTANTS = ("flop_ns", "activation_byte_ns", "weight_byte_ns", "overhead_ns")
+_LARGEST, _MOST_DEVIATION = 1e18, 100.0
+"""The limits of a constant and of the logarithm of a factor: beyond them, times overflow."""
 
 
 class ProfileError(ValueError):
@@ -118,15 +120,16 @@ def _profile(document: Mapping[str, object]) -> Profile:
         _number(document, "step_ns"),
         _number(document, "step_byte_ns"),
         _number(document, "launch_ns"),
-        _number(document, "deviation"),
+        _number(document, "deviation", _MOST_DEVIATION),
         tuple(_anchor(expect(dict, each, "an anchor")) for each in value_of(document, "anchors", list)),
     )
 
 
 def _anchor(record: Mapping[str, object]) -> Anchor:
-    return Anchor(
-        value_of(record, "model", str), _number(record, "measured_ms"), _number(record, "predicted_ms")
-    )
+    model, measured_ms = value_of(record, "model", str), _number(record, "measured_ms")
+    if not measured_ms:
+        raise RecordError(f"measured_ms of {model} is 0")
+    return Anchor(model, measured_ms, _number(record, "predicted_ms"))
 
 
 def _fits(document: Mapping[str, object], key: str) -> dict[str, ClassFit]:
@@ -137,19 +140,20 @@ def _fits(document: Mapping[str, object], key: str) -> dict[str, ClassFit]:
 
 
 def _fit(record: Mapping[str, object]) -> ClassFit:
-    numbers = {key: _number(record, key) for key in _FIT_NUMBERS}
+    constants = {key: _number(record, key) for key in _CONSTANTS}
     largest = value_of(record, "largest", dict)
     return ClassFit(
-        **numbers,
+        **constants,
+        deviation=_number(record, "deviation", _MOST_DEVIATION),
         samples=value_of(record, "samples", int),
         largest=Work(**{key: value_of(largest, key, int) for key in Work._fields}),
         in_place=value_of(record, "in_place", bool),
     )
 
 
-def _number(record: Mapping[str, object], key: str) -> float:
-    """A finite number that is not negative."""
+def _number(record: Mapping[str, object], key: str, most: float = _LARGEST) -> float:
+    """A number from 0 to `most`."""
     given = present(record, key)
-    if type(given) not in (int, float) or not 0 <= given < math.inf:  # type: ignore[operator]
-        raise RecordError(f"{key} is {given!r}")
+    if type(given) not in (int, float) or not 0 <= given <= most:  # type: ignore[operator]
+        raise RecordError(f"{key} is {reprlib.repr(given)}")
     return float(given)  # type: ignore[arg-type]

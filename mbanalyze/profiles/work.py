@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mbanalyze.ops.record import Op
-from mbanalyze.ops.registry import cost
+from mbanalyze.ops.registry import cost, distinct
 
 
 class Work(NamedTuple):
@@ -26,7 +26,7 @@ def work_of(op: Op, itemsize: int) -> Work:
     """Return the work of an operator when an element takes `itemsize` bytes."""
     counts = cost(op)
     moved = counts.memory_access_bytes(itemsize)
-    values = (*op.inputs, *op.output)
+    values = (*distinct(op.inputs), *op.output)
     activations = sum([value.size * (value.itemsize or itemsize) for value in values])
-    activations = min(activations, moved)  # an activation that is read twice counts once
+    activations = min(activations, moved)  # an operator such as `gather` reads a part of an activation
     return Work(counts.flops or 0, activations, moved - activations)

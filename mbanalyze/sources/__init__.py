@@ -11,6 +11,7 @@ forward_inputs.py     the inputs that a user gives for a forward, checked
 input_advice.py       advice on inputs that a model does not take, or with which its forward fails
 resolved_model.py     `ResolvedModel`: a model that can be counted, in closed form or by a trace
 training_report.py    the cost of a training step, added to a report, and its options
+timed_reports.py      the profile that a user gives, and the reports whose time it predicts
 resolve.py            `resolve`: a reference, architecture, module or factory as a `ResolvedModel`; `count`
 processes.py          jobs in processes of their own
 process_server.py     the process that starts those processes

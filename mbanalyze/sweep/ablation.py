@@ -15,6 +15,7 @@ from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.patterns import is_pattern
 from mbanalyze.sources.references import split_given
+from mbanalyze.sources.timed_reports import given_profile
 from mbanalyze.sweep import traced
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.factory_variants import ablate_factory, factory_name
@@ -24,7 +25,7 @@ from mbanalyze.sweep.known_variants import Counts, ablate_known, known_architect
 from mbanalyze.sweep.many_architectures import count_architectures
 from mbanalyze.sweep.many_models import count_models
 from mbanalyze.sweep.model_jobs import Run
-from mbanalyze.sweep.predicted_columns import dtype_with, given_profile, require_forward
+from mbanalyze.sweep.predicted_columns import dtype_with, require_forward
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,9 +91,10 @@ def ablate(
             A value that is a list or tuple is written inside another list, such as `resolution=[(160, 224)]`.
 
     Raises:
-        GridError: the grid has no variants or too many, or its options contradict each other or the profile.
+        GridError: the grid has no variants or too many, or its options contradict each other.
         VariantError: a variant makes no network, or its trace fails.
         ProfileError: the file `profile` cannot be read.
+        PredictionError: the options contradict the profile.
         UnmeasuredError: the profile has no time for the kind of an operator.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         ResumeError, OutputError: the file `resume` is something else, or cannot be written.
@@ -106,7 +108,7 @@ def ablate(
     if bits is not None and not (is_whole(bits) and 1 <= bits <= 64):
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     other_convention = None if convention is None else find_convention(convention)
-    known_profile = given_profile(profile)
+    known_profile = None if profile is None else given_profile(profile)
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     if known_profile:

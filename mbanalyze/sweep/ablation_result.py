@@ -80,7 +80,7 @@ class Ablation(Result):
             "variants": self.records(),
             "accuracy": [source.as_dict() for source in self.sources],
             "own": None if self.own is None else self.own.as_dict(),
-            "profile": None if self.profile is None else self.profile.name,
+            "profile": self.profile and self.profile.settings,
         }
 
     def with_column(self, name: str, values: Any) -> Ablation:

@@ -22,12 +22,13 @@ from mbanalyze.literature.accuracy.cells import LOWER_IS_BETTER
 from mbanalyze.literature.accuracy.matching import OwnUse
 from mbanalyze.literature.accuracy.own_table import read_accuracy
 from mbanalyze.report.network import CONVENTION
+from mbanalyze.sources.timed_reports import given_profile
 from mbanalyze.sweep.arrays import Array
 from mbanalyze.sweep.candidates import SearchError, candidates, variant_reference
 from mbanalyze.sweep.given_limits import Limit, limits_of, within
 from mbanalyze.sweep.objectives import MINIMISED, OBJECTIVES
 from mbanalyze.sweep.plain_columns import Columns, Rows, is_known, ranks, sorted_rows, take
-from mbanalyze.sweep.predicted_columns import dtype_with, given_profile
+from mbanalyze.sweep.predicted_columns import dtype_with
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,7 +215,7 @@ class Search(Result):
         return {
             "schema": SEARCH_SCHEMA,
             "convention": self.convention,
-            "profile": None if self.profile is None else self.profile.name,
+            "profile": self.profile and self.profile.settings,
             "objective": self.objective,
             "ranked_by": self.ranked_by,
             "limits": dict(self.limits),
@@ -287,7 +288,7 @@ def search(
         SearchError: the family is unknown, a limit is not a whole number above 0, or there are no variants.
             Or the objective is a metric such as latency, which is better when lower. Or a time lacks its profile.
         OptionError: no architecture of the family has an option.
-        GridError, ProfileError: as for `ablate`.
+        GridError, ProfileError, PredictionError: as for `ablate`.
         SourceError, ResumeError, OutputError: as for `ablate`, for a pattern.
         ChoiceError: the objective, dtype or convention is unknown.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
@@ -305,7 +306,7 @@ def search(
     limits = limits_of(
         max_macs, max_params, max_memory_access, max_activations, max_peak, max_peak_deployed, max_ms
     )
-    known_profile = given_profile(profile)
+    known_profile = None if profile is None else given_profile(profile)
     if known_profile is None and "predicted_ms" in (objective, *limits):
         raise SearchError("a predicted time needs a profile: give profile, a file of 'mbanalyze calibrate'")
     dtype = dtype_with(known_profile, dtype) or "float32"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.predicted_time import TimeRange, predict_time
-from mbanalyze.profiles.profile_file import dumps, read_profile
+from mbanalyze.profiles.profile_file import dumps
 from mbanalyze.profiles.time_profile import COVERAGE, Profile
-from mbanalyze.sweep.grid import Grid, GridError
+from mbanalyze.sources.timed_reports import other_pass, require_timed_dtype
+from mbanalyze.sweep.grid import Grid
 
 TIME_COLUMNS = TimeRange._fields
 """The columns of a predicted time."""
@@ -21,35 +21,23 @@ _USUAL = {"mode": "eval", "train": False, "fused": False}
 """The settings of the forward pass that a profile predicts."""
 
 
-def given_profile(profile: AnyPath | Profile | None) -> Profile | None:
-    """Return a profile, or that in a file.
-
-    Raises:
-        ProfileError: the file is no profile.
-    """
-    return profile if profile is None or isinstance(profile, Profile) else read_profile(profile)
-
-
 def dtype_with(profile: Profile | None, dtype: str | None) -> str | None:
     """Return the element type for byte counts: by default that of the profile.
 
     Raises:
-        GridError: the profile has another element type.
+        PredictionError: the profile has another element type.
     """
     if profile is None:
         return dtype
-    if dtype not in (None, profile.dtype):
-        raise GridError(
-            f"the profile has times of {profile.dtype}, not of {dtype}: calibrate with --dtype {dtype}"
-        )
+    require_timed_dtype(dtype or profile.dtype, profile)
     return profile.dtype
 
 
 def require_forward(grid: Grid) -> None:
-    """Raise `GridError` if the options ask for another pass than a profile predicts."""
+    """Raise `PredictionError` if the options ask for another pass than a profile predicts."""
     for name, usual in _USUAL.items():
         if any(value != usual for value in grid.get(name, ())):
-            raise GridError(f"a profile has times of an eager forward pass in eval mode: leave out {name}")
+            raise other_pass(name)
 
 
 def time_columns(networks: Iterable[Sequence[Op]], profile: Profile) -> dict[str, Any]:

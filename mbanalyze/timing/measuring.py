@@ -10,9 +10,9 @@ from mbanalyze.clock.rounds import Progress, alternate
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.typed import AnyPath, InputError
 from mbanalyze.profiles.predicted_time import predict_time
-from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import TIMED_DTYPES, Profile
 from mbanalyze.sources.resolve import Countable
+from mbanalyze.sources.timed_reports import given_profile
 from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
 from mbanalyze.timing.timed_models import resolve_all, timed_model
 from mbanalyze.trace.restore.process_settings import process_kept
@@ -59,7 +59,7 @@ def measure(
         OptionError, SourceError: a network could not be built.
         TraceError: a network cannot be run.
     """
-    known = profile if profile is None or isinstance(profile, Profile) else read_profile(profile)
+    known = None if profile is None else given_profile(profile)
     if known is not None:
         threads = known.threads if threads is None else threads
         dtype = known.dtype if dtype is None else dtype

@@ -6,12 +6,11 @@ from typing import Any, overload
 
 from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.profiles.predicted_time import predict_time
-from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.network import Report
 from mbanalyze.sources.resolve import Countable, count
-from mbanalyze.sources.training_report import FORWARD_ALONE
-from mbanalyze.timing.prediction import Prediction, PredictionError
+from mbanalyze.sources.timed_reports import PredictionError, given_profile, require_timed
+from mbanalyze.timing.prediction import Prediction
 from mbanalyze.timing.relative_time import RelativeTime, relative_time
 from mbanalyze.timing.sheet_rows import Execution
 
@@ -60,13 +59,13 @@ def predict(
     if device is not None:
         return relative_time(what, *inputs, device=device, execution=execution or "eager", **options)
     assert profile is not None
-    known = profile if isinstance(profile, Profile) else read_profile(profile)
+    known = given_profile(profile)
     if not isinstance(what, Report):
         dtype = options.pop("dtype", None) or known.dtype
         what = count(what, *inputs, dtype=dtype, **options)
     elif inputs or options:
         raise PredictionError("inputs and options describe a network: give one that is not counted yet")
-    _require_as_timed(what, known)
+    require_timed(what, known)
     return Prediction(what, known, predict_time([row.op for row in what.rows], known))
 
 
@@ -82,17 +81,3 @@ def require_one_machine(profile: object | None, device: str | None, execution: s
         raise PredictionError(
             "a profile has times of eager PyTorch: leave out execution, or give a device instead of a profile"
         )
-
-
-def _require_as_timed(report: Report, profile: Profile) -> None:
-    """Raise `PredictionError` unless a network runs as the networks of the profile did."""
-    if report.dtype != profile.dtype:
-        raise PredictionError(
-            f"the profile has times of {profile.dtype}, not of {report.dtype}: calibrate with --dtype {report.dtype}"
-        )
-    if report.is_fused:
-        raise PredictionError(
-            "a profile has times of eager PyTorch, which merges no operators: leave out fused"
-        )
-    if report.training or FORWARD_ALONE in report.notes:
-        raise PredictionError("a profile has times of a forward pass in eval mode: leave out train and mode")

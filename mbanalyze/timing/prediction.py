@@ -26,10 +26,6 @@ _TIMES = ("predicted_ms", "low_ms", "high_ms", "share", *(f"{roof}_ms" for roof 
 """The keys of a time."""
 
 
-class PredictionError(ValueError):
-    """A network whose time is not predicted: another element type, fused, in training, or without a machine."""
-
-
 @dataclass(frozen=True, slots=True)
 class TimeGroup:
     """Operators that share a key, and their predicted time."""

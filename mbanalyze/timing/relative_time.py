@@ -15,8 +15,8 @@ from mbanalyze.profiles.data_sheet import SHEET_ROOFS, DataSheet, SheetRoof, dat
 from mbanalyze.report.network import Report, share_of
 from mbanalyze.report.rows import Group, Row
 from mbanalyze.sources.resolve import Countable, count
-from mbanalyze.sources.training_report import FORWARD_ALONE
-from mbanalyze.timing.prediction import PREDICT_SCHEMA, PredictionError
+from mbanalyze.sources.timed_reports import PredictionError, is_training
+from mbanalyze.timing.prediction import PREDICT_SCHEMA
 from mbanalyze.timing.sheet_rows import EXECUTIONS, REFERENCE, Execution, reference_ns, sum_ns, time_of
 
 SHEET_DTYPES = ("float16", "float32")
@@ -217,7 +217,7 @@ def _require_forward(report: Report) -> None:
     choose("dtype", report.dtype, SHEET_DTYPES)
     if report.is_fused:
         raise PredictionError("the operators are merged already: leave out fused, and give execution='fused'")
-    if report.training or FORWARD_ALONE in report.notes:
+    if is_training(report):
         raise PredictionError(
             "a relative time is that of a forward pass in eval mode: leave out train and mode"
         )
