@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import predicted_times_table, timing
+from benchmarks import times_table, timing
 from benchmarks.networks import import_torchvision
-from benchmarks.predicted_times_table import Unseen
+from benchmarks.times_table import Unseen
 from mbanalyze.clock.machine import threads_set
 from mbanalyze.clock.rounds import alternate
 from mbanalyze.clock.timed_module import TimedModule
@@ -56,8 +56,8 @@ CONTROLS = tuple(
 )
 """Anchors that are measured again."""
 
-SECONDS, LEAST_ROUNDS = 30.0, 5
-"""The time for the rounds before and after the calibration, and the least number of rounds."""
+SECONDS = 30.0
+"""The time for the rounds before the calibration, and for those after it."""
 
 MOST_DRIFT = 0.03
 """The largest share by which the control may be faster or slower than in the calibration."""
@@ -85,7 +85,6 @@ def time_rounds(modules: Sequence[TimedModule]) -> None:
         alternate(
             [module.time_whole for module in modules],
             SECONDS,
-            LEAST_ROUNDS,
             lambda done: bar.update(task, completed=done),
         )
     busy.require_idle()
@@ -128,7 +127,7 @@ def measure(networks: Sequence[str]) -> str:
             errors[module.name] = str(error)
     packages = versions("torch", "torchvision", "timm", "scipy")
     load, rounds = (before, os.getloadavg()[0]), len(modules[0].whole)
-    return predicted_times_table.page(profile, predictions, errors, rounds, packages, load, drift)
+    return times_table.page(profile, predictions, errors, rounds, packages, load, drift)
 
 
 def drift_since(profile: Profile, controls: Sequence[TimedModule]) -> float:

@@ -16,8 +16,8 @@ from commandline import Run
 from torch import nn
 
 from mbanalyze import compare, count
+from mbanalyze.comparison.compared_times import ReportTimeError
 from mbanalyze.comparison.comparison import Comparison
-from mbanalyze.comparison.predicted_times import ReportTimeError
 from mbanalyze.profiles.class_fit import ClassFit
 from mbanalyze.profiles.predicted_time import UnmeasuredError
 from mbanalyze.profiles.profile_file import ProfileError, dumps

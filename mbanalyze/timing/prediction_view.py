@@ -12,13 +12,13 @@ from mbanalyze.display.units import milliseconds
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.profiles.class_fit import ROOFS
 from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange
-from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT
 from mbanalyze.report.network import share_of
 from mbanalyze.report.selection import at_least_one
 from mbanalyze.report.summary import origin, subject
 from mbanalyze.timing.prediction import Prediction, TimeGroup, TimeGroups
 
-INTERVAL = f"{100 * COVERAGE:.0f} % interval"
+INTERVAL = f"{INTERVAL_PERCENT} interval"
 """The name of the intervals."""
 
 PARTS = {
@@ -88,7 +88,7 @@ def _section(heading: str, key: str, groups: Sequence[TimeGroup], prediction: Pr
             Column("predicted ms", [milliseconds(each.predicted_ms) for each in ranges]),
             Column("interval", list(map(_interval, ranges))),
             Column("share", [_per_cent(share_of(each.predicted_ms, whole)) for each in ranges]),
-            words("roof", [group.time.terms.roof if group.time.operators else "" for group in rows]),
+            words("roof", [group.time.parts.roof if group.time.operators else "" for group in rows]),
         ),
         drop_order=("ops", "interval", "roof", "kind"),
         total=True,
@@ -106,7 +106,7 @@ def _kind(group: TimeGroup) -> str:
 
 def _parts(time: PredictedTime) -> Section:
     """The parts of the time, and the number of operators whose largest part each is."""
-    parts, roofs = time.terms._asdict(), Counter(each.terms.roof for each in time.operators)
+    parts, roofs = time.parts._asdict(), Counter(each.parts.roof for each in time.operators)
     whole = sum(parts.values())
     return Section(
         "by part",
