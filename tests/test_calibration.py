@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from math import log
+from math import hypot, log
 
 import pytest
 import torch
@@ -169,6 +169,16 @@ def test_each_anchor_is_predicted_from_the_others() -> None:
     profile = fit_profile(EMPTY, [*usual, slow], {network.name: network.name for network in (*usual, slow)})
     anchor = profile.anchors[-1]
     assert pytest.approx(2, rel=0.02) == anchor.measured_ms / anchor.predicted_ms
+
+
+def test_repeats_that_differ_widen_the_interval() -> None:
+    """The deviation has the errors of the anchors and half of the spread of repeats, as independent errors."""
+    usual = [timed(f"mobilenet_v2@alpha={alpha}") for alpha in (0.5, 0.75, 1.0)]
+    names = {network.name: network.name for network in usual}
+    still, moving = (
+        fit_profile(replace(EMPTY, spread=spread), usual, names).deviation for spread in (0.0, 0.08)
+    )
+    assert pytest.approx(hypot(still, 0.04)) == moving
 
 
 def test_a_gpu_that_waits_for_the_cpu() -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import hypot
 from typing import Any
 
 from mbanalyze.clock.machine import is_cuda, machine_name, require_device, threads_set
@@ -126,7 +127,8 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
             Anchor(a.name, a.whole_ns / 1e6, predict_time(a.ops, known).total.predicted_ms) for a in own
         ]
     deviation = deviation_of([p.predicted_ms for p in predictions], [p.measured_ms for p in predictions])
-    return replace(profile, deviation=deviation, anchors=tuple(predictions))
+    # The machine is as fast at another time as it was from one repeat to the next.
+    return replace(profile, deviation=hypot(deviation, settings.spread / 2), anchors=tuple(predictions))
 
 
 def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
