@@ -60,7 +60,7 @@ class PredictedTime:
 
     Attributes:
         operators: the time of each operator, in order; they add up to the time of the network.
-        deviation: natural logarithm of the factor within which 80 % of the anchors are from their prediction.
+        deviation: natural logarithm of the factor within which 80 % of networks should be from their prediction.
     """
 
     operators: tuple[OperatorTime, ...]

@@ -14,7 +14,7 @@ from mbanalyze.profiles.class_fit import ROOFS
 from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange
 from mbanalyze.profiles.time_profile import INTERVAL_PERCENT
 from mbanalyze.report.network import share_of
-from mbanalyze.report.selection import at_least_one
+from mbanalyze.report.selection import largest, others_name
 from mbanalyze.report.summary import origin, subject
 from mbanalyze.timing.prediction import Prediction, TimeGroup, TimeGroups
 
@@ -63,14 +63,9 @@ def selected(groups: TimeGroups, top: int | None) -> tuple[list[TimeGroup], list
     Raises:
         SelectionError: `top` is below 1.
     """
-    at_least_one("top", top)
-    if top is None:
-        return list(groups), []
-    ordered = sorted(groups, key=lambda group: -group.time.total.predicted_ms)
-    left = ordered[top:]
-    name = "1 other" if len(left) == 1 else f"{len(left):,} others"
+    shown, left = largest(groups, lambda group: group.time.total.predicted_ms, top)
     members = [operator for group in left for operator in group.time.operators]
-    return ordered[:top], [groups.prediction.group(name, members)] if left else []
+    return shown, [groups.prediction.group(others_name(len(left)), members)] if left else []
 
 
 def _section(heading: str, key: str, groups: Sequence[TimeGroup], prediction: Prediction) -> Section:
