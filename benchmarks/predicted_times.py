@@ -85,7 +85,7 @@ def time_rounds(modules: Sequence[TimedModule]) -> None:
         alternate(
             [module.time_whole for module in modules],
             SECONDS,
-            lambda done: bar.update(task, completed=done),
+            progress=lambda done: bar.update(task, completed=done),
         )
     busy.require_idle()
 

@@ -19,7 +19,6 @@ from witness import DATA
 
 from mbanalyze import calibrate
 from mbanalyze.cli.signals import StoppedError
-from mbanalyze.clock import rounds
 from mbanalyze.clock.machine import DeviceError
 from mbanalyze.profiles.class_fit import ClassFit
 from mbanalyze.profiles.profile_file import read_profile
@@ -45,7 +44,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchors, "NETWORKS", ANCHORS)
     monkeypatch.setattr(anchors, "RESOLUTIONS", (32,))
     monkeypatch.setattr(anchors, "probes", lambda: {"tanh": Probe()})
-    monkeypatch.setattr(rounds, "MIN_ROUNDS", 2)
+    monkeypatch.setattr(calibration, "MIN_ROUNDS", 2)
     monkeypatch.setattr(steadiness, "MOST_SPREAD", 1e9)
     monkeypatch.setattr(steadiness, "MOST_WAITING", 2.0)
 

@@ -247,10 +247,11 @@ def test_rounds_alternate() -> None:
     calls: list[str] = []
     steps: list[Callable[[], object]] = [lambda: calls.append("a"), lambda: calls.append("b")]
     fractions: list[float] = []
-    assert alternate(steps, 0.0, fractions.append) == 5
-    assert calls == ["a", "b"] * 5
-    # two steps in each of five rounds
-    assert pytest.approx([done / 10 for done in range(1, 11)]) == fractions
+    assert alternate(steps, 0.0, 3, fractions.append) == 3
+    assert calls == ["a", "b"] * 3
+    # two steps in each of three rounds
+    assert pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1]) == fractions
+    assert alternate(steps, 0.0) == 5
 
 
 def test_a_module_is_timed_in_eval_mode() -> None:

@@ -9,23 +9,30 @@ Progress = Callable[[float], None]
 """A callback that receives the completed fraction, up to 1."""
 
 MIN_ROUNDS = 5
-"""The least number of rounds, which gives quartiles a meaning."""
+"""The least number of rounds, unless another one is given."""
 
 
-def alternate(steps: Sequence[Callable[[], object]], seconds: float, progress: Progress | None = None) -> int:
+def alternate(
+    steps: Sequence[Callable[[], object]],
+    seconds: float,
+    least: int | None = None,
+    progress: Progress | None = None,
+) -> int:
     """Run every step once in each round, so that a slow moment affects all of them; return the rounds.
 
     Args:
         steps: functions that time one thing each and keep its time.
-        seconds: the time to spend; the last round and the least number of rounds, `MIN_ROUNDS`, may take longer.
+        seconds: the time to spend; the last round may take longer.
+        least: the least number of rounds, which may take longer too; by default `MIN_ROUNDS`.
         progress: receives the completed fraction after each step.
     """
+    least = MIN_ROUNDS if least is None else least
     rounds, start = 0, time.monotonic()
-    while rounds < MIN_ROUNDS or time.monotonic() - start < seconds:
+    while rounds < least or time.monotonic() - start < seconds:
         for done, step in enumerate(steps, 1):
             step()
             if progress is not None:
                 in_time = (time.monotonic() - start) / seconds if seconds else 1.0
-                progress(min(in_time, (rounds + done / len(steps)) / MIN_ROUNDS, 1.0))
+                progress(min(in_time, (rounds + done / len(steps)) / least, 1.0))
         rounds += 1
     return rounds

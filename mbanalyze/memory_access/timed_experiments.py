@@ -31,7 +31,7 @@ def time_experiments(seconds: float = 60.0, device: str = "cpu", progress: Progr
     require_device(device)
     trials = [trial for guideline in TITLES for trial in series(guideline, "GPU", 1)]
     networks = [_timed_network(trial, device) for trial in trials]
-    rounds = alternate([network.time_whole for network in networks], seconds, progress)
+    rounds = alternate([network.time_whole for network in networks], seconds, progress=progress)
     settings = [(trial.guideline, trial.setting) for trial in trials]
     medians = [statistics.median(network.whole) / 1e9 for network in networks]
     return Timings(dict(zip(settings, medians, strict=True)), rounds, _device_name(device))

@@ -26,6 +26,9 @@ from mbanalyze.timing.steadiness import BusyClock, require_steady
 from mbanalyze.timing.timed_models import resolve_all
 from mbanalyze.trace.restore.process_settings import process_kept
 
+MIN_ROUNDS = 5
+"""The least number of rounds of a calibration."""
+
 _HOST_BOUND = 1.5
 """A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
 
@@ -53,7 +56,7 @@ def calibrate(
         device: `cpu` or `cuda`, as torch names it.
         threads: the threads of torch on the CPU; by default its own number.
         dtype: the element type of weights and activations.
-        seconds: the time to spend on rounds; there are at least five.
+        seconds: the time to spend on rounds; there are at least `MIN_ROUNDS`.
         progress: a callback that receives the completed fraction, up to 1.
         options: hyper-parameters of the anchors that you give, as for `count`.
 
@@ -97,7 +100,7 @@ def _time(
         module.rounds.clear()
     steps = [step for network in networks for step in (network.time_whole, network.time_operators)]
     busy = BusyClock()
-    rounds = alternate([*steps, *(probe.time_operators for probe in probes)], seconds, progress)
+    rounds = alternate([*steps, *(probe.time_operators for probe in probes)], seconds, MIN_ROUNDS, progress)
     if not is_cuda(networks[0].device):
         busy.require_idle()
     return rounds

@@ -88,7 +88,7 @@ def _measured(
         timed_model(each, report.reference, device, dtype)
         for each, report in zip(resolved, reports, strict=True)
     ]
-    alternate([each.time_whole for each in timed], seconds, progress)
+    alternate([each.time_whole for each in timed], seconds, progress=progress)
     return tuple(
         MeasuredTime(report, dtype or report.dtype, tuple(ns / 1e6 for ns in each.whole), prediction)
         for report, each, prediction in zip(reports, timed, predicted, strict=True)
