@@ -1,4 +1,4 @@
-"""Predicted times of networks that no anchor is, beside measured times: `make benchmark-time`.
+"""Predicted times of networks that are not anchors, beside measured times: `make benchmark-time`.
 
 It measures the networks in alternating rounds, half of them before and half after a calibration on one thread, and
 writes `time/DATE.md`. Some anchors run in the same rounds as a control: the speed of a shared machine changes.
@@ -48,7 +48,7 @@ TIMM = (
     *("tf_mixnet_s", "convnext_atto", "deit_tiny_patch16_224", "levit_128s"),
 )
 NETWORKS = (*(f"torchvision:{name}" for name in TORCHVISION), *(f"timm:{name}" for name in TIMM))
-"""Networks of mobile size to ResNet-50, none of which a calibration times."""
+"""Networks from mobile size to ResNet-50; a calibration times none of them."""
 
 CONTROLS = tuple(
     f"{name}@resolution=224"
