@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_profile
 from commandline import Run
 from torch import nn
 
@@ -36,9 +37,7 @@ def fit(overhead_ns: float) -> ClassFit:
 def profile(**milliseconds: float) -> Profile:
     """Return a profile whose operators take a constant time, by kind."""
     fits = {name: fit(1e6 * each) for name, each in milliseconds.items()}
-    return Profile(
-        "a machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, fits, fits, deviation=log(FACTOR)
-    )
+    return small_profile.profile(classes=fits, general=fits, step_ns=0.0, deviation=log(FACTOR))
 
 
 SPEED = profile(relu=1.0, sigmoid=2.5, tanh=1.2)

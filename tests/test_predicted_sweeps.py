@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from commandline import Run
+from small_profile import profile
 from torch import nn
 
 from mbanalyze import ablate, count, search
@@ -39,7 +40,7 @@ RECORDED = read_profile(FILE)
 LARGEST = Work(10**9, 10**9, 10**9)
 CONV = ClassFit(1.0, 10.0, 100.0, 1000.0, 9, 0.0, LARGEST, in_place=True)
 """A time of `flops + 10 * activation bytes + 100 * weight bytes + 1000` nanoseconds."""
-ROUND = Profile("machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV})
+ROUND = profile(classes={}, general={"conv pointwise": CONV}, step_ns=0.0, deviation=0.0)
 NETS = Path(__file__).parent / "data/nets.py"
 PACKAGE = """
 from types import SimpleNamespace

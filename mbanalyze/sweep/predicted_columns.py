@@ -11,7 +11,7 @@ import numpy as np
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.predicted_time import TimeRange, predict_time
 from mbanalyze.profiles.profile_file import dumps
-from mbanalyze.profiles.time_profile import COVERAGE, Profile
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT, Profile
 from mbanalyze.sources.timed_reports import other_pass, require_timed_dtype
 from mbanalyze.sweep.grid import Grid
 
@@ -59,5 +59,5 @@ def time_note(profile: Profile) -> str:
     """Return a sentence on predicted times: their machine, and their interval."""
     return (
         f"predicted for eager PyTorch on {profile.name}; "
-        f"{COVERAGE:.0%} of networks should take from low to high ms".replace("%", " %")
+        f"{INTERVAL_PERCENT} of networks should take from low to high ms"
     )
