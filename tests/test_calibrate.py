@@ -181,7 +181,7 @@ def hand_made(machine: str = "a machine") -> Profile:
     """A profile of round numbers, of one class and one anchor."""
     fit = ClassFit(0.5, 0.1, 0.0, 3000.0, 7, log(1.25), Work(10, 20, 30), in_place=True)
     anchor = Anchor("net", 10.0, 9.0)
-    numbers = (5, 0.04, {"relu": fit}, {"relu": fit}, 2500.0, 0.0, 0.0, log(1.1), (anchor,))
+    numbers = (5, 0.04, {"relu": fit}, {"relu": fit}, 2500.0, 0.25, 0.0, log(1.1), (anchor,))
     return Profile(machine, "cpu", 2, "float32", "2026-01-31", {"torch": "2"}, *numbers)
 
 
@@ -195,7 +195,9 @@ def test_a_profile_shows_throughputs() -> None:
     assert ["relu", "2.00", "10.00", "3.00", "anchors", "7", "25.0", "%"] in lines
     assert ["repeats", "differ", "by", "4.0", "%"] in lines
     assert ["anchors", "predicted", "80", "%", "within", "10.0", "%"] in lines
-    assert ["between", "operators", "2.50", "us"] in lines
+    # 2500 ns, and 0.25 ns for each of 10^6 bytes
+    step = "between operators 2.50 us and 250.00 us for 1 MB of activations"
+    assert step.split() in lines
 
 
 def test_a_low_throughput_is_not_zero() -> None:

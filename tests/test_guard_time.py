@@ -39,7 +39,7 @@ def profile(general: dict[str, ClassFit]) -> Profile:
         ("relu", "relu6", "add", "batch_norm", "max_pool", "adaptive_avg_pool", "global_avg_pool"), fit()
     )
     return Profile(
-        "a runner", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, free | general, 0.0, 0.0, log(1.1)
+        "a runner", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, free | general, deviation=log(1.1)
     )
 
 
@@ -186,7 +186,7 @@ def changed(**values: Any) -> str:
             'is of float16, alexnet was counted in float32: set dtype = "float16", or use a profile of float32',
         ),
         (dumps(CONSTANT), 'dtype = "float16"\n', "is of float32, alexnet was counted in float16"),
-        (changed(general={"conv standard": fit()}), "", "the profile has no times for relu (7), "),
+        (changed(general={"conv standard": fit()}), "", "the profile has no times for relu x 7, "),
     ],
     ids=["missing", "damaged", "newer", "profile in half", "model in half", "kinds"],
 )  # fmt: skip

@@ -38,9 +38,7 @@ RECORDED = read_profile(FILE)
 LARGEST = Work(10**9, 10**9, 10**9)
 CONV = ClassFit(1.0, 10.0, 100.0, 1000.0, 9, 0.0, LARGEST, in_place=True)
 """A time of `flops + 10 * activation bytes + 100 * weight bytes + 1000` nanoseconds."""
-ROUND = Profile(
-    "machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV}, 0.0, 0.0, 0.0
-)
+ROUND = Profile("machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV})
 NETS = Path(__file__).parent / "data/nets.py"
 PACKAGE = """
 from types import SimpleNamespace
