@@ -90,6 +90,11 @@ def unsteady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steadiness, "MOST_SPREAD", -1.0)
 
 
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time be short enough to wait."""
+    monkeypatch.setattr(steadiness, "MOST_WAITING", -1.0)
+
+
 def without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the import of SciPy fail."""
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
@@ -101,6 +106,7 @@ def as_usual(_: pytest.MonkeyPatch) -> None:
 
 FAILURES: list[tuple[Callable[[pytest.MonkeyPatch], None], list[str], str]] = [
     (unsteady, [], "stop other programs on this machine and calibrate again"),
+    (busy, [], "stop them and calibrate again"),
     (without_scipy, [], "calibrate needs scipy: pip install 'mbanalyze[calibrate]'"),
     (as_usual, ["--device", "abacus"], "cannot measure on 'abacus': "),
     (as_usual, ["--device", "meta"], "cannot measure on 'meta': "),
@@ -143,6 +149,18 @@ def test_a_failure_is_one_line(
     assert (ran.code, ran.out, len(lines)) == (2, "", 1)
     assert problem in lines[0]
     assert (file.read_text(), [*tmp_path.iterdir()]) == ("before", [file])
+
+
+@pytest.mark.usefixtures("small")
+def test_a_busy_machine_is_refused_after_the_first_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calibration that has to fail does not run the other rounds."""
+    busy(monkeypatch)
+    fractions: list[float] = []
+
+    with pytest.raises(steadiness.UnsteadyError, match="other programs took the processor"):
+        calibrate(threads=1, seconds=0, progress=fractions.append)
+    # of two rounds
+    assert 0.3 < max(fractions) < 0.5
 
 
 @pytest.mark.usefixtures("small")

@@ -259,15 +259,19 @@ def test_doctored_repeats_are_refused() -> None:
         require_steady([steady, noisy, tuple(reversed(noisy))])
 
 
-@pytest.mark.parametrize(("computed", "refused"), [(9.5, False), (8.0, True), (16.0, False)])
+@pytest.mark.parametrize(
+    ("computed", "planned", "refused"),
+    # 2 of 10 s are more than 10 % of 10 or 19 s, and less than 10 % of 21 s
+    [(9.5, 0, False), (8.0, 0, True), (8.0, 19, True), (8.0, 21, False), (16.0, 0, False)],
+)
 def test_a_contended_machine_is_refused(
-    monkeypatch: pytest.MonkeyPatch, computed: float, refused: bool
+    monkeypatch: pytest.MonkeyPatch, computed: float, planned: float, refused: bool
 ) -> None:
-    """A calibration that computed in less than 90 % of the time that passed is refused; threads compute more."""
-    moments = iter([0.0, 10.0]), iter([0.0, computed])
+    """A calibration that waited for more than 10 % of the time is refused as soon as this is certain."""
+    moments = iter([100.0, 110.0]), iter([50.0, 50.0 + computed])
     monkeypatch.setattr(time, "perf_counter", lambda: next(moments[0]))
     monkeypatch.setattr(time, "process_time", lambda: next(moments[1]))
-    busy = BusyClock()
+    busy = BusyClock(planned)
     if refused:
         with pytest.raises(UnsteadyError, match=r"took the processor for 20% of the time"):
             busy.require_idle()

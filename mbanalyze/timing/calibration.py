@@ -25,7 +25,7 @@ from mbanalyze.timing.steadiness import BusyClock, require_steady
 from mbanalyze.timing.timed_models import resolve_all
 from mbanalyze.trace.restore.process_settings import process_kept
 
-MIN_ROUNDS = 5
+MIN_ROUNDS = 3
 """The least number of rounds of a calibration."""
 
 _HOST_BOUND = 1.5
@@ -94,15 +94,13 @@ def _time(
 ) -> int:
     """Time networks as a whole and by operator, and probes by operator, in alternating rounds; return the rounds."""
     for module in (*networks, *probes):
-        module.run()
         module.time_operators()  # the first run of each operator prepares it
         module.rounds.clear()
     steps = [step for network in networks for step in (network.time_whole, network.time_operators)]
-    busy = BusyClock()
-    rounds = alternate([*steps, *(probe.time_operators for probe in probes)], seconds, MIN_ROUNDS, progress)
+    steps += [probe.time_operators for probe in probes]
     if not is_cuda(networks[0].device):
-        busy.require_idle()
-    return rounds
+        steps.append(BusyClock(seconds).require_idle)  # after each round
+    return alternate(steps, seconds, MIN_ROUNDS, progress)
 
 
 def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapping[str, str]) -> Profile:
