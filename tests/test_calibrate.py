@@ -24,6 +24,7 @@ from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import Anchor, Profile
 from mbanalyze.profiles.work import Work
 from mbanalyze.timing import anchors, calibration, steadiness
+from mbanalyze.timing.samples import TimedNetwork
 
 RECORDED = DATA / "time_profile.json"
 ANCHORS = ("mobilenet_v1@alpha=0.25", "squeezenet1_1")
@@ -161,6 +162,22 @@ def test_a_busy_machine_is_refused_after_the_first_round(monkeypatch: pytest.Mon
         calibrate(threads=1, seconds=0, progress=fractions.append)
     # of two rounds
     assert 0.3 < max(fractions) < 0.5
+
+
+@pytest.mark.usefixtures("small")
+def test_the_first_runs_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks have times of the whole and of the operators in each round, and micro-benchmarks of operators alone."""
+    timed: list[TimedNetwork] = []
+
+    def fitted(settings: Profile, networks: list[TimedNetwork], _: dict[str, str]) -> Profile:
+        timed.extend(networks)
+        return settings
+
+    monkeypatch.setattr(calibration, "fit_profile", fitted)
+    profile = calibrate(threads=1, seconds=0)
+
+    assert [(len(each.whole), len(each.rounds)) for each in timed] == [(2, 2), (2, 2), (0, 2)]
+    assert profile.rounds == 2
 
 
 @pytest.mark.usefixtures("small")

@@ -151,6 +151,10 @@ def test_a_machine_that_follows_the_formula_is_recovered(regular: Profile) -> No
     """The profile predicts a network that was not timed, with the time from one operator to the next."""
     assert pytest.approx([300, 0.01], rel=1e-3) == [regular.step_ns, regular.step_byte_ns]
     assert regular.deviation < 1e-3
+    # also the networks with classes of their own, such as the first convolution of ResNet-18
+    assert [a.measured_ms for a in regular.anchors] == pytest.approx(
+        [a.predicted_ms for a in regular.anchors], rel=0.02
+    )
     assert len(regular.anchors) == 2 * len(NETWORKS)
     unseen = timed("mobilenet_v2@alpha=0.75,resolution=160")
     predicted = predict_time(unseen.ops, regular)
@@ -170,6 +174,18 @@ def test_each_anchor_is_predicted_from_the_others() -> None:
     profile = fit_profile(EMPTY, [*usual, slow], {network.name: network.name for network in (*usual, slow)})
     anchor = profile.anchors[-1]
     assert pytest.approx(2, rel=0.02) == anchor.measured_ms / anchor.predicted_ms
+
+
+def test_the_interval_of_fast_networks_has_their_errors() -> None:
+    """Times below a millisecond differ as longer ones do."""
+
+    def anchor(name: str, nanoseconds: float) -> TimedNetwork:
+        ops = count(nn.ReLU(), (1, 8)).ops
+        return TimedNetwork(name, ops, ((nanoseconds,),) * 3, (nanoseconds,) * 3)
+
+    profile = fit_profile(EMPTY, [anchor("a", 1000.0), anchor("b", 3000.0)], {"a": "a", "b": "b"})
+    # each has the time of the other, a third or three times its own
+    assert pytest.approx(log(3)) == profile.deviation
 
 
 def test_a_gpu_that_waits_for_the_cpu() -> None:

@@ -104,7 +104,7 @@ def test_the_time_of_a_module() -> None:
     assert expected == pytest.approx(sum_ns(report.rows, report, SHEET))
 
 
-@pytest.mark.parametrize("device", data_sheets())
+@pytest.mark.parametrize("device", ["t4", "h100"])
 @pytest.mark.parametrize("execution", EXECUTIONS)
 @pytest.mark.parametrize(("batch", "dtype"), [(1, "float16"), (1, "float32"), (64, "float16")])
 def test_mobilenet_v2_is_the_unit(device: str, execution: Any, batch: int, dtype: str) -> None:

@@ -126,7 +126,9 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
         predictions += [
             Anchor(a.name, a.whole_ns / 1e6, predict_time(a.ops, known).total.predicted_ms) for a in own
         ]
-    deviation = deviation_of([p.predicted_ms for p in predictions], [p.measured_ms for p in predictions])
+    deviation = deviation_of(
+        [1e6 * p.predicted_ms for p in predictions], [1e6 * p.measured_ms for p in predictions]
+    )
     return replace(profile, deviation=deviation, anchors=tuple(predictions))
 
 
