@@ -157,11 +157,18 @@ def test_a_busy_machine_is_refused_after_the_first_round(monkeypatch: pytest.Mon
     """A calibration that has to fail does not run the other rounds."""
     busy(monkeypatch)
     fractions: list[float] = []
+    planned: list[float] = []
 
+    def clock(seconds: float) -> steadiness.BusyClock:
+        planned.append(seconds)
+        return steadiness.BusyClock(seconds)
+
+    monkeypatch.setattr(calibration, "BusyClock", clock)
     with pytest.raises(steadiness.UnsteadyError, match="other programs took the processor"):
-        calibrate(threads=1, seconds=0, progress=fractions.append)
+        calibrate(threads=1, seconds=1e-3, progress=fractions.append)
     # of two rounds
     assert 0.3 < max(fractions) < 0.5
+    assert planned == [1e-3]
 
 
 @pytest.mark.usefixtures("small")

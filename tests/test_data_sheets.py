@@ -112,6 +112,7 @@ def test_mobilenet_v2_is_the_unit(device: str, execution: Any, batch: int, dtype
     found = relative_time("mobilenet_v2", batch=batch, device=device, execution=execution, dtype=dtype)
 
     assert found.relative_time == 1
+    assert found.reference == ("mobilenet_v2" if batch == 1 else "mobilenet_v2@batch=64")
 
 
 @pytest.mark.parametrize("execution", EXECUTIONS)
