@@ -71,17 +71,35 @@ def test_a_calibration_is_a_file(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["profile.json"]
 
 
+SEEDED = """
+import torch
+from torch import nn
+
+class Seeded(nn.Module):
+    def forward(self, x):
+        assert x.dtype == torch.bfloat16
+        torch.manual_seed(9)
+        return torch.relu(x)
+"""
+"""A network of the user that changes the random state, and runs in one element type."""
+
+
 @pytest.mark.usefixtures("small")
-def test_a_calibration_on_stdout_is_the_same_document(run: Run) -> None:
+def test_a_calibration_on_stdout_is_the_same_document(run: Run, tmp_path: Path) -> None:
     """With `--format json`, stdout has the document; the random state and the threads stay as they were."""
+    (own := tmp_path / "own.py").write_text(SEEDED)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_num_threads(threads + 1)
-    ran = run("calibrate", "--seconds", "0", "--threads", "1", "--format", "json")
+    ran = run(
+        *("calibrate", "--seconds", "0", "--threads", "1", "--dtype", "bfloat16", "--format", "json"),
+        *("--anchor", f"{own}:Seeded", "--input", "1,4"),
+    )
     after = torch.get_num_threads()
     torch.set_num_threads(threads)
 
     assert ran.code == 0
     assert json.loads(ran.out)["schema"] == "mbanalyze.profile/1"
+    assert json.loads(ran.out)["dtype"] == "bfloat16"
     assert torch.equal(before, torch.get_rng_state())
     assert threads + 1 == after
 

@@ -82,6 +82,17 @@ def test_a_forward_with_threads_cannot_be_timed() -> None:
         trace(Threaded(), torch.ones(2), timer=OperatorTimer())
 
 
+def test_a_time_is_the_median_of_its_rounds() -> None:
+    """An operator without a time, which ran no kernel, is no sample; one of a network ran in place."""
+    ops = count(nn.Sequential(nn.ReLU(), nn.ReLU()), (1, 8)).ops
+    network = TimedNetwork("net", ops, ((1.0, 0.0), (9.0, 0.0), (2.0, 5.0)), (4.0, 3.0, 8.0))
+
+    # of 1, 9 and 2 ns, of 0, 0 and 5 ns, and of 4, 3 and 8 ns
+    assert (network.operators_ns, network.whole_ns) == ([2.0, 0.0], 4.0)
+    assert network.samples(4) == [Sample(ops[0], work_of(ops[0], 4), 2.0, in_place=True)]
+    assert [each.in_place for each in replace(network, whole=()).samples(4)] == [False]
+
+
 def test_the_fit_recovers_the_constants() -> None:
     """Times that follow the formula give back its constants."""
     works = [(10, 2, 3), (20, 9, 1), (70, 4, 8), (1, 30, 5), (50, 50, 50), (200, 1, 2)]
