@@ -326,6 +326,15 @@ def test_a_module_is_timed_in_eval_mode() -> None:
     assert (len(module.whole), len(module.rounds), len(module.rounds[0])) == (1, 1, 2)
 
 
+def test_numbers_alone_have_the_element_type() -> None:
+    """An element type converts weights and images, and no indices."""
+    image, index = torch.ones(1, 4), torch.tensor([1])
+    module = on_device("net", nn.Linear(4, 4), (image, index), {"more": image}, "cpu", torch.bfloat16)
+
+    assert [each.dtype for each in module.args] == [torch.bfloat16, torch.int64]
+    assert (module.keywords["more"].dtype, module.module.weight.dtype) == (torch.bfloat16, torch.bfloat16)
+
+
 def test_a_fit_covers_up_to_twice_its_largest_sample() -> None:
     """Sizes beyond twice those of the samples count as not measured."""
     fit = ClassFit(1, 1, 1, 1, 5, 0.1, Work(100, 100, 0), in_place=True)

@@ -121,6 +121,7 @@ def test_a_device_waits_for_its_cpu() -> None:
     waiting = predicted(launch_ns=3000.0)
     assert waiting.total.predicted_ms == pytest.approx(6000e-6)
     assert waiting.records()[1]["overhead_ms"] == pytest.approx((110 + 3000 - 1444 / 2) * 1e-6)
+    assert predicted(launch_ns=3000.0, step_ns=10.25).total.predicted_ms == pytest.approx(6000e-6)
     assert predicted(launch_ns=700.0).total == predicted().total
 
 
