@@ -15,8 +15,10 @@ from mbanalyze.profiles.operator_class import class_of, general_class_of
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.profile", 1
 PROFILE_SCHEMA = f"{SCHEMA_NAME}/{SCHEMA_NUMBER}"
 
-COVERAGE = 0.8
-"""The share of networks whose time should be within the predicted interval."""
+INTERVAL_SHARE = 0.8
+"""The share of networks whose measured time should be within the predicted interval."""
+INTERVAL_PERCENT = f"{100 * INTERVAL_SHARE:.0f} %"
+"""The same as text."""
 
 TIMED_DTYPES = ("float32", "float16", "bfloat16")
 """The element types that networks are timed with."""
@@ -54,7 +56,8 @@ class Profile(Result):
         step_ns: nanoseconds from one operator of a network to the next.
         step_byte_ns: nanoseconds of this step for each byte of activations, whose memory is freed.
         launch_ns: nanoseconds that the CPU takes to start an operator on a device that runs beside it; 0 on a CPU.
-        deviation: natural logarithm of the factor within which 80 % of the anchors are from their prediction.
+        deviation: natural logarithm of the factor within which 80 % of networks should be from their prediction: the
+            errors of the anchors, and half of the spread.
         anchors: the networks that were timed, each predicted from the others.
     """
 

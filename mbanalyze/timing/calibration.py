@@ -6,6 +6,7 @@ import datetime as dt
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import hypot
 from typing import Any
 
 from mbanalyze.clock.machine import is_cuda, machine_name, require_device, threads_set
@@ -129,7 +130,8 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
     deviation = deviation_of(
         [1e6 * p.predicted_ms for p in predictions], [1e6 * p.measured_ms for p in predictions]
     )
-    return replace(profile, deviation=deviation, anchors=tuple(predictions))
+    # The machine is as fast at another time as it was from one repeat to the next.
+    return replace(profile, deviation=hypot(deviation, settings.spread / 2), anchors=tuple(predictions))
 
 
 def _fitted(settings: Profile, timed: Sequence[TimedNetwork]) -> Profile:
