@@ -260,6 +260,10 @@ def test_a_profile_shows_throughputs() -> None:
     # 2500 ns, and 0.25 ns for each of 10^6 bytes
     step = "between operators 2.50 us and 250.00 us for 1 MB of activations"
     assert step.split() in lines
+    assert "launch" not in hand_made().to("table")
+    assert ["launch", "4.50", "us"] in [
+        line.split() for line in replace(hand_made(), launch_ns=4500.0).to("table").splitlines()
+    ]
 
 
 def test_a_low_throughput_is_not_zero() -> None:

@@ -68,6 +68,18 @@ def test_an_operator_with_parts_is_timed_by_its_parts() -> None:
     assert len(seen.ops) == len(seen.times) > 2
 
 
+def test_a_recorded_operator_has_the_time_of_the_last_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run before it does not count, and an operator that ran outside the timer has no time."""
+    moments = iter([100, 105, 200, 207])
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: next(moments))
+    timer = OperatorTimer()
+    assert (timer.run(lambda: "first"), timer.run(lambda: "second")) == ("first", "second")
+    timer.assign()
+    timer.assign()
+    # 207 - 200 ns
+    assert timer.nanoseconds() == (7.0, 0.0)
+
+
 def test_a_forward_with_threads_cannot_be_timed() -> None:
     """Operators of other threads run side by side, and their times do not add up."""
     from concurrent.futures import ThreadPoolExecutor
