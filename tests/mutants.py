@@ -40,6 +40,7 @@ _STORAGE = (
     "fuzz",
 )
 _RESTORE = ("restore_parts", "restore", "trace", "unusual_forwards")
+_TIMES = ("profiles", "calibration", "predict")
 _GUARD = ("guard_limits", "guard_lock", "guard_verdicts", "guard_policy", "guard_diff")
 
 TESTS: dict[str, tuple[str, ...]] = {
@@ -52,6 +53,13 @@ TESTS: dict[str, tuple[str, ...]] = {
     "trace/storage.py": _STORAGE,
     "trace/param_memory.py": _STORAGE,
     "trace/restore/*.py": _RESTORE,
+    "profiles/class_fit.py": _TIMES,
+    "profiles/data_sheet.py": ("data_sheets",),
+    "profiles/operator_class.py": _TIMES,
+    "profiles/predicted_time.py": _TIMES,
+    "profiles/work.py": _TIMES,
+    "timing/fitting_classes.py": ("calibration",),
+    "timing/steadiness.py": ("calibration",),
     "guard/limits.py": _GUARD,
     "guard/changes.py": _GUARD,
     "guard/lock.py": ("guard_lock", "guard_verdicts", "guard_cli"),

@@ -25,6 +25,7 @@ from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import Anchor, Profile
 from mbanalyze.profiles.work import Work
 from mbanalyze.timing import anchors, calibration, steadiness
+from mbanalyze.timing.samples import TimedNetwork
 
 RECORDED = DATA / "time_profile.json"
 ANCHORS = ("mobilenet_v1@alpha=0.25", "squeezenet1_1")
@@ -71,17 +72,35 @@ def test_a_calibration_is_a_file(run: Run, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["profile.json"]
 
 
+SEEDED = """
+import torch
+from torch import nn
+
+class Seeded(nn.Module):
+    def forward(self, x):
+        assert x.dtype == torch.bfloat16
+        torch.manual_seed(9)
+        return torch.relu(x)
+"""
+"""A network of the user that changes the random state, and runs in one element type."""
+
+
 @pytest.mark.usefixtures("small")
-def test_a_calibration_on_stdout_is_the_same_document(run: Run) -> None:
+def test_a_calibration_on_stdout_is_the_same_document(run: Run, tmp_path: Path) -> None:
     """With `--format json`, stdout has the document; the random state and the threads stay as they were."""
+    (own := tmp_path / "own.py").write_text(SEEDED)
     before, threads = torch.get_rng_state(), torch.get_num_threads()
     torch.set_num_threads(threads + 1)
-    ran = run("calibrate", "--seconds", "0", "--threads", "1", "--format", "json")
+    ran = run(
+        *("calibrate", "--seconds", "0", "--threads", "1", "--dtype", "bfloat16", "--format", "json"),
+        *("--anchor", f"{own}:Seeded", "--input", "1,4"),
+    )
     after = torch.get_num_threads()
     torch.set_num_threads(threads)
 
     assert ran.code == 0
     assert json.loads(ran.out)["schema"] == "mbanalyze.profile/1"
+    assert json.loads(ran.out)["dtype"] == "bfloat16"
     assert torch.equal(before, torch.get_rng_state())
     assert threads + 1 == after
 
@@ -89,6 +108,11 @@ def test_a_calibration_on_stdout_is_the_same_document(run: Run) -> None:
 def unsteady(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no spread be small enough."""
     monkeypatch.setattr(steadiness, "MOST_SPREAD", -1.0)
+
+
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no time be short enough to wait."""
+    monkeypatch.setattr(steadiness, "MOST_WAITING", -1.0)
 
 
 def without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +126,7 @@ def as_usual(_: pytest.MonkeyPatch) -> None:
 
 FAILURES: list[tuple[Callable[[pytest.MonkeyPatch], None], list[str], str]] = [
     (unsteady, [], "stop other programs on this machine and calibrate again"),
+    (busy, [], "stop them and calibrate again"),
     (without_scipy, [], "calibrate needs scipy: pip install 'mbanalyze[calibrate]'"),
     (as_usual, ["--device", "abacus"], "cannot measure on 'abacus': "),
     (as_usual, ["--device", "meta"], "cannot measure on 'meta': "),
@@ -147,6 +172,41 @@ def test_a_failure_is_one_line(
 
 
 @pytest.mark.usefixtures("small")
+def test_a_busy_machine_is_refused_after_the_first_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calibration that has to fail does not run the other rounds."""
+    busy(monkeypatch)
+    fractions: list[float] = []
+    planned: list[float] = []
+
+    def clock(seconds: float) -> steadiness.BusyClock:
+        planned.append(seconds)
+        return steadiness.BusyClock(seconds)
+
+    monkeypatch.setattr(calibration, "BusyClock", clock)
+    with pytest.raises(steadiness.UnsteadyError, match="other programs took the processor"):
+        calibrate(threads=1, seconds=1e-3, progress=fractions.append)
+    # of two rounds
+    assert 0.3 < max(fractions) < 0.5
+    assert planned == [1e-3]
+
+
+@pytest.mark.usefixtures("small")
+def test_the_first_runs_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks have times of the whole and of the operators in each round, and micro-benchmarks of operators alone."""
+    timed: list[TimedNetwork] = []
+
+    def fitted(settings: Profile, networks: list[TimedNetwork], _: dict[str, str]) -> Profile:
+        timed.extend(networks)
+        return settings
+
+    monkeypatch.setattr(calibration, "fit_profile", fitted)
+    profile = calibrate(threads=1, seconds=0)
+
+    assert [(len(each.whole), len(each.rounds)) for each in timed] == [(2, 2), (2, 2), (0, 2)]
+    assert profile.rounds == 2
+
+
+@pytest.mark.usefixtures("small")
 def test_a_stopped_calibration_leaves_no_file(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,8 +243,8 @@ def hand_made(machine: str = "a machine") -> Profile:
     fit = ClassFit(0.5, 0.1, 0.0, 3000.0, 7, log(1.25), Work(10, 20, 30), in_place=True)
     anchor = Anchor("net", 10.0, 9.0)
     fits = {"classes": {"relu": fit}, "general": {"relu": fit}}
-    settings: dict[str, Any] = {"threads": 2, "spread": 0.04, "step_ns": 2500.0, "deviation": log(1.1)}
-    return profile(machine=machine, anchors=(anchor,), **settings, **fits)
+    settings: dict[str, Any] = {"threads": 2, "spread": 0.04, "step_ns": 2500.0, "step_byte_ns": 0.25}
+    return profile(machine=machine, anchors=(anchor,), deviation=log(1.1), **settings, **fits)
 
 
 def test_a_profile_shows_throughputs() -> None:
@@ -197,7 +257,13 @@ def test_a_profile_shows_throughputs() -> None:
     assert ["relu", "2.00", "10.00", "3.00", "anchors", "7", "25.0", "%"] in lines
     assert ["repeats", "differ", "by", "4.0", "%"] in lines
     assert ["anchors", "predicted", "80", "%", "within", "10.0", "%"] in lines
-    assert ["between", "operators", "2.50", "us"] in lines
+    # 2500 ns, and 0.25 ns for each of 10^6 bytes
+    step = "between operators 2.50 us and 250.00 us for 1 MB of activations"
+    assert step.split() in lines
+    assert "launch" not in hand_made().to("table")
+    assert ["launch", "4.50", "us"] in [
+        line.split() for line in replace(hand_made(), launch_ns=4500.0).to("table").splitlines()
+    ]
 
 
 def test_a_low_throughput_is_not_zero() -> None:

@@ -139,8 +139,10 @@ def test_operators_of_other_sizes_are_named() -> None:
     """A note says which share of a time is of operators unlike those that were timed."""
     small = replace(SPEED, classes={"relu": fit(1e6)})
     # a sigmoid of 2.5 ms beside a ReLU of 1 ms
-    text = times(report(nn.ReLU()), report(nn.ReLU(), nn.Sigmoid()), profile=small).to("markdown")
+    both = times(report(nn.ReLU()), report(nn.ReLU(), nn.Sigmoid()), profile=small)
+    text = both.to("markdown")
 
+    assert [totals["coverage"] for totals in both.totals] == pytest.approx([1, 1 / 3.5])
     assert "Sequential (2): operators unlike those that were timed take 71 % of the predicted time" in text
     assert "Sequential (1): operators" not in text
 
@@ -184,7 +186,7 @@ def test_other_passes_are_refused(options: dict[str, Any]) -> None:
 
 def test_a_kind_without_times_is_refused() -> None:
     """A profile without times of an operator does not predict it."""
-    with pytest.raises(UnmeasuredError, match=r"no times for elu x 2"):
+    with pytest.raises(UnmeasuredError, match=r"no times for elu x 2: "):
         times(report(nn.ReLU()), report(nn.ELU(), nn.ELU()))
 
 

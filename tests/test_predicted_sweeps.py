@@ -7,13 +7,12 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from math import exp
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,15 +56,15 @@ create_model = lambda name, pretrained=False: MODELS[name]
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put the stand-in in the place of timm."""
     (tmp_path / "timm.py").write_text(PACKAGE)
     for name in [name for name in sys.modules if name.split(".")[0] == "timm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(sys.modules, "timm", ModuleType("timm"))  # so that the stand-in is removed afterwards
-    del sys.modules["timm"]
     importlib.import_module("timm")
+    yield
+    del sys.modules["timm"]
 
 
 def pointwise(width: int = 1, kernel: int = 1) -> nn.Module:

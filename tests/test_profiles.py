@@ -165,7 +165,12 @@ def test_a_profile_survives_its_file(tmp_path: Path) -> None:
     """Reading what was written gives an equal profile, and writing what was read the same text."""
     (file := tmp_path / "profile.json").write_text(dumps(profile()))
 
-    for made in (profile(), profile(classes={}, general={}, anchors=()), read_profile(RECORDED)):
+    for made in (
+        profile(),
+        profile(classes={}, general={}, anchors=()),
+        profile(step_byte_ns=3, launch_ns=7),
+        read_profile(RECORDED),
+    ):
         assert loads(dumps(made), "text") == made
         assert json.loads(dumps(made)) == made.as_dict()
     assert read_profile(str(file)) == profile()

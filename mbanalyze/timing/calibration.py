@@ -26,7 +26,7 @@ from mbanalyze.timing.steadiness import BusyClock, require_steady
 from mbanalyze.timing.timed_models import resolve_all
 from mbanalyze.trace.restore.process_settings import process_kept
 
-MIN_ROUNDS = 5
+MIN_ROUNDS = 3
 """The least number of rounds of a calibration."""
 
 _HOST_BOUND = 1.5
@@ -95,15 +95,13 @@ def _time(
 ) -> int:
     """Time networks as a whole and by operator, and probes by operator, in alternating rounds; return the rounds."""
     for module in (*networks, *probes):
-        module.run()
         module.time_operators()  # the first run of each operator prepares it
         module.rounds.clear()
     steps = [step for network in networks for step in (network.time_whole, network.time_operators)]
-    busy = BusyClock()
-    rounds = alternate([*steps, *(probe.time_operators for probe in probes)], seconds, MIN_ROUNDS, progress)
+    steps += [probe.time_operators for probe in probes]
     if not is_cuda(networks[0].device):
-        busy.require_idle()
-    return rounds
+        steps.append(BusyClock(seconds).require_idle)  # after each round
+    return alternate(steps, seconds, MIN_ROUNDS, progress)
 
 
 def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapping[str, str]) -> Profile:
@@ -129,7 +127,9 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
         predictions += [
             Anchor(a.name, a.whole_ns / 1e6, predict_time(a.ops, known).total.predicted_ms) for a in own
         ]
-    deviation = deviation_of([p.predicted_ms for p in predictions], [p.measured_ms for p in predictions])
+    deviation = deviation_of(
+        [1e6 * p.predicted_ms for p in predictions], [1e6 * p.measured_ms for p in predictions]
+    )
     # The machine is as fast at another time as it was from one repeat to the next.
     return replace(profile, deviation=hypot(deviation, settings.spread / 2), anchors=tuple(predictions))
 

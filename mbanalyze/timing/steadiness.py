@@ -41,16 +41,19 @@ def require_steady(series: Sequence[Sequence[float]]) -> float:
 class BusyClock:
     """The time that this process computed since its start, beside the time that passed."""
 
-    def __init__(self) -> None:
-        """Start."""
-        self._passed, self._computed = time.perf_counter(), time.process_time()
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Start; the work is planned to take some seconds, and may take longer."""
+        self._passed, self._computed, self._planned = time.perf_counter(), time.process_time(), seconds
 
     def require_idle(self) -> None:
-        """Raise `UnsteadyError` if other programs took the processor for more than `MOST_WAITING` of the time."""
+        """Raise `UnsteadyError` if other programs took the processor for more than `MOST_WAITING` of the time.
+
+        The time is the planned one if less has passed: work that has to be refused at its end is refused at once.
+        """
         passed = time.perf_counter() - self._passed
-        waiting = 1 - (time.process_time() - self._computed) / passed
-        if waiting > MOST_WAITING:
+        waited = passed - (time.process_time() - self._computed)
+        if waited > MOST_WAITING * max(passed, self._planned):
             raise UnsteadyError(
-                f"other programs took the processor for {waiting:.0%} of the time: "
+                f"other programs took the processor for {waited / passed:.0%} of the time: "
                 "stop them and calibrate again"
             )
