@@ -102,8 +102,8 @@ def as_usual(_: pytest.MonkeyPatch) -> None:
 FAILURES: list[tuple[Callable[[pytest.MonkeyPatch], None], list[str], str]] = [
     (unsteady, [], "stop other programs on this machine and calibrate again"),
     (without_scipy, [], "calibrate needs scipy: pip install 'mbanalyze[calibrate]'"),
-    (as_usual, ["--device", "abacus"], "cannot measure on 'abacus': "),
-    (as_usual, ["--device", "meta"], "cannot measure on 'meta': "),
+    (as_usual, ["--device", "abacus"], "cannot measure on 'abacus': give cpu or cuda"),
+    (as_usual, ["--device", "meta"], "cannot measure on 'meta': give cpu or cuda"),
     (as_usual, ["--dtype", "int8"], "unknown dtype 'int8': choose one of float32, float16, bfloat16"),
     (as_usual, ["--threads", "0"], "--threads must be a whole number from 1 to 1024, not '0'"),
     (as_usual, ["--seconds", "inf"], "--seconds must be a number from 0 to 3600, not 'inf'"),

@@ -269,15 +269,24 @@ def test_doctored_repeats_are_refused() -> None:
         require_steady([steady, noisy, tuple(reversed(noisy))])
 
 
-@pytest.mark.parametrize(("computed", "refused"), [(9.5, False), (8.0, True), (16.0, False)])
+@pytest.mark.parametrize(
+    ("computed", "seconds", "refused"),
+    [
+        (9.5, 0.0, False),
+        (8.0, 0.0, True),
+        # 2 of 10 seconds waited: 10 % of 20 seconds, and more than 10 % of 19
+        (8.0, 20.0, False),
+        (8.0, 19.0, True),
+    ],
+)
 def test_a_contended_machine_is_refused(
-    monkeypatch: pytest.MonkeyPatch, computed: float, refused: bool
+    monkeypatch: pytest.MonkeyPatch, computed: float, seconds: float, refused: bool
 ) -> None:
-    """A calibration that computed in less than 90 % of the time that passed is refused; threads compute more."""
+    """A calibration is refused as soon as its thread waited for more than 10 % of the whole time."""
     moments = iter([0.0, 10.0]), iter([0.0, computed])
     monkeypatch.setattr(time, "perf_counter", lambda: next(moments[0]))
-    monkeypatch.setattr(time, "process_time", lambda: next(moments[1]))
-    busy = BusyClock()
+    monkeypatch.setattr(time, "thread_time", lambda: next(moments[1]))
+    busy = BusyClock(seconds)
     if refused:
         with pytest.raises(UnsteadyError, match=r"took the processor for 20% of the time"):
             busy.require_idle()

@@ -39,18 +39,26 @@ def require_steady(series: Sequence[Sequence[float]]) -> float:
 
 
 class BusyClock:
-    """The time that this process computed since its start, beside the time that passed."""
+    """The time that this thread computed since its start, beside the time that passed.
 
-    def __init__(self) -> None:
-        """Start."""
-        self._passed, self._computed = time.perf_counter(), time.process_time()
+    A thread that waits for the other threads of torch counts as computing: it spins, unless the machine is busy.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        """Start.
+
+        Args:
+            seconds: the time that the clock will run, so that a wait can be refused before its end.
+        """
+        self._seconds = seconds
+        self._passed, self._computed = time.perf_counter(), time.thread_time()
 
     def require_idle(self) -> None:
         """Raise `UnsteadyError` if other programs took the processor for more than `MOST_WAITING` of the time."""
         passed = time.perf_counter() - self._passed
-        waiting = 1 - (time.process_time() - self._computed) / passed
-        if waiting > MOST_WAITING:
+        waited = passed - (time.thread_time() - self._computed)
+        if waited > MOST_WAITING * max(passed, self._seconds):
             raise UnsteadyError(
-                f"other programs took the processor for {waiting:.0%} of the time: "
+                f"other programs took the processor for {waited / passed:.0%} of the time: "
                 "stop them and calibrate again"
             )
