@@ -13,7 +13,7 @@ profiled_files.py    the files in which a trace spends its time
 floor.py             the least time of a trace
 targets.py           the ratios to reach
 predicted_times.py   `python -m benchmarks.predicted_times`: networks measured beside their predicted time
-predicted_times_table.py  the tables of that script
+times_table.py       the tables of that script
 phones.py            `python -m benchmarks.phones`: three constants fitted to published times of phones
 order.py             the order of networks by time
 peers.py             the other counters

@@ -1,4 +1,4 @@
-"""Predicted times of networks that no anchor is, beside measured times: `make benchmark-time`.
+"""Predicted times of networks that are not anchors, beside measured times: `make benchmark-time`.
 
 It measures the networks in alternating rounds, half of them before and half after a calibration on one thread, and
 writes `time/DATE.md`. Some anchors run in the same rounds as a control: the speed of a shared machine changes.
@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks import predicted_times_table, timing
+from benchmarks import times_table, timing
 from benchmarks.networks import import_torchvision
-from benchmarks.predicted_times_table import Unseen
+from benchmarks.times_table import Unseen
 from mbanalyze.clock.machine import threads_set
 from mbanalyze.clock.rounds import alternate
 from mbanalyze.clock.timed_module import TimedModule
@@ -48,7 +48,7 @@ TIMM = (
     *("tf_mixnet_s", "convnext_atto", "deit_tiny_patch16_224", "levit_128s"),
 )
 NETWORKS = (*(f"torchvision:{name}" for name in TORCHVISION), *(f"timm:{name}" for name in TIMM))
-"""Networks of mobile size to ResNet-50, none of which a calibration times."""
+"""Networks from mobile size to ResNet-50; a calibration times none of them."""
 
 CONTROLS = tuple(
     f"{name}@resolution=224"
@@ -56,8 +56,8 @@ CONTROLS = tuple(
 )
 """Anchors that are measured again."""
 
-SECONDS, LEAST_ROUNDS = 30.0, 5
-"""The time for the rounds before and after the calibration, and the least number of rounds."""
+SECONDS = 30.0
+"""The time for the rounds before the calibration, and for those after it."""
 
 MOST_DRIFT = 0.03
 """The largest share by which the control may be faster or slower than in the calibration."""
@@ -85,8 +85,7 @@ def time_rounds(modules: Sequence[TimedModule]) -> None:
         alternate(
             [module.time_whole for module in modules],
             SECONDS,
-            LEAST_ROUNDS,
-            lambda done: bar.update(task, completed=done),
+            progress=lambda done: bar.update(task, completed=done),
         )
     busy.require_idle()
 
@@ -128,7 +127,7 @@ def measure(networks: Sequence[str]) -> str:
             errors[module.name] = str(error)
     packages = versions("torch", "torchvision", "timm", "scipy")
     load, rounds = (before, os.getloadavg()[0]), len(modules[0].whole)
-    return predicted_times_table.page(profile, predictions, errors, rounds, packages, load, drift)
+    return times_table.page(profile, predictions, errors, rounds, packages, load, drift)
 
 
 def drift_since(profile: Profile, controls: Sequence[TimedModule]) -> float:

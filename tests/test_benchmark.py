@@ -29,9 +29,9 @@ from benchmarks import (
     peers_table,
     phones,
     predicted_times,
-    predicted_times_table,
     profiled_files,
     targets,
+    times_table,
     timing,
     trace_profile,
     whole_processes,
@@ -40,7 +40,7 @@ from benchmarks import (
 from benchmarks.commands import Command, CommandError, Ran, script
 from benchmarks.peers import PEERS
 from benchmarks.phones import PhoneTime
-from benchmarks.predicted_times_table import Unseen
+from benchmarks.times_table import Unseen
 from benchmarks.timing import Timed
 from mbanalyze import count
 from mbanalyze.profiles.predicted_time import TimeRange
@@ -420,9 +420,7 @@ UNSEEN = (
 def test_predicted_times_have_their_targets() -> None:
     """The page has each target, the order by each quantity, and a row for each network and each failure."""
     profile = read_profile(commands.ROOT / "tests/data/time_profile.json")
-    text = predicted_times_table.page(
-        profile, UNSEEN, {"d": "no times"}, 9, {"torch": "2"}, (0.1, 1.0), 1.012
-    )
+    text = times_table.page(profile, UNSEEN, {"d": "no times"}, 9, {"torch": "2"}, (0.1, 1.0), 1.012)
     names = ("measured", "target", "reached")
 
     # errors 0.05, 0 and 0.25; 0.05 + 0.8 * (0.25 - 0.05) = 0.21; the interval of c is below its time

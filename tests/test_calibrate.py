@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from commandline import Run
+from small_profile import profile
 from torch import nn
 from witness import DATA
 
@@ -181,8 +182,9 @@ def hand_made(machine: str = "a machine") -> Profile:
     """A profile of round numbers, of one class and one anchor."""
     fit = ClassFit(0.5, 0.1, 0.0, 3000.0, 7, log(1.25), Work(10, 20, 30), in_place=True)
     anchor = Anchor("net", 10.0, 9.0)
-    numbers = (5, 0.04, {"relu": fit}, {"relu": fit}, 2500.0, 0.0, 0.0, log(1.1), (anchor,))
-    return Profile(machine, "cpu", 2, "float32", "2026-01-31", {"torch": "2"}, *numbers)
+    fits = {"classes": {"relu": fit}, "general": {"relu": fit}}
+    settings: dict[str, Any] = {"threads": 2, "spread": 0.04, "step_ns": 2500.0, "deviation": log(1.1)}
+    return profile(machine=machine, anchors=(anchor,), **settings, **fits)
 
 
 def test_a_profile_shows_throughputs() -> None:

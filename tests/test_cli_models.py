@@ -87,7 +87,7 @@ def test_guidelines_without_a_model(run: Run) -> None:
 @pytest.mark.slow
 def test_measuring(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """--measure times every setting; the first of each experiment has the relative speed 1."""
-    monkeypatch.setattr("mbanalyze.memory_access.timed_experiments.MIN_ROUNDS", 2)
+    monkeypatch.setattr("mbanalyze.clock.rounds.MIN_ROUNDS", 2)
     ran = run("guidelines", "--measure", "--seconds", "0", "--format", "json")
     measured = json.loads(ran.out)["measured"]
     speeds = {(s["guideline"], s["setting"]): s["relative_speed"] for s in measured["settings"]}

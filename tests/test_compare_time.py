@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_profile
 from commandline import Run
 from torch import nn
 
 from mbanalyze import compare, count
+from mbanalyze.comparison.compared_times import ReportTimeError
 from mbanalyze.comparison.comparison import Comparison
-from mbanalyze.comparison.predicted_times import ReportTimeError
 from mbanalyze.profiles.class_fit import ClassFit
 from mbanalyze.profiles.predicted_time import UnmeasuredError
 from mbanalyze.profiles.profile_file import ProfileError, dumps
@@ -36,9 +37,7 @@ def fit(overhead_ns: float) -> ClassFit:
 def profile(**milliseconds: float) -> Profile:
     """Return a profile whose operators take a constant time, by kind."""
     fits = {name: fit(1e6 * each) for name, each in milliseconds.items()}
-    return Profile(
-        "a machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, fits, fits, 0.0, 0.0, log(FACTOR)
-    )
+    return small_profile.profile(classes=fits, general=fits, step_ns=0.0, deviation=log(FACTOR))
 
 
 SPEED = profile(relu=1.0, sigmoid=2.5, tanh=1.2)

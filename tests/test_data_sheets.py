@@ -222,6 +222,8 @@ def test_the_table_sums_the_rows_left_out() -> None:
     assert parts[0] > parts[1]
     assert total == pytest.approx(sum(parts), abs=0.02)
     assert total == pytest.approx(found.relative_time, abs=0.005)
+    # seven kinds
+    assert "1 other" in found.to("table", by="kind", top=6)
 
 
 def test_the_command_draws_milliseconds_alone(run: Run, tmp_path: Path) -> None:

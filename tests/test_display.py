@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_profile import profile
 from torch import nn
 
 from mbanalyze import compare, count, fit, guard, layers, memory, predict, search
@@ -140,8 +141,9 @@ def explained_totals(name: str) -> ExplainedTotals:
 def a_profile(name: str) -> Profile:
     """A profile of a machine of that name, whose anchor, class and date have it too."""
     fit = ClassFit(1.0, 1.0, 1.0, 1.0, 1, 0.1, Work(1, 1, 1), in_place=False)
-    numbers: Any = (5, 0.1, {name: fit}, {}, 0.0, 1.0, 0.1, (Anchor(name, 1.0, 1.0),))
-    return Profile(name, "cuda", 1, "float32", name, {name: name}, *numbers)
+    anchors = (Anchor(name, 1.0, 1.0),)
+    names: dict[str, Any] = {"machine": name, "date": name, "versions": {name: name}, "classes": {name: fit}}
+    return profile(device="cuda", launch_ns=1.0, anchors=anchors, **names)
 
 
 def timed(device: str) -> Experiments:

@@ -339,6 +339,13 @@ def test_the_page_on_speed_shows_the_newest_benchmark() -> None:
     assert f"`benchmarks/{newest_benchmark().name}`" in pages()["speed.md"]
 
 
+def test_the_page_on_time_shows_the_newest_benchmark() -> None:
+    """The accuracy of predicted times is that of the newest file in `benchmarks/time/`."""
+    newest = max((ROOT / "benchmarks/time").glob("*.md")).name
+
+    assert f"\n<!-- section: benchmarks/time/{newest}, Order -->\n" in pages()["time.md"]
+
+
 def document(run: Run, *arguments: str, code: int = 0) -> Any:
     """Run a command and return its JSON."""
     ran = run(*arguments, "--format", "json")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_profile
 from commandline import Run
 from guarded import POLICY, document_of, model_in, repository
 
@@ -38,8 +39,8 @@ def profile(general: dict[str, ClassFit]) -> Profile:
     free = dict.fromkeys(
         ("relu", "relu6", "add", "batch_norm", "max_pool", "adaptive_avg_pool", "global_avg_pool"), fit()
     )
-    return Profile(
-        "a runner", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, free | general, 0.0, 0.0, log(1.1)
+    return small_profile.profile(
+        machine="a runner", classes={}, general=free | general, step_ns=0.0, deviation=log(1.1)
     )
 
 

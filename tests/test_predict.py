@@ -131,11 +131,11 @@ def test_every_grouping_sums_to_the_total(by: str) -> None:
     assert fsum(row["predicted_ms"] for row in groups) == pytest.approx(found.total.predicted_ms)
     assert fsum(row["share"] for row in groups) == pytest.approx(1)
     assert sum(row["ops"] for row in groups) == len(found.report.rows)
-    for part, ns in found.time.terms._asdict().items():
+    for part, ns in found.time.parts._asdict().items():
         assert fsum(row[f"{part}_ms"] for row in groups) == pytest.approx(ns / 1e6)
     for row in groups:
         assert row["predicted_ms"] == pytest.approx(
-            fsum(row[f"{part}_ms"] for part in found.time.terms._asdict())
+            fsum(row[f"{part}_ms"] for part in found.time.parts._asdict())
         )
 
 

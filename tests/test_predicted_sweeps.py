@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from commandline import Run
+from small_profile import profile
 from torch import nn
 
 from mbanalyze import ablate, count, search
@@ -38,9 +39,7 @@ RECORDED = read_profile(FILE)
 LARGEST = Work(10**9, 10**9, 10**9)
 CONV = ClassFit(1.0, 10.0, 100.0, 1000.0, 9, 0.0, LARGEST, in_place=True)
 """A time of `flops + 10 * activation bytes + 100 * weight bytes + 1000` nanoseconds."""
-ROUND = Profile(
-    "machine", "cpu", 1, "float32", "2026-01-31", {}, 5, 0.0, {}, {"conv pointwise": CONV}, 0.0, 0.0, 0.0
-)
+ROUND = profile(classes={}, general={"conv pointwise": CONV}, step_ns=0.0, deviation=0.0)
 NETS = Path(__file__).parent / "data/nets.py"
 PACKAGE = """
 from types import SimpleNamespace
@@ -338,7 +337,7 @@ def test_every_format_has_the_times(run: Run, tmp_path: Path) -> None:
 
 def test_documents_name_the_machine() -> None:
     """The documents of both functions name the machine, device, element type and date of the profile."""
-    assert convolutions(profile=ROUND).as_dict()["profile"] == "machine, 1 thread, float32, 2026-01-31"
+    assert convolutions(profile=ROUND).as_dict()["profile"] == "a machine, 1 thread, float32, 2026-01-31"
     assert search("mobilenet_v1", profile=RECORDED).as_dict()["profile"] == RECORDED.name
     assert search("mobilenet_v1").as_dict()["profile"] is None
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from mbanalyze import count
 from mbanalyze.ops.record import Op
-from mbanalyze.profiles.class_fit import Terms
+from mbanalyze.profiles.class_fit import TimeParts
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.predicted_time import TimeRange
 from mbanalyze.profiles.profile_file import (
@@ -106,13 +106,14 @@ def test_similar_sizes_are_covered() -> None:
     assert not CONV.covers(Work(145, 80, 36))
     assert not CONV.covers(Work(72, 161, 36))
     assert not CONV.covers(Work(72, 80, 73))
+    assert not RELU.covers(Work(4, 32, 1))
 
 
 def test_the_largest_part_is_the_roof() -> None:
     """The roof is the name of the largest part, and the first of equal ones."""
-    assert Terms(1, 2, 3, 0).roof == "weights"
-    assert Terms(1, 2, 2, 0).roof == "activations"
-    assert Terms(0, 0, 0, 1).roof == "overhead"
+    assert TimeParts(1, 2, 3, 0).roof == "weights"
+    assert TimeParts(1, 2, 2, 0).roof == "activations"
+    assert TimeParts(0, 0, 0, 1).roof == "overhead"
 
 
 def test_intervals_overlap() -> None:

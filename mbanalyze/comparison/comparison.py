@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
-from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
-from mbanalyze.comparison.parts import PREDICTED_MS, UNCERTAIN, Part, differences, largest_first, parts_of
-from mbanalyze.comparison.predicted_times import (
-    PredictedTimes,
+from mbanalyze.comparison.compared_times import (
+    ComparedTimes,
     SpeedVerdict,
     given_profile,
     time_of,
 )
+from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
+from mbanalyze.comparison.parts import PREDICTED_MS, UNCERTAIN, Part, differences, largest_first, parts_of
 from mbanalyze.comparison.report_labels import labels_of
 from mbanalyze.comparison.stages import blocks, stages, takes_images
 from mbanalyze.display import records
@@ -59,7 +59,7 @@ class Comparison(Result):
     reports: tuple[Report, ...]
     accuracies: tuple[KnownAccuracy, ...] = ()
     own: OwnUse | None = None
-    predicted: PredictedTimes | None = None
+    predicted: ComparedTimes | None = None
 
     def __post_init__(self) -> None:
         if len(self.reports) < 2:
@@ -254,7 +254,7 @@ def compare(
     reports = tuple(_report(model, inputs, options, convention) for model in models)
     if fused:
         reports = tuple(report.fused() for report in reports)
-    predicted = PredictedTimes(speed, tuple(time_of(report, speed) for report in reports)) if speed else None
+    predicted = ComparedTimes(speed, tuple(time_of(report, speed) for report in reports)) if speed else None
     if accuracy is None:
         return Comparison(reports, predicted=predicted)
     names = {name for report in reports for name in report.options}

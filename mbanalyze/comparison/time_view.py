@@ -8,10 +8,10 @@ from mbanalyze.comparison.comparison import Comparison
 from mbanalyze.comparison.parts import PREDICTED_MS, Part
 from mbanalyze.display.units import significant
 from mbanalyze.display.views import Cell, Column
-from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT
 
 TIME_NAME = "predicted ms"
-INTERVAL = f"{100 * COVERAGE:.0f} % interval"
+INTERVAL = f"{INTERVAL_PERCENT} interval"
 CHANGE_NAME = f"{TIME_NAME} change"
 
 

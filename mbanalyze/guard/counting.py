@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from mbanalyze.archs import find
+from mbanalyze.comparison.compared_times import given_profile, time_of
 from mbanalyze.comparison.parts import PREDICTED_MS
-from mbanalyze.comparison.predicted_times import given_profile, time_of
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.source_location import SourceLocation

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mbanalyze.comparison.alignment import AlignableLayer
+from mbanalyze.comparison.compared_times import ms_of_parts
 from mbanalyze.comparison.parts import PREDICTED_MS
-from mbanalyze.comparison.predicted_times import milliseconds
 from mbanalyze.display.records import shape
 from mbanalyze.guard.limits import LOCKED_METRICS, UNUSED_PARAMS
 from mbanalyze.guard.memory_peaks import Peak, peaks_of
@@ -120,7 +120,7 @@ def _layer_times(time: PredictedTime | None, groups: Sequence[Group]) -> list[fl
     """The time of each group in milliseconds; None if it is unknown."""
     if time is None:
         return [None] * len(groups)
-    return [*milliseconds(time, [group.rows for group in groups])]
+    return [*ms_of_parts(time, [group.rows for group in groups])]
 
 
 def _layer_cost(group: Group, itemsize: int, milliseconds: float | None) -> LayerCost:

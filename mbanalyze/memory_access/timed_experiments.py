@@ -14,8 +14,6 @@ from mbanalyze.clock.timed_module import TimedModule, on_device
 from mbanalyze.memory_access import experiments
 from mbanalyze.memory_access.experiments import TITLES, Timings, Trial, series
 
-MIN_ROUNDS = 5
-
 
 def time_experiments(seconds: float = 60.0, device: str = "cpu", progress: Progress | None = None) -> Timings:
     """Time the four experiments at batch 1 and the paper's smallest GPU widths.
@@ -23,7 +21,7 @@ def time_experiments(seconds: float = 60.0, device: str = "cpu", progress: Progr
     Each round times every network once, so that a slow moment affects all of them.
 
     Args:
-        seconds: the time to spend; there are at least `MIN_ROUNDS` rounds.
+        seconds: the time to spend; there are at least five rounds.
         device: the name of the device in torch, such as "cpu" or "cuda".
         progress: a callback that receives the completed fraction, up to 1.
 
@@ -33,7 +31,7 @@ def time_experiments(seconds: float = 60.0, device: str = "cpu", progress: Progr
     require_device(device)
     trials = [trial for guideline in TITLES for trial in series(guideline, "GPU", 1)]
     networks = [_timed_network(trial, device) for trial in trials]
-    rounds = alternate([network.time_whole for network in networks], seconds, MIN_ROUNDS, progress)
+    rounds = alternate([network.time_whole for network in networks], seconds, progress=progress)
     settings = [(trial.guideline, trial.setting) for trial in trials]
     medians = [statistics.median(network.whole) / 1e9 for network in networks]
     return Timings(dict(zip(settings, medians, strict=True)), rounds, _device_name(device))

@@ -72,7 +72,7 @@ def draw_roofline(ax: Axes, points: Sequence[Point], operators: int) -> None:
     drawing.note(ax, [f"without flops, and without a point: {left} of {operators} operators"] * (left > 0))
     entries: list[Any] = []
     for part, marker in MARKERS.items():
-        some = [point for point in points if point.time.terms.roof == part]
+        some = [point for point in points if point.time.parts.roof == part]
         if some:
             ax.plot(
                 [point.intensity for point in some], [point.speed for point in some], marker, color=COLOURS[part],
@@ -81,9 +81,9 @@ def draw_roofline(ax: Axes, points: Sequence[Point], operators: int) -> None:
             entries.append(legend_entry(f"mostly {part}", marker=marker, color=COLOURS[part]))
     ax.set(xscale="log", yscale="log")
     ax.margins(0.08)
-    compute = ceiling(points, lambda point: (point.work.flops, point.time.terms.compute))
+    compute = ceiling(points, lambda point: (point.work.flops, point.time.parts.compute))
     memory = ceiling(
-        points, lambda point: (point.moved, point.time.terms.activations + point.time.terms.weights)
+        points, lambda point: (point.moved, point.time.parts.activations + point.time.parts.weights)
     )
     entries += _draw_roofs(ax, compute, memory)
     drawing.style_axes(ax, "arithmetic intensity (flops per byte)", "predicted flops per second")

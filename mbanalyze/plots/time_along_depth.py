@@ -30,7 +30,7 @@ def draw_depth(ax: Axes, data: Prediction, title: str) -> None:
     edges, level = np.arange(len(operators) + 1) - 0.5, np.zeros(len(operators))
     entries = []
     for part, colour in COLOURS.items():
-        times = np.array([getattr(each.terms, part) / 1e6 for each in operators])
+        times = np.array([getattr(each.parts, part) / 1e6 for each in operators])
         if not times.any():
             continue
         ax.stairs(level + times, edges, baseline=level, fill=True, color=colour, linewidth=0, gid=part)

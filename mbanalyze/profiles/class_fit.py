@@ -8,10 +8,10 @@ from mbanalyze.profiles.work import Work
 
 Roof = Literal["compute", "activations", "weights", "overhead"]
 ROOFS: tuple[Roof, ...] = ("compute", "activations", "weights", "overhead")
-"""The four terms of a time; the largest is the roof that the operator hits."""
+"""The four parts of a time; the largest is the roof that the operator hits."""
 
 
-class Terms(NamedTuple):
+class TimeParts(NamedTuple):
     """The parts of the time of an operator, in nanoseconds.
 
     Attributes:
@@ -55,9 +55,9 @@ class ClassFit(NamedTuple):
     largest: Work
     in_place: bool
 
-    def terms(self, work: Work) -> Terms:
+    def parts(self, work: Work) -> TimeParts:
         """Return the parts of the time of an operator."""
-        return Terms(
+        return TimeParts(
             self.flop_ns * work.flops,
             self.activation_byte_ns * work.activation_bytes,
             self.weight_byte_ns * work.weight_bytes,

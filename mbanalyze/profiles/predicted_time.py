@@ -9,7 +9,7 @@ from math import exp, fsum, sqrt
 from typing import NamedTuple
 
 from mbanalyze.ops.record import Op
-from mbanalyze.profiles.class_fit import ROOFS, Terms
+from mbanalyze.profiles.class_fit import ROOFS, TimeParts
 from mbanalyze.profiles.operator_class import class_of, general_class_of
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.profiles.work import work_of
@@ -26,20 +26,20 @@ class OperatorTime(NamedTuple):
 
     Attributes:
         op: the operator.
-        terms: the parts of its time.
+        parts: the parts of its time.
         is_covered: True if operators of its class and of similar size were timed.
         deviation: natural logarithm of the factor within which 80 % of the timed operators are.
     """
 
     op: Op
-    terms: Terms
+    parts: TimeParts
     is_covered: bool
     deviation: float
 
     @property
     def ns(self) -> float:
         """The time in nanoseconds."""
-        return fsum(self.terms)
+        return fsum(self.parts)
 
 
 class TimeRange(NamedTuple):
@@ -60,7 +60,7 @@ class PredictedTime:
 
     Attributes:
         operators: the time of each operator, in order; they add up to the time of the network.
-        deviation: natural logarithm of the factor within which 80 % of the anchors are from their prediction.
+        deviation: natural logarithm of the factor within which 80 % of networks should be from their prediction.
     """
 
     operators: tuple[OperatorTime, ...]
@@ -73,9 +73,9 @@ class PredictedTime:
         return fsum(each.ns for each in self.operators if each.is_covered) / whole if whole else 1.0
 
     @property
-    def terms(self) -> Terms:
+    def parts(self) -> TimeParts:
         """The parts of the time of the network, in nanoseconds."""
-        return Terms(*(fsum(each.terms[part] for each in self.operators) for part in range(len(ROOFS))))
+        return TimeParts(*(fsum(each.parts[part] for each in self.operators) for part in range(len(ROOFS))))
 
     @property
     def total(self) -> TimeRange:
@@ -121,13 +121,13 @@ def _operator_time(op: Op, profile: Profile) -> OperatorTime:
     """The time of an operator by the fit of its class, with the step to the next operator."""
     work, own = work_of(op, profile.itemsize), profile.classes.get(class_of(op))
     fit = own or profile.general[general_class_of(op)]
-    terms = fit.terms(work)
-    terms = terms._replace(
-        activations=terms.activations + profile.step_byte_ns * work.activation_bytes,
-        overhead=terms.overhead + profile.step_ns,
+    parts = fit.parts(work)
+    parts = parts._replace(
+        activations=parts.activations + profile.step_byte_ns * work.activation_bytes,
+        overhead=parts.overhead + profile.step_ns,
     )
-    return OperatorTime(op, terms, bool(own and own.covers(work)), fit.deviation)
+    return OperatorTime(op, parts, bool(own and own.covers(work)), fit.deviation)
 
 
 def _with_overhead(time: OperatorTime, nanoseconds: float) -> OperatorTime:
-    return time._replace(terms=time.terms._replace(overhead=time.terms.overhead + nanoseconds))
+    return time._replace(parts=time.parts._replace(overhead=time.parts.overhead + nanoseconds))

@@ -15,8 +15,10 @@ from mbanalyze.profiles.operator_class import class_of, general_class_of
 SCHEMA_NAME, SCHEMA_NUMBER = "mbanalyze.profile", 1
 PROFILE_SCHEMA = f"{SCHEMA_NAME}/{SCHEMA_NUMBER}"
 
-COVERAGE = 0.8
-"""The share of networks whose time should be within the predicted interval."""
+INTERVAL_SHARE = 0.8
+"""The share of networks whose measured time should be within the predicted interval."""
+INTERVAL_PERCENT = f"{100 * INTERVAL_SHARE:.0f} %"
+"""The same as text."""
 
 TIMED_DTYPES = ("float32", "float16", "bfloat16")
 """The element types that networks are timed with."""

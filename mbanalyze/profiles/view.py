@@ -9,13 +9,12 @@ from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import milliseconds
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.profiles.profile_file import dumps
-from mbanalyze.profiles.time_profile import COVERAGE, Profile
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT, Profile
 
-_COVERED = f"{100 * COVERAGE:.0f} %"
 _NOTES = (
     "error: the predicted time of an anchor, from the other anchors, relative to its measured time",
-    "GFLOP/s, GB/s and overhead: the four terms of the time of an operator; an empty cell adds no time",
-    f"deviation: {_COVERED} of the samples are within this share of the fit",
+    "GFLOP/s, GB/s and overhead: the four parts of the time of an operator; an empty cell adds no time",
+    f"deviation: {INTERVAL_PERCENT} of the samples are within this share of the fit",
 )
 
 
@@ -36,7 +35,7 @@ def profile_formats(_: Profile) -> Mapping[str, Renderer]:
 
 def _calibration(profile: Profile) -> Section:
     """The machine, the settings, and the quality of the calibration."""
-    within = f"{_COVERED} within {_share(expm1(profile.deviation)).short}"
+    within = f"{INTERVAL_PERCENT} within {_share(expm1(profile.deviation)).short}"
     values: dict[str, str | Cell] = {
         "machine": profile.machine,
         "device": profile.device,

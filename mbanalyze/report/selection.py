@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from mbanalyze.inputs.choices import choose
@@ -49,8 +49,25 @@ def selected(groups: Groups, sort: str | None, top: int | None) -> tuple[list[Gr
     others = shown[top:] if top is not None else []
     if not others:
         return shown, None
-    name = "1 other" if len(others) == 1 else f"{len(others):,} others"
-    return shown[:top], group(name, [row for each in others for row in each.rows])
+    return shown[:top], group(others_name(len(others)), [row for each in others for row in each.rows])
+
+
+def largest(groups: Iterable[T], size: Callable[[T], float], top: int | None) -> tuple[list[T], list[T]]:
+    """Return the groups to show and those left out: all and none in order, or the `top` largest and the others.
+
+    Raises:
+        SelectionError: `top` is below 1.
+    """
+    at_least_one("top", top)
+    if top is None:
+        return list(groups), []
+    ordered = sorted(groups, key=lambda each: -size(each))
+    return ordered[:top], ordered[top:]
+
+
+def others_name(count: int) -> str:
+    """Return the name of the row that sums the groups left out: '1 other', '12 others'."""
+    return "1 other" if count == 1 else f"{count:,} others"
 
 
 def at_least_one(name: str, number: int | None) -> None:

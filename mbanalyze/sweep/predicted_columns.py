@@ -12,7 +12,7 @@ from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.predicted_time import TimeRange, predict_time
 from mbanalyze.profiles.profile_file import dumps, read_profile
-from mbanalyze.profiles.time_profile import COVERAGE, Profile
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT, Profile
 from mbanalyze.sweep.grid import Grid, GridError
 
 TIME_COLUMNS = TimeRange._fields
@@ -71,5 +71,5 @@ def time_note(profile: Profile) -> str:
     """Return a sentence on predicted times: their machine, and their interval."""
     return (
         f"predicted for eager PyTorch on {profile.name}; "
-        f"{COVERAGE:.0%} of networks should take from low to high ms".replace("%", " %")
+        f"{INTERVAL_PERCENT} of networks should take from low to high ms"
     )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mbanalyze.ops.record import Op
 from mbanalyze.profiles.class_fit import ClassFit
-from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.time_profile import INTERVAL_SHARE
 from mbanalyze.profiles.work import Work
 from mbanalyze.timing.samples import Sample
 
@@ -105,4 +105,4 @@ def non_negative(sizes: ArrayLike, times: ArrayLike, relative_to: ArrayLike) -> 
 def deviation_of(predicted: Sequence[float] | Numbers, measured: Sequence[float] | Numbers) -> float:
     """Return the natural logarithm of the factor within which 80 % of the measured times are."""
     ratios = np.maximum(predicted, 1.0) / np.maximum(measured, 1.0)
-    return float(np.quantile(np.abs(np.log(ratios)), COVERAGE))
+    return float(np.quantile(np.abs(np.log(ratios)), INTERVAL_SHARE))

@@ -6,10 +6,10 @@ from mbanalyze.display.records import shape
 from mbanalyze.display.result import view
 from mbanalyze.display.units import milliseconds
 from mbanalyze.display.views import Column, Section, View, words
-from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT
 from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
 
-_INTERVAL = f"interval: it should contain the times of {100 * COVERAGE:.0f} % of networks"
+_INTERVAL = f"interval: it should contain the times of {INTERVAL_PERCENT} of networks"
 
 
 @view.register

@@ -17,9 +17,6 @@ from mbanalyze.timing.measured_time import MeasuredTime, MeasuredTimes
 from mbanalyze.timing.timed_models import resolve_all, timed_model
 from mbanalyze.trace.restore.process_settings import process_kept
 
-MIN_ROUNDS = 5
-"""The least number of rounds of a measurement."""
-
 
 @process_kept()
 def measure(
@@ -45,7 +42,7 @@ def measure(
         device: `cpu` or `cuda`, as torch names it.
         threads: the threads of torch on the CPU; by default those of the profile, or else torch's own number.
         dtype: the element type to cast to; by default that of the profile, or else the network's own.
-        seconds: the time to spend on rounds; there are at least `MIN_ROUNDS`.
+        seconds: the time to spend on rounds; there are at least five.
         profile: a profile, or its file, that predicts the time of each network.
         progress: a callback that receives the completed fraction, up to 1.
         options: hyper-parameters of each network, as for `count`.
@@ -91,7 +88,7 @@ def _measured(
         timed_model(each, report.reference, device, dtype)
         for each, report in zip(resolved, reports, strict=True)
     ]
-    alternate([each.time_whole for each in timed], seconds, MIN_ROUNDS, progress)
+    alternate([each.time_whole for each in timed], seconds, progress=progress)
     return tuple(
         MeasuredTime(report, dtype or report.dtype, tuple(ns / 1e6 for ns in each.whole), prediction)
         for report, each, prediction in zip(reports, timed, predicted, strict=True)

@@ -184,6 +184,6 @@ class Prediction(Result):
 
 def _times(time: PredictedTime, whole: float) -> dict[str, Any]:
     """The time of some operators, its share of the whole, its parts, and the largest part."""
-    parts = {f"{roof}_ms": ns / 1e6 for roof, ns in time.terms._asdict().items()}
+    parts = {f"{roof}_ms": ns / 1e6 for roof, ns in time.parts._asdict().items()}
     total = time.total
-    return {**total._asdict(), "share": share_of(total.predicted_ms, whole), **parts, "roof": time.terms.roof}
+    return {**total._asdict(), "share": share_of(total.predicted_ms, whole), **parts, "roof": time.parts.roof}

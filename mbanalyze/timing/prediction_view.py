@@ -12,13 +12,13 @@ from mbanalyze.display.units import milliseconds
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.profiles.class_fit import ROOFS
 from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange
-from mbanalyze.profiles.time_profile import COVERAGE
+from mbanalyze.profiles.time_profile import INTERVAL_PERCENT
 from mbanalyze.report.network import share_of
-from mbanalyze.report.selection import at_least_one
+from mbanalyze.report.selection import largest, others_name
 from mbanalyze.report.summary import origin, subject
 from mbanalyze.timing.prediction import Prediction, TimeGroup, TimeGroups
 
-INTERVAL = f"{100 * COVERAGE:.0f} % interval"
+INTERVAL = f"{INTERVAL_PERCENT} interval"
 """The name of the intervals."""
 
 PARTS = {
@@ -63,14 +63,9 @@ def selected(groups: TimeGroups, top: int | None) -> tuple[list[TimeGroup], list
     Raises:
         SelectionError: `top` is below 1.
     """
-    at_least_one("top", top)
-    if top is None:
-        return list(groups), []
-    ordered = sorted(groups, key=lambda group: -group.time.total.predicted_ms)
-    left = ordered[top:]
-    name = "1 other" if len(left) == 1 else f"{len(left):,} others"
+    shown, left = largest(groups, lambda group: group.time.total.predicted_ms, top)
     members = [operator for group in left for operator in group.time.operators]
-    return ordered[:top], [groups.prediction.group(name, members)] if left else []
+    return shown, [groups.prediction.group(others_name(len(left)), members)] if left else []
 
 
 def _section(heading: str, key: str, groups: Sequence[TimeGroup], prediction: Prediction) -> Section:
@@ -88,7 +83,7 @@ def _section(heading: str, key: str, groups: Sequence[TimeGroup], prediction: Pr
             Column("predicted ms", [milliseconds(each.predicted_ms) for each in ranges]),
             Column("interval", list(map(_interval, ranges))),
             Column("share", [_per_cent(share_of(each.predicted_ms, whole)) for each in ranges]),
-            words("roof", [group.time.terms.roof if group.time.operators else "" for group in rows]),
+            words("roof", [group.time.parts.roof if group.time.operators else "" for group in rows]),
         ),
         drop_order=("ops", "interval", "roof", "kind"),
         total=True,
@@ -106,7 +101,7 @@ def _kind(group: TimeGroup) -> str:
 
 def _parts(time: PredictedTime) -> Section:
     """The parts of the time, and the number of operators whose largest part each is."""
-    parts, roofs = time.terms._asdict(), Counter(each.terms.roof for each in time.operators)
+    parts, roofs = time.parts._asdict(), Counter(each.parts.roof for each in time.operators)
     whole = sum(parts.values())
     return Section(
         "by part",

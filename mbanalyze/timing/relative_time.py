@@ -17,7 +17,7 @@ from mbanalyze.report.rows import Group, Row
 from mbanalyze.sources.resolve import Countable, count
 from mbanalyze.sources.training_report import FORWARD_ALONE
 from mbanalyze.timing.prediction import PREDICT_SCHEMA, PredictionError
-from mbanalyze.timing.sheet_rows import EXECUTIONS, REFERENCE, Execution, reference_ns, sum_ns, time_of
+from mbanalyze.timing.sheet_rows import EXECUTIONS, REFERENCE, Execution, reference_ns, sum_ns, time_of_row
 
 SHEET_DTYPES = ("float16", "float32")
 """The element types of data sheets."""
@@ -95,7 +95,7 @@ class RelativeTime(Result):
     def roofs(self, rows: Iterable[Row]) -> dict[SheetRoof, float]:
         """Return the share of some rows' time by the roof that they hit, the largest first."""
         times = dict.fromkeys(SHEET_ROOFS, 0.0)
-        for time in [time_of(row, self.report, self.sheet) for row in rows]:
+        for time in [time_of_row(row, self.report, self.sheet) for row in rows]:
             times[time.roof] += time.ns
         whole = fsum(times.values())
         ordered = sorted(SHEET_ROOFS, key=lambda roof: -times[roof])

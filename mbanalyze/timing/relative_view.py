@@ -10,7 +10,7 @@ from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.units import ratio_cell
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.report.rows import Group, group
-from mbanalyze.report.selection import at_least_one
+from mbanalyze.report.selection import largest, others_name
 from mbanalyze.report.summary import kind_of, origin, subject
 from mbanalyze.timing.relative_time import RelativeGroups, RelativeTime
 
@@ -36,7 +36,7 @@ def relative_groups_view(groups: RelativeGroups, top: int | None = None) -> View
     """
     network = groups.network
     shown, left = selected(groups, top)
-    others = [group(f"{len(left):,} others", [row for each in left for row in each.rows])] if left else []
+    others = [group(others_name(len(left)), [row for each in left for row in each.rows])] if left else []
     heading = (
         f"{subject(network.report)}, {network.report.dtype} on {network.sheet.title}, {network.execution}"
     )
@@ -49,12 +49,8 @@ def relative_groups_view(groups: RelativeGroups, top: int | None = None) -> View
 
 
 def selected(groups: RelativeGroups, top: int | None) -> tuple[list[Group], list[Group]]:
-    """Return the groups to show and those to leave out: all and none in order, or the `top` that take longest."""
-    at_least_one("top", top)
-    if top is None:
-        return list(groups), []
-    ordered = sorted(groups, key=lambda each: -groups.network.of(each.rows))
-    return ordered[:top], ordered[top:]
+    """Return the groups to show and those left out: all and none in order, or the `top` that take longest."""
+    return largest(groups, lambda each: groups.network.of(each.rows), top)
 
 
 def _section(heading: str, key: str, groups: Sequence[Group], network: RelativeTime) -> Section:

@@ -20,7 +20,7 @@ REFERENCE = "mobilenet_v2"
 """The network that takes one unit of relative time: its closed form, at 224 pixels."""
 
 
-def time_of(row: Row, report: Report, sheet: DataSheet) -> RooflineTime:
+def time_of_row(row: Row, report: Report, sheet: DataSheet) -> RooflineTime:
     """Return the time of a row of a report; unknown flops add none, but their bytes do."""
     moved = row.cost.memory_access_bytes(report.itemsize)
     return sheet.time_of(row.cost.flops or 0, moved, report.dtype)
@@ -28,7 +28,7 @@ def time_of(row: Row, report: Report, sheet: DataSheet) -> RooflineTime:
 
 def sum_ns(rows: Iterable[Row], report: Report, sheet: DataSheet) -> float:
     """Return the time of some rows of a report, in nanoseconds."""
-    return fsum(time_of(row, report, sheet).ns for row in rows)
+    return fsum(time_of_row(row, report, sheet).ns for row in rows)
 
 
 @functools.lru_cache(maxsize=64)

@@ -28,7 +28,7 @@ class ReportTimeError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class PredictedTimes:
+class ComparedTimes:
     """The predicted times of compared reports.
 
     Attributes:
@@ -60,7 +60,7 @@ class PredictedTimes:
     def timed(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         """Return parts of the reports with their times."""
         of_reports = [
-            milliseconds(time, [part.groups[i].rows for part in parts]) for i, time in enumerate(self.times)
+            ms_of_parts(time, [part.groups[i].rows for part in parts]) for i, time in enumerate(self.times)
         ]
         times = zip(*of_reports, strict=True)
         return tuple(replace(part, milliseconds=time) for part, time in zip(parts, times, strict=True))
@@ -98,7 +98,7 @@ def time_of(report: Report, profile: Profile) -> PredictedTime:
     return predict_time([op for row in report.rows for op in row.recorded], profile)
 
 
-def milliseconds(time: PredictedTime, parts: Iterable[Sequence[Row]]) -> list[float]:
+def ms_of_parts(time: PredictedTime, parts: Iterable[Sequence[Row]]) -> list[float]:
     """Return the time of each of some parts of the report that `time` is of."""
     times = {id(each.op): each for each in time.operators}
     return [time.of(times[id(op)] for row in rows for op in row.recorded).predicted_ms for rows in parts]

@@ -15,7 +15,7 @@ from mbanalyze.profiles.time_profile import Profile
 
 
 class Unseen(NamedTuple):
-    """A network that no anchor is.
+    """A network that is not an anchor.
 
     Attributes:
         name: its reference.
