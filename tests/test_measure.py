@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from witness import DATA
 
 from mbanalyze import count, measure
+from mbanalyze.clock.machine import DeviceError
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.profiles.class_fit import TimeParts
 from mbanalyze.profiles.predicted_time import OperatorTime, PredictedTime, UnmeasuredError
@@ -185,6 +186,8 @@ def test_a_profile_gives_threads_and_dtype() -> None:
     [
         ((nn.Sigmoid(), (1, 4)), {"profile": hand_made()}, UnmeasuredError, "no times for sigmoid"),
         ((nn.ReLU(), (1, 4)), {"profile": "no.json"}, ProfileError, "no.json does not exist"),
+        ((nn.ReLU(), (1, 4)), {"profile": 3}, ProfileError, "or the path of its file, not 3"),
+        ((nn.ReLU(), (1, 4)), {"device": None}, DeviceError, "cannot measure on None: give cpu or cuda"),
         (([],), {}, InputError, "no network is given"),
         ((nn.Linear(4, 4, device="meta"), (1, 4)), {}, TraceError, "Linear does not run on cpu: "),
         ((nn.Linear(4, 4), (1, 3)), {}, TraceError, "RuntimeError"),

@@ -296,6 +296,12 @@ def test_a_table_has_times_parts_and_the_total(tmp_path: Path, run: Run) -> None
     ]
 
 
+def test_a_part_names_one_operator() -> None:
+    """The number of operators of a part is in the singular for one."""
+    # the relu takes 100 ns of overhead alone, and less for its bytes
+    assert "in 1 operator\n" in predict(nn.ReLU(), (1, 4), profile=profile()).to("table")
+
+
 def test_a_network_without_operators_takes_no_time() -> None:
     """Without operators, the time is 0, each share is unknown, and there is nothing to draw."""
     found = predict(nn.Identity(), (1, 3), profile=profile())

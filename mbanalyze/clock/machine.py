@@ -18,13 +18,13 @@ class DeviceError(ValueError):
 
 def require_device(device: str) -> None:
     """Raise `DeviceError` unless torch can compute on the device, and the clock waits for it."""
+    if str(device).partition(":")[0] not in ("cpu", "cuda"):
+        raise DeviceError(f"cannot measure on {device!r}: give cpu or cuda")
     try:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         problem = str(error).splitlines()[0][:120]
         raise DeviceError(f"cannot measure on {device!r}: {problem}; cpu is always available") from error
-    if torch.device(device).type not in ("cpu", "cuda"):
-        raise DeviceError(f"cannot measure on {device!r}: give cpu or cuda")
 
 
 def is_cuda(device: str) -> bool:

@@ -61,7 +61,10 @@ def read_profile(path: AnyPath) -> Profile:
     Raises:
         ProfileError: the file cannot be read, or is no profile, or is newer than this version.
     """
-    where = Path(path)
+    try:
+        where = Path(path)
+    except TypeError as error:
+        raise ProfileError(f"a profile is a Profile or the path of its file, not {path!r}") from error
     try:
         text = read_text(where)
     except FileNotFoundError:

@@ -29,6 +29,9 @@ from mbanalyze.trace.restore.process_settings import process_kept
 MIN_ROUNDS = 3
 """The least number of rounds of a calibration."""
 
+_LEAST_SECONDS = 10.0
+"""The time of `MIN_ROUNDS` on an idle machine, about."""
+
 _HOST_BOUND = 1.5
 """A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
 
@@ -100,7 +103,8 @@ def _time(
     steps = [step for network in networks for step in (network.time_whole, network.time_operators)]
     steps += [probe.time_operators for probe in probes]
     if not is_cuda(networks[0].device):
-        steps.append(BusyClock(seconds).require_idle)  # after each round
+        busy = BusyClock(max(seconds, _LEAST_SECONDS))
+        steps = [part for step in steps for part in (step, busy.require_idle)]
     return alternate(steps, seconds, MIN_ROUNDS, progress)
 
 

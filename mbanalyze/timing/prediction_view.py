@@ -109,9 +109,13 @@ def _parts(time: PredictedTime) -> Section:
             words("part", [f"{roof}, {PARTS[roof]}" for roof in ROOFS]),
             Column("ms", [milliseconds(parts[roof] / 1e6) for roof in ROOFS]),
             Column("share", [_per_cent(share_of(parts[roof], whole)) for roof in ROOFS]),
-            Column("largest", [f"in {roofs[roof]} operators" for roof in ROOFS]),
+            Column("largest", [_in_operators(roofs[roof]) for roof in ROOFS]),
         ),
     )
+
+
+def _in_operators(number: int) -> str:
+    return f"in {number} operator{'' if number == 1 else 's'}"
 
 
 def _totals(prediction: Prediction) -> Section:

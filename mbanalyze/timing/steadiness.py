@@ -32,18 +32,26 @@ def require_steady(series: Sequence[Sequence[float]]) -> float:
     spread = statistics.median(map(spread_of, series))
     if spread > MOST_SPREAD:
         raise UnsteadyError(
-            f"repeats of one network differ by {spread:.0%}, more than {MOST_SPREAD:.0%}: "
+            f"repeats of one network differ by {100 * spread:.0f} %, more than {100 * MOST_SPREAD:.0f} %: "
             "stop other programs on this machine and calibrate again"
         )
     return spread
 
 
 class BusyClock:
-    """The time that this process computed since its start, beside the time that passed."""
+    """The time that this thread computed since its start, beside the time that passed.
+
+    A thread that waits for the other threads of torch counts as computing: it spins, unless the machine is busy.
+    """
 
     def __init__(self, seconds: float = 0.0) -> None:
-        """Start; the work is planned to take some seconds, and may take longer."""
-        self._passed, self._computed, self._planned = time.perf_counter(), time.process_time(), seconds
+        """Start.
+
+        Args:
+            seconds: the time that the clock will run, so that a wait can be refused before its end.
+        """
+        self._seconds = seconds
+        self._passed, self._computed = time.perf_counter(), time.thread_time()
 
     def require_idle(self) -> None:
         """Raise `UnsteadyError` if other programs took the processor for more than `MOST_WAITING` of the time.
@@ -51,9 +59,9 @@ class BusyClock:
         The time is the planned one if less has passed: work that has to be refused at its end is refused at once.
         """
         passed = time.perf_counter() - self._passed
-        waited = passed - (time.process_time() - self._computed)
-        if waited > MOST_WAITING * max(passed, self._planned):
+        waited = passed - (time.thread_time() - self._computed)
+        if waited > MOST_WAITING * max(passed, self._seconds):
             raise UnsteadyError(
-                f"other programs took the processor for {waited / passed:.0%} of the time: "
+                f"other programs took the processor for {100 * waited / passed:.0f} % of the time: "
                 "stop them and calibrate again"
             )
