@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -300,6 +303,33 @@ def test_rounds_alternate() -> None:
     # two steps in each of three rounds
     assert pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1]) == fractions
     assert alternate(steps, 0.0) == 5
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have other thresholds")
+def test_freed_memory_is_kept() -> None:
+    """In a new process, memory that a forward frees returns to the system until a module is on a device."""
+    script = """
+import resource, torch
+from mbanalyze.clock.timed_module import on_device
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [torch.empty(2 * 2**20, dtype=torch.uint8).fill_(1) for _ in range(8)]
+    del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+fresh = faults()
+on_device("net", torch.nn.ReLU(), (torch.ones(1),), {}, "cpu")
+faults()
+print(fresh, faults())
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    fresh, kept = map(int, ran.stdout.split())
+
+    # 16 MB are 4096 pages of 4 kB, most of which are asked for again
+    assert fresh > 2000
+    assert kept < 100
 
 
 def test_a_module_is_timed_in_eval_mode() -> None:

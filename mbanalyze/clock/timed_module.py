@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map_only
 
+from mbanalyze.clock.freed_memory import keep_freed_memory
 from mbanalyze.clock.machine import is_cuda
 from mbanalyze.clock.stopwatch import time_once
 from mbanalyze.ops.record import Op
@@ -73,6 +74,8 @@ def on_device(
         """The tensor on the device."""
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
+    if not is_cuda(device):
+        keep_freed_memory()
     prepared = module.eval().to(device=device, dtype=dtype)
     args, keywords = tree_map_only(torch.Tensor, moved, (args, dict(keywords)))
     return TimedModule(name, prepared, args, keywords, device)
