@@ -318,11 +318,9 @@ def faults():
     del blocks
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-faults()
-fresh = faults()
+fresh = min(faults() for _ in range(5))
 on_device("net", torch.nn.ReLU(), (torch.ones(1),), {}, "cpu")
-faults()
-print(fresh, faults())
+print(fresh, min(faults() for _ in range(5)))
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     fresh, kept = map(int, ran.stdout.split())
