@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import time
@@ -325,9 +326,11 @@ before = mallinfo2().hblks
 block = torch.empty(25 * 2**20, dtype=torch.uint8)
 print(mallinfo2().hblks - before)
 """
+    # dask sets MALLOC_TRIM_THRESHOLD_ for the processes that it starts, and for this one
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     mapped = [
         subprocess.run(
-            [sys.executable, "-c", script, state], capture_output=True, text=True, check=True
+            [sys.executable, "-c", script, state], capture_output=True, text=True, check=True, env=usual
         ).stdout
         for state in ("new", "on a device")
     ]
