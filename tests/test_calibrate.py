@@ -45,7 +45,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchors, "NETWORKS", ANCHORS)
     monkeypatch.setattr(anchors, "RESOLUTIONS", (32,))
     monkeypatch.setattr(anchors, "probes", lambda: {"tanh": Probe()})
-    monkeypatch.setattr(calibration, "MIN_ROUNDS", 2)
+    monkeypatch.setattr(calibration, "CALIBRATION_ROUNDS", 2)
     monkeypatch.setattr(steadiness, "MOST_SPREAD", 1e9)
     monkeypatch.setattr(steadiness, "MOST_WAITING", 2.0)
 

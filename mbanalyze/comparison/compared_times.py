@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mbanalyze.comparison.parts import Part
-from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange, predict_time
+from mbanalyze.profiles.predicted_time import PredictedTime, TimeRange
 from mbanalyze.profiles.time_profile import Profile
-from mbanalyze.report.network import Report
 from mbanalyze.report.rows import Row
-from mbanalyze.sources.timed_reports import require_timed
 
 TIME_TOTALS = (*TimeRange._fields, "coverage")
 """The totals that a profile adds: milliseconds, the limits of their interval, and the share of covered operators."""
@@ -56,17 +54,6 @@ class ComparedTimes:
         ]
         times = zip(*of_reports, strict=True)
         return tuple(replace(part, milliseconds=time) for part, time in zip(parts, times, strict=True))
-
-
-def time_of(report: Report, profile: Profile) -> PredictedTime:
-    """Return the time that the machine of a profile takes for the rows of a report.
-
-    Raises:
-        PredictionError: the profile has another element type, or the report is fused or of training.
-        UnmeasuredError: the profile has no time for the kind of an operator.
-    """
-    require_timed(report, profile)
-    return predict_time([op for row in report.rows for op in row.recorded], profile)
 
 
 def ms_of_parts(time: PredictedTime, parts: Iterable[Sequence[Row]]) -> list[float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.comparison.alignment import AlignableLayer, aligned
-from mbanalyze.comparison.compared_times import ComparedTimes, SpeedVerdict, time_of
+from mbanalyze.comparison.compared_times import ComparedTimes, SpeedVerdict
 from mbanalyze.comparison.known_accuracy import KnownAccuracy, known_accuracies
 from mbanalyze.comparison.parts import PREDICTED_MS, UNCERTAIN, Part, differences, largest_first, parts_of
 from mbanalyze.comparison.report_labels import labels_of
@@ -25,7 +25,7 @@ from mbanalyze.report.network import TOTALS, Report
 from mbanalyze.report.rows import group
 from mbanalyze.sources.resolve import Countable, count
 from mbanalyze.sources.resolved_model import check_flags
-from mbanalyze.sources.timed_reports import given_profile
+from mbanalyze.sources.timed_reports import given_profile, time_of_report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -250,7 +250,9 @@ def compare(
     reports = tuple(_report(model, inputs, options, convention) for model in models)
     if fused:
         reports = tuple(report.fused() for report in reports)
-    predicted = ComparedTimes(speed, tuple(time_of(report, speed) for report in reports)) if speed else None
+    predicted = (
+        ComparedTimes(speed, tuple(time_of_report(report, speed) for report in reports)) if speed else None
+    )
     if accuracy is None:
         return Comparison(reports, predicted=predicted)
     names = {name for report in reports for name in report.options}

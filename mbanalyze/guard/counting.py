@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 
 from mbanalyze.archs import find
-from mbanalyze.comparison.compared_times import time_of
 from mbanalyze.comparison.parts import PREDICTED_MS
 from mbanalyze.guard.measurement import Measurement
 from mbanalyze.guard.policy import GuardedModel, Policy
@@ -20,7 +19,7 @@ from mbanalyze.report.network import Report
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
-from mbanalyze.sources.timed_reports import given_profile
+from mbanalyze.sources.timed_reports import given_profile, time_of_report
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,7 @@ def predicted_time(model: GuardedModel, report: Report) -> PredictedTime | None:
     """
     if model.profile is None or not model.limits(PREDICTED_MS):
         return None
-    return time_of(report, given_profile(model.profile))
+    return time_of_report(report, given_profile(model.profile))
 
 
 def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:

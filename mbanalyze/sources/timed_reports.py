@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mbanalyze.inputs.typed import AnyPath
+from mbanalyze.profiles.predicted_time import PredictedTime, predict_time
 from mbanalyze.profiles.profile_file import read_profile
 from mbanalyze.profiles.time_profile import TIMED_DTYPES, Profile
 from mbanalyze.report.network import Report
@@ -25,6 +26,17 @@ def given_profile(profile: AnyPath | Profile) -> Profile:
 def is_training(report: Report) -> bool:
     """Return True if a report is of a forward pass in training mode, with or without its backward pass."""
     return report.training is not None or FORWARD_ALONE in report.notes
+
+
+def time_of_report(report: Report, profile: Profile) -> PredictedTime:
+    """Return the time that the machine of a profile takes for the rows of a report.
+
+    Raises:
+        PredictionError: the profile has another element type, or the report is fused or of training.
+        UnmeasuredError: the profile has no time for the kind of an operator.
+    """
+    require_timed(report, profile)
+    return predict_time([op for row in report.rows for op in row.recorded], profile)
 
 
 def require_timed(report: Report, profile: Profile) -> None:

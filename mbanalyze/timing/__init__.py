@@ -14,6 +14,7 @@ prediction_view.py   a prediction as tables
 relative_time.py     its result with a GPU: relative times by the data sheet
 sheet_rows.py        the time of rows by a data sheet, and that of the unit
 relative_view.py     a relative time as tables
+selected_rows.py     the rows that `top` selects, in data
 measuring.py         `measure`: networks timed in alternating rounds
 measured_time.py     its result: the times of each network
 measured_view.py     measured times as a table

@@ -26,11 +26,11 @@ from mbanalyze.timing.steadiness import BusyClock, require_steady
 from mbanalyze.timing.timed_models import resolve_all
 from mbanalyze.trace.restore.process_settings import process_kept
 
-MIN_ROUNDS = 3
+CALIBRATION_ROUNDS = 3
 """The least number of rounds of a calibration."""
 
 _LEAST_SECONDS = 10.0
-"""The time of `MIN_ROUNDS` on an idle machine, about."""
+"""The time of `CALIBRATION_ROUNDS` on an idle machine, about."""
 
 _HOST_BOUND = 1.5
 """A network is limited by the CPU if it takes this many times the sum of its operators on the GPU."""
@@ -59,7 +59,7 @@ def calibrate(
         device: `cpu` or `cuda`, as torch names it.
         threads: the threads of torch on the CPU; by default its own number.
         dtype: the element type of weights and activations.
-        seconds: the time to spend on rounds; there are at least `MIN_ROUNDS`.
+        seconds: the time to spend on rounds; there are at least `CALIBRATION_ROUNDS`.
         progress: a callback that receives the completed fraction, up to 1.
         options: hyper-parameters of the anchors that you give, as for `count`.
 
@@ -105,7 +105,7 @@ def _time(
     if not is_cuda(networks[0].device):
         busy = BusyClock(max(seconds, _LEAST_SECONDS))
         steps = [part for step in steps for part in (step, busy.require_idle)]
-    return alternate(steps, seconds, MIN_ROUNDS, progress)
+    return alternate(steps, seconds, CALIBRATION_ROUNDS, progress)
 
 
 def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapping[str, str]) -> Profile:
@@ -134,7 +134,7 @@ def fit_profile(settings: Profile, timed: Sequence[TimedNetwork], networks: Mapp
     deviation = deviation_of(
         [1e6 * p.predicted_ms for p in predictions], [1e6 * p.measured_ms for p in predictions]
     )
-    # The machine is as fast at another time as it was from one repeat to the next.
+    # Times at another moment differ as the repeats do.
     return replace(profile, deviation=hypot(deviation, settings.spread / 2), anchors=tuple(predictions))
 
 

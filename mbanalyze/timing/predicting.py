@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, overload
 
 from mbanalyze.inputs.typed import AnyPath
-from mbanalyze.profiles.predicted_time import predict_time
 from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.report.network import Report
 from mbanalyze.sources.resolve import Countable, count
-from mbanalyze.sources.timed_reports import PredictionError, given_profile, require_timed
+from mbanalyze.sources.timed_reports import PredictionError, given_profile, time_of_report
 from mbanalyze.timing.prediction import Prediction
 from mbanalyze.timing.relative_time import RelativeTime, relative_time
 from mbanalyze.timing.sheet_rows import Execution
@@ -65,8 +64,7 @@ def predict(
         what = count(what, *inputs, dtype=dtype, **options)
     elif inputs or options:
         raise PredictionError("inputs and options describe a network: give one that is not counted yet")
-    require_timed(what, known)
-    return Prediction(what, known, predict_time([row.op for row in what.rows], known))
+    return Prediction(what, known, time_of_report(what, known))
 
 
 def require_one_machine(profile: object | None, device: str | None, execution: str | None) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from mbanalyze.display import records as texts
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.result import Renderer, formats, view
 from mbanalyze.display.units import milliseconds
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.profiles.class_fit import ROOFS
@@ -17,6 +15,7 @@ from mbanalyze.report.network import share_of
 from mbanalyze.report.selection import largest, others_name
 from mbanalyze.report.summary import origin, subject
 from mbanalyze.timing.prediction import Prediction, TimeGroup, TimeGroups
+from mbanalyze.timing.selected_rows import selected_formats
 
 INTERVAL = f"{INTERVAL_PERCENT} interval"
 """The name of the intervals."""
@@ -143,25 +142,8 @@ def _per_cent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
 
 
-def _selected_records(
-    result: Prediction | TimeGroups, top: int | None = None, **_: Any
-) -> list[dict[str, Any]]:
-    """The records of the rows to show; errors as for `Prediction.to`."""
-    groups = result if isinstance(result, TimeGroups) else result.by("op")
-    own = {id(group): record for group, record in zip(groups, result.records(), strict=True)}
-    return [own[id(group)] for group in selected(groups, top)[0]]
-
-
-def _csv(result: Prediction | TimeGroups, **options: Any) -> str:
-    return texts.csv(_selected_records(result, **options), result.columns())
-
-
-def _json(result: Prediction | TimeGroups, **options: Any) -> str:
-    return texts.json({**result.as_dict(), "rows": _selected_records(result, **options)})
-
-
 @formats.register(Prediction)
 @formats.register(TimeGroups)
 def prediction_formats(_: Prediction | TimeGroups) -> Mapping[str, Renderer]:
     """The formats of a prediction: data have the rows that `top` selects."""
-    return {**FORMATS, "csv": _csv, "json": _json}
+    return selected_formats(lambda groups, top: selected(groups, top)[0])

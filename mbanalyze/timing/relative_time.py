@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import fsum
 from typing import Any
 
@@ -72,7 +73,7 @@ class RelativeTime(Result):
     sheet: DataSheet
     execution: Execution
 
-    @property
+    @cached_property
     def relative_time(self) -> float:
         """The time of the network in units of the reference."""
         return self.of(self.report.rows)

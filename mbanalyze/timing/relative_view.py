@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from mbanalyze.display import records as texts
-from mbanalyze.display.result import FORMATS, Renderer, formats, view
+from mbanalyze.display.result import Renderer, formats, view
 from mbanalyze.display.units import ratio_cell
 from mbanalyze.display.views import Column, Section, View, words
 from mbanalyze.report.rows import Group, group
 from mbanalyze.report.selection import largest, others_name
 from mbanalyze.report.summary import kind_of, origin, subject
 from mbanalyze.timing.relative_time import RelativeGroups, RelativeTime
-
-Network = RelativeTime | RelativeGroups
+from mbanalyze.timing.selected_rows import selected_formats
 
 
 @view.register
@@ -85,23 +82,8 @@ def _total(network: RelativeTime) -> Section:
     )
 
 
-def _selected_records(network: Network, top: int | None = None, **_: Any) -> list[dict[str, Any]]:
-    """The records of the groups to show."""
-    groups = network if isinstance(network, RelativeGroups) else network.by("op")
-    own = {id(each): record for each, record in zip(groups, network.records(), strict=True)}
-    return [own[id(each)] for each in selected(groups, top)[0]]
-
-
-def _csv(network: Network, **options: Any) -> str:
-    return texts.csv(_selected_records(network, **options), network.columns())
-
-
-def _json(network: Network, **options: Any) -> str:
-    return texts.json({**network.as_dict(), "rows": _selected_records(network, **options)})
-
-
 @formats.register(RelativeTime)
 @formats.register(RelativeGroups)
-def relative_time_formats(_: Network) -> Mapping[str, Renderer]:
+def relative_time_formats(_: RelativeTime | RelativeGroups) -> Mapping[str, Renderer]:
     """The formats of a relative time: data have the rows that `top` selects."""
-    return {**FORMATS, "csv": _csv, "json": _json}
+    return selected_formats(lambda groups, top: selected(groups, top)[0])

@@ -44,7 +44,7 @@ class CudaOperatorTimer(OperatorTimer):
         """Keep the GPU busy."""
         super().__init__()
         self._pair: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
-        self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
+        self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event] | None] = []
         # PyTorch has no public function that keeps a GPU busy for some time.
         torch.cuda._sleep(self.DELAY_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001
 
@@ -59,13 +59,13 @@ class CudaOperatorTimer(OperatorTimer):
 
     def assign(self) -> None:
         """Keep the events of the last operator, which is being recorded."""
-        if self._pair is not None:
-            self._pairs.append(self._pair)
+        self._pairs.append(self._pair)
+        self._pair = None
 
     def nanoseconds(self) -> tuple[float, ...]:
         """Wait for the GPU and return the times that were kept, in order."""
         torch.cuda.synchronize()
-        return tuple(start.elapsed_time(end) * 1e6 for start, end in self._pairs)
+        return tuple(pair[0].elapsed_time(pair[1]) * 1e6 if pair else 0.0 for pair in self._pairs)
 
 
 def _event() -> torch.cuda.Event:
