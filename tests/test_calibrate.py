@@ -256,7 +256,7 @@ def test_a_profile_shows_throughputs() -> None:
     # 0.5 ns a flop are 2 GFLOP/s, 0.1 ns a byte are 10 GB/s, bytes of weights add no time, 3000 ns are 3 us
     assert ["relu", "2.00", "10.00", "3.00", "anchors", "7", "25.0", "%"] in lines
     assert ["repeats", "differ", "by", "4.0", "%"] in lines
-    assert ["anchors", "predicted", "80", "%", "within", "10.0", "%"] in lines
+    assert ["interval", "80", "%", "of", "networks", "within", "10.0", "%"] in lines
     # 2500 ns, and 0.25 ns for each of 10^6 bytes
     step = "between operators 2.50 us and 250.00 us for 1 MB of activations"
     assert step.split() in lines

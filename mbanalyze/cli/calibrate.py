@@ -73,7 +73,7 @@ def calibrate(
     if format == "json":
         within = f"{100 * expm1(profile.deviation):.1f} %"
         notify(
-            f"{len(profile.classes)} classes of operators; 80 % of the anchors are predicted within {within}"
+            f"{len(profile.classes)} classes of operators; 80 % of networks should be predicted within {within}"
         )
     else:
         notify("a profile is read from JSON alone: save one with --output FILE.json")

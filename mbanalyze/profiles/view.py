@@ -35,7 +35,7 @@ def profile_formats(_: Profile) -> Mapping[str, Renderer]:
 
 def _calibration(profile: Profile) -> Section:
     """The machine, the settings, and the quality of the calibration."""
-    within = f"{INTERVAL_PERCENT} within {_share(expm1(profile.deviation)).short}"
+    within = f"{INTERVAL_PERCENT} of networks within {_share(expm1(profile.deviation)).short}"
     values: dict[str, str | Cell] = {
         "machine": profile.machine,
         "device": profile.device,
@@ -44,7 +44,7 @@ def _calibration(profile: Profile) -> Section:
         "date": profile.date,
         "rounds": str(profile.rounds),
         "repeats differ by": _share(profile.spread),
-        "anchors predicted": within if profile.anchors else "none",
+        "interval": within if profile.anchors else "unknown: no anchors",
         "between operators": _step(profile),
     }
     if profile.launch_ns:
