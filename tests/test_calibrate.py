@@ -62,7 +62,7 @@ def test_a_calibration_is_a_file(run: Run, tmp_path: Path) -> None:
 
     assert (ran.code, ran.out) == (0, "")
     (line,) = (line for line in ran.err.splitlines() if "talk" not in line)
-    assert line.startswith(f"mbanalyze: {len(profile.classes)} classes of operators; 80 % of the anchors ")
+    assert line.startswith(f"mbanalyze: {len(profile.classes)} classes of operators; 80 % of networks ")
     assert [anchor.model for anchor in profile.anchors] == [
         *("mobilenet_v1@alpha=0.25,resolution=32", "squeezenet1_1@resolution=32"),
         *("squeezenet1_1@resolution=48", own),
