@@ -98,8 +98,9 @@ def read_graph(content: Mapping[str, Any], where: str) -> Graph:
         used = set(names_in(outputs))
         nodes: list[Node] = []
         for place, each in reversed([*enumerate(raw)]):
-            with reading(f"{where}: node {each.get('name') or place} ({each['target']})"):
-                nodes.append(_node(each, used, str(place)))
+            here = f"{where}: node {each.get('name') or place}"
+            with reading(here):
+                nodes.append(_node(each, used, str(place), here))
         return Graph(tuple(content["inputs"]), outputs, tuple(reversed(nodes)), tensors, is_single)
 
 
@@ -148,11 +149,11 @@ def _hint(content: Mapping[str, Any]) -> int | None:
     return hint if type(hint) is int else None
 
 
-def _node(content: Mapping[str, Any], used: set[str], place: str) -> Node:
+def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) -> Node:
     """A node; `used` are the names that later nodes use, to which it adds its own."""
     places = {1: "positional", 2: "keyword"}
     inputs = tuple(
-        (str(each["name"]), places.get(each.get("kind"), ""), _with_graph(each["arg"], place))
+        (str(each["name"]), places.get(each.get("kind"), ""), _with_graph(each["arg"], where))
         for each in content["inputs"]
     )
     outputs = tuple(content["outputs"])
@@ -164,12 +165,12 @@ def _node(content: Mapping[str, Any], used: set[str], place: str) -> Node:
     return Node(str(name), str(content["target"]), path, inputs, outputs, last)
 
 
-def _with_graph(content: Mapping[str, Any], place: str) -> Any:
+def _with_graph(content: Mapping[str, Any], where: str) -> Any:
     """An encoded value, with the graph that it may be."""
     if "as_graph" not in content:
         return content
     name, graph = content["as_graph"]["name"], content["as_graph"]["graph"]
-    return {"as_graph": {"name": name, "graph": read_graph(graph, f"graph {name} of node {place}")}}
+    return {"as_graph": {"name": name, "graph": read_graph(graph, f"{where}: graph {name}")}}
 
 
 def module_path(stack: str) -> str:

@@ -80,10 +80,7 @@ class Pt2Program:
             calls = module.get("module_call_graph") or []
             self.structure, self.result, names = _structures(calls, len(leaves), len(self.results))
             self.modules = tuple(valid_path(str(each["fqn"])) for each in calls if "@" not in each["fqn"])
-            ranges = {
-                name: (each.get("min_val"), each.get("max_val"))
-                for name, each in content.get("range_constraints", {}).items()
-            }
+            ranges = {name: _range(each) for name, each in content.get("range_constraints", {}).items()}
             self.inputs = ProgramInputs(str(archive.path), leaves, self.structure, names, ranges, self._dtype)
 
     def __deepcopy__(self, _: Any) -> Pt2Program:
@@ -153,3 +150,9 @@ def _structures(calls: list[Any], leaves: int, results: int) -> tuple[Structure,
     if given.count() != leaves:
         raise ValueError("the signature has another number of arguments than its nesting")
     return given, result, tuple(map(str, signature.get("forward_arg_names") or ()))
+
+
+def _range(content: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """The smallest and largest value of a symbolic size; None without a limit."""
+    least, most = (content.get(key) for key in ("min_val", "max_val"))
+    return None if least is None else int(least), None if most is None else int(most)
