@@ -12,6 +12,7 @@ from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, is_whole
 from mbanalyze.report.network import Report
 from mbanalyze.sources.building import Built, build_once
+from mbanalyze.sources.file_models import is_model_file, no_module, read_graph
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
@@ -112,7 +113,10 @@ def _from_architecture(
 def _from_reference(
     name: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> ResolvedModel:
-    """A model that another package or the user's own code defines."""
+    """A model in a file, or one that another package or the user's own code defines."""
+    if is_model_file(name):
+        graph, shapes = read_graph(name, options, inputs, keywords)
+        return ResolvedModel(name, options, shapes, lambda _: no_module(name), graph=graph)
     image, batch = None, 1
     if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
         batch, image = _pop_batch(options), options.pop("resolution", None)

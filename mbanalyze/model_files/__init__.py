@@ -1,0 +1,7 @@
+"""Networks that arrive as files, read without running anything that they contain.
+
+file_error.py      the error of a file that cannot be read, and the limits of what is read
+file_formats.py    which references name such files, and the reasons why others are refused
+onnx_file/         graphs of ONNX: nodes -> operators
+pt2_file/          programs of `torch.export`: a module that runs their operators
+"""
