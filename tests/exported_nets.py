@@ -12,12 +12,14 @@ from torch.nn import functional
 class Shared(nn.Module):
     """Shared, frozen and unused parameters, a module that runs twice, constants, and arguments by name."""
 
+    scale: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.unused = nn.Parameter(torch.zeros(3))
         self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
         self.second.weight = self.first.weight
-        self.second.bias.requires_grad_(requires_grad=False)
+        self.second.bias.requires_grad_(False)
         self.relu = nn.ReLU(inplace=True)
         self.register_buffer("scale", torch.ones(4), persistent=False)
 

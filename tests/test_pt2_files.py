@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from commandline import Run
 from exported_nets import Arguments, Branching, Recurrent, Resizable, Shared, Training
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from mbanalyze import Shape, check, count, memory
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file import pt2_archive
+from mbanalyze.model_files.pt2_file.exported_module import exported_module
 from mbanalyze.model_files.pt2_file.pt2_graph import module_path
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 from mbanalyze.model_files.pt2_file.size_expressions import value_of
@@ -124,7 +126,7 @@ def test_parameters_and_buffers_have_the_names_of_the_module(tmp_path: Path) -> 
     module = Shared()
     extra = {"extra": torch.randn(2, 4), "twice": True}
     program = read_pt2(saved(tmp_path / "net.pt2", module, torch.randn(2, 4), kwargs=extra))
-    ours = program.module()
+    ours = exported_module(program, has_values=False)
     for held in (nn.Module.named_parameters, nn.Module.named_buffers):
         expected = [(name, each.shape, each.requires_grad) for name, each in held(module)]
         found = [(name, each.shape, each.requires_grad) for name, each in held(ours)]
@@ -137,7 +139,7 @@ def test_values_are_read_for_a_run_on_values(tmp_path: Path) -> None:
     """The module with values computes what the exported module computes."""
     module, image = Resizable().eval(), torch.randn(2, 3, 8, 8)
     program = read_pt2(saved(tmp_path / "net.pt2", module, image))
-    assert torch.equal(module(image), program.module(has_values=True)(image))
+    assert torch.equal(module(image), exported_module(program, has_values=True)(image))
 
 
 def test_views_of_one_storage_share_it_here_too(tmp_path: Path) -> None:
@@ -485,4 +487,18 @@ def test_large_constants_keep_no_values(small: Path, tmp_path: Path) -> None:
         }
         nodes(program).insert(0, node)
 
-    assert count(small).totals == count(edited(small, tmp_path / "net.pt2", fill)).totals
+    file = edited(small, tmp_path / "net.pt2", fill)
+    assert count(small).totals == count(file).totals
+    with pytest.raises(TraceError, match="too large to run on values"):
+        count(file, real=True)
+
+
+def test_the_command_line_takes_files(small: Path, tmp_path: Path, run: Run) -> None:
+    """A file is a model on the command line, and an error of a file ends in one line and exit code 2."""
+    ran = run("report", f"{small}@batch=3", "--format", "json")
+    # 4 filters of 27 products at 36 places of 3 images
+    assert json.loads(ran.out)["totals"]["macs"] == 3 * 36 * 4 * 27
+    (tmp_path / "text.pt2").write_text("net", encoding="utf-8")
+    for arguments in ([str(tmp_path / "text.pt2")], [str(small), "--input", "2,3,9,8"]):
+        failed = run("report", *arguments)
+        assert (failed.code, failed.out, failed.err.count("\n")) == (2, "", 1)

@@ -36,7 +36,7 @@ REPORT_SCHEMA = "mbanalyze.report/1"
 CONVENTION = "mbanalyze/1"
 """The convention of counting: the number rises when the meaning of a column changes."""
 
-Method = Literal["closed-form", "trace"]
+Method = Literal["closed-form", "trace", "file"]
 
 TOTALS = (*Cost().as_dict(), *PEAKS)
 """The totals of a report."""
@@ -119,7 +119,7 @@ class Report(Accounts, Result):
         model: the reference or name that was counted.
         options: its hyper-parameters.
         input: shapes of the inputs.
-        method: `closed-form` or `trace`.
+        method: `closed-form`, `trace`, or `file` for the nodes of a file.
         rows: every operator in order, with its cost.
         dtype: the element type assumed for byte counts, a key of `ITEM_SIZES`.
         free: operators that cost nothing, and the number of calls of each; empty for a closed form.

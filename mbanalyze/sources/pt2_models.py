@@ -42,6 +42,8 @@ def resolve_pt2(
 
     @functools.cache
     def build(filled: bool) -> Built:
-        return Built(program.module(has_values=filled))
+        from mbanalyze.model_files.pt2_file.exported_module import exported_module
+
+        return Built(exported_module(program, has_values=filled))
 
     return ResolvedModel(name, options, args, build, None, kwargs)

@@ -14,6 +14,7 @@ from mbanalyze.inputs.typed import InputError, is_whole
 from mbanalyze.model_files.file_formats import PT2, suffix_of
 from mbanalyze.report.network import Report
 from mbanalyze.sources.building import Built, build_once
+from mbanalyze.sources.file_models import is_model_file, no_module, read_graph
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.input_advice import shape_refused
 from mbanalyze.sources.pt2_models import resolve_pt2
@@ -119,6 +120,9 @@ def _from_reference(
     """A model in a file, or one that another package or the user's own code defines."""
     if suffix_of(name) == PT2:
         return resolve_pt2(name, options, inputs, keywords)
+    if is_model_file(name):
+        graph, shapes = read_graph(name, options, inputs, keywords)
+        return ResolvedModel(name, options, shapes, lambda _: no_module(name), graph=graph)
     image, batch = None, 1
     if name.partition(":")[0] in PACKAGES and not inputs and not keywords:
         batch, image = _pop_batch(options), options.pop("resolution", None)

@@ -13,10 +13,12 @@ from mbanalyze.inputs.typed import Mode
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build
+from mbanalyze.sources.file_models import recorded, refuse_settings
 from mbanalyze.sources.input_advice import advise
 from mbanalyze.sources.training_report import FORWARD_ALONE, check_training, with_training
 
 if TYPE_CHECKING:
+    from mbanalyze.model_files.onnx_file.onnx_graph import OnnxGraph
     from mbanalyze.trace.forward_errors import NeedsValuesError
     from mbanalyze.trace.tracer import Module
 
@@ -35,6 +37,7 @@ class ResolvedModel:
         spec: its closed form, or None.
         keywords: the keyword arguments of its forward: `Shape`s, tensors, containers of these, or any other value.
         defaults: the values of options that the name alone stands for.
+        graph: the graph of an ONNX file, which is counted instead of a module; otherwise None.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ResolvedModel:
     spec: Architecture | None = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    graph: OnnxGraph | None = None
 
     @property
     def module(self) -> Module:
@@ -93,10 +97,20 @@ class ResolvedModel:
         check_flags(trace=trace, real=real or False, keep=keep, shortcuts=shortcuts, fused=fused, train=train)
         check_training(train=train, fused=fused, convention=convention, optimizer=optimizer, dtype=dtype)
         calls = calls or (convention is not None and find_convention(convention).needs_trace)
-        if self.spec is None or trace or calls or (mode != "eval" and not train) or real or keep:
-            running: Mode = "train" if train else mode
-            settings = {"keep": keep, "shortcuts": shortcuts, "calls": calls}
-            report = self._traced(dtype, mode=running, real=real, **settings)
+        if self.graph is not None:
+            running = mode if mode != "eval" else None
+            settings = {"trace": trace, "mode": running, "real": real, "keep": keep, "train": train}
+            refuse_settings(self.name, **settings, convention=calls and convention)
+            report = recorded(self.name, self.options, self.graph, self.inputs, dtype)
+        elif self.spec is None or trace or calls or (mode != "eval" and not train) or real or keep:
+            report = self._traced(
+                dtype,
+                mode="train" if train else mode,
+                real=real,
+                keep=keep,
+                shortcuts=shortcuts,
+                calls=calls,
+            )
         else:
             report = self._closed_form(self.spec, dtype, training=train)
         if train:

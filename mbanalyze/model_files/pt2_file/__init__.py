@@ -13,7 +13,7 @@ program_inputs.py     the arguments of a forward that a file describes
 allowed_operators.py  the operators that a file may name
 node_arguments.py     the arguments of a node, in Python
 branch_operators.py   operators that run graphs: conditions, loops and contexts
-value_limits.py       constants that become too large to keep their values
+value_limits.py       limits on the tensors that a file fills with values
 graph_run.py          one run of a graph, node by node
 stored_tensors.py     parameters, buffers and constants, with or without their values
 exported_module.py    the module of a program

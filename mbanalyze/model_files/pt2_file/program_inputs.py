@@ -101,7 +101,7 @@ class ProgramInputs:
         return found
 
     def _chosen(self, given: Sequence[Any], keywords: dict[str, Any]) -> list[Any]:
-        """What a user gives for each leaf, or None."""
+        """The value that a user gives for each leaf, or None."""
         if not given and not keywords:
             return [None] * len(self.leaves)
         args, kwargs = self.structure.children

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mbanalyze.model_files.pt2_file.damage import reading
 from mbanalyze.model_files.pt2_file.input_structure import LEAF, Structure, of_arguments, read_structure
@@ -20,15 +20,12 @@ from mbanalyze.model_files.pt2_file.pt2_graph import (
     valid_path,
 )
 
-if TYPE_CHECKING:
-    from mbanalyze.trace.tracer import Module
-
 _HELD = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}
 """The kinds of tensors that a program holds, and the key of their names."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldTensor:
     """A tensor that a program holds.
 
     Attributes:
@@ -72,7 +69,7 @@ class Pt2Program:
             module = content["graph_module"]
             signature = module["signature"]
             self.graph: Graph = read_graph(module["graph"], str(archive.path))
-            self.held: list[Held] = []
+            self.held: list[HeldTensor] = []
             self.sources: list[str | int | None] = []
             leaves = list(self._read_inputs(module["graph"], signature["input_specs"]))
             outputs = [next(iter(each)) for each in signature["output_specs"]]
@@ -85,12 +82,6 @@ class Pt2Program:
 
     def __deepcopy__(self, _: Any) -> Pt2Program:
         return self
-
-    def module(self, *, has_values: bool = False) -> Module:
-        """Return the module of the program; errors as `exported_module`."""
-        from mbanalyze.model_files.pt2_file.exported_module import exported_module
-
-        return exported_module(self, has_values=has_values)
 
     @cached_property
     def _dtype(self) -> str:
@@ -116,13 +107,13 @@ class Pt2Program:
             else:
                 self.sources.append(None)
 
-    def _held(self, kind: str, name: str, value: Mapping[str, Any]) -> Held:
+    def _held(self, kind: str, name: str, value: Mapping[str, Any]) -> HeldTensor:
         folder, stored = self.archive.stored.get(name, ("", {}))
         described = stored.get("tensor_meta")
         meta = tensor_meta(described) if described else self.graph.tensors[value["arg"]["name"]]
         in_archive = bool(stored) and stored.get("use_pickle") is False
         entry = (folder, str(stored["path_name"])) if in_archive else None
-        return Held(valid_path(name), kind, meta, value.get("persistent") is not False, entry)
+        return HeldTensor(valid_path(name), kind, meta, value.get("persistent") is not False, entry)
 
     def _leaf(self, graph: Mapping[str, Any], kind: str, value: Mapping[str, Any], content: Any) -> Leaf:
         """An argument of the forward: a tensor, a symbolic number, or a constant."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mbanalyze.model_files.pt2_file.damage import reading
 from mbanalyze.model_files.pt2_file.pt2_graph import evaluated
-from mbanalyze.model_files.pt2_file.pt2_program import Held, Pt2Program
+from mbanalyze.model_files.pt2_file.pt2_program import HeldTensor, Pt2Program
 
 _MAX_VALUES = 2**16
 """The most elements of a buffer or constant whose values are read for a trace, which they may decide."""
@@ -37,8 +37,8 @@ class StoredTensors:
                 self._bytes[place] = max(self._bytes.get(place, 0), _end(held))
         self._device = "cpu" if sum(self._bytes.values()) <= program.archive.size else "meta"
 
-    def tensor(self, held: Held) -> Tensor:
-        """Return a tensor: the same one for all names of it.
+    def tensor(self, held: HeldTensor) -> Tensor:
+        """Return a tensor; all of its names have the same one.
 
         Raises:
             ModelFileError: it is too large, or its values are missing.
@@ -50,7 +50,7 @@ class StoredTensors:
                 found = self._made[key] = self._new(held)
             return found
 
-    def _new(self, held: Held) -> Tensor:
+    def _new(self, held: HeldTensor) -> Tensor:
         sizes, strides = evaluated(held.meta.sizes, {}), evaluated(held.meta.strides, {})
         (offset,) = evaluated((held.meta.offset,), {})
         small = held.kind != "parameter" and prod(sizes) <= _MAX_VALUES
@@ -64,7 +64,7 @@ class StoredTensors:
         trained = held.meta.requires_grad and (tensor.is_floating_point() or tensor.is_complex())
         return nn.Parameter(tensor, requires_grad=trained)
 
-    def _storage(self, held: Held, *, valued: bool) -> torch.UntypedStorage:
+    def _storage(self, held: HeldTensor, *, valued: bool) -> torch.UntypedStorage:
         """The storage of a tensor, with the values in the file if `valued`."""
         place = _place(held)
         found = self._storages.get((place, valued))
@@ -80,7 +80,7 @@ class StoredTensors:
         return found
 
 
-def _place(held: Held) -> _Place:
+def _place(held: HeldTensor) -> _Place:
     """The folder and name of the values of a tensor; those that are pickled have a place of their own."""
     return held.entry or ("", held.name)
 
@@ -93,7 +93,7 @@ def _fill(tensor: Tensor, random: torch.Generator) -> None:
         tensor.zero_()
 
 
-def _end(held: Held) -> int:
+def _end(held: HeldTensor) -> int:
     """The bytes of a storage up to the end of a tensor in it."""
     sizes, strides = evaluated(held.meta.sizes, {}), evaluated(held.meta.strides, {})
     (offset,) = evaluated((held.meta.offset,), {})

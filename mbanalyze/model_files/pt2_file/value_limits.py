@@ -1,7 +1,8 @@
-"""Constants that become too large to keep their values: they continue without values."""
+"""Limits on the tensors that a file fills with values: larger constants continue without values, or are refused."""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -13,6 +14,12 @@ from mbanalyze.trace.recorder import Recorder
 
 _MAX_ELEMENTS = 2**22
 """The most elements of a constant that is computed with its values."""
+
+_MAX_ON_VALUES = 2**31
+"""The most elements of a tensor that an operator makes from sizes in a run on values."""
+
+_RANGES = frozenset({"aten::arange", "aten::eye", "aten::linspace", "aten::logspace", "aten::randperm"})
+"""Operators that make tensors from numbers, which are their sizes."""
 
 _SIZED_BY_VALUES = frozenset({"aten::repeat_interleave", "aten::bincount", "aten::_repeat_interleave"})
 """Operators whose outputs are as large as the values of their arguments."""
@@ -38,6 +45,16 @@ def without_large_values(
             return args, kwargs  # the values decide, and outputs are no larger than the arguments
     large = any(isinstance(each, Tensor) and each.numel() > _MAX_ELEMENTS for each in outputs)
     return (moved, named) if large else (args, kwargs)
+
+
+def require_size(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise `ValueError` for an operator that would fill more memory than a run on values of a network does."""
+    schema = overload._schema  # noqa: SLF001 (as above)
+    for each in (*args, *kwargs.values()):
+        numbers = each if isinstance(each, list) else [each] if schema.name in _RANGES else []
+        whole = [abs(number) for number in numbers if isinstance(number, int | float)]
+        if len(whole) == len(numbers) and numbers and prod(whole) > _MAX_ON_VALUES:
+            raise ValueError(f"a tensor of over {_MAX_ON_VALUES:,} elements is too large to run on values")
 
 
 def _on_meta(tensor: Tensor) -> Tensor:

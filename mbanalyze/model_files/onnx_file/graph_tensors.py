@@ -1,0 +1,104 @@
+"""Tensors of a graph: their shape, their memory, and their elements if they are few and known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from onnx import TensorProto, TypeProto, helper
+
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.ops.record import canonical_strides
+
+Origin = Literal["input", "initializer", "constant", "computed"]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MAX_KNOWN = 2**16
+"""The most elements that are computed; shapes and indices have few."""
+
+FLOATING = frozenset(
+    {
+        *(TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16),
+        *(TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2),
+        TensorProto.FLOAT8E5M2FNUZ,
+    }
+)
+"""The element types whose size depends on the report's dtype."""
+
+COMPLEX = frozenset({TensorProto.COMPLEX64, TensorProto.COMPLEX128})
+
+
+class Memory:
+    """The memory of a tensor. Nodes that only reshape a tensor give another tensor with the same memory.
+
+    Attributes:
+        name: the name of the tensor that was first in it.
+        origin: `input`, `initializer`, `constant` (depends on no input) or `computed`.
+    """
+
+    __slots__ = ("name", "origin")
+
+    def __init__(self, name: str, origin: Origin) -> None:
+        """Name the memory."""
+        self.name = name
+        self.origin = origin
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTensor:
+    """A tensor of a graph.
+
+    Attributes:
+        type: its element type and shape as ONNX describes them.
+        memory: its memory.
+        stored: the element type in memory: that of `type`, or that before a dequantisation.
+        value: its elements, if they are few and known.
+        strides: the elements between neighbours along each dimension; None if they are contiguous.
+    """
+
+    type: TypeProto
+    memory: Memory
+    stored: int
+    value: Array | None = None
+    strides: tuple[int, ...] | None = None
+
+    @property
+    def shape(self) -> Sizes:
+        """Its sizes."""
+        return tuple([dim.dim_value for dim in self.type.tensor_type.shape.dim])
+
+    @property
+    def element_type(self) -> int:
+        """Its element type as a number of `TensorProto.DataType`."""
+        return int(self.type.tensor_type.elem_type)
+
+    @property
+    def is_constant(self) -> bool:
+        """True if it depends on no input."""
+        return self.memory.origin in ("initializer", "constant")
+
+    def reshaped(self, type: TypeProto) -> GraphTensor:
+        """Return a tensor of another shape or type in the same memory."""
+        value = self.value
+        if value is not None:
+            value = value.reshape([dim.dim_value for dim in type.tensor_type.shape.dim])
+        return replace(self, type=type, value=value)
+
+    def transposed(self) -> GraphTensor:
+        """Return the transpose of a matrix, in the same memory."""
+        rows, columns = self.shape
+        type = helper.make_tensor_type_proto(self.element_type, (columns, rows))
+        return replace(self, type=type, value=None, strides=canonical_strides((columns, rows), (1, columns)))
+
+
+def known(value: Array, name: str) -> GraphTensor:
+    """Return a constant with known elements."""
+    element_type = helper.np_dtype_to_tensor_dtype(value.dtype)
+    type = helper.make_tensor_type_proto(element_type, value.shape)
+    return GraphTensor(type, Memory(name, "constant"), element_type, value)
+
+
+def typed(type: TypeProto, name: str, origin: Origin) -> GraphTensor:
+    """Return a tensor with memory of its own, whose elements are unknown."""
+    return GraphTensor(type, Memory(name, origin), type.tensor_type.elem_type)

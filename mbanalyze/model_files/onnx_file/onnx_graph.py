@@ -1,0 +1,171 @@
+"""`OnnxGraph`: a file of ONNX that can be counted at any input that it accepts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from mbanalyze.inputs.typed import Sizes
+from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.file_inputs import FileInput
+from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
+from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, MAX_KNOWN, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
+from mbanalyze.model_files.onnx_file.roles import Roles
+from mbanalyze.model_files.onnx_file.walk import Scope, Step, Walk, input_tensor
+from mbanalyze.ops.record import Op
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRecord:
+    """The operators of a graph at one input.
+
+    Attributes:
+        ops: every operator that does work, in order.
+        outputs: the numbers of the activations that the graph returns.
+        free: how often each node without cost was met, by operator.
+        unused_params: the names of the initializers of several elements that no operator reads.
+        notes: what the file has that a reader would not expect.
+        dtype: the floating-point type of most weights.
+    """
+
+    ops: tuple[Op, ...]
+    outputs: tuple[int, ...]
+    free: Mapping[str, int]
+    unused_params: tuple[str, ...]
+    notes: tuple[str, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class OnnxGraph:
+    """A file of ONNX.
+
+    Attributes:
+        path: the file.
+        model: its content, without weights that are stored outside.
+    """
+
+    path: str
+    model: ModelProto
+
+    @cached_property
+    def inputs(self) -> tuple[FileInput, ...]:
+        """The inputs, with the sizes that the file leaves open."""
+        with self._named():
+            return tuple(map(described_input, graph_inputs(self.model.graph)))
+
+    @property
+    def producer(self) -> str:
+        """The exporter that wrote the file, with its version."""
+        return f"{self.model.producer_name} {self.model.producer_version}".strip()
+
+    def record(self, shapes: Sequence[Sizes]) -> OnnxRecord:
+        """Return the operators at inputs of the given shapes, one for each of `inputs`.
+
+        Raises:
+            ModelFileError: the graph is damaged, a shape does not fit, or an operator's output is unknown.
+        """
+        with self._named():
+            return self._record(shapes)
+
+    def _record(self, shapes: Sequence[Sizes]) -> OnnxRecord:
+        graph = self.model.graph
+        infos = graph_inputs(graph)
+        given = [input_tensor(input_type(i, s), i.name) for i, s in zip(infos, shapes, strict=True)]
+        scope: Scope = {initializer.name: _initializer(initializer) for initializer in graph.initializer}
+        stored = {name: tensor.memory for name, tensor in scope.items()}
+        scope.update(zip((info.name for info in infos), given, strict=True))
+        walk = Walk(
+            self.model.opset_import,
+            {(function.domain, function.name): function for function in self.model.functions},
+            {info.name: info.type for info in (*graph.value_info, *graph.output)},
+        )
+        walk.run(graph.node, scope, {})
+        roles = Roles(walk.steps)
+        numbered = Numbered(roles, given)
+        ops = tuple(operator_of(step, numbered) for step in walk.steps)
+        outputs = tuple(
+            numbered.value(scope[output.name]).number for output in graph.output if output.name in scope
+        )
+        read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
+        unused = tuple(
+            name
+            for name, memory in stored.items()
+            if memory not in read and prod(scope[name].shape) > 1 and scope[name].stored in FLOATING
+        )
+        return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
+
+    def _notes(self, walk: Walk, roles: Roles) -> tuple[str, ...]:
+        """What the file has that a reader would not expect."""
+        folded = sum(map(_has_folded_norm, walk.steps))
+        elements = sum(roles.computed.values())
+        found = (
+            (self.producer, f"counted as {self.producer} wrote it"),
+            (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
+            (
+                elements,
+                f"elements of constants that the exporter computed, which are no params: {elements:,}",
+            ),
+            (
+                walk.constants,
+                f"nodes without an input of the network, which are computed once: {walk.constants}",
+            ),
+        )
+        return tuple(note for present, note in found if present)
+
+    def _dtype(self) -> str:
+        """The floating-point type of most weights, or float32."""
+        elements: Counter[int] = Counter()
+        for initializer in self.model.graph.initializer:
+            if initializer.data_type in FLOATING:
+                elements[initializer.data_type] += prod(initializer.dims)
+        most = elements.most_common(1)[0][0] if elements else TensorProto.FLOAT
+        return _DTYPES.get(most, "float32")
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Put the name of the file before errors."""
+        try:
+            yield
+        except ModelFileError as error:
+            raise ModelFileError(f"{self.path}: {error}") from error.__cause__
+        except (LookupError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise ModelFileError(f"{self.path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _has_folded_norm(step: Step) -> bool:
+    """True for a convolution that an exporter of PyTorch merged with a batch norm."""
+    if step.match.kind != "conv":
+        return False
+    rules = [entry.value for entry in step.node.proto.metadata_props if entry.key == _REWRITES]
+    return any("BatchNorm" in rule for rule in rules) or step.match.operands[1].memory.name.startswith(
+        "onnx::Conv"
+    )
+
+
+_REWRITES = "pkg.onnxscript.rewriter.rule_name"
+
+_DTYPES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.FLOAT8E4M3FN: "float8_e4m3fn",
+    TensorProto.FLOAT8E5M2: "float8_e5m2",
+}
+
+
+def _initializer(proto: TensorProto) -> GraphTensor:
+    """An initializer, with its elements if they are few and in the file itself."""
+    type = helper.make_tensor_type_proto(proto.data_type, list(proto.dims))
+    value = None
+    if proto.data_location != TensorProto.EXTERNAL and prod(proto.dims) <= MAX_KNOWN:
+        value = numpy_helper.to_array(proto)
+    return GraphTensor(type, Memory(proto.name, "initializer"), proto.data_type, value)

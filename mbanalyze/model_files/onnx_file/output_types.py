@@ -1,0 +1,91 @@
+"""The types and shapes of a node's outputs, by ONNX's own inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from onnx import NodeProto, OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_inference
+
+from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
+from mbanalyze.model_files.onnx_file.node import Node
+
+
+def output_types(
+    node: Node, imports: Sequence[OperatorSetIdProto], described: Mapping[str, TypeProto]
+) -> list[TypeProto]:
+    """Return the type of each output of a node, in order.
+
+    Args:
+        node: the node, with the shapes that it reads.
+        imports: the operator sets of the graph.
+        described: the types that the file itself gives, for operators that ONNX does not define.
+
+    Raises:
+        ModelFileError: a shape is unknown, or the inputs do not fit the operator.
+    """
+    proto = node.proto
+    inferred = _inferred(node, imports) if defs.has(proto.op_type, node.version, _domain(proto)) else {}
+    types = []
+    for name in proto.output:
+        if not name:
+            continue
+        type = next(
+            (t for t in (inferred.get(name), described.get(name)) if t is not None and has_shape(t)), None
+        )
+        if type is None:
+            raise ModelFileError(
+                f"the shape that {node.label} writes is unknown: run onnx.shape_inference on the file, "
+                "or replace the node"
+            )
+        types.append(type)
+    return types
+
+
+def _domain(proto: NodeProto) -> str:
+    return "" if proto.domain == "ai.onnx" else proto.domain
+
+
+def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str, TypeProto]:
+    """The types that ONNX infers for the outputs of a node, by name."""
+    proto = _with_attributes(node)
+    given: dict[str, GraphTensor] = {
+        name: tensor for name, tensor in zip(proto.input, node.inputs, strict=False) if tensor is not None
+    }
+    data = {
+        name: numpy_helper.from_array(tensor.value, name)
+        for name, tensor in given.items()
+        if tensor.value is not None
+    }
+    schema = defs.get_schema(proto.op_type, node.version, _domain(proto))
+    types = {name: tensor.type for name, tensor in given.items()}
+    try:
+        found: Mapping[str, TypeProto] = shape_inference.infer_node_outputs(
+            schema, proto, types, data, {}, opset_imports=list(imports)
+        )
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise ModelFileError(
+            f"{node.label} does not fit its inputs: {reason[-1] if reason else error}"
+        ) from error
+    return found
+
+
+def _with_attributes(node: Node) -> NodeProto:
+    """The node with the attributes that it takes from the function call that it is in."""
+    if not any(attribute.ref_attr_name for attribute in node.proto.attribute):
+        return node.proto
+    from onnx import helper
+
+    proto = NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.attribute[:]
+    proto.attribute.extend(helper.make_attribute(name, value) for name, value in node.attributes.items())
+    return proto
+
+
+def has_shape(type: TypeProto) -> bool:
+    """Return True if a type is that of a tensor whose sizes are all known."""
+    if not type.HasField("tensor_type") or not type.tensor_type.HasField("shape"):
+        return False
+    return all(dim.HasField("dim_value") and dim.dim_value >= 0 for dim in type.tensor_type.shape.dim)

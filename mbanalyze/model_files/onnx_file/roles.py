@@ -1,0 +1,81 @@
+"""Which initializers are weights: ONNX does not tell learned numbers from other constants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, Memory
+from mbanalyze.ops.record import Role
+
+if TYPE_CHECKING:
+    from mbanalyze.model_files.onnx_file.walk import Step
+
+_PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("Conv", "ConvTranspose", "LayerNormalization", "InstanceNormalization"), (1, 2)),
+    **dict.fromkeys(("BatchNormalization", "GroupNormalization"), (1, 2)),
+    "Gemm": (0, 1, 2),
+    "MatMul": (0, 1),
+    "Gather": (0,),
+    **dict.fromkeys(("PRelu", "RMSNormalization"), (1,)),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3, 7)),
+    "DeformConv": (1, 3),
+    "QLinearConv": (3, 8),
+    "ConvInteger": (1,),
+    "QLinearMatMul": (0, 3),
+    "MatMulInteger": (0, 1),
+    "Einsum": (0, 1, 2, 3),
+}
+"""Operator -> the inputs that hold learned numbers if they are initializers."""
+
+_STATISTICS = {"BatchNormalization": (3, 4)}
+"""Operator -> the inputs that hold running statistics."""
+
+_GENERATED = re.compile(r"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::")
+"""The names that exporters make up for constants that they computed."""
+
+
+class Roles:
+    """The roles of a graph's tensors.
+
+    Attributes:
+        computed: the constants that an exporter computed and an operator reads, by name, with their elements.
+    """
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        """Look at each initializer where it is read."""
+        self._learned: set[Memory] = set()
+        self._statistics: set[Memory] = set()
+        self.computed: dict[str, int] = {}
+        for step in steps:
+            for places, found in (
+                (_PARAMETER_INPUTS.get(step.node.operator, ()), self._learned),
+                (_STATISTICS.get(step.node.operator, ()), self._statistics),
+            ):
+                found.update(
+                    tensor.memory for tensor in step.node.present(*places) if places and tensor.is_constant
+                )
+
+    def role_of(self, tensor: GraphTensor) -> Role:
+        """Return the role of a tensor that an operator reads.
+
+        A constant is a weight in the place of a parameter: the weight or bias of a product, the scale or shift of
+        a normalisation. Elsewhere it is one if it has several elements of a floating-point type, and a name that
+        no exporter made up.
+        """
+        memory = tensor.memory
+        if not tensor.is_constant:
+            return "activation"
+        if memory in self._learned:
+            return "weight"
+        several = any(size != 1 for size in tensor.shape) and tensor.stored in FLOATING
+        if memory in self._statistics or not several:
+            return "buffer"
+        if memory.origin == "constant" or _GENERATED.match(memory.name):
+            size = 1
+            for n in tensor.shape:
+                size *= n
+            self.computed[memory.name] = size
+            return "buffer"
+        return "weight"
