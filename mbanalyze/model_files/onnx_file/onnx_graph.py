@@ -96,9 +96,7 @@ class OnnxGraph:
         )
         read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
         unused = tuple(
-            name
-            for name, memory in stored.items()
-            if memory not in read and looks_learned(scope[name])
+            name for name, memory in stored.items() if memory not in read and looks_learned(scope[name])
         )
         return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
 

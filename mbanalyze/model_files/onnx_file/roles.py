@@ -37,7 +37,13 @@ _STATISTICS = {
 }
 """Operator -> the inputs that hold stored numbers: running statistics, angles, a window, weights of classes."""
 
-_GENERATED = re.compile(r"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::")
+_OPERATIONS = "add|cat|clone|div|index|mul|permute|reshape|slice|sub|transpose|unsqueeze|view|where"
+"""The names of the first tensors that the exporter of `torch.export` computes by each operator.
+
+An expanded tensor is not among them: it is a learned token, as it was for a batch of one.
+"""
+
+_GENERATED = re.compile(rf"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::|(?:{_OPERATIONS})$")
 """The names that exporters make up for constants that they computed."""
 
 _RESHAPED = re.compile(r"onnx::(?:Mul|Add)_\d+$")

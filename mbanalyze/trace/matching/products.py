@@ -121,4 +121,8 @@ def distance(args: Arguments) -> Match:
 def einsum(args: Arguments) -> Match:
     """Match an Einstein sum, with its equation in full."""
     operands = flat_tensors(args["tensors"])
-    return Match("einsum", operands, {"equation": full_equation(args["equation"], [operand.dim() for operand in operands])})
+    return Match(
+        "einsum",
+        operands,
+        {"equation": full_equation(args["equation"], [operand.dim() for operand in operands])},
+    )

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
-from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, NodeMatcher, composite, elements
+from mbanalyze.model_files.onnx_file.node_matching.node_match import (
+    NodeMatch,
+    NodeMatcher,
+    composite,
+    elements,
+)
 from mbanalyze.ops.record import Attribute
 
 

@@ -47,7 +47,7 @@ def _flattened(weight: GraphTensor, *, matrix: bool | None) -> GraphTensor:
     return weight.reshaped(helper.make_tensor_type_proto(weight.element_type, shape))
 
 
-def attention(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def attention(node: Node, _: list[GraphTensor]) -> NodeMatch:
     """Match scaled dot-product attention, whose heads may be side by side, and whose earlier keys may be in a cache."""
     query, key = node.input(0), node.input(1)
     mask, past = node.present(3), node.present(4, 5)

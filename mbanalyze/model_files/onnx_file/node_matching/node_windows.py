@@ -9,7 +9,11 @@ from mbanalyze.model_files.onnx_file.node import Node
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, composite, elements, unknown
 
 _WIDTHS = {
-    **{"nearest": 1, "linear": 2, "bilinear": 2, "cubic": 4, "bicubic": 4},
+    "nearest": 1,
+    "linear": 2,
+    "bilinear": 2,
+    "cubic": 4,
+    "bicubic": 4,
 }
 """Mode of an interpolation -> the neighbours along each dimension."""
 
