@@ -16,8 +16,9 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_inputs import FileInput
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, MAX_KNOWN, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
-from mbanalyze.model_files.onnx_file.roles import Roles, looks_learned
+from mbanalyze.model_files.onnx_file.roles import Roles
 from mbanalyze.model_files.onnx_file.walk import Scope, Step, Walk, input_tensor
 from mbanalyze.ops.record import Op
 

@@ -13,12 +13,12 @@ from onnx import FunctionProto, NodeProto, OperatorSetIdProto, TypeProto
 from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node import Node, attributes_of
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 from mbanalyze.model_files.onnx_file.node_paths import path_of
 from mbanalyze.model_files.onnx_file.output_types import output_types
-from mbanalyze.model_files.onnx_file.roles import looks_learned
 
 RESHAPES = frozenset(
     {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
