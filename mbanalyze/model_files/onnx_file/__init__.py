@@ -10,6 +10,7 @@ walk.py            every node in order: `walk`, from input shapes to steps
 subgraphs.py       functions, conditions and loops
 node_paths.py      the path of the module that a node came from
 node_matching/     a node -> kind, operands, attributes
+learned_names.py   names of learned numbers, and those that exporters make up
 roles.py           which initializers are weights
 recording.py       steps -> operators with numbered tensors
 onnx_graph.py      `OnnxGraph`: a file that can be counted at any input

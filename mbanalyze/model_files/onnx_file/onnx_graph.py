@@ -16,6 +16,7 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_inputs import FileInput
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, MAX_KNOWN, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
 from mbanalyze.model_files.onnx_file.roles import Roles
 from mbanalyze.model_files.onnx_file.walk import Scope, Step, Walk, input_tensor
@@ -96,9 +97,7 @@ class OnnxGraph:
         )
         read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
         unused = tuple(
-            name
-            for name, memory in stored.items()
-            if memory not in read and prod(scope[name].shape) > 1 and scope[name].stored in FLOATING
+            name for name, memory in stored.items() if memory not in read and looks_learned(scope[name])
         )
         return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
 
@@ -106,9 +105,11 @@ class OnnxGraph:
         """What the file has that a reader would not expect."""
         folded = sum(map(_has_folded_norm, walk.steps))
         elements = sum(roles.computed.values())
+        merged = self._merged()
         found = (
             (self.producer, f"counted as {self.producer} wrote it"),
             (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
+            (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
             (
                 elements,
                 f"elements of constants that the exporter computed, which are no params: {elements:,}",
@@ -119,6 +120,13 @@ class OnnxGraph:
             ),
         )
         return tuple(note for present, note in found if present)
+
+    def _merged(self) -> int:
+        """The elements of weights that are stored once, and have a second name; those of running statistics aside."""
+        stored = {each.name: prod(each.dims) for each in self.model.graph.initializer}
+        nodes = [node for node in self.model.graph.node if node.op_type == "Identity"]
+        copies = [node.input[0] for node in nodes if not node.output[0].endswith(_STATISTICS)]
+        return sum(stored.get(name, 0) for name in copies)
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -149,6 +157,8 @@ def _has_folded_norm(step: Step) -> bool:
         "onnx::Conv"
     )
 
+
+_STATISTICS = (".running_mean", ".running_var")
 
 _REWRITES = "pkg.onnxscript.rewriter.rule_name"
 

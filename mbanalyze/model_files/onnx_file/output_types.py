@@ -10,6 +10,9 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
 
+_LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""The operators with one output, of the type of their first input, that ONNX's inference does not know."""
+
 
 def output_types(
     node: Node, imports: Sequence[OperatorSetIdProto], described: Mapping[str, TypeProto]
@@ -26,6 +29,8 @@ def output_types(
     """
     proto = node.proto
     inferred = _inferred(node, imports) if defs.has(proto.op_type, node.version, _domain(proto)) else {}
+    if node.operator in _LIKE_THEIR_INPUT:
+        inferred = {proto.output[0]: node.input(0).type}
     types = []
     for name in proto.output:
         if not name:

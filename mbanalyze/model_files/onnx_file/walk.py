@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from onnx import FunctionProto, NodeProto, OperatorSetIdProto, TypeProto
@@ -12,6 +13,7 @@ from onnx import FunctionProto, NodeProto, OperatorSetIdProto, TypeProto
 from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node import Node, attributes_of
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
@@ -22,6 +24,9 @@ RESHAPES = frozenset(
     {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
 )
 """The operators whose output is the same memory with another shape, or the same numbers read in another type."""
+
+_FEW = 16
+"""The most elements that a tensor of factors or sizes is taken to have."""
 
 Scope = dict[str, GraphTensor]
 """The tensors of a graph by name."""
@@ -116,8 +121,9 @@ class Walk:
         inner = run_subgraphs(self, node, scope, prefix)
         if inner is not None:
             return inner
-        values = known_outputs(node, self.imports)
-        if values is not None:
+        values = None if _keeps_memory(node) else known_outputs(node, self.imports)
+        works_on_weights = _works_on_weights(node)
+        if values is not None and not works_on_weights:
             return values
         types = output_types(node, self.imports, self.described)
         tensors = node.present()
@@ -126,7 +132,7 @@ class Walk:
                 self.free[node.operator] += 1
             return self._reshaped(node, types)
         names = [name for name in node.proto.output if name]
-        if tensors and all(tensor.is_constant for tensor in tensors):
+        if tensors and all(tensor.is_constant for tensor in tensors) and not works_on_weights:
             self.constants += 1
             return [typed(type, name, "constant") for type, name in zip(types, names, strict=True)]
         outputs = [typed(type, name, "computed") for type, name in zip(types, names, strict=True)]
@@ -147,6 +153,22 @@ class Walk:
             typed(type, node.proto.output[place], "computed") for place, type in enumerate(types[1:], 1)
         ]
         return [same, *others]
+
+
+def _keeps_memory(node: Node) -> bool:
+    """True for a node that gives an initializer another name or shape; exporters share equal initializers so."""
+    is_reshape = node.operator in RESHAPES and node.operator != "DequantizeLinear"
+    return is_reshape and node.input(0).memory.origin == "initializer"
+
+
+def _works_on_weights(node: Node) -> bool:
+    """True for a node that reads learned numbers, and does more than store them in another order or type.
+
+    A few numbers may as well be the factors of a resize, which shapes depend on.
+    """
+    free = ("Shape", "Size", "Transpose", "Cast")
+    several = [tensor for tensor in node.present() if prod(tensor.shape) > _FEW]
+    return node.operator not in free and any(map(looks_learned, several))
 
 
 def _dequantised(data: GraphTensor, type: TypeProto) -> GraphTensor:
