@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_inputs import FileInput
+from mbanalyze.model_files.onnx_file.frame import Frame, described_types, stored_tensors
+from mbanalyze.model_files.onnx_file.function_calls import check_calls, functions_by_name
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
-from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, MAX_KNOWN, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.walk import Scope, Step, Walk, input_tensor
+from mbanalyze.model_files.onnx_file.step import Step
+from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op
 
 
@@ -79,26 +82,25 @@ class OnnxGraph:
         graph = self.model.graph
         infos = graph_inputs(graph)
         given = [input_tensor(input_type(i, s), i.name) for i, s in zip(infos, shapes, strict=True)]
-        scope: Scope = {initializer.name: _initializer(initializer) for initializer in graph.initializer}
-        stored = {name: tensor.memory for name, tensor in scope.items()}
-        scope.update(zip((info.name for info in infos), given, strict=True))
-        walk = Walk(
-            self.model.opset_import,
-            {(function.domain, function.name): function for function in self.model.functions},
-            {info.name: info.type for info in (*graph.value_info, *graph.output)},
-        )
-        walk.run(graph.node, scope, {})
+        stored = stored_tensors(graph)
+        frame = Frame(self.model.opset_import, described_types(graph), tensors={**stored})
+        for info, tensor in zip(infos, given, strict=True):
+            frame.write(info.name, tensor)
+        walk = Walk(functions_by_name(self.model.functions))
+        check_calls(graph.node, walk.functions)
+        walk.run(graph.node, frame)
         roles = Roles(walk.steps)
         numbered = Numbered(roles, given)
         ops = tuple(operator_of(step, numbered) for step in walk.steps)
+        returned = [frame.read(output.name) for output in graph.output]
         outputs = tuple(
-            numbered.value(scope[output.name]).number for output in graph.output if output.name in scope
+            numbered.value(tensor).number for each in returned if each for tensor in each.items or (each,)
         )
         read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
         unused = tuple(
             name
-            for name, memory in stored.items()
-            if memory not in read and prod(scope[name].shape) > 1 and scope[name].stored in FLOATING
+            for name, tensor in stored.items()
+            if tensor.memory not in read and prod(tensor.shape) > 1 and tensor.stored in FLOATING
         )
         return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
 
@@ -118,7 +120,10 @@ class OnnxGraph:
                 f"nodes without an input of the network, which are computed once: {walk.constants}",
             ),
         )
-        return tuple(note for present, note in found if present)
+        branches = [
+            f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches
+        ]
+        return (*(note for present, note in found if present), *dict.fromkeys(branches))
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -136,7 +141,7 @@ class OnnxGraph:
             yield
         except ModelFileError as error:
             raise ModelFileError(f"{self.path}: {error}") from error.__cause__
-        except (LookupError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except DAMAGES as error:
             raise ModelFileError(f"{self.path} is damaged: {type(error).__name__}: {error}") from error
 
 
@@ -160,12 +165,3 @@ _DTYPES: dict[int, str] = {
     TensorProto.FLOAT8E4M3FN: "float8_e4m3fn",
     TensorProto.FLOAT8E5M2: "float8_e5m2",
 }
-
-
-def _initializer(proto: TensorProto) -> GraphTensor:
-    """An initializer, with its elements if they are few and in the file itself."""
-    type = helper.make_tensor_type_proto(proto.data_type, list(proto.dims))
-    value = None
-    if proto.data_location != TensorProto.EXTERNAL and prod(proto.dims) <= MAX_KNOWN:
-        value = numpy_helper.to_array(proto)
-    return GraphTensor(type, Memory(proto.name, "initializer"), proto.data_type, value)

@@ -8,7 +8,7 @@ from onnx import helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import COMPLEX, FLOATING, GraphTensor, Memory
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.walk import Step
+from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.ops.record import Op, Role, Value
 
 

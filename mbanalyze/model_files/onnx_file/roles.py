@@ -10,7 +10,7 @@ from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor,
 from mbanalyze.ops.record import Role
 
 if TYPE_CHECKING:
-    from mbanalyze.model_files.onnx_file.walk import Step
+    from mbanalyze.model_files.onnx_file.step import Step
 
 _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "LayerNormalization", "InstanceNormalization"), (1, 2)),
