@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_PARAMETERS
+from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_PARAMETERS
 from mbanalyze.ops.record import Role
 
 if TYPE_CHECKING:
@@ -21,10 +23,8 @@ _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("PRelu", "RMSNormalization"), (1,)),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3, 7)),
     "DeformConv": (1, 3),
-    "QLinearConv": (3, 8),
-    "ConvInteger": (1,),
-    "QLinearMatMul": (0, 3),
-    "MatMulInteger": (0, 1),
+    **QUANTISED_PARAMETERS,
+    **CONTRIB_PARAMETERS,
     "Einsum": (0, 1, 2, 3),
 }
 """Operator -> the inputs that hold learned numbers if they are initializers."""
@@ -32,8 +32,10 @@ _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
 _STATISTICS = {"BatchNormalization": (3, 4)}
 """Operator -> the inputs that hold running statistics."""
 
-_GENERATED = re.compile(r"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::")
-"""The names that exporters make up for constants that they computed."""
+_GENERATED = re.compile(
+    r"(?!onnx::Conv_)(?:(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+(?:_quantized)?$|onnx::)"
+)
+"""The names that exporters make up for constants that they computed, except those of folded batch norms."""
 
 
 class Roles:
@@ -69,7 +71,7 @@ class Roles:
             return "activation"
         if memory in self._learned:
             return "weight"
-        several = any(size != 1 for size in tensor.shape) and tensor.stored in FLOATING
+        several = any(size != 1 for size in tensor.shape) and tensor.element_type in FLOATING
         if memory in self._statistics or not several:
             return "buffer"
         if memory.origin == "constant" or _GENERATED.match(memory.name):

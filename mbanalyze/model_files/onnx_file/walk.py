@@ -16,13 +16,16 @@ from mbanalyze.model_files.onnx_file.node import Node, attributes_of, with_attri
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_paths import path_of
 from mbanalyze.model_files.onnx_file.output_types import output_types
+from mbanalyze.model_files.onnx_file.quantised_constants import (
+    constant_outputs,
+    is_quantised_constant,
+    quantised_constant,
+)
 from mbanalyze.model_files.onnx_file.step import FunctionName, Step
 from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
 
-RESHAPES = frozenset(
-    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
-)
-"""The operators whose output is the same memory with another shape, or the same numbers read in another type."""
+RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+"""The operators whose output is the same memory with another shape."""
 
 
 @dataclass(slots=True)
@@ -90,6 +93,8 @@ class Walk:
         inner = run_subgraphs(self, node, frame)
         if inner is not None:
             return inner
+        if is_quantised_constant(node):
+            return [quantised_constant(node, output_types(node, frame.imports, frame.described)[0])]
         values = known_outputs(node, frame.imports)
         if values is not None:
             return values
@@ -102,7 +107,7 @@ class Walk:
         names = [name for name in node.proto.output if name]
         if tensors and all(tensor.is_constant for tensor in tensors):
             self.constants += 1
-            return [typed(type, name, "constant") for type, name in zip(types, names, strict=True)]
+            return constant_outputs(node, types, names)
         outputs = [typed(type, name, "computed") for type, name in zip(types, names, strict=True)]
         match = match_node(node, outputs)
         if match is None:
@@ -113,19 +118,10 @@ class Walk:
 
     def _reshaped(self, node: Node, types: Sequence[TypeProto]) -> list[GraphTensor]:
         """The output in the memory of the input, and further outputs such as the mask of a dropout."""
-        data = node.input(0)
-        same = (
-            data.reshaped(types[0]) if node.operator != "DequantizeLinear" else _dequantised(data, types[0])
-        )
         others = [
             typed(type, node.proto.output[place], "computed") for place, type in enumerate(types[1:], 1)
         ]
-        return [same, *others]
-
-
-def _dequantised(data: GraphTensor, type: TypeProto) -> GraphTensor:
-    """The numbers that a quantised tensor stands for, which are read from its own memory."""
-    return GraphTensor(type, data.memory, data.stored)
+        return [node.input(0).reshaped(types[0]), *others]
 
 
 def _node(proto: NodeProto, frame: Frame) -> Node:

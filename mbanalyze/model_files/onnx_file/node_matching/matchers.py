@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_NODES
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, NodeMatcher, fixed_kind
 from mbanalyze.model_files.onnx_file.node_matching.node_products import conv, gemm, matmul
+from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_NODES
 
 MATCHERS: dict[str, NodeMatcher] = {
     "Conv": conv,
@@ -13,6 +15,8 @@ MATCHERS: dict[str, NodeMatcher] = {
     "MatMul": matmul,
     "Relu": fixed_kind("relu"),
     "Add": fixed_kind("add"),
+    **QUANTISED_NODES,
+    **CONTRIB_NODES,
 }
 """Operator -> its matcher."""
 
