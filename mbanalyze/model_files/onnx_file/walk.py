@@ -129,10 +129,20 @@ def _node(proto: NodeProto, frame: Frame) -> Node:
     try:
         inputs = tuple(frame.read(name) if name else None for name in proto.input)
         given = with_attributes(proto, frame.attributes)
+        if None in inputs:
+            given = _without_missing(given, inputs)
         return Node(given, inputs, attributes_of(given), frame.version(proto.domain))
     except ValueError as error:
         name = proto.name or (proto.output[0] if proto.output else "")
         raise ModelFileError(f"the node {name!r} ({proto.op_type}) is damaged: {error}") from error
+
+
+def _without_missing(proto: NodeProto, inputs: Sequence[GraphTensor | None]) -> NodeProto:
+    """The node without the names of the inputs that the call of its function leaves out."""
+    found = NodeProto()
+    found.CopyFrom(proto)
+    found.input[:] = [name if tensor else "" for name, tensor in zip(proto.input, inputs, strict=True)]
+    return found
 
 
 DAMAGES = (
