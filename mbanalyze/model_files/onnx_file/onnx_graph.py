@@ -20,7 +20,7 @@ from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
 from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
-from mbanalyze.model_files.onnx_file.roles import Roles
+from mbanalyze.model_files.onnx_file.roles import Roles, looks_learned
 from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op
@@ -107,10 +107,7 @@ class OnnxGraph:
         unused = tuple(
             name
             for name, tensor in stored.items()
-            if tensor.memory not in read
-            and name not in settings
-            and prod(tensor.shape) > 1
-            and tensor.stored in FLOATING
+            if tensor.memory not in read and name not in settings and looks_learned(tensor)
         )
         return OnnxRecord(ops, outputs, dict(walk.free + merged.free), unused, notes, self._dtype())
 
@@ -119,9 +116,11 @@ class OnnxGraph:
         folded = sum(map(_has_folded_norm, steps))
         elements = sum(roles.computed.values())
         packed = sum(packed_elements(steps).values())
+        merged = self._merged()
         found = (
             (self.producer, f"counted as {self.producer} wrote it"),
             (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
+            (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
             (
                 elements,
                 f"elements of constants that the exporter computed, which are no params: {elements:,}",
@@ -136,6 +135,13 @@ class OnnxGraph:
             f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches
         ]
         return (*(note for present, note in found if present), *dict.fromkeys(branches))
+
+    def _merged(self) -> int:
+        """The elements of weights that are stored once, and have a second name; those of running statistics aside."""
+        stored = {each.name: prod(each.dims) for each in self.model.graph.initializer}
+        nodes = [node for node in self.model.graph.node if node.op_type == "Identity"]
+        copies = [node.input[0] for node in nodes if not node.output[0].endswith(_STATISTICS)]
+        return sum(stored.get(name, 0) for name in copies)
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -166,6 +172,8 @@ def _has_folded_norm(step: Step) -> bool:
         "onnx::Conv"
     )
 
+
+_STATISTICS = (".running_mean", ".running_var")
 
 _REWRITES = "pkg.onnxscript.rewriter.rule_name"
 

@@ -11,6 +11,9 @@ from mbanalyze.model_files.onnx_file.contrib_types import contrib_types
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
 
+_LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""The operators with one output, of the type of their first input, that ONNX's inference does not know."""
+
 
 def output_types(
     node: Node, imports: Sequence[OperatorSetIdProto], described: Mapping[str, TypeProto]
@@ -28,6 +31,8 @@ def output_types(
     proto = node.proto
     is_known = defs.has(proto.op_type, node.version, node.domain)
     inferred = _inferred(node, imports) if is_known else contrib_types(node, _inferred)
+    if node.operator in _LIKE_THEIR_INPUT:
+        inferred = {proto.output[0]: node.input(0).type}
     types = []
     for name in proto.output:
         if not name:
