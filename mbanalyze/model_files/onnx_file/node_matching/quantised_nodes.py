@@ -68,7 +68,7 @@ def packed_matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
     """Match a linear layer whose weight has several elements in a byte."""
     bits = node.attribute("bits", 4)
     stored = {2: getattr(TensorProto, "UINT2", TensorProto.UINT4), 4: TensorProto.UINT4}
-    shape = node.attributes["N"], node.attributes["K"]
+    shape = node.attributes["N"], node.input(0).shape[-1]
     type = helper.make_tensor_type_proto(stored.get(bits, TensorProto.UINT8), shape)
     weight = replace(node.input(1), type=type, stored=type.tensor_type.elem_type, value=None)
     return NodeMatch("linear", (node.input(0), weight, *node.present(5)))
