@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from onnx import defs
+from onnx import TensorProto, defs, helper
 from onnx_graphs import exported, exported_graph
 from torch import Tensor, nn
 from torch.nn import functional
 
 import mbanalyze
+from mbanalyze.model_files.onnx_file.graph_tensors import typed
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node_matching.matchers import MATCHERS
 from mbanalyze.model_files.onnx_file.walk import RESHAPES
 from mbanalyze.report.rows import Row
@@ -313,3 +315,24 @@ def test_equal_weights_are_stored_once() -> None:
 
     assert sum(op.params for op in record.ops) == 12
     assert any("merged with equal ones: 4" in note for note in record.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "learned"),
+    [
+        ("features.0.weight", (4, 3), True),
+        ("class_token", (1, 1, 8), True),
+        ("onnx::MatMul_439", (4, 3), False),
+        ("val_32", (4, 3), False),
+        ("/layer/Constant_output_0", (4,), False),
+        ("unsqueeze", (1, 3, 49, 49), False),
+        ("features.0.factor", (1,), False),
+        ("onnx::Mul_12", (4, 1, 1), True),
+        ("val_7", (4, 1, 1), True),
+        ("val_165", (49, 1), False),
+    ],
+)
+def test_names_of_learned_numbers(name: str, shape: tuple[int, ...], learned: bool) -> None:
+    """A weight has several numbers and a name of its own, or the shape of the scale of a group norm."""
+    tensor = typed(helper.make_tensor_type_proto(TensorProto.FLOAT, shape), name, "initializer")
+    assert learned == looks_learned(tensor)

@@ -127,6 +127,9 @@ NODES: list[Case] = [
     ("Gemm", ((3, 4), floats(*range(20)).reshape(4, 5), floats(*range(5))), {}, "linear", 60, 120 + 15),
     ("BatchNormalization", (IMAGE, (4,), (4,), (4,), (4,)), {"opset": 9}, "batch_norm", 0, 2 * PIXELS),
     ("BatchNormalization", (IMAGE, (4,), (4,), (4,), (4,)), {"training_mode": 1, "outputs": 3}, "batch_norm_training", 0, 7 * PIXELS),
+    ("InstanceNormalization", (IMAGE, floats(1, 2, 1, 1), floats(0, 0, 0, 1)), {}, "instance_norm", 0, 7 * PIXELS),
+    # the operator requires a scale and a shift; an exporter makes up ones and zeros
+    ("InstanceNormalization", (IMAGE, floats(1, 1, 1, 1), floats(0, 0, 0, 0)), {}, "instance_norm", 0, 5 * PIXELS),
     ("GroupNormalization", (IMAGE, (4,), (4,)), {"num_groups": 2}, "group_norm", 0, 7 * PIXELS),
     ("LayerNormalization", (IMAGE, (8,)), {}, "layer_norm", 0, 6 * PIXELS),
     ("RMSNormalization", (IMAGE, (8,)), {}, "rms_norm", 0, 4 * PIXELS),

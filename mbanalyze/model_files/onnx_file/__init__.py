@@ -21,6 +21,7 @@ sequences.py            sequences of tensors and optional tensors
 graph_runs.py           a walk through a branch or the body of a loop
 node_paths.py           the path of the module that a node came from
 node_matching/          a node -> kind, operands, attributes
+learned_names.py        names of learned numbers, and those that exporters make up
 roles.py                which initializers are weights
 quantised_steps.py      quantised tensors between steps
 recording.py            steps -> operators with numbered tensors

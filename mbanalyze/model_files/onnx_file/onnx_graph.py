@@ -18,9 +18,10 @@ from mbanalyze.model_files.onnx_file.frame import Frame, described_types, stored
 from mbanalyze.model_files.onnx_file.function_calls import check_calls, functions_by_name
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
-from mbanalyze.model_files.onnx_file.roles import Roles, looks_learned
+from mbanalyze.model_files.onnx_file.roles import Roles
 from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op

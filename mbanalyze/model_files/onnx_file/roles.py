@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.learned_names import has_several_numbers, looks_learned
 from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_PARAMETERS
 from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_PARAMETERS
 from mbanalyze.ops.record import Role
@@ -36,21 +36,6 @@ _STATISTICS = {
     **dict.fromkeys(("STFT", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"), (2,)),
 }
 """Operator -> the inputs that hold stored numbers: running statistics, angles, a window, weights of classes."""
-
-_OPERATIONS = "add|cat|clone|div|index|mul|permute|reshape|slice|sub|transpose|unsqueeze|view|where"
-"""The names of the first tensors that the exporter of `torch.export` computes by each operator.
-
-An expanded tensor is not among them: it is a learned token, as it was for a batch of one.
-"""
-
-_GENERATED = re.compile(
-    r"(?!onnx::Conv_)(?:(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+(?:_quantized)?$|onnx::|"
-    rf"(?:{_OPERATIONS})$)"
-)
-"""The names that exporters make up for constants that they computed, except those of folded batch norms."""
-
-_RESHAPED = re.compile(r"onnx::(?:Mul|Add)_\d+$")
-"""The names that the exporter of TorchScript makes up for a scale or shift of channels, which it reshapes."""
 
 
 class Roles:
@@ -86,7 +71,7 @@ class Roles:
             return "activation"
         if memory in self._learned:
             return "weight"
-        if memory in self._statistics or not _has_several_numbers(tensor):
+        if memory in self._statistics or not has_several_numbers(tensor):
             return "buffer"
         if not looks_learned(tensor):
             size = 1
@@ -95,19 +80,3 @@ class Roles:
             self.computed[memory.name] = size
             return "buffer"
         return "weight"
-
-
-def looks_learned(tensor: GraphTensor) -> bool:
-    """Return True for an initializer of several numbers, with a name that no exporter made up.
-
-    A group norm is exported with a scale and shift of a made-up name, which have one dimension of several elements.
-    """
-    memory = tensor.memory
-    if memory.origin != "initializer" or not _has_several_numbers(tensor):
-        return False
-    of_channels = _RESHAPED.match(memory.name) and sum(size != 1 for size in tensor.shape) == 1
-    return bool(of_channels) or not _GENERATED.match(memory.name)
-
-
-def _has_several_numbers(tensor: GraphTensor) -> bool:
-    return tensor.element_type in FLOATING and any(size != 1 for size in tensor.shape)

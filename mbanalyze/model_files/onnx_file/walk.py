@@ -13,6 +13,7 @@ from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node import Node, attributes_of, with_attributes
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_paths import path_of
@@ -22,7 +23,6 @@ from mbanalyze.model_files.onnx_file.quantised_constants import (
     is_quantised_constant,
     quantised_constant,
 )
-from mbanalyze.model_files.onnx_file.roles import looks_learned
 from mbanalyze.model_files.onnx_file.step import FunctionName, Step
 from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
 

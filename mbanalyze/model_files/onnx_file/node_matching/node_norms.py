@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node import Node
 from mbanalyze.model_files.onnx_file.node_matching.node_match import (
     NodeMatch,
@@ -28,7 +29,7 @@ def norm(kind: str) -> NodeMatcher:
 
 def _is_neutral(tensor: GraphTensor, place: int) -> bool:
     """True for a scale of ones or a shift of zeros that an exporter made up, as the operator requires both."""
-    value = tensor.value if tensor.memory.origin == "constant" else None
+    value = tensor.value if tensor.is_constant and not looks_learned(tensor) else None
     return value is not None and bool((value == (1 if place == 1 else 0)).all())
 
 
