@@ -365,6 +365,14 @@ class TestOperatorsOfOnnxRuntime:
         macs = 3 * 8 * 8 * 8
         assert (report.totals.macs, report.totals.flops) == (macs, 2 * macs + 3 * 64)
 
+    def test_fused_product_of_batches(self, tmp_path: Path) -> None:
+        """A product whose rows are before its batches has the macs of the product in order."""
+        nodes = [microsoft("FusedMatMul", ["x", "x"], transBatchA=1, transBatchB=1, transB=1)]
+        report = counted(tmp_path, nodes, sizes=(7, 5, 3))
+        # 5 products of 7 x 3 and 3 x 7
+        assert report.rows[0].op.output[0].shape == (5, 7, 7)
+        assert (report.totals.macs, report.totals.reads) == (5 * 7 * 3 * 7, 2 * 7 * 5 * 3)
+
     @pytest.mark.parametrize(
         ("operator", "inputs", "flops"),
         [

@@ -10,6 +10,7 @@ from onnx import NodeProto, OperatorSetIdProto, TensorProto, TypeProto, defs, he
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import factors
 
 Inference = Callable[[Node, Sequence[OperatorSetIdProto]], Mapping[str, TypeProto]]
 """ONNX's own inference: a node of ONNX and its operator sets -> the types of its outputs, by name."""
@@ -117,11 +118,7 @@ def _nhwc_pool(node: Node, infer: Inference) -> Sequence[Sizes]:
 
 def _fused_matmul(node: Node, infer: Inference) -> Sequence[Sizes]:
     """The shape of a product whose factors may be transposed."""
-    factors = [
-        _moved(tensor, -1, len(tensor.shape) - 2) if node.attribute(name, 0) else tensor
-        for tensor, name in ((node.input(0), "transA"), (node.input(1), "transB"))
-    ]
-    return _inferred("MatMul", node, factors, infer)
+    return _inferred("MatMul", node, factors(node), infer)
 
 
 def _packed_matmul(node: Node, _: Inference) -> Sequence[Sizes]:

@@ -12,7 +12,7 @@ from mbanalyze.model_files.onnx_file.node import Node
 from mbanalyze.model_files.onnx_file.node_matching import node_products
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, NodeMatcher, fixed_kind
 from mbanalyze.ops.elementwise import ELEMENTWISE
-from mbanalyze.ops.record import contiguous_strides
+from mbanalyze.ops.record import canonical_strides, contiguous_strides
 
 _DOMAIN = "com.microsoft::"
 
@@ -41,21 +41,31 @@ def fused_conv(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
 
 def fused_matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
     """Match a product whose factors may be transposed, and which may be multiplied by a number."""
-    if node.attribute("transBatchA", 0) or node.attribute("transBatchB", 0):
-        return _unknown(node)
-    factors = tuple(
-        _swapped(tensor) if node.attribute(name, 0) else tensor
-        for tensor, name in ((node.input(0), "transA"), (node.input(1), "transB"))
-    )
-    return NodeMatch("matmul", factors, {"scales": 1} if node.attribute("alpha", 1.0) != 1 else {})
+    return NodeMatch("matmul", factors(node), {"scales": 1} if node.attribute("alpha", 1.0) != 1 else {})
 
 
-def _swapped(tensor: GraphTensor) -> GraphTensor:
-    """A tensor with its last two dimensions exchanged, in the same memory."""
+def factors(node: Node) -> tuple[GraphTensor, GraphTensor]:
+    """Return the factors of a product in the order of its dimensions: batches, rows, columns.
+
+    The rows may be before the batches, and columns before rows.
+    """
+    left, right = (_ordered(node, place, letter) for place, letter in ((0, "A"), (1, "B")))
+    return left, right
+
+
+def _ordered(node: Node, place: int, letter: str) -> GraphTensor:
+    """A factor with its dimensions in order, in the same memory."""
+    tensor = node.input(place)
+    order = list(range(len(tensor.shape)))
+    if node.attribute(f"transBatch{letter}", 0):
+        order.insert(len(order) - 2, order.pop(0))
+    if node.attribute(f"trans{letter}", 0):
+        order.append(order.pop(-2))
+    shape = [tensor.shape[dim] for dim in order]
     strides = tensor.strides or contiguous_strides(tensor.shape)
-    shape = (*tensor.shape[:-2], tensor.shape[-1], tensor.shape[-2])
+    ordered = canonical_strides(tuple(shape), [strides[dim] for dim in order])
     type = helper.make_tensor_type_proto(tensor.element_type, shape)
-    return replace(tensor, type=type, value=None, strides=(*strides[:-2], strides[-1], strides[-2]))
+    return replace(tensor, type=type, value=None, strides=ordered)
 
 
 def bias_gelu(kind: str) -> NodeMatcher:
