@@ -12,8 +12,11 @@ _OPERATIONS = "add|cat|clone|div|index|mul|permute|reshape|slice|sub|transpose|u
 An expanded tensor is not among them: it is a learned token, as it was for a batch of one.
 """
 
-_GENERATED = re.compile(rf"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::|(?:{_OPERATIONS})$")
-"""The names that exporters make up for constants that they computed."""
+_GENERATED = re.compile(
+    r"(?!onnx::Conv_)(?:(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+(?:_quantized)?$|onnx::|"
+    rf"(?:{_OPERATIONS})$)"
+)
+"""The names that exporters make up for constants that they computed, except those of folded batch norms."""
 
 _RESHAPED = re.compile(r"onnx::(?:Mul|Add)_\d+$|val_\d+$")
 """The names that exporters make up for a scale or shift of channels, which they reshape."""
@@ -34,4 +37,4 @@ def looks_learned(tensor: GraphTensor) -> bool:
 
 def has_several_numbers(tensor: GraphTensor) -> bool:
     """Return True for a tensor of several numbers of a floating-point type."""
-    return tensor.stored in FLOATING and any(size != 1 for size in tensor.shape)
+    return tensor.element_type in FLOATING and any(size != 1 for size in tensor.shape)

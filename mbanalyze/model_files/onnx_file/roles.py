@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory
 from mbanalyze.model_files.onnx_file.learned_names import has_several_numbers, looks_learned
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_PARAMETERS
+from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_PARAMETERS
 from mbanalyze.ops.record import Role
 
 if TYPE_CHECKING:
-    from mbanalyze.model_files.onnx_file.walk import Step
+    from mbanalyze.model_files.onnx_file.step import Step
 
 _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "LayerNormalization", "InstanceNormalization"), (1, 2)),
@@ -21,11 +23,9 @@ _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("PRelu", "RMSNormalization"), (1,)),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3, 7)),
     "DeformConv": (1, 3),
+    **QUANTISED_PARAMETERS,
+    **CONTRIB_PARAMETERS,
     "CausalConvWithState": (1, 2),
-    "QLinearConv": (3, 8),
-    "ConvInteger": (1,),
-    "QLinearMatMul": (0, 3),
-    "MatMulInteger": (0, 1),
     "Einsum": (0, 1, 2, 3),
 }
 """Operator -> the inputs that hold learned numbers if they are initializers."""

@@ -17,6 +17,7 @@ from mbanalyze.model_files.onnx_file.node_matching import (
     node_transforms,
     node_windows,
 )
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_NODES
 from mbanalyze.model_files.onnx_file.node_matching.node_match import (
     NodeMatch,
     NodeMatcher,
@@ -34,6 +35,7 @@ from mbanalyze.model_files.onnx_file.node_matching.node_names import (
     OF_TWO_INPUTS,
     REDUCTIONS,
 )
+from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_NODES
 
 _PRODUCTS: dict[str, NodeMatcher] = {
     "Conv": node_products.conv,
@@ -117,6 +119,8 @@ MATCHERS: dict[str, NodeMatcher] = {
     **_WINDOWS,
     **_REDUCTIONS,
     **_INDEXING,
+    **QUANTISED_NODES,
+    **CONTRIB_NODES,
 }
 """Operator -> its matcher. An operator without a matcher is unknown."""
 
