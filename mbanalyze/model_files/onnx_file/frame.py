@@ -50,8 +50,10 @@ class Frame:
         """Add a tensor.
 
         Raises:
-            ModelFileError: the graph has another tensor of this name.
+            ModelFileError: the graph has another tensor of this name, or the name is no text.
         """
+        if not isinstance(name, str):
+            raise ModelFileError(f"a tensor has the name {name!r}, which is no text")
         if name in self.tensors:
             raise ModelFileError(f"two nodes or initializers write {name!r}")
         self.tensors[name] = tensor

@@ -127,7 +127,7 @@ def stored_tensor(proto: TensorProto) -> GraphTensor:
         raise ModelFileError(f"the initializer {proto.name!r} has an unknown element type {proto.data_type}")
     _check_length(proto)
     value = None
-    if not is_outside(proto) and prod(dims) <= MAX_KNOWN:
+    if not is_outside(proto) and proto.data_type != TensorProto.STRING and prod(dims) <= MAX_KNOWN:
         value = _elements(proto)
     type = helper.make_tensor_type_proto(proto.data_type, dims)
     return GraphTensor(type, Memory(proto.name, "initializer"), proto.data_type, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from onnx import GraphProto
 
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
@@ -20,12 +21,13 @@ from mbanalyze.model_files.onnx_file.step import NodeWalk, Step
 def run_loop(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
     """Walk through the body as often as it runs; a loop with an unknown number of iterations is not counted."""
     most, go = node.optional(0), node.optional(1)
+    body = graph_of(node, "body")
     if most is None and go is None:
         raise ModelFileError(f"{node.label} has neither a number of iterations nor a condition")
     apart = walk.apart()
     if most is None or most.value is not None:
         limit = None if most is None or most.value is None else int(_only(most.value))
-        outputs = _iterated(apart, node, frame, limit, True if go is None else _truth(go))
+        outputs = _iterated(apart, node, body, frame, limit, True if go is None else _truth(go))
         if outputs is not None:
             walk.adopt(apart)
             return outputs
@@ -33,14 +35,16 @@ def run_loop(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
 
 
 def _iterated(
-    walk: NodeWalk, node: Node, frame: Frame, limit: int | None, go: bool | None
+    walk: NodeWalk, node: Node, body: GraphProto, frame: Frame, limit: int | None, go: bool | None
 ) -> list[GraphTensor] | None:
     """The outputs after all iterations; None if a condition is unknown."""
-    body, path = graph_of(node, "body"), path_of(node, frame.path)
+    path = path_of(node, frame.path)
     around = frame.inside(body, path)
     carried: Sequence[GraphTensor | None] = node.inputs[2:]
     parts: list[list[GraphTensor]] = [[] for _ in range(len(body.output) - 1 - len(carried))]
     iteration = 0
+    if limit is not None and go and _keeps_condition(body):
+        walk.enter(max(limit, 0))
     while limit is None or iteration < limit:
         if go is None:
             return None
@@ -56,6 +60,13 @@ def _iterated(
     names = node.proto.output[len(carried) :]
     stacks = [joined(walk, node, path, *each, 0, stack=True) for each in zip(names, parts, strict=False)]
     return [*_all_given(node, carried), *stacks]
+
+
+def _keeps_condition(body: GraphProto) -> bool:
+    """True if the body returns the condition that it is given, so that all iterations run."""
+    given, returned = body.input[1].name, body.output[0].name
+    copies = {each.output[0] for each in body.node if each.op_type == "Identity" and given in each.input}
+    return returned in {given, *copies}
 
 
 def _all_given(node: Node, tensors: Sequence[GraphTensor | None]) -> list[GraphTensor]:

@@ -159,9 +159,19 @@ class OnnxGraph:
         try:
             yield
         except ModelFileError as error:
-            raise ModelFileError(f"{self.path}: {error}") from error.__cause__
+            raise ModelFileError(_one_line(f"{self.path}: {error}")) from error.__cause__
         except DAMAGES as error:
-            raise ModelFileError(f"{self.path} is damaged: {type(error).__name__}: {error}") from error
+            message = f"{self.path} is damaged: {type(error).__name__}: {error}"
+            raise ModelFileError(_one_line(message)) from error
+
+
+def _one_line(message: str) -> str:
+    """A message without line breaks and control characters, which names in a file may have."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]} ..."
+
+
+_MAX_MESSAGE = 400
 
 
 def _has_folded_norm(step: Step) -> bool:

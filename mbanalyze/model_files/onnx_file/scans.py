@@ -32,8 +32,8 @@ def run_scan(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
     backward = node.attribute("scan_input_directions", [0] * sliced)
     around = frame.inside(body, path)
     parts: list[list[GraphTensor]] = [[] for _ in range(len(body.output) - len(state))]
+    walk.enter(length)
     for iteration in range(length):
-        walk.enter(1)
         slices = [
             part(source, axis, length - 1 - iteration if back else iteration, 1, keep=False)
             for source, axis, back in zip(sources, axes, backward, strict=True)

@@ -147,6 +147,9 @@ def _works_on_weights(node: Node) -> bool:
 
 def _node(proto: NodeProto, frame: Frame) -> Node:
     """The node with the tensors that it reads."""
+    texts: tuple[object, ...] = (proto.op_type, proto.domain, proto.name, proto.overload)
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelFileError(f"a node has a name or an operator that is no text: {texts}")
     try:
         inputs = tuple(frame.read(name) if name else None for name in proto.input)
         given = with_attributes(proto, frame.attributes)

@@ -27,7 +27,7 @@ _ELEMENTS = (4, 5, 6, 7, 9, 10, 11)
 """The fields of a tensor that hold its elements."""
 
 _RAW_DATA = 9
-_MAX_FIELDS = 40 * MAX_NODES
+_MAX_FIELDS = 6 * MAX_NODES
 _MAX_OPENED = 40
 
 
@@ -45,40 +45,54 @@ class Weightless:
             ModelFileError: the file is damaged, or the rest is larger than `MAX_GRAPH_BYTES`.
         """
         self._file = file
+        self._place = 0
         self._fields = 0
         self.content = bytes(self._message("model", size, 0))
 
     def _message(self, message: str, end: int, depth: int) -> bytearray:
         """The rest of a message that ends at byte `end` of the file."""
-        file, kept, skipped = self._file, bytearray(), 0
+        kept, skipped = bytearray(), 0
         parts = _PARTS[message] if depth < _MAX_OPENED else {}
-        while file.tell() < end:
-            self._fields += 1
+        while self._place < end:
             tag = self._varint()
             field, kind = tag >> 3, tag & 7
             length = self._length(kind)
-            start = file.tell()
-            if length > end - start or self._fields > _MAX_FIELDS:
-                raise ModelFileError(
-                    "a field ends after the end of the file, which is damaged or no file of ONNX"
-                )
-            if kind == 2 and length > LARGE and message == "tensor" and field in _ELEMENTS:
-                file.seek(length, 1)
+            self._check(length, end)
+            if length > LARGE and message == "tensor" and field in _ELEMENTS:
+                self._skip(length)
                 skipped = length if field == _RAW_DATA else skipped or -1
                 continue
             kept += _varint_bytes(tag)
-            if kind == 2 and length > LARGE and field in parts:
-                inner = self._message(parts[field], start + length, depth + 1)
+            if length > LARGE and field in parts:
+                inner = self._message(parts[field], self._place + length, depth + 1)
                 kept += _varint_bytes(len(inner)) + inner
             elif kind == 0:
                 kept += _varint_bytes(self._varint())
             else:
-                kept += (_varint_bytes(length) if kind == 2 else b"") + file.read(length)
+                kept += (_varint_bytes(length) if kind == 2 else b"") + self._read(length)
             if len(kept) > MAX_GRAPH_BYTES:
                 raise ModelFileError(
                     f"the graph has more than {MAX_GRAPH_BYTES:,} bytes without the elements of its tensors"
                 )
         return kept + _stored_outside(skipped)
+
+    def _check(self, length: int, end: int) -> None:
+        """Raise an error for a field that ends after its message, or for too many fields."""
+        self._fields += 1
+        if length > end - self._place:
+            raise ModelFileError(
+                "a field ends after the end of the file, which is damaged or no file of ONNX"
+            )
+        if self._fields > _MAX_FIELDS:
+            raise ModelFileError(f"the graph has more than {_MAX_FIELDS} nodes and descriptions of tensors")
+
+    def _read(self, length: int) -> bytes:
+        self._place += length
+        return self._file.read(length)
+
+    def _skip(self, length: int) -> None:
+        self._place += length
+        self._file.seek(length, 1)
 
     def _length(self, kind: int) -> int:
         """The bytes of a field of a type; 0 for a number, whose length is in its own bytes."""
@@ -89,14 +103,16 @@ class Weightless:
 
     def _varint(self) -> int:
         """A number of seven bits a byte, the least first."""
-        value = 0
-        for shift in range(0, 70, 7):
+        value = shift = 0
+        while shift < 70:
             byte = self._file.read(1)
             if not byte:
                 break
+            self._place += 1
             value |= (byte[0] & 127) << shift
             if byte[0] < 128:
                 return value
+            shift += 7
         raise ModelFileError("a number does not end, so the file is damaged or no file of ONNX")
 
 
