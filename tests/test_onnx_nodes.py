@@ -54,7 +54,7 @@ NODES: list[Case] = [
     ("LessOrEqual", ((5,), (5,)), {}, "le", 0, 5),
     ("Cast", (IMAGE,), {"to": TensorProto.FLOAT16}, "copy", 0, 0),
     ("CastLike", (IMAGE, whole(1)), {}, "copy", 0, 0),
-    # twelve flops for two pairs of four rotated elements in each of 10 tokens: half of 8
+    # 10 tokens rotate 4 of their 8 numbers: two products and one sum each
     ("RotaryEmbedding", ((2, 1, 5, 8), (2, 5, 2), (2, 5, 2)), {"rotary_embedding_dim": 4}, "composite", 0, 120),
     # reductions: 384 elements to 2 x 6 x 8
     ("ReduceSum", (IMAGE, whole(1)), {}, "reduce", 0, PIXELS - 96),
@@ -110,7 +110,7 @@ NODES: list[Case] = [
     ("RoiAlign", (IMAGE, (3, 4), (3,)), {"output_height": 2, "output_width": 2, "sampling_ratio": 2}, "roi_align", 0, 48 * 31),
     ("DepthToSpace", (IMAGE,), {"blocksize": 2}, "shuffle", 0, 0),
     ("SpaceToDepth", (IMAGE,), {"blocksize": 2}, "shuffle", 0, 0),
-    # 96 columns of 16: each element is added
+    # 2 x 16 x 12 elements are added
     ("Col2Im", ((2, 16, 12), whole(6, 8), whole(2, 2)), {"strides": [2, 2]}, "scatter_add", 0, PIXELS),
     ("AffineGrid", ((2, 2, 3), whole(2, 3, 4, 5)), {}, "affine_grid", 2 * 40 * 3, 4 * 40 * 3),
     ("Conv", (IMAGE, (6, 4, 3, 3)), {"auto_pad": "SAME_LOWER", "strides": [2, 2]}, "conv", 144 * 36, 2 * 144 * 36),
@@ -179,7 +179,7 @@ NODES: list[Case] = [
     ("TensorScatter", (IMAGE, (2, 4, 3, 8), (2,)), {"opset": 24}, "scatter", 0, 0),
     # a softmax (5) of 384 elements; 96 targets are negated and added, and their sum is divided
     ("SoftmaxCrossEntropyLoss", (IMAGE, (2, 6, 8)), {}, "composite", 0, 5 * PIXELS + 2 * 96),
-    # a channel of 5 numbers and 3 weights, then a SiLU
+    # 2 x 4 x 5 outputs of 3 products each, then a silu of 5 flops
     ("CausalConvWithState", ((2, 4, 5), (4, 1, 3)), {"activation": "silu", "opset": 27, "outputs": 2}, "conv", 120, 240 + 5 * 40),
 ]  # fmt: skip
 
