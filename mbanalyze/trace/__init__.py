@@ -25,6 +25,7 @@ param_memory.py    parameters that share one storage
 surroundings/      contexts in which a forward runs
 restore/           snapshots of the model, its inputs and global state
 matching/          an operator's arguments -> kind, operands, attributes
+torch_internals.py the private names of PyTorch that the package uses
 training_step/     a training step without data, and the most memory held at once
 shapes/            outputs of operators on meta tensors
 """

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
-from torch.utils._pytree import tree_map
 
 from mbanalyze.trace.lookups import indices_of, require_in_range
 from mbanalyze.trace.operator_timer import OperatorTimer
@@ -19,6 +17,7 @@ from mbanalyze.trace.shapes.layout import META
 from mbanalyze.trace.shapes.valued import VALUED
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.devices import on_present_device
+from mbanalyze.trace.torch_internals import preserve_version, tree_map
 
 _NO_DATA = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "allocated")
 """Parts of PyTorch's messages about tensors without data."""
@@ -185,5 +184,5 @@ class Execution:
 
 def _copy_back(tensor: Tensor, content: Tensor) -> None:
     """Write `content` to `tensor`, whose version stays, since it is what it was."""
-    with nullcontext() if tensor.is_inference() else _unsafe_preserve_version_counter(tensor):
+    with nullcontext() if tensor.is_inference() else preserve_version(tensor):
         tensor.copy_(content)
