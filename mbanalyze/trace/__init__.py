@@ -22,10 +22,10 @@ region.py          memory that is counted as one tensor
 lifetimes.py       births and deaths of storages
 unreturned.py      tensors that an operator computes and does not return
 param_memory.py    parameters that share one storage
+torch_internals.py the private names of PyTorch that the package uses
 surroundings/      contexts in which a forward runs
 restore/           snapshots of the model, its inputs and global state
 matching/          an operator's arguments -> kind, operands, attributes
-torch_internals.py the private names of PyTorch that the package uses
 training_step/     a training step without data, and the most memory held at once
 shapes/            outputs of operators on meta tensors
 """

@@ -14,6 +14,7 @@ from mbanalyze.trace.operator_timer import OperatorTimer
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
+from mbanalyze.trace.shapes.settled import settled
 from mbanalyze.trace.shapes.valued import VALUED
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.devices import on_present_device
@@ -145,7 +146,7 @@ class Execution:
             if plain and all(
                 tensor.is_meta for tensor in (*call.tensors, *schema.outputs_given(call.kwargs))
             ):
-                return call()
+                return settled(schema.name, call.bound, call())
             return self._run_on_meta(call)
         except Exception as error:
             if isinstance(error, NotImplementedError) or misses_data(error):
@@ -165,7 +166,7 @@ class Execution:
         if result is not None:
             self.assumed[schema.name] = None
             return result
-        result = call.overload(*args, **kwargs)
+        result = settled(schema.name, call.bound, call.overload(*args, **kwargs))
         for tensor in schema.written_args(call.bound, call.kwargs) if schema.mutable else ():
             if not tensor.is_meta:
                 self.storages.discard_values(tensor)

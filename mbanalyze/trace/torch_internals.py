@@ -260,6 +260,10 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return False
 
+    def __exit__(self, *error: object) -> None:
+        _held = dispatch_modes()  # PyTorch 2.9 reads a mode after its release, if a forward has left it there
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
 
 # Optional names
 COMPILER = "torch._dynamo"
