@@ -85,7 +85,7 @@ __all__ = [
     "set_default_device",
     "set_grad_enabled",
     "set_onednn_enabled",
-    "set_versions",
+    "set_version",
     "sparse_indices",
     "sparse_values",
     "swap_tensors",
@@ -182,7 +182,7 @@ try:
     from torch._C import (
         _swap_tensor_impl as swap_tensors,  # exchanges two tensors; the public one refuses some
     )
-    from torch._C._autograd import _unsafe_set_version_counter as set_versions  # sets versions of tensors
+    from torch._C._autograd import _unsafe_set_version_counter as _set_versions  # sets versions of tensors
     from torch._C._functorch import peek_interpreter_stack as innermost_transform  # `vmap`, `grad` or None
     from torch._ops import (
         HigherOrderOperator,  # the class of operators that run functions
@@ -242,6 +242,15 @@ address = attrgetter("_cdata")
 
 schema_of = attrgetter("_schema")
 """The signature of an operator."""
+
+
+def set_version(tensor: Tensor, version: int) -> None:
+    """Set the number of writes to a tensor; PyTorch 2.6 takes one tensor, and newer releases several."""
+    try:
+        _set_versions((tensor,), (version,))
+    except TypeError:
+        _set_versions(tensor, version)  # type: ignore[arg-type]
+
 
 autocast_casts = attrgetter("_enabled")
 """True if an autocast context casts, and does not turn casts off."""

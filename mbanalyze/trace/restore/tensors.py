@@ -22,7 +22,7 @@ from mbanalyze.trace.torch_internals import (
     DisableTorchDispatch,
     DisableTorchFunction,
     TensorBase,
-    set_versions,
+    set_version,
     swap_tensors,
 )
 
@@ -174,7 +174,7 @@ def _versions(tensors: list[Tensor], properties: _Properties = _property) -> lis
 
 def _restore_version(tensor: Tensor, version: int | None) -> None:
     if version is not None and _versions([tensor]) != [version]:
-        set_versions((tensor,), (version,))
+        set_version(tensor, version)
 
 
 def _restore_layout(tensor: Tensor, inference: bool, *layout: Any) -> None:
