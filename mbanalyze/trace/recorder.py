@@ -24,7 +24,7 @@ from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.shapes.view_methods import METHODS, VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
-from mbanalyze.trace.torch_internals import DispatchMode, HigherOrderOperator, tree_map
+from mbanalyze.trace.torch_internals import DispatchMode, HigherOrderOperator, take_higher_order, tree_map
 from mbanalyze.trace.unreturned import UNRETURNED
 
 Settings = tuple[tuple[str, Attribute], ...]
@@ -78,6 +78,7 @@ class Recorder(DispatchMode):
     def __init__(self, execution: Execution, module_stack: ModuleStack, *, shortcuts: bool) -> None:
         """Take the options of `trace`."""
         super().__init__()  # type: ignore[no-untyped-call]
+        take_higher_order(Recorder)
         self.ops: list[Op] = []
         self.free: Counter[str] = Counter()
         self.module_stack = module_stack

@@ -40,7 +40,6 @@ __all__ = [
     "DispatchMode",
     "FakeTensor",
     "FakeTensorMode",
-    "ForceDispatchKeyGuard",
     "HigherOrderOperator",
     "NeedsShape",
     "NeedsValues",
@@ -57,15 +56,15 @@ __all__ = [
     "dispatch_mode_count",
     "dispatch_modes",
     "enter_mode",
-    "excluded_keys",
     "flag",
     "function_mode_count",
     "function_modes",
     "get_onednn_enabled",
     "has_kernel",
-    "included_keys",
     "innermost_transform",
     "is_compile_supported",
+    "kernel_choice",
+    "kernels_chosen",
     "leave_mode",
     "lift_only_cpu",
     "make_wrapper",
@@ -89,6 +88,7 @@ __all__ = [
     "sparse_indices",
     "sparse_values",
     "swap_tensors",
+    "take_higher_order",
     "tree_leaves",
     "tree_map",
     "tree_map_only",
@@ -272,6 +272,36 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __exit__(self, *error: object) -> None:
         _held = dispatch_modes()  # PyTorch 2.9 reads a mode after its release, if a forward has left it there
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+def take_higher_order(kind: type[DispatchMode]) -> None:
+    """Let a dispatch mode see operators that run functions. In PyTorch 2.7 and older, each has a table."""
+    if hasattr(TorchDispatchMode, "supports_higher_order_operators"):
+        return
+    for operator in torch._ops._higher_order_ops.values():
+        operator.python_key_table.setdefault(kind, partial(_dispatched, operator))
+
+
+def _dispatched(operator: HigherOrderOperator, mode: Any, *args: Any, **kwargs: Any) -> Any:
+    """The result of a dispatch mode for an operator that runs functions."""
+    return mode.__torch_dispatch__(operator, (), args, kwargs)
+
+
+_KEY_SETS: dict[int, DispatchKeySet] = {}
+"""The kernels that a thread has added or must not use, by number: PyTorch 2.6 makes none from its number."""
+
+
+def kernel_choice() -> tuple[int, int]:
+    """Return the kernels that this thread adds, and those that it must not use, as numbers."""
+    added, avoided = included_keys(), excluded_keys()
+    _KEY_SETS.update({added.raw_repr(): added, avoided.raw_repr(): avoided})
+    return added.raw_repr(), avoided.raw_repr()
+
+
+def kernels_chosen(choice: tuple[int, int]) -> Any:
+    """Return a guard that sets the kernels of this thread until it is freed, to those of an earlier time."""
+    added, avoided = choice
+    return ForceDispatchKeyGuard(_KEY_SETS[added], _KEY_SETS[avoided])
 
 
 # Optional names

@@ -70,13 +70,9 @@ def _set_inference_mode(enabled: bool) -> None:
     _KEPT.append(guard)
 
 
-def _get_dispatch_keys() -> tuple[int, int]:
-    return internals.included_keys().raw_repr(), internals.excluded_keys().raw_repr()
-
-
-def _set_dispatch_keys(keys: tuple[int, int]) -> None:
-    guard = internals.ForceDispatchKeyGuard(*map(internals.DispatchKeySet.from_raw_repr, keys))
-    guard.__enter__()  # type: ignore[no-untyped-call]
+def _set_kernels(choice: tuple[int, int]) -> None:
+    guard = internals.kernels_chosen(choice)
+    guard.__enter__()
     _KEPT.append(guard)
 
 
@@ -125,7 +121,7 @@ _MODES: tuple[Setting, ...] = (
     (internals.dispatch_modes, _set_dispatch_modes),
     (torch.is_inference_mode_enabled, _set_inference_mode),
     (torch.is_grad_enabled, internals.set_grad_enabled),
-    (_get_dispatch_keys, _set_dispatch_keys),
+    (internals.kernel_choice, _set_kernels),
 )
 
 _SETTINGS: tuple[Setting, ...] = (
