@@ -170,7 +170,7 @@ def test_a_missing_name_is_one_line(owner: object, name: str, monkeypatch: pytes
     ],
 )
 def test_an_optional_name_may_be_missing(owner: object, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without an optional name, its setting is left as it is."""
+    """Without an optional name, there is no setting to restore."""
     monkeypatch.delattr(owner, name, raising=False)
     module = loaded_again()
 
