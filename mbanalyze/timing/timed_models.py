@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.clock.timed_module import TimedModule, on_device
@@ -18,6 +17,7 @@ from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.trace.forward_args import as_inputs
 from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.torch_internals import tree_leaves
 
 _Forward = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 """A module and the arguments of its forward."""
