@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-MAX_NODES = 1_000_000
+MAX_NODES = 50_000
 """The most nodes of a network, after functions and loops have been expanded."""
 
-MAX_GRAPH_BYTES = 2**31 - 1
-"""The largest graph that is read: the limit of a protocol buffer. Weights outside of it are not read."""
+MAX_DEPTH = 40
+"""The most functions, conditions and loops around a node."""
+
+MAX_GRAPH_BYTES = 2**26
+"""The largest graph that is read, without the elements of its large tensors."""
 
 
 class ModelFileError(ValueError):

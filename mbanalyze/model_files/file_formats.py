@@ -35,3 +35,17 @@ def refusal(reference: str) -> str | None:
     """Return why a file of this name is not read, and what to do instead; None for other names."""
     reason = REFUSED.get(suffix_of(reference))
     return None if reason is None else f"{reference} is not read, because {reason}: {_EXPORT}"
+
+
+def other_content(start: bytes, suffix: str) -> str | None:
+    """Return why a file with the suffix `.onnx` or `.pt2` is not read, by its first bytes; None if they fit."""
+    is_zip = start.startswith(b"PK")
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return f"is not read, because {_RUNS_CODE}: {_EXPORT}"
+    if suffix == ONNX and is_zip:
+        return "is a zip archive and no file of ONNX: if torch.export.save wrote it, its name ends in .pt2"
+    if suffix == PT2 and not is_zip:
+        return (
+            "is no zip archive, as torch.export.save writes: if it is a file of ONNX, its name ends in .onnx"
+        )
+    return None

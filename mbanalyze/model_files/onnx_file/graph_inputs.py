@@ -10,9 +10,18 @@ from mbanalyze.model_files.file_inputs import FileInput
 
 
 def graph_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """Return the inputs of a graph that are no initializers."""
-    stored = {initializer.name for initializer in (*graph.initializer, *graph.sparse_initializer)}
-    return [each for each in graph.input if each.name not in stored]
+    """Return the inputs of a graph that are no initializers.
+
+    Raises:
+        ModelFileError: the name of one is no text, or that of another.
+    """
+    stored = {initializer.name for initializer in graph.initializer}
+    inputs = [each for each in graph.input if each.name not in stored]
+    names = [each.name for each in inputs]
+    wrong = next((n for n in names if not isinstance(n, str) or names.count(n) > 1), None)
+    if wrong is not None:
+        raise ModelFileError(f"the name of an input is no text, or that of another: {wrong!r}")
+    return inputs
 
 
 def described_input(info: ValueInfoProto) -> FileInput:

@@ -6,24 +6,38 @@ from collections.abc import Sequence
 from math import prod
 
 import numpy as np
-from onnx import OperatorSetIdProto, TypeProto, helper
+from onnx import OperatorSetIdProto, TensorProto, TypeProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from mbanalyze.model_files.onnx_file.graph_tensors import MAX_KNOWN, Array, GraphTensor, known
+from mbanalyze.model_files.onnx_file.graph_tensors import MAX_KNOWN, Array, GraphTensor, is_outside, known
 from mbanalyze.model_files.onnx_file.node import Node
 from mbanalyze.model_files.onnx_file.output_types import output_types
 
 _SIZES = ("Shape", "Size")
-_RANDOM = (
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-    "Bernoulli",
-    "Multinomial",
+_COMPUTED = frozenset(
+    {
+        *("Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "CastLike", "Ceil", "Clip", "Compress", "Concat"),
+        *("Constant", "ConstantOfShape", "CumSum", "Div", "Equal", "Exp", "Expand", "EyeLike", "Flatten"),
+        *("Floor", "Gather", "GatherElements", "GatherND", "Greater", "GreaterOrEqual", "Identity", "Less"),
+        *("LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "Or", "Pad", "Pow"),
+        *(
+            "Range",
+            "Reciprocal",
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSum",
+            "Reshape",
+        ),
+        *("Round", "ScatterElements", "ScatterND", "Sign", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Sum"),
+        *("Tile", "TopK", "Transpose", "Trilu", "Unique", "Unsqueeze", "Where", "Xor"),
+    }
 )
-_BOUNDED = ("NonZero", "Unique", "Compress", "NonMaxSuppression")
-"""The operators whose output is unknown without the elements, and not larger than the inputs allow."""
+"""The operators that are computed: the arithmetic of shapes and indices, in time and memory of its inputs and outputs."""
+
+_BOUNDED = ("Compress", "NonZero", "Unique")
+"""The operators whose output is unknown without the elements, and at most a few times larger than the inputs."""
 
 
 def known_outputs(node: Node, imports: Sequence[OperatorSetIdProto]) -> list[GraphTensor] | None:
@@ -32,11 +46,9 @@ def known_outputs(node: Node, imports: Sequence[OperatorSetIdProto]) -> list[Gra
         shape = node.input(0).shape
         return [known(_sizes(node, shape), node.proto.output[0])]
     tensors = node.present()
-    if (
-        not all(tensor.value is not None for tensor in tensors)
-        or node.operator in _RANDOM
-        or node.proto.domain
-    ):
+    if node.operator not in _COMPUTED or any(tensor.value is None for tensor in tensors):
+        return None
+    if any(isinstance(value, TensorProto) and is_outside(value) for value in node.attributes.values()):
         return None
     if node.operator not in _BOUNDED:
         types = output_types(node, imports, {})

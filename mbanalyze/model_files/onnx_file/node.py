@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from onnx import NodeProto, helper
+from onnx import AttributeProto, NodeProto, helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import Array, GraphTensor
 
@@ -16,9 +16,9 @@ class Node:
     """A node of a graph, with the tensors that it reads.
 
     Attributes:
-        proto: the node in the file.
+        proto: the node in the file, with the attributes that it takes from the call of a function that it is in.
         inputs: the tensors that it reads, None for an optional one that is left out.
-        attributes: its attributes by name, with those of the call of a function that it is in.
+        attributes: its attributes by name.
         version: the version of its operator set.
     """
 
@@ -28,10 +28,14 @@ class Node:
     version: int
 
     @property
+    def domain(self) -> str:
+        """The domain of its operator, "" for ONNX's own."""
+        return domain_of(self.proto.domain)
+
+    @property
     def operator(self) -> str:
         """The name of its operator, with the domain unless it is ONNX's own: `Conv`, `com.microsoft::FusedConv`."""
-        domain = self.proto.domain
-        return f"{domain}::{self.proto.op_type}" if domain not in ("", "ai.onnx") else self.proto.op_type
+        return f"{self.domain}::{self.proto.op_type}" if self.domain else self.proto.op_type
 
     @property
     def label(self) -> str:
@@ -64,13 +68,30 @@ class Node:
         return self.attributes.get(name, default)
 
 
-def attributes_of(proto: NodeProto, outer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes of a node; `outer` has those of the function call that it is in."""
+def domain_of(name: str) -> str:
+    """Return the domain of an operator; ONNX's own has two names."""
+    return "" if name == "ai.onnx" else name
+
+
+def with_attributes(proto: NodeProto, outer: Mapping[str, AttributeProto]) -> NodeProto:
+    """Return a node with the attributes that it takes from `outer`, those of the function call that it is in."""
+    if not any(attribute.ref_attr_name for attribute in proto.attribute):
+        return proto
+    found = NodeProto()
+    found.CopyFrom(proto)
+    del found.attribute[:]
+    for attribute in proto.attribute:
+        given = outer.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+        if given is not None:
+            found.attribute.append(given)
+            found.attribute[-1].name = attribute.name
+    return found
+
+
+def attributes_of(proto: NodeProto) -> dict[str, Any]:
+    """Return the attributes of a node by name."""
     found: dict[str, Any] = {}
     for attribute in proto.attribute:
-        if not attribute.ref_attr_name:
-            value = helper.get_attribute_value(attribute)
-            found[attribute.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
-        elif attribute.ref_attr_name in outer:
-            found[attribute.name] = outer[attribute.ref_attr_name]
+        value = helper.get_attribute_value(attribute)
+        found[attribute.name] = value.decode(errors="replace") if isinstance(value, bytes) else value
     return found

@@ -10,8 +10,10 @@ from mbanalyze.model_files.onnx_file.node import Node
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def path_of(node: Node) -> str:
+def path_of(node: Node, around: str | None = None) -> str:
     """Return the path of a node's module, or the name of the node if no exporter of PyTorch wrote it.
+
+    If a node with a path stands for this one, that path is `around`, and is returned instead of the name.
 
     The exporter of `torch.export` lists the scopes of a node. A convolution that it merged with a batch norm has the
     scopes of the batch norm, so the name of the weight decides. The exporter of TorchScript names a node
@@ -24,14 +26,14 @@ def path_of(node: Node) -> str:
             return _module_of_weight(node) or scope
     if proto.name.startswith("/"):
         return _joined(proto.name.split("/")[1:-1])
-    return proto.name
+    return proto.name if around is None else around
 
 
 def _module_of_weight(node: Node) -> str:
     """The module of the parameter `module.weight` that a convolution or linear layer reads, or ""."""
     weight = node.optional(1) if node.operator in ("Conv", "ConvTranspose", "Gemm") else None
     module, _, name = weight.memory.name.rpartition(".") if weight else ("", "", "")
-    return module if name == "weight" else ""
+    return module if name in ("weight", "weight_quantized") else ""
 
 
 def _scope(text: str) -> str | None:

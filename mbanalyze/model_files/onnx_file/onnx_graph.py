@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, TensorProto
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_inputs import FileInput
+from mbanalyze.model_files.onnx_file.frame import Frame, described_types, stored_tensors
+from mbanalyze.model_files.onnx_file.function_calls import check_calls, functions_by_name
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
-from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, MAX_KNOWN, GraphTensor, Memory
-from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
+from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
+from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
+from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.walk import Scope, Step, Walk, input_tensor
+from mbanalyze.model_files.onnx_file.step import Step
+from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op
 
 
@@ -79,36 +84,44 @@ class OnnxGraph:
         graph = self.model.graph
         infos = graph_inputs(graph)
         given = [input_tensor(input_type(i, s), i.name) for i, s in zip(infos, shapes, strict=True)]
-        scope: Scope = {initializer.name: _initializer(initializer) for initializer in graph.initializer}
-        stored = {name: tensor.memory for name, tensor in scope.items()}
-        scope.update(zip((info.name for info in infos), given, strict=True))
-        walk = Walk(
-            self.model.opset_import,
-            {(function.domain, function.name): function for function in self.model.functions},
-            {info.name: info.type for info in (*graph.value_info, *graph.output)},
-        )
-        walk.run(graph.node, scope, {})
-        roles = Roles(walk.steps)
+        stored = stored_tensors(graph)
+        frame = Frame(self.model.opset_import, described_types(graph), tensors={**stored})
+        for info, tensor in zip(infos, given, strict=True):
+            frame.write(info.name, tensor)
+        walk = Walk(functions_by_name(self.model.functions))
+        check_calls(graph.node, walk.functions)
+        walk.run(graph.node, frame)
+        returned = [
+            tensor for each in graph.output if (t := frame.read(each.name)) for tensor in t.items or (t,)
+        ]
+        merged = QuantisedSteps({tensor.memory for tensor in returned})
+        merged.add(walk.steps)
+        roles = Roles(merged.steps)
         numbered = Numbered(roles, given)
-        ops = tuple(operator_of(step, numbered) for step in walk.steps)
-        outputs = tuple(
-            numbered.value(scope[output.name]).number for output in graph.output if output.name in scope
-        )
-        read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
+        ops = tuple(operator_of(step, numbered) for step in merged.steps)
+        outputs = tuple(numbered.value(tensor).number for tensor in returned)
+        read = {
+            tensor.memory for step in merged.steps for tensor in (*step.match.operands, *step.node.present())
+        }
+        settings = scale_names(graph.node)
+        notes = self._notes(walk, merged.steps, roles)
         unused = tuple(
             name
-            for name, memory in stored.items()
-            if memory not in read and prod(scope[name].shape) > 1 and scope[name].stored in FLOATING
+            for name, tensor in stored.items()
+            if tensor.memory not in read and name not in settings and looks_learned(tensor)
         )
-        return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
+        return OnnxRecord(ops, outputs, dict(walk.free + merged.free), unused, notes, self._dtype())
 
-    def _notes(self, walk: Walk, roles: Roles) -> tuple[str, ...]:
+    def _notes(self, walk: Walk, steps: Sequence[Step], roles: Roles) -> tuple[str, ...]:
         """What the file has that a reader would not expect."""
-        folded = sum(map(_has_folded_norm, walk.steps))
+        folded = sum(map(_has_folded_norm, steps))
         elements = sum(roles.computed.values())
+        packed = sum(packed_elements(steps).values())
+        merged = self._merged()
         found = (
             (self.producer, f"counted as {self.producer} wrote it"),
             (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
+            (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
             (
                 elements,
                 f"elements of constants that the exporter computed, which are no params: {elements:,}",
@@ -117,8 +130,19 @@ class OnnxGraph:
                 walk.constants,
                 f"nodes without an input of the network, which are computed once: {walk.constants}",
             ),
+            (packed, f"elements of less than a byte, which are counted as a byte each: {packed:,}"),
         )
-        return tuple(note for present, note in found if present)
+        branches = [
+            f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches
+        ]
+        return (*(note for present, note in found if present), *dict.fromkeys(branches))
+
+    def _merged(self) -> int:
+        """The elements of weights that are stored once, and have a second name; those of running statistics aside."""
+        stored = {each.name: prod(each.dims) for each in self.model.graph.initializer}
+        nodes = [node for node in self.model.graph.node if node.op_type == "Identity"]
+        copies = [node.input[0] for node in nodes if not node.output[0].endswith(_STATISTICS)]
+        return sum(stored.get(name, 0) for name in copies)
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -135,9 +159,19 @@ class OnnxGraph:
         try:
             yield
         except ModelFileError as error:
-            raise ModelFileError(f"{self.path}: {error}") from error.__cause__
-        except (LookupError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise ModelFileError(f"{self.path} is damaged: {type(error).__name__}: {error}") from error
+            raise ModelFileError(_one_line(f"{self.path}: {error}")) from error.__cause__
+        except DAMAGES as error:
+            message = f"{self.path} is damaged: {type(error).__name__}: {error}"
+            raise ModelFileError(_one_line(message)) from error
+
+
+def _one_line(message: str) -> str:
+    """A message without line breaks and control characters, which names in a file may have."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]} ..."
+
+
+_MAX_MESSAGE = 400
 
 
 def _has_folded_norm(step: Step) -> bool:
@@ -150,6 +184,8 @@ def _has_folded_norm(step: Step) -> bool:
     )
 
 
+_STATISTICS = (".running_mean", ".running_var")
+
 _REWRITES = "pkg.onnxscript.rewriter.rule_name"
 
 _DTYPES: dict[int, str] = {
@@ -157,15 +193,4 @@ _DTYPES: dict[int, str] = {
     TensorProto.DOUBLE: "float64",
     TensorProto.FLOAT16: "float16",
     TensorProto.BFLOAT16: "bfloat16",
-    TensorProto.FLOAT8E4M3FN: "float8_e4m3fn",
-    TensorProto.FLOAT8E5M2: "float8_e5m2",
 }
-
-
-def _initializer(proto: TensorProto) -> GraphTensor:
-    """An initializer, with its elements if they are few and in the file itself."""
-    type = helper.make_tensor_type_proto(proto.data_type, list(proto.dims))
-    value = None
-    if proto.data_location != TensorProto.EXTERNAL and prod(proto.dims) <= MAX_KNOWN:
-        value = numpy_helper.to_array(proto)
-    return GraphTensor(type, Memory(proto.name, "initializer"), proto.data_type, value)

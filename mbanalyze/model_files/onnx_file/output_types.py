@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from onnx import NodeProto, OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_inference
+from onnx import OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_inference
 
 from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.onnx_file.contrib_types import contrib_types
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
+
+_LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""The operators with one output, of the type of their first input, that ONNX's inference does not know."""
 
 
 def output_types(
@@ -25,7 +29,10 @@ def output_types(
         ModelFileError: a shape is unknown, or the inputs do not fit the operator.
     """
     proto = node.proto
-    inferred = _inferred(node, imports) if defs.has(proto.op_type, node.version, _domain(proto)) else {}
+    is_known = defs.has(proto.op_type, node.version, node.domain)
+    inferred = _inferred(node, imports) if is_known else contrib_types(node, _inferred)
+    if node.operator in _LIKE_THEIR_INPUT:
+        inferred = {proto.output[0]: node.input(0).type}
     types = []
     for name in proto.output:
         if not name:
@@ -42,13 +49,9 @@ def output_types(
     return types
 
 
-def _domain(proto: NodeProto) -> str:
-    return "" if proto.domain == "ai.onnx" else proto.domain
-
-
 def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str, TypeProto]:
     """The types that ONNX infers for the outputs of a node, by name."""
-    proto = _with_attributes(node)
+    proto = node.proto
     given: dict[str, GraphTensor] = {
         name: tensor for name, tensor in zip(proto.input, node.inputs, strict=False) if tensor is not None
     }
@@ -57,7 +60,7 @@ def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str,
         for name, tensor in given.items()
         if tensor.value is not None
     }
-    schema = defs.get_schema(proto.op_type, node.version, _domain(proto))
+    schema = defs.get_schema(proto.op_type, node.version, node.domain)
     types = {name: tensor.type for name, tensor in given.items()}
     try:
         found: Mapping[str, TypeProto] = shape_inference.infer_node_outputs(
@@ -69,19 +72,6 @@ def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str,
             f"{node.label} does not fit its inputs: {reason[-1] if reason else error}"
         ) from error
     return found
-
-
-def _with_attributes(node: Node) -> NodeProto:
-    """The node with the attributes that it takes from the function call that it is in."""
-    if not any(attribute.ref_attr_name for attribute in node.proto.attribute):
-        return node.proto
-    from onnx import helper
-
-    proto = NodeProto()
-    proto.CopyFrom(node.proto)
-    del proto.attribute[:]
-    proto.attribute.extend(helper.make_attribute(name, value) for name, value in node.attributes.items())
-    return proto
 
 
 def has_shape(type: TypeProto) -> bool:

@@ -5,43 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from math import prod
 
-from onnx import FunctionProto, NodeProto, OperatorSetIdProto, TypeProto
+from onnx import FunctionProto, NodeProto, TypeProto
 
 from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
-from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory, typed
+from mbanalyze.model_files.onnx_file.frame import Frame
+from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
-from mbanalyze.model_files.onnx_file.node import Node, attributes_of
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
+from mbanalyze.model_files.onnx_file.node import Node, attributes_of, with_attributes
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
-from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 from mbanalyze.model_files.onnx_file.node_paths import path_of
 from mbanalyze.model_files.onnx_file.output_types import output_types
-
-RESHAPES = frozenset(
-    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
+from mbanalyze.model_files.onnx_file.quantised_constants import (
+    constant_outputs,
+    is_quantised_constant,
+    quantised_constant,
 )
-"""The operators whose output is the same memory with another shape, or the same numbers read in another type."""
+from mbanalyze.model_files.onnx_file.step import FunctionName, Step
+from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
 
-Scope = dict[str, GraphTensor]
-"""The tensors of a graph by name."""
+RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+"""The operators whose output is the same memory with another shape."""
 
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A node that does work, or whose work is unknown.
-
-    Attributes:
-        path: the path of its module.
-        node: the node.
-        match: what it does.
-        outputs: the tensors that it writes.
-    """
-
-    path: str
-    node: Node
-    match: NodeMatch
-    outputs: tuple[GraphTensor, ...]
+_FEW = 16
+"""The most elements that a tensor of factors or sizes is taken to have."""
 
 
 @dataclass(slots=True)
@@ -49,111 +38,139 @@ class Walk:
     """A walk through the nodes of a graph.
 
     Attributes:
-        imports: the operator sets of the graph or function that is walked through.
-        functions: the functions of the file, by domain and name.
-        described: the types that the file gives for its tensors.
+        functions: the functions of the file.
         steps: the steps so far.
         free: how often each operator without cost was met, by name.
+        branches: the paths of the conditions of which the costlier branch was taken.
         constants: the number of nodes that depend on no input, and whose work is therefore done once.
-        branches: the conditions of which the costlier branch was taken.
-        nodes: the number of nodes so far.
+        nodes: the number of nodes so far, in a list that walks share.
     """
 
-    imports: Sequence[OperatorSetIdProto]
-    functions: Mapping[tuple[str, str], FunctionProto]
-    described: Mapping[str, TypeProto]
+    functions: Mapping[FunctionName, FunctionProto]
     steps: list[Step] = field(default_factory=list)
     free: Counter[str] = field(default_factory=Counter)
-    constants: int = 0
     branches: list[str] = field(default_factory=list)
-    nodes: int = 0
+    constants: int = 0
+    nodes: list[int] = field(default_factory=lambda: [0])
 
-    def run(
-        self, nodes: Iterable[NodeProto], scope: Scope, outer: Mapping[str, Any], prefix: str = ""
-    ) -> None:
-        """Walk through nodes and add their outputs to `scope`.
-
-        Args:
-            nodes: the nodes, each after those whose outputs it reads.
-            scope: the tensors that are known so far.
-            outer: the attributes of the function call that the nodes are in.
-            prefix: the path of the node that they are in.
+    def run(self, nodes: Iterable[NodeProto], frame: Frame) -> None:
+        """Walk through nodes, each after those whose outputs it reads, and add their outputs to the frame.
 
         Raises:
             ModelFileError: a node reads a tensor that no earlier node writes, or its outputs are unknown.
         """
         for proto in nodes:
-            self.nodes += 1
-            if self.nodes > MAX_NODES:
-                raise ModelFileError(
-                    f"the graph has more than {MAX_NODES} nodes with its functions and loops"
-                )
-            node = self._node(proto, scope, outer)
-            outputs = self._outputs(node, scope, prefix)
+            self.enter(1)
+            node = _node(proto, frame)
+            try:
+                outputs = self._outputs(node, frame)
+            except ModelFileError:
+                raise
+            except DAMAGES as error:
+                raise ModelFileError(f"{node.label} is damaged: {type(error).__name__}: {error}") from error
             names = [name for name in proto.output if name]
             for name, tensor in zip(names, outputs, strict=False):
-                if name in scope:
-                    raise ModelFileError(f"two nodes write {name!r}")
-                scope[name] = tensor
+                frame.write(name, tensor)
 
-    def _node(self, proto: NodeProto, scope: Scope, outer: Mapping[str, Any]) -> Node:
-        """The node with the tensors that it reads."""
-        missing = next((name for name in proto.input if name and name not in scope), None)
-        if missing is not None:
-            raise ModelFileError(f"{proto.op_type} reads {missing!r}, which no earlier node writes")
-        inputs = tuple(scope[name] if name else None for name in proto.input)
-        return Node(proto, inputs, attributes_of(proto, outer), self._version(proto.domain))
+    def enter(self, nodes: int) -> None:
+        """Add to the number of nodes.
 
-    def _version(self, domain: str) -> int:
-        """The version of an operator set; 1 if the graph does not import it."""
-        same = ("", "ai.onnx") if domain in ("", "ai.onnx") else (domain,)
-        return next((entry.version for entry in self.imports if entry.domain in same), 1)
+        Raises:
+            ModelFileError: they are over `MAX_NODES`.
+        """
+        self.nodes[0] += nodes
+        if self.nodes[0] > MAX_NODES:
+            raise ModelFileError(f"the graph has more than {MAX_NODES} nodes with its functions and loops")
 
-    def _outputs(self, node: Node, scope: Scope, prefix: str) -> Sequence[GraphTensor]:
+    def apart(self) -> Walk:
+        """Return a walk whose steps are not those of this one yet."""
+        return Walk(self.functions, nodes=self.nodes)
+
+    def adopt(self, other: Walk) -> None:
+        """Add the steps of a walk that was apart."""
+        self.steps += other.steps
+        self.free += other.free
+        self.branches += other.branches
+        self.constants += other.constants
+
+    def _outputs(self, node: Node, frame: Frame) -> Sequence[GraphTensor]:
         """The outputs of a node, whose work is noted as a step unless it has none."""
-        from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
-
-        inner = run_subgraphs(self, node, scope, prefix)
+        inner = run_subgraphs(self, node, frame)
         if inner is not None:
             return inner
-        values = known_outputs(node, self.imports)
-        if values is not None:
+        if is_quantised_constant(node):
+            return [quantised_constant(node, output_types(node, frame.imports, frame.described)[0])]
+        values = None if _keeps_memory(node) else known_outputs(node, frame.imports)
+        works_on_weights = _works_on_weights(node)
+        if values is not None and not works_on_weights:
             return values
-        types = output_types(node, self.imports, self.described)
+        types = output_types(node, frame.imports, frame.described)
         tensors = node.present()
         if node.operator in RESHAPES:
             if not tensors[0].is_constant:
                 self.free[node.operator] += 1
             return self._reshaped(node, types)
         names = [name for name in node.proto.output if name]
-        if tensors and all(tensor.is_constant for tensor in tensors):
+        if tensors and all(tensor.is_constant for tensor in tensors) and not works_on_weights:
             self.constants += 1
-            return [typed(type, name, "constant") for type, name in zip(types, names, strict=True)]
+            return constant_outputs(node, types, names)
         outputs = [typed(type, name, "computed") for type, name in zip(types, names, strict=True)]
         match = match_node(node, outputs)
         if match is None:
             self.free[node.operator] += 1
         else:
-            self.steps.append(Step(prefix + path_of(node), node, match, tuple(outputs)))
+            self.steps.append(Step(path_of(node, frame.path), node, match, tuple(outputs)))
         return outputs
 
     def _reshaped(self, node: Node, types: Sequence[TypeProto]) -> list[GraphTensor]:
         """The output in the memory of the input, and further outputs such as the mask of a dropout."""
-        data = node.input(0)
-        same = (
-            data.reshaped(types[0]) if node.operator != "DequantizeLinear" else _dequantised(data, types[0])
-        )
         others = [
             typed(type, node.proto.output[place], "computed") for place, type in enumerate(types[1:], 1)
         ]
-        return [same, *others]
+        return [node.input(0).reshaped(types[0]), *others]
 
 
-def _dequantised(data: GraphTensor, type: TypeProto) -> GraphTensor:
-    """The numbers that a quantised tensor stands for, which are read from its own memory."""
-    return GraphTensor(type, data.memory, data.stored)
+def _keeps_memory(node: Node) -> bool:
+    """True for a node that gives an initializer another name or shape; exporters share equal initializers so."""
+    return node.operator in RESHAPES and node.input(0).memory.origin == "initializer"
 
 
-def input_tensor(type: TypeProto, name: str) -> GraphTensor:
-    """Return an input of a graph."""
-    return GraphTensor(type, Memory(name, "input"), type.tensor_type.elem_type)
+def _works_on_weights(node: Node) -> bool:
+    """True for a node that reads learned numbers, and does more than store them in another order or type.
+
+    A few numbers may as well be the factors of a resize, which shapes depend on.
+    """
+    free = ("Shape", "Size", "Transpose", "Cast")
+    several = [tensor for tensor in node.present() if prod(tensor.shape) > _FEW]
+    return node.operator not in free and any(map(looks_learned, several))
+
+
+def _node(proto: NodeProto, frame: Frame) -> Node:
+    """The node with the tensors that it reads."""
+    texts: tuple[object, ...] = (proto.op_type, proto.domain, proto.name, proto.overload)
+    if not all(isinstance(text, str) for text in texts):
+        raise ModelFileError(f"a node has a name or an operator that is no text: {texts}")
+    try:
+        inputs = tuple(frame.read(name) if name else None for name in proto.input)
+        given = with_attributes(proto, frame.attributes)
+        if None in inputs:
+            given = _without_missing(given, inputs)
+        return Node(given, inputs, attributes_of(given), frame.version(proto.domain))
+    except ValueError as error:
+        name = proto.name or (proto.output[0] if proto.output else "")
+        raise ModelFileError(f"the node {name!r} ({proto.op_type}) is damaged: {error}") from error
+
+
+def _without_missing(proto: NodeProto, inputs: Sequence[GraphTensor | None]) -> NodeProto:
+    """The node without the names of the inputs that the call of its function leaves out."""
+    found = NodeProto()
+    found.CopyFrom(proto)
+    found.input[:] = [name if tensor else "" for name, tensor in zip(proto.input, inputs, strict=True)]
+    return found
+
+
+DAMAGES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
+    *(MemoryError, NotImplementedError, RecursionError),
+)
+"""The errors of a node whose inputs or attributes are not those that its operator takes."""
