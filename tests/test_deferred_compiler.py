@@ -143,6 +143,7 @@ def test_the_finder_leaves_after_an_error() -> None:
     assert sys.meta_path == before
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 @pytest.mark.parametrize("disable", [torch.compiler.disable, disable_compiler])
 def test_a_method_stays_out_of_compiled_code(disable: type) -> None:
     """A method with the stand-in of `torch.compiler.disable` splits a compiled graph, as the original does."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -293,7 +295,10 @@ def _parse_place(folder: Path, given: Any) -> str:
 def _resolve(folder: Path, given: Any) -> Path:
     """The place that a path means, relative to a folder."""
     try:
-        return (folder / parse_text(given)).resolve()
+        place = (folder / parse_text(given)).resolve()
+        if any(each.is_symlink() for each in (place, *place.parents)):  # what Python 3.13 leaves of a loop
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return place
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, PolicyError):
             raise
