@@ -5,6 +5,7 @@ weightless.py      the content of a file without the elements of large tensors
 graph_tensors.py   tensors of a graph: shape, memory, and elements if they are few and known
 node.py            a node with its attributes and tensors
 output_types.py    the shapes that a node's outputs have
+inference_limits.py  nodes that ONNX's shape inference must not see
 known_values.py    nodes whose inputs are known, computed at once
 graph_inputs.py    the inputs of a graph: what the file fixes and what a user may set
 frame.py           the tensors and settings that the nodes of one graph or function share

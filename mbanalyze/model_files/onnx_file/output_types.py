@@ -8,6 +8,7 @@ from onnx import OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_infere
 
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
+from mbanalyze.model_files.onnx_file.inference_limits import check_inference
 from mbanalyze.model_files.onnx_file.node import Node
 
 
@@ -44,6 +45,7 @@ def output_types(
 
 def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str, TypeProto]:
     """The types that ONNX infers for the outputs of a node, by name."""
+    check_inference(node)
     proto = node.proto
     given: dict[str, GraphTensor] = {
         name: tensor for name, tensor in zip(proto.input, node.inputs, strict=False) if tensor is not None
