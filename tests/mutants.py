@@ -48,6 +48,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "ops/cost.py": ("records", "cost", "report"),
     "ops/*formulas.py": _FORMULAS,
     "ops/e*.py": _FORMULAS,
+    "model_files/onnx_file/node_matching/*.py": ("onnx_nodes", "onnx_matchers"),
     "trace/matching/*.py": _MATCHING,
     "trace/shapes/*.py": _SHAPES,
     "trace/storage.py": _STORAGE,

@@ -142,6 +142,14 @@ CASES: list[tuple[str, Shapes, Shapes, dict[str, Any], int, int]] = [
     ("adaptive_max_pool", ((2, 3, 2),), ((2, 3, 2), (2, 3, 2)), {"dims": 2}, 0, 0),
     ("interpolate", ((2, 3),), ((2, 6),), {"taps": 2}, 0, 12 * 3),
     ("interpolate", ((2, 3),), ((2, 6),), {"taps": 1}, 0, 0),
+    ("composite", ((2, 3),), ((2, 3),), {"flops": 18}, 0, 18),
+    # 10 pairs of 13 flops, 5 boxes of 3 + 3, in each of 4 sets
+    ("non_maximum_suppression", ((2, 5, 4),), ((9, 3),), {"boxes": 5, "sets": 4}, 0, 4 * (130 + 30)),
+    # 3 heads of 4 side by side: 5 queries by 7 keys, of which 2 are in a cache; 6 flops per score and head, and a mask
+    (
+        "attention", ((5, 12), (5, 12), (5, 12)), ((5, 12),), {"heads": 3, "keys": 7, "added": 1},
+        35 * 24, 2 * 35 * 24 + 35 * 3 * 7,
+    ),
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from test_operator_list import schemas
 from torch import Tensor
 
 from mbanalyze.trace.matching.kinds import MATCHERS
-from mbanalyze.trace.matching.quantised import cell_tensors
+from mbanalyze.trace.matching.quantised import unpacked
 from mbanalyze.trace.schema import OpSchema, flat_tensors
 
 SHAPE = (2, 3, 4, 4)
@@ -331,7 +331,7 @@ def test_weights_of_a_packed_layer_come_before_its_biases() -> None:
         def __getstate__(self) -> tuple[tuple[str, list[Tensor]]]:
             return (("quantized", [VECTOR, MATRIX]),)
 
-    assert [tensor.dim() for tensor in cell_tensors(Cell())] == [2, 1]
+    assert [tensor.dim() for tensor in unpacked(Cell())] == [2, 1]
 
 
 @pytest.mark.parametrize("use_mask", [True, False])

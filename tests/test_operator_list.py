@@ -6,6 +6,7 @@ import fnmatch
 import functools
 
 import torch
+import torch.ao.quantization.fx._decomposed  # it registers the operators of `quantized_decomposed`
 from witness import table
 
 from mbanalyze.trace.matching.free import FREE, is_dropout, is_query
@@ -17,6 +18,7 @@ NAMESPACES = frozenset(
         *(
             "aten",
             "quantized",
+            "quantized_decomposed",
             "_quantized",
             "sparse",
             "prims",
@@ -28,7 +30,7 @@ NAMESPACES = frozenset(
         *("quantization", "static_runtime", "c10d", "_c10d_functional", "symm_mem", "profiler"),
     }
 )
-"""The namespaces that PyTorch fills when it is imported; others come with the module of a user."""
+"""The namespaces that PyTorch fills; others come with the module of a user."""
 
 TORCHVISION = frozenset(
     {

@@ -302,7 +302,7 @@ def test_training_mode_counts_what_runs_then() -> None:
 ELSEWHERE = {
     "conv", "linear", "matmul", "global_avg_pool", "adaptive_avg_pool", "mean", "avg_pool", "copy", "pad",
     "batch_norm_training", "dropout", "scatter", "roll", "flip", "repeat", "where", "triangle", "shuffle",
-    "nonzero", "roi_align", "non_maximum_suppression", "deform_conv", "sparse_matmul", "sampled_matmul",
+    "nonzero", "roi_align", "composite", "non_maximum_suppression", "deform_conv", "sparse_matmul", "sampled_matmul",
 
 }  # fmt: skip
 

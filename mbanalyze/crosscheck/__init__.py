@@ -3,6 +3,7 @@
 checked_count.py     one quantity on two sides
 fvcore_witness.py    a trace against fvcore
 witnesses.py         closed form, trace, fvcore and `numel` compared
+quantised_numel.py   the learned scalars of quantised modules
 check_view.py        a check as text
 counters.py          runs each of the other counters
 counter_imports.py   torchvision and timm, for counters that import them

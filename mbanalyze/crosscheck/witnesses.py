@@ -182,7 +182,10 @@ def _shown(value: object) -> str:
 
 def all_params(report: Report, module: Module) -> CheckedCount:
     """Compare the parameters that the trace reads or lists as unused with those of the module."""
-    named = dict(module.named_parameters())
+    from mbanalyze.crosscheck.quantised_numel import numel
+    from mbanalyze.trace.module_tree import named_modules, named_params
+
+    named = named_params(named_modules(module))
     ours = report.totals.params + sum(named[name].numel() for name in report.unused_params)
-    theirs = sum(param.numel() for param in module.parameters())
+    theirs = numel(module)
     return CheckedCount("params/numel", ours, theirs, ours == theirs)

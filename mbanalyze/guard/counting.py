@@ -114,7 +114,9 @@ def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
     """
     if report.method == "closed-form":
         return None if report.unused_params else 0
-    params = dict(resolved.module.named_parameters())
+    from mbanalyze.trace.module_tree import named_modules, named_params
+
+    params = named_params(named_modules(resolved.module))
     return sum(params[name].numel() for name in report.unused_params)
 
 

@@ -14,6 +14,7 @@ window_formulas.py         pooling, interpolation, sampling
 reduction_formulas.py      reductions, searches, lookups, transforms
 loss_formulas.py           loss functions
 factorisation_formulas.py  factorisations and solvers
+composite.py               operators that are one node of a file and several of PyTorch
 complex_numbers.py         formulas of complex numbers
 formulas.py                the table of all of these: the formula of every kind
 registry.py                `cost(op)`, and the table of formulas, which `formula` extends

@@ -1,8 +1,8 @@
-"""The formula of Einstein sums."""
+"""The formula of Einstein sums, and their equations in full."""
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -65,3 +65,27 @@ def _sum_others(sizes: dict[str, int], kept: Container[str]) -> int:
     for index in [index for index in sizes if index not in kept]:
         del sizes[index]
     return max(elements - prod(sizes.values()), 0)
+
+
+def full_equation(equation: str, dims: Sequence[int]) -> str:
+    """Return `equation` with an output, without spaces, and with a Greek letter for each dimension of an ellipsis.
+
+    Args:
+        equation: the equation of an Einstein sum.
+        dims: the number of dimensions of each operand.
+    """
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    spare = [letter for letter in map(chr, range(0x3B1, 0x3CA)) if letter not in terms]
+    inputs = terms.split(",")
+    widest = 0
+    for i, (term, n) in enumerate(zip(inputs, dims, strict=True)):
+        if "..." in term:
+            extra = n - (len(term) - 3)
+            widest = max(widest, extra)
+            inputs[i] = term.replace("...", "".join(spare[:extra][::-1]))
+    ellipsis = "".join(spare[:widest][::-1])
+    if not arrow:
+        letters = "".join(inputs)
+        once = sorted(x for x in set(letters) if letters.count(x) == 1 and x not in ellipsis)
+        out = ellipsis + "".join(once)
+    return f"{','.join(inputs)}->{out.replace('...', ellipsis)}"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from mbanalyze.ops import einsum, product_formulas, reduction_formulas, sequence_formulas, window_formulas
 from mbanalyze.ops.complex_numbers import complex_formulas
+from mbanalyze.ops.composite import composite
 from mbanalyze.ops.derivations import Formula, normalisation, per_element, per_input_element
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.factorisation_formulas import FACTORISATIONS
@@ -89,6 +90,7 @@ FORMULAS: Mapping[str, Formula] = {
     "global_avg_pool": reduction_formulas.mean,
     "mean": reduction_formulas.mean,
     "adaptive_avg_pool": window_formulas.adaptive_avg_pool,
+    "composite": composite,
     **FACTORISATIONS,
     **dict.fromkeys(DATA_MOVEMENT, reduction_formulas.data_movement),
     **dict.fromkeys(sorted(GATHERS), reduction_formulas.lookup),

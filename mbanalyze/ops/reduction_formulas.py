@@ -85,9 +85,11 @@ def non_maximum_suppression(op: Op) -> tuple[int, int]:
 
     A pair takes 13 flops. They are the overlap (4 comparisons, 2 subtractions, 2 clamps, a product),
     the union (2), a quotient, and a comparison with the threshold. The area of a box takes 3.
+    Each image and each class of a batch is one such set.
     """
-    boxes = op.operands[0].shape[0]
-    return 0, 13 * boxes * (boxes - 1) // 2 + boxes * (3 + comparisons(boxes))
+    boxes = number(op, "boxes") or op.operands[0].shape[0]
+    each = 13 * boxes * (boxes - 1) // 2 + boxes * (3 + comparisons(boxes))
+    return 0, each * (1 if op.attribute("sets") is None else number(op, "sets"))
 
 
 def searchsorted(op: Op) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from mbanalyze.ops.derivations import number
 from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.ops.record import Op
 
@@ -17,15 +18,18 @@ def attention(op: Op) -> tuple[int, int]:
     A causal mask saves nothing, because the definition computes the masked scores.
     An added mask takes one flop per score, and dropout of the scores two.
     Each head multiplies its keys and values, even if several heads share them.
+    The heads may be side by side in the last dimension, and earlier keys may come from a cache.
 
     Source: Attention Is All You Need (arXiv:1706.03762) eq. 1.
     """
     # [*, l, v] = attention([*, l, e], [*, s, e], [*, s, v], [*, l, s]?)
     query, key, value, *mask = op.operands
-    scores = prod(op.output[0].shape[:-1]) * key.shape[-2]
-    macs = scores * (query.shape[-1] + value.shape[-1])
+    heads = number(op, "heads")
+    scores = prod(op.output[0].shape[:-1]) * (number(op, "keys") or key.shape[-2])
+    macs = scores * (query.shape[-1] + (op.output[0] if heads else value).shape[-1])
     dropout = ELEMENTWISE["dropout"].flops if op.attribute("dropout") else 0
-    return macs, 2 * macs + scores * (1 + SOFTMAX_FLOPS + len(mask) + dropout)
+    added = len(mask) if op.attribute("added") is None else number(op, "added")
+    return macs, 2 * macs + scores * (heads or 1) * (1 + SOFTMAX_FLOPS + added + dropout)
 
 
 RECURRENT_CELLS = {"lstm": (4, 22), "gru": (3, 17), "rnn": (1, 2)}

@@ -56,8 +56,9 @@ def headline(report: Report) -> dict[str, Total]:
     moved = f"{cost.reads:,} read, {cost.writes:,} written: {si_bytes(cost.memory_access_bytes(size))}"
     frozen = cost.params - report.trainable_params
     parts = {"trainable params": Total(report.trainable_params), "frozen params": Total(frozen)}
+    stored = "" if cost.params_fixed else f" of {report.dtype}"
     return {
-        "params": Total(cost.params, f"{si_bytes(cost.params_bytes(size))} of {report.dtype}"),
+        "params": Total(cost.params, f"{si_bytes(cost.params_bytes(size))}{stored}"),
         **(parts if frozen else {}),
         macs_name("macs", report.other_convention): Total(cost.macs, complete=complete),
         "flops": Total(

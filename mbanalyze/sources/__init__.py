@@ -4,7 +4,8 @@ references.py         models that other packages or the user's own code define
 deferred_compiler.py  imports of packages that defer PyTorch's compiler
 definitions.py        the models that source files define, read without running them
 unknown.py            the errors for names of models and arguments that do not exist
-file_models.py        models that arrive as files
+pt2_models.py         models that arrive as programs of `torch.export`
+file_models.py        models that arrive as files: graphs of ONNX
 patterns.py           references with wildcards, and the models that match
 building.py           making the module of a model, once
 skip_init.py          making a module without filling its weights

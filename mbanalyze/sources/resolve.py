@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -10,11 +11,13 @@ from mbanalyze.archs import find, name_of
 from mbanalyze.archs.options import MAX_VALUE, Architecture, OptionError, make, merge, shown_options
 from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import InputError, is_whole
+from mbanalyze.model_files.file_formats import PT2, suffix_of
 from mbanalyze.report.network import Report
 from mbanalyze.sources.building import Built, build_once
 from mbanalyze.sources.file_models import is_model_file, no_module, read_graph
 from mbanalyze.sources.forward_inputs import needs_input, pop_keywords, valid_inputs
 from mbanalyze.sources.input_advice import shape_refused
+from mbanalyze.sources.pt2_models import resolve_pt2
 from mbanalyze.sources.references import PACKAGES, SourceError, is_module, look_up, split_given
 from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.sources.unknown import check_arguments
@@ -22,8 +25,8 @@ from mbanalyze.sources.unknown import check_arguments
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
 
-Countable: TypeAlias = "str | Architecture | Module | Callable[..., Module]"
-"""A model reference, an architecture, a module, or a function or class that makes a module."""
+Countable: TypeAlias = "str | os.PathLike[str] | Architecture | Module | Callable[..., Module]"
+"""A model reference, the path of a file, an architecture, a module, or a function or class that makes a module."""
 
 
 def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
@@ -32,7 +35,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     Args:
         what: a model reference: a name from `mbanalyze models`, `torchvision:NAME`, `timm:NAME`,
             `transformers:CONFIG`, `package.module:factory` or `path/to/file.py:factory`, each with optional
-            `@key=value,...`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
+            `@key=value,...`; or `path/to/net.pt2`, a file of `torch.export.save`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
         inputs: the positional arguments of a module's forward. A plain tuple of whole numbers, such as
             `(1, 3, 224, 224)`, is the shape of a tensor, and so is a `Shape` anywhere. Everything else is passed
             unchanged. Inputs are optional for a forward without required arguments, and for models of a package
@@ -74,6 +77,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
 
 def resolve(what: Countable, /, *inputs: Any, **options: Any) -> ResolvedModel:
     """Resolve the arguments of `count`, without those of `ResolvedModel.report`; same errors."""
+    what = os.fspath(what) if isinstance(what, os.PathLike) else what
     name, spelled = split_given(what, options) if isinstance(what, str) else (name_of(what) or "", {})
     options |= spelled
     keywords = pop_keywords(options)
@@ -114,6 +118,8 @@ def _from_reference(
     name: str, options: dict[str, Any], inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> ResolvedModel:
     """A model in a file, or one that another package or the user's own code defines."""
+    if suffix_of(name) == PT2:
+        return resolve_pt2(name, options, inputs, keywords)
     if is_model_file(name):
         graph, shapes = read_graph(name, options, inputs, keywords)
         return ResolvedModel(name, options, shapes, lambda _: no_module(name), graph=graph)

@@ -12,6 +12,7 @@ call_recorder.py   calls of modules and functions, recorded on request
 followed_sizes.py  sizes of tensors that note their multiplications
 higher_order.py    conditions, loops and other operators that run functions
 operator_timer.py  the time of each operator that runs on values
+unknown_operator.py  operators that PyTorch does not know, recorded by name
 execution.py       an operator run on values, on meta tensors, or by assumption
 lookups.py         indices with values that a table without values does not have
 deferred.py        generators and coroutines that a forward returns

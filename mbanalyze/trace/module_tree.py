@@ -46,7 +46,7 @@ def named_params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     """
     found: dict[str, Any] = {}
     seen: set[int] = set()
-    packing = {kind for kind in set(map(type, modules.values())) if kind.__module__.startswith("torch.ao.")}
+    packing = {kind for kind in set(map(type, modules.values())) if _may_pack(kind)}
     for path, module in modules.items():
         held = module.__dict__.get("_parameters")
         if held is None:  # a TorchScript module
@@ -60,10 +60,27 @@ def named_params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     return found
 
 
+def _may_pack(kind: type[nn.Module]) -> bool:
+    """True for quantised modules, and for graphs, which hold the packed weights of functions."""
+    return any(base.__module__.startswith(("torch.ao.", "torch.fx.graph_module")) for base in kind.__mro__)
+
+
 def _packed_params(module: nn.Module) -> dict[str, Tensor]:
-    """The weight and bias in the packed objects of a quantised module."""
-    packed = [value for value in vars(module).values() if is_packed(value)]
-    return {name: tensor for each in packed for name, tensor in zip(("weight", "bias"), unpacked(each))}  # noqa: B905 (the bias is optional)
+    """The quantised weights of a module, and its biases in packed objects."""
+    found: dict[str, Tensor] = {}
+    for attribute, value in vars(module).items():
+        if is_packed(value):
+            suffix = attribute.partition("_packed_weight")[2]  # `_packed_weight_ih` of a recurrent cell
+            tensors = unpacked(value)
+            names = _RECURRENT if len(tensors) == len(_RECURRENT) else ("weight", "bias")
+            found |= {name + suffix: tensor for name, tensor in zip(names, tensors, strict=False)}
+        elif isinstance(value, Tensor) and value.is_quantized:  # the slopes of a `PReLU`
+            found[attribute] = value
+    return found
+
+
+_RECURRENT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+"""The names of the tensors in the packed parameters of a recurrent layer."""
 
 
 def lazy_param(params: Mapping[str, nn.Parameter]) -> str | None:

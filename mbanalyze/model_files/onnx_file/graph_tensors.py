@@ -19,16 +19,17 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_KNOWN = 2**16
 """The most elements that are computed; shapes and indices have few."""
 
-FLOATING = frozenset(
-    {
-        *(TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16),
-        *(TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2),
-        TensorProto.FLOAT8E5M2FNUZ,
-    }
-)
-"""The element types whose size depends on the report's dtype."""
+FLOATING = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+"""The element types whose size depends on the report's dtype: those that operators compute in."""
 
 COMPLEX = frozenset({TensorProto.COMPLEX64, TensorProto.COMPLEX128})
+
+PACKED = frozenset(
+    getattr(TensorProto, name)
+    for name in ("UINT4", "INT4", "FLOAT4E2M1", "UINT2", "INT2")
+    if hasattr(TensorProto, name)
+)
+"""The element types of less than a byte."""
 
 
 class Memory:

@@ -33,7 +33,7 @@ def _module_of_weight(node: Node) -> str:
     """The module of the parameter `module.weight` that a convolution or linear layer reads, or ""."""
     weight = node.optional(1) if node.operator in ("Conv", "ConvTranspose", "Gemm") else None
     module, _, name = weight.memory.name.rpartition(".") if weight else ("", "", "")
-    return module if name == "weight" else ""
+    return module if name in ("weight", "weight_quantized") else ""
 
 
 def _scope(text: str) -> str | None:

@@ -18,7 +18,9 @@ from mbanalyze.model_files.onnx_file.frame import Frame, described_types, stored
 from mbanalyze.model_files.onnx_file.function_calls import check_calls, functions_by_name
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
-from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
+from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
+from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
 from mbanalyze.model_files.onnx_file.roles import Roles
 from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
@@ -89,28 +91,37 @@ class OnnxGraph:
         walk = Walk(functions_by_name(self.model.functions))
         check_calls(graph.node, walk.functions)
         walk.run(graph.node, frame)
-        roles = Roles(walk.steps)
+        returned = [
+            tensor for each in graph.output if (t := frame.read(each.name)) for tensor in t.items or (t,)
+        ]
+        merged = QuantisedSteps({tensor.memory for tensor in returned})
+        merged.add(walk.steps)
+        roles = Roles(merged.steps)
         numbered = Numbered(roles, given)
-        ops = tuple(operator_of(step, numbered) for step in walk.steps)
-        returned = [frame.read(output.name) for output in graph.output]
-        outputs = tuple(
-            numbered.value(tensor).number for each in returned if each for tensor in each.items or (each,)
-        )
-        read = {tensor.memory for step in walk.steps for tensor in step.match.operands}
+        ops = tuple(operator_of(step, numbered) for step in merged.steps)
+        outputs = tuple(numbered.value(tensor).number for tensor in returned)
+        read = {
+            tensor.memory for step in merged.steps for tensor in (*step.match.operands, *step.node.present())
+        }
+        settings = scale_names(graph.node)
+        notes = self._notes(walk, merged.steps, roles)
         unused = tuple(
             name
             for name, tensor in stored.items()
-            if tensor.memory not in read and prod(tensor.shape) > 1 and tensor.stored in FLOATING
+            if tensor.memory not in read and name not in settings and looks_learned(tensor)
         )
-        return OnnxRecord(ops, outputs, dict(walk.free), unused, self._notes(walk, roles), self._dtype())
+        return OnnxRecord(ops, outputs, dict(walk.free + merged.free), unused, notes, self._dtype())
 
-    def _notes(self, walk: Walk, roles: Roles) -> tuple[str, ...]:
+    def _notes(self, walk: Walk, steps: Sequence[Step], roles: Roles) -> tuple[str, ...]:
         """What the file has that a reader would not expect."""
-        folded = sum(map(_has_folded_norm, walk.steps))
+        folded = sum(map(_has_folded_norm, steps))
         elements = sum(roles.computed.values())
+        packed = sum(packed_elements(steps).values())
+        merged = self._merged()
         found = (
             (self.producer, f"counted as {self.producer} wrote it"),
             (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
+            (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
             (
                 elements,
                 f"elements of constants that the exporter computed, which are no params: {elements:,}",
@@ -119,11 +130,19 @@ class OnnxGraph:
                 walk.constants,
                 f"nodes without an input of the network, which are computed once: {walk.constants}",
             ),
+            (packed, f"elements of less than a byte, which are counted as a byte each: {packed:,}"),
         )
         branches = [
             f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches
         ]
         return (*(note for present, note in found if present), *dict.fromkeys(branches))
+
+    def _merged(self) -> int:
+        """The elements of weights that are stored once, and have a second name; those of running statistics aside."""
+        stored = {each.name: prod(each.dims) for each in self.model.graph.initializer}
+        nodes = [node for node in self.model.graph.node if node.op_type == "Identity"]
+        copies = [node.input[0] for node in nodes if not node.output[0].endswith(_STATISTICS)]
+        return sum(stored.get(name, 0) for name in copies)
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -165,6 +184,8 @@ def _has_folded_norm(step: Step) -> bool:
     )
 
 
+_STATISTICS = (".running_mean", ".running_var")
+
 _REWRITES = "pkg.onnxscript.rewriter.rule_name"
 
 _DTYPES: dict[int, str] = {
@@ -172,6 +193,4 @@ _DTYPES: dict[int, str] = {
     TensorProto.DOUBLE: "float64",
     TensorProto.FLOAT16: "float16",
     TensorProto.BFLOAT16: "bfloat16",
-    TensorProto.FLOAT8E4M3FN: "float8_e4m3fn",
-    TensorProto.FLOAT8E5M2: "float8_e5m2",
 }

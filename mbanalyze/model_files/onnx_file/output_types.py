@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from onnx import OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_inference
 
 from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.onnx_file.contrib_types import contrib_types
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.inference_limits import check_inference
 from mbanalyze.model_files.onnx_file.node import Node
+
+_LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+"""The operators with one output, of the type of their first input, that ONNX's inference does not know."""
 
 
 def output_types(
@@ -26,7 +30,10 @@ def output_types(
         ModelFileError: a shape is unknown, or the inputs do not fit the operator.
     """
     proto = node.proto
-    inferred = _inferred(node, imports) if defs.has(proto.op_type, node.version, node.domain) else {}
+    is_known = defs.has(proto.op_type, node.version, node.domain)
+    inferred = _inferred(node, imports) if is_known else contrib_types(node, _inferred)
+    if node.operator in _LIKE_THEIR_INPUT:
+        inferred = {proto.output[0]: node.input(0).type}
     types = []
     for name in proto.output:
         if not name:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import prod
 
 from onnx import helper
 
-from mbanalyze.model_files.onnx_file.graph_tensors import COMPLEX, FLOATING, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import COMPLEX, FLOATING, PACKED, GraphTensor, Memory
 from mbanalyze.model_files.onnx_file.roles import Roles
 from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.ops.record import Op, Role, Value
@@ -49,6 +50,12 @@ class Numbered:
                 new[tensor.memory] = value.size
         self.counted.update(new)
         return sum(new.values())
+
+
+def packed_elements(steps: Iterable[Step]) -> dict[Memory, int]:
+    """Return the number of elements of each tensor whose elements take less than a byte."""
+    tensors = [tensor for step in steps for tensor in (*step.match.operands, *step.outputs)]
+    return {tensor.memory: prod(tensor.shape) for tensor in tensors if tensor.stored in PACKED}
 
 
 def item_size(element_type: int) -> int:

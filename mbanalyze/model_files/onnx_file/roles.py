@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.learned_names import has_several_numbers, looks_learned
+from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_PARAMETERS
+from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_PARAMETERS
 from mbanalyze.ops.record import Role
 
 if TYPE_CHECKING:
@@ -21,19 +23,19 @@ _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("PRelu", "RMSNormalization"), (1,)),
     **dict.fromkeys(("LSTM", "GRU", "RNN"), (1, 2, 3, 7)),
     "DeformConv": (1, 3),
-    "QLinearConv": (3, 8),
-    "ConvInteger": (1,),
-    "QLinearMatMul": (0, 3),
-    "MatMulInteger": (0, 1),
+    **QUANTISED_PARAMETERS,
+    **CONTRIB_PARAMETERS,
+    "CausalConvWithState": (1, 2),
     "Einsum": (0, 1, 2, 3),
 }
 """Operator -> the inputs that hold learned numbers if they are initializers."""
 
-_STATISTICS = {"BatchNormalization": (3, 4)}
-"""Operator -> the inputs that hold running statistics."""
-
-_GENERATED = re.compile(r"(?:.*::)?[A-Za-z]*_?\d+$|val_\d+|/|_|.*_output_\d+$|onnx::")
-"""The names that exporters make up for constants that they computed."""
+_STATISTICS = {
+    "BatchNormalization": (3, 4),
+    "RotaryEmbedding": (1, 2),
+    **dict.fromkeys(("STFT", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"), (2,)),
+}
+"""Operator -> the inputs that hold stored numbers: running statistics, angles, a window, weights of classes."""
 
 
 class Roles:
@@ -69,10 +71,9 @@ class Roles:
             return "activation"
         if memory in self._learned:
             return "weight"
-        several = any(size != 1 for size in tensor.shape) and tensor.stored in FLOATING
-        if memory in self._statistics or not several:
+        if memory in self._statistics or not has_several_numbers(tensor):
             return "buffer"
-        if memory.origin == "constant" or _GENERATED.match(memory.name):
+        if not looks_learned(tensor):
             size = 1
             for n in tensor.shape:
                 size *= n

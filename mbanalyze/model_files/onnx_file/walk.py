@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from onnx import FunctionProto, NodeProto, TypeProto
 
@@ -12,17 +13,24 @@ from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
+from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.node import Node, attributes_of, with_attributes
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_paths import path_of
 from mbanalyze.model_files.onnx_file.output_types import output_types
+from mbanalyze.model_files.onnx_file.quantised_constants import (
+    constant_outputs,
+    is_quantised_constant,
+    quantised_constant,
+)
 from mbanalyze.model_files.onnx_file.step import FunctionName, Step
 from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
 
-RESHAPES = frozenset(
-    {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout", "DequantizeLinear"}
-)
-"""The operators whose output is the same memory with another shape, or the same numbers read in another type."""
+RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
+"""The operators whose output is the same memory with another shape."""
+
+_FEW = 16
+"""The most elements that a tensor of factors or sizes is taken to have."""
 
 
 @dataclass(slots=True)
@@ -90,8 +98,11 @@ class Walk:
         inner = run_subgraphs(self, node, frame)
         if inner is not None:
             return inner
-        values = known_outputs(node, frame.imports)
-        if values is not None:
+        if is_quantised_constant(node):
+            return [quantised_constant(node, output_types(node, frame.imports, frame.described)[0])]
+        values = None if _keeps_memory(node) else known_outputs(node, frame.imports)
+        works_on_weights = _works_on_weights(node)
+        if values is not None and not works_on_weights:
             return values
         types = output_types(node, frame.imports, frame.described)
         tensors = node.present()
@@ -100,9 +111,9 @@ class Walk:
                 self.free[node.operator] += 1
             return self._reshaped(node, types)
         names = [name for name in node.proto.output if name]
-        if tensors and all(tensor.is_constant for tensor in tensors):
+        if tensors and all(tensor.is_constant for tensor in tensors) and not works_on_weights:
             self.constants += 1
-            return [typed(type, name, "constant") for type, name in zip(types, names, strict=True)]
+            return constant_outputs(node, types, names)
         outputs = [typed(type, name, "computed") for type, name in zip(types, names, strict=True)]
         match = match_node(node, outputs)
         if match is None:
@@ -113,19 +124,25 @@ class Walk:
 
     def _reshaped(self, node: Node, types: Sequence[TypeProto]) -> list[GraphTensor]:
         """The output in the memory of the input, and further outputs such as the mask of a dropout."""
-        data = node.input(0)
-        same = (
-            data.reshaped(types[0]) if node.operator != "DequantizeLinear" else _dequantised(data, types[0])
-        )
         others = [
             typed(type, node.proto.output[place], "computed") for place, type in enumerate(types[1:], 1)
         ]
-        return [same, *others]
+        return [node.input(0).reshaped(types[0]), *others]
 
 
-def _dequantised(data: GraphTensor, type: TypeProto) -> GraphTensor:
-    """The numbers that a quantised tensor stands for, which are read from its own memory."""
-    return GraphTensor(type, data.memory, data.stored)
+def _keeps_memory(node: Node) -> bool:
+    """True for a node that gives an initializer another name or shape; exporters share equal initializers so."""
+    return node.operator in RESHAPES and node.input(0).memory.origin == "initializer"
+
+
+def _works_on_weights(node: Node) -> bool:
+    """True for a node that reads learned numbers, and does more than store them in another order or type.
+
+    A few numbers may as well be the factors of a resize, which shapes depend on.
+    """
+    free = ("Shape", "Size", "Transpose", "Cast")
+    several = [tensor for tensor in node.present() if prod(tensor.shape) > _FEW]
+    return node.operator not in free and any(map(looks_learned, several))
 
 
 def _node(proto: NodeProto, frame: Frame) -> Node:

@@ -229,6 +229,7 @@ MATCHERS: dict[str, Matcher] = {
         f"fake_quantize_per_{unit}_affine_cachemask": fixed("fake_quantize", outputs=1)
         for unit in ("tensor", "channel")
     },
+    "quantized_decomposed::fake_quant_per_channel": fixed("fake_quantize"),
     "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams": fixed("fake_quantize", outputs=1),
     **{
         f"_fake_quantize_learnable_per_{unit}_affine": fixed("fake_quantize", outputs=1)

@@ -46,6 +46,22 @@ ALIASES = (
 )
 """The operators that have one kind whatever their arguments; the first of each gives the kind its name."""
 
+
+def _decomposed(work: str) -> tuple[str, ...]:
+    """The operators that quantise or dequantise plain tensors, in graphs of PyTorch's exporter."""
+    units = ("tensor", "channel", "channel_group", "token")
+    return tuple(f"quantized_decomposed::{work}_per_{unit}" for unit in units)
+
+
+_CHOSEN_SCALES = tuple(
+    f"quantized_decomposed::{name}"
+    for name in (
+        *("choose_qparams", "choose_qparams_symmetric"),
+        *("choose_qparams_per_token", "choose_qparams_per_token_asymmetric"),
+    )
+)
+"""The operators that choose a scale and a zero point by the extremes of a tensor or row."""
+
 FIXED = {
     "relu6": ("quantized::relu6",),
     "sigmoid": ("quantized::sigmoid",),
@@ -99,8 +115,8 @@ FIXED = {
         *("special_zeta", "special_gammaln", "special_digamma", "special_psi", "special_polygamma"),
         *("special_gammainc", "special_gammaincc"),
     ),
-    "quantize": ("quantize_per_tensor", "quantize_per_channel"),
-    "dequantize": ("dequantize",),
+    "quantize": ("quantize_per_tensor", "quantize_per_channel", *_decomposed("quantize")),
+    "dequantize": ("dequantize", *_decomposed("dequantize")),
     "equal": ("equal",),
     "all_close": ("allclose",),
     "log_sum_exp": ("logsumexp", "special_logsumexp"),
@@ -108,7 +124,7 @@ FIXED = {
     "renorm": ("renorm",),
     "embedding_renorm": ("embedding_renorm",),
     "unfold": ("im2col",),
-    "extremes": ("aminmax", "_aminmax"),
+    "extremes": ("aminmax", "_aminmax", *_CHOSEN_SCALES),
     "non_maximum_suppression": ("torchvision::nms",),
     "gather": ("masked_select", "take_along_dim", "_pack_padded_sequence"),
     "shift": (
@@ -139,7 +155,7 @@ FIXED = {
             "_pin_memory",
             "lift_fresh_copy",
         ),
-        *("_conj_copy", "_neg_view_copy", "_to_dense"),
+        *("_conj_copy", "_neg_view_copy", "_to_dense", "quantized_decomposed::convert_element_type"),
     ),
     "shuffle": ("pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "native_channel_shuffle"),
     "triangle": ("tril", "triu", "lu_unpack"),

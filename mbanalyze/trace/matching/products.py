@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mbanalyze.ops.einsum import full_equation
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.matching.sparse import is_sparse, sparse_product
 from mbanalyze.trace.schema import Arguments, flat_tensors, per_dimension
@@ -120,23 +121,8 @@ def distance(args: Arguments) -> Match:
 def einsum(args: Arguments) -> Match:
     """Match an Einstein sum, with its equation in full."""
     operands = flat_tensors(args["tensors"])
-    return Match("einsum", operands, {"equation": _full_equation(args["equation"], operands)})
-
-
-def _full_equation(equation: str, operands: tuple[Tensor, ...]) -> str:
-    """`equation` with an output, without spaces, and with a Greek letter for each dimension of an ellipsis."""
-    terms, arrow, out = equation.replace(" ", "").partition("->")
-    spare = [letter for letter in map(chr, range(0x3B1, 0x3CA)) if letter not in terms]
-    inputs = terms.split(",")
-    widest = 0
-    for i, (term, operand) in enumerate(zip(inputs, operands, strict=True)):
-        if "..." in term:
-            extra = operand.dim() - (len(term) - 3)
-            widest = max(widest, extra)
-            inputs[i] = term.replace("...", "".join(spare[:extra][::-1]))
-    ellipsis = "".join(spare[:widest][::-1])
-    if not arrow:
-        letters = "".join(inputs)
-        once = sorted(x for x in set(letters) if letters.count(x) == 1 and x not in ellipsis)
-        out = ellipsis + "".join(once)
-    return f"{','.join(inputs)}->{out.replace('...', ellipsis)}"
+    return Match(
+        "einsum",
+        operands,
+        {"equation": full_equation(args["equation"], [operand.dim() for operand in operands])},
+    )

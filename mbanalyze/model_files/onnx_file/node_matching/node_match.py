@@ -1,8 +1,9 @@
-"""`NodeMatch`, the interpretation of one node, and the matcher for operators of a fixed kind."""
+"""`NodeMatch`, the interpretation of one node, and the matchers that need no more than a kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -43,6 +44,25 @@ def fixed_kind(kind: str, *places: int, outputs: int | None = None) -> NodeMatch
     return rule
 
 
+def of_elements(flops: int) -> NodeMatcher:
+    """Return a matcher for an operator of several steps, which take `flops` for each element of its output."""
+    return lambda node, outputs: composite(node, flops * elements(outputs[0]))
+
+
+def composite(node: Node, flops: int) -> NodeMatch:
+    """Match an operator of several steps, whose flops are known."""
+    return NodeMatch("composite", tensors_of(node), {"flops": flops})
+
+
+def no_work(_: Node, __: list[GraphTensor]) -> None:
+    """Match a node that only allocates, or numbers elements in order."""
+
+
+def unknown(node: Node) -> NodeMatch:
+    """Match a node whose work is unknown."""
+    return NodeMatch(node.operator if "::" in node.operator else f"onnx::{node.operator}", node.present())
+
+
 def tensors_of(node: Node) -> tuple[GraphTensor, ...]:
     """Return the inputs without the constants of one element, which are settings as a number in a call is."""
     return tuple(tensor for tensor in node.present() if not is_setting(tensor))
@@ -51,3 +71,25 @@ def tensors_of(node: Node) -> tuple[GraphTensor, ...]:
 def is_setting(tensor: GraphTensor) -> bool:
     """Return True for a constant of one element."""
     return tensor.is_constant and all(size == 1 for size in tensor.shape)
+
+
+def elements(tensor: GraphTensor) -> int:
+    """Return the number of elements of a tensor."""
+    return prod(tensor.shape)
+
+
+def setting(node: Node, name: str, place: int) -> list[float] | None:
+    """Return numbers that are an attribute in some versions of an operator and an input in others; None if unknown."""
+    value = node.value(place)
+    if value is not None:
+        return list(value.reshape(-1).tolist())
+    given = node.attribute(name)
+    if given is None:
+        return None
+    return list(given) if isinstance(given, (list, tuple)) else [given]
+
+
+def whole_numbers(node: Node, name: str, place: int) -> list[int] | None:
+    """Return `setting` as integers."""
+    found = setting(node, name, place)
+    return None if found is None else list(map(int, found))

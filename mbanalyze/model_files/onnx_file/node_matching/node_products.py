@@ -1,10 +1,12 @@
-"""Matchers of convolutions and matrix products, quantised ones included."""
+"""Matchers of convolutions, matrix products and Einstein sums, quantised ones included."""
 
 from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.node import Node
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
+from mbanalyze.ops.einsum import full_equation
+from mbanalyze.ops.elementwise import ELEMENTWISE
 
 
 def conv(
@@ -19,6 +21,20 @@ def conv(
         "dilation": tuple(node.attribute("dilations", ones)),
     }
     return NodeMatch("conv", operands, {**steps, "transposed": True} if transposed else steps)
+
+
+def causal_conv(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    """Match a depthwise convolution of earlier positions, which may end with a SiLU."""
+    silu = node.attribute("activation", "none") in ("silu", "swish")
+    fused = {"activation": ELEMENTWISE["silu"].flops} if silu else {}
+    return NodeMatch("conv", node.present(0, 1, 2), {"stride": (1,), "dilation": (1,), **fused}, 1)
+
+
+def deform_conv(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    """Match a deformable convolution; the bias and the mask may be left out."""
+    operands = node.present(0, 1, 2, 4, 3)
+    used = {"bias": int(node.optional(3) is not None), "mask": int(node.optional(4) is not None)}
+    return NodeMatch("deform_conv", operands, used)
 
 
 def gemm(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
@@ -44,3 +60,10 @@ def matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
     if right.is_constant and len(right.shape) == 2 and len(left.shape) > 1:
         return NodeMatch("linear", (left, right.transposed()))
     return NodeMatch("matmul", (left, right))
+
+
+def einsum(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    """Match an Einstein sum, with its equation in full."""
+    operands = node.present()
+    equation = full_equation(node.attribute("equation", ""), [len(operand.shape) for operand in operands])
+    return NodeMatch("einsum", operands, {"equation": equation})

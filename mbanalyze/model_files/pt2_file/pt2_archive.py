@@ -1,0 +1,122 @@
+"""The archive of a file of `torch.export.save`: a zip whose entries are read within limits, and never unpickled."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.pt2_file.damage import EXPORT_AGAIN, reading
+
+MAX_JSON_BYTES = 2**29
+"""The largest text that is read."""
+
+_PROGRAM = re.compile(r"(?:(?P<root>[^/]+)/)?models/(?P<name>[^/]+)\.json")
+_OLD_PROGRAM = "serialized_exported_program.json"
+"""The program in files of PyTorch 2.5 to 2.7, whose weights are pickled."""
+
+_EXPORT = "export the model with torch.export.save"
+
+
+class Pt2Archive:
+    """The entries of a file.
+
+    Attributes:
+        path: the file, as given.
+        size: the bytes of the file.
+        stored: the descriptions of weights and constants, by name; empty for older files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Find the program in a file.
+
+        Raises:
+            ModelFileError: the file is missing, damaged, or of another format.
+        """
+        self.path = path
+        self._entries = self._listed()
+        self.size = path.stat().st_size
+        self._program, self._root, name = self._found()
+        self.stored: dict[str, tuple[str, dict[str, Any]]] = {}
+        for folder in ("weights", "constants"):
+            config = f"{self._root}data/{folder}/{name}_{folder}_config.json"
+            if name and config in self._entries:
+                content = self._json(config)
+                with reading(f"{self.path}: {config}"):
+                    self.stored |= {key: (folder, dict(each)) for key, each in content["config"].items()}
+
+    @cached_property
+    def program(self) -> Any:
+        """The program, as JSON."""
+        return self._json(self._program)
+
+    def tensor_bytes(self, folder: str, entry: str, size: int) -> bytearray:
+        """Return the first `size` bytes of a stored tensor.
+
+        Raises:
+            ModelFileError: there are fewer bytes.
+        """
+        content = self._read(f"{self._root}data/{folder}/{entry}", size)
+        if len(content) < size:
+            raise ModelFileError(f"{self.path} is truncated: {entry} lacks values: {EXPORT_AGAIN}")
+        return bytearray(content)
+
+    def _listed(self) -> Mapping[str, zipfile.ZipInfo]:
+        if not self.path.is_file():
+            raise ModelFileError(f"there is no file {self.path}")
+        if not zipfile.is_zipfile(self.path):
+            raise ModelFileError(
+                f"{self.path} is no file of torch.export.save, or is truncated: {_EXPORT} again"
+            )
+        with reading(str(self.path)), zipfile.ZipFile(self.path) as file:
+            return {info.filename: info for info in file.infolist()}
+
+    def _found(self) -> tuple[str, str, str]:
+        """The entry of the program, the folder of all entries with a slash, and the program's name; "" for older files."""
+        if _OLD_PROGRAM in self._entries:
+            return _OLD_PROGRAM, "", ""
+        matches = [match for name in self._entries if (match := _PROGRAM.fullmatch(name))]
+        chosen = [match for match in matches if match["name"] == "model"] or matches
+        if not chosen:
+            raise ModelFileError(self._refusal())
+        if len(chosen) > 1:
+            names = ", ".join(sorted(match["name"] for match in chosen)[:8])
+            raise ModelFileError(f"{self.path} holds several programs ({names}): save one in a file")
+        root = chosen[0]["root"]
+        return chosen[0][0], f"{root}/" if root else "", chosen[0]["name"]
+
+    def _refusal(self) -> str:
+        """The error for an archive without a program."""
+        last = {name.rpartition("/")[2] for name in self._entries}
+        if "constants.pkl" in last:
+            return f"{self.path} is a TorchScript file, which holds code: {_EXPORT} instead"
+        if "data.pkl" in last:
+            return f"{self.path} is a file of torch.save, which can run any code when it is read: {_EXPORT} instead"
+        if any("/data/aotinductor/" in name for name in self._entries):
+            return f"{self.path} holds compiled code and no program: {_EXPORT} instead"
+        return f"{self.path} holds no exported program: {_EXPORT}"
+
+    def _json(self, entry: str) -> Any:
+        if self._entries[entry].file_size > MAX_JSON_BYTES:
+            raise ModelFileError(
+                f"{self.path}: {entry} has over {MAX_JSON_BYTES:,} bytes, which is too large"
+            )
+        content = self._read(entry, MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise ModelFileError(f"{self.path}: {entry} is larger than it states: {EXPORT_AGAIN}")
+        with reading(f"{self.path}: {entry}"):
+            return json.loads(content)
+
+    def _read(self, entry: str, size: int) -> bytes:
+        """The first bytes of an entry, at most `size`."""
+        with (
+            reading(f"{self.path}: {entry}"),
+            zipfile.ZipFile(self.path) as file,
+            file.open(self._entries[entry]) as content,
+        ):
+            return content.read(size)

@@ -1,0 +1,195 @@
+"""The graph of a program: its nodes, and descriptions of its tensors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
+from mbanalyze.model_files.pt2_file.damage import reading
+from mbanalyze.model_files.pt2_file.format_numbers import DTYPES
+from mbanalyze.model_files.pt2_file.size_expressions import value_of
+
+_CALL_NUMBER = re.compile(r"@\d+$")
+_MAX_DEPTH = 200
+_NO_STACK = "_empty_nn_module_stack_from_metadata_hook"
+
+Size = int | str
+"""A size, or the expression of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMeta:
+    """A tensor, as the file describes it.
+
+    Attributes:
+        dtype: the name of its element type.
+        sizes, strides: as numbers or expressions.
+        offset: the place of its first element in its storage.
+        requires_grad: True if it is trained.
+        hints: the values of expressions at export, in order of `sizes`; None if unknown.
+    """
+
+    dtype: str
+    sizes: tuple[Size, ...]
+    strides: tuple[Size, ...]
+    offset: Size
+    requires_grad: bool
+    hints: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """An operator of a graph.
+
+    Attributes:
+        name: its name.
+        target: the operator, as text.
+        path: the module in which it runs.
+        inputs: the name, place ("positional", "keyword" or "") and encoded value of each argument.
+        outputs: its encoded results.
+        last_used: the names of values that no later node uses.
+    """
+
+    name: str
+    target: str
+    path: str
+    inputs: tuple[tuple[str, str, Any], ...]
+    outputs: tuple[Any, ...]
+    last_used: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph, whose values have names.
+
+    Attributes:
+        inputs, outputs: encoded values.
+        nodes: its operators, in order.
+        tensors: descriptions of its tensors, by name.
+        is_single: True if its only output is not in a tuple.
+    """
+
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    nodes: tuple[GraphNode, ...]
+    tensors: Mapping[str, TensorMeta]
+    is_single: bool
+
+    def __deepcopy__(self, _: Any) -> Graph:
+        return self
+
+
+def read_graph(content: Mapping[str, Any], where: str) -> Graph:
+    """Return a graph.
+
+    Raises:
+        ModelFileError: it is damaged.
+    """
+    with reading(where):
+        outputs = tuple(content["outputs"])
+        is_single = content.get("is_single_tensor_return") is True and len(outputs) == 1
+        raw = content["nodes"]
+        if len(raw) > MAX_NODES:
+            raise ModelFileError(f"{where} has over {MAX_NODES:,} nodes, which is too many")
+        tensors = {name: tensor_meta(each) for name, each in content["tensor_values"].items()}
+        used = set(names_in(outputs))
+        nodes: list[GraphNode] = []
+        for place, each in reversed([*enumerate(raw)]):
+            here = f"{where}: node {each.get('name') or place}"
+            with reading(here):
+                nodes.append(_node(each, used, str(place), here))
+        return Graph(tuple(content["inputs"]), outputs, tuple(reversed(nodes)), tensors, is_single)
+
+
+def tensor_meta(content: Mapping[str, Any]) -> TensorMeta:
+    """Return the description of a tensor."""
+    return TensorMeta(
+        DTYPES[content["dtype"]],
+        tuple(map(_size, content["sizes"])),
+        tuple(map(_size, content["strides"])),
+        _size(content["storage_offset"]),
+        content["requires_grad"] is True,
+        tuple(map(_hint, content["sizes"])),
+    )
+
+
+def evaluated(sizes: tuple[Size, ...], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    """Return sizes as numbers; errors as `value_of`."""
+    return tuple(value_of(size, symbols) if isinstance(size, str) else size for size in sizes)
+
+
+def names_in(content: Any) -> Iterator[str]:
+    """Yield the names of the values that an encoded value refers to."""
+    if isinstance(content, list | tuple):
+        for each in content:
+            yield from names_in(each)
+    elif isinstance(content, dict):
+        if "graph" in content:
+            return  # the values of a graph are its own
+        for key, each in content.items():
+            if key in ("name", "as_name") and isinstance(each, str):
+                yield each
+            else:
+                yield from names_in(each)
+
+
+def _size(content: Mapping[str, Any]) -> Size:
+    if "as_int" in content:
+        return int(content["as_int"])
+    return str(content["as_expr"]["expr_str"])
+
+
+def _hint(content: Mapping[str, Any]) -> int | None:
+    if "as_int" in content:
+        return int(content["as_int"])
+    hint = (content["as_expr"].get("hint") or {}).get("as_int")
+    return hint if type(hint) is int else None
+
+
+def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) -> GraphNode:
+    """A node; `used` are the names that later nodes use, to which it adds its own."""
+    places = {1: "positional", 2: "keyword"}
+    inputs = tuple(
+        (str(each["name"]), places.get(each.get("kind"), ""), _with_graph(each["arg"], where))
+        for each in content["inputs"]
+    )
+    outputs = tuple(content["outputs"])
+    known = {*names_in(outputs), *names_in([value for _, _, value in inputs])}
+    last = tuple(sorted(known - used))
+    used |= known
+    path = module_path((content.get("metadata") or {}).get("nn_module_stack") or "")
+    name = content.get("name") or next(names_in(outputs), place)
+    return GraphNode(str(name), str(content["target"]), path, inputs, outputs, last)
+
+
+def _with_graph(content: Mapping[str, Any], where: str) -> Any:
+    """An encoded value, with the graph that it may be."""
+    if "as_graph" not in content:
+        return content
+    name, graph = content["as_graph"]["name"], content["as_graph"]["graph"]
+    return {"as_graph": {"name": name, "graph": read_graph(graph, f"{where}: graph {name}")}}
+
+
+def module_path(stack: str) -> str:
+    """Return the path of the innermost module of a stack.
+
+    >>> module_path("L__self__,,net.Net;L__self__body@1,body@1,torch.nn.modules.container.Sequential")
+    'body'
+    """
+    parts = stack.rpartition(";")[2].split(",")
+    path = _CALL_NUMBER.sub("", parts[1]) if len(parts) > 1 else ""
+    return "" if path == _NO_STACK else valid_path(path.removeprefix("L['self']").strip("."))
+
+
+def valid_path(path: str) -> str:
+    """Return the path of a module.
+
+    Raises:
+        ModelFileError: a module cannot have it.
+    """
+    if path and (not all(path.split(".")) or path.count(".") >= _MAX_DEPTH):
+        raise ModelFileError(f"the module path {path[:80]!r} is malformed: a module has no such path")
+    return path
