@@ -11,12 +11,12 @@ from onnx import GraphProto, helper
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import MAX_KNOWN, GraphTensor, known, typed
-from mbanalyze.model_files.onnx_file.node import GraphNode
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 from mbanalyze.model_files.onnx_file.node_steps import NodeStep, NodeWalk
 
 
-def graph_of(node: GraphNode, name: str) -> GraphProto:
+def graph_of(node: OnnxNode, name: str) -> GraphProto:
     """Return an attribute that is a graph.
 
     Raises:
@@ -58,7 +58,7 @@ def run_graph(
 
 def joined(
     walk: NodeWalk,
-    node: GraphNode,
+    node: OnnxNode,
     path: str,
     name: str,
     tensors: Sequence[GraphTensor],

@@ -11,7 +11,7 @@ from onnx import FunctionProto, NodeProto
 
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import GraphNode
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 
 FunctionName = tuple[str, str, str]
@@ -30,7 +30,7 @@ class NodeStep:
     """
 
     path: str
-    node: GraphNode
+    node: OnnxNode
     match: NodeMatch
     outputs: tuple[GraphTensor, ...]
 

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import NodeProto
 
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, TensorMemory
-from mbanalyze.model_files.onnx_file.node import GraphNode
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 
 _QUANTIZE = frozenset({"QuantizeLinear", "com.microsoft::QuantizeLinear"})
@@ -41,7 +41,7 @@ class QuantisedSteps:
     steps: list[NodeStep] = field(default_factory=list)
     free: Counter[str] = field(default_factory=Counter)
     _sources: dict[TensorMemory, GraphTensor] = field(default_factory=dict)
-    _settings: dict[TensorMemory, GraphNode] = field(default_factory=dict)
+    _settings: dict[TensorMemory, OnnxNode] = field(default_factory=dict)
     _writers: dict[TensorMemory, int] = field(default_factory=dict)
 
     def add(self, steps: Sequence[NodeStep]) -> None:
@@ -116,7 +116,7 @@ class QuantisedSteps:
         self._writers[output.memory] = writer
 
 
-def _same_settings(first: GraphNode, second: GraphNode) -> bool:
+def _same_settings(first: OnnxNode, second: OnnxNode) -> bool:
     """True if two nodes have the same scale and zero point for all elements of a tensor."""
     return all(_same_scalar(first.optional(place), second.optional(place)) for place in (1, 2))
 
