@@ -147,7 +147,7 @@ def test_a_console_gets_the_characters_that_it_has(text: str, printed: str) -> N
     stream.write(text)
     stream.flush()
 
-    assert console.buffer.getvalue().decode("cp1252") == printed  # type: ignore[attr-defined]
+    assert console.buffer.getvalue().decode("cp1252") == printed
 
 
 @pytest.mark.parametrize("arguments", ["report mobilenet_v1", "compare mobilenet_v1 mobilenet_v2"])

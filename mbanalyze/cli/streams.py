@@ -12,7 +12,6 @@ from typing import Any, TextIO, cast
 
 from mbanalyze.display.files import OutputError
 
-
 SPELLED = "mbanalyze.spelled"
 """The error handler of the streams, which spells the characters that an encoding such as cp1252 lacks."""
 _ASCII = {"≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "→": "->", "−": "-"}

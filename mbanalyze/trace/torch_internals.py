@@ -20,19 +20,84 @@ from torch import Tensor, nn
 from torch.nn.modules import module as _hooked_modules
 
 __all__ = [
-    "ACCUMULATE_HOOKS", "BUFFERS", "COMPILED_CALL", "COMPILER", "GLOBAL_HOOKS", "HOOKS", "LAZY_INIT",
-    "LEAF_METHODS", "MODULES", "NEWEST", "OLDEST", "PARAMETERS", "VERSION", "DisableTorchDispatch",
-    "DisableTorchFunction", "DispatchKey", "DispatchKeySet", "DispatchMode", "FakeTensor", "FakeTensorMode",
-    "HigherOrderOperator", "NeedsShape", "NeedsValues", "Setting", "TensorBase", "UnsupportedTorchError",
-    "address", "attention_flag", "autocast_casts", "can_decompose", "default_device", "delay_gpu",
-    "disable_dynamo", "dispatch_mode_count", "dispatch_modes", "enter_mode", "flag", "function_mode_count",
-    "function_modes", "get_onednn_enabled", "has_kernel", "innermost_transform", "is_compile_supported",
-    "kernel_choice", "kernels_chosen", "leave_mode", "lift_only_cpu", "make_wrapper", "mode_key",
-    "no_dispatch", "pack_padded_sequence", "pad_packed_sequence", "pop_dispatch_mode", "pop_function_mode",
-    "precisions", "preserve_version", "print_options", "push_dispatch_mode", "push_function_mode",
-    "require_version", "schema_of", "set_default_device", "set_grad_enabled", "set_onednn_enabled",
-    "set_version", "sparse_indices", "sparse_values", "swap_tensors", "take_higher_order", "tree_leaves",
-    "tree_map", "tree_map_only", "unset_fake_temporarily", "unwrapped", "wraps_tensors",
+    "ACCUMULATE_HOOKS",
+    "BUFFERS",
+    "COMPILED_CALL",
+    "COMPILER",
+    "GLOBAL_HOOKS",
+    "HOOKS",
+    "LAZY_INIT",
+    "LEAF_METHODS",
+    "MODULES",
+    "NEWEST",
+    "OLDEST",
+    "PARAMETERS",
+    "SYM_SQRT",
+    "VERSION",
+    "DisableTorchDispatch",
+    "DisableTorchFunction",
+    "DispatchKey",
+    "DispatchKeySet",
+    "DispatchMode",
+    "FakeTensor",
+    "FakeTensorMode",
+    "HigherOrderOperator",
+    "NeedsShape",
+    "NeedsValues",
+    "OpOverload",
+    "OpOverloadPacket",
+    "Setting",
+    "TensorBase",
+    "UnsupportedTorchError",
+    "address",
+    "attention_flag",
+    "autocast_casts",
+    "can_decompose",
+    "default_device",
+    "delay_gpu",
+    "disable_dynamo",
+    "dispatch_mode_count",
+    "dispatch_modes",
+    "enter_mode",
+    "flag",
+    "function_mode_count",
+    "function_modes",
+    "get_onednn_enabled",
+    "has_kernel",
+    "innermost_transform",
+    "is_compile_supported",
+    "kernel_choice",
+    "kernels_chosen",
+    "leave_mode",
+    "lift_only_cpu",
+    "make_wrapper",
+    "mode_key",
+    "no_dispatch",
+    "pack_padded_sequence",
+    "pad_packed_sequence",
+    "pop_dispatch_mode",
+    "pop_function_mode",
+    "precisions",
+    "preserve_version",
+    "print_options",
+    "push_dispatch_mode",
+    "push_function_mode",
+    "require_version",
+    "schema_of",
+    "set_default_device",
+    "set_grad_enabled",
+    "set_onednn_enabled",
+    "set_version",
+    "sparse_indices",
+    "sparse_values",
+    "swap_tensors",
+    "take_higher_order",
+    "tree_leaves",
+    "tree_map",
+    "tree_map_only",
+    "unset_fake_temporarily",
+    "unwrapped",
+    "wraps_tensors",
 ]  # fmt: skip
 
 OLDEST = (2, 6)
@@ -125,6 +190,7 @@ try:
     from torch._ops import (
         HigherOrderOperator,  # the class of operators that run functions
         OpOverload,  # the class of all others
+        OpOverloadPacket,  # the overloads of an operator
     )
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException as NeedsValues,  # an operator on fake tensors needs values
@@ -243,6 +309,9 @@ def kernels_chosen(choice: tuple[int, int]) -> Any:
 
 
 # Optional names
+SYM_SQRT = "torch._sym_sqrt"
+"""The name of the root of a size in exported programs. Files of releases without it do not have it."""
+
 COMPILER = "torch._dynamo"
 """The compiler. If another module has its place, compiled code runs compiled."""
 

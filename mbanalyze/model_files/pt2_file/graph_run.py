@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _DisableTorchDispatch
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file.allowed_operators import is_check, overload_of, qualified_name
@@ -19,6 +17,7 @@ from mbanalyze.model_files.pt2_file.node_arguments import Opaque, argument_of
 from mbanalyze.model_files.pt2_file.plain_functions import FUNCTIONS
 from mbanalyze.model_files.pt2_file.pt2_graph import Graph, GraphNode, evaluated, names_in
 from mbanalyze.model_files.pt2_file.value_limits import require_size, without_large_values
+from mbanalyze.trace.torch_internals import DisableTorchDispatch, schema_of, tree_leaves
 from mbanalyze.trace.unknown_operator import active_recorder, record_unknown
 
 
@@ -101,7 +100,7 @@ class GraphRun:
         recorder, name = active_recorder(), qualified_name(node.target)
         if recorder is None or self._has_values:
             raise ModelFileError(f"{name} is unknown here, and cannot run on values")
-        with _DisableTorchDispatch():
+        with DisableTorchDispatch():
             made = [_made(each, partial(self._empty, graph)) for each in node.outputs]
         read = tuple(
             each for each in tree_leaves([value for _, _, value in arguments]) if isinstance(each, Tensor)
@@ -120,7 +119,7 @@ class GraphRun:
 
 def _bound(overload: Any, arguments: list[tuple[str, str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The positional and keyword arguments of an operator, in the order of its signature."""
-    schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
+    schema = schema_of(overload)
     given = {name: value for name, _, value in arguments}
     args: list[Any] = []
     for argument in schema.arguments:
