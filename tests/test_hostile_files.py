@@ -283,7 +283,8 @@ class TestExternalData:
 
 def with_imports(version: int | None) -> ModelProto:
     """Return a model of an operator set."""
-    content = ModelProto.FromString(RELU.SerializeToString())
+    content = ModelProto()
+    content.CopyFrom(RELU)
     del content.opset_import[:]
     if version is not None:
         content.opset_import.add(domain="", version=version)
@@ -292,7 +293,8 @@ def with_imports(version: int | None) -> ModelProto:
 
 def with_version(version: int) -> ModelProto:
     """Return a model of a version of the format."""
-    content = ModelProto.FromString(RELU.SerializeToString())
+    content = ModelProto()
+    content.CopyFrom(RELU)
     content.ir_version = version
     return content
 
@@ -371,6 +373,22 @@ GRAPHS: dict[str, tuple[Callable[[], ModelProto], str]] = {
         lambda: model([node("MatMul", ["x", "w"], ["y"])], stored=[zeros("w", 5, 5)]),
         "y (MatMul)",
     ),
+    "many outputs": (
+        lambda: model([node("Split", ["x"], ["y", "a", "b"], axis=1, num_outputs=2)]),
+        "num_outputs is 2, and the node has 3 outputs",
+    ),
+    "axis": (
+        lambda: model([node("LayerNormalization", ["x", "w"], ["y"], axis=10**18)], stored=[zeros("w", 8)]),
+        "there is no dimension 1000000000000000000 of 4",
+    ),
+    "negative batch": (
+        lambda: model([node("GatherND", ["x", "i"], ["y"], batch_dims=-5)], stored=[constant("i", [0])]),
+        "batch_dims is -5",
+    ),
+    "rank of a result": (
+        lambda: model([node("Expand", ["x", "s"], ["y"])], more=[value("s", [2**31], TensorProto.INT64)]),
+        "its output has 2147483648 dimensions",
+    ),
     "function twice": (
         lambda: model(RELUS[:1], functions=[function("F", ["a"], ["b"], [node("Relu", ["a"], ["b"])])] * 2),
         "two functions have the name local::F",
@@ -390,7 +408,7 @@ class TestGraphs:
 
     def test_texts(self, tmp_path: Path) -> None:
         """Initializers of texts are read."""
-        texts = helper.make_tensor("t", TensorProto.STRING, [2], [b"a", b"\xff"])
+        texts = helper.make_tensor("t", TensorProto.STRING, [2], [b"a", b"\xff"])  # type: ignore[list-item]
         content = model([node("Relu", ["x"], ["y"])], stored=[texts])
         assert count(saved(tmp_path, content)).totals.params == 0
 

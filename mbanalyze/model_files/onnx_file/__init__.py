@@ -6,10 +6,11 @@ graph_tensors.py        tensors of a graph: shape, memory, and elements if they 
 node.py                 a node with its attributes and tensors
 output_types.py         the shapes that a node's outputs have
 contrib_types.py        those of ONNX Runtime's own operators
+inference_limits.py     nodes that ONNX's shape inference must not see
 known_values.py         nodes whose inputs are known, computed at once
 graph_inputs.py         the inputs of a graph: what the file fixes and what a user may set
 frame.py                the tensors and settings that the nodes of one graph or function share
-step.py                 a node that does work, and the members of a walk that subgraphs use
+node_steps.py           a node that does work, and the members of a walk that subgraphs use
 walk.py                 every node in order: `Walk`, from input shapes to steps
 quantised_constants.py  constants in a quantised type
 subgraphs.py            nodes that stand for other nodes

@@ -19,10 +19,10 @@ from mbanalyze.model_files.onnx_file.function_calls import check_calls, function
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
 from mbanalyze.model_files.onnx_file.learned_names import looks_learned
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op
 
@@ -112,8 +112,8 @@ class OnnxGraph:
         )
         return OnnxRecord(ops, outputs, dict(walk.free + merged.free), unused, notes, self._dtype())
 
-    def _notes(self, walk: Walk, steps: Sequence[Step], roles: Roles) -> tuple[str, ...]:
-        """What the file has that a reader would not expect."""
+    def _notes(self, walk: Walk, steps: Sequence[NodeStep], roles: Roles) -> tuple[str, ...]:
+        """The properties of the file that a reader would not expect."""
         folded = sum(map(_has_folded_norm, steps))
         elements = sum(roles.computed.values())
         packed = sum(packed_elements(steps).values())
@@ -174,7 +174,7 @@ def _one_line(message: str) -> str:
 _MAX_MESSAGE = 400
 
 
-def _has_folded_norm(step: Step) -> bool:
+def _has_folded_norm(step: NodeStep) -> bool:
     """True for a convolution that an exporter of PyTorch merged with a batch norm."""
     if step.match.kind != "conv":
         return False

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_onnx(path: Path) -> OnnxGraph:
-    """Read a file of ONNX. Nothing outside of it is read, and nothing in it is run.
+    """Read a file of ONNX. Nothing outside the file is read, and nothing in the file is run.
 
     Raises:
         ModelFileError: the file is missing, damaged or too large, or `onnx` is not installed.
