@@ -138,7 +138,12 @@ def test_a_path_on_another_drive_stays_absolute(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("text", "printed"), [("1x3 → 1x8, ≥ 5 M", "1x3 -> 1x8, >= 5 M"), ("é ×", "é ×"), ("网", r"\u7f51")]
+    ("text", "printed"),
+    [
+        ("1x3 → 1x8, ≥ 5 M", "1x3 -> 1x8, >= 5 M"),
+        ("é \N{MULTIPLICATION SIGN}", "é \N{MULTIPLICATION SIGN}"),
+        ("网", r"\u7f51"),
+    ],
 )
 def test_a_console_gets_the_characters_that_it_has(text: str, printed: str) -> None:
     """A console of code page 1252 gets ASCII characters for signs that it lacks, and escapes for letters."""
@@ -177,7 +182,7 @@ def test_the_end_of_a_process_is_told_without_sigkill(monkeypatch: pytest.Monkey
 
 @pytest.mark.slow
 def test_jobs_run_in_spawned_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a process cannot be copied, as on Windows and macOS, jobs run in new processes."""
+    """Jobs run in new processes on systems that cannot copy one, such as Windows and macOS."""
     monkeypatch.setattr(processes, "SERVER", SPAWNING)
     jobs = [partial(add, 1, 2), partial(os._exit, 3), partial(add, 3, 4)]
     found = dict(processes.answers(jobs, preload=["json"]))

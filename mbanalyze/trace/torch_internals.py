@@ -20,84 +20,21 @@ from torch import Tensor, nn
 from torch.nn.modules import module as _hooked_modules
 
 __all__ = [
-    "ACCUMULATE_HOOKS",
-    "BUFFERS",
-    "COMPILED_CALL",
-    "COMPILER",
-    "GLOBAL_HOOKS",
-    "HOOKS",
-    "LAZY_INIT",
-    "LEAF_METHODS",
-    "MODULES",
-    "NEWEST",
-    "OLDEST",
-    "PARAMETERS",
-    "SYM_SQRT",
-    "VERSION",
-    "DisableTorchDispatch",
-    "DisableTorchFunction",
-    "DispatchKey",
-    "DispatchKeySet",
-    "DispatchMode",
-    "FakeTensor",
-    "FakeTensorMode",
-    "HigherOrderOperator",
-    "NeedsShape",
-    "NeedsValues",
-    "OpOverload",
-    "OpOverloadPacket",
-    "Setting",
-    "TensorBase",
-    "UnsupportedTorchError",
-    "address",
-    "attention_flag",
-    "autocast_casts",
-    "can_decompose",
-    "default_device",
-    "delay_gpu",
-    "disable_dynamo",
-    "dispatch_mode_count",
-    "dispatch_modes",
-    "enter_mode",
-    "flag",
-    "function_mode_count",
-    "function_modes",
-    "get_onednn_enabled",
-    "has_kernel",
-    "innermost_transform",
-    "is_compile_supported",
-    "kernel_choice",
-    "kernels_chosen",
-    "leave_mode",
-    "lift_only_cpu",
-    "make_wrapper",
-    "mode_key",
-    "no_dispatch",
-    "pack_padded_sequence",
-    "pad_packed_sequence",
-    "pop_dispatch_mode",
-    "pop_function_mode",
-    "precisions",
-    "preserve_version",
-    "print_options",
-    "push_dispatch_mode",
-    "push_function_mode",
-    "require_version",
-    "schema_of",
-    "set_default_device",
-    "set_grad_enabled",
-    "set_onednn_enabled",
-    "set_version",
-    "sparse_indices",
-    "sparse_values",
-    "swap_tensors",
-    "take_higher_order",
-    "tree_leaves",
-    "tree_map",
-    "tree_map_only",
-    "unset_fake_temporarily",
-    "unwrapped",
-    "wraps_tensors",
+    "ACCUMULATE_HOOKS", "BUFFERS", "COMPILED_CALL", "COMPILER", "GLOBAL_HOOKS", "HOOKS", "LAZY_INIT",
+    "LEAF_METHODS", "MODULES", "NEWEST", "OLDEST", "PARAMETERS", "QUANTIZED_DECOMPOSED", "SYM_SQRT",
+    "VERSION", "DisableTorchDispatch", "DisableTorchFunction", "DispatchKey", "DispatchKeySet",
+    "DispatchMode", "FakeTensor", "FakeTensorMode", "HigherOrderOperator", "NeedsShape", "NeedsValues",
+    "OpOverload", "OpOverloadPacket", "Setting", "TensorBase", "UnsupportedTorchError", "address",
+    "attention_flag", "autocast_casts", "can_decompose", "default_device", "delay_gpu", "disable_dynamo",
+    "dispatch_mode_count", "dispatch_modes", "enter_mode", "flag", "function_mode_count",
+    "function_modes", "get_onednn_enabled", "has_kernel", "innermost_transform", "is_compile_supported",
+    "kernel_choice", "kernels_chosen", "leave_mode", "lift_only_cpu", "make_wrapper", "mode_key",
+    "no_dispatch", "pack_padded_sequence", "pad_packed_sequence", "pop_dispatch_mode",
+    "pop_function_mode", "precisions", "preserve_version", "print_options", "push_dispatch_mode",
+    "push_function_mode", "require_version", "schema_of", "script_type", "set_default_device",
+    "set_grad_enabled", "set_onednn_enabled", "set_version", "sparse_indices", "sparse_values",
+    "swap_tensors", "take_higher_order", "tree_leaves", "tree_map", "tree_map_only",
+    "unset_fake_temporarily", "unwrapped", "wraps_tensors",
 ]  # fmt: skip
 
 OLDEST = (2, 6)
@@ -309,6 +246,9 @@ def kernels_chosen(choice: tuple[int, int]) -> Any:
 
 
 # Optional names
+QUANTIZED_DECOMPOSED = "torch.ao.quantization.fx._decomposed"
+"""The module that defines the operators of exported quantised graphs. Without it, they are not counted."""
+
 SYM_SQRT = "torch._sym_sqrt"
 """The name of the root of a size in exported programs. Files of releases without it do not have it."""
 
@@ -380,6 +320,11 @@ def set_default_device(contexts: dict[str, Any]) -> None:
     """Set the context of this thread's default device, whose mode is on the stack of modes already."""
     vars(_DEVICES).clear()
     vars(_DEVICES).update(contexts)
+
+
+def script_type(item: torch.ScriptObject) -> str:
+    """Return the name of the class of an object of TorchScript; "" without the method."""
+    return str(item._type()) if hasattr(item, "_type") else ""
 
 
 def mode_key(mode: object) -> Any:

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from mbanalyze.trace.torch_internals import OpOverload, OpOverloadPacket, schema_of
+from mbanalyze.trace.torch_internals import QUANTIZED_DECOMPOSED, OpOverload, OpOverloadPacket, schema_of
 
 _TARGET = re.compile(r"torch\.ops\.(\w+)\.(\w+)(?:\.(\w+))?")
 
 _DEFINED_BY: Mapping[str, str] = {
     "aten": "",
     "prims": "",
-    "quantized_decomposed": "torch.ao.quantization.fx._decomposed",
+    "quantized_decomposed": QUANTIZED_DECOMPOSED,
     "torchvision": "torchvision",
 }
 """Namespace -> the module whose import defines its operators; "" if torch itself does."""
