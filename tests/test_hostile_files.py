@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from commandline import Run
-from fuzz_files import BYTES, edit, fuzz, mutated
-from fuzz_seeds import onnx_seeds
+from fuzz_files import BYTES, edit, edit_program, fuzz, mutated
+from fuzz_seeds import onnx_seeds, pt2_seeds
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx_graphs import call, constant, function, graph, model, node, saved, value, zeros
 
@@ -434,5 +434,18 @@ def test_damaged_files(tmp_path: Path) -> None:
     mutations = (*BYTES, *(edit,) * 2 * len(BYTES))
     found, longest = fuzz(tmp_path, ".onnx", mutated(onnx_seeds(), mutations, EXAMPLES))
     print(dict(found), f"longest {longest:.2f} s")
-    assert set(found) <= {"report", "ModelFileError", "InputError", "OptionError"}
+    assert set(found) <= OUTCOMES
     assert found["report"] > 0 < found["ModelFileError"]
+
+
+OUTCOMES = {"report", "ModelFileError", "InputError", "OptionError", "TraceError"}
+
+
+@pytest.mark.slow
+def test_damaged_programs(tmp_path: Path) -> None:
+    """The same holds for files of `torch.export.save`."""
+    mutations = (*BYTES, *(edit_program,) * 2 * len(BYTES))
+    found, longest = fuzz(tmp_path, ".pt2", mutated(pt2_seeds(tmp_path), mutations, EXAMPLES // 3))
+    print(dict(found), f"longest {longest:.2f} s")
+    assert set(found) <= OUTCOMES
+    assert found["ModelFileError"] > 0
