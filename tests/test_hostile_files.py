@@ -326,6 +326,14 @@ def of_unknown_rank() -> ModelProto:
 
 RELUS = [node("Relu", ["x"], ["y"]), node("Neg", ["x"], ["y"])]
 
+
+def _endless() -> ModelProto:
+    """Return a model with a loop whose condition stays true."""
+    given = [value("i", [], TensorProto.INT64), value("go", [], TensorProto.BOOL), value("h")]
+    body = graph([node("Relu", ["h"], ["n"])], given, ("go", "n"))
+    return model([node("Loop", ["", "yes", "x"], ["y"], body=body)], stored=[constant("yes", True, "bool")])
+
+
 GRAPHS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "cycle": (
         lambda: model([node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"])]),
@@ -389,6 +397,7 @@ GRAPHS: dict[str, tuple[Callable[[], ModelProto], str]] = {
         lambda: model([node("Expand", ["x", "s"], ["y"])], more=[value("s", [2**31], TensorProto.INT64)]),
         "its output has 2147483648 dimensions",
     ),
+    "endless loop": (_endless, "y (Loop) does not end"),
     "function twice": (
         lambda: model(RELUS[:1], functions=[function("F", ["a"], ["b"], [node("Relu", ["a"], ["b"])])] * 2),
         "two functions have the name local::F",

@@ -43,7 +43,9 @@ def _iterated(
     carried: Sequence[GraphTensor | None] = node.inputs[2:]
     parts: list[list[GraphTensor]] = [[] for _ in range(len(body.output) - 1 - len(carried))]
     iteration = 0
-    if limit is not None and go and _keeps_condition(body):
+    if go and _keeps_condition(body):
+        if limit is None:
+            raise ModelFileError(f"{node.label} does not end: its condition stays true")
         walk.enter(max(limit, 0))
     while limit is None or iteration < limit:
         if go is None:
