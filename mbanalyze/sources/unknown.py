@@ -40,7 +40,7 @@ def unknown_model(reference: str, place: str) -> str:
     near = nearest_are(nearest(reference, NAMES)) or f"known are {', '.join(NAMES)}"
     return (
         f"unknown model {reference!r}: {near}; "
-        "for your own model give package.module:factory or file.py:factory"
+        "for your own model give package.module:factory, file.py:factory, or a file .onnx or .pt2"
     )
 
 
