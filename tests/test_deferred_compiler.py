@@ -213,7 +213,7 @@ def test_an_import_of_the_compiler_during_a_trace(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "the_compiler", raising=False)
     before = list(sys.meta_path)
-    with Seen() as mode, context():
+    with Seen() as mode, context():  # type: ignore[no-untyped-call]
         importlib.import_module("the_compiler")
 
     assert min(mode.count, 1) == seen
