@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as _hooked_modules
+from torch.nn.utils.rnn import PackedSequence
 
 __all__ = [
     "ACCUMULATE_HOOKS", "BUFFERS", "COMPILED_CALL", "COMPILER", "GLOBAL_HOOKS", "HOOKS", "LAZY_INIT",
@@ -161,6 +162,8 @@ try:
         is_traceable_wrapper_subclass as wraps_tensors,  # True for a tensor that is made of others
     )
     from torch.utils._pytree import (
+        SUPPORTED_NODES,  # the types of containers
+        register_pytree_node,  # adds a type of containers
         tree_leaves,  # the values in nested containers
         tree_map,  # the same containers with a function of each value
         tree_map_only,  # the same for values of one type
@@ -243,6 +246,18 @@ def kernels_chosen(choice: tuple[int, int]) -> Any:
     """Return a guard that sets the kernels of this thread until it is freed, to those of an earlier time."""
     added, avoided = choice
     return ForceDispatchKeyGuard(_KEY_SETS[added], _KEY_SETS[avoided])
+
+
+def _see_packed_sequences() -> None:
+    """Let `tree_map` see the tensors of a packed sequence, a named tuple that PyTorch 2.7 and older take as a leaf."""
+    none = torch.empty(0, dtype=torch.int64, device="cpu")
+    if PackedSequence not in SUPPORTED_NODES and len(tree_leaves(PackedSequence(none, none))) == 1:
+        register_pytree_node(
+            PackedSequence, lambda packed: (list(packed), None), lambda of, _: PackedSequence(*of)
+        )
+
+
+_see_packed_sequences()
 
 
 # Optional names
