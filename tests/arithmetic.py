@@ -94,6 +94,9 @@ PRODUCTS: Hand = {
     "activated product": (run(torch._addmm_activation), ((5,), (2, 3), (3, 5)), 30, 60 + 20),
 }  # fmt: skip
 
+if not hasattr(torch, "_grouped_mm"):  # before PyTorch 2.8
+    del PRODUCTS["grouped product"], PRODUCTS["product grouped by summed elements"]
+
 LOSSES: Hand = {
     # 6 elements: subtract, square; the mean takes 5 additions and a division
     "mse": (run(functional.mse_loss), ((2, 3), (2, 3)), 0, 12 + 6),

@@ -183,6 +183,7 @@ def test_containers_in_tuples_are_restored(real: bool) -> None:
     assert net.pair != fresh.pair
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0")
 @pytest.mark.parametrize("in_place", [False, True])
 def test_a_compiled_layer_is_not_compiled_in_a_trace(in_place: bool) -> None:
     """A count runs a compiled layer without its compiler, and leaves it compiled."""

@@ -526,7 +526,8 @@ def test_profile_shades_every_other_block() -> None:
     ax = plots.profile(report.frame())
     blocks = [len(list(rows)) for _, rows in itertools.groupby(report.rows, lambda row: block(row.op.path))]
     ends = [0, *itertools.accumulate(blocks)]
-    bands = [(band.get_x(), band.get_x() + band.get_width()) for band in ax.patches]  # type: ignore[attr-defined]
+    edges = [band.get_path().transformed(band.get_patch_transform()).get_extents() for band in ax.patches]
+    bands = [(edge.x0, edge.x1) for edge in edges]
 
     assert [(start - 0.5, end - 0.5) for start, end in itertools.pairwise(ends)][::2] == bands
     assert bands[0] == (-0.5, 2.5)

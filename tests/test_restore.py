@@ -458,7 +458,7 @@ def add_one(x: Tensor) -> Tensor:
     return x.clone()
 
 
-@torch.library.custom_op("mbanalyze_tests::restart", mutates_args=())
+@torch.library.custom_op("mbanalyze_tests::restart", mutates_args=(), schema="(Tensor[] xs) -> Tensor")
 def restart(xs: list[Tensor]) -> Tensor:
     """Write to tensors in a list."""
     xs[0].data.numpy()[:] = 0

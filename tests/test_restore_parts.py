@@ -21,7 +21,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
-from torch._C._autograd import _unsafe_set_version_counter
 from torch.overrides import BaseTorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from torch.utils.flop_counter import FlopCounterMode
@@ -29,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mbanalyze.trace.restore import RestoreError, preserve_state
 from mbanalyze.trace.restore.containers import copied, is_unchanged, refill
 from mbanalyze.trace.restore.installed_modules import cache_names, is_installed
+from mbanalyze.trace.torch_internals import set_version
 
 
 def restored(net: nn.Module, *, real: bool = True) -> Any:
@@ -395,7 +395,7 @@ def test_hooks_and_versions_of_tensors() -> None:
     with restored(net):
         weight.register_post_accumulate_grad_hook(repr)
         weight.register_hook(repr)
-        _unsafe_set_version_counter((net.plain,), (1,))
+        set_version(net.plain, 1)
 
     assert [dict(weight._backward_hooks), dict(weight._post_accumulate_grad_hooks)] == hooks
     assert net.plain._version == 2

@@ -595,7 +595,7 @@ def test_a_layer_that_ran_unseen() -> None:
 # TorchScript
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_a_script_module_is_counted() -> None:
     """The graph of a scripted module runs operator by operator, alone or as a part."""
     script: Any = torch.jit.script(nn.Sequential(nn.Linear(8, 4), nn.ReLU()))
@@ -868,7 +868,7 @@ def test_the_first_forward_of_a_lazy_model_changes_nothing() -> None:
     assert (STORE, torch.get_default_dtype()) == ([], torch.float32)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_a_parameter_beside_a_scripted_module() -> None:
     """A loose parameter is a constant, also if a submodule is scripted."""
 

@@ -32,7 +32,7 @@ def torchvision_loads() -> bool:
     assert package is not None
     assert package.origin is not None
     try:
-        for extension in Path(package.origin).parent.glob("_C.*"):
+        for extension in Path(package.origin).parent.glob("_C*"):
             torch.ops.load_library(extension)  # type: ignore[no-untyped-call]
     except OSError:
         return False

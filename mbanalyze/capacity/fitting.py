@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from mbanalyze.capacity.batches import MOST, first_batch, largest_batch
+from mbanalyze.capacity.graph_fitting import UNTRAINED, graph_peak, graph_shapes
 from mbanalyze.capacity.peak import CapacityError
 from mbanalyze.capacity.resized import BatchedInputs
 from mbanalyze.display.records import finite
@@ -14,6 +15,7 @@ from mbanalyze.display.result import Result
 from mbanalyze.inputs.choices import choose
 from mbanalyze.inputs.parsing import parse_count, spell_reference
 from mbanalyze.inputs.typed import is_whole
+from mbanalyze.peak_memory.timeline import Account
 from mbanalyze.report.network import versions
 from mbanalyze.report.training import TRAINING_DTYPES
 from mbanalyze.sources.resolve import Countable, resolve
@@ -60,6 +62,7 @@ class Fit(Result):
         dtype: the element type that the network was cast to; None for its own.
         batches: the largest batch for training, then for inference.
         defaults: the values of options that the network's name alone stands for.
+        account: the account of the peaks of a file without a module; None for steps that ran.
     """
 
     model: str
@@ -70,6 +73,7 @@ class Fit(Result):
     dtype: str | None
     batches: tuple[LargestBatch, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    account: Account | None = None
 
     @property
     def reference(self) -> str:
@@ -102,7 +106,8 @@ class Fit(Result):
             "memory_bytes": self.memory_bytes,
             "optimizer": self.optimizer,
             "dtype": self.dtype,
-            "versions": versions("torch"),
+            "account": self.account,
+            "versions": versions("onnx" if self.account else "torch"),
             "batches": self.records(),
         }
 
@@ -150,6 +155,9 @@ def fit(
     of PyTorch's `MemTracker` on a CPU. Steps run on tensors without data, and both batches are measured, and the next
     larger ones too. The memory of the framework, of kernels, and gaps between allocations are not included.
 
+    A file of ONNX has no module to train. Its peak is that of its weights and of its activations by the account
+    `ideal`.
+
     Args:
         what: the network, as `mbanalyze.count` takes it.
         memory: bytes, or text such as "8 GB", "512 MB" or "8 GiB".
@@ -163,7 +171,7 @@ def fit(
     Raises:
         ChoiceError: `optimizer` or `dtype` is unknown.
         ParseError: `memory` is malformed.
-        CapacityError: the inputs have no batch, or the options give one.
+        CapacityError: the inputs have no batch, the options give one, or a file fixes it.
         OptionError, InputError, SourceError: the network could not be built.
         TraceError: a forward or a step raised.
 
@@ -179,7 +187,9 @@ def fit(
     model = resolve(what, *inputs, **options)
     steps = _Steps(model, optimizer, dtype, progress or (lambda _: None))
     batches = steps.training(limit), steps.largest("inference", limit)
-    return Fit(model.name, model.options, steps.shapes, limit, optimizer, dtype, batches, model.defaults)
+    account: Account | None = None if model.graph is None else "ideal"
+    found = (steps.shapes, limit, optimizer, dtype, batches, model.defaults, account)
+    return Fit(model.name, model.options, *found)
 
 
 def _bytes(memory: str | int) -> int:
@@ -201,7 +211,9 @@ class _Steps:
     def __init__(self, model: ResolvedModel, optimizer: str, dtype: str | None, progress: Progress) -> None:
         self._model = model
         self._inputs = BatchedInputs(model.inputs, model.keywords)
-        self.shapes = self._inputs.shapes()
+        self.shapes = (
+            self._inputs.shapes() if model.graph is None else graph_shapes(model.name, model, model.graph)
+        )
         self._optimizer = optimizer
         self._dtype = dtype
         self._progress = progress
@@ -211,6 +223,8 @@ class _Steps:
         """Return the largest batch that trains, or the reason that none does; errors as for `largest`."""
         from mbanalyze.trace.forward_errors import UntrainableError
 
+        if self._model.graph is not None:
+            return LargestBatch("training", 0, reason=UNTRAINED)
         try:
             return self.largest("training", memory)
         except UntrainableError as error:
@@ -249,6 +263,8 @@ class _Steps:
         from mbanalyze.trace.forward_errors import TraceError
         from mbanalyze.trace.training_step import run_forward, run_step
 
+        if self._model.graph is not None:
+            return graph_peak(self._model, self._model.graph, batch, self._dtype)
         module, given = self._model.module, self._inputs.resized(batch)
         try:
             inputs, keywords = as_inputs(module, *given)

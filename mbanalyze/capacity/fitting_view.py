@@ -15,7 +15,8 @@ from mbanalyze.display.views import Cell, Column, Section, View, words
 def fit_view(fit: Fit) -> View:
     """Lay out the largest batches: a row for training and one for inference."""
     versions = ", ".join(f"{name} {version}" for name, version in fit.as_dict()["versions"].items())
-    return View((_batches(fit), _contents(fit)), tuple(_notes(fit)), (f"measured without data, {versions}",))
+    way = f"counted by the account {fit.account}" if fit.account else "measured without data"
+    return View((_batches(fit), _contents(fit)), tuple(_notes(fit)), (f"{way}, {versions}",))
 
 
 def _batches(fit: Fit) -> Section:

@@ -14,6 +14,7 @@ from mbanalyze.ops.record import Op
 from mbanalyze.peak_memory.fusion import fused
 from mbanalyze.peak_memory.timeline import ACCOUNTS, Account, Lifetime, Step, Timeline
 from mbanalyze.report.network import CONVENTION, Report, share_of
+from mbanalyze.sources.file_models import is_graph
 from mbanalyze.sources.resolve import Countable, count
 
 MEMORY_SCHEMA = "mbanalyze.memory/1"
@@ -145,7 +146,7 @@ def memory(what: Countable | Report, /, *inputs: Any, account: Account = "ideal"
     Raises:
         ChoiceError: unknown account.
         CapacityError: inputs or options with a report.
-        AccountError: `eager` with the report of a closed form.
+        AccountError: `eager` with the report of a closed form, or of a file without a module.
         OptionError, InputError, ShapeError, SourceError, TraceError: the network cannot be counted.
 
     >>> memory("mobilenet_v2", dtype="int8", account="deployed").peak_bytes
@@ -154,7 +155,8 @@ def memory(what: Countable | Report, /, *inputs: Any, account: Account = "ideal"
     choose("account", account, ACCOUNTS)
     if not isinstance(what, Report):
         trace = options.pop("trace", False)
-        what = count(what, *inputs, trace=trace or account == "eager", **options)
+        needs_trace = account == "eager" and not is_graph(what)
+        what = count(what, *inputs, trace=trace or needs_trace, **options)
     elif inputs or options:
         raise CapacityError("inputs and options describe a network: give one that is not counted yet")
     what.timeline(account)  # its error comes with the call, not with the first display

@@ -91,8 +91,8 @@ def model_argument(more: str = "") -> Any:
     return typer.Argument(
         metavar="MODEL",
         help="An architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, transformers:CONFIG, "
-        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192."
-        + more,
+        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192. "
+        "Or an exported file: net.onnx or net.pt2." + more,
         autocompletion=complete_model,
         show_default=False,
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
 from mbanalyze.archs import ARCHS, NAMES, find
 from mbanalyze.archs.options import describe
 from mbanalyze.inputs.parsing import ParseError, split_reference
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
 
 
 def matching(names: Iterable[str], incomplete: str) -> list[str]:
@@ -18,8 +20,18 @@ def matching(names: Iterable[str], incomplete: str) -> list[str]:
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Return the architectures whose name starts with a text."""
-    return matching(NAMES, incomplete)
+    """Return the architectures, and the model files of the current folder, whose name starts with a text.
+
+    Without any, the shell completes the names of files itself, also those in other folders.
+    """
+    return matching([*NAMES, *_model_files()], incomplete)
+
+
+def _model_files() -> list[str]:
+    """The names of the model files in the current folder."""
+    with suppress(OSError):
+        return sorted(each.name for each in Path().iterdir() if suffix_of(each.name) in MODEL_SUFFIXES)
+    return []
 
 
 def complete_published(incomplete: str) -> list[str]:

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from mbanalyze.cli.arguments import UsageError, is_closed_form
 from mbanalyze.inputs.choices import nearest
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
 
 
 class CommandGroup(TyperGroup):
@@ -44,7 +45,7 @@ def summary(command: Any) -> str:
 
 
 def _no_command(ctx: Any, name: str, known: list[str]) -> str:
-    if ctx.parent is None and (":" in name or is_closed_form(name)):
+    if ctx.parent is None and (":" in name or is_closed_form(name) or suffix_of(name) in MODEL_SUFFIXES):
         return f"no command {name!r}: did you mean 'mbanalyze report {name}'?"
     near = nearest(name, known, most=1)
     if near:

@@ -24,17 +24,18 @@ def working(long: bool) -> Iterator[Callable[[str], None]]:
         yield spinner.update if spinner else _unseen
 
 
-def _unseen(_: str) -> None:
+def _unseen(_: object) -> None:
     """Show nothing: there is no terminal."""
 
 
 @contextlib.contextmanager
 def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for the completed fraction."""
-    console = Console(stderr=True)
+    if not (shown and sys.stderr.isatty()):
+        yield _unseen
+        return
     columns = (SpinnerColumn(), *Progress.get_default_columns())
-    hidden = not (shown and sys.stderr.isatty())
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
 

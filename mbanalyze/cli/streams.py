@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,27 @@ from typing import Any, TextIO, cast
 
 from mbanalyze.display.files import OutputError
 
+SPELLED = "mbanalyze.spelled"
+"""The error handler of the streams, which spells the characters that an encoding such as cp1252 lacks."""
+_ASCII = {"≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "→": "->", "\N{MINUS SIGN}": "-"}
+
+
+def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace one character by ASCII characters of the same meaning, or by an escape."""
+    if isinstance(error, UnicodeEncodeError):
+        error.end = error.start + 1
+        if found := _ASCII.get(error.object[error.start]):
+            return found, error.end
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(SPELLED, _spell)
+
+
+def _reader_left(error: OSError) -> bool:
+    """True for a write to a pipe without a reader; on Windows, it may look like an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL)
+
 
 class _Stream:
     """A standard stream that discards everything after a failed write."""
@@ -17,7 +40,7 @@ class _Stream:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name in another script must not fail
+            stream.reconfigure(errors=SPELLED)  # a name in another script must not fail
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -59,7 +82,7 @@ class _Stdout(_Stream):
 
     def failed(self, error: OSError) -> None:
         """Keep an error for the next `flush`, because libraries ignore errors when they probe a stream."""
-        if not isinstance(error, BrokenPipeError):
+        if not _reader_left(error):
             self.problem = OutputError(f"cannot write to stdout: {error.strerror}")
 
 

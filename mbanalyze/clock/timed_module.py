@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils._pytree import tree_map_only
 
 from mbanalyze.clock.freed_memory import keep_freed_memory
 from mbanalyze.clock.machine import is_cuda
 from mbanalyze.clock.stopwatch import time_once
 from mbanalyze.ops.record import Op
 from mbanalyze.trace.operator_timer import CudaOperatorTimer, OperatorTimer
+from mbanalyze.trace.torch_internals import tree_map_only
 from mbanalyze.trace.tracer import trace
 
 

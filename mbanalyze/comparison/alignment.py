@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
+from mbanalyze.ops.cost import PRODUCTS
+
 Pair = tuple[int, int]
 Counterparts = tuple[int | None, int | None]
 
@@ -33,7 +35,8 @@ def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> 
 
     1. If the networks differ in length and at least half of the layers match by content in order, keep
        those matches first: an inserted layer shifts the paths of later layers.
-    2. If at least half of the layers share path and kinds, match by these. Then match in order by kind,
+    2. If at least half of the layers share path and products, match by path and kinds, then by path and products:
+       an exporter writes a linear layer as a product and an addition. Then match in order by kind,
        variant and place, then by path alone. Otherwise match in order only.
     3. Match the rest by content, in another order.
 
@@ -45,8 +48,9 @@ def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> 
     if len(left) != len(right):
         moved = _in_order(_content, pairing)
         pairing.take(moved if pairing.are_half(len(pairing.found) + len(moved)) else ())
-    if pairing.are_half(len(pairing.found) + len(_same(_own_place, pairing))):
+    if pairing.are_half(len(pairing.found) + len(_same(_own_products, pairing))):
         pairing.take(_same(_own_place, pairing))
+        pairing.take(_same(_own_products, pairing))
         pairing.take(_in_order(_sort, pairing))
         pairing.take(_same(lambda layer: layer.path, pairing))
     else:
@@ -82,6 +86,12 @@ class _Pairing:
 
 def _own_place(layer: AlignableLayer) -> Hashable:
     return layer.path, tuple(kind.split()[0] for kind in layer.kinds)
+
+
+def _own_products(layer: AlignableLayer) -> Hashable:
+    """The path, and the products in order; all kinds of a layer without a product."""
+    kinds = tuple(kind.split()[0] for kind in layer.kinds)
+    return layer.path, tuple(kind for kind in kinds if kind in PRODUCTS) or kinds
 
 
 def _sort(layer: AlignableLayer) -> Hashable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import fsum
 from typing import Any
 
@@ -59,7 +59,8 @@ def comparison_view(comparison: Comparison, top: int = 10, *, flags: bool = Fals
     merged = [f"note: {FUSED}"] if any(report.is_fused for report in comparison.reports) else []
     conventions = {report.convention: report.other_convention for report in comparison.reports}
     counted = [f"note: {convention_note(convention)}" for convention in conventions.values() if convention]
-    notes = [*_uncounted(comparison), *merged, *counted, *own_notes(comparison.own, flag)]
+    notes = [*_uncounted(comparison), *_of_files(comparison), *merged, *counted]
+    notes += own_notes(comparison.own, flag)
     return View(tuple(sections), tuple(notes), tuple(map(provenance, comparison.reports)))
 
 
@@ -225,6 +226,13 @@ def _layers(comparison: Comparison, layers: Sequence[Part], top: int) -> Section
 
 def _path(path: str) -> str:
     return one_line(path) or "(model)"
+
+
+def _of_files(comparison: Comparison) -> Iterator[str]:
+    """Yield what each file of ONNX has that its model had not, such as folded batch norms."""
+    for label, report in zip(comparison.labels, comparison.reports, strict=True):
+        if report.method == "file":
+            yield from (f"note: {label}: {note}" for note in report.notes)
 
 
 def _uncounted(comparison: Comparison) -> tuple[str, ...]:

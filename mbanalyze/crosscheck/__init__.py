@@ -3,6 +3,7 @@
 checked_count.py     one quantity on two sides
 fvcore_witness.py    a trace against fvcore
 witnesses.py         closed form, trace, fvcore and `numel` compared
+onnx_witness.py      the products of a file of ONNX, by the file itself
 quantised_numel.py   the learned scalars of quantised modules
 check_view.py        a check as text
 counters.py          runs each of the other counters

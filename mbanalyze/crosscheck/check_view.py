@@ -44,6 +44,8 @@ def _summary(check: Check) -> Iterator[str]:
         yield "no operator could be compared, only parameters"
     known = any(each.what == CLOSED_FORM for each in check.comparisons)
     sides = "the trace is compared with fvcore and the module's own parameters"
+    if check.report.method == "file":
+        sides = "the products are compared with the shapes that onnx infers, and with the file's initializers"
     yield f"the closed form is compared with the trace, and {sides}" if known else sides
 
 

@@ -17,7 +17,7 @@ class CheckedCount:
     """One quantity, counted by us and by a witness.
 
     Attributes:
-        what: the two sides and the quantity, such as `closed-form/trace` or `fvcore/conv`.
+        what: the witness and the kinds, such as `fvcore/conv`, `onnx/conv` or `params/numel`; or `closed-form/trace`.
         ours, theirs: the two counts; None if a side does not count it.
         agree: True if they are equal, or differ for a known reason; None if a side counted nothing.
         reason: the reason for a difference, or for nothing to compare; None if the counts are equal.
@@ -35,6 +35,6 @@ class CheckedCount:
         witness, _, kinds = self.what.partition("/")
         if not kinds:
             return "macs, flops"
-        if witness != "fvcore":
+        if witness not in ("fvcore", "onnx"):
             return "params" if witness == "params" else "operators"
         return "macs" if set(kinds.split("+")) <= PRODUCTS else "flops"

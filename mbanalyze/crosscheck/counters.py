@@ -56,7 +56,8 @@ def flop_counter(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any])
 def flop_counter_meta(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     """Count with FlopCounterMode on tensors without data; the module keeps none."""
     from torch import Tensor
-    from torch.utils._pytree import tree_map_only
+
+    from mbanalyze.trace.torch_internals import tree_map_only
 
     args, kwargs = tree_map_only(Tensor, lambda tensor: tensor.to("meta"), (tuple(args), dict(kwargs)))
     return flop_counter(module.to("meta"), args, kwargs)

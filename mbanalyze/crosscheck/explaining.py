@@ -12,6 +12,7 @@ from mbanalyze.crosscheck.counters import COUNTERS
 from mbanalyze.crosscheck.explained_totals import CounterResult, ExplainedTotals
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.choices import choose
+from mbanalyze.sources.file_models import is_graph, no_module
 from mbanalyze.sources.processes import Answer
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import Countable, resolve
@@ -50,6 +51,7 @@ def explain(
     Raises:
         ShapeError, TraceError, SourceError: the network could not be built or traced, or not be sent to a process.
         ChoiceError: a counter is unknown.
+        ModelFileError: the network is a file without a module.
         TimeLimitError: the time limit is not above zero.
 
     >>> explained = explain("squeezenet1_1", counters=["fvcore"], resolution=64)
@@ -57,6 +59,8 @@ def explain(
     True
     """
     names = _chosen(counters)
+    if is_graph(what):
+        no_module(str(what), "mbanalyze check compares it with the file itself")
     if not time_limit > 0:
         raise TimeLimitError(f"the time limit must be a number of seconds above 0, not {time_limit!r}")
     jobs, progress = CounterJobs(what, inputs, dict(options)), progress or (lambda _: None)

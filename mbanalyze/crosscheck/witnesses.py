@@ -15,6 +15,7 @@ from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 
 if TYPE_CHECKING:
+    from mbanalyze.model_files.onnx_file.onnx_graph import OnnxGraph
     from mbanalyze.trace.tracer import Module
 
 
@@ -23,7 +24,7 @@ class Check(Result):
     """Every comparison of one network with its witnesses.
 
     Attributes:
-        report: the trace that is compared, in eval mode.
+        report: the trace that is compared, in eval mode, or the record of a file of ONNX.
         comparisons: the comparisons.
     """
 
@@ -56,7 +57,7 @@ class Check(Result):
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the software on both sides."""
-        return versions("torch", "fvcore")
+        return versions("onnx") if self.report.method == "file" else versions("torch", "fvcore")
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,6 +100,8 @@ def check(
 ) -> Check:
     """Compare a network's closed form with its trace, and the trace with fvcore and `sum(p.numel())`.
 
+    A file of ONNX has no module for fvcore. Its products are compared with the shapes and initializers in the file.
+
     Args:
         what: the network, as `mbanalyze.count` takes it.
         inputs: the inputs of its forward pass, as for `count`.
@@ -122,6 +125,8 @@ def check_model(
 ) -> Check:
     """Check a resolved model; arguments and errors as for `check`."""
     progress = progress or (lambda _: None)
+    if model.graph is not None:
+        return _check_graph(model, model.graph, progress)
     progress("building the module")
     module = model.module
     progress("tracing the module")
@@ -134,6 +139,17 @@ def check_model(
     comparisons += _with_fvcore(traced, model)
     comparisons.append(all_params(traced, module))
     return Check(traced, tuple(comparisons))
+
+
+def _check_graph(model: ResolvedModel, graph: OnnxGraph, progress: Step) -> Check:
+    """Check the record of a file of ONNX."""
+    from mbanalyze.crosscheck.onnx_witness import against_file
+
+    progress("reading the operators of the file")
+    report = model.report()
+    progress("inferring shapes with onnx")
+    no_fvcore = CheckedCount("fvcore", None, None, None, "not applicable: the file has no PyTorch module")
+    return Check(report, (*against_file(report, graph.model), no_fvcore))
 
 
 def _with_fvcore(traced: Report, model: ResolvedModel) -> list[CheckedCount]:

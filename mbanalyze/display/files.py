@@ -26,6 +26,8 @@ def require_writable(path: Path | None) -> None:
 
 def _check(path: Path) -> None:
     """Raise the error of the system, or `ValueError`, if `path` cannot be written."""
+    if "\0" in str(path):
+        raise ValueError("embedded null byte")
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

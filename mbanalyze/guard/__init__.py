@@ -22,6 +22,7 @@ findings.py            an outcome as messages for source lines
 wording.py             changes and verdicts as sentences
 suggestions.py         a smaller width or resolution that would fit
 explanation.py         the layers that cause a failure
+command_paths.py       paths as arguments of the commands that messages advise
 commands.py            check, update, diff and explain
 initialization.py      a policy for new models, with budgets from a measurement
 change_tables.py       the changes of a model as tables

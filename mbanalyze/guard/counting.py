@@ -16,6 +16,7 @@ from mbanalyze.guard.source_location import SourceLocation
 from mbanalyze.inputs.input_text import as_arguments, parse_input
 from mbanalyze.profiles.predicted_time import PredictedTime
 from mbanalyze.report.network import Report
+from mbanalyze.sources.file_models import elements_of
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
@@ -114,6 +115,8 @@ def _count_unused_params(report: Report, resolved: ResolvedModel) -> int | None:
     """
     if report.method == "closed-form":
         return None if report.unused_params else 0
+    if resolved.graph is not None:
+        return elements_of(resolved.graph, report.unused_params)
     from mbanalyze.trace.module_tree import named_modules, named_params
 
     params = named_params(named_modules(resolved.module))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from mbanalyze.display.files import write
@@ -20,6 +21,8 @@ from mbanalyze.guard.policy_text import NewModel, PolicyText, choose_name, round
 from mbanalyze.guard.runner import Progress, measure, no_progress
 from mbanalyze.inputs.parsing import spell_reference, split_reference, unique
 from mbanalyze.inputs.typed import AnyPath
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
+from mbanalyze.sources.definitions import split_factory
 
 NEW_POLICY_SCHEMA = "mbanalyze.new_policy/1"
 BUDGETED = ("params", "macs", "memory_access", "peak_bytes")
@@ -139,10 +142,18 @@ def _named(
     models: list[NewModel] = []
     for reference in references:
         name, own = split_reference(reference)
-        source = spell_reference(name, unique([*own.items(), *options.items()]))
+        source = spell_reference(_portable(name), unique([*own.items(), *options.items()]))
         taken = {*file.names, *(model.name for model in models)}
         models.append(NewModel(choose_name(source, taken), source, inputs))
     return models
+
+
+def _portable(name: str) -> str:
+    """A reference whose file has forward slashes in its path, which every system reads."""
+    place, factory = split_factory(name)
+    if sys.platform != "win32" or suffix_of(place) not in (".py", *MODEL_SUFFIXES):
+        return name
+    return ":".join(filter(None, (PureWindowsPath(place).as_posix(), factory)))
 
 
 def _require_new(name: str, policy: Policy) -> None:

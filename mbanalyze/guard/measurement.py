@@ -60,7 +60,7 @@ class Measurement:
     Attributes:
         source: model reference.
         options: options of the architecture, or arguments of the factory.
-        method: `closed-form` or `trace`, followed by settings that differ from the defaults.
+        method: `closed-form`, `trace` or `file`, followed by settings that differ from the defaults.
         input: input shapes, '1x3x224x224', and the texts of inputs with values, 'scale=0.5'.
         dtype: element type assumed for byte counts.
         totals: totals by metric; only `GROWTH_METRICS` if they come from a lock.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mbanalyze.display.result import Result
 from mbanalyze.guard.changes import Change, Rename
+from mbanalyze.guard.command_paths import argument
 from mbanalyze.guard.headroom import Headroom, headroom_of
 from mbanalyze.guard.limits import GROWTH_METRICS
 from mbanalyze.guard.memory_peaks import Peak
@@ -89,7 +89,7 @@ class Outcome(Result):
     def advice(self) -> Advice | None:
         """The next step; None if there is nothing to do, or no command helps."""
         if self.written:
-            add = shlex.join(["git", "add", os.path.relpath(self.policy.lock)])
+            add = shlex.join(["git", "add", argument(self.policy.lock)])
             return Advice(f"{self.policy.lock.name} was written; review it and add it to a commit", add)
         if self.problem:
             return Advice("to fix it", self.fix) if self.fix else None
@@ -194,4 +194,4 @@ def config_arguments(policy: Policy) -> list[str]:
     with suppress(PolicyError):
         if find(Path.cwd()).samefile(policy.path):
             return []
-    return ["--config", os.path.relpath(policy.path)]
+    return ["--config", argument(policy.path)]

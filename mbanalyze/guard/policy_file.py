@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
@@ -293,11 +295,14 @@ def _parse_place(folder: Path, given: Any) -> str:
 def _resolve(folder: Path, given: Any) -> Path:
     """The place that a path means, relative to a folder."""
     try:
-        return (folder / parse_text(given)).resolve()
+        place = (folder / parse_text(given)).resolve()
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, PolicyError):
             raise
         raise PolicyError(f"{given!r} is no path: {error}") from error
+    if any(each.is_symlink() for each in (place, *place.parents)):  # Python 3.13 and newer leave a loop
+        raise PolicyError(f"{given!r} is no path: {os.strerror(errno.ELOOP)}")
+    return place
 
 
 def _line_of(text: str, name: str) -> int:

@@ -103,7 +103,7 @@ class PolicyText:
         Raises:
             PolicyError: the policy has mistakes.
         """
-        text = (self.content + self.addition(models).encode()).decode()
+        text = (self.content + self.addition(models).encode()).decode("utf-8-sig")
         try:
             tomllib.loads(text)
         except tomllib.TOMLDecodeError:

@@ -22,6 +22,7 @@ from mbanalyze.guard.measurement_record import (
 from mbanalyze.guard.policy import GuardedModel, Policy
 from mbanalyze.guard.source_location import (
     SourceLocation,
+    file_locations,
     in_repository,
     module_locations,
     repository_root,
@@ -105,7 +106,7 @@ def _measure_in_project(policy: Policy, model: GuardedModel) -> dict[str, Any]:
     }
     if measured.measurement is None or resolved is None:
         return answer
-    found = module_locations(model, resolved.module, policy, construction)
+    found = file_locations(model, policy) or module_locations(model, resolved.module, policy, construction)
     layers = {layer.path: layer_record(layer, LAYER_METRICS) for layer in measured.measurement.layers}
     return {
         **answer,

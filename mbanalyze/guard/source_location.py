@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mbanalyze.guard.construction import Construction, ConstructorCall
 from mbanalyze.guard.policy import GuardedModel, Policy
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
 from mbanalyze.sources.definitions import split_factory
 from mbanalyze.sources.references import module_name
 
@@ -28,8 +29,8 @@ class SourceLocation:
 
     Attributes:
         file: path relative to the top of the repository, with forward slashes.
-        line: line, counted from 1.
-        name: class or function that begins there or contains the line, or name of the model in the policy.
+        line: line, counted from 1; 1 for a model file.
+        name: class or function that begins there or contains the line, name of the model in the policy, or of its file.
     """
 
     file: str
@@ -86,6 +87,15 @@ def module_locations(
         for path in modules
     }
     return {path: location for path, location in found.items() if location}
+
+
+def file_locations(model: GuardedModel, policy: Policy) -> dict[str, SourceLocation]:
+    """Return the location of the whole model in a model file of the repository; empty for any other model."""
+    if suffix_of(model.source) not in MODEL_SUFFIXES:
+        return {}
+    place = policy.path.resolve().parent / model.source
+    file = _relative(place, repository_root(policy))
+    return {"": SourceLocation(file, 1, place.name)} if file else {}
 
 
 def in_repository(root: Path) -> Callable[[str], bool]:

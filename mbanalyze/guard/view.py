@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping
 
@@ -12,6 +11,7 @@ from mbanalyze.display.result import FORMATS, Renderer, formats, view
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.guard import wording
 from mbanalyze.guard.change_tables import LAYERS_PER_MODEL, change_sections
+from mbanalyze.guard.command_paths import argument
 from mbanalyze.guard.explanation import Explanation, Explanations
 from mbanalyze.guard.explanation_tables import explanation_sections
 from mbanalyze.guard.formats.github import github
@@ -113,7 +113,7 @@ def new_policy_view(new: NewPolicy) -> View:
     arguments = config_arguments(new.policy)
     commands = (
         shlex.join(["mbanalyze", "guard", "update", *arguments]),
-        shlex.join(["git", "add", os.path.relpath(new.policy.path), os.path.relpath(lock)]),
+        shlex.join(["git", "add", argument(new.policy.path), argument(lock)]),
         shlex.join(["mbanalyze", "guard", *arguments]),
     )
     return View(

@@ -18,7 +18,7 @@ class DocumentError(ValueError):
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file.
+    """Return the text of a regular file, without the mark that editors on Windows put before UTF-8.
 
     Raises:
         DocumentError: the file is a folder, device or pipe, or too large, or not UTF-8.
@@ -27,7 +27,7 @@ def read_text(path: Path) -> str:
     _require_regular(path.stat())
     try:
         # Opening a pipe would wait for its writer, if one took the place of the file in the meantime.
-        with open(path, encoding="utf-8", opener=_open_without_waiting) as file:
+        with open(path, encoding="utf-8-sig", opener=_open_without_waiting) as file:
             _require_regular(os.fstat(file.fileno()))
             text = file.read(LARGEST + 1)
     except UnicodeDecodeError as error:

@@ -66,10 +66,8 @@ def levels(rows: pd.DataFrame, names: Sequence[str]) -> Levels:
     if len(names) == 1 and rows[name].dtype.kind in "iuf":
         values = rows[name].astype(float)
         return Levels(name, values, {value: f"{value:g}" for value in sorted(values.unique())})
-    texts = [
-        ", ".join(spelled(value) for value in row if value != "")
-        for row in rows[[*names]].itertuples(index=False)
-    ]
+    settings = zip(*(rows[name] for name in names), strict=True) if names else [()] * len(rows)
+    texts = [", ".join(spelled(value) for value in row if value != "") for row in settings]
     if names == ["resolution"]:
         known = pd.Index(sorted(set(texts), key=lambda text: (side(text), text)))
         codes = known.get_indexer(pd.Index(texts))

@@ -29,6 +29,7 @@ class Accounts:
     """The accounts of memory, a base of `Report`, which has the attributes below."""
 
     model: str
+    method: str
     dtype: str
     ops: tuple[Op, ...]
     outputs: tuple[int, ...] | None
@@ -53,12 +54,17 @@ class Accounts:
 
         Raises:
             ChoiceError: unknown account.
-            AccountError: `eager` of a closed form, which runs nothing.
+            AccountError: `eager` of a closed form or a file without a module, which run nothing.
         """
         choose("account", account, ACCOUNTS)
         if account == "eager":
             if self._eager is None:
-                raise AccountError(f"the account eager needs a trace: count {self.model} with trace=True")
+                way = f"count {self.model} with trace=True"
+                if self.method == "file":
+                    way = (
+                        f"{self.model} has no module, so choose ideal or deployed, or give a .pt2 file of it"
+                    )
+                raise AccountError(f"the account eager needs a trace: {way}")
             return self._eager
         return self._ideal if account == "ideal" else self._deployed
 

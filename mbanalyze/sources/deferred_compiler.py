@@ -26,9 +26,9 @@ REPLACED = {
 
 def is_compile_supported(device_type: str) -> Any:
     """Stand for the function of torchvision's `roi_align`: import the compiler at the call."""
-    from torch._dynamo import utils
+    from mbanalyze.trace import torch_internals
 
-    return utils.is_compile_supported(device_type)
+    return torch_internals.is_compile_supported(device_type)
 
 
 def disable_compiler(fn: Callable[..., Any] | None = None, recursive: bool = True, **others: Any) -> Any:
@@ -38,10 +38,9 @@ def disable_compiler(fn: Callable[..., Any] | None = None, recursive: bool = Tru
     """
     if fn is None:
         return functools.partial(disable_compiler, recursive=recursive, **others)
-    # torch uses this form itself: it imports the compiler at the first call
-    from torch._compile import _disable_dynamo
+    from mbanalyze.trace.torch_internals import disable_dynamo
 
-    disabled = _disable_dynamo(fn, recursive)
+    disabled = disable_dynamo(fn, recursive)
 
     @functools.wraps(fn)
     def run(*inputs: Any, **keywords: Any) -> Any:

@@ -14,17 +14,22 @@ from pathlib import Path
 PACKAGES_OF_IMAGE_MODELS = ("torchvision", "timm")
 """The packages whose models `packages_with` finds."""
 
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _TORCH_MODULE = re.compile(r"(torch\.)?nn\.[A-Z]\w*|Module")
 
 
 def split_factory(reference: str) -> tuple[str, str]:
     r"""Split `file.py:factory` or `package.module:factory`; the factory is "" if there is none.
 
+    The colon after the letter of a drive separates nothing.
+
     >>> split_factory("net.py:build"), split_factory("package.module"), split_factory(r"C:\x\net.py")
     (('net.py', 'build'), ('package.module', ''), ('C:\\x\\net.py', ''))
     """
     place, colon, name = reference.rpartition(":")
-    return (place, name) if colon and not name.endswith(".py") else (reference, "")
+    if not colon or name.endswith(".py") or _DRIVE.fullmatch(f"{place}:{name[:1]}"):
+        return reference, ""
+    return place, name
 
 
 def module_file(name: str) -> Path | None:

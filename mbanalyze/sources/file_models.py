@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mbanalyze.archs.options import OptionError
+from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.inputs.resolution import as_resolution
 from mbanalyze.model_files.file_error import ModelFileError
-from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, refusal, suffix_of
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, ONNX, refusal, suffix_of
 from mbanalyze.model_files.file_inputs import input_shapes
 from mbanalyze.ops.registry import FormulaError
 from mbanalyze.report.network import Report, versions
@@ -23,14 +26,34 @@ def is_model_file(reference: str) -> bool:
     """Return True if a reference names a file that is read as a model.
 
     Raises:
-        ModelFileError: it names an existing file of another format.
+        ModelFileError: it names a file of another format.
     """
     if suffix_of(reference) in MODEL_SUFFIXES:
         return True
     reason = refusal(reference)
-    if reason and Path(reference).is_file():
+    if reason and (":" not in reference or Path(reference).is_file()):
         raise ModelFileError(reason)
     return False
+
+
+def is_graph(what: object) -> bool:
+    """Return True if a model reference or path names a file of ONNX, which has no module."""
+    if isinstance(what, os.PathLike):
+        what = os.fspath(what)
+    return isinstance(what, str) and suffix_of(split_reference(what)[0]) == ONNX
+
+
+def require_file(name: str) -> None:
+    """Raise `ModelFileError` if a model file is missing, or if Git LFS has stored it elsewhere."""
+    place = Path(name)
+    if not os.path.lexists(place):
+        raise ModelFileError(f"there is no file {name}")
+    if place.is_file() and place.stat().st_size < _MAX_POINTER and place.read_bytes().startswith(_POINTER):
+        raise ModelFileError(f"{name} is stored in Git LFS, and is not here: run git lfs pull")
+
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_MAX_POINTER = 1024
 
 
 def read_graph(
@@ -48,6 +71,7 @@ def read_graph(
     unknown = next((option for option in options if option not in ("batch", "resolution")), None)
     if unknown is not None:
         raise OptionError(f"{name} is a file and has no option {unknown}: leave it out")
+    require_file(name)
     graph = read_onnx(Path(name))
     image = options.get("resolution")
     shapes = input_shapes(
@@ -61,16 +85,26 @@ def read_graph(
     return graph, shapes
 
 
-def no_module(name: str) -> NoReturn:
-    """Raise the error of a command that needs a module."""
-    raise ModelFileError(f"{name} has no PyTorch module to run: give the model itself, or a .pt2 file of it")
+def no_module(name: str, advice: str = "") -> NoReturn:
+    """Raise the error of a command that needs a module; `advice` names another command."""
+    also = f"; {advice}" if advice else ""
+    raise ModelFileError(
+        f"{name} has no PyTorch module to run: give the model itself, or a .pt2 file of it{also}"
+    )
 
 
 def refuse_settings(name: str, **settings: object) -> None:
     """Raise `OptionError` for a setting of a forward pass, which a graph does not run."""
     for setting, value in settings.items():
         if value:
-            raise OptionError(f"{name} is a graph that is not run: leave out {setting}")
+            given = f"{setting} {value}" if isinstance(value, str) else setting
+            raise OptionError(f"{name} is a graph without modules, and is not run: leave out {given}")
+
+
+def elements_of(graph: OnnxGraph, names: Iterable[str]) -> int:
+    """Return the number of elements of some initializers of a graph."""
+    sizes = {each.name: prod(each.dims) for each in graph.model.graph.initializer}
+    return sum(sizes.get(name, 0) for name in names)
 
 
 def recorded(

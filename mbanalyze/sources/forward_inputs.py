@@ -66,7 +66,9 @@ def _valid_input(place: int, given: Any) -> Any:
 
 def needs_input(module: Module) -> bool:
     """Return True if a forward has a required parameter, or takes only `*args` or `**kwargs`."""
-    module = vars(module).get("_modules", {}).get("_orig_mod", module)  # the module inside a compiled one
+    from mbanalyze.trace.torch_internals import unwrapped
+
+    module = unwrapped(module)
     try:
         parameters = inspect.signature(module.forward).parameters.values()
     except (TypeError, ValueError):

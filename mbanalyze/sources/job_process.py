@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import math
 import multiprocessing
@@ -10,8 +11,8 @@ import os
 import pickle
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess, SpawnProcess
@@ -123,11 +124,22 @@ def start(request: Request, job: int, channel: TextIO) -> JobProcess:
         process = multiprocessing.get_context("fork").Process(target=_work, args=arguments)
     else:
         process = multiprocessing.get_context("spawn").Process(target=_work, args=(request, job, theirs))
-    process.start()
+    with _found_by_children():
+        process.start()
     if theirs:
         theirs.close()
     limit = request.time_limit or math.inf
     return JobProcess(process, ours, limit, job, deadline=time.monotonic() + limit)
+
+
+@contextmanager
+def _found_by_children() -> Iterator[None]:
+    """Inside the `with` block, new processes find this package, which need not be installed, after all others."""
+    sys.path.append(str(Path(__file__).parents[2]))
+    try:
+        yield
+    finally:
+        del sys.path[-1]
 
 
 def _work(
@@ -159,6 +171,8 @@ def _do(request: Request, job: int) -> None:
     os.dup2(printed, 2)
     os.close(printed)
     sys.stdout = sys.stderr
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")  # as the file of the job is read
     os.chdir(request.cwd)
     os.environ.clear()
     os.environ.update(request.environ)

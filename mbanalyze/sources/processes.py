@@ -87,7 +87,9 @@ def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if sys.__stderr__ is None else None,  # it is None if it is closed
             env={"MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD, **os.environ},
-            start_new_session=True,  # the terminal interrupts this process alone, which stops the server
+            # the terminal interrupts this process alone, which stops the server
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
     return _servers[key]
 
@@ -202,7 +204,9 @@ def _answer(file: Path, code: int, time_limit: float | None) -> Answer:
     if code == TIMED_OUT:
         return Answer(problem=f"it took longer than {time_limit:g} s")
     if code < 0:
-        hint = ", perhaps because it needs too much memory" if -code == signal.SIGKILL else ""
+        hint = (
+            ", perhaps because it needs too much memory" if -code == getattr(signal, "SIGKILL", None) else ""
+        )
         return Answer(problem=f"its process was ended by {signal.Signals(-code).name}{hint}")
     if code == UNWRITTEN:
         return Answer(problem=f"the answer of its process could not be written: {make_room()}")

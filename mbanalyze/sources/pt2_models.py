@@ -12,6 +12,7 @@ from mbanalyze.inputs.resolution import as_resolution
 from mbanalyze.inputs.typed import InputError, is_whole
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 from mbanalyze.sources.building import Built
+from mbanalyze.sources.file_models import require_file
 from mbanalyze.sources.forward_inputs import valid_inputs
 from mbanalyze.sources.resolved_model import ResolvedModel
 
@@ -32,6 +33,7 @@ def resolve_pt2(
     batch, image = options.get("batch"), options.get("resolution")
     if batch is not None and (not is_whole(batch) or batch < 1):
         raise InputError(f"batch must be a whole number above 0, not {batch!r}")
+    require_file(name)
     program = read_pt2(Path(name))
     args, kwargs = program.inputs.arguments(
         valid_inputs(inputs, keywords),

@@ -23,7 +23,7 @@ from mbanalyze.inputs.resolution import Resolution
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.deferred_compiler import compiler_deferred
 from mbanalyze.sources.definitions import split_factory
-from mbanalyze.sources.unknown import check_arguments, known_factories, unknown_model
+from mbanalyze.sources.unknown import check_arguments, known_factories, missing_file, unknown_model
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module
@@ -240,7 +240,7 @@ def _import(place: str) -> ModuleType:
     """The module in a file, or at a dotted name; imports search the current directory first."""
     file = Path(place)
     if place.endswith(".py") and not file.is_file():
-        raise SourceError(f"there is no file {place}")
+        raise SourceError(missing_file(place))
     try:
         with _searching(_folder(place)), compiler_deferred():
             return _load(file) if place.endswith(".py") else importlib.import_module(place)

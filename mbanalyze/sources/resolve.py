@@ -35,14 +35,16 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
     Args:
         what: a model reference: a name from `mbanalyze models`, `torchvision:NAME`, `timm:NAME`,
             `transformers:CONFIG`, `package.module:factory` or `path/to/file.py:factory`, each with optional
-            `@key=value,...`; or `path/to/net.pt2`, a file of `torch.export.save`. Or an architecture, a `torch.nn.Module`, or a function or class that makes one.
+            `@key=value,...`. Or a file that `torch.onnx.export` or `torch.export.save` wrote, as text or path:
+            `path/to/net.onnx`, `Path("net.pt2")`. Or an architecture, a `torch.nn.Module`, or a function or class
+            that makes one.
         inputs: the positional arguments of a module's forward. A plain tuple of whole numbers, such as
             `(1, 3, 224, 224)`, is the shape of a tensor, and so is a `Shape` anywhere. Everything else is passed
             unchanged. Inputs are optional for a forward without required arguments, and for models of a package
-            that publishes an input.
+            that publishes an input. The inputs of a file are in the file, and its open sizes may be given.
         options: hyper-parameters of the architecture, or arguments of the factory. These names are special:
 
-            - `batch`: the number of images, for architectures and published inputs.
+            - `batch`: the number of images, for architectures, published inputs and files.
             - `kwargs`: a dict of the keyword arguments of the forward, in which a shape is a `Shape`.
             - `dtype`: the element type assumed for byte counts.
             - `trace=True`: trace the module instead of using the closed form.
@@ -57,6 +59,7 @@ def count(what: Countable, /, *inputs: Any, **options: Any) -> Report:
 
     Raises:
         SourceError: `what` is not a model.
+        ModelFileError: the file cannot be read, or has no module, and an option needs one.
         ParseError: the options in `what` are malformed.
         OptionError: an option is unknown, out of range or given twice, a flag is neither True nor False, or options
             contradict each other.

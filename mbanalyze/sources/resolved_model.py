@@ -15,7 +15,7 @@ from mbanalyze.report.rows import rows
 from mbanalyze.sources.building import Build
 from mbanalyze.sources.file_models import recorded, refuse_settings
 from mbanalyze.sources.input_advice import advise
-from mbanalyze.sources.training_report import FORWARD_ALONE, check_training, with_training
+from mbanalyze.sources.training_report import FORWARD_ALONE, check_training, with_trained_graph, with_training
 
 if TYPE_CHECKING:
     from mbanalyze.model_files.onnx_file.onnx_graph import OnnxGraph
@@ -99,9 +99,11 @@ class ResolvedModel:
         calls = calls or (convention is not None and find_convention(convention).needs_trace)
         if self.graph is not None:
             running = mode if mode != "eval" else None
-            settings = {"trace": trace, "mode": running, "real": real, "keep": keep, "train": train}
+            settings = {"trace": trace, "mode": running, "real": real, "keep": keep}
             refuse_settings(self.name, **settings, convention=calls and convention)
             report = recorded(self.name, self.options, self.graph, self.inputs, dtype)
+            if train:
+                return with_trained_graph(report, optimizer or "sgd")
         elif self.spec is None or trace or calls or (mode != "eval" and not train) or real or keep:
             report = self._traced(
                 dtype,

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+
+from mbanalyze.trace.torch_internals import DispatchMode, address, schema_of, tree_leaves, tree_map
 
 _MAX_FILLED = 2**16
 """The most elements of a tensor that is initialised all the same: its values may decide what a forward does."""
@@ -42,7 +42,7 @@ def keep_random_state() -> AbstractContextManager[None]:
     return torch.random.fork_rng(devices=[])
 
 
-class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _SkipInitMode(DispatchMode):
     """Leaves large random tensors, and large tensors computed from them, uninitialised.
 
     An initialiser may sample until a condition holds. Conditions on uninitialised tensors are therefore all
@@ -52,10 +52,6 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._uninitialised: dict[int, torch.UntypedStorage] = {}  # kept alive, so that addresses stay unique
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # otherwise the first call imports torch's compiler
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -96,17 +92,17 @@ class _SkipInitMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _mark(self, tensor: Tensor) -> Tensor:
         if tensor.numel() > _MAX_FILLED:
             storage = tensor.untyped_storage()
-            self._uninitialised[storage._cdata] = storage  # noqa: SLF001 (the only lasting address of a tensor)
+            self._uninitialised[address(storage)] = storage
         return tensor
 
     def _is_uninitialised(self, value: object) -> bool:
-        return isinstance(value, Tensor) and value.untyped_storage()._cdata in self._uninitialised  # noqa: SLF001 (as above)
+        return isinstance(value, Tensor) and address(value.untyped_storage()) in self._uninitialised
 
 
 @functools.cache
 def _classify(func: Any) -> tuple[str, str]:
     """The name and kind of an operator: one of `_KINDS`, "computed" for a tensor of its own, or "other"."""
-    schema = func._schema  # noqa: SLF001 (torch has no public access to it)
+    schema = schema_of(func)
     name = schema.name.removeprefix("aten::")
     for kind, names in _KINDS.items():
         if name in names:

@@ -21,6 +21,12 @@ TRAINING_MODE = "forward pass in training mode"
 FORWARD_ALONE = f"{TRAINING_MODE}; the backward pass is not counted"
 """The note on `mode="train"`."""
 
+TRAINED_GRAPH = (
+    "training by rules on the operators of the file, whose batch norms stay as they are exported; "
+    "the peak of a step needs a module"
+)
+"""The note on `train=True` for a file without a module."""
+
 
 def check_training(
     *, train: bool, fused: bool, convention: str | None, optimizer: str | None, dtype: str | None
@@ -55,6 +61,12 @@ def with_training(
     notes = [TRAINING_MODE if note == FORWARD_ALONE else note for note in report.notes]
     notes = [*dict.fromkeys([*notes, TRAINING_MODE]), *unknown, *found.differences()]
     return replace(report, training=found, notes=tuple(notes), versions=versions("torch"))
+
+
+def with_trained_graph(report: Report, optimizer: str) -> Report:
+    """Return the report of a file without a module, with the cost of a training step by rules alone."""
+    found = training_of(report.ops, report.itemsize, report.frozen_weights, optimizer, None)
+    return replace(report, training=found, notes=(*report.notes, TRAINED_GRAPH))
 
 
 def _measured(

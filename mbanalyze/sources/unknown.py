@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,7 +25,7 @@ def unknown_model(reference: str, place: str) -> str:
         return f"malformed reference {reference!r}: write {reference.replace('::', ':')}"
     file = Path(place) if place.endswith(".py") else None
     if file and not file.is_file():
-        return f"there is no file {place}"
+        return missing_file(place)
     if not file and (packages := packages_with(place)):
         known = " or ".join(f"{package}:{place}" for package in packages)
         return f"{place} is not known in closed form: try {known}"
@@ -39,8 +40,14 @@ def unknown_model(reference: str, place: str) -> str:
     near = nearest_are(nearest(reference, NAMES)) or f"known are {', '.join(NAMES)}"
     return (
         f"unknown model {reference!r}: {near}; "
-        "for your own model give package.module:factory or file.py:factory"
+        "for your own model give package.module:factory, file.py:factory, or a file .onnx or .pt2"
     )
+
+
+def missing_file(place: str) -> str:
+    """Return the error for a file that does not exist; only Windows reads backslashes as separators of folders."""
+    hint = ": write its path with forward slashes" if "\\" in place and sys.platform != "win32" else ""
+    return f"there is no file {place}{hint}"
 
 
 def check_arguments(name: str, factory: Callable[..., object], options: Mapping[str, Any]) -> None:

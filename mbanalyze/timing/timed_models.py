@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.archs import find, name_of
 from mbanalyze.clock.timed_module import TimedModule, on_device
 from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.sources.file_models import no_module
 from mbanalyze.sources.references import summarize
 from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
 from mbanalyze.trace.forward_args import as_inputs
 from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.torch_internals import tree_leaves
 
 _Forward = tuple[nn.Module, tuple[Any, ...], Mapping[str, Any]]
 """A module and the arguments of its forward."""
@@ -45,7 +46,10 @@ def timed_model(resolved: ResolvedModel, name: str, device: str, dtype: str | No
 
     Raises:
         TraceError: the model cannot be copied, moved to the device, or run.
+        ModelFileError: it has no module.
     """
+    if resolved.graph is not None:
+        no_module(name, "mbanalyze predict needs none")
     module = resolved.build(True).module
     args, keywords = as_inputs(module, resolved.inputs, resolved.keywords, real=True)
     try:

@@ -23,6 +23,7 @@ region.py          memory that is counted as one tensor
 lifetimes.py       births and deaths of storages
 unreturned.py      tensors that an operator computes and does not return
 param_memory.py    parameters that share one storage
+torch_internals.py the private names of PyTorch that the package uses
 surroundings/      contexts in which a forward runs
 restore/           snapshots of the model, its inputs and global state
 matching/          an operator's arguments -> kind, operands, attributes

@@ -12,14 +12,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _len_torch_dispatch_stack
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.ops.calls import Calls, FunctionCall, ModuleCall, Setting
 from mbanalyze.trace.followed_sizes import SizeProducts
 from mbanalyze.trace.module_stack import Forward
 from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.torch_internals import dispatch_mode_count, tree_leaves
 
 
 class CallRecorder:
@@ -101,7 +100,7 @@ class CallRecorder:
 
         def following(*args: Any, **kwargs: Any) -> Any:
             """Call the function; PyTorch itself calls some while it runs an operator."""
-            if get_ident() != self._stack.thread or not _len_torch_dispatch_stack():
+            if get_ident() != self._stack.thread or not dispatch_mode_count():
                 return function(*args, **kwargs)
             first, place = len(self._ops), len(self._functions)
             others = _settings({**dict(enumerate(args)), **kwargs})

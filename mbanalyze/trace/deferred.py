@@ -12,7 +12,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+
+from mbanalyze.trace.torch_internals import tree_leaves
 
 
 class UnfinishedError(RuntimeError):

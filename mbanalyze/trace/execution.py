@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.grad_mode import _unsafe_preserve_version_counter
-from torch.utils._pytree import tree_map
 
 from mbanalyze.trace.lookups import indices_of, require_in_range
 from mbanalyze.trace.operator_timer import OperatorTimer
 from mbanalyze.trace.schema import Arguments, OpSchema, Tensors
 from mbanalyze.trace.shapes.keep_all import KEEP_ALL
 from mbanalyze.trace.shapes.layout import META
+from mbanalyze.trace.shapes.settled import settled
 from mbanalyze.trace.shapes.valued import VALUED
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.surroundings.devices import on_present_device
+from mbanalyze.trace.torch_internals import preserve_version, tree_map
 
 _NO_DATA = ("meta", "incompatible tensor type", "data-dependent", "numpy", "no data", "allocated")
 """Parts of PyTorch's messages about tensors without data."""
@@ -146,7 +146,7 @@ class Execution:
             if plain and all(
                 tensor.is_meta for tensor in (*call.tensors, *schema.outputs_given(call.kwargs))
             ):
-                return call()
+                return settled(schema.name, call.bound, call())
             return self._run_on_meta(call)
         except Exception as error:
             if isinstance(error, NotImplementedError) or misses_data(error):
@@ -166,7 +166,7 @@ class Execution:
         if result is not None:
             self.assumed[schema.name] = None
             return result
-        result = call.overload(*args, **kwargs)
+        result = settled(schema.name, call.bound, call.overload(*args, **kwargs))
         for tensor in schema.written_args(call.bound, call.kwargs) if schema.mutable else ():
             if not tensor.is_meta:
                 self.storages.discard_values(tensor)
@@ -185,5 +185,5 @@ class Execution:
 
 def _copy_back(tensor: Tensor, content: Tensor) -> None:
     """Write `content` to `tensor`, whose version stays, since it is what it was."""
-    with nullcontext() if tensor.is_inference() else _unsafe_preserve_version_counter(tensor):
+    with nullcontext() if tensor.is_inference() else preserve_version(tensor):
         tensor.copy_(content)

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import TensorBase, _len_torch_dispatch_stack
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.ops.record import Op
+from mbanalyze.trace.torch_internals import TensorBase, dispatch_mode_count, tree_leaves
 
 Products = frozenset[int]
 """The numbers of the multiplications behind a value."""
@@ -92,7 +91,7 @@ class SizeProducts:
 
     def _sizes(self, sizes: Any) -> Any:
         """Sizes that note their products; the given ones inside an operator, or in another thread."""
-        if not _len_torch_dispatch_stack() or get_ident() != self._thread:
+        if not dispatch_mode_count() or get_ident() != self._thread:
             return sizes
         return torch.Size(map(self.number, sizes)) if isinstance(sizes, tuple) else self.number(sizes)
 

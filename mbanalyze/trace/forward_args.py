@@ -11,13 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _DisableTorchDispatch
-from torch.utils._pytree import tree_leaves, tree_map, tree_map_only
 
 from mbanalyze.inputs.input_text import spell_input
 from mbanalyze.inputs.shape import Shape, Values, positional
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.trace.forward_errors import TraceError
+from mbanalyze.trace.torch_internals import DisableTorchDispatch, tree_leaves, tree_map, tree_map_only
 
 
 def tensor_leaves(tree: Any) -> tuple[Tensor, ...]:
@@ -56,7 +55,7 @@ def as_inputs(
     """
     make = _Maker(floating_dtype(model), real)
     try:
-        with _DisableTorchDispatch():  # a forward that counts another module does not make these tensors
+        with DisableTorchDispatch():  # a forward that counts another module does not make these tensors
             args = tuple(make.converted(positional(given)) for given in inputs)
             return args, {name: make.converted(given) for name, given in keywords.items()}
     except (RuntimeError, OverflowError, TypeError, ValueError) as error:

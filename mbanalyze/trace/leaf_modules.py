@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _DisableTorchDispatch, _functorch, _len_torch_dispatch_stack, _len_torch_function_stack
 from torch.nn import functional
 
 from mbanalyze.inputs.typed import Sizes
@@ -19,6 +18,15 @@ from mbanalyze.trace.module_stack import Forward, Tracked
 from mbanalyze.trace.recorder import Recorder, Settings
 from mbanalyze.trace.shapes.layout import contiguous, window_count
 from mbanalyze.trace.storage import Whole
+from mbanalyze.trace.torch_internals import (
+    BUFFERS,
+    LEAF_METHODS,
+    PARAMETERS,
+    DisableTorchDispatch,
+    dispatch_mode_count,
+    function_mode_count,
+    innermost_transform,
+)
 from mbanalyze.trace.unreturned import statistics
 
 LeafCall = tuple[str, str, tuple[Whole, ...], Settings, Sizes | None]
@@ -39,7 +47,7 @@ def _params(module: nn.Module, dtype: torch.dtype, find: Find) -> tuple[Whole, .
 
     Pruning and weight normalisation replace a parameter by a computed tensor.
     """
-    held = module.__dict__["_parameters"]  # attribute access on a module is slow
+    held = module.__dict__[PARAMETERS]  # attribute access on a module is slow
     if "weight" not in held or "bias" not in held:
         return None
     weight, bias = held["weight"], held["bias"]
@@ -88,7 +96,7 @@ def _linear(module: nn.Linear, data: Value, dtype: torch.dtype, find: Find) -> L
 
 
 def _batch_norm(module: nn.BatchNorm2d, image: Value, dtype: torch.dtype, find: Find) -> LeafCall | None:
-    params, buffers, sizes = _params(module, dtype, find), module.__dict__["_buffers"], image.shape
+    params, buffers, sizes = _params(module, dtype, find), module.__dict__[BUFFERS], image.shape
     if params is None or module.training or len(sizes) != 4 or image.strides is not None:
         return None
     mean, var = find(buffers.get("running_mean")), find(buffers.get("running_var"))
@@ -153,9 +161,6 @@ _LEAF_RULES: dict[type[nn.Module], LeafRule] = {
 """The exact type of a module -> its rule."""
 
 
-_METHODS = frozenset({"forward", "_conv_forward", "_check_input_dim"})
-"""The methods of these modules between a call and its operator."""
-
 _FUNCTIONS = (
     *(
         "conv2d",
@@ -186,7 +191,7 @@ def leaf_rules() -> Mapping[type[nn.Module], LeafRule]:
 
 def _between() -> list[object]:
     """The methods and functions between a call of these modules and its operator; None for a missing one."""
-    methods = [getattr(kind, name, None) for kind in _LEAF_RULES for name in _METHODS]
+    methods = [getattr(kind, name, None) for kind in _LEAF_RULES for name in LEAF_METHODS]
     functions = [getattr(functional, name, None) for name in _FUNCTIONS]
     return [*filter(None, methods), *functions, *(getattr(torch, name, None) for name in _BEHIND)]
 
@@ -205,7 +210,7 @@ _ORIGINAL = frozenset(filter(_is_original, _between()))
 def leaf_rule(module: nn.Module, rules: Mapping[type[nn.Module], LeafRule]) -> LeafRule | None:
     """Return the rule for `module`, or None if it has none or methods of its own."""
     rule = rules.get(type(module))
-    return rule if rule and module.__dict__.keys().isdisjoint(_METHODS) else None
+    return rule if rule and module.__dict__.keys().isdisjoint(LEAF_METHODS) else None
 
 
 def _is_plain(data: Any) -> bool:
@@ -215,9 +220,9 @@ def _is_plain(data: Any) -> bool:
         and data.is_meta
         and data.dtype.is_floating_point
         and not torch.is_grad_enabled()
-        and not _len_torch_function_stack()
-        and _len_torch_dispatch_stack() == 1
-        and _functorch.peek_interpreter_stack() is None
+        and not function_mode_count()
+        and dispatch_mode_count() == 1
+        and innermost_transform() is None
     )
 
 
@@ -239,7 +244,7 @@ def leaf_forwards(recorder: Recorder, tracked: Tracked) -> Callable[[nn.Module, 
         if sizes is None:
             output, written, overwrites = data, storages.overwrite(data, value), (value.number,)
         else:
-            with _DisableTorchDispatch():  # the recorder would record this call
+            with DisableTorchDispatch():  # the recorder would record this call
                 output = contiguous(data, sizes)
             if name == "layer_norm":
                 pass_by(statistics(sizes[: -len(operands[0][2])], data.itemsize))

@@ -11,6 +11,7 @@ from torch import UntypedStorage
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.peak_memory.timeline import Lifetime, Step, Timeline
 from mbanalyze.trace.region import NO_VALUE, Allocated, Region
+from mbanalyze.trace.torch_internals import address
 
 Birth = tuple[int, Sizes, int]
 """The step in which a storage is allocated, the shape of its first tensor, and its bytes."""
@@ -68,7 +69,7 @@ class Lifetimes:
 
     def follow(self, storage: UntypedStorage, region: Allocated) -> None:
         """Let memory live as long as `storage`, a copy that stands for it, does."""
-        key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
+        key = address(storage)
 
         def died(_: ref[UntypedStorage]) -> None:
             """Note the death of both, because the copy is kept while the original lives."""

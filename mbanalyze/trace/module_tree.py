@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from mbanalyze.trace.matching.quantised import is_packed, unpacked
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module inside a result of `torch.compile`, or `model` itself."""
-    dynamo = sys.modules.get("torch._dynamo.eval_frame")
-    if dynamo and isinstance(model, dynamo.OptimizedModule):
-        inner: nn.Module = model._orig_mod  # noqa: SLF001 (PyTorch has no public access to it)
-        return inner
-    return model
+from mbanalyze.trace.torch_internals import MODULES, PARAMETERS
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -32,10 +23,10 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
                 seen.add(id(child))
                 path = prefix + name
                 found[path] = child
-                if held := child.__dict__.get("_modules"):  # attribute access on a module is slow
+                if held := child.__dict__.get(MODULES):  # attribute access on a module is slow
                     add_children(f"{path}.", held)
 
-    add_children("", model.__dict__.get("_modules", {}))
+    add_children("", model.__dict__.get(MODULES, {}))
     return found
 
 
@@ -48,7 +39,7 @@ def named_params(modules: Mapping[str, nn.Module]) -> dict[str, nn.Parameter]:
     seen: set[int] = set()
     packing = {kind for kind in set(map(type, modules.values())) if _may_pack(kind)}
     for path, module in modules.items():
-        held = module.__dict__.get("_parameters")
+        held = module.__dict__.get(PARAMETERS)
         if held is None:  # a TorchScript module
             held = dict(module.named_parameters())
         elif packing and type(module) in packing:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from mbanalyze.trace.torch_internals import delay_gpu
+
 
 class OperatorTimer:
     """Times each operator on the CPU, and keeps the times of those that are recorded."""
@@ -46,7 +48,7 @@ class CudaOperatorTimer(OperatorTimer):
         self._pair: tuple[torch.cuda.Event, torch.cuda.Event] | None = None
         self._pairs: list[tuple[torch.cuda.Event, torch.cuda.Event] | None] = []
         # PyTorch has no public function that keeps a GPU busy for some time.
-        torch.cuda._sleep(self.DELAY_CYCLES)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        delay_gpu(self.DELAY_CYCLES)
 
     def run(self, operator: Callable[[], Any]) -> Any:
         """Run an operator between two events."""

@@ -10,9 +10,6 @@ from threading import RLock
 from typing import Any
 
 from torch import Tensor
-from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 from mbanalyze.ops.record import Attribute, Op
 from mbanalyze.ops.registry import REGISTRY
@@ -27,6 +24,7 @@ from mbanalyze.trace.schema import Arguments, OpSchema, Tensors, flat_tensors
 from mbanalyze.trace.shapes.shortcuts import REQUIRED, SHORTCUTS
 from mbanalyze.trace.shapes.view_methods import METHODS, VIEWS
 from mbanalyze.trace.surroundings.autocast import Entered, OnDevice, autocast_key, unwrap
+from mbanalyze.trace.torch_internals import DispatchMode, HigherOrderOperator, take_higher_order, tree_map
 from mbanalyze.trace.unreturned import UNRETURNED
 
 Settings = tuple[tuple[str, Attribute], ...]
@@ -59,7 +57,7 @@ _OPERATORS: dict[int, Operator] = {}
 """The id of an overload -> the operator."""
 
 
-class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Recorder(DispatchMode):
     """Records every operator that runs in its context: those of the model's thread, or of one task of another.
 
     Attributes:
@@ -80,6 +78,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, execution: Execution, module_stack: ModuleStack, *, shortcuts: bool) -> None:
         """Take the options of `trace`."""
         super().__init__()  # type: ignore[no-untyped-call]
+        take_higher_order(Recorder)
         self.ops: list[Op] = []
         self.free: Counter[str] = Counter()
         self.module_stack = module_stack
@@ -94,10 +93,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._steps = execution.storages.lifetimes.steps
         self._shortcuts = SHORTCUTS if shortcuts else REQUIRED
         self._casting = False
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # otherwise the first call imports torch's compiler
 
     def add(
         self,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, UntypedStorage, nn
 
 from mbanalyze.ops.record import Role, Value
+from mbanalyze.trace.torch_internals import address, sparse_values
 
 NO_VALUE = Value("activation", -1, ())
 
@@ -49,11 +50,11 @@ class Held:
 
     def describes(self, tensor: Tensor) -> bool:
         """Return True if `value` is the value of `tensor`."""
-        return self.last_tensor is tensor and self.implementation == tensor._cdata  # noqa: SLF001 (no public access)
+        return self.last_tensor is tensor and self.implementation == address(tensor)
 
     def set_value(self, tensor: Tensor, value: Value) -> None:
         """Set the value of `tensor`."""
-        self.last_tensor, self.implementation, self.value = tensor, tensor._cdata, value  # noqa: SLF001 (as above)
+        self.last_tensor, self.implementation, self.value = tensor, address(tensor), value
 
     def forget_value(self) -> None:
         """Let the value of the next tensor be computed."""
@@ -120,7 +121,7 @@ def read_param(region: Region) -> tuple[int, int]:
 def stored(tensor: Tensor) -> Tensor:
     """Return the tensor that holds the elements of `tensor`: the values of a sparse or nested one, else itself."""
     if tensor.layout is torch.sparse_coo:
-        return tensor._values()  # noqa: SLF001 (`values` needs it coalesced)
+        return sparse_values(tensor)  # `values` needs it coalesced
     if tensor.layout is not torch.strided or tensor.is_nested:
         return tensor.values()
     return tensor
@@ -137,9 +138,9 @@ def storage_of(tensor: Tensor) -> UntypedStorage:
 def key_of(tensor: Tensor) -> int:
     """Return the address of the storage of a tensor, which identifies its memory."""
     try:
-        return tensor.untyped_storage()._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (the only address of a meta tensor)
+        return address(tensor.untyped_storage())  # type: ignore[no-any-return]
     except RuntimeError:  # sparse and nested tensors have none
-        return storage_of(tensor)._cdata  # type: ignore[no-any-return]  # noqa: SLF001 (as above)
+        return address(storage_of(tensor))  # type: ignore[no-any-return]
 
 
 def computed(tensor: Tensor) -> bool:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from mbanalyze.trace.torch_internals import can_decompose, schema_of
+
 Tensors = tuple[Tensor, ...]
 
 Arguments = Mapping[str, Any]
@@ -53,7 +55,7 @@ class OpSchema:
     """
 
     def __init__(self, overload: Any) -> None:
-        schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
+        schema = schema_of(overload)
         self.overload = overload
         self.qualified_name: str = schema.name
         self.name = self.qualified_name.removeprefix("aten::")
@@ -63,7 +65,7 @@ class OpSchema:
         returns = [returned.alias_info for returned in schema.returns]
         self.returns_views = bool(returns) and all(alias and not alias.is_write for alias in returns)
         self.in_place = self.mutable and all(returns)
-        self.composite: bool = overload._can_decompose()  # noqa: SLF001 (as above)
+        self.composite: bool = can_decompose(overload)
         self._outs = tuple(argument.name for argument in schema.arguments if argument.is_out)
         self.has_out = bool(self._outs)
         self._defaults = {a.name: a.default_value for a in schema.arguments if not a.is_out}

@@ -15,6 +15,7 @@ from mbanalyze.trace.lifetimes import Lifetimes
 from mbanalyze.trace.param_memory import ParamMemory, byte_range
 from mbanalyze.trace.region import Allocated, Held, Region, computed, key_of, read_param, storage_of, stored
 from mbanalyze.trace.schema import Tensors
+from mbanalyze.trace.torch_internals import PARAMETERS, address
 
 _PLAIN = frozenset({Tensor, nn.Parameter})
 
@@ -59,7 +60,7 @@ class Storages:
         several: dict[int, list[tuple[nn.Parameter, Region]]] = {}
         for param in params.values():
             storage = storage_of(param)
-            key = storage._cdata  # noqa: SLF001 (the only address of a meta tensor)
+            key = address(storage)
             region = Held("weight", key, storage, param)
             if param.layout is torch.strided and param.storage_offset():
                 region.start = byte_range(param)[0]
@@ -91,7 +92,7 @@ class Storages:
         viewed, any_made = set(map(key_of, of)), False
         for tensor in tensors:
             storage = storage_of(tensor)
-            key = storage._cdata  # noqa: SLF001 (as above)
+            key = address(storage)
             if key not in self._regions and key not in viewed:
                 self.lifetimes.begin(storage, key, tuple(tensor.shape)).role = "buffer"
                 any_made = True
@@ -124,7 +125,7 @@ class Storages:
     def known(self, tensor: Tensor) -> Value | None:
         """Return the value of an activation, or of a view of one; None for any other tensor."""
         try:
-            region = self._regions.get(tensor.untyped_storage()._cdata)  # noqa: SLF001 (as above)
+            region = self._regions.get(address(tensor.untyped_storage()))
         except RuntimeError:  # sparse and nested tensors have no storage
             return None
         if region is None or tensor.is_nested or region.role != "activation" or region.number < 0:
@@ -158,7 +159,7 @@ class Storages:
         values, params, frozen, regions = [], 0, 0, self._regions
         for tensor in tensors:
             try:
-                key = tensor.untyped_storage()._cdata  # noqa: SLF001 (as above)
+                key = address(tensor.untyped_storage())
             except RuntimeError:  # sparse and nested tensors have no storage
                 tensor = stored(tensor)  # noqa: PLW2901 (it stands for the operand from here on)
                 key = key_of(tensor)
@@ -191,11 +192,11 @@ class Storages:
             return None
         if not dtype.is_floating_point or tensor.storage_offset() or not tensor.is_contiguous():
             return None
-        region = self._regions.get(storage._cdata)  # noqa: SLF001 (as above)
+        region = self._regions.get(address(storage))
         if region is None:
             if computed(tensor):
                 return None
-            region = Held("buffer", storage._cdata, storage)  # noqa: SLF001 (as above)
+            region = Held("buffer", address(storage), storage)
         elif region.role != "weight" and type(tensor) is nn.Parameter:
             return None
         return region, tensor, shape, dtype
@@ -228,7 +229,7 @@ class Storages:
         """Make `region` a weight if a module holds `tensor` in place of its parameter, as a gathered shard."""
         for name, param in self._params.items():
             path, _, own = name.rpartition(".")
-            held = vars(self._modules[path]).get("_parameters") if path in self._modules else None
+            held = vars(self._modules[path]).get(PARAMETERS) if path in self._modules else None
             if isinstance(held, dict) and held.get(own) is tensor and param is not tensor:
                 region.role, region.number = "weight", -1
                 region.forget_value()
@@ -250,7 +251,7 @@ class Storages:
         values, before = [], []
         for tensor in tensors:
             storage = storage_of(tensor)
-            key = storage._cdata  # noqa: SLF001 (as above)
+            key = address(storage)
             region = self._regions.get(key)
             overwritten = None
             if region is None:
@@ -280,7 +281,7 @@ class Storages:
     def write_new(self, tensor: Tensor, shape: tuple[int, ...]) -> Value:
         """Return the value of an output with a storage of its own: contiguous floating-point numbers."""
         storage = tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001 (as above)
+        key = address(storage)
         region = self.lifetimes.begin(storage, key, shape)
         number = region.number = self._next_number["activation"]
         self._next_number["activation"] = number + 1
@@ -302,7 +303,7 @@ class Storages:
         if tensor.is_meta or tensor.layout is not torch.strided:
             return tensor
         region, storage = self._region_of(tensor), tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001 (as above)
+        key = address(storage)
         copies = self._meta_copies.setdefault(key, {})
         with torch.inference_mode(mode=tensor.is_inference()):  # a view needs the same mode as its base
             if tensor.dtype not in copies:
@@ -314,7 +315,7 @@ class Storages:
 
     def _add_copy(self, copy: torch.UntypedStorage, of: int, region: Region) -> None:
         """Count a storage as the memory of the one at the address `of`, which has `region`."""
-        key = copy._cdata  # noqa: SLF001 (as above)
+        key = address(copy)
         self._regions[key] = region
         if isinstance(region, Allocated):
             self.lifetimes.follow(copy, region)
@@ -345,10 +346,10 @@ class Storages:
         storage = tensor.untyped_storage()
         if storage.nbytes() > _MAX_TWIN:
             return tensor.detach()
-        key = storage._cdata  # noqa: SLF001 (as above)
+        key = address(storage)
         if key not in self._twins:
             self._twins[key] = storage.clone()  # type: ignore[no-untyped-call]
-            self._regions[self._twins[key]._cdata] = self._region_of(tensor)  # noqa: SLF001 (as above)
+            self._regions[address(self._twins[key])] = self._region_of(tensor)
         layout = tensor.storage_offset(), tensor.size(), tensor.stride()
         return torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(self._twins[key], *layout)
 

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack, _pop_mode, _push_mode
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.ops.record import Op, Role, Value
 from mbanalyze.trace.module_stack import ModuleStack, OtherThreadError
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.surroundings.autocast import Entered
+from mbanalyze.trace.torch_internals import dispatch_modes, enter_mode, leave_mode, tree_leaves
 
 _POOLS = ("concurrent.futures.thread", "multiprocessing.pool")
 _POOL_METHODS = ("apply_async", "map_async", "starmap_async", "map", "starmap", "imap", "imap_unordered")
@@ -73,12 +72,12 @@ class Threads:
         thread = threading.get_ident()
         recorder = self._recorders.pop(thread)
         recorder.lock = self._lock  # else a layer that both modules hold would record itself
-        modes = [_pop_mode() for _ in _get_current_dispatch_mode_stack()]
+        modes = [leave_mode() for _ in dispatch_modes()]
         try:
             yield
         finally:
             for mode in reversed(modes):
-                _push_mode(mode)
+                enter_mode(mode)
             self._recorders[thread] = recorder
 
     def entered(self) -> Entered | None:

@@ -18,8 +18,6 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.jit import ScriptModule
-from torch.utils._python_dispatch import is_traceable_wrapper_subclass
-from torch.utils._pytree import tree_map_only
 
 from mbanalyze.inputs.typed import Mode
 from mbanalyze.ops.calls import Calls
@@ -32,7 +30,7 @@ from mbanalyze.trace.forward_errors import TraceError, errors_named
 from mbanalyze.trace.leaf_modules import LeafRule, leaf_forwards, leaf_rule, leaf_rules
 from mbanalyze.trace.lifetimes import NO_MEMORY, EagerMemory
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
-from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
+from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params
 from mbanalyze.trace.operator_timer import OperatorTimer
 from mbanalyze.trace.param_memory import InterleavedError
 from mbanalyze.trace.recorder import Recorder
@@ -42,6 +40,7 @@ from mbanalyze.trace.surroundings.autocast import follow_autocast
 from mbanalyze.trace.surroundings.devices import any_device
 from mbanalyze.trace.surroundings.eager import run_eagerly
 from mbanalyze.trace.threads import Threads, follow_threads
+from mbanalyze.trace.torch_internals import COMPILED_CALL, tree_map_only, unwrapped, wraps_tensors
 from mbanalyze.trace.unseen import unseen_work
 
 Module: TypeAlias = nn.Module
@@ -290,8 +289,8 @@ def _prepared(
             if "forward" not in state:
                 usual.append((state, state.get("training")))
             state["training"] = training  # `train()` may be overridden
-            if "_compiled_call_impl" in state:
-                state["_compiled_call_impl"] = None
+            if COMPILED_CALL in state:
+                state[COMPILED_CALL] = None
         state["forward"] = forward
     try:
         yield
@@ -312,7 +311,7 @@ def _add_inputs(
             raise TraceError("a nested tensor of this layout has no sizes: make it with layout=torch.jagged")
         known = storages.knows(tensor)
         storages.add_input(tensor)
-        if is_traceable_wrapper_subclass(tensor):
+        if wraps_tensors(tensor):
             return tensor  # a nested tensor and the like, which hold the tensors that operators see
         if real:
             return tensor.detach()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mbanalyze.trace.recorder import Recorder
 from mbanalyze.trace.storage import Storages
 from mbanalyze.trace.threads import Threads
+from mbanalyze.trace.torch_internals import BUFFERS
 
 _READS_WEIGHT = (
     *(nn.Linear, nn.Bilinear, nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.GroupNorm, nn.PReLU),
@@ -43,9 +44,7 @@ def unseen_work(
 
 def _held(tensors: tuple[Tensor, ...], modules: Mapping[str, nn.Module]) -> bool:
     """True if all tensors view memory that modules hold, most often as buffers."""
-    buffers = {
-        id(held) for module in modules.values() for held in (vars(module).get("_buffers") or {}).values()
-    }
+    buffers = {id(held) for module in modules.values() for held in (vars(module).get(BUFFERS) or {}).values()}
     left = [tensor for tensor in tensors if id(tensor) not in buffers]
     held = _held_tensors(modules) if left else []
     return all(any(Storages.share_storage(tensor, other) for other in held) for tensor in left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import TYPE_CHECKING
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, TensorMemory
@@ -74,9 +75,6 @@ class Roles:
         if memory in self._statistics or not has_several_numbers(tensor):
             return "buffer"
         if not looks_learned(tensor):
-            size = 1
-            for n in tensor.shape:
-                size *= n
-            self.computed[memory.name] = size
+            self.computed[memory.name] = prod(tensor.shape)
             return "buffer"
         return "weight"

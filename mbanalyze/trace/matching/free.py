@@ -31,7 +31,7 @@ _VIEWS = frozenset(
             "swapaxes",
         ),
         *("t", "transpose", "unsqueeze", "lift", "unsafe_split", "unsafe_split_with_sizes", "_unsafe_view"),
-        *("_lazy_clone", "_coalesced"),
+        *("_lazy_clone", "_coalesced", "shallow_copy_data"),
     }
 )
 """The views that have a variant in place, or whose schema does not say that they are views."""

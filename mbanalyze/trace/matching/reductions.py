@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.schema import Arguments, flat_tensors
 
@@ -38,15 +40,20 @@ def batch_norm(args: Arguments, *, training: bool | None = None) -> Match:
 def mean(args: Arguments) -> Match:
     """Match a mean. Over every pixel of an image it is global pooling."""
     image = args["self"]
-    dims = sorted(d % max(image.dim(), 1) for d in args.get("dim") or ())
+    dims = sorted(_place(image, d) % max(image.dim(), 1) for d in args.get("dim") or ())
     whole_image = image.dim() in (4, 5) and dims == list(range(2, image.dim()))
     return Match("global_avg_pool" if whole_image else "mean", (image,))
+
+
+def _place(values: Any, dim: int | str) -> int:
+    """The number of a dimension, which may have a name before PyTorch 2.13."""
+    return tuple(values.names).index(dim) if isinstance(dim, str) else dim
 
 
 def sort(args: Arguments) -> Match:
     """Match a sort along `dim`, or of all elements if `dim` is None."""
     values = args["self"]
-    dim = args.get("dim")
+    dim = None if args.get("dim") is None else _place(values, args["dim"])
     length = values.numel() if dim is None else values.shape[dim] if values.dim() else 1
     return Match("sort", (values,), {"length": length})
 

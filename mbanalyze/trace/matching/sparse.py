@@ -10,6 +10,7 @@ from torch import Tensor
 from mbanalyze.ops.record import Attribute
 from mbanalyze.trace.matching.match import Match
 from mbanalyze.trace.schema import Arguments
+from mbanalyze.trace.torch_internals import sparse_indices, sparse_values
 
 
 def is_sparse(tensor: Tensor) -> bool:
@@ -22,7 +23,7 @@ def stored(tensor: Tensor) -> tuple[Tensor, ...]:
     if tensor.layout is torch.strided:
         return (tensor,)
     if tensor.layout is torch.sparse_coo:
-        return tensor._values(), tensor._indices()  # noqa: SLF001 (`values` wants a coalesced tensor)
+        return sparse_values(tensor), sparse_indices(tensor)
     if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
         return tensor.values(), tensor.crow_indices(), tensor.col_indices()
     if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):

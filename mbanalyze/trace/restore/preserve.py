@@ -8,15 +8,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules import module as torch_modules
 
 from mbanalyze.trace.restore.functions import FunctionSnapshot
 from mbanalyze.trace.restore.module_attributes import ModuleSnapshot
 from mbanalyze.trace.restore.objects import ObjectSnapshot
 from mbanalyze.trace.restore.process_settings import GlobalSnapshot
 from mbanalyze.trace.restore.tensors import TensorSnapshot
-
-_GLOBAL_HOOKS = [value for name, value in vars(torch_modules).items() if name.startswith("_global_")]
+from mbanalyze.trace.torch_internals import GLOBAL_HOOKS
 
 
 class RestoreError(ValueError):
@@ -72,7 +70,7 @@ def _restored(
     attributes = ModuleSnapshot(modules)
     model = ObjectSnapshot({id(module): module for module in attributes.modules}, attributes.tensors)
     model.look_at(set(map(type, modules)))
-    model.add((*attributes.others, *handed_in, *_GLOBAL_HOOKS))
+    model.add((*attributes.others, *handed_in, *GLOBAL_HOOKS))
     functions = FunctionSnapshot(model)
     tensors = TensorSnapshot([*model.tensors, *functions.tensors], elements=real)
     try:

@@ -10,18 +10,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import starmap
 from typing import Any
 
 import torch
-from torch import _C
-from torch.overrides import _get_current_function_mode_stack
-from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+from mbanalyze.trace import torch_internals as internals
+from mbanalyze.trace.torch_internals import Setting
 
 _Saved = tuple[Callable[[], Any], Callable[[Any], object], Any]
-
-Setting = tuple[Callable[[], Any], Callable[[Any], object]]
-"""A function that returns the value of a setting, and one that sets it."""
 
 _FLAGS = (
     "cudnn_benchmark",
@@ -36,9 +32,8 @@ _FLAGS = (
     "torch_function_state",
     "warnAlways",
 )
-"""Settings of torch with a getter `_get_NAME` and a setter `_set_NAME`, behind `torch.backends` and others."""
+"""Flags of torch behind `torch.backends` and others."""
 
-_PRECISIONS = (("cuda", "matmul"), ("cuda", "conv"), ("mkldnn", "matmul"), ("mkldnn", "conv"))
 _ATTENTION = ("cudnn", "flash", "math", "mem_efficient")
 _UNREADABLE = object()
 _KEPT: list[object] = []  # guards, which undo what they set when they are freed
@@ -75,14 +70,9 @@ def _set_inference_mode(enabled: bool) -> None:
     _KEPT.append(guard)
 
 
-def _get_dispatch_keys() -> tuple[int, int]:
-    include, exclude = _C._dispatch_tls_local_include_set(), _C._dispatch_tls_local_exclude_set()  # noqa: SLF001
-    return include.raw_repr(), exclude.raw_repr()
-
-
-def _set_dispatch_keys(keys: tuple[int, int]) -> None:
-    guard = _C._ForceDispatchKeyGuard(*map(_C.DispatchKeySet.from_raw_repr, keys))  # noqa: SLF001 (as above)
-    guard.__enter__()  # type: ignore[no-untyped-call]
+def _set_kernels(choice: tuple[int, int]) -> None:
+    guard = internals.kernels_chosen(choice)
+    guard.__enter__()
     _KEPT.append(guard)
 
 
@@ -98,34 +88,13 @@ def _set_warning_filters(state: tuple[list[Any], tuple[Any, ...]]) -> None:
 
 
 def _get_print_options() -> dict[str, Any]:
-    return vars(torch._tensor_str.PRINT_OPTS).copy()  # noqa: SLF001 (torch has no public getter)
+    return internals.print_options().copy()
 
 
 def _set_print_options(options: dict[str, Any]) -> None:
-    current = vars(torch._tensor_str.PRINT_OPTS)  # noqa: SLF001 (as above)
+    current = internals.print_options()
     current.clear()
     current.update(options)
-
-
-def _get_default_device() -> Any:
-    return getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)  # noqa: SLF001 (as above)
-
-
-def _set_default_device(context: Any) -> None:
-    torch._GLOBAL_DEVICE_CONTEXT.device_context = context  # noqa: SLF001 (its mode is on the stack of modes)
-
-
-def _of_flag(name: str) -> Setting:
-    return getattr(_C, f"_get_{name}"), getattr(_C, f"_set_{name}")
-
-
-def _of_attention(name: str) -> Setting:
-    return getattr(_C, f"_get_{name}_sdp_enabled"), getattr(_C, f"_set_sdp_use_{name}")
-
-
-def _of_precision(backend: str, operator: str) -> Setting:
-    get, set_ = _C._get_fp32_precision_getter, _C._set_fp32_precision_setter  # noqa: SLF001 (as above)
-    return partial(get, backend, operator), partial(set_, backend, operator)
 
 
 def _of_autocast(device: str) -> Iterator[Setting]:
@@ -134,36 +103,36 @@ def _of_autocast(device: str) -> Iterator[Setting]:
 
 
 def _set_function_modes(modes: list[Any]) -> None:
-    for _ in range(_C._len_torch_function_stack()):  # noqa: SLF001 (as above)
-        _C._pop_torch_function_stack()  # noqa: SLF001 (as above)
+    for _ in range(internals.function_mode_count()):
+        internals.pop_function_mode()
     for mode in modes:
-        _C._push_on_torch_function_stack(mode)  # noqa: SLF001 (as above)
+        internals.push_function_mode(mode)
 
 
 def _set_dispatch_modes(modes: list[Any]) -> None:
-    for mode in reversed(_get_current_dispatch_mode_stack()):
-        _C._pop_torch_dispatch_stack(getattr(mode, "_mode_key", None))  # noqa: SLF001 (as above)
+    for mode in reversed(internals.dispatch_modes()):
+        internals.pop_dispatch_mode(internals.mode_key(mode))
     for mode in modes:
-        _C._push_on_torch_dispatch_stack(mode)  # noqa: SLF001 (as above)
+        internals.push_dispatch_mode(mode)
 
 
 _MODES: tuple[Setting, ...] = (
-    (_get_current_function_mode_stack, _set_function_modes),
-    (_get_current_dispatch_mode_stack, _set_dispatch_modes),
+    (internals.function_modes, _set_function_modes),
+    (internals.dispatch_modes, _set_dispatch_modes),
     (torch.is_inference_mode_enabled, _set_inference_mode),
-    (torch.is_grad_enabled, _C._set_grad_enabled),  # noqa: SLF001 (the public one is a context as well)
-    (_get_dispatch_keys, _set_dispatch_keys),
+    (torch.is_grad_enabled, internals.set_grad_enabled),
+    (internals.kernel_choice, _set_kernels),
 )
 
 _SETTINGS: tuple[Setting, ...] = (
-    *map(_of_flag, (name for name in _FLAGS if hasattr(_C, f"_get_{name}"))),
-    *map(_of_attention, (name for name in _ATTENTION if hasattr(_C, f"_get_{name}_sdp_enabled"))),
-    *starmap(_of_precision, _PRECISIONS),
+    *(setting for name in _FLAGS for setting in internals.flag(name)),
+    *(setting for name in _ATTENTION for setting in internals.attention_flag(name)),
+    *internals.precisions(),
     *(setting for device in ("cpu", "cuda") for setting in _of_autocast(device)),
     (torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
     (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
     (torch.get_default_dtype, torch.set_default_dtype),
-    (_get_default_device, _set_default_device),
+    (internals.default_device, internals.set_default_device),
     (torch.get_num_threads, torch.set_num_threads),
     (_get_deterministic, _set_deterministic),
     (_get_anomaly, _set_anomaly),

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, UntypedStorage
 
+from mbanalyze.trace.torch_internals import sparse_indices, sparse_values
+
 _COMPRESSED: tuple[Callable[[Tensor], Tensor], ...] = (Tensor.crow_indices, Tensor.col_indices, Tensor.values)
 _COMPRESSED_COLUMNS = (Tensor.ccol_indices, Tensor.row_indices, Tensor.values)
 _PARTS: dict[torch.layout, tuple[Callable[[Tensor], Tensor], ...]] = {
     torch.strided: (lambda tensor: tensor.values() if tensor.is_nested else tensor,),
-    torch.sparse_coo: (Tensor._indices, Tensor._values),  # noqa: SLF001 (the public ones want it coalesced)
+    torch.sparse_coo: (sparse_indices, sparse_values),  # the public ones want it coalesced
     torch.sparse_csr: _COMPRESSED,
     torch.sparse_bsr: _COMPRESSED,
     torch.sparse_csc: _COMPRESSED_COLUMNS,

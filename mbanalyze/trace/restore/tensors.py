@@ -11,12 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, UntypedStorage
-from torch._C import TensorBase
-from torch._C._autograd import _unsafe_set_version_counter
 
 from mbanalyze.trace.restore.containers import refill, same
 from mbanalyze.trace.restore.object_kinds import mro, namespace
 from mbanalyze.trace.restore.storage_bytes import copied_elements, restore_elements, restore_size, storages_of
+from mbanalyze.trace.torch_internals import (
+    ACCUMULATE_HOOKS,
+    HOOKS,
+    VERSION,
+    DisableTorchDispatch,
+    DisableTorchFunction,
+    TensorBase,
+    set_version,
+    swap_tensors,
+)
 
 _Getter = Callable[[Any], Any]
 _Properties = Callable[[str], _Getter]
@@ -34,7 +42,7 @@ _METHODS: tuple[_Getter, ...] = (
     TensorBase.size,
     TensorBase.stride,
 )
-_FLAGS = ("requires_grad", "_backward_hooks", "_post_accumulate_grad_hooks")
+_FLAGS = ("requires_grad", HOOKS, ACCUMULATE_HOOKS)
 _PLAIN = frozenset({Tensor, torch.nn.Parameter})
 _UNUSUAL = frozenset({torch.complex32, torch.complex64, torch.complex128}) | frozenset(
     {torch.quint8, torch.qint8, torch.qint32, torch.quint4x2, torch.quint2x4}
@@ -46,8 +54,8 @@ _UNUSUAL = frozenset({torch.complex32, torch.complex64, torch.complex128}) | fro
 def plain_torch() -> Iterator[None]:
     """Run no code of modes and of classes that derive from `Tensor`, and record no gradients."""
     with (
-        torch._C.DisableTorchFunction(),  # noqa: SLF001 (torch has no public name)
-        torch._C._DisableTorchDispatch(),  # noqa: SLF001 (as above)
+        DisableTorchFunction(),
+        DisableTorchDispatch(),
         torch.inference_mode(mode=False),
         torch.no_grad(),
     ):
@@ -157,7 +165,7 @@ def _dispatches(class_: type) -> bool:
 
 def _versions(tensors: list[Tensor], properties: _Properties = _property) -> list[int | None]:
     """The version of each tensor; None for inference tensors."""
-    version = properties("_version")
+    version = properties(VERSION)
     try:
         return list(map(version, tensors))
     except RuntimeError:
@@ -166,7 +174,7 @@ def _versions(tensors: list[Tensor], properties: _Properties = _property) -> lis
 
 def _restore_version(tensor: Tensor, version: int | None) -> None:
     if version is not None and _versions([tensor]) != [version]:
-        _unsafe_set_version_counter((tensor,), (version,))
+        set_version(tensor, version)
 
 
 def _restore_layout(tensor: Tensor, inference: bool, *layout: Any) -> None:
@@ -185,7 +193,7 @@ def _set_data(tensor: Tensor, data: Tensor) -> None:
         tensor.data = data
         _versions([tensor])  # raises for what was an inference tensor before: it never had a version
     except RuntimeError:
-        torch._C._swap_tensor_impl(tensor, data)  # noqa: SLF001 (as above)
+        swap_tensors(tensor, data)
 
 
 def _restore_class(tensor: Tensor, class_: type) -> None:
@@ -197,8 +205,8 @@ def _restore_flags(tensor: Tensor, requires_grad: bool, *others: Any) -> None:
     backward_hooks, accumulate_hooks, grad = others
     if tensor.requires_grad != requires_grad:
         tensor.requires_grad_(requires_grad)
-    _restore_hooks(tensor, "_backward_hooks", backward_hooks)
-    _restore_hooks(tensor, "_post_accumulate_grad_hooks", accumulate_hooks)
+    _restore_hooks(tensor, HOOKS, backward_hooks)
+    _restore_hooks(tensor, ACCUMULATE_HOOKS, accumulate_hooks)
     if _grads([tensor], _property)[0] is not grad:
         tensor.grad = grad
 

@@ -11,5 +11,6 @@ pooling.py             pooling and means
 elementwise_shapes.py  activations, arithmetic and normalisations
 movement.py            concatenation, copies, rolls and lookups
 valued.py              operators whose output shape depends on arguments with values
+settled.py             outputs of convolutions, the same for every release of PyTorch
 keep_all.py            operators whose output shape depends on values, which are assumed
 """

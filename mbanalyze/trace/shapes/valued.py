@@ -10,6 +10,7 @@ from torch import Tensor
 from mbanalyze.trace.schema import Arguments
 from mbanalyze.trace.shapes.contractions import recurrent
 from mbanalyze.trace.shapes.layout import ShapeRule, contiguous
+from mbanalyze.trace.torch_internals import pack_padded_sequence, pad_packed_sequence
 
 
 def _pack_sequence(args: Arguments) -> tuple[Tensor, Tensor] | None:
@@ -18,7 +19,7 @@ def _pack_sequence(args: Arguments) -> tuple[Tensor, Tensor] | None:
     if lengths.is_meta:
         return None
     thin = torch.zeros((*data.shape[:2], 1))
-    steps, batch_sizes = torch._pack_padded_sequence(thin, lengths, args["batch_first"])  # noqa: SLF001 (the operator itself)
+    steps, batch_sizes = pack_padded_sequence(thin, lengths, args["batch_first"])
     return contiguous(data, (len(steps), *data.shape[2:])), batch_sizes
 
 
@@ -28,7 +29,7 @@ def _pad_sequence(args: Arguments) -> tuple[Tensor, Tensor] | None:
     if sizes.is_meta:
         return None
     thin, longest = torch.zeros((len(data), 1)), args["total_length"]
-    _, lengths = torch._pad_packed_sequence(thin, sizes, False, args["padding_value"], longest)  # noqa: SLF001 (as above)
+    _, lengths = pad_packed_sequence(thin, sizes, False, args["padding_value"], longest)
     steps = len(sizes) if longest < 0 else longest
     output = contiguous(data, (steps, len(lengths), *data.shape[1:]))
     return output.transpose(0, 1) if args["batch_first"] else output, lengths

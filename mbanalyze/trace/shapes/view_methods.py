@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch._C import TensorBase
+from mbanalyze.trace.torch_internals import TensorBase
 
 Method = Callable[..., Any]
 

@@ -13,7 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import DispatchKey, DispatchKeySet
+
+from mbanalyze.trace.torch_internals import (
+    DispatchKey,
+    DispatchKeySet,
+    autocast_casts,
+    has_kernel,
+    make_wrapper,
+)
 
 Entered = list[tuple[str, bool]]
 """The autocast contexts that one thread of a forward has entered: the device, and True if it casts.
@@ -37,7 +44,7 @@ def follow_autocast(entered_here: Callable[[], Entered | None]) -> Iterator[None
         """Enter the context, and note it."""
         entered = entered_here()
         if entered is not None:
-            entered.append((self.device, self._enabled))
+            entered.append((self.device, autocast_casts(self)))
         return enter(self)
 
     @functools.wraps(leave)
@@ -63,7 +70,7 @@ class OnDevice(Tensor):
     @staticmethod
     def __new__(cls: type[OnDevice], meta: Tensor, device: str) -> OnDevice:  # noqa: PYI034 (PyTorch's type is not `Self`)
         """Wrap `meta`."""
-        wrapper: OnDevice = Tensor._make_wrapper_subclass(  # noqa: SLF001 (the documented way)
+        wrapper: OnDevice = make_wrapper(
             cls,
             meta.shape,
             strides=meta.stride(),
@@ -93,7 +100,7 @@ def autocast_key(overload: Any, entered: Entered) -> tuple[str, DispatchKeySet] 
 @functools.cache
 def _key_of(overload: Any, device: str) -> tuple[str, DispatchKeySet] | None:
     key = f"Autocast{device.upper()}"
-    if not torch._C._dispatch_has_kernel_for_dispatch_key(overload.name(), key):  # noqa: SLF001 (no public access)
+    if not has_kernel(overload.name(), key):
         return None
     return device, DispatchKeySet(getattr(DispatchKey, key))
 

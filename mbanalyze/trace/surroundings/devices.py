@@ -8,10 +8,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import _C
 from torch.cuda.amp import common
 
 from mbanalyze.trace.surroundings.replacing import replaced
+from mbanalyze.trace.torch_internals import LAZY_INIT, lift_only_cpu
 
 CPU = torch.device("cpu")
 
@@ -29,11 +29,12 @@ def any_device(is_followed: Callable[[], bool]) -> Iterator[None]:
     with ExitStack() as stack:
         if not _is_available("cuda"):
             stack.enter_context(replaced(common, "amp_definitely_not_available", bool, is_followed))
-            stack.callback(_C._set_only_lift_cpu_tensors, _C._only_lift_cpu_tensors())  # noqa: SLF001 (no public access)
-            _C._set_only_lift_cpu_tensors(True)  # noqa: SLF001 (as above)
+            for get, set_ in lift_only_cpu():
+                stack.callback(set_, get())
+                set_(True)
         for device in ("cuda", "xpu"):
             if not _is_available(device):  # PyTorch calls the function by this name
-                stack.enter_context(replaced(getattr(torch, device), "_lazy_init", _nothing, is_followed))
+                stack.enter_context(replaced(getattr(torch, device), LAZY_INIT, _nothing, is_followed))
         yield
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
+from mbanalyze.trace.surroundings.compiler_import import import_unrecorded
 from mbanalyze.trace.surroundings.replacing import replaced
+from mbanalyze.trace.torch_internals import COMPILER
 
 
 @contextmanager
@@ -23,11 +25,12 @@ def run_eagerly(is_followed: Callable[[], bool]) -> Iterator[None]:
         is_followed: gives True in a thread of the trace.
     """
     with replaced(torch, "compile", _not_compiled, is_followed):
-        if "torch._dynamo" in sys.modules:
+        if COMPILER in sys.modules:
             with torch.compiler.set_stance("force_eager"):
                 yield
         else:
-            yield
+            with import_unrecorded():
+                yield
 
 
 def _not_compiled(model: Any = None, **_: Any) -> Any:

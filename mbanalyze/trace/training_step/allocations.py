@@ -12,13 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
-from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.schema import flat_tensors
 from mbanalyze.trace.surroundings.devices import CPU
+from mbanalyze.trace.torch_internals import DispatchMode, FakeTensor, address, no_dispatch
 from mbanalyze.trace.training_step.backward_work import BackwardWork
 from mbanalyze.trace.training_step.measured import MemoryPeak, MemorySplit, Phase
 from mbanalyze.trace.training_step.stand_ins import StandIns
@@ -42,7 +40,7 @@ class _Held:
         self.reference: Any = None
 
 
-class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class Allocations(DispatchMode):
     """Adds up the storages in memory after each operator.
 
     A storage counts from the operator that returns it to its release, which a weak reference tells.
@@ -61,10 +59,6 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: dict[int, _Held] = {}
         self.restart()
 
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # otherwise the first call imports torch's compiler
-
     def restart(self, kept: Iterable[str] = ()) -> None:
         """Forget the peak, the backward pass, and what an earlier step left in memory, but for the contents `kept`.
 
@@ -79,7 +73,7 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def content(self, tensor: Tensor) -> str | None:
         """Return the content of the storage of a tensor; None if it is unknown."""
-        held = self._held.get(tensor.untyped_storage()._cdata)  # noqa: SLF001 (the only address of a tensor without data)
+        held = self._held.get(address(tensor.untyped_storage()))
         return held.content if held else None
 
     def bytes_of(self, content: str) -> int:
@@ -126,7 +120,7 @@ class Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
             layout = str(tensor.layout).removeprefix("torch.")
             raise TraceError(f"a tensor of a step is {layout}: only dense tensors are counted (sparse=False)")
         storage = tensor.untyped_storage()
-        key = storage._cdata  # noqa: SLF001 (as above)
+        key = address(storage)
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = _Held(storage.nbytes(), content)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from mbanalyze.trace.surroundings.devices import CPU
+from mbanalyze.trace.torch_internals import get_onednn_enabled, set_onednn_enabled
 
 _MOVES = frozenset({Tensor.cuda, Tensor.xpu, Tensor.pin_memory})
 """Methods that only name a device."""
@@ -39,9 +40,9 @@ class OnCPU(TorchFunctionMode):
 @contextmanager
 def without_onednn() -> Iterator[None]:
     """Let PyTorch run no kernel of oneDNN; `mkldnn.flags` would set other flags too, with a warning."""
-    enabled = torch._C._get_mkldnn_enabled()  # noqa: SLF001 (the flag alone has no public setter)
-    torch._C._set_mkldnn_enabled(False)  # noqa: SLF001
+    enabled = get_onednn_enabled()
+    set_onednn_enabled(False)
     try:
         yield
     finally:
-        torch._C._set_mkldnn_enabled(enabled)  # noqa: SLF001
+        set_onednn_enabled(enabled)

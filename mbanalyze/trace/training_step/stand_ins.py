@@ -8,14 +8,20 @@ from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.jit import ScriptModule
-from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakIdKeyDictionary
 
 from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.region import key_of
 from mbanalyze.trace.surroundings.devices import CPU
+from mbanalyze.trace.torch_internals import (
+    BUFFERS,
+    PARAMETERS,
+    FakeTensor,
+    FakeTensorMode,
+    tree_map_only,
+    unset_fake_temporarily,
+)
 
 _PLAIN = frozenset({Tensor, nn.Parameter})
 
@@ -61,7 +67,7 @@ class StandIns:
             if isinstance(module, ScriptModule):
                 raise TraceError("TorchScript holds its parameters itself: give the module that was scripted")
             state = vars(module)
-            for found, name in (params, "_parameters"), (buffers, "_buffers"):
+            for found, name in (params, PARAMETERS), (buffers, BUFFERS):
                 held = {key: value if value is None else self.of(value) for key, value in state[name].items()}
                 found.update((id(tensor), tensor) for tensor in held.values() if tensor is not None)
                 state[name] = held

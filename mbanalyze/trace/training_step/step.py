@@ -15,7 +15,8 @@ from mbanalyze.trace.deferred import finish
 from mbanalyze.trace.forward_args import tensor_leaves
 from mbanalyze.trace.forward_errors import TraceError, UntrainableError
 from mbanalyze.trace.module_stack import ModuleStack
-from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params, unwrapped
+from mbanalyze.trace.module_tree import lazy_param, named_modules, named_params
+from mbanalyze.trace.torch_internals import unwrapped
 from mbanalyze.trace.tracer import alone
 from mbanalyze.trace.training_step.allocations import Allocations
 from mbanalyze.trace.training_step.made_optimizers import MAKERS, STATELESS

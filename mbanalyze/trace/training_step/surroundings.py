@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
 from mbanalyze.trace.forward_errors import NeedsValuesError, TraceError, as_trace_errors
 from mbanalyze.trace.module_stack import ModuleStack, tracked_by
 from mbanalyze.trace.restore import preserve_state
 from mbanalyze.trace.surroundings.devices import any_device
 from mbanalyze.trace.surroundings.eager import run_eagerly
+from mbanalyze.trace.torch_internals import COMPILED_CALL, NeedsShape, NeedsValues, schema_of
 
 
 @contextmanager
@@ -47,8 +47,8 @@ def _prepare(modules: Mapping[str, nn.Module], stack: ModuleStack, *, train: boo
         state = vars(module)
         state["training"] = train  # `train()` may be overridden
         state["forward"] = tracked(module.forward, path)
-        if "_compiled_call_impl" in state:
-            state["_compiled_call_impl"] = None
+        if COMPILED_CALL in state:
+            state[COMPILED_CALL] = None
 
 
 def step_errors(model: nn.Module, stack: ModuleStack) -> AbstractContextManager[None]:
@@ -59,8 +59,8 @@ def step_errors(model: nn.Module, stack: ModuleStack) -> AbstractContextManager[
 def _step_error(model: nn.Module, stack: ModuleStack, error: BaseException) -> TraceError:
     """The error for a step that raised, with the module and the first line of the error."""
     where = f"module {stack.failed!r}" if stack.failed else type(model).__name__
-    if isinstance(error, DataDependentOutputException | DynamicOutputShapeException):
-        operator = error.func._schema.name  # noqa: SLF001 (torch has no public access to it)
+    if isinstance(error, NeedsValues | NeedsShape):
+        operator = schema_of(error.func).name
         text = f"{operator} in {where} needs the values of a tensor, and a step without data has only shapes"
         return NeedsValuesError(text, operator)
     line = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
