@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +20,7 @@ from mbanalyze import count
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.typed import InputError
 from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.trace.forward_errors import TraceError
 
 Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 """A function from a generator, the content of a file and those of others to a damaged content."""
@@ -223,6 +227,56 @@ def _scalar(generator: random.Random, field: Any, pool: Sequence[Message]) -> An
     return generator.choice((*fitting, generator.randrange(20)))
 
 
+def edit_program(generator: random.Random, content: bytes, _: Sequence[bytes]) -> bytes:
+    """Change some values of the program in a file of `torch.export.save`, or the description of its weights."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    chosen = generator.choice([name for name in entries if name.endswith(".json")])
+    if generator.random() < 0.7:
+        chosen = next(name for name in entries if "/models/" in name)
+    document = json.loads(entries[chosen])
+    for _each in range(generator.choice((1, 1, 2, 4))):
+        _edit_document(generator, document)
+    entries[chosen] = json.dumps(document).encode()
+    if generator.random() < 0.05:
+        del entries[generator.choice(list(entries))]
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return found.getvalue()
+
+
+def _edit_document(generator: random.Random, document: Any) -> None:
+    """Change one value of a document of JSON: replace, remove, repeat or exchange it."""
+    places = list(_places(document))
+    if not places:
+        return
+    parent, key = generator.choice(places)
+    way = generator.randrange(8)
+    if way == 0:
+        del parent[key]
+    elif way == 1 and isinstance(parent, list):
+        parent.append(parent[key])
+    elif way == 2:
+        other, name = generator.choice(places)
+        parent[key] = json.loads(json.dumps(other[name]))
+    elif isinstance(parent[key], str):
+        texts = [each[name] for each, name in places if isinstance(each[name], str)]
+        parent[key] = generator.choice((*TEXTS, *texts))
+    else:
+        parent[key] = generator.choice((*NUMBERS, None, True, 1.5, "x", [], {}))
+
+
+def _places(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Each container of a document with each of its keys."""
+    keys = list(document) if isinstance(document, dict) else range(len(document))
+    for key in keys:
+        yield document, key
+        if isinstance(document[key], (dict, list)):
+            yield from _places(document[key])
+
+
 def mutated(
     seeds: Sequence[bytes], mutations: Sequence[Mutation], number: int, seed: int = 0
 ) -> Iterator[tuple[int, bytes]]:
@@ -233,17 +287,22 @@ def mutated(
         yield each, mutation(generator, content, seeds)
 
 
-def outcome(path: Path, read: Callable[[str], object] = count) -> str:
+def printed(path: str) -> str:
+    """Return the report of a file as text."""
+    return str(count(path))
+
+
+def outcome(path: Path, read: Callable[[str], object] = printed) -> str:
     """Read a file, and return `report` or the name of the error that ends in exit code 2; others are raised."""
     try:
         read(str(path))
-    except (ModelFileError, InputError, OptionError) as error:
+    except (ModelFileError, InputError, OptionError, TraceError) as error:
         return type(error).__name__ if "\n" not in str(error) else f"several lines: {error}"
     return "report"
 
 
 def fuzz(
-    folder: Path, suffix: str, files: Iterator[tuple[int, bytes]], read: Callable[[str], object] = count
+    folder: Path, suffix: str, files: Iterator[tuple[int, bytes]], read: Callable[[str], object] = printed
 ) -> tuple[Counter[str], float]:
     """Read damaged files, and return how often each outcome was met and the longest seconds that a file took.
 

@@ -1,7 +1,12 @@
-"""Small files of ONNX that tests damage: each kind of node, attribute and graph."""
+"""Small model files that tests damage."""
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
+import torch
+from exported_nets import Branching, Resizable, Shared
 from onnx import ModelProto, TensorProto
 from onnx_graphs import call, constant, function, graph, model, node, value, zeros
 
@@ -9,9 +14,25 @@ SIZES = (1, 4, 8, 8)
 
 
 def onnx_seeds() -> list[bytes]:
-    """Return the content of each file."""
+    """Return files of ONNX with each kind of node, attribute and graph."""
     made = (_convolutions(), _shapes(), _calls(), _branches(), _loops(), _scans(), _sequences(), _integers())
     return [each.SerializeToString() for each in (*made, _windows(), _attention())]
+
+
+def pt2_seeds(folder: Path) -> list[bytes]:
+    """Return the content of each file of `torch.export.save`, which is written to `folder` first."""
+    nets: tuple[tuple[torch.nn.Module, tuple[torch.Tensor, ...], dict[str, torch.Tensor]], ...] = (
+        (Resizable(), (torch.zeros(2, 3, 8, 8),), {}),
+        (Branching(), (torch.zeros(2, 4),), {}),
+        (Shared(), (torch.zeros(2, 4),), {"extra": torch.zeros(2, 4)}),
+    )
+    contents = []
+    for net, inputs, keywords in nets:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.export.save(torch.export.export(net.eval(), inputs, keywords), folder / "seed.pt2")
+        contents.append((folder / "seed.pt2").read_bytes())
+    return contents
 
 
 def _convolutions() -> ModelProto:

@@ -12,6 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from mbanalyze.conventions.known import CONVENTIONS
+
+pytestmark = pytest.mark.skipif(
+    torch.__version__.partition("+")[0] != CONVENTIONS["flop-counter"].version,
+    reason="the rules are those of the PyTorch in constraints.txt",
+)
+
 ones = torch.ones
 IMAGE, ROWS, HEADS = ones(2, 4, 6, 6), ones(2, 3, 8), ones(2, 2, 3, 4)
 CAUSAL = nn.Transformer.generate_square_subsequent_mask(3)

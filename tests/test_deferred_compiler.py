@@ -7,14 +7,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mbanalyze.sources.deferred_compiler import REPLACED, compiler_deferred, disable_compiler
+from mbanalyze.trace.surroundings import compiler_import
+from mbanalyze.trace.surroundings.compiler_import import import_unrecorded
 
 Ran = Callable[[str], str]
 
@@ -187,3 +191,31 @@ def test_every_form_of_the_decorator(disable: Any) -> None:
     ]
 
     assert [form(3) for form in forms] == [6] * 4
+
+
+class Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operators."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count one."""
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("context", "seen"), [(import_unrecorded, 0), (nullcontext, 1)])
+def test_an_import_of_the_compiler_during_a_trace(
+    context: Any, seen: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operators that run at the import of the compiler are not recorded; without the context they are."""
+    (tmp_path / "the_compiler.py").write_text("import torch\ntorch.ones(1).neg_()\n", encoding="utf-8")
+    monkeypatch.setattr(compiler_import, "COMPILER", "the_compiler")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "the_compiler", raising=False)
+    before = list(sys.meta_path)
+    with Seen() as mode, context():  # type: ignore[no-untyped-call]
+        importlib.import_module("the_compiler")
+
+    assert min(mode.count, 1) == seen
+    assert sys.meta_path == before

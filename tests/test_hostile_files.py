@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from commandline import Run
-from fuzz_files import BYTES, edit, fuzz, mutated
-from fuzz_seeds import onnx_seeds
+from fuzz_files import BYTES, edit, edit_program, fuzz, mutated
+from fuzz_seeds import onnx_seeds, pt2_seeds
 from onnx import AttributeProto, ModelProto, TensorProto, helper
 from onnx_graphs import call, constant, function, graph, model, node, saved, value, zeros
 
@@ -283,7 +283,8 @@ class TestExternalData:
 
 def with_imports(version: int | None) -> ModelProto:
     """Return a model of an operator set."""
-    content = ModelProto.FromString(RELU.SerializeToString())
+    content = ModelProto()
+    content.CopyFrom(RELU)
     del content.opset_import[:]
     if version is not None:
         content.opset_import.add(domain="", version=version)
@@ -292,7 +293,8 @@ def with_imports(version: int | None) -> ModelProto:
 
 def with_version(version: int) -> ModelProto:
     """Return a model of a version of the format."""
-    content = ModelProto.FromString(RELU.SerializeToString())
+    content = ModelProto()
+    content.CopyFrom(RELU)
     content.ir_version = version
     return content
 
@@ -323,6 +325,14 @@ def of_unknown_rank() -> ModelProto:
 
 
 RELUS = [node("Relu", ["x"], ["y"]), node("Neg", ["x"], ["y"])]
+
+
+def _endless() -> ModelProto:
+    """Return a model with a loop whose condition stays true."""
+    given = [value("i", [], TensorProto.INT64), value("go", [], TensorProto.BOOL), value("h")]
+    body = graph([node("Relu", ["h"], ["n"])], given, ("go", "n"))
+    return model([node("Loop", ["", "yes", "x"], ["y"], body=body)], stored=[constant("yes", True, "bool")])
+
 
 GRAPHS: dict[str, tuple[Callable[[], ModelProto], str]] = {
     "cycle": (
@@ -371,6 +381,23 @@ GRAPHS: dict[str, tuple[Callable[[], ModelProto], str]] = {
         lambda: model([node("MatMul", ["x", "w"], ["y"])], stored=[zeros("w", 5, 5)]),
         "y (MatMul)",
     ),
+    "many outputs": (
+        lambda: model([node("Split", ["x"], ["y", "a", "b"], axis=1, num_outputs=2)]),
+        "num_outputs is 2, and the node has 3 outputs",
+    ),
+    "axis": (
+        lambda: model([node("LayerNormalization", ["x", "w"], ["y"], axis=10**18)], stored=[zeros("w", 8)]),
+        "there is no dimension 1000000000000000000 of 4",
+    ),
+    "negative batch": (
+        lambda: model([node("GatherND", ["x", "i"], ["y"], batch_dims=-5)], stored=[constant("i", [0])]),
+        "batch_dims is -5",
+    ),
+    "rank of a result": (
+        lambda: model([node("Expand", ["x", "s"], ["y"])], more=[value("s", [2**31], TensorProto.INT64)]),
+        "its output has 2147483648 dimensions",
+    ),
+    "endless loop": (_endless, "y (Loop) does not end"),
     "function twice": (
         lambda: model(RELUS[:1], functions=[function("F", ["a"], ["b"], [node("Relu", ["a"], ["b"])])] * 2),
         "two functions have the name local::F",
@@ -390,7 +417,7 @@ class TestGraphs:
 
     def test_texts(self, tmp_path: Path) -> None:
         """Initializers of texts are read."""
-        texts = helper.make_tensor("t", TensorProto.STRING, [2], [b"a", b"\xff"])
+        texts = helper.make_tensor("t", TensorProto.STRING, [2], [b"a", b"\xff"])  # type: ignore[list-item]
         content = model([node("Relu", ["x"], ["y"])], stored=[texts])
         assert count(saved(tmp_path, content)).totals.params == 0
 
@@ -416,5 +443,18 @@ def test_damaged_files(tmp_path: Path) -> None:
     mutations = (*BYTES, *(edit,) * 2 * len(BYTES))
     found, longest = fuzz(tmp_path, ".onnx", mutated(onnx_seeds(), mutations, EXAMPLES))
     print(dict(found), f"longest {longest:.2f} s")
-    assert set(found) <= {"report", "ModelFileError", "InputError", "OptionError"}
+    assert set(found) <= OUTCOMES
     assert found["report"] > 0 < found["ModelFileError"]
+
+
+OUTCOMES = {"report", "ModelFileError", "InputError", "OptionError", "TraceError"}
+
+
+@pytest.mark.slow
+def test_damaged_programs(tmp_path: Path) -> None:
+    """The same holds for files of `torch.export.save`."""
+    mutations = (*BYTES, *(edit_program,) * 2 * len(BYTES))
+    found, longest = fuzz(tmp_path, ".pt2", mutated(pt2_seeds(tmp_path), mutations, EXAMPLES // 3))
+    print(dict(found), f"longest {longest:.2f} s")
+    assert set(found) <= OUTCOMES
+    assert found["ModelFileError"] > 0

@@ -12,10 +12,9 @@ from typing import Any, TextIO, cast
 
 from mbanalyze.display.files import OutputError
 
-
 SPELLED = "mbanalyze.spelled"
 """The error handler of the streams, which spells the characters that an encoding such as cp1252 lacks."""
-_ASCII = {"≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "→": "->", "−": "-"}
+_ASCII = {"≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "→": "->", "\N{MINUS SIGN}": "-"}
 
 
 def _spell(error: UnicodeError) -> tuple[str | bytes, int]:

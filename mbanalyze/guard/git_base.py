@@ -161,7 +161,9 @@ def _git(folder: Path, *arguments: str, missing: str = "") -> str:
     # A hook runs with variables such as GIT_DIR, which would direct git to another repository.
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        ran = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=True, env=env)  # noqa: S603
+        ran = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=True, env=env
+        )
     except FileNotFoundError as error:
         raise GitError("guard diff needs git") from error
     except subprocess.CalledProcessError as error:

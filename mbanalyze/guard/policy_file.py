@@ -296,13 +296,13 @@ def _resolve(folder: Path, given: Any) -> Path:
     """The place that a path means, relative to a folder."""
     try:
         place = (folder / parse_text(given)).resolve()
-        if any(each.is_symlink() for each in (place, *place.parents)):  # what Python 3.13 leaves of a loop
-            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-        return place
     except (OSError, RuntimeError, ValueError) as error:
         if isinstance(error, PolicyError):
             raise
         raise PolicyError(f"{given!r} is no path: {error}") from error
+    if any(each.is_symlink() for each in (place, *place.parents)):  # Python 3.13 and newer leave a loop
+        raise PolicyError(f"{given!r} is no path: {os.strerror(errno.ELOOP)}")
+    return place
 
 
 def _line_of(text: str, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Which references name model files, and the reasons why files of other formats are refused."""
+"""The references that name model files, and the reasons why files of other formats are refused."""
 
 from __future__ import annotations
 

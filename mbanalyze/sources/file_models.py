@@ -14,6 +14,7 @@ from mbanalyze.inputs.resolution import as_resolution
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, ONNX, refusal, suffix_of
 from mbanalyze.model_files.file_inputs import input_shapes
+from mbanalyze.ops.registry import FormulaError
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.rows import rows
 
@@ -119,12 +120,18 @@ def recorded(
         ModelFileError: the graph is damaged, or a shape is unknown.
     """
     record = graph.record(shapes)
+    try:
+        counted = rows(record.ops)
+    except FormulaError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{name}: the tensors of a node do not fit its operator: {error}") from error
     return Report(
         name,
         options,
         shapes,
         "file",
-        rows(record.ops),
+        counted,
         dtype or record.dtype,
         record.free,
         record.unused_params,

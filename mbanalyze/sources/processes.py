@@ -204,7 +204,9 @@ def _answer(file: Path, code: int, time_limit: float | None) -> Answer:
     if code == TIMED_OUT:
         return Answer(problem=f"it took longer than {time_limit:g} s")
     if code < 0:
-        hint = ", perhaps because it needs too much memory" if -code == getattr(signal, "SIGKILL", None) else ""
+        hint = (
+            ", perhaps because it needs too much memory" if -code == getattr(signal, "SIGKILL", None) else ""
+        )
         return Answer(problem=f"its process was ended by {signal.Signals(-code).name}{hint}")
     if code == UNWRITTEN:
         return Answer(problem=f"the answer of its process could not be written: {make_room()}")

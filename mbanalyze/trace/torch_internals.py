@@ -18,21 +18,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as _hooked_modules
+from torch.nn.utils.rnn import PackedSequence
 
 __all__ = [
     "ACCUMULATE_HOOKS", "BUFFERS", "COMPILED_CALL", "COMPILER", "GLOBAL_HOOKS", "HOOKS", "LAZY_INIT",
-    "LEAF_METHODS", "MODULES", "NEWEST", "OLDEST", "PARAMETERS", "VERSION", "DisableTorchDispatch",
-    "DisableTorchFunction", "DispatchKey", "DispatchKeySet", "DispatchMode", "FakeTensor", "FakeTensorMode",
-    "HigherOrderOperator", "NeedsShape", "NeedsValues", "Setting", "TensorBase", "UnsupportedTorchError",
-    "address", "attention_flag", "autocast_casts", "can_decompose", "default_device", "delay_gpu",
-    "disable_dynamo", "dispatch_mode_count", "dispatch_modes", "enter_mode", "flag", "function_mode_count",
+    "LEAF_METHODS", "MODULES", "NEWEST", "OLDEST", "PARAMETERS", "QUANTIZED_DECOMPOSED", "SYM_SQRT",
+    "VERSION", "DisableTorchDispatch", "DisableTorchFunction", "DispatchKey", "DispatchKeySet",
+    "DispatchMode", "FakeTensor", "FakeTensorMode", "HigherOrderOperator", "NeedsShape", "NeedsValues",
+    "OpOverload", "OpOverloadPacket", "Setting", "TensorBase", "UnsupportedTorchError", "address",
+    "attention_flag", "autocast_casts", "can_decompose", "default_device", "delay_gpu", "disable_dynamo",
+    "dispatch_mode_count", "dispatch_modes", "enter_mode", "flag", "function_mode_count",
     "function_modes", "get_onednn_enabled", "has_kernel", "innermost_transform", "is_compile_supported",
     "kernel_choice", "kernels_chosen", "leave_mode", "lift_only_cpu", "make_wrapper", "mode_key",
-    "no_dispatch", "pack_padded_sequence", "pad_packed_sequence", "pop_dispatch_mode", "pop_function_mode",
-    "precisions", "preserve_version", "print_options", "push_dispatch_mode", "push_function_mode",
-    "require_version", "schema_of", "set_default_device", "set_grad_enabled", "set_onednn_enabled",
-    "set_version", "sparse_indices", "sparse_values", "swap_tensors", "take_higher_order", "tree_leaves",
-    "tree_map", "tree_map_only", "unset_fake_temporarily", "unwrapped", "wraps_tensors",
+    "no_dispatch", "pack_padded_sequence", "pad_packed_sequence", "pop_dispatch_mode",
+    "pop_function_mode", "precisions", "preserve_version", "print_options", "push_dispatch_mode",
+    "push_function_mode", "require_version", "schema_of", "script_type", "set_default_device",
+    "set_grad_enabled", "set_onednn_enabled", "set_version", "sparse_indices", "sparse_values",
+    "swap_tensors", "take_higher_order", "tree_leaves", "tree_map", "tree_map_only",
+    "unset_fake_temporarily", "unwrapped", "wraps_tensors",
 ]  # fmt: skip
 
 OLDEST = (2, 6)
@@ -125,6 +128,7 @@ try:
     from torch._ops import (
         HigherOrderOperator,  # the class of operators that run functions
         OpOverload,  # the class of all others
+        OpOverloadPacket,  # the overloads of an operator
     )
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException as NeedsValues,  # an operator on fake tensors needs values
@@ -158,6 +162,8 @@ try:
         is_traceable_wrapper_subclass as wraps_tensors,  # True for a tensor that is made of others
     )
     from torch.utils._pytree import (
+        SUPPORTED_NODES,  # the types of containers
+        register_pytree_node,  # adds a type of containers
         tree_leaves,  # the values in nested containers
         tree_map,  # the same containers with a function of each value
         tree_map_only,  # the same for values of one type
@@ -242,7 +248,25 @@ def kernels_chosen(choice: tuple[int, int]) -> Any:
     return ForceDispatchKeyGuard(_KEY_SETS[added], _KEY_SETS[avoided])
 
 
+def _see_packed_sequences() -> None:
+    """Let `tree_map` see the tensors of a packed sequence, a named tuple that PyTorch 2.7 and older take as a leaf."""
+    none = torch.empty(0, dtype=torch.int64, device="cpu")
+    if PackedSequence not in SUPPORTED_NODES and len(tree_leaves(PackedSequence(none, none))) == 1:
+        register_pytree_node(
+            PackedSequence, lambda packed: (list(packed), None), lambda of, _: PackedSequence(*of)
+        )
+
+
+_see_packed_sequences()
+
+
 # Optional names
+QUANTIZED_DECOMPOSED = "torch.ao.quantization.fx._decomposed"
+"""The module that defines the operators of exported quantised graphs. Without it, they are not counted."""
+
+SYM_SQRT = "torch._sym_sqrt"
+"""The name of the root of a size in exported programs. Files of releases without it do not have it."""
+
 COMPILER = "torch._dynamo"
 """The compiler. If another module has its place, compiled code runs compiled."""
 
@@ -311,6 +335,11 @@ def set_default_device(contexts: dict[str, Any]) -> None:
     """Set the context of this thread's default device, whose mode is on the stack of modes already."""
     vars(_DEVICES).clear()
     vars(_DEVICES).update(contexts)
+
+
+def script_type(item: torch.ScriptObject) -> str:
+    """Return the name of the class of an object of TorchScript; "" without the method."""
+    return str(item._type()) if hasattr(item, "_type") else ""
 
 
 def mode_key(mode: object) -> Any:

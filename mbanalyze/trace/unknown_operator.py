@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.torch_internals import dispatch_modes
 
 
 def active_recorder() -> Recorder | None:
     """Return the recorder of the trace that runs, unless another mode of dispatch is active."""
-    mode = _get_current_dispatch_mode()
-    return mode if isinstance(mode, Recorder) else None
+    modes = dispatch_modes()
+    return modes[-1] if modes and isinstance(modes[-1], Recorder) else None
 
 
 def record_unknown(

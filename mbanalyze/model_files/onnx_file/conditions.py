@@ -9,16 +9,16 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_runs import graph_of, run_graph
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_paths import path_of
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep, NodeWalk
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.step import NodeWalk, Step
 from mbanalyze.ops.cost import total
 from mbanalyze.ops.registry import cost
 
 
-def run_if(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
+def run_if(walk: NodeWalk, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor]:
     """Walk through the branch that the condition selects, or the costlier one if it is unknown."""
     graphs = graph_of(node, "then_branch"), graph_of(node, "else_branch")
     path = path_of(node, frame.path)
@@ -43,7 +43,7 @@ def run_if(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
     return [replace(tensor, value=None) for tensor in outputs]
 
 
-def _cost_of(steps: Sequence[Step]) -> tuple[int, int, int]:
+def _cost_of(steps: Sequence[NodeStep]) -> tuple[int, int, int]:
     """The macs, flops and memory access of steps."""
     numbered = Numbered(Roles(steps), ())
     spent = total([cost(operator_of(step, numbered)) for step in steps])

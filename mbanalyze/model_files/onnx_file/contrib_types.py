@@ -9,10 +9,10 @@ from onnx import NodeProto, OperatorSetIdProto, TensorProto, TypeProto, defs, he
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import factors
 
-Inference = Callable[[Node, Sequence[OperatorSetIdProto]], Mapping[str, TypeProto]]
+Inference = Callable[[OnnxNode, Sequence[OperatorSetIdProto]], Mapping[str, TypeProto]]
 """ONNX's own inference: a node of ONNX and its operator sets -> the types of its outputs, by name."""
 
 _VERSION = 17
@@ -22,7 +22,7 @@ _DOMAINS = ("com.microsoft", "", "ai.onnx")
 """The domains of these operators; some files name operators of ONNX Runtime without a domain."""
 
 
-def contrib_types(node: Node, infer: Inference) -> Mapping[str, TypeProto]:
+def contrib_types(node: OnnxNode, infer: Inference) -> Mapping[str, TypeProto]:
     """Return the types that an operator of ONNX Runtime writes, by name; empty for an unknown operator."""
     name = node.proto.op_type
     if node.proto.domain not in _DOMAINS or name not in _RULES:
@@ -36,7 +36,7 @@ def contrib_types(node: Node, infer: Inference) -> Mapping[str, TypeProto]:
     }
 
 
-def _element_type(node: Node) -> int:
+def _element_type(node: OnnxNode) -> int:
     """The element type of the outputs."""
     name = node.proto.op_type
     if name == "QuantizeLinear":
@@ -50,16 +50,16 @@ _TYPED_LIKE = {"DequantizeLinear": 1, "MatMulIntegerToFloat": 2, "QLinearConcat"
 """Operator -> the input that has the type of its output, if that is not the first."""
 
 
-def _type_of(node: Node, place: int, default: int) -> int:
+def _type_of(node: OnnxNode, place: int, default: int) -> int:
     tensor = node.optional(place)
     return default if tensor is None else tensor.element_type
 
 
-Rule = Callable[[Node, Inference], Sequence[Sizes]]
+Rule = Callable[[OnnxNode, Inference], Sequence[Sizes]]
 """A function from a node to the shapes of its first outputs."""
 
 
-def _same(node: Node, _: Inference) -> Sequence[Sizes]:
+def _same(node: OnnxNode, _: Inference) -> Sequence[Sizes]:
     """The shape of the first input."""
     return [node.input(0).shape]
 
@@ -67,7 +67,7 @@ def _same(node: Node, _: Inference) -> Sequence[Sizes]:
 def _like(operator: str, *places: int) -> Rule:
     """Return the rule of an operator of ONNX that reads the inputs at `places`."""
 
-    def rule(node: Node, infer: Inference) -> Sequence[Sizes]:
+    def rule(node: OnnxNode, infer: Inference) -> Sequence[Sizes]:
         last = bool(node.attribute("channels_last", 0))
         inputs = node.present(*places)
         if last:
@@ -78,7 +78,9 @@ def _like(operator: str, *places: int) -> Rule:
     return rule
 
 
-def _inferred(operator: str, node: Node, inputs: Sequence[GraphTensor], infer: Inference) -> Sequence[Sizes]:
+def _inferred(
+    operator: str, node: OnnxNode, inputs: Sequence[GraphTensor], infer: Inference
+) -> Sequence[Sizes]:
     """The shape that an operator of ONNX writes, with those attributes of a node that it has too."""
     taken = defs.get_schema(operator, _VERSION).attributes
     proto = NodeProto(op_type=operator, name=node.proto.name, output=["output"])
@@ -86,7 +88,7 @@ def _inferred(operator: str, node: Node, inputs: Sequence[GraphTensor], infer: I
     proto.attribute.extend(each for each in node.proto.attribute if each.name in taken)
     floats = tuple(_float(tensor) for tensor in inputs)
     imports = [helper.make_opsetid("", _VERSION)]
-    return [_sizes(infer(Node(proto, floats, node.attributes, _VERSION), imports)["output"])]
+    return [_sizes(infer(OnnxNode(proto, floats, node.attributes, _VERSION), imports)["output"])]
 
 
 def _sizes(type: TypeProto) -> Sizes:
@@ -105,40 +107,40 @@ def _moved(tensor: GraphTensor, source: int, target: int) -> GraphTensor:
     return replace(_float(tensor), type=helper.make_tensor_type_proto(TensorProto.FLOAT, shape))
 
 
-def _concatenated(node: Node, infer: Inference) -> Sequence[Sizes]:
+def _concatenated(node: OnnxNode, infer: Inference) -> Sequence[Sizes]:
     """The shape of tensors that each have a scale and a zero point, side by side."""
     return _inferred("Concat", node, node.present(*range(2, len(node.inputs), 3)), infer)
 
 
-def _nhwc_pool(node: Node, infer: Inference) -> Sequence[Sizes]:
+def _nhwc_pool(node: OnnxNode, infer: Inference) -> Sequence[Sizes]:
     """The shape of a pooled image whose channels are last."""
     (shape,) = _inferred("MaxPool", node, [_moved(node.input(0), -1, 1)], infer)
     return [(shape[0], *shape[2:], shape[1])]
 
 
-def _fused_matmul(node: Node, infer: Inference) -> Sequence[Sizes]:
+def _fused_matmul(node: OnnxNode, infer: Inference) -> Sequence[Sizes]:
     """The shape of a product whose factors may be transposed."""
     return _inferred("MatMul", node, factors(node), infer)
 
 
-def _packed_matmul(node: Node, _: Inference) -> Sequence[Sizes]:
+def _packed_matmul(node: OnnxNode, _: Inference) -> Sequence[Sizes]:
     """The shape of a product with a weight of several elements in a byte."""
     return [(*node.input(0).shape[:-1], node.attributes["N"])]
 
 
-def _skip_norm(node: Node, _: Inference) -> Sequence[Sizes]:
+def _skip_norm(node: OnnxNode, _: Inference) -> Sequence[Sizes]:
     """The shapes of a normalised sum, of its statistics, and of the sum."""
     shape = node.input(0).shape
     return [shape, (*shape[:-1], 1), (*shape[:-1], 1), shape]
 
 
-def _attention(node: Node, _: Inference) -> Sequence[Sizes]:
+def _attention(node: OnnxNode, _: Inference) -> Sequence[Sizes]:
     """The shape of attention whose queries, keys and values are products of one weight."""
     sizes = node.attribute("qkv_hidden_sizes")
     return [(*node.input(0).shape[:-1], sizes[-1] if sizes else node.input(1).shape[-1] // 3)]
 
 
-def _multi_head_attention(node: Node, _: Inference) -> Sequence[Sizes]:
+def _multi_head_attention(node: OnnxNode, _: Inference) -> Sequence[Sizes]:
     """The shape of attention of separate queries, keys and values with their heads side by side."""
     query, *values = node.present(0, 2)
     return [(*query.shape[:-1], values[0].shape[-1])] if values else []

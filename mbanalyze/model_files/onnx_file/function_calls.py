@@ -9,9 +9,9 @@ from onnx import FunctionProto, GraphProto, NodeProto
 from mbanalyze.model_files.file_error import MAX_DEPTH, MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame, deeper
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node, domain_of
+from mbanalyze.model_files.onnx_file.node import OnnxNode, domain_of
 from mbanalyze.model_files.onnx_file.node_paths import path_of
-from mbanalyze.model_files.onnx_file.step import FunctionName, NodeWalk
+from mbanalyze.model_files.onnx_file.node_steps import FunctionName, NodeWalk
 
 
 def functions_by_name(functions: Iterable[FunctionProto]) -> dict[FunctionName, FunctionProto]:
@@ -30,7 +30,7 @@ def functions_by_name(functions: Iterable[FunctionProto]) -> dict[FunctionName, 
 
 
 def run_function(
-    walk: NodeWalk, function: FunctionProto, node: Node, frame: Frame
+    walk: NodeWalk, function: FunctionProto, node: OnnxNode, frame: Frame
 ) -> Sequence[GraphTensor | None]:
     """Walk through the nodes of a function, and return its outputs."""
     if len(node.inputs) > len(function.input):

@@ -11,12 +11,12 @@ from onnx import GraphProto, helper
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import MAX_KNOWN, GraphTensor, known, typed
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
-from mbanalyze.model_files.onnx_file.step import NodeWalk, Step
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep, NodeWalk
 
 
-def graph_of(node: Node, name: str) -> GraphProto:
+def graph_of(node: OnnxNode, name: str) -> GraphProto:
     """Return an attribute that is a graph.
 
     Raises:
@@ -58,7 +58,7 @@ def run_graph(
 
 def joined(
     walk: NodeWalk,
-    node: Node,
+    node: OnnxNode,
     path: str,
     name: str,
     tensors: Sequence[GraphTensor],
@@ -86,7 +86,7 @@ def joined(
         return known(np.concatenate(parts, place), name)
     type = helper.make_tensor_type_proto(tensors[0].element_type, sizes)
     result = typed(type, name, "computed")
-    walk.steps.append(Step(path, node, NodeMatch("cat", tuple(tensors)), (result,)))
+    walk.steps.append(NodeStep(path, node, NodeMatch("cat", tuple(tensors)), (result,)))
     return result
 
 

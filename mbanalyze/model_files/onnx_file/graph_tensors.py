@@ -32,7 +32,7 @@ PACKED = frozenset(
 """The element types of less than a byte."""
 
 
-class Memory:
+class TensorMemory:
     """The memory of a tensor. Nodes that only reshape a tensor give another tensor with the same memory.
 
     Attributes:
@@ -62,7 +62,7 @@ class GraphTensor:
     """
 
     type: TypeProto
-    memory: Memory
+    memory: TensorMemory
     stored: int
     value: Array | None = None
     strides: tuple[int, ...] | None = None
@@ -101,12 +101,12 @@ def known(value: Array, name: str) -> GraphTensor:
     """Return a constant with known elements."""
     element_type = helper.np_dtype_to_tensor_dtype(value.dtype)
     type = helper.make_tensor_type_proto(element_type, value.shape)
-    return GraphTensor(type, Memory(name, "constant"), element_type, value)
+    return GraphTensor(type, TensorMemory(name, "constant"), element_type, value)
 
 
 def typed(type: TypeProto, name: str, origin: Origin) -> GraphTensor:
     """Return a tensor with memory of its own, whose elements are unknown."""
-    return GraphTensor(type, Memory(name, origin), type.tensor_type.elem_type)
+    return GraphTensor(type, TensorMemory(name, origin), type.tensor_type.elem_type)
 
 
 def input_tensor(type: TypeProto, name: str) -> GraphTensor:
@@ -130,7 +130,7 @@ def stored_tensor(proto: TensorProto) -> GraphTensor:
     if not is_outside(proto) and proto.data_type != TensorProto.STRING and prod(dims) <= MAX_KNOWN:
         value = _elements(proto)
     type = helper.make_tensor_type_proto(proto.data_type, dims)
-    return GraphTensor(type, Memory(proto.name, "initializer"), proto.data_type, value)
+    return GraphTensor(type, TensorMemory(proto.name, "initializer"), proto.data_type, value)
 
 
 def is_outside(proto: TensorProto) -> bool:

@@ -10,7 +10,7 @@ from onnx import OperatorSetIdProto, TensorProto, TypeProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from mbanalyze.model_files.onnx_file.graph_tensors import MAX_KNOWN, Array, GraphTensor, is_outside, known
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.output_types import output_types
 
 _SIZES = ("Shape", "Size")
@@ -40,7 +40,7 @@ _BOUNDED = ("Compress", "NonZero", "Unique")
 """The operators whose output is unknown without the elements, and at most a few times larger than the inputs."""
 
 
-def known_outputs(node: Node, imports: Sequence[OperatorSetIdProto]) -> list[GraphTensor] | None:
+def known_outputs(node: OnnxNode, imports: Sequence[OperatorSetIdProto]) -> list[GraphTensor] | None:
     """Return the outputs of a node whose elements are known, or None if they are not."""
     if node.operator in _SIZES:
         shape = node.input(0).shape
@@ -61,13 +61,15 @@ def known_outputs(node: Node, imports: Sequence[OperatorSetIdProto]) -> list[Gra
     return [known(value, name) for value, name in zip(values, names, strict=True)]
 
 
-def _sizes(node: Node, shape: Sequence[int]) -> Array:
+def _sizes(node: OnnxNode, shape: Sequence[int]) -> Array:
     if node.operator == "Size":
         return np.array(prod(shape), np.int64)
     return np.array(shape[node.attribute("start", 0) : node.attribute("end", len(shape))], np.int64)
 
 
-def _evaluated(node: Node, names: Sequence[str], imports: Sequence[OperatorSetIdProto]) -> list[Array] | None:
+def _evaluated(
+    node: OnnxNode, names: Sequence[str], imports: Sequence[OperatorSetIdProto]
+) -> list[Array] | None:
     """The outputs that ONNX's reference implementation computes; None if it fails."""
     given = {name: tensor for name, tensor in zip(node.proto.input, node.inputs, strict=False) if tensor}
     graph = helper.make_graph(

@@ -11,14 +11,14 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_runs import graph_of, joined, run_graph
 from mbanalyze.model_files.onnx_file.graph_tensors import Array, GraphTensor, known, typed
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 from mbanalyze.model_files.onnx_file.node_paths import path_of
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep, NodeWalk
 from mbanalyze.model_files.onnx_file.output_types import has_shape
-from mbanalyze.model_files.onnx_file.step import NodeWalk, Step
 
 
-def run_loop(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
+def run_loop(walk: NodeWalk, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor]:
     """Walk through the body as often as it runs; a loop with an unknown number of iterations is not counted."""
     most, go = node.optional(0), node.optional(1)
     body = graph_of(node, "body")
@@ -35,7 +35,7 @@ def run_loop(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
 
 
 def _iterated(
-    walk: NodeWalk, node: Node, body: GraphProto, frame: Frame, limit: int | None, go: bool | None
+    walk: NodeWalk, node: OnnxNode, body: GraphProto, frame: Frame, limit: int | None, go: bool | None
 ) -> list[GraphTensor] | None:
     """The outputs after all iterations; None if a condition is unknown."""
     path = path_of(node, frame.path)
@@ -43,7 +43,9 @@ def _iterated(
     carried: Sequence[GraphTensor | None] = node.inputs[2:]
     parts: list[list[GraphTensor]] = [[] for _ in range(len(body.output) - 1 - len(carried))]
     iteration = 0
-    if limit is not None and go and _keeps_condition(body):
+    if go and _keeps_condition(body):
+        if limit is None:
+            raise ModelFileError(f"{node.label} does not end: its condition stays true")
         walk.enter(max(limit, 0))
     while limit is None or iteration < limit:
         if go is None:
@@ -69,7 +71,7 @@ def _keeps_condition(body: GraphProto) -> bool:
     return returned in {given, *copies}
 
 
-def _all_given(node: Node, tensors: Sequence[GraphTensor | None]) -> list[GraphTensor]:
+def _all_given(node: OnnxNode, tensors: Sequence[GraphTensor | None]) -> list[GraphTensor]:
     if None in tensors:
         raise ModelFileError(f"{node.label} returns an input that is left out")
     return [tensor for tensor in tensors if tensor is not None]
@@ -87,7 +89,7 @@ def _only(value: Array) -> float:
     return float(value) if value.dtype.kind == "f" else int(value.reshape(-1)[0])
 
 
-def _uncounted(walk: NodeWalk, node: Node, frame: Frame) -> list[GraphTensor]:
+def _uncounted(walk: NodeWalk, node: OnnxNode, frame: Frame) -> list[GraphTensor]:
     """The outputs of a loop with an unknown number of iterations, as the file describes them."""
     outputs = []
     for name in node.proto.output:
@@ -99,5 +101,5 @@ def _uncounted(walk: NodeWalk, node: Node, frame: Frame) -> list[GraphTensor]:
             )
         outputs.append(typed(type, name, "computed"))
     match = NodeMatch(f"onnx::{node.operator}", node.present())
-    walk.steps.append(Step(path_of(node, frame.path), node, match, tuple(outputs)))
+    walk.steps.append(NodeStep(path_of(node, frame.path), node, match, tuple(outputs)))
     return outputs

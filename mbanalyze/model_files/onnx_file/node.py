@@ -12,7 +12,7 @@ from mbanalyze.model_files.onnx_file.graph_tensors import Array, GraphTensor
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class OnnxNode:
     """A node of a graph, with the tensors that it reads.
 
     Attributes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def path_of(node: Node, around: str | None = None) -> str:
+def path_of(node: OnnxNode, around: str | None = None) -> str:
     """Return the path of a node's module, or the name of the node if no exporter of PyTorch wrote it.
 
     If a node with a path stands for this one, that path is `around`, and is returned instead of the name.
@@ -29,7 +29,7 @@ def path_of(node: Node, around: str | None = None) -> str:
     return proto.name if around is None else around
 
 
-def _module_of_weight(node: Node) -> str:
+def _module_of_weight(node: OnnxNode) -> str:
     """The module of the parameter `module.weight` that a convolution or linear layer reads, or ""."""
     weight = node.optional(1) if node.operator in ("Conv", "ConvTranspose", "Gemm") else None
     module, _, name = weight.memory.name.rpartition(".") if weight else ("", "", "")

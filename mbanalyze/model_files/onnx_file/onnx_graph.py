@@ -14,15 +14,15 @@ from onnx import ModelProto, TensorProto
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_inputs import FileInput
+from mbanalyze.model_files.onnx_file.exporter_notes import exporter_notes
 from mbanalyze.model_files.onnx_file.frame import Frame, described_types, stored_tensors
 from mbanalyze.model_files.onnx_file.function_calls import check_calls, functions_by_name
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
 from mbanalyze.model_files.onnx_file.learned_names import looks_learned
 from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
-from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of, packed_elements
+from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.model_files.onnx_file.walk import DAMAGES, Walk
 from mbanalyze.ops.record import Op
 
@@ -66,11 +66,6 @@ class OnnxGraph:
         with self._named():
             return tuple(map(described_input, graph_inputs(self.model.graph)))
 
-    @property
-    def producer(self) -> str:
-        """The exporter that wrote the file, with its version."""
-        return f"{self.model.producer_name} {self.model.producer_version}".strip()
-
     def record(self, shapes: Sequence[Sizes]) -> OnnxRecord:
         """Return the operators at inputs of the given shapes, one for each of `inputs`.
 
@@ -104,45 +99,13 @@ class OnnxGraph:
             tensor.memory for step in merged.steps for tensor in (*step.match.operands, *step.node.present())
         }
         settings = scale_names(graph.node)
-        notes = self._notes(walk, merged.steps, roles)
+        notes = exporter_notes(self.model, walk, merged.steps, roles)
         unused = tuple(
             name
             for name, tensor in stored.items()
             if tensor.memory not in read and name not in settings and looks_learned(tensor)
         )
         return OnnxRecord(ops, outputs, dict(walk.free + merged.free), unused, notes, self._dtype())
-
-    def _notes(self, walk: Walk, steps: Sequence[Step], roles: Roles) -> tuple[str, ...]:
-        """What the file has that a reader would not expect."""
-        folded = sum(map(_has_folded_norm, steps))
-        elements = sum(roles.computed.values())
-        packed = sum(packed_elements(steps).values())
-        merged = self._merged()
-        found = (
-            (self.producer, f"counted as {self.producer} wrote it"),
-            (folded, f"batch norms that the exporter folded into convolutions: {folded}"),
-            (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
-            (
-                elements,
-                f"elements of constants that the exporter computed, which are no params: {elements:,}",
-            ),
-            (
-                walk.constants,
-                f"nodes without an input of the network, which are computed once: {walk.constants}",
-            ),
-            (packed, f"elements of less than a byte, which are counted as a byte each: {packed:,}"),
-        )
-        branches = [
-            f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches
-        ]
-        return (*(note for present, note in found if present), *dict.fromkeys(branches))
-
-    def _merged(self) -> int:
-        """The elements of weights that are stored once, and have a second name; those of running statistics aside."""
-        stored = {each.name: prod(each.dims) for each in self.model.graph.initializer}
-        nodes = [node for node in self.model.graph.node if node.op_type == "Identity"]
-        copies = [node.input[0] for node in nodes if not node.output[0].endswith(_STATISTICS)]
-        return sum(stored.get(name, 0) for name in copies)
 
     def _dtype(self) -> str:
         """The floating-point type of most weights, or float32."""
@@ -173,20 +136,6 @@ def _one_line(message: str) -> str:
 
 _MAX_MESSAGE = 400
 
-
-def _has_folded_norm(step: Step) -> bool:
-    """True for a convolution that an exporter of PyTorch merged with a batch norm."""
-    if step.match.kind != "conv":
-        return False
-    rules = [entry.value for entry in step.node.proto.metadata_props if entry.key == _REWRITES]
-    return any("BatchNorm" in rule for rule in rules) or step.match.operands[1].memory.name.startswith(
-        "onnx::Conv"
-    )
-
-
-_STATISTICS = (".running_mean", ".running_var")
-
-_REWRITES = "pkg.onnxscript.rewriter.rule_name"
 
 _DTYPES: dict[int, str] = {
     TensorProto.FLOAT: "float32",

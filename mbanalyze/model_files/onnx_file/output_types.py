@@ -9,14 +9,15 @@ from onnx import OperatorSetIdProto, TypeProto, defs, numpy_helper, shape_infere
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.contrib_types import contrib_types
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.inference_limits import check_inference
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 
 _LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
 """The operators with one output, of the type of their first input, that ONNX's inference does not know."""
 
 
 def output_types(
-    node: Node, imports: Sequence[OperatorSetIdProto], described: Mapping[str, TypeProto]
+    node: OnnxNode, imports: Sequence[OperatorSetIdProto], described: Mapping[str, TypeProto]
 ) -> list[TypeProto]:
     """Return the type of each output of a node, in order.
 
@@ -49,8 +50,9 @@ def output_types(
     return types
 
 
-def _inferred(node: Node, imports: Sequence[OperatorSetIdProto]) -> Mapping[str, TypeProto]:
+def _inferred(node: OnnxNode, imports: Sequence[OperatorSetIdProto]) -> Mapping[str, TypeProto]:
     """The types that ONNX infers for the outputs of a node, by name."""
+    check_inference(node)
     proto = node.proto
     given: dict[str, GraphTensor] = {
         name: tensor for name, tensor in zip(proto.input, node.inputs, strict=False) if tensor is not None

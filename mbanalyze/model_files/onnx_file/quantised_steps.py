@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from onnx import NodeProto
 
-from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, Memory
-from mbanalyze.model_files.onnx_file.node import Node
-from mbanalyze.model_files.onnx_file.step import Step
+from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor, TensorMemory
+from mbanalyze.model_files.onnx_file.node import OnnxNode
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 
 _QUANTIZE = frozenset({"QuantizeLinear", "com.microsoft::QuantizeLinear"})
 _DEQUANTIZE = frozenset({"DequantizeLinear", "com.microsoft::DequantizeLinear"})
@@ -37,14 +37,14 @@ class QuantisedSteps:
         free: how often each node without a step of its own was met, by operator.
     """
 
-    returned: Collection[Memory]
-    steps: list[Step] = field(default_factory=list)
+    returned: Collection[TensorMemory]
+    steps: list[NodeStep] = field(default_factory=list)
     free: Counter[str] = field(default_factory=Counter)
-    _sources: dict[Memory, GraphTensor] = field(default_factory=dict)
-    _settings: dict[Memory, Node] = field(default_factory=dict)
-    _writers: dict[Memory, int] = field(default_factory=dict)
+    _sources: dict[TensorMemory, GraphTensor] = field(default_factory=dict)
+    _settings: dict[TensorMemory, OnnxNode] = field(default_factory=dict)
+    _writers: dict[TensorMemory, int] = field(default_factory=dict)
 
-    def add(self, steps: Sequence[Step]) -> None:
+    def add(self, steps: Sequence[NodeStep]) -> None:
         """Add all steps of a graph."""
         readers = Counter(
             memory for step in steps for memory in {tensor.memory for tensor in step.match.operands}
@@ -58,7 +58,7 @@ class QuantisedSteps:
                 self._writers.update((tensor.memory, len(self.steps)) for tensor in found.outputs)
                 self.steps.append(found)
 
-    def _with_sources(self, step: Step) -> Step:
+    def _with_sources(self, step: NodeStep) -> NodeStep:
         """The step with the quantised tensors that it reads."""
         inputs = tuple(None if tensor is None else self._source(tensor) for tensor in step.node.inputs)
         operands = tuple(map(self._source, step.match.operands))
@@ -74,13 +74,13 @@ class QuantisedSteps:
         strides = source.strides if tensor.shape == source.shape else tensor.strides
         return replace(tensor, memory=source.memory, stored=source.stored, strides=strides)
 
-    def _is_merged(self, step: Step, found: Step, readers: Counter[Memory]) -> bool:
+    def _is_merged(self, step: NodeStep, found: NodeStep, readers: Counter[TensorMemory]) -> bool:
         """True for a node that other steps do themselves."""
         if step.node.operator in _QUANTIZE:
             return self._is_written_quantised(step, found, readers)
         return step.node.operator in _DEQUANTIZE and self._is_read_quantised(step, found)
 
-    def _is_read_quantised(self, step: Step, found: Step) -> bool:
+    def _is_read_quantised(self, step: NodeStep, found: NodeStep) -> bool:
         """True for a dequantisation that its readers do themselves, which is noted."""
         memory = step.outputs[0].memory
         if memory in self.returned:
@@ -89,7 +89,7 @@ class QuantisedSteps:
         self._settings[memory] = step.node
         return True
 
-    def _is_written_quantised(self, step: Step, found: Step, readers: Counter[Memory]) -> bool:
+    def _is_written_quantised(self, step: NodeStep, found: NodeStep, readers: Counter[TensorMemory]) -> bool:
         """True for a quantisation that changes nothing, or that the step before it does itself, which is noted."""
         (read,), (output,) = found.match.operands, step.outputs
         before = step.match.operands[0].memory
@@ -105,7 +105,7 @@ class QuantisedSteps:
         self._quantise(writer, before, output)
         return True
 
-    def _quantise(self, writer: int, before: Memory, output: GraphTensor) -> None:
+    def _quantise(self, writer: int, before: TensorMemory, output: GraphTensor) -> None:
         """Let a step write the quantised tensor."""
         step = self.steps[writer]
         outputs = tuple(
@@ -116,7 +116,7 @@ class QuantisedSteps:
         self._writers[output.memory] = writer
 
 
-def _same_settings(first: Node, second: Node) -> bool:
+def _same_settings(first: OnnxNode, second: OnnxNode) -> bool:
     """True if two nodes have the same scale and zero point for all elements of a tensor."""
     return all(_same_scalar(first.optional(place), second.optional(place)) for place in (1, 2))
 

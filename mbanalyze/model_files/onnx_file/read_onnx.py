@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_onnx(path: Path) -> OnnxGraph:
-    """Read a file of ONNX. Nothing outside of it is read, and nothing in it is run.
+    """Read a file of ONNX. Nothing outside the file is read, and nothing in the file is run.
 
     Raises:
         ModelFileError: the file is missing, damaged or too large, or `onnx` is not installed.
@@ -28,8 +28,8 @@ def read_onnx(path: Path) -> OnnxGraph:
         raise ModelFileError("onnx is not installed: pip install 'mbanalyze[onnx]'") from error
     from google.protobuf.message import DecodeError
 
+    from mbanalyze.model_files.onnx_file.graph_bytes import GraphBytes
     from mbanalyze.model_files.onnx_file.onnx_graph import OnnxGraph
-    from mbanalyze.model_files.onnx_file.weightless import Weightless
 
     with opened(path) as (file, size):
         reason = other_content(file.read(8), ONNX)
@@ -37,7 +37,7 @@ def read_onnx(path: Path) -> OnnxGraph:
             raise ModelFileError(f"{path} {reason}")
         file.seek(0)
         try:
-            model = onnx.ModelProto.FromString(Weightless(file, size).content)
+            model = onnx.ModelProto.FromString(GraphBytes(file, size).content)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         except DecodeError as error:

@@ -7,9 +7,9 @@ from math import prod
 
 from onnx import helper
 
-from mbanalyze.model_files.onnx_file.graph_tensors import COMPLEX, FLOATING, PACKED, GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import COMPLEX, FLOATING, PACKED, GraphTensor, TensorMemory
+from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 from mbanalyze.model_files.onnx_file.roles import Roles
-from mbanalyze.model_files.onnx_file.step import Step
 from mbanalyze.ops.record import Op, Role, Value
 
 
@@ -23,9 +23,9 @@ class Numbered:
     def __init__(self, roles: Roles, inputs: Sequence[GraphTensor]) -> None:
         """Start with the inputs as the first activations."""
         self._roles = roles
-        self._numbers: dict[Memory, tuple[Role, int]] = {}
+        self._numbers: dict[TensorMemory, tuple[Role, int]] = {}
         self._next: dict[Role, int] = {"activation": 0, "weight": 0, "buffer": 0}
-        self.counted: set[Memory] = set()
+        self.counted: set[TensorMemory] = set()
         for tensor in inputs:
             self.value(tensor)
 
@@ -52,7 +52,7 @@ class Numbered:
         return sum(new.values())
 
 
-def packed_elements(steps: Iterable[Step]) -> dict[Memory, int]:
+def packed_elements(steps: Iterable[NodeStep]) -> dict[TensorMemory, int]:
     """Return the number of elements of each tensor whose elements take less than a byte."""
     tensors = [tensor for step in steps for tensor in (*step.match.operands, *step.outputs)]
     return {tensor.memory: prod(tensor.shape) for tensor in tensors if tensor.stored in PACKED}
@@ -63,7 +63,7 @@ def item_size(element_type: int) -> int:
     return int(helper.tensor_dtype_to_np_dtype(element_type).itemsize)
 
 
-def operator_of(step: Step, numbered: Numbered) -> Op:
+def operator_of(step: NodeStep, numbered: Numbered) -> Op:
     """Return a step as an operator."""
     operands = step.match.operands
     read = tuple(numbered.value(tensor) for tensor in operands)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 from typing import TYPE_CHECKING
 
-from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, Memory
+from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, TensorMemory
 from mbanalyze.model_files.onnx_file.learned_names import has_several_numbers, looks_learned
 from mbanalyze.model_files.onnx_file.node_matching.contrib_nodes import CONTRIB_PARAMETERS
 from mbanalyze.model_files.onnx_file.node_matching.quantised_nodes import QUANTISED_PARAMETERS
 from mbanalyze.ops.record import Role
 
 if TYPE_CHECKING:
-    from mbanalyze.model_files.onnx_file.step import Step
+    from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 
 _PARAMETER_INPUTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "LayerNormalization", "InstanceNormalization"), (1, 2)),
@@ -45,10 +46,10 @@ class Roles:
         computed: the constants that an exporter computed and an operator reads, by name, with their elements.
     """
 
-    def __init__(self, steps: Iterable[Step]) -> None:
+    def __init__(self, steps: Iterable[NodeStep]) -> None:
         """Look at each initializer where it is read."""
-        self._learned: set[Memory] = set()
-        self._statistics: set[Memory] = set()
+        self._learned: set[TensorMemory] = set()
+        self._statistics: set[TensorMemory] = set()
         self.computed: dict[str, int] = {}
         for step in steps:
             for places, found in (
@@ -74,9 +75,6 @@ class Roles:
         if memory in self._statistics or not has_several_numbers(tensor):
             return "buffer"
         if not looks_learned(tensor):
-            size = 1
-            for n in tensor.shape:
-                size *= n
-            self.computed[memory.name] = size
+            self.computed[memory.name] = prod(tensor.shape)
             return "buffer"
         return "weight"

@@ -8,12 +8,12 @@ from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_runs import graph_of, joined, part, run_graph
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_paths import path_of
-from mbanalyze.model_files.onnx_file.step import NodeWalk
+from mbanalyze.model_files.onnx_file.node_steps import NodeWalk
 
 
-def run_scan(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
+def run_scan(walk: NodeWalk, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor]:
     """Walk through the body for each slice."""
     if node.version < 9:
         raise ModelFileError(f"{node.label} is of operator set 8: convert the file to a later one")
@@ -48,7 +48,7 @@ def run_scan(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
     return [*filter(None, state), *(joined(walk, node, path, *each, stack=True) for each in results)]
 
 
-def _axes(node: Node, sources: Sequence[GraphTensor]) -> list[int]:
+def _axes(node: OnnxNode, sources: Sequence[GraphTensor]) -> list[int]:
     """The dimension of each scanned input that is scanned."""
     axes = node.attribute("scan_input_axes", [0] * len(sources))
     for source, axis in zip(sources, axes, strict=True):

@@ -12,14 +12,14 @@ from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_runs import joined, part
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, known
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_paths import path_of
-from mbanalyze.model_files.onnx_file.step import NodeWalk
+from mbanalyze.model_files.onnx_file.node_steps import NodeWalk
 
 Items = tuple[GraphTensor, ...]
 
 
-def run_sequence(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor]:
+def run_sequence(walk: NodeWalk, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor]:
     """Return the outputs of a node of `SEQUENCES`."""
     if node.operator == "ConcatFromSequence":
         stack = bool(node.attribute("new_axis", 0))
@@ -32,7 +32,7 @@ def run_sequence(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTens
     return [found]
 
 
-def _items(node: Node) -> Items:
+def _items(node: OnnxNode) -> Items:
     """The tensors of the sequence that a node reads first."""
     items = node.input(0).items
     if items is None:
@@ -40,14 +40,14 @@ def _items(node: Node) -> Items:
     return items
 
 
-def _sequence(node: Node, items: Items) -> GraphTensor:
+def _sequence(node: OnnxNode, items: Items) -> GraphTensor:
     """A sequence of tensors."""
     whole = known(np.zeros(0), node.proto.output[0])
     element = items[0].type if items else whole.type
     return replace(whole, type=helper.make_sequence_type_proto(element), value=None, items=items)
 
 
-def _place(node: Node, input: int, count: int, default: int | None = None) -> int:
+def _place(node: OnnxNode, input: int, count: int, default: int | None = None) -> int:
     """A place in a sequence, which an input holds."""
     if default is not None and node.optional(input) is None:
         return default
@@ -60,26 +60,26 @@ def _place(node: Node, input: int, count: int, default: int | None = None) -> in
     return place % max(count, 1)
 
 
-def _at(node: Node) -> GraphTensor:
+def _at(node: OnnxNode) -> GraphTensor:
     items = _items(node)
     if not items:
         raise ModelFileError(f"{node.label} reads an empty sequence")
     return items[_place(node, 1, len(items))]
 
 
-def _insert(node: Node) -> GraphTensor:
+def _insert(node: OnnxNode) -> GraphTensor:
     items = _items(node)
     place = _place(node, 2, len(items) + 1, default=len(items))
     return _sequence(node, (*items[:place], node.input(1), *items[place:]))
 
 
-def _erase(node: Node) -> GraphTensor:
+def _erase(node: OnnxNode) -> GraphTensor:
     items = _items(node)
     place = _place(node, 1, len(items), default=len(items) - 1)
     return _sequence(node, (*items[:place], *items[place + 1 :]))
 
 
-def _split(node: Node) -> GraphTensor:
+def _split(node: OnnxNode) -> GraphTensor:
     """The parts of a tensor along a dimension."""
     tensor, axis = node.input(0), node.attribute("axis", 0)
     if tensor.items is not None or not -len(tensor.shape) <= axis < len(tensor.shape):
@@ -93,7 +93,7 @@ def _split(node: Node) -> GraphTensor:
     return _sequence(node, tuple(parts))
 
 
-def _part_sizes(node: Node, whole: int) -> list[int]:
+def _part_sizes(node: OnnxNode, whole: int) -> list[int]:
     """The sizes of the parts into which a dimension is split."""
     value = np.array(1) if node.optional(1) is None else node.value(1)
     if value is None:
@@ -109,7 +109,7 @@ def _part_sizes(node: Node, whole: int) -> list[int]:
     return [min(size, whole - start) for start in range(0, whole, size)]
 
 
-SEQUENCES: dict[str, Callable[[Node], GraphTensor]] = {
+SEQUENCES: dict[str, Callable[[OnnxNode], GraphTensor]] = {
     "SequenceConstruct": lambda node: _sequence(node, node.present()),
     "SequenceEmpty": lambda node: _sequence(node, ()),
     "SequenceAt": _at,

@@ -10,12 +10,12 @@ from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.function_calls import run_function
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.loops import run_loop
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
+from mbanalyze.model_files.onnx_file.node_steps import NodeWalk
 from mbanalyze.model_files.onnx_file.scans import run_scan
 from mbanalyze.model_files.onnx_file.sequences import SEQUENCES, run_sequence
-from mbanalyze.model_files.onnx_file.step import NodeWalk
 
-Runner = Callable[[NodeWalk, Node, Frame], Sequence[GraphTensor | None]]
+Runner = Callable[[NodeWalk, OnnxNode, Frame], Sequence[GraphTensor | None]]
 """A function that walks through the nodes that a node stands for, and returns its outputs."""
 
 _RUNNERS: dict[str, Runner] = {
@@ -27,7 +27,7 @@ _RUNNERS: dict[str, Runner] = {
 """Operator -> what walks through the nodes that it stands for."""
 
 
-def run_subgraphs(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTensor] | None:
+def run_subgraphs(walk: NodeWalk, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor] | None:
     """Return the outputs of a node that stands for other nodes, or that handles sequences; None for others.
 
     Raises:
@@ -46,7 +46,7 @@ def run_subgraphs(walk: NodeWalk, node: Node, frame: Frame) -> Sequence[GraphTen
     return None
 
 
-def _written(node: Node, outputs: Sequence[GraphTensor | None]) -> list[GraphTensor]:
+def _written(node: OnnxNode, outputs: Sequence[GraphTensor | None]) -> list[GraphTensor]:
     """The outputs that the node names."""
     if len(node.proto.output) > len(outputs):
         raise ModelFileError(f"{node.label} has {len(node.proto.output)} outputs instead of {len(outputs)}")

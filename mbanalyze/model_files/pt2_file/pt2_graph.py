@@ -41,7 +41,7 @@ class TensorMeta:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphNode:
+class ProgramNode:
     """An operator of a graph.
 
     Attributes:
@@ -74,7 +74,7 @@ class Graph:
 
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
-    nodes: tuple[GraphNode, ...]
+    nodes: tuple[ProgramNode, ...]
     tensors: Mapping[str, TensorMeta]
     is_single: bool
 
@@ -96,7 +96,7 @@ def read_graph(content: Mapping[str, Any], where: str) -> Graph:
             raise ModelFileError(f"{where} has over {MAX_NODES:,} nodes, which is too many")
         tensors = {name: tensor_meta(each) for name, each in content["tensor_values"].items()}
         used = set(names_in(outputs))
-        nodes: list[GraphNode] = []
+        nodes: list[ProgramNode] = []
         for place, each in reversed([*enumerate(raw)]):
             here = f"{where}: node {each.get('name') or place}"
             with reading(here):
@@ -149,7 +149,7 @@ def _hint(content: Mapping[str, Any]) -> int | None:
     return hint if type(hint) is int else None
 
 
-def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) -> GraphNode:
+def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) -> ProgramNode:
     """A node; `used` are the names that later nodes use, to which it adds its own."""
     places = {1: "positional", 2: "keyword"}
     inputs = tuple(
@@ -162,7 +162,7 @@ def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) ->
     used |= known
     path = module_path((content.get("metadata") or {}).get("nn_module_stack") or "")
     name = content.get("name") or next(names_in(outputs), place)
-    return GraphNode(str(name), str(content["target"]), path, inputs, outputs, last)
+    return ProgramNode(str(name), str(content["target"]), path, inputs, outputs, last)
 
 
 def _with_graph(content: Mapping[str, Any], where: str) -> Any:

@@ -7,10 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _DisableTorchDispatch
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from mbanalyze.trace.recorder import Recorder
+from mbanalyze.trace.torch_internals import DisableTorchDispatch, schema_of, tree_leaves, tree_map_only
 
 _MAX_ELEMENTS = 2**22
 """The most elements of a constant that is computed with its values."""
@@ -32,8 +31,8 @@ def without_large_values(
     tensors = tuple(each for each in tree_leaves((args, kwargs)) if isinstance(each, Tensor))
     if recorder.execution.real or recorder.execution.lacks_values(tensors):
         return args, kwargs
-    schema = overload._schema  # noqa: SLF001 (torch has no public access to it)
-    with _DisableTorchDispatch():
+    schema = schema_of(overload)
+    with DisableTorchDispatch():
         moved, named = tree_map_only(Tensor, _on_meta, (args, kwargs))
         if any(argument.name == "device" for argument in schema.arguments):
             named = {**named, "device": torch.device("meta")}
@@ -49,7 +48,7 @@ def without_large_values(
 
 def require_size(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise `ValueError` for an operator that would fill more memory than a run on values of a network does."""
-    schema = overload._schema  # noqa: SLF001 (as above)
+    schema = schema_of(overload)
     for each in (*args, *kwargs.values()):
         numbers = each if isinstance(each, list) else [each] if schema.name in _RANGES else []
         whole = [abs(number) for number in numbers if isinstance(number, int | float)]

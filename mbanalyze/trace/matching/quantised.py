@@ -13,6 +13,7 @@ from mbanalyze.ops.elementwise import ELEMENTWISE
 from mbanalyze.trace.matching import indexing, sequence_layers
 from mbanalyze.trace.matching.match import Match, Matcher
 from mbanalyze.trace.schema import Arguments, Tensors, flat_tensors
+from mbanalyze.trace.torch_internals import script_type
 
 _UNPACKED: dict[int, tuple[Any, tuple[weakref.ref[Tensor], ...]]] = {}
 """The address of a packed object -> the object, and its tensors, while someone holds the first of them.
@@ -100,7 +101,7 @@ def is_packed(item: object) -> bool:
 
 def _is_cell(item: torch.ScriptObject) -> bool:
     """True for the packed parameters of one layer and direction of a recurrent network."""
-    return str(item._type()).endswith("CellParamsBase")  # noqa: SLF001 (no public access)
+    return script_type(item).endswith("CellParamsBase")
 
 
 def recurrent(args: Arguments, *, kind: str) -> Match:

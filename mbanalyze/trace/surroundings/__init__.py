@@ -1,7 +1,8 @@
 """The contexts in which the forward of a module runs during a trace.
 
-autocast.py   the casts of `torch.autocast`, for tensors without data
-devices.py    devices that the machine does not have
-eager.py      a forward without compilation
-replacing.py  functions of PyTorch, replaced in the threads of a trace
+autocast.py         the casts of `torch.autocast`, for tensors without data
+compiler_import.py  an import of PyTorch's compiler, whose operators are not recorded
+devices.py          devices that the machine does not have
+eager.py            a forward without compilation
+replacing.py        functions of PyTorch, replaced in the threads of a trace
 """

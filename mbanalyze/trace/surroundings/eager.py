@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from mbanalyze.trace.surroundings.compiler_import import import_unrecorded
 from mbanalyze.trace.surroundings.replacing import replaced
 from mbanalyze.trace.torch_internals import COMPILER
 
@@ -28,7 +29,8 @@ def run_eagerly(is_followed: Callable[[], bool]) -> Iterator[None]:
             with torch.compiler.set_stance("force_eager"):
                 yield
         else:
-            yield
+            with import_unrecorded():
+                yield
 
 
 def _not_compiled(model: Any = None, **_: Any) -> Any:

@@ -8,7 +8,7 @@ from math import prod
 from onnx import helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching import node_products
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, NodeMatcher, fixed_kind
 from mbanalyze.ops.elementwise import ELEMENTWISE
@@ -28,7 +28,7 @@ _ACTIVATIONS = {
 """Activation of a convolution -> its kind."""
 
 
-def fused_conv(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def fused_conv(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match a convolution with its activation, and with a tensor that is added before it."""
     kind = _ACTIVATIONS.get(node.attribute("activation", "Relu"))
     if kind is None:
@@ -39,12 +39,12 @@ def fused_conv(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
     return match._replace(attributes={**match.attributes, "activation": ELEMENTWISE[kind].flops + more})
 
 
-def fused_matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def fused_matmul(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a product whose factors may be transposed, and which may be multiplied by a number."""
     return NodeMatch("matmul", factors(node), {"scales": 1} if node.attribute("alpha", 1.0) != 1 else {})
 
 
-def factors(node: Node) -> tuple[GraphTensor, GraphTensor]:
+def factors(node: OnnxNode) -> tuple[GraphTensor, GraphTensor]:
     """Return the factors of a product in the order of its dimensions: batches, rows, columns.
 
     The rows may be before the batches, and columns before rows.
@@ -53,7 +53,7 @@ def factors(node: Node) -> tuple[GraphTensor, GraphTensor]:
     return left, right
 
 
-def _ordered(node: Node, place: int, letter: str) -> GraphTensor:
+def _ordered(node: OnnxNode, place: int, letter: str) -> GraphTensor:
     """A factor with its dimensions in order, in the same memory."""
     tensor = node.input(place)
     order = list(range(len(tensor.shape)))
@@ -71,7 +71,7 @@ def _ordered(node: Node, place: int, letter: str) -> GraphTensor:
 def bias_gelu(kind: str) -> NodeMatcher:
     """Return a matcher for a GELU of a sum with a bias, which may be left out."""
 
-    def rule(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+    def rule(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
         operands = node.present(0, 1)
         if len(operands) == 1:
             return NodeMatch(kind, operands)
@@ -80,7 +80,7 @@ def bias_gelu(kind: str) -> NodeMatcher:
     return rule
 
 
-def quick_gelu(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def quick_gelu(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match `x * sigmoid(alpha * x)`."""
     scaled = node.attribute("alpha", 1.702) != 1
     return _composite(node.present(0), int(scaled) + ELEMENTWISE["silu"].flops, outputs)
@@ -97,14 +97,14 @@ def norm(kind: str, *, weights: tuple[int, ...], added: tuple[int, ...] = ()) ->
     A sum takes one flop per element as a scale does.
     """
 
-    def rule(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    def rule(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
         others = (*(t for place in added for t in node.present(place)), *node.present(*weights))
         return NodeMatch(kind, (node.input(0), *others), {"affine": len(others)})
 
     return rule
 
 
-def multi_head_attention(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def multi_head_attention(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match attention of separate queries, keys and values with their heads side by side, without a cache."""
     operands = node.present(0, 1, 2)
     ranks = [len(tensor.shape) for tensor in operands]
@@ -114,7 +114,7 @@ def multi_head_attention(node: Node, _: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("attention", (*operands, *node.present(4), *node.present(5)), heads)
 
 
-def _unknown(node: Node) -> NodeMatch:
+def _unknown(node: OnnxNode) -> NodeMatch:
     """Match a node whose work is unknown."""
     return NodeMatch(node.operator, node.present())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching import (
     node_elementwise,
     node_indexing,
@@ -125,7 +125,7 @@ MATCHERS: dict[str, NodeMatcher] = {
 """Operator -> its matcher. An operator without a matcher is unknown."""
 
 
-def match_node(node: Node, outputs: list[GraphTensor]) -> NodeMatch | None:
+def match_node(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch | None:
     """Return what a node does, None if it does no work; an operator without a matcher is unknown."""
     matcher = MATCHERS.get(node.operator)
     return unknown(node) if matcher is None else matcher(node, outputs)

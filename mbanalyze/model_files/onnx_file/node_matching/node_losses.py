@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, composite, elements
 from mbanalyze.ops.sequence_formulas import SOFTMAX_FLOPS
 
 
-def nll_loss(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def nll_loss(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match the negative log-likelihood of targets."""
     return NodeMatch("nll_loss", node.present(), {"reduction": node.attribute("reduction", "mean")}, 1)
 
 
-def cross_entropy(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def cross_entropy(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a softmax and the negative log-likelihood of targets.
 
     A target takes one flop (negate) and one for its weight. A mean takes one more, and one for the sum of the weights.

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.ops.record import Attribute
 
 _NO_ATTRIBUTES: Mapping[str, Attribute] = MappingProxyType({})
@@ -30,14 +30,14 @@ class NodeMatch(NamedTuple):
     outputs: int | None = None
 
 
-NodeMatcher = Callable[[Node, list[GraphTensor]], NodeMatch | None]
+NodeMatcher = Callable[[OnnxNode, list[GraphTensor]], NodeMatch | None]
 """A function from a node and its outputs to a match; None for a node that does no work."""
 
 
 def fixed_kind(kind: str, *places: int, outputs: int | None = None) -> NodeMatcher:
     """Return a matcher for `kind` that reads the inputs at `places`, by default all that are no known scalar."""
 
-    def rule(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    def rule(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
         operands = node.present(*places) if places else tensors_of(node)
         return NodeMatch(kind, operands, _NO_ATTRIBUTES, outputs)
 
@@ -49,21 +49,21 @@ def of_elements(flops: int) -> NodeMatcher:
     return lambda node, outputs: composite(node, flops * elements(outputs[0]))
 
 
-def composite(node: Node, flops: int) -> NodeMatch:
+def composite(node: OnnxNode, flops: int) -> NodeMatch:
     """Match an operator of several steps, whose flops are known."""
     return NodeMatch("composite", tensors_of(node), {"flops": flops})
 
 
-def no_work(_: Node, __: list[GraphTensor]) -> None:
+def no_work(_: OnnxNode, __: list[GraphTensor]) -> None:
     """Match a node that only allocates, or numbers elements in order."""
 
 
-def unknown(node: Node) -> NodeMatch:
+def unknown(node: OnnxNode) -> NodeMatch:
     """Match a node whose work is unknown."""
     return NodeMatch(node.operator if "::" in node.operator else f"onnx::{node.operator}", node.present())
 
 
-def tensors_of(node: Node) -> tuple[GraphTensor, ...]:
+def tensors_of(node: OnnxNode) -> tuple[GraphTensor, ...]:
     """Return the inputs without the constants of one element, which are settings as a number in a call is."""
     return tuple(tensor for tensor in node.present() if not is_setting(tensor))
 
@@ -78,7 +78,7 @@ def elements(tensor: GraphTensor) -> int:
     return prod(tensor.shape)
 
 
-def setting(node: Node, name: str, place: int) -> list[float] | None:
+def setting(node: OnnxNode, name: str, place: int) -> list[float] | None:
     """Return numbers that are an attribute in some versions of an operator and an input in others; None if unknown."""
     value = node.value(place)
     if value is not None:
@@ -89,7 +89,7 @@ def setting(node: Node, name: str, place: int) -> list[float] | None:
     return list(given) if isinstance(given, (list, tuple)) else [given]
 
 
-def whole_numbers(node: Node, name: str, place: int) -> list[int] | None:
+def whole_numbers(node: OnnxNode, name: str, place: int) -> list[int] | None:
     """Return `setting` as integers."""
     found = setting(node, name, place)
     return None if found is None else list(map(int, found))

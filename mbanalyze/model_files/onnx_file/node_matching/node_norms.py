@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
 from mbanalyze.model_files.onnx_file.learned_names import looks_learned
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import (
     NodeMatch,
     NodeMatcher,
@@ -17,7 +17,7 @@ from mbanalyze.ops.record import Attribute
 def norm(kind: str) -> NodeMatcher:
     """Return a matcher for a normalisation by statistics of its input, with or without scale and shift."""
 
-    def rule(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    def rule(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
         affine = tuple(t for place in (1, 2) for t in node.present(place) if not _is_neutral(t, place))
         attributes: dict[str, Attribute] = {"affine": len(affine)}
         if "num_groups" in node.attributes:
@@ -33,20 +33,20 @@ def _is_neutral(tensor: GraphTensor, place: int) -> bool:
     return value is not None and bool((value == (1 if place == 1 else 0)).all())
 
 
-def batch_norm(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def batch_norm(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a batch norm by running statistics, or in training by those of the batch."""
     if node.attribute("training_mode", 0):
         return NodeMatch("batch_norm_training", node.present(), {"affine": 2}, 1)
     return NodeMatch("batch_norm", node.present(), {}, 1)
 
 
-def mean_variance_norm(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def mean_variance_norm(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a normalisation without scale and shift, of each image or of the whole batch."""
     batch = 0 in node.attribute("axes", (0, 2, 3))
     return NodeMatch("batch_norm_training" if batch else "instance_norm", node.present(0), {"affine": 0})
 
 
-def local_response_norm(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def local_response_norm(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match a division by the squares of `size` neighbouring channels.
 
     An element takes `size + 5` flops: square, mean of the window (`size`), scale, add, power, divide.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 from mbanalyze.ops.einsum import full_equation
 from mbanalyze.ops.elementwise import ELEMENTWISE
 
 
 def conv(
-    node: Node, _: list[GraphTensor], *, places: tuple[int, ...] = (0, 1, 2), transposed: bool = False
+    node: OnnxNode, _: list[GraphTensor], *, places: tuple[int, ...] = (0, 1, 2), transposed: bool = False
 ) -> NodeMatch:
     """Match a convolution; `places` are the inputs that hold the image, the weight and the bias."""
     operands = node.present(*places)
@@ -23,21 +23,21 @@ def conv(
     return NodeMatch("conv", operands, {**steps, "transposed": True} if transposed else steps)
 
 
-def causal_conv(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def causal_conv(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a depthwise convolution of earlier positions, which may end with a SiLU."""
     silu = node.attribute("activation", "none") in ("silu", "swish")
     fused = {"activation": ELEMENTWISE["silu"].flops} if silu else {}
     return NodeMatch("conv", node.present(0, 1, 2), {"stride": (1,), "dilation": (1,), **fused}, 1)
 
 
-def deform_conv(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def deform_conv(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a deformable convolution; the bias and the mask may be left out."""
     operands = node.present(0, 1, 2, 4, 3)
     used = {"bias": int(node.optional(3) is not None), "mask": int(node.optional(4) is not None)}
     return NodeMatch("deform_conv", operands, used)
 
 
-def gemm(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def gemm(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match `alpha * A @ B + beta * C`. A constant matrix on the right and a vector make it a linear layer."""
     left, right, *added = node.present()
     if node.attribute("beta", 1.0) == 0:
@@ -54,7 +54,7 @@ def gemm(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("matmul", (left, right, *added), {"scales": scales} if scales else {})
 
 
-def matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def matmul(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a matrix product. A constant matrix on the right makes it a linear layer."""
     left, right = node.input(0), node.input(1)
     if right.is_constant and len(right.shape) == 2 and len(left.shape) > 1:
@@ -62,7 +62,7 @@ def matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("matmul", (left, right))
 
 
-def einsum(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def einsum(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match an Einstein sum, with its equation in full."""
     operands = node.present()
     equation = full_equation(node.attribute("equation", ""), [len(operand.shape) for operand in operands])

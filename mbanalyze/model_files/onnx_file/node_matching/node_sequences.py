@@ -7,7 +7,7 @@ from math import prod
 from onnx import helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import (
     NodeMatch,
     NodeMatcher,
@@ -27,7 +27,7 @@ def recurrent(kind: str) -> NodeMatcher:
     The gates of both directions follow each other in one matrix, as if there was one direction of twice the width.
     """
 
-    def rule(node: Node, _: list[GraphTensor]) -> NodeMatch:
+    def rule(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
         states = tuple(s for s in node.present(4, 5, 6) if not is_setting(s))
         weights = [_flattened(weight, matrix=True) for weight in node.present(1, 2)]
         weights += [_flattened(bias, matrix=False) for bias in node.present(3)]
@@ -47,7 +47,7 @@ def _flattened(weight: GraphTensor, *, matrix: bool | None) -> GraphTensor:
     return weight.reshaped(helper.make_tensor_type_proto(weight.element_type, shape))
 
 
-def attention(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def attention(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match scaled dot-product attention, whose heads may be side by side, and whose earlier keys may be in a cache."""
     query, key = node.input(0), node.input(1)
     mask, past = node.present(3), node.present(4, 5)
@@ -62,7 +62,7 @@ def attention(node: Node, _: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("attention", (query, key, node.input(2), *mask, *past), attributes)
 
 
-def rotary_embedding(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def rotary_embedding(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a rotation of pairs: each rotated element takes two multiplications and one addition."""
     data = node.input(0)
     size = data.shape[-1] // (node.attribute("num_heads", 1) if len(data.shape) == 3 else 1)

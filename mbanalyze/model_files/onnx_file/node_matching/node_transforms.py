@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import (
     NodeMatch,
     composite,
@@ -13,7 +13,7 @@ from mbanalyze.model_files.onnx_file.node_matching.node_match import (
 from mbanalyze.ops.reduction_formulas import comparisons
 
 
-def dft(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def dft(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match a Fourier transform along one dimension; the last one holds the real and imaginary parts."""
     values = node.input(0)
     axis = (whole_numbers(node, "axis", 2) or [1 if node.version < 20 else -2])[0]
@@ -25,7 +25,7 @@ def dft(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("fft", (values,), {"times": times, "length": length, "real": real})
 
 
-def stft(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def stft(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match Fourier transforms of frames, each of which may be multiplied by a window."""
     signal, window = node.input(0), node.optional(2)
     given = whole_numbers(node, "", 3)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from onnx import TensorProto, helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching import node_products
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch, NodeMatcher, fixed_kind
 
@@ -18,19 +18,19 @@ _DOMAIN = "com.microsoft::"
 def at(matcher: NodeMatcher, *places: int) -> NodeMatcher:
     """Return a matcher that gives another one the inputs at `places` alone, in this order."""
 
-    def rule(node: Node, outputs: list[GraphTensor]) -> NodeMatch | None:
+    def rule(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch | None:
         inputs = tuple(node.optional(place) for place in places)
         return matcher(replace(node, inputs=inputs), outputs)
 
     return rule
 
 
-def concatenation(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def concatenation(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a concatenation of tensors that each have a scale and a zero point."""
     return NodeMatch("cat", node.present(*range(2, len(node.inputs), 3)))
 
 
-def avg_pool(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def avg_pool(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match the mean of each window. One window of the size of the image is global pooling."""
     image = node.input(0)
     sizes = image.shape[1:-1] if node.attribute("channels_last", 0) else image.shape[2:]
@@ -40,31 +40,31 @@ def avg_pool(node: Node, _: list[GraphTensor]) -> NodeMatch:
     return NodeMatch("avg_pool", (image,), _window(node))
 
 
-def max_pool(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def max_pool(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match the maximum of each window."""
     return NodeMatch("max_pool", node.present(0), _window(node))
 
 
-def _window(node: Node) -> dict[str, tuple[int, ...]]:
+def _window(node: OnnxNode) -> dict[str, tuple[int, ...]]:
     """The size of the windows and the step between them."""
     kernel = tuple(node.attributes["kernel_shape"])
     return {"kernel": kernel, "stride": tuple(node.attribute("strides", (1,) * len(kernel)))}
 
 
-def channels_first(node: Node, outputs: list[GraphTensor]) -> NodeMatch | None:
+def channels_first(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch | None:
     """Match a convolution, unless its image has the channels last."""
     if node.attribute("channels_last", 0):
         return NodeMatch(node.operator, node.present())
     return at(node_products.conv, 0, 3, 8)(node, outputs)
 
 
-def matmul_with_bias(node: Node, outputs: list[GraphTensor]) -> NodeMatch:
+def matmul_with_bias(node: OnnxNode, outputs: list[GraphTensor]) -> NodeMatch:
     """Match a matrix product and the vector that is added to it."""
     match = node_products.matmul(node, outputs)
     return match._replace(operands=(*match.operands, *node.present(2)))
 
 
-def packed_matmul(node: Node, _: list[GraphTensor]) -> NodeMatch:
+def packed_matmul(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a linear layer whose weight has several elements in a byte."""
     bits = node.attribute("bits", 4)
     stored = {2: getattr(TensorProto, "UINT2", TensorProto.UINT4), 4: TensorProto.UINT4}

@@ -31,7 +31,7 @@ _MAX_FIELDS = 6 * MAX_NODES
 _MAX_OPENED = 40
 
 
-class Weightless:
+class GraphBytes:
     """The content of a file of ONNX without the elements of large tensors.
 
     Attributes:

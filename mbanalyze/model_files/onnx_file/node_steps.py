@@ -1,4 +1,4 @@
-"""`Step`, a node that does work, and what a walk through nodes offers to those that stand for other nodes."""
+"""`NodeStep`, a node that does work, and what a walk through nodes offers to those that stand for other nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from onnx import FunctionProto, NodeProto
 
 from mbanalyze.model_files.onnx_file.frame import Frame
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor
-from mbanalyze.model_files.onnx_file.node import Node
+from mbanalyze.model_files.onnx_file.node import OnnxNode
 from mbanalyze.model_files.onnx_file.node_matching.node_match import NodeMatch
 
 FunctionName = tuple[str, str, str]
@@ -19,7 +19,7 @@ FunctionName = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NodeStep:
     """A node that does work, or whose work is unknown.
 
     Attributes:
@@ -30,7 +30,7 @@ class Step:
     """
 
     path: str
-    node: Node
+    node: OnnxNode
     match: NodeMatch
     outputs: tuple[GraphTensor, ...]
 
@@ -39,7 +39,7 @@ class NodeWalk(Protocol):
     """The members of a walk that nodes with graphs or functions use; `Walk` describes them."""
 
     functions: Mapping[FunctionName, FunctionProto]
-    steps: list[Step]
+    steps: list[NodeStep]
     free: Counter[str]
     branches: list[str]
 
