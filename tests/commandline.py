@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
+import pytest
 from warm import warm_python
 
 
@@ -29,6 +28,7 @@ Run = Callable[..., Ran]
 
 def in_terminal(columns: int, *args: str, messages: bool = False, **env: str) -> str:
     """Return what the command line prints on a terminal of this width, without colour; stderr only if `messages`."""
+    fcntl, termios = map(pytest.importorskip, ("fcntl", "termios"))
     main, other = os.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}

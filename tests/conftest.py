@@ -38,6 +38,12 @@ settings.load_profile("mbanalyze")
 processes.SERVER = f"import torch.fx.experimental.symbolic_shapes\n{processes.SERVER}"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests that need POSIX on Windows."""
+    if sys.platform == "win32" and item.get_closest_marker("posix"):
+        pytest.skip("Windows is no POSIX")
+
+
 def pytest_collection_finish() -> None:
     """Leave everything that is imported out of garbage collections, which would visit a million objects."""
     gc.collect()

@@ -69,11 +69,11 @@ def write_project(folder: Path, policy: str = POLICY, net: str = NET) -> Path:
 
 def edit(file: Path, *changes: tuple[str, str]) -> None:
     """Replace text that occurs at least once in a file."""
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new)
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -122,10 +122,10 @@ def total_in(document: dict[str, Any], metric: str) -> tuple[int, int] | None:
 
 def forget_peaks(lock: Path) -> None:
     """Remove the peaks of memory from a lock, as an earlier version wrote it."""
-    document = json.loads(lock.read_text())
+    document = json.loads(lock.read_text(encoding="utf-8"))
     for model in document["models"].values():
         del model["peaks"], model["totals"]["peak_bytes"], model["totals"]["peak_bytes_deployed"]
-    lock.write_text(json.dumps(document))
+    lock.write_text(json.dumps(document), encoding="utf-8")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

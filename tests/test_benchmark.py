@@ -68,7 +68,7 @@ def no_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def measured(command: Command) -> Ran:
         if "--output" in command.arguments:
-            with Path(command.arguments[-1]).open("w", newline="") as file:
+            with Path(command.arguments[-1]).open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows([["model", "complete"], ["a", "True"], ["b", "False"]])
         return Ran(3.0, 2.0, 100 * MEBIBYTE)
 

@@ -217,4 +217,4 @@ SOURCES = sorted(Path(mbanalyze.__file__).parent.rglob("*.py"))
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_no_name_says_mac(path: Path) -> None:
     """No name uses the abbreviation that means multiply-accumulate in one paper and memory access cost in another."""
-    assert not {"mac", "MAC"} & set(re.findall("[A-Za-z]+", path.read_text()))
+    assert not {"mac", "MAC"} & set(re.findall("[A-Za-z]+", path.read_text(encoding="utf-8")))

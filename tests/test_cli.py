@@ -208,6 +208,7 @@ def test_an_unexpected_exception_is_one_line(run: Run, monkeypatch: pytest.Monke
     assert "Traceback" in run("report", "mobilenet_v1").err
 
 
+@pytest.mark.posix
 def test_output_to_a_device(run: Run) -> None:
     """A device is written to, not replaced."""
     assert run("report", "mobilenet_v1", "--output", "/dev/null").code == 0
@@ -233,6 +234,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert (ran.stdout, ran.stderr) == ('{\n  "schem', "")
 
 
+@pytest.mark.posix
 def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     """Characters that stdout cannot encode are replaced; a file keeps them."""
     command = ("report", "mobilenet_v1", "--by", "kind")
@@ -249,6 +251,7 @@ def test_a_terminal_without_unicode_gets_a_report(tmp_path: Path) -> None:
     assert "\\u" not in shown
 
 
+@pytest.mark.posix
 def test_only_a_terminal_has_a_width(tmp_path: Path) -> None:
     """A table fits a terminal or COLUMNS in one; a pipe and a file have every column unless --width is given."""
     command, file = ("report", "alexnet", "--by", "kind"), tmp_path / "report.txt"

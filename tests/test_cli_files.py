@@ -13,6 +13,8 @@ from warm import warm_python
 from mbanalyze import guard
 from mbanalyze.display.files import OutputError, kept, require_writable, write, written
 
+pytestmark = pytest.mark.posix
+
 PROFILE = str(Path(__file__).parent / "data/time_profile.json")
 COMMANDS = [
     ("report", "mobilenet_v1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 from collections.abc import Iterator
@@ -14,12 +13,14 @@ from commandline import process
 from guarded import write_project
 from warm import warm_python
 
+pytestmark = pytest.mark.posix
+
 CHECK = ("check", "squeezenet1_1", "--resolution", "64")
 
 
 def on_terminal(*arguments: str, folder: Path, **env: str) -> tuple[int, str, str]:
     """Return the exit code, stdout in a file, and stderr on a terminal."""
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     variables = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **env}
     command = [warm_python(), "-m", "mbanalyze", *arguments]
     with (folder / "out").open("wb") as out:

@@ -18,6 +18,8 @@ from mbanalyze.archs.catalog import Catalog
 from mbanalyze.cli import signals
 from mbanalyze.cli.streams import reserve_descriptors
 
+pytestmark = pytest.mark.posix
+
 NETS = str(DATA / "nets.py")
 MBANALYZE = f"{sys.executable} -m mbanalyze"
 NO_SPACE = "mbanalyze: error: cannot write to stdout: No space left on device\n"

@@ -215,12 +215,12 @@ def test_a_plot_shows_the_rows_of_the_table(tmp_path: Path, run: Run) -> None:
 
 def drawn(file: Path) -> str:
     """Return the text of an SVG, which its comments repeat."""
-    return " ".join(re.findall("<!-- (.*?) -->", file.read_text()))
+    return " ".join(re.findall("<!-- (.*?) -->", file.read_text(encoding="utf-8")))
 
 
 def points(file: Path, gid: str) -> int:
     """Return the number of markers in a group of an SVG."""
-    group = file.read_text().split(f'<g id="{gid}">')[1]
+    group = file.read_text(encoding="utf-8").split(f'<g id="{gid}">')[1]
     marks = group.split('<g id="')[0]
     return marks.count("<use ") or marks.count("<path ")  # few markers are drawn one by one
 

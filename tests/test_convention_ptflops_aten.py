@@ -8,6 +8,7 @@ import pytest
 import torch
 from arithmetic import Run, ones
 from conventions import both, differences
+from packaging.version import Version
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -104,6 +105,10 @@ FACTS: dict[str, Fact] = {
 @pytest.mark.parametrize("fact", FACTS)
 def test_facts(fact: str) -> None:
     """Operators count as the fact says, and each part of the difference has its name."""
+    if "without a dimension of heads" in fact and Version(torch.__version__) >= Version("2.14"):
+        pytest.skip(
+            "PyTorch 2.14 runs it as one kernel, and the rules are those of the PyTorch in constraints.txt"
+        )
     module, inputs, expected, named = FACTS[fact]
     assert (expected, expected) == both("ptflops-aten", module, *inputs)
     assert named == differences("ptflops-aten", module, *inputs)

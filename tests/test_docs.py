@@ -46,7 +46,7 @@ CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
     *("time.md", "variants.md"),
 )
-DOCTEST_PAGES = ("README.md", "memory_access.md", "peak_memory.md", "python.md", "time.md", "training.md")
+DOCTEST_PAGES = ("README.md", "files.md", "memory_access.md", "peak_memory.md", "python.md", "time.md", "training.md")
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 
@@ -66,6 +66,7 @@ def test_every_block_of_code_is_tested() -> None:
     assert sum(text.count("```") for text in pages().values()) == 2 * len(blocks())
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("page", CONSOLE_PAGES)
 def test_commands_print_the_documented_output(page: str) -> None:
     """The output on a terminal of 80 columns is equal to the last letter, except the version of Python; `...` stands for other versions."""

@@ -199,6 +199,7 @@ def test_records_sum_to_the_totals(everything: ExplainedTotals) -> None:
         assert own[-1]["what"] == "unexplained"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     ("way", "error"),
     [

@@ -21,6 +21,8 @@ from mbanalyze import guard
 from mbanalyze.archs import ARCHS
 from mbanalyze.guard import load
 
+pytestmark = pytest.mark.posix
+
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "guard.md").read_text()
 BIN = Path(sys.executable).parent

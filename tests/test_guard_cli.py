@@ -76,6 +76,7 @@ def test_the_github_summary(project: Path, run: Run, monkeypatch: pytest.MonkeyP
     assert summary.read_text() == "before\n" + run("guard", "--format", "markdown").out
 
 
+@pytest.mark.posix
 def test_progress_on_a_terminal(project: Path) -> None:
     """A terminal shows the number of the model that is counted, or the ref; a pipe shows nothing."""
     (project / "pyproject.toml").write_text(POLICY + POLICY.replace("small", "other"))

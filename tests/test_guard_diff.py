@@ -166,6 +166,7 @@ def test_diff_follows_a_moved_policy(committed: Path, run: Run, monkeypatch: pyt
     assert {each["name"]: each["verdict"] for each in said["models"]} == {"tiny": "worse"}
 
 
+@pytest.mark.posix
 def test_diff_ignores_hooks_and_their_environment(
     committed: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -303,15 +303,21 @@ def test_a_hostile_policy(text: str, problem: str, project: Path, run: Run) -> N
         assert "unexpected" not in ran.err
 
 
+def make_pipe(file: Path) -> None:
+    """Make a pipe with a name."""
+    os.mkfifo(file)
+
+
 def make_socket(file: Path) -> None:
     """Make a socket."""
     with contextlib.chdir(file.parent), socket.socket(socket.AF_UNIX) as made:
         made.bind(file.name)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "make",
-    [os.mkfifo, os.mkdir, make_socket, lambda file: file.symlink_to("/dev/zero")],
+    [make_pipe, os.mkdir, make_socket, lambda file: file.symlink_to("/dev/zero")],
     ids=["pipe", "folder", "socket", "device"],
 )
 def test_only_regular_files_are_read(make: Callable[[Path], None], project: Path, run: Run) -> None:
@@ -333,6 +339,7 @@ def test_only_regular_files_are_read(make: Callable[[Path], None], project: Path
     assert run("guard", "update").code == 2
 
 
+@pytest.mark.posix
 def test_a_file_has_a_limited_size(project: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy or a lock above the limit is not read; neither is one whose size the system does not tell."""
     size = (project / "mbanalyze.lock.json").stat().st_size
@@ -343,6 +350,7 @@ def test_a_file_has_a_limited_size(project: Path, run: Run, monkeypatch: pytest.
     assert "more than 10 characters" in run("guard", "--config", "/proc/self/status").err
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(
     "place", ["../elsewhere.json", "/elsewhere.json", "sub/../../x", "link/lock.json", "loop"]
 )
@@ -360,6 +368,7 @@ def test_a_lock_is_inside_its_project(place: str, project: Path, run: Run) -> No
     assert not list(outside.iterdir())
 
 
+@pytest.mark.posix
 def test_a_lock_in_a_folder_below(project: Path, run: Run) -> None:
     """A lock may be in a folder below the policy, also by its whole path and through a link inside."""
     (project / "locks").mkdir()

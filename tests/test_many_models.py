@@ -112,7 +112,7 @@ def here(pattern: str, **options: Any) -> Any:
 
 def rows(file: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file."""
-    with file.open(newline="") as opened:
+    with file.open(encoding="utf-8", newline="") as opened:
         return list(csv.DictReader(opened))
 
 
@@ -469,6 +469,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
         here("timm:conv*", resume=tmp_path / "missing" / "zoo.csv")
 
 
+@pytest.mark.posix
 def test_an_interrupted_command_resumes(package: Path, tmp_path: Path) -> None:
     """Ctrl-C leaves a valid file with the counts so far, and the same command completes it."""
     file, step = tmp_path / "zoo.csv", tmp_path / "step"

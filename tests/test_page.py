@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -320,9 +319,10 @@ def test_the_command_writes_a_page(run: Run, tmp_path: Path) -> None:
     assert "closed-form/trace" in Reader(checked.out).rows[1]
 
 
+@pytest.mark.posix
 def test_a_terminal_is_no_place_for_a_page() -> None:
     """On a terminal, the command exits with 2 and one line that suggests --output."""
-    ours, theirs = pty.openpty()
+    ours, theirs = os.openpty()
     command = [warm_python(), "-m", "mbanalyze", "report", "alexnet", "--format", "html"]
     ran = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True, check=False)
     os.close(theirs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import pickle
-import resource
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -313,7 +313,7 @@ def test_weights_stay_in_the_file(tmp_path: Path) -> None:
 def resident() -> int:
     """The bytes of this process in memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
+    return pages * mmap.PAGESIZE
 
 
 def test_module_paths() -> None:

@@ -88,7 +88,8 @@ def test_every_command_takes_height_and_width(
     monkeypatch.delenv("CI", raising=False)
     Path("mbanalyze.toml").write_text(
         f'[models.tiny]\nsource = "{reference}"\n'
-        '[models.table]\nsource = "mobilenet_v1"\noptions = {resolution = "96x128", in_channels = 1}\n'
+        '[models.table]\nsource = "mobilenet_v1"\noptions = {resolution = "96x128", in_channels = 1}\n',
+        encoding="utf-8",
     )
 
     by_option = run("report", "mobilenet_v1", "--alpha=0.25", "--resolution=96x128", "--set", "in_channels=1")
@@ -100,7 +101,7 @@ def test_every_command_takes_height_and_width(
     assert run("guidelines", reference).code == 0
     assert run("guard", "update").code == 0
     assert run("guard").code == 0
-    lock = json.loads(Path("mbanalyze.lock.json").read_text())["models"]
+    lock = json.loads(Path("mbanalyze.lock.json").read_text(encoding="utf-8"))["models"]
     assert [lock[name]["input"] for name in ("table", "tiny")] == [["1x1x96x128"]] * 2
     assert lock["table"]["options"]["resolution"] == "96x128"
 
@@ -199,7 +200,8 @@ def test_the_guard_suggests_a_smaller_width_for_other_images(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CI", raising=False)
     Path("mbanalyze.toml").write_text(
-        '[models.tiny]\nsource = "mobilenet_v1@alpha=0.5,resolution=96x128"\nbudget = {macs = "20 M"}\n'
+        '[models.tiny]\nsource = "mobilenet_v1@alpha=0.5,resolution=96x128"\nbudget = {macs = "20 M"}\n',
+        encoding="utf-8",
     )
     run("guard", "update")
     suggested = run("guard", "explain").out.splitlines()[-1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import resource
 import subprocess
 import sys
 import warnings
@@ -150,6 +149,7 @@ def test_no_backbone_is_downloaded() -> None:
 
 def test_building_draws_no_weights() -> None:
     """Counting a billion parameters takes less than 300 MiB."""
+    resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = count(f"{NETS}:billion", (1, 4096))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
@@ -161,6 +161,7 @@ def test_building_draws_no_weights() -> None:
 
 def test_tensors_computed_from_weights_are_not_filled() -> None:
     """Weights that are drawn, scaled and halved stay unfilled; they would take 2 GiB and 1 GiB."""
+    resource = pytest.importorskip("resource")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report = count(f"{NETS}:scaled", (1, 4096))
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -61,7 +61,7 @@ def warm_python() -> str:
 
 
 def _write(program: Path, shell: str) -> None:
-    program.write_text(f"#!/bin/sh\n{shell}\n")
+    program.write_text(f"#!/bin/sh\n{shell}\n", encoding="utf-8")
     program.chmod(0o755)
 
 
