@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from onnx import helper
+from onnx_graphs import model, saved
 from packaging.version import Version
 
 import mbanalyze
@@ -64,6 +66,14 @@ def test_a_closed_form_needs_no_torch() -> None:
     )
 
     assert loaded(*codes) == ["[]"] * 24
+
+
+def test_a_graph_needs_no_torch(tmp_path: Path) -> None:
+    """A report of a file of ONNX loads none of the heavy packages."""
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    file = saved(tmp_path, model([relu]))
+
+    assert loaded(COMMAND.format(arguments=["report", file])) == ["[]"]
 
 
 def test_a_report_without_training_needs_no_rules() -> None:

@@ -46,7 +46,15 @@ CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
     *("time.md", "variants.md"),
 )
-DOCTEST_PAGES = ("README.md", "files.md", "memory_access.md", "peak_memory.md", "python.md", "time.md", "training.md")
+DOCTEST_PAGES = (
+    "README.md",
+    "files.md",
+    "memory_access.md",
+    "peak_memory.md",
+    "python.md",
+    "time.md",
+    "training.md",
+)
 LANGUAGES = {"console", "csv", "python", "sh", "toml", "yaml"}
 
 

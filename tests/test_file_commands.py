@@ -1,0 +1,212 @@
+"""Every command takes a model file, or says in one line what to do instead."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from commandline import Run
+from onnx import helper
+from onnx_graphs import model, saved, zeros
+from torch import nn
+
+from mbanalyze import compare, count
+from mbanalyze.comparison.comparison import Comparison
+from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.report.network import Report
+
+
+class Net(nn.Module):
+    """A convolution, a batch norm and a linear layer."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Run the module."""
+        features: torch.Tensor = self.norm(self.conv(image)).relu()
+        result: torch.Tensor = self.head(features.mean((2, 3)))
+        return result
+
+
+def exported(folder: Path, width: int = 8) -> str:
+    """Return a file of ONNX with open batch: what an exporter writes of `Net`, its batch norm folded."""
+    nodes = [
+        helper.make_node(
+            "Conv", ["x", "conv.weight", "onnx::Conv_9"], ["c"], name="/conv/Conv", pads=[1, 1, 1, 1]
+        ),
+        helper.make_node("Relu", ["c"], ["r"], name="/Relu"),
+        helper.make_node("GlobalAveragePool", ["r"], ["p"], name="/GlobalAveragePool"),
+        helper.make_node("Flatten", ["p"], ["f"], name="/Flatten"),
+        helper.make_node("Gemm", ["f", "head.weight", "head.bias"], ["y"], name="/head/Gemm", transB=1),
+    ]
+    stored = [
+        zeros("conv.weight", width, 3, 3, 3),
+        zeros("onnx::Conv_9", width),
+        zeros("head.weight", 10, width),
+        zeros("head.bias", 10),
+    ]
+    return saved(folder, model(nodes, ["batch", 3, 16, 16], stored), "net.onnx")
+
+
+MACS = 8 * 27 * 16 * 16 + 80
+"""The macs of the convolution and of the linear layer for one image."""
+
+PARAMS = 8 * 27 + 8 + 80 + 10
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of `torch.export.save`."""
+    path = tmp_path_factory.mktemp("program") / "net.pt2"
+    torch.export.save(torch.export.export(Net().eval(), (torch.zeros(1, 3, 16, 16),)), path)
+    return path
+
+
+def test_a_graph_counts_what_its_nodes_do(tmp_path: Path) -> None:
+    """The counts of a graph are those of the arithmetic, at every batch."""
+    report = count(Path(exported(tmp_path)), batch=3)
+
+    assert (report.totals.macs, report.totals.params, report.method) == (3 * MACS, PARAMS, "file")
+    assert [row.op.path for row in report.rows] == ["conv", "", "", "head"]
+
+
+def test_a_program_counts_what_its_module_does(program: Path) -> None:
+    """The operators of a program are those of its module."""
+    assert count(program).ops == count(Net(), (1, 3, 16, 16)).ops
+
+
+def test_formats_of_one_network_align(tmp_path: Path, program: Path) -> None:
+    """Between a graph and a program, the batch norm is the only layer without a partner."""
+    found = compare(exported(tmp_path), program)
+    assert isinstance(found, Comparison)
+    layers = [
+        (layer["status"], (layer["after"] or layer["before"])["path"]) for layer in found.as_dict()["layers"]
+    ]
+
+    assert [layer for layer in layers if layer[0] in ("added", "removed")] == [("added", "norm")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "report net.onnx --by block",
+        "report net.onnx --batch 2 --dtype int8 --fused",
+        "report net.onnx --format csv",
+        "report net.onnx --train --optimizer adam",
+        "report net.onnx --convention paper",
+        "memory net.onnx",
+        "guidelines net.onnx",
+        "check net.onnx",
+        "compare net.onnx mobilenet_v1@resolution=32",
+        "ablate net.onnx --set batch=1,2",
+        "fit net.onnx --memory 1MB",
+        "predict net.onnx --device v100",
+    ],
+)
+def test_commands_take_a_graph(
+    command: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that needs no module prints its result."""
+    exported(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ran = run(*command.split())
+
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("report net.onnx --resolution 32", "dimension 2 (16) was fixed when it was exported"),
+        ("report net.onnx --alpha 0.5", "is a file and has no option alpha"),
+        ("report net.onnx --trace", "leave out trace"),
+        ("report net.onnx --mode train", "leave out mode"),
+        ("report net.onnx --input 1,3,16", "an input x of 4 dimensions"),
+        ("report net.onnx --input y=1,3,16,16", "no input 'y': its inputs are x"),
+        ("report other.onnx", "there is no file other.onnx"),
+        ("report net.pth", "it is a pickle, which can run any code"),
+        ("report net.safetensors", "it holds weights, and no operators"),
+        ("measure net.onnx", "has no PyTorch module"),
+        ("explain net.onnx", "has no PyTorch module"),
+        ("report net.onnx --convention thop", "net.onnx"),
+    ],
+)
+def test_one_line_says_what_to_do(
+    command: str, message: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that cannot take the file ends with exit code 2 and one line."""
+    exported(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ran = run(*command.split())
+
+    assert (ran.code, ran.out) == (2, "")
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def guarded(folder: Path, run: Run) -> None:
+    """Make a project that guards a file."""
+    (folder / "models").mkdir()
+    shutil.copy(exported(folder), folder / "models" / "net.onnx")
+    (folder / "mbanalyze.toml").write_text('[models.net]\nsource = "models/net.onnx"\n', encoding="utf-8")
+    assert run("guard", "update").code == 0
+
+
+def test_the_guard_names_the_layer_of_a_file_that_grew(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is exported again with more channels fails the guard, which names its layers."""
+    monkeypatch.chdir(tmp_path)
+    guarded(tmp_path, run)
+    assert run("guard").code == 0
+
+    shutil.copy(exported(tmp_path, width=12), "models/net.onnx")
+    ran = run("guard", "--format", "json")
+    changed = {change["path"] for change in json.loads(ran.out)["models"][0]["changes"]}
+
+    assert ran.code == 1
+    assert {"conv", "head"} <= changed
+
+
+def test_the_guard_needs_the_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guarded file that is missing is an error, and not a difference."""
+    monkeypatch.chdir(tmp_path)
+    guarded(tmp_path, run)
+    Path("models/net.onnx").unlink()
+    ran = run("guard")
+
+    assert ran.code == 2
+    assert "there is no file" in ran.out + ran.err
+
+
+def test_notes_name_what_the_exporter_changed(tmp_path: Path) -> None:
+    """A note counts the parameters in the exporter's list that the file does not have."""
+    listed = model([helper.make_node("MatMul", ["x", "val_1"], ["y"])], [2, 4], [zeros("val_1", 4, 3)])
+    listed.graph.metadata_props.add(
+        key="pkg.torch.export.ExportedProgram.graph_signature",
+        value="p_a: PARAMETER target='a.weight'\np_b: PARAMETER target='val_1'\n",
+    )
+
+    assert "parameters that the exporter folded, merged or renamed: 1" in count(saved(tmp_path, listed)).notes
+
+
+def test_a_graph_has_no_account_of_eager_memory(tmp_path: Path) -> None:
+    """A report of a graph is complete, and has no account of PyTorch's own memory."""
+    report = count(exported(tmp_path))
+
+    assert isinstance(report, Report)
+    assert report.complete
+    assert report.total_counts()["peak_bytes_eager"] is None
+
+
+def test_a_refusal_is_no_traceback() -> None:
+    """In Python, a refused file raises the error of model files."""
+    with pytest.raises(ModelFileError, match="a pickle"):
+        count("net.pt")
