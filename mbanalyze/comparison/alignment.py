@@ -35,8 +35,8 @@ def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> 
 
     1. If the networks differ in length and at least half of the layers match by content in order, keep
        those matches first: an inserted layer shifts the paths of later layers.
-    2. If at least half of the layers share path and products, match by path and kinds, then by path and products:
-       an exporter writes a linear layer as a product and an addition. Then match in order by kind,
+    2. If at least half of the layers share path and products, match by path and kinds, then by path and products.
+       An exporter may write a linear layer as a product and an addition. Then match in order by kind,
        variant and place, then by path alone. Otherwise match in order only.
     3. Match the rest by content, in another order.
 
