@@ -15,7 +15,7 @@ from mbanalyze.plots.frames import Data, as_frame, other_convention_of, positive
 from mbanalyze.plots.legends import legend_above, legend_entry
 from mbanalyze.plots.ticks import set_ticks, set_ticks_at
 from mbanalyze.plots.titles import title_of
-from mbanalyze.plots.variant_options import is_numeric, places, spelled, varying
+from mbanalyze.plots.variant_options import is_numeric, places, settings, spelled, varying
 
 LOOKS = (("-", True), ("--", False), (":", True))
 """The line and the filling of the markers of each count."""
@@ -102,7 +102,7 @@ def _series(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, pd.DataFrame]
     """The rows of each combination of options, by its spelling, such as `depth=2, act=relu`."""
     texts = [
         ", ".join(f"{name}={spelled(value)}" for name, value in zip(names, row, strict=True) if value != "")
-        for row in rows[[*names]].itertuples(index=False, name=None)
+        for row in settings(rows, names)
     ]
     grouped = rows.groupby(pd.Series(texts, rows.index, dtype=object), sort=False)
     return {str(name): group for name, group in grouped}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -60,14 +60,18 @@ def is_numeric(rows: pd.DataFrame, name: str) -> bool:
     return name == "resolution" or rows[name].dtype.kind in "iuf"
 
 
+def settings(rows: pd.DataFrame, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+    """Return the values of options in each row; empty tuples without options, which pandas 2 leaves out."""
+    return zip(*(rows[name] for name in names), strict=True) if names else [()] * len(rows)
+
+
 def levels(rows: pd.DataFrame, names: Sequence[str]) -> Levels:
     """Return the levels of options: the values of a numeric option, else an index for each combination."""
     name = ", ".join(names)
     if len(names) == 1 and rows[name].dtype.kind in "iuf":
         values = rows[name].astype(float)
         return Levels(name, values, {value: f"{value:g}" for value in sorted(values.unique())})
-    settings = zip(*(rows[name] for name in names), strict=True) if names else [()] * len(rows)
-    texts = [", ".join(spelled(value) for value in row if value != "") for row in settings]
+    texts = [", ".join(spelled(value) for value in row if value != "") for row in settings(rows, names)]
     if names == ["resolution"]:
         known = pd.Index(sorted(set(texts), key=lambda text: (side(text), text)))
         codes = known.get_indexer(pd.Index(texts))
