@@ -130,6 +130,19 @@ class TestStoredAgain:
         assert report.totals.macs == 5 * 3 * 8 * 8
         assert report.totals.params == 15
 
+    def test_norm_without_parameters(self, tmp_path: Path) -> None:
+        """The scale of ones and shift of zeros that an exporter gives to a batch norm without them are no params."""
+        stored = [
+            zeros("val_3", 4),
+            constant("val_2", [1.0] * 4, "float32"),
+            zeros("mean", 4),
+            zeros("var", 4),
+        ]
+        norm = node("BatchNormalization", ["x", "val_2", "val_3", "mean", "var"], ["y"])
+        report = count(saved(tmp_path, model([norm], (1, 4, 8, 8), stored)))
+        assert report.totals.params == 0
+        assert report.totals.reads == 4 * 8 * 8 + 2 * 4
+
     def test_large_constant(self, tmp_path: Path) -> None:
         """A constant of 80,000 bytes, whose elements are not read, is no operator."""
         indices = node("Constant", [], ["i"])

@@ -31,7 +31,7 @@ def exporter_notes(model: ModelProto, walk: Walk, steps: Sequence[NodeStep], rol
         (absent, f"parameters that the exporter folded, merged or renamed: {absent}"),
         (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
         (elements, f"elements of constants that the exporter computed, which are no params: {elements:,}"),
-        (walk.constants, f"nodes without an input of the network, which are computed once: {walk.constants}"),
+        (walk.constants, f"large nodes without an input of the network, computed once: {walk.constants}"),
         (packed, f"elements of less than a byte, which are counted as a byte each: {packed:,}"),
     )
     branches = [f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches]

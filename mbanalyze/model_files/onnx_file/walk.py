@@ -43,7 +43,7 @@ class Walk:
         steps: the steps so far.
         free: how often each operator without cost was met, by name.
         branches: the paths of the conditions of which the costlier branch was taken.
-        constants: the number of nodes that depend on no input, and whose work is therefore done once.
+        constants: the number of nodes on constants alone that are too large to be computed here.
         nodes: the number of nodes so far, in a list that walks share.
     """
 
