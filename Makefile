@@ -36,6 +36,8 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 COMPAT := .venv-torch-$(TORCH)$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 
+LOWEST := .venv-lowest
+
 EXAMPLE := mobilenet_v2 --alpha 0.75 --resolution 192
 
 # pages that load nothing from servers: widgets are shown as tables and pictures
@@ -43,7 +45,7 @@ OFFLINE := --template offline --TemplateExporter.extra_template_basedirs=noteboo
 	--ExecutePreprocessor.store_widget_state=False
 
 .DEFAULT_GOAL := help
-.PHONY: help report reports guard notebooks docs test test-fast compat fuzz mutants benchmark benchmark-time check lint format clean
+.PHONY: help report reports guard notebooks docs test test-fast compat lowest fuzz mutants benchmark benchmark-time check lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -77,6 +79,9 @@ test-fast: $(VENV)/installed-test ## Run all tests except the slow ones
 compat: $(COMPAT)/installed ## Run the tests with TORCH (2.6.0) in an environment of its own; TESTS= runs the slow ones too
 	OMP_NUM_THREADS=1 $(COMPAT)/bin/python -m pytest -n 2 -p no:cacheprovider $(TESTS)
 
+lowest: $(LOWEST)/installed ## Run the tests with the lowest versions of pyproject.toml, except that of torch
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 -p no:cacheprovider -o filterwarnings=default $(TESTS)
+
 fuzz: $(VENV)/installed-test ## Count MODULES (5000) random modules; a failing one is printed as a script
 	FUZZ_EXAMPLES=$(MODULES) $(BIN)/python -m pytest tests/test_fuzz.py
 
@@ -102,7 +107,7 @@ format: $(VENV)/installed-test ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix
 
 clean: ## Remove everything that the other targets installed and built
-	rm -rf $(VENV) .venv-torch-* build site
+	rm -rf $(VENV) .venv-torch-* $(LOWEST) build site
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mbanalyze needs Python 3.11 or newer: make PYTHON=...")'
@@ -128,6 +133,19 @@ $(COMPAT)/installed: pyproject.toml constraints.txt tests/schemas.txt
 		--constraint $(COMPAT)/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 		torch torchvision --editable '.[test]'
 	@$(COMPAT)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement tests/schemas.txt
+	@touch $@
+
+$(LOWEST)/installed: pyproject.toml constraints.txt tests/lowest.py tests/schemas.txt
+	@echo "installing the lowest versions into $(LOWEST) (several minutes)"
+	@$(PYTHON) -m venv $(LOWEST)
+	@$(PYTHON) tests/lowest.py > $(LOWEST)/constraints.txt
+	@grep -E '^(torch|torchvision)==' constraints.txt >> $(LOWEST)/constraints.txt
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint $(LOWEST)/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet \
+		--constraint $(LOWEST)/constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+		--editable '.[test]'
+	@$(LOWEST)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement tests/schemas.txt
 	@touch $@
 
 $(VENV)/installed-notebook: $(VENV)/installed

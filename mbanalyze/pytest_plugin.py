@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,6 +235,7 @@ def _measure(
     from mbanalyze.guard.policy import GuardedModel
     from mbanalyze.sources.resolve import resolve
 
+    model = os.fspath(model) if isinstance(model, os.PathLike) else model
     source = model if isinstance(model, str) else getattr(model, "__name__", type(model).__name__)
     guarded = GuardedModel(
         *(name, source, {}, (), {}, rules),

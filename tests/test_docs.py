@@ -613,7 +613,7 @@ def test_the_counts_of_the_changelog_are_right() -> None:
 
 def test_the_policies_of_the_documentation_load(tmp_path: Path) -> None:
     """Every example in TOML is a valid policy of one model."""
-    assert len(blocks("toml")) == 2
+    assert len(blocks("toml")) == 3
     for block in blocks("toml"):
         (tmp_path / "pyproject.toml").write_text(block.text)
         assert load(tmp_path / "pyproject.toml").models.keys() == {"small"}

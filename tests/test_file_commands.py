@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,9 +11,7 @@ from onnx import helper
 from onnx_graphs import model, saved, zeros
 from torch import nn
 
-from mbanalyze import compare, count
-from mbanalyze.comparison.comparison import Comparison
-from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze import count
 from mbanalyze.report.network import Report
 
 
@@ -81,17 +77,6 @@ def test_a_program_counts_what_its_module_does(program: Path) -> None:
     assert count(program).ops == count(Net(), (1, 3, 16, 16)).ops
 
 
-def test_formats_of_one_network_align(tmp_path: Path, program: Path) -> None:
-    """Between a graph and a program, the batch norm is the only layer without a partner."""
-    found = compare(exported(tmp_path), program)
-    assert isinstance(found, Comparison)
-    layers = [
-        (layer["status"], (layer["after"] or layer["before"])["path"]) for layer in found.as_dict()["layers"]
-    ]
-
-    assert [layer for layer in layers if layer[0] in ("added", "removed")] == [("added", "norm")]
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -151,41 +136,6 @@ def test_one_line_says_what_to_do(
     assert ran.err.count("\n") == 1
 
 
-def guarded(folder: Path, run: Run) -> None:
-    """Make a project that guards a file."""
-    (folder / "models").mkdir()
-    shutil.copy(exported(folder), folder / "models" / "net.onnx")
-    (folder / "mbanalyze.toml").write_text('[models.net]\nsource = "models/net.onnx"\n', encoding="utf-8")
-    assert run("guard", "update").code == 0
-
-
-def test_the_guard_names_the_layer_of_a_file_that_grew(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A file that is exported again with more channels fails the guard, which names its layers."""
-    monkeypatch.chdir(tmp_path)
-    guarded(tmp_path, run)
-    assert run("guard").code == 0
-
-    shutil.copy(exported(tmp_path, width=12), "models/net.onnx")
-    ran = run("guard", "--format", "json")
-    changed = {change["path"] for change in json.loads(ran.out)["models"][0]["changes"]}
-
-    assert ran.code == 1
-    assert {"conv", "head"} <= changed
-
-
-def test_the_guard_needs_the_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A guarded file that is missing is an error, and not a difference."""
-    monkeypatch.chdir(tmp_path)
-    guarded(tmp_path, run)
-    Path("models/net.onnx").unlink()
-    ran = run("guard")
-
-    assert ran.code == 2
-    assert "there is no file" in ran.out + ran.err
-
-
 def test_notes_name_what_the_exporter_changed(tmp_path: Path) -> None:
     """A note counts the parameters in the exporter's list that the file does not have."""
     listed = model([helper.make_node("MatMul", ["x", "val_1"], ["y"])], [2, 4], [zeros("val_1", 4, 3)])
@@ -204,9 +154,3 @@ def test_a_graph_has_no_account_of_eager_memory(tmp_path: Path) -> None:
     assert isinstance(report, Report)
     assert report.complete
     assert report.total_counts()["peak_bytes_eager"] is None
-
-
-def test_a_refusal_is_no_traceback() -> None:
-    """In Python, a refused file raises the error of model files."""
-    with pytest.raises(ModelFileError, match="a pickle"):
-        count("net.pt")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from onnx import TensorProto
+from onnx.defs import has, onnx_opset_version
 from onnx_graphs import floats, node_rows, scalar, whole
 from torch import nn
 
@@ -188,6 +189,8 @@ NODES: list[Case] = [
 def test_nodes_by_hand(case: Case) -> None:
     """A node has the kind, macs and flops of the arithmetic in the comment above the case."""
     operator, inputs, attributes, kind, macs, flops = case
+    if not has(operator) or attributes.get("opset", 0) > onnx_opset_version():
+        pytest.skip("the installed onnx does not know the operator")
     (row,) = node_rows(operator, *inputs, **attributes)
     assert (kind, macs, flops) == (row.op.kind, row.cost.macs, row.cost.flops)
 

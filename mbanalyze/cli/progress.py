@@ -21,10 +21,10 @@ def working(long: bool) -> Iterator[Callable[[str], None]]:
     console = Console(stderr=True)
     spinner = console.status("counting") if long and sys.stderr.isatty() else None
     with _redirected(), contextlib.redirect_stdout(sys.stderr), spinner or contextlib.nullcontext():
-        yield spinner.update if spinner else _unseen
+        yield spinner.update if spinner else unseen
 
 
-def _unseen(_: object) -> None:
+def unseen(_: object) -> None:
     """Show nothing: there is no terminal."""
 
 
@@ -32,7 +32,7 @@ def _unseen(_: object) -> None:
 def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for the completed fraction."""
     if not (shown and sys.stderr.isatty()):
-        yield _unseen
+        yield unseen
         return
     columns = (SpinnerColumn(), *Progress.get_default_columns())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

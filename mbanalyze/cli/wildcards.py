@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mbanalyze.cli.arguments import UsageError
 from mbanalyze.cli.output import notify
-from mbanalyze.cli.progress import working
+from mbanalyze.cli.progress import unseen, working
 from mbanalyze.display.records import one_line, values_of
 from mbanalyze.inputs.parsing import split_reference
 from mbanalyze.sources.patterns import is_pattern, matching_models
@@ -87,6 +87,9 @@ def models_bar(*, shown: bool = True) -> Iterator[Callable[[float], None]]:
     """Show a progress bar on a terminal, and yield a callback for `ModelsDone`."""
     from mbanalyze.sweep.model_jobs import ModelsDone
 
+    if not (shown and sys.stderr.isatty()):
+        yield unseen
+        return
     columns = (
         *(TextColumn("counting"), BarColumn(20), MofNCompleteColumn()),
         *(
@@ -95,10 +98,7 @@ def models_bar(*, shown: bool = True) -> Iterator[Callable[[float], None]]:
             TextColumn("{task.fields[model]}"),
         ),
     )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not (shown and sys.stderr.isatty())
-    ) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None, failed=0, model="")
 
         def show(done: float) -> None:

@@ -35,9 +35,8 @@ def aligned(left: Sequence[AlignableLayer], right: Sequence[AlignableLayer]) -> 
 
     1. If the networks differ in length and at least half of the layers match by content in order, keep
        those matches first: an inserted layer shifts the paths of later layers.
-    2. If at least half of the layers share path and products, match by path and kinds, then by path and products:
-       an exporter writes a linear layer as a product and an addition. Then match in order by kind,
-       variant and place, then by path alone. Otherwise match in order only.
+    2. If at least half of the layers share path and products, match by path and kinds, then by path and products.
+       Then match in order by kind, variant and place, then by path alone. Otherwise match in order only.
     3. Match the rest by content, in another order.
 
     Returns:
@@ -89,7 +88,10 @@ def _own_place(layer: AlignableLayer) -> Hashable:
 
 
 def _own_products(layer: AlignableLayer) -> Hashable:
-    """The path, and the products in order; all kinds of a layer without a product."""
+    """The path, and the products in order; all kinds of a layer without a product.
+
+    An exporter may write a linear layer as a product and an addition.
+    """
     kinds = tuple(kind.split()[0] for kind in layer.kinds)
     return layer.path, tuple(kind for kind in kinds if kind in PRODUCTS) or kinds
 

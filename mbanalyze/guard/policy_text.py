@@ -16,6 +16,7 @@ from mbanalyze.guard import policy_file
 from mbanalyze.guard.limits import is_bytes
 from mbanalyze.guard.policy import Policy, PolicyError
 from mbanalyze.inputs.parsing import split_reference
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
 
 GENERIC = (
     "build",
@@ -53,11 +54,13 @@ class NewModel:
 def choose_name(source: str, taken: Collection[str]) -> str:
     """Return a name for a model that is not taken: that of its factory, its file, the reference, or a number.
 
-    >>> choose_name("models/net.py:build", ()), choose_name("torchvision:resnet18", ()), choose_name("alexnet", ())
-    ('net', 'resnet18', 'alexnet')
+    >>> choose_name("models/net.py:build", ()), choose_name("torchvision:resnet18", ()), choose_name("net.onnx", ())
+    ('net', 'resnet18', 'net')
     """
     reference, _ = split_reference(source)
     place, _, factory = reference.rpartition(":")
+    if suffix_of(reference) in MODEL_SUFFIXES:
+        place, factory = "", PurePath(reference).stem
     stem = PurePath(place).stem if place.endswith(".py") else place.rpartition(".")[2]
     first = stem if factory in GENERIC and stem else factory
     names = [first, *([f"{stem}_{factory}"] if stem else []), source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -109,6 +110,7 @@ def ablate(
         raise GridError(f"bits must be a whole number from 1 to 64, not {bits!r}")
     other_convention = None if convention is None else find_convention(convention)
     known_profile = None if profile is None else given_profile(profile)
+    what = os.fspath(what) if isinstance(what, os.PathLike) else what
     what, spelled = split_given(what, options) if isinstance(what, str) else (what, {})
     grid = parse_grid({option: [value] for option, value in spelled.items()} | options)
     if known_profile:

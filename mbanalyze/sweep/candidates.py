@@ -18,6 +18,7 @@ from mbanalyze.inputs.parsing import spell_options, spell_reference
 from mbanalyze.literature.accuracy.matching import OwnUse, specs
 from mbanalyze.literature.accuracy.own_table import OwnAccuracy
 from mbanalyze.literature.figures import entries, families
+from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, suffix_of
 from mbanalyze.profiles.predicted_time import UnmeasuredError
 from mbanalyze.report.network import TOTALS
 from mbanalyze.sources.patterns import is_pattern, matching_models
@@ -198,6 +199,8 @@ def _architectures(family: str) -> list[str]:
     if is_pattern(family):
         return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
+    if suffix_of(family) in MODEL_SUFFIXES:
+        raise SearchError(f"search compares variants of known families, and {family} is a file: give ablate")
     if family not in known:
         near = nearest_are(nearest(family, known))
         hint = f"{near}; " if near else ""

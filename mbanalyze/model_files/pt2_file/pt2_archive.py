@@ -13,7 +13,7 @@ from typing import Any
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file.damage import EXPORT_AGAIN, reading
 
-MAX_JSON_BYTES = 2**29
+MAX_JSON_BYTES = 2**27
 """The largest text that is read."""
 
 _PROGRAM = re.compile(r"(?:(?P<root>[^/]+)/)?models/(?P<name>[^/]+)\.json")
