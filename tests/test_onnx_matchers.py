@@ -329,6 +329,10 @@ def test_equal_weights_are_stored_once() -> None:
         ("features.0.factor", (1,), False),
         ("onnx::Mul_12", (4, 1, 1), True),
         ("val_7", (4, 1, 1), True),
+        ("onnx::Mul_16", (1, 4, 1, 1), True),
+        ("unsqueeze_3", (4, 1, 1), True),
+        ("view", (1, 4, 1, 1), True),
+        ("view_1", (1, 4, 4, 1), False),
         ("val_165", (49, 1), False),
     ],
 )

@@ -12,7 +12,7 @@ graph_inputs.py         the inputs of a graph: what the file fixes and what a us
 frame.py                the tensors and settings that the nodes of one graph or function share
 node_steps.py           a node that does work, and the members of a walk that subgraphs use
 walk.py                 every node in order: `Walk`, from input shapes to steps
-quantised_constants.py  constants in a quantised type
+quantised_constants.py  constants in a quantised type, another type or another order
 subgraphs.py            nodes that stand for other nodes
 function_calls.py       calls of the functions that a file defines
 conditions.py           conditions: the branch that is taken, or the costlier one
@@ -22,6 +22,7 @@ sequences.py            sequences of tensors and optional tensors
 graph_runs.py           a walk through a branch or the body of a loop
 node_paths.py           the path of the module that a node came from
 node_matching/          a node -> kind, operands, attributes
+signature.py            the parameters and buffers that a file lists
 learned_names.py        names of learned numbers, and those that exporters make up
 roles.py                which initializers are weights
 quantised_steps.py      quantised tensors between steps

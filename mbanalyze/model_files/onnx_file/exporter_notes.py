@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import prod
 
 from onnx import ModelProto
 
+from mbanalyze.model_files.onnx_file.node_paths import holds_norm
 from mbanalyze.model_files.onnx_file.node_steps import NodeStep
 from mbanalyze.model_files.onnx_file.recording import packed_elements
 from mbanalyze.model_files.onnx_file.roles import Roles
+from mbanalyze.model_files.onnx_file.signature import Signature
 from mbanalyze.model_files.onnx_file.walk import Walk
 
-_REWRITES = "pkg.onnxscript.rewriter.rule_name"
-_SIGNATURE = "pkg.torch.export.ExportedProgram.graph_signature"
-_PARAMETER = re.compile(r"PARAMETER target='([^']+)'")
 _STATISTICS = (".running_mean", ".running_var")
 
 
@@ -33,7 +31,7 @@ def exporter_notes(model: ModelProto, walk: Walk, steps: Sequence[NodeStep], rol
         (absent, f"parameters that the exporter folded, merged or renamed: {absent}"),
         (merged, f"elements of weights that the exporter merged with equal ones: {merged:,}"),
         (elements, f"elements of constants that the exporter computed, which are no params: {elements:,}"),
-        (walk.constants, f"nodes without an input of the network, which are computed once: {walk.constants}"),
+        (walk.constants, f"large nodes without an input of the network, computed once: {walk.constants}"),
         (packed, f"elements of less than a byte, which are counted as a byte each: {packed:,}"),
     )
     branches = [f"counted the costlier branch of a condition in {p or 'the model'}" for p in walk.branches]
@@ -50,15 +48,12 @@ def _merged_elements(model: ModelProto) -> int:
 
 def _absent_parameters(model: ModelProto) -> int:
     """The parameters of the exported program, which the exporter lists, that are no initializers of the file."""
-    texts = [entry.value for entry in model.graph.metadata_props if entry.key == _SIGNATURE]
-    named = {name for text in texts for name in _PARAMETER.findall(text)}
-    return len(named - {each.name for each in model.graph.initializer})
+    return len(Signature(model.graph).parameters - {each.name for each in model.graph.initializer})
 
 
 def _has_folded_norm(step: NodeStep) -> bool:
     """True for a convolution that an exporter of PyTorch merged with a batch norm."""
     if step.match.kind != "conv":
         return False
-    rules = [entry.value for entry in step.node.proto.metadata_props if entry.key == _REWRITES]
     weight = step.match.operands[1].memory.name
-    return any("BatchNorm" in rule for rule in rules) or weight.startswith("onnx::Conv")
+    return holds_norm(step.node.proto) or weight.startswith("onnx::Conv")

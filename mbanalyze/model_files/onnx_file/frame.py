@@ -9,6 +9,7 @@ from onnx import AttributeProto, GraphProto, OperatorSetIdProto, TypeProto
 
 from mbanalyze.model_files.file_error import MAX_DEPTH, ModelFileError
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, stored_tensor
+from mbanalyze.model_files.onnx_file.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def described_types(graph: GraphProto) -> dict[str, TypeProto]:
 
 
 def stored_tensors(graph: GraphProto) -> dict[str, GraphTensor]:
-    """Return the initializers of a graph by name.
+    """Return the initializers of a graph by name, with what the graph says of them.
 
     Raises:
         ModelFileError: one is sparse, two have one name, or the content of one does not fit its sizes.
@@ -105,8 +106,9 @@ def stored_tensors(graph: GraphProto) -> dict[str, GraphTensor]:
         name = graph.sparse_initializer[0].values.name
         raise ModelFileError(f"the initializer {name!r} is sparse: store it as a dense tensor")
     found: dict[str, GraphTensor] = {}
+    signature = Signature(graph)
     for proto in graph.initializer:
         if proto.name in found:
             raise ModelFileError(f"two initializers have the name {proto.name!r}")
-        found[proto.name] = stored_tensor(proto)
+        found[proto.name] = stored_tensor(proto, signature.says_of(proto.name))
     return found

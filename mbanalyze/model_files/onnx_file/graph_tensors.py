@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal
@@ -11,9 +12,12 @@ from onnx import TensorProto, TypeProto, helper, numpy_helper
 
 from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.file_error import ModelFileError
-from mbanalyze.ops.record import canonical_strides
+from mbanalyze.ops.record import canonical_strides, contiguous_strides
 
 Origin = Literal["input", "initializer", "constant", "computed"]
+Declared = Literal["parameter", "buffer", "neither", "unknown"]
+"""What a file itself says of an initializer, if it lists the parameters and buffers of its module."""
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_KNOWN = 2**16
@@ -38,14 +42,16 @@ class TensorMemory:
     Attributes:
         name: the name of the tensor that was first in it.
         origin: `input`, `initializer`, `constant` (depends on no input) or `computed`.
+        declared: what the file says of an initializer: `parameter`, `buffer`, `neither` or `unknown`.
     """
 
-    __slots__ = ("name", "origin")
+    __slots__ = ("declared", "name", "origin")
 
-    def __init__(self, name: str, origin: Origin) -> None:
+    def __init__(self, name: str, origin: Origin, declared: Declared = "unknown") -> None:
         """Name the memory."""
         self.name = name
         self.origin = origin
+        self.declared = declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +94,20 @@ class GraphTensor:
         value = self.value
         if value is not None:
             value = value.reshape([dim.dim_value for dim in type.tensor_type.shape.dim])
-        return replace(self, type=type, value=value)
+        return replace(self, type=type, value=value, strides=None)
+
+    def permuted(self, order: Sequence[int]) -> GraphTensor:
+        """Return a tensor with its dimensions in another order, in the same memory."""
+        strides = self.strides or contiguous_strides(self.shape)
+        shape = tuple([self.shape[place] for place in order])
+        type = helper.make_tensor_type_proto(self.element_type, shape)
+        value = None if self.value is None else self.value.transpose(order)
+        found = canonical_strides(shape, [strides[place] for place in order])
+        return replace(self, type=type, value=value, strides=found)
 
     def transposed(self) -> GraphTensor:
         """Return the transpose of a matrix, in the same memory."""
-        rows, columns = self.shape
-        type = helper.make_tensor_type_proto(self.element_type, (columns, rows))
-        return replace(self, type=type, value=None, strides=canonical_strides((columns, rows), (1, columns)))
+        return self.permuted((1, 0))
 
 
 def known(value: Array, name: str) -> GraphTensor:
@@ -114,7 +127,7 @@ def input_tensor(type: TypeProto, name: str) -> GraphTensor:
     return typed(type, name, "input")
 
 
-def stored_tensor(proto: TensorProto) -> GraphTensor:
+def stored_tensor(proto: TensorProto, declared: Declared = "unknown") -> GraphTensor:
     """Return an initializer, with its elements if they are few and in the file itself.
 
     Raises:
@@ -130,7 +143,7 @@ def stored_tensor(proto: TensorProto) -> GraphTensor:
     if not is_outside(proto) and proto.data_type != TensorProto.STRING and prod(dims) <= MAX_KNOWN:
         value = _elements(proto)
     type = helper.make_tensor_type_proto(proto.data_type, dims)
-    return GraphTensor(type, TensorMemory(proto.name, "initializer"), proto.data_type, value)
+    return GraphTensor(type, TensorMemory(proto.name, "initializer", declared), proto.data_type, value)
 
 
 def is_outside(proto: TensorProto) -> bool:

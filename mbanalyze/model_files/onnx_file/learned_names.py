@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mbanalyze.inputs.typed import Sizes
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, GraphTensor
 
 _OPERATIONS = "add|cat|clone|div|index|mul|permute|reshape|slice|sub|transpose|unsqueeze|view|where"
@@ -18,21 +19,30 @@ _GENERATED = re.compile(
 )
 """The names that exporters make up for constants that they computed, except those of folded batch norms."""
 
-_RESHAPED = re.compile(r"onnx::(?:Mul|Add)_\d+$|val_\d+$")
+_RESHAPED = re.compile(r"onnx::(?:Mul|Add)_\d+$|val_\d+$|(?:reshape|unsqueeze|view)(?:_\d+)?$")
 """The names that exporters make up for a scale or shift of channels, which they reshape."""
+
+_EXPANDED = "expand"
+"""The name of the first tensor that the exporter of `torch.export` expands: a learned token for the whole batch."""
 
 
 def looks_learned(tensor: GraphTensor) -> bool:
     """Return True for an initializer of several numbers, with a name that no exporter made up.
 
-    A group norm may be exported with a scale and a shift of `c x 1 x 1` elements, whose names are made up.
+    If the file lists the parameters of its module, those are learned. A scale or shift of channels may be exported
+    with `c x 1 x 1` elements, by a name that is made up.
     """
     memory = tensor.memory
-    if memory.origin != "initializer" or not has_several_numbers(tensor):
+    if memory.origin != "initializer" or not has_several_numbers(tensor) or memory.declared == "buffer":
         return False
-    first, *others = tensor.shape
-    of_channels = first > 1 and others[1:] and set(others) == {1}
-    return bool(of_channels and _RESHAPED.match(memory.name)) or not _GENERATED.match(memory.name)
+    if memory.declared == "parameter" or (_RESHAPED.match(memory.name) and _is_of_channels(tensor.shape)):
+        return True
+    return memory.name == _EXPANDED if memory.declared == "neither" else not _GENERATED.match(memory.name)
+
+
+def _is_of_channels(shape: Sizes) -> bool:
+    """True for the shape of one number for each channel, before at least two sizes of 1: `1 x c x 1 x 1`."""
+    return sum(size != 1 for size in shape) == 1 and shape[-2:] == (1, 1)
 
 
 def has_several_numbers(tensor: GraphTensor) -> bool:

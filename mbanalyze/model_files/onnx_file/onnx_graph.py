@@ -20,6 +20,7 @@ from mbanalyze.model_files.onnx_file.function_calls import check_calls, function
 from mbanalyze.model_files.onnx_file.graph_inputs import described_input, graph_inputs, input_type
 from mbanalyze.model_files.onnx_file.graph_tensors import FLOATING, input_tensor
 from mbanalyze.model_files.onnx_file.learned_names import looks_learned
+from mbanalyze.model_files.onnx_file.node_paths import fill_scopes
 from mbanalyze.model_files.onnx_file.quantised_steps import QuantisedSteps, scale_names
 from mbanalyze.model_files.onnx_file.recording import Numbered, operator_of
 from mbanalyze.model_files.onnx_file.roles import Roles
@@ -83,6 +84,7 @@ class OnnxGraph:
         frame = Frame(self.model.opset_import, described_types(graph), tensors={**stored})
         for info, tensor in zip(infos, given, strict=True):
             frame.write(info.name, tensor)
+        fill_scopes(graph.node)
         walk = Walk(functions_by_name(self.model.functions))
         check_calls(graph.node, walk.functions)
         walk.run(graph.node, frame)

@@ -1,11 +1,12 @@
-"""Constants in a quantised type, and nodes that move their elements."""
+"""Constants that nodes store again: in a quantised or another type, or in another order."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onnx import TypeProto
+import numpy as np
+from onnx import TensorProto, TypeProto, helper
 
 from mbanalyze.model_files.onnx_file.graph_tensors import GraphTensor, typed
 from mbanalyze.model_files.onnx_file.node import OnnxNode
@@ -13,6 +14,9 @@ from mbanalyze.model_files.onnx_file.node import OnnxNode
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 _MOVES = ("Transpose", "Slice", "Concat", "Split", "Expand", "Gather", "Pad", "Tile")
 """The operators that move elements, whatever type these have."""
+
+STORED_AGAIN = frozenset({"Transpose", "Cast"})
+"""The operators whose output, for an initializer, is the same numbers in another order or type."""
 
 
 def is_quantised_constant(node: OnnxNode) -> bool:
@@ -28,9 +32,23 @@ def quantised_constant(node: OnnxNode, type: TypeProto) -> GraphTensor:
     return replace(data, type=type, stored=stored, value=None)
 
 
+def _stored_again(node: OnnxNode, type: TypeProto) -> GraphTensor:
+    """Return an initializer in another order of its dimensions, or in another type, in the memory that it has."""
+    data = node.input(0)
+    if node.operator == "Transpose":
+        return data.permuted(node.attribute("perm", range(len(data.shape))[::-1]))
+    to, value = type.tensor_type.elem_type, data.value
+    if value is not None:
+        with np.errstate(all="ignore"):
+            value = value.astype(helper.tensor_dtype_to_np_dtype(to)) if to != TensorProto.STRING else None
+    return replace(data, type=type, stored=to, value=value)
+
+
 def constant_outputs(node: OnnxNode, types: Sequence[TypeProto], names: Sequence[str]) -> list[GraphTensor]:
     """Return the outputs of a node that reads only constants; moved elements keep the type in memory."""
-    data = node.present()[0]
-    moves = node.operator in _MOVES and data.stored != data.element_type
+    if node.operator in STORED_AGAIN and node.input(0).memory.origin == "initializer":
+        return [_stored_again(node, types[0])]
     found = [typed(type, name, "constant") for type, name in zip(types, names, strict=True)]
-    return [replace(tensor, stored=data.stored) for tensor in found] if moves else found
+    data = next(iter(node.present()), None)
+    moves = data is not None and node.operator in _MOVES and data.stored != data.element_type
+    return [replace(tensor, stored=data.stored) for tensor in found] if data and moves else found

@@ -70,6 +70,8 @@ class Roles:
         memory = tensor.memory
         if not tensor.is_constant:
             return "activation"
+        if memory.declared == "buffer":
+            return "buffer"
         if memory in self._learned:
             return "weight"
         if memory in self._statistics or not has_several_numbers(tensor):

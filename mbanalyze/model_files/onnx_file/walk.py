@@ -20,6 +20,7 @@ from mbanalyze.model_files.onnx_file.node_paths import path_of
 from mbanalyze.model_files.onnx_file.node_steps import FunctionName, NodeStep
 from mbanalyze.model_files.onnx_file.output_types import output_types
 from mbanalyze.model_files.onnx_file.quantised_constants import (
+    STORED_AGAIN,
     constant_outputs,
     is_quantised_constant,
     quantised_constant,
@@ -42,7 +43,7 @@ class Walk:
         steps: the steps so far.
         free: how often each operator without cost was met, by name.
         branches: the paths of the conditions of which the costlier branch was taken.
-        constants: the number of nodes that depend on no input, and whose work is therefore done once.
+        constants: the number of nodes on constants alone that are too large to be computed here.
         nodes: the number of nodes so far, in a list that walks share.
     """
 
@@ -111,8 +112,9 @@ class Walk:
                 self.free[node.operator] += 1
             return self._reshaped(node, types)
         names = [name for name in node.proto.output if name]
-        if tensors and all(tensor.is_constant for tensor in tensors) and not works_on_weights:
-            self.constants += 1
+        reads_constants = tensors and all(tensor.is_constant for tensor in tensors) and not works_on_weights
+        if reads_constants or node.operator == "Constant":
+            self.constants += len(tensors) > 0
             return constant_outputs(node, types, names)
         outputs = [typed(type, name, "computed") for type, name in zip(types, names, strict=True)]
         match = match_node(node, outputs)
@@ -132,7 +134,8 @@ class Walk:
 
 def _keeps_memory(node: OnnxNode) -> bool:
     """True for a node that gives an initializer another name or shape; exporters share equal initializers so."""
-    return node.operator in RESHAPES and node.input(0).memory.origin == "initializer"
+    names = RESHAPES | STORED_AGAIN
+    return node.operator in names and node.input(0).memory.origin == "initializer"
 
 
 def _works_on_weights(node: OnnxNode) -> bool:
@@ -140,9 +143,8 @@ def _works_on_weights(node: OnnxNode) -> bool:
 
     A few numbers may as well be the factors of a resize, which shapes depend on.
     """
-    free = ("Shape", "Size", "Transpose", "Cast")
     several = [tensor for tensor in node.present() if prod(tensor.shape) > _FEW]
-    return node.operator not in free and any(map(looks_learned, several))
+    return node.operator not in ("Shape", "Size", *STORED_AGAIN) and any(map(looks_learned, several))
 
 
 def _node(proto: NodeProto, frame: Frame) -> OnnxNode:

@@ -18,13 +18,18 @@ def norm(kind: str) -> NodeMatcher:
     """Return a matcher for a normalisation by statistics of its input, with or without scale and shift."""
 
     def rule(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
-        affine = tuple(t for place in (1, 2) for t in node.present(place) if not _is_neutral(t, place))
+        affine = _affine(node)
         attributes: dict[str, Attribute] = {"affine": len(affine)}
         if "num_groups" in node.attributes:
             attributes["groups"] = node.attributes["num_groups"]
         return NodeMatch(kind, (node.input(0), *affine), attributes, 1)
 
     return rule
+
+
+def _affine(node: OnnxNode) -> tuple[GraphTensor, ...]:
+    """The scale and shift of a normalisation."""
+    return tuple(t for place in (1, 2) for t in node.present(place) if not _is_neutral(t, place))
 
 
 def _is_neutral(tensor: GraphTensor, place: int) -> bool:
@@ -35,9 +40,11 @@ def _is_neutral(tensor: GraphTensor, place: int) -> bool:
 
 def batch_norm(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
     """Match a batch norm by running statistics, or in training by those of the batch."""
+    affine = _affine(node)
+    operands = (node.input(0), *affine, *node.present(3, 4))
     if node.attribute("training_mode", 0):
-        return NodeMatch("batch_norm_training", node.present(), {"affine": 2}, 1)
-    return NodeMatch("batch_norm", node.present(), {}, 1)
+        return NodeMatch("batch_norm_training", operands, {"affine": len(affine)}, 1)
+    return NodeMatch("batch_norm", operands, {}, 1)
 
 
 def mean_variance_norm(node: OnnxNode, _: list[GraphTensor]) -> NodeMatch:
