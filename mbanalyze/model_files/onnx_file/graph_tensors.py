@@ -16,7 +16,7 @@ from mbanalyze.ops.record import canonical_strides, contiguous_strides
 
 Origin = Literal["input", "initializer", "constant", "computed"]
 Declared = Literal["parameter", "buffer", "neither", "unknown"]
-"""What a file itself says of an initializer, if it lists the parameters and buffers of its module."""
+"""The kind of an initializer by the list of parameters and buffers that a file may have."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
