@@ -12,6 +12,7 @@ from onnx_graphs import model, saved, zeros
 from torch import nn
 
 from mbanalyze import count
+from mbanalyze.inputs.typed import InputError
 from mbanalyze.report.network import Report
 
 
@@ -154,3 +155,10 @@ def test_a_graph_has_no_account_of_eager_memory(tmp_path: Path) -> None:
     assert isinstance(report, Report)
     assert report.complete
     assert report.total_counts()["peak_bytes_eager"] is None
+
+
+@pytest.mark.parametrize("batch", [0, -1, "two", 1.5, True])
+def test_a_batch_is_a_whole_number(batch: object, tmp_path: Path) -> None:
+    """Any other batch of a file with an open batch is refused."""
+    with pytest.raises(InputError, match="batch must be a whole number above 0"):
+        count(exported(tmp_path), batch=batch)

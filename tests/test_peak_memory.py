@@ -280,10 +280,15 @@ KINDS = ("relu", "add", "max_pool", "cat", "linear")
 
 @st.composite
 def records(draw: st.DrawFn) -> tuple[list[Op], list[int]]:
-    """Draw a record whose operators read any earlier values or views, and some of its values as outputs."""
-    sizes = [draw(st.integers(1, 4))]
+    """Draw a record whose operators read any earlier values or views, and some of its values as outputs.
+
+    A ReLU reads one whole value, and writes as many elements of the same type.
+    """
+    sizes: list[int] = [draw(st.integers(1, 4))]
+    types: list[int | None] = [None]
     ops = []
     for i in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(KINDS))
         operands = []
         for number in draw(st.lists(st.integers(0, i), min_size=1, max_size=3)):
             part = draw(st.booleans()) and sizes[number] > 1
@@ -291,9 +296,14 @@ def records(draw: st.DrawFn) -> tuple[list[Op], list[int]]:
             operands.append(Value("activation", number, (sizes[number] - start,), start))
         size = draw(st.sampled_from([*sizes, 1, 2, 3]))
         itemsize = draw(st.sampled_from([None, None, 8]))
+        if kind == "relu":
+            number = operands[0].number
+            size, itemsize = sizes[number], types[number]
+            operands = [Value("activation", number, (size,))]
         sizes.append(size)
+        types.append(itemsize)
         output = Value("activation", i + 1, (size,), 0, None, itemsize)
-        ops.append(Op(f"m.{i}", draw(st.sampled_from(KINDS)), tuple(operands), (output,)))
+        ops.append(Op(f"m.{i}", kind, tuple(operands), (output,)))
     return ops, draw(st.lists(st.integers(1, len(ops)), max_size=3, unique=True))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, ModuleType
+from importlib.machinery import SourceFileLoader
+from types import CodeType
 from typing import Any
+
+from mbanalyze.trace.surroundings.first_finder import loaded_by
 
 COMPILER = "torch._dynamo"
 REPLACED = {
@@ -55,30 +57,8 @@ def compiler_deferred() -> Iterator[None]:
 
     Only the code of these modules differs: the compiler itself can be imported at any time, in any thread.
     """
-    finder = _Finder()
-    # a list that another thread iterates over must not change
-    sys.meta_path = [finder, *sys.meta_path]
-    try:
+    with loaded_by(_Loader, lambda name: name in REPLACED and COMPILER not in sys.modules):
         yield
-    finally:
-        sys.meta_path = [each for each in sys.meta_path if each is not finder]
-
-
-class _Finder:
-    """Finds the modules in `REPLACED`, while the compiler is not imported."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Find a module of these in its file."""
-        spec = (
-            PathFinder.find_spec(name, path, target)
-            if name in REPLACED and COMPILER not in sys.modules
-            else None
-        )
-        if spec and type(spec.loader) is SourceFileLoader:
-            spec.loader = _Loader(name, spec.loader.path)
-        return spec
 
 
 class _Loader(SourceFileLoader):

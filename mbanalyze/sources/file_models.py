@@ -1,4 +1,4 @@
-"""Models that arrive as files: graphs of ONNX."""
+"""Models that arrive as files: which references name one, its options, and the report of a graph of ONNX."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from mbanalyze.archs.options import OptionError
 from mbanalyze.inputs.parsing import split_reference
-from mbanalyze.inputs.resolution import as_resolution
+from mbanalyze.inputs.resolution import Resolution, as_resolution
+from mbanalyze.inputs.typed import InputError, is_whole
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_formats import MODEL_SUFFIXES, ONNX, refusal, suffix_of
 from mbanalyze.model_files.file_inputs import input_shapes
@@ -43,7 +44,25 @@ def is_graph(what: object) -> bool:
     return isinstance(what, str) and suffix_of(split_reference(what)[0]) == ONNX
 
 
-def require_file(name: str) -> None:
+def open_sizes(name: str, options: Mapping[str, Any]) -> tuple[int | None, Resolution | None]:
+    """Return the batch and the resolution that a user gives for a model file, which has to exist.
+
+    Raises:
+        OptionError: an option is neither `batch` nor `resolution`.
+        InputError: the batch or the resolution is malformed.
+        ModelFileError: the file is missing.
+    """
+    unknown = next((option for option in options if option not in ("batch", "resolution")), None)
+    if unknown is not None:
+        raise OptionError(f"{name} is a file and has no option {unknown}: leave it out")
+    batch, image = options.get("batch"), options.get("resolution")
+    if batch is not None and (not is_whole(batch) or batch < 1):
+        raise InputError(f"batch must be a whole number above 0, not {batch!r}")
+    _require_file(name)
+    return batch, None if image is None else as_resolution(image)
+
+
+def _require_file(name: str) -> None:
     """Raise `ModelFileError` if a model file is missing, or if Git LFS has stored it elsewhere."""
     place = Path(name)
     if not os.path.lexists(place):
@@ -63,26 +82,13 @@ def read_graph(
 
     Raises:
         ModelFileError: the file cannot be read.
-        OptionError: an option is neither `batch` nor `resolution`.
-        InputError: an input does not fit the file.
+        OptionError, InputError: as `open_sizes`, or an input does not fit the file.
     """
     from mbanalyze.model_files.onnx_file.read_onnx import read_onnx
 
-    unknown = next((option for option in options if option not in ("batch", "resolution")), None)
-    if unknown is not None:
-        raise OptionError(f"{name} is a file and has no option {unknown}: leave it out")
-    require_file(name)
+    batch, resolution = open_sizes(name, options)
     graph = read_onnx(Path(name))
-    image = options.get("resolution")
-    shapes = input_shapes(
-        name,
-        graph.inputs,
-        inputs,
-        keywords,
-        batch=options.get("batch"),
-        resolution=None if image is None else as_resolution(image),
-    )
-    return graph, shapes
+    return graph, input_shapes(name, graph.inputs, inputs, keywords, batch=batch, resolution=resolution)
 
 
 def no_module(name: str, advice: str = "") -> NoReturn:

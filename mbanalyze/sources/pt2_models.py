@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mbanalyze.archs.options import OptionError
-from mbanalyze.inputs.resolution import as_resolution
-from mbanalyze.inputs.typed import InputError, is_whole
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 from mbanalyze.sources.building import Built
-from mbanalyze.sources.file_models import require_file
+from mbanalyze.sources.file_models import open_sizes
 from mbanalyze.sources.forward_inputs import valid_inputs
 from mbanalyze.sources.resolved_model import ResolvedModel
 
@@ -24,22 +21,15 @@ def resolve_pt2(
 
     Raises:
         ModelFileError: the file cannot be read.
-        OptionError: an option is neither `batch` nor `resolution`.
-        InputError: an input does not fit the file.
+        OptionError, InputError: as `open_sizes`, or an input does not fit the file.
     """
-    unknown = next((option for option in options if option not in ("batch", "resolution")), None)
-    if unknown is not None:
-        raise OptionError(f"{name} is a file and has no option {unknown}: leave it out")
-    batch, image = options.get("batch"), options.get("resolution")
-    if batch is not None and (not is_whole(batch) or batch < 1):
-        raise InputError(f"batch must be a whole number above 0, not {batch!r}")
-    require_file(name)
+    batch, resolution = open_sizes(name, options)
     program = read_pt2(Path(name))
     args, kwargs = program.inputs.arguments(
         valid_inputs(inputs, keywords),
         keywords,
         batch=batch,
-        resolution=None if image is None else as_resolution(image),
+        resolution=resolution,
     )
 
     @functools.cache

@@ -59,11 +59,13 @@ def check_calls(nodes: Sequence[NodeProto], functions: Mapping[FunctionName, Fun
     counts: dict[FunctionName, int] = {}
 
     def expanded(nodes: Iterable[NodeProto], callers: tuple[FunctionName, ...]) -> int:
+        """Return the number of nodes that some nodes stand for."""
         return sum(
             1 + called((domain_of(n.domain), n.op_type, n.overload), callers) for n in _all_nodes(nodes)
         )
 
     def called(name: FunctionName, callers: tuple[FunctionName, ...]) -> int:
+        """Return the number of nodes of a function; 0 for an operator."""
         if name not in functions:
             return 0
         if name in callers:

@@ -1,4 +1,4 @@
-"""Which initializers are weights: ONNX does not tell learned numbers from other constants."""
+"""The roles of initializers: ONNX does not tell learned numbers from other constants."""
 
 from __future__ import annotations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import SourceFileLoader
 from types import ModuleType
 
+from mbanalyze.trace.surroundings.first_finder import loaded_by
 from mbanalyze.trace.torch_internals import COMPILER, DisableTorchDispatch
 
 
@@ -17,26 +17,8 @@ def import_unrecorded() -> Iterator[None]:
 
     PyTorch 2.7 and older import it for `torch.cond`, and try every operator of tensors at its import.
     """
-    finder = _Finder()
-    # a list that another thread iterates over must not change
-    sys.meta_path = [finder, *sys.meta_path]
-    try:
+    with loaded_by(_Loader, COMPILER.__eq__):
         yield
-    finally:
-        sys.meta_path = [each for each in sys.meta_path if each is not finder]
-
-
-class _Finder:
-    """Finds the compiler in its file."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Find the compiler, and no other module."""
-        spec = PathFinder.find_spec(name, path, target) if name == COMPILER else None
-        if spec and type(spec.loader) is SourceFileLoader:
-            spec.loader = _Loader(name, spec.loader.path)
-        return spec
 
 
 class _Loader(SourceFileLoader):
