@@ -162,3 +162,26 @@ def test_a_batch_is_a_whole_number(batch: object, tmp_path: Path) -> None:
     """Any other batch of a file with an open batch is refused."""
     with pytest.raises(InputError, match="batch must be a whole number above 0"):
         count(exported(tmp_path), batch=batch)
+
+
+def test_notes_count_norms_that_the_exporter_of_programs_folded(tmp_path: Path) -> None:
+    """The exporter of `torch.export` names the rule by which it merged a convolution with a batch norm."""
+    node = helper.make_node("Conv", ["x", "conv.weight"], ["y"])
+    node.metadata_props.add(key="pkg.onnxscript.rewriter.rule_name", value="FuseBatchNormIntoConv")
+    file = saved(tmp_path, model([node], stored=[zeros("conv.weight", 2, 3, 1, 1)]))
+
+    assert "batch norms that the exporter folded into convolutions: 1" in count(file).notes
+
+
+def test_notes_count_nodes_that_are_computed_once(tmp_path: Path) -> None:
+    """A product of two large constants that no one learned is no work of the network."""
+    nodes = [
+        helper.make_node("Mul", ["val_1", "val_2"], ["table"]),
+        helper.make_node("Add", ["x", "table"], ["y"]),
+    ]
+    stored = [zeros("val_1", 300, 300), zeros("val_2", 300, 300)]
+    report = count(saved(tmp_path, model(nodes, [300, 300], stored)))
+
+    assert "large nodes without an input of the network, computed once: 1" in report.notes
+    assert [row.op.kind for row in report.rows] == ["add"]
+    assert report.totals.params == 0
