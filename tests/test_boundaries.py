@@ -82,7 +82,7 @@ def test_a_report_without_training_needs_no_rules() -> None:
         COMMAND.format(arguments=["report", "vgg16"]),
         COMMAND.format(arguments=["report", "vgg16", "--train"]),
     )
-    rules = ("mbanalyze.training.backward_cost", "mbanalyze.training.saved_bytes")
+    rules = ("mbanalyze.training_cost.backward_cost", "mbanalyze.training_cost.saved_bytes")
 
     assert loaded(*codes, names=rules) == ["[]", str([*rules])]
 

@@ -21,7 +21,7 @@ from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.inputs.parsing import ParseError
 from mbanalyze.trace.forward_errors import TraceError
 from mbanalyze.trace.training_step import MemorySplit, made_optimizers, run_forward, run_step
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.training_cost.optimizer_state import OPTIMIZERS
 
 NET = """
 from torch import nn

@@ -33,11 +33,11 @@ from mbanalyze.sweep.arrays import NETWORKS, RESOLUTIONS, AxisArray, to_grid
 from mbanalyze.trace.matching.kinds import MATCHERS
 from mbanalyze.trace.schema import OpSchema, flat_tensors
 from mbanalyze.trace.tracer import Trace, trace
-from mbanalyze.training.backward_cost import RULES, BackwardCost, backward
-from mbanalyze.training.gradients import CONSTANT
-from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
-from mbanalyze.training.saved_bytes import saved_bytes
-from mbanalyze.training.saved_rules import SAVED
+from mbanalyze.training_cost.backward_cost import RULES, BackwardCost, backward
+from mbanalyze.training_cost.gradients import CONSTANT
+from mbanalyze.training_cost.optimizer_state import gradient_bytes, state_bytes, trainable
+from mbanalyze.training_cost.saved_bytes import saved_bytes
+from mbanalyze.training_cost.saved_rules import SAVED
 
 CNNS = (
     *("alexnet", "vgg11_bn", "resnet18", "resnet50", "resnext50_32x4d", "squeezenet1_1", "densenet121"),

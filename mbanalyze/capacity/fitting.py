@@ -20,7 +20,7 @@ from mbanalyze.report.network import versions
 from mbanalyze.report.training import TRAINING_DTYPES
 from mbanalyze.sources.resolve import Countable, resolve
 from mbanalyze.sources.resolved_model import ResolvedModel
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.training_cost.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.training_step import MemoryPeak

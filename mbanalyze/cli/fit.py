@@ -12,7 +12,7 @@ from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish, require_files
 from mbanalyze.cli.progress import working
 from mbanalyze.report.training import TRAINING_DTYPES
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.training_cost.optimizer_state import OPTIMIZERS
 
 Memory = Annotated[
     str,

@@ -19,7 +19,7 @@ from mbanalyze.report.columns import COLUMNS, COUNTS
 from mbanalyze.report.rows import KEYS
 from mbanalyze.report.selection import chosen_columns
 from mbanalyze.report.view import REPORT_FORMATS
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.training_cost.optimizer_state import OPTIMIZERS
 
 
 def complete_columns(incomplete: str) -> list[str]:

@@ -144,9 +144,9 @@ def training_of(
         step: as in `Training`.
     """
     # imported here: a report without training needs none of the rules
-    from mbanalyze.training.backward_cost import backward
-    from mbanalyze.training.optimizer_state import gradient_bytes, state_bytes, trainable
-    from mbanalyze.training.saved_bytes import saved_bytes
+    from mbanalyze.training_cost.backward_cost import backward
+    from mbanalyze.training_cost.optimizer_state import gradient_bytes, state_bytes, trainable
+    from mbanalyze.training_cost.saved_bytes import saved_bytes
 
     costs, saved = backward(ops, frozen), saved_bytes(ops, itemsize, frozen)
     counts = [TrainingCounts(*cost, kept) for cost, kept in zip(costs, saved, strict=True)]

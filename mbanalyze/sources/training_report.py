@@ -11,7 +11,7 @@ from mbanalyze.inputs.choices import choose
 from mbanalyze.report.measured_step import MeasuredStep
 from mbanalyze.report.network import Report, versions
 from mbanalyze.report.training import TRAINING_DTYPES, training_of
-from mbanalyze.training.optimizer_state import OPTIMIZERS
+from mbanalyze.training_cost.optimizer_state import OPTIMIZERS
 
 if TYPE_CHECKING:
     from mbanalyze.trace.tracer import Module

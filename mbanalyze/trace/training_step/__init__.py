@@ -1,6 +1,6 @@
 """A training step, or a forward pass alone, on tensors without data: all memory that is held at once.
 
-It shares no rule with `mbanalyze.training`, so that each can check the other.
+It shares no rule with `mbanalyze.training_cost`, so that each can check the other.
 
 step.py            `run_step` and `run_forward`, the entry points
 measured.py        `TrainingStep`, `MemoryPeak` and `MemorySplit`, the results

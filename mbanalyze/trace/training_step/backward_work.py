@@ -1,6 +1,6 @@
 """The multiply-accumulates of the operators that a backward pass dispatches.
 
-They check those of the rules in `mbanalyze.training`. The two share the formulas of the forward pass and nothing else:
+They check those of the rules in `mbanalyze.training_cost`. The two share the formulas of the forward pass and nothing else:
 here PyTorch decides which gradients are computed.
 """
 

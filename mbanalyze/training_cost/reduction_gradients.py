@@ -7,7 +7,7 @@ from math import prod
 from mbanalyze.ops.derivations import number
 from mbanalyze.ops.record import Op
 from mbanalyze.ops.window_formulas import adaptive_avg_pool as adaptive_windows
-from mbanalyze.training.gradients import Gradients, Needs, Rule
+from mbanalyze.training_cost.gradients import Gradients, Needs, Rule
 
 
 def _flops(op: Op, per_element: int) -> Gradients:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Key, key_of
+from mbanalyze.training_cost.gradients import Key, key_of
 
 
 def storage_sizes(ops: Iterable[Op]) -> dict[Key, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Needs
-from mbanalyze.training.kept import Kept, all_and_result, both, operand, result, together
+from mbanalyze.training_cost.gradients import Needs
+from mbanalyze.training_cost.kept import Kept, all_and_result, both, operand, result, together
 
 
 def quotient(op: Op, needs: Needs) -> Kept:

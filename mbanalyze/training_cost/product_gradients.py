@@ -11,7 +11,7 @@ from math import prod
 from mbanalyze.ops import product_formulas, sequence_formulas
 from mbanalyze.ops.derivations import Formula, number
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.training.gradients import Gradients, Needs, Rule
+from mbanalyze.training_cost.gradients import Gradients, Needs, Rule
 
 
 def summed(gradient: Value, operands: Iterable[Value]) -> int:

@@ -8,9 +8,9 @@ from math import prod
 
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value, contiguous_strides
-from mbanalyze.training.gradients import Needs
-from mbanalyze.training.kept import Kept, others, together
-from mbanalyze.training.product_gradients import keeps_scores
+from mbanalyze.training_cost.gradients import Needs
+from mbanalyze.training_cost.kept import Kept, others, together
+from mbanalyze.training_cost.product_gradients import keeps_scores
 
 
 def linear(op: Op, needs: Needs) -> Kept:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mbanalyze.ops.formulas import DATA_MOVEMENT
-from mbanalyze.training import saved_elementwise as elementwise
-from mbanalyze.training import saved_products as products
-from mbanalyze.training import saved_reductions as reductions
-from mbanalyze.training.kept import (
+from mbanalyze.training_cost import saved_elementwise as elementwise
+from mbanalyze.training_cost import saved_products as products
+from mbanalyze.training_cost import saved_reductions as reductions
+from mbanalyze.training_cost.kept import (
     SavedRule,
     all_and_result,
     both,

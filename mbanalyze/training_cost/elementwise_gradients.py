@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Gradients, Needs, Rule
+from mbanalyze.training_cost.gradients import Gradients, Needs, Rule
 
 
 class Derivative(NamedTuple):

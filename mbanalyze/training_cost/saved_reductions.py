@@ -6,9 +6,9 @@ from math import prod
 
 from mbanalyze.ops.derivations import number
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Needs, is_float
-from mbanalyze.training.kept import Kept, first, integers
-from mbanalyze.training.reduction_gradients import adds
+from mbanalyze.training_cost.gradients import Needs, is_float
+from mbanalyze.training_cost.kept import Kept, first, integers
+from mbanalyze.training_cost.reduction_gradients import adds
 
 INDEX_BYTES = 8
 """Bytes of an index, an int64."""

@@ -10,11 +10,11 @@ from mbanalyze.ops.formulas import DATA_MOVEMENT, GATHERS
 from mbanalyze.ops.numbers import any_true
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.sequence_formulas import RECURRENT_CELLS
-from mbanalyze.training import product_gradients as products
-from mbanalyze.training import reduction_gradients as reductions
-from mbanalyze.training.elementwise_gradients import DERIVATIVES, elementwise
-from mbanalyze.training.gradients import Key, Needs, Rule, key_of, needs
-from mbanalyze.training.storages import storage_sizes
+from mbanalyze.training_cost import product_gradients as products
+from mbanalyze.training_cost import reduction_gradients as reductions
+from mbanalyze.training_cost.elementwise_gradients import DERIVATIVES, elementwise
+from mbanalyze.training_cost.gradients import Key, Needs, Rule, key_of, needs
+from mbanalyze.training_cost.storages import storage_sizes
 
 RULES: Mapping[str, Rule] = {
     "conv": products.conv,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from mbanalyze.ops.cost import Count
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Key, Needs, key_of, needs
-from mbanalyze.training.saved_rules import SAVED
-from mbanalyze.training.storages import storage_sizes
+from mbanalyze.training_cost.gradients import Key, Needs, key_of, needs
+from mbanalyze.training_cost.saved_rules import SAVED
+from mbanalyze.training_cost.storages import storage_sizes
 
 
 def saved_bytes(ops: Sequence[Op], itemsize: int, frozen: Iterable[int] = ()) -> list[Count]:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple, get_args
 
 from mbanalyze.inputs.choices import choose
 from mbanalyze.ops.record import Op
-from mbanalyze.training.gradients import Key, key_of, needs
-from mbanalyze.training.storages import storage_sizes
+from mbanalyze.training_cost.gradients import Key, key_of, needs
+from mbanalyze.training_cost.storages import storage_sizes
 
 Optimizer = Literal["none", "sgd", "momentum", "adam"]
 """The name of an optimizer; `none` is training without a step."""

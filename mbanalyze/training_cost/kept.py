@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from mbanalyze.ops.record import Op, Value
-from mbanalyze.training.gradients import Needs, is_float
+from mbanalyze.training_cost.gradients import Needs, is_float
 
 
 class Kept(NamedTuple):
