@@ -23,7 +23,7 @@ from mbanalyze.inputs.typed import InputError
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file import pt2_archive
 from mbanalyze.model_files.pt2_file.exported_module import exported_module
-from mbanalyze.model_files.pt2_file.pt2_graph import module_path
+from mbanalyze.model_files.pt2_file.module_paths import module_path
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 from mbanalyze.model_files.pt2_file.size_expressions import value_of
 from mbanalyze.sources.resolve import resolve
