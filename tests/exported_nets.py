@@ -121,3 +121,20 @@ class Training(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run the module."""
         return functional.batch_norm(x, self.norm.running_mean, self.norm.running_var, training=True)
+
+
+class Indexed(nn.Module):
+    """Children that the forward finds by index, by slice, and by names with signs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.body = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self.heads = nn.ModuleDict({"a-b": nn.Linear(4, 4), "c": nn.Linear(4, 4)})
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Run the module."""
+        x: Tensor = self.body[1:](self.layers[-1](given))
+        for layer in (*self.heads.values(), *self.body.children()):
+            x = layer(x)
+        return self.layers[0](x) + self.body(x)

@@ -12,7 +12,7 @@ _CALL_NUMBER = re.compile(r"@\d+$")
 _MAX_DEPTH = 200
 _NO_STACK = "_empty_nn_module_stack_from_metadata_hook"
 _MAX_LENGTH = 2000
-_SLICE = re.compile(r"slice\([^()]*\)\.|_modules\.")
+_SLICE = re.compile(r"(?:slice\([^()]*\)|_modules)(?:\.|$)")
 _LAST = re.compile(r"-[1-9]\d{0,8}")
 
 
@@ -33,15 +33,15 @@ def module_path(stack: str, modules: Mapping[str, Sequence[str]] | None = None) 
     >>> module_path("L__self___l__1,l.-1,torch.nn.modules.linear.Linear", {"": ["l"], "l": ["0", "1"]})
     'l.1'
     """
-    parts = stack.rpartition(";")[2].split(",")
-    written = _CALL_NUMBER.sub("", ",".join(parts[1:-1] if len(parts) > 2 else parts[1:]))
+    known = modules or {}
+    written = _written(stack.rpartition(";")[2], known)
     if written == _NO_STACK:
         return ""
     path = _evaluated(written) if "L['" in written else written
-    clean = _SLICE.sub("", path)
+    clean = _SLICE.sub("", path).removesuffix(".")
     names = clean.split(".")
     if clean != path or any(map(_LAST.fullmatch, names)):
-        clean = ".".join(_known(names, modules or {}))
+        clean = ".".join(_known(names, known))
     return valid_path(clean)
 
 
@@ -49,13 +49,12 @@ def children_of(paths: Sequence[str]) -> Mapping[str, Sequence[str]]:
     """Return the names of the children of each module, by its path.
 
     >>> children_of(["", "a", "a.0", "a.1"])
-    {'': ['a'], 'a': ['0', '1']}
+    {'': ['a'], 'a': ['0', '1'], 'a.0': [], 'a.1': []}
     """
-    found: dict[str, list[str]] = {}
-    for path in paths:
-        if path:
-            outer, _, name = path.rpartition(".")
-            found.setdefault(outer, []).append(name)
+    found: dict[str, list[str]] = {path: [] for path in paths}
+    for path in filter(None, paths):
+        outer, _, name = path.rpartition(".")
+        found.setdefault(outer, []).append(name)
     return found
 
 
@@ -72,6 +71,13 @@ def valid_path(path: str) -> str:
 
 def _malformed(path: str) -> str:
     return f"the module path {path[:80]!r} is malformed: a module has no such path"
+
+
+def _written(module: str, modules: Mapping[str, Sequence[str]]) -> str:
+    """The path in the text of a module, which is an identifier, the path, and a class; the first two may have commas."""
+    parts = module.split(",")
+    paths = [_CALL_NUMBER.sub("", ",".join(parts[start:-1])) for start in range(1, len(parts) - 1)]
+    return next((path for path in paths if path in modules), paths[0] if paths else "")
 
 
 def _evaluated(expression: str) -> str:

@@ -27,7 +27,7 @@ class Call:
     """A call that a pickle asks for.
 
     Attributes:
-        function: the module and name of the function, with a space between them.
+        function: the module and name of the function, with a space between them; "" if a call makes it.
         arguments: its arguments.
     """
 
@@ -108,10 +108,8 @@ class _Machine:
 
     def call(self) -> None:
         function, arguments = self.last(2)
-        if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise TypeError("a call has no function")
-        is_dict = function.text in _EMPTY_DICTS and not arguments
-        self.stack.append({} if is_dict else Call(function.text, arguments))
+        name = function.text if isinstance(function, Name) else ""
+        self.stack.append({} if name in _EMPTY_DICTS and not arguments else Call(name, arguments))
 
     def set_items(self, items: list[Any] | tuple[Any, ...]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mbanalyze.model_files.pt2_file.format_numbers import DTYPES
 from mbanalyze.model_files.pt2_file.nested_archive import NestedArchive
 from mbanalyze.model_files.pt2_file.pickle_data import Call, Name, Outside, read_pickle
 from mbanalyze.model_files.pt2_file.pt2_graph import TensorMeta, tensor_meta
 
 _MAX_PICKLE_BYTES = 2**25
 
-_DTYPES = {
+_STORAGES = {
     "Double": "float64",
     "Float": "float32",
     "Half": "float16",
@@ -59,7 +60,9 @@ def pickled_entries(folder: str, archive: NestedArchive) -> dict[str, StoredEntr
     if len(content) > _MAX_PICKLE_BYTES:
         raise ValueError(f"the pickle has over {_MAX_PICKLE_BYTES:,} bytes, which is too large")
     values = read_pickle(content)
-    return dict(_pickled(folder, values)) if isinstance(values, dict) else {}
+    if not isinstance(values, dict):
+        raise TypeError("the pickle has no names")
+    return dict(_pickled(folder, values))
 
 
 def _described(folder: str, content: Mapping[str, Any]) -> StoredEntry:
@@ -90,12 +93,16 @@ def _tensor(folder: str, value: Any, *, trained: bool | None) -> StoredEntry | N
         case _:
             return None
     _, storage, entry, *_ = key
-    name = dtype.text.removeprefix("torch ") if isinstance(dtype, Name) else _element_type(storage)
+    name = _element_type(dtype if isinstance(dtype, Name) else storage)
     numbers = tuple(map(int, (*sizes, *strides, offset)))
     rank = len(sizes)
     meta = TensorMeta(name, numbers[:rank], numbers[rank:-1], numbers[-1], trained is True, numbers[:rank])
     return StoredEntry(trained is not None, meta, (folder, f"data/{entry}"))
 
 
-def _element_type(storage: Name) -> str:
-    return _DTYPES[storage.text.removeprefix("torch ").removesuffix("Storage")]
+def _element_type(named: Name) -> str:
+    """The element type that a pickle names, or that of a storage."""
+    name = named.text.removeprefix("torch ")
+    if name in DTYPES.values():
+        return name
+    return _STORAGES[name.removesuffix("Storage")]
