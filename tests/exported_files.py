@@ -57,14 +57,16 @@ def edited(source: Path, target: Path, edit: Edit) -> Path:
     return written(target, {**content, name: json.dumps(program).encode()})
 
 
-def in_older_layout(source: Path, target: Path) -> Path:
-    """Write a copy of a file in the layout of PyTorch 2.5 to 2.7, whose weights are archives of `torch.save`."""
+def in_older_layout(source: Path, target: Path, module: nn.Module) -> Path:
+    """Write a copy of a module's file in the layout of PyTorch 2.5 to 2.7, whose weights are archives of `torch.save`."""
     content = entries(source)
-    program = torch.export.load(source)
-    older = {OLDER_PROGRAM: content[program_of(content)]}
-    for name, tensors in (("state_dict", program.state_dict), ("constants", program.constants)):
-        older[f"serialized_{name}.pt"] = saved_values(dict(tensors))
-    return written(target, {**older, "version": b"8.7"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        constants = dict(torch.export.load(source).constants)
+    older = {OLDER_PROGRAM: content[program_of(content)], "version": b"8.7"}
+    for name, tensors in (("state_dict", module.state_dict(keep_vars=True)), ("constants", constants)):
+        older[f"serialized_{name}.pt"] = saved_values(tensors)
+    return written(target, older)
 
 
 def saved_values(values: Any) -> bytes:

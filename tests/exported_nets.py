@@ -137,4 +137,5 @@ class Indexed(nn.Module):
         x: Tensor = self.body[1:](self.layers[-1](given))
         for layer in (*self.heads.values(), *self.body.children()):
             x = layer(x)
-        return self.layers[0](x) + self.body(x)
+        result: Tensor = self.layers[0](x) + self.body(x)
+        return result

@@ -30,7 +30,7 @@ def pt2_seeds(folder: Path) -> list[bytes]:
         saved(folder / f"seed{number}.pt2", net, *inputs, kwargs=keywords)
         for number, (net, inputs, keywords) in enumerate(nets)
     ]
-    files.append(in_older_layout(files[-1], folder / "older.pt2"))
+    files.append(in_older_layout(files[-1], folder / "older.pt2", nets[-1][0]))
     return [file.read_bytes() for file in files]
 
 

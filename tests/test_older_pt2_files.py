@@ -46,8 +46,9 @@ NETS: dict[str, Net] = {
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
     """A file in the older layout."""
-    file = saved(tmp_path / "new.pt2", Resizable(), torch.randn(2, 3, 8, 8))
-    return in_older_layout(file, tmp_path / "older.pt2")
+    module = Resizable()
+    file = saved(tmp_path / "new.pt2", module, torch.randn(2, 3, 8, 8))
+    return in_older_layout(file, tmp_path / "older.pt2", module)
 
 
 def require_equal(file: Path, net: Net) -> None:
@@ -65,8 +66,9 @@ def require_equal(file: Path, net: Net) -> None:
 def test_the_older_layout(name: str, tmp_path: Path) -> None:
     """A file in the older layout has the operators, paths, and shared and unused parameters of its module."""
     make, args, kwargs = NETS[name]
-    file = saved(tmp_path / "new.pt2", make(), *args, kwargs=kwargs)
-    require_equal(in_older_layout(file, tmp_path / "older.pt2"), NETS[name])
+    module = make()
+    file = saved(tmp_path / "new.pt2", module, *args, kwargs=kwargs)
+    require_equal(in_older_layout(file, tmp_path / "older.pt2", module), NETS[name])
 
 
 @pytest.mark.parametrize("name", ["shared", "training", "indexed"])
@@ -79,7 +81,7 @@ def test_strict_exports(name: str, tmp_path: Path) -> None:
 def test_values_of_the_older_layout(tmp_path: Path) -> None:
     """The module with values computes what the exported module computes, from views of one tensor too."""
     for net, image in ((Resizable(), torch.randn(2, 3, 8, 8)), (views(), torch.randn(2, 4))):
-        file = in_older_layout(saved(tmp_path / "new.pt2", net, image), tmp_path / "older.pt2")
+        file = in_older_layout(saved(tmp_path / "new.pt2", net, image), tmp_path / "older.pt2", net)
         assert torch.equal(net(image), exported_module(read_pt2(file), has_values=True)(image))
 
 
