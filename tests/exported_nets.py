@@ -64,6 +64,16 @@ class Recurrent(nn.Module):
         return functional.scaled_dot_product_attention(x, x, x)
 
 
+class Attending(nn.Module):
+    """Attention whose output has other strides on shapes than in an export."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the module on images (n, heads, places, channels)."""
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
+        x = functional.scaled_dot_product_attention(x, x, x).permute(2, 0, 1, 3)
+        return x.contiguous().view(x.shape[0] * x.shape[1], -1)
+
+
 class Branching(nn.Module):
     """A condition, and contexts of gradients and casts."""
 

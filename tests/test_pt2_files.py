@@ -14,7 +14,7 @@ import pytest
 import torch
 from commandline import Run
 from exported_files import Edit, edited, entries, program_of, saved, written
-from exported_nets import Arguments, Branching, Recurrent, Resizable, Shared, Training
+from exported_nets import Arguments, Attending, Branching, Recurrent, Resizable, Shared, Training
 from packaging.version import Version
 from torch import Tensor, nn
 
@@ -90,6 +90,20 @@ def test_branches(tmp_path: Path) -> None:
     assert [op.path for op in ours.ops if op.kind != "copy"] == ["", "", "", "", "a", "b"]
     assert [op._replace(path="") for op in theirs.ops] == [op._replace(path="") for op in ours.ops]
     assert theirs.notes == ours.notes
+
+
+def test_a_view_of_other_strides(tmp_path: Path) -> None:
+    """If an export left out `contiguous`, since its strides needed none, the copy of the module counts."""
+
+    def without_copy(program: dict[str, Any]) -> None:
+        permuted, copied, view = nodes(program)[-3:]
+        assert ("permute" in permuted["target"], "contiguous" in copied["target"]) == (True, True)
+        view["inputs"][0]["arg"] = permuted["outputs"][0]
+        nodes(program).remove(copied)
+
+    file = saved(tmp_path / "net.pt2", Attending(), torch.randn(2, 2, 3, 4))
+    assert count(Attending(), (2, 2, 3, 4)).ops == count(file).ops
+    assert count(file).ops == count(edited(file, tmp_path / "other.pt2", without_copy)).ops
 
 
 def test_parameters_and_buffers_have_the_names_of_the_module(tmp_path: Path) -> None:
