@@ -181,7 +181,8 @@ def test_a_hostile_forward_does_something(act: Any) -> None:
         net(x)
     after = picture(net, x)
     net.__dict__.pop("guard", None)  # leaves the mode
-    for mode in reversed(dispatch_modes()):
+    modes: list[Any] = dispatch_modes()
+    for mode in reversed(modes):
         mode.__exit__(None, None, None)  # else `torch.compile` of PyTorch 2.7 compiles nothing later
 
     assert before != after
