@@ -28,7 +28,7 @@ def test_the_papers_own_table_as_stages(name: str) -> None:
     """The paper's table as stages gives the operators of the network without stages, for every option."""
     for options in variants(name):
         spec = ARCHS[name](**options)
-        staged = ARCHS[name](**options, stages=stage_texts.PAPERS[name])
+        staged = ARCHS[name](**{**options, "stages": stage_texts.PAPERS[name]})
         assert staged.ops() == spec.ops(), options
 
 
