@@ -18,7 +18,7 @@ from mbanalyze import Shape, count
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file.exported_module import exported_module
 from mbanalyze.model_files.pt2_file.module_paths import children_of, module_path
-from mbanalyze.model_files.pt2_file.pickle_data import Call, read_pickle
+from mbanalyze.model_files.pt2_file.pickle_data import PickledCall, read_pickle
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 
 WEIGHTS = "serialized_state_dict.pt"
@@ -164,7 +164,7 @@ def test_pickles_as_data() -> None:
         "c": [3],
     }
     assert values == read_pickle(pickle.dumps(values, protocol=2))
-    assert Call("fractions Fraction", ("1/3",)) == read_pickle(
+    assert PickledCall("fractions Fraction", ("1/3",)) == read_pickle(
         b"\x80\x02cfractions\nFraction\nX\x03\x00\x00\x001/3\x85R."
     )
 

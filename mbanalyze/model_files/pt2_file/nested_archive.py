@@ -12,7 +12,7 @@ _HEADER_BYTES = 30
 """The bytes of a header before the name of its entry."""
 
 
-class Part(io.RawIOBase):
+class FilePart(io.RawIOBase):
     """A part of a file, as a file that can be read."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
@@ -91,5 +91,5 @@ class NestedArchive:
         ):
             return content.read(size)
 
-    def _opened(self) -> Part:
-        return Part(self._path.open("rb"), *self._place)
+    def _opened(self) -> FilePart:
+        return FilePart(self._path.open("rb"), *self._place)

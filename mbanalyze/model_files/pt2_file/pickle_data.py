@@ -23,7 +23,7 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PickledCall:
     """A call that a pickle asks for.
 
     Attributes:
@@ -47,7 +47,7 @@ class Outside:
 
 
 def read_pickle(content: bytes) -> Any:
-    """Return the value of a pickle, in which calls are `Call`, functions `Name`, and storages `Outside`.
+    """Return the value of a pickle, in which calls are `PickledCall`, functions `Name`, and storages `Outside`.
 
     Raises:
         ValueError, TypeError, LookupError: it is damaged, or has what `torch.save` does not write.
@@ -109,7 +109,7 @@ class _Machine:
     def call(self) -> None:
         function, arguments = self.last(2)
         name = function.text if isinstance(function, Name) else ""
-        self.stack.append({} if name in _EMPTY_DICTS and not arguments else Call(name, arguments))
+        self.stack.append({} if name in _EMPTY_DICTS and not arguments else PickledCall(name, arguments))
 
     def set_items(self, items: list[Any] | tuple[Any, ...]) -> None:
         for key, value in zip(items[::2], items[1::2], strict=True):

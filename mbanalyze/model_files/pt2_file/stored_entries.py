@@ -8,7 +8,7 @@ from typing import Any
 
 from mbanalyze.model_files.pt2_file.format_numbers import DTYPES
 from mbanalyze.model_files.pt2_file.nested_archive import NestedArchive
-from mbanalyze.model_files.pt2_file.pickle_data import Call, Name, Outside, read_pickle
+from mbanalyze.model_files.pt2_file.pickle_data import PickledCall, Name, Outside, read_pickle
 from mbanalyze.model_files.pt2_file.pt2_graph import TensorMeta, tensor_meta
 
 _MAX_PICKLE_BYTES = 2**25
@@ -75,7 +75,7 @@ def _described(folder: str, content: Mapping[str, Any]) -> StoredEntry:
 def _pickled(folder: str, values: Mapping[Any, Any]) -> Iterator[tuple[str, StoredEntry]]:
     for name, value in values.items():
         match value:
-            case Call("torch._utils _rebuild_parameter", (data, bool(trained), *_)):
+            case PickledCall("torch._utils _rebuild_parameter", (data, bool(trained), *_)):
                 tensor = _tensor(folder, data, trained=trained)
             case _:
                 tensor = _tensor(folder, value, trained=None)
@@ -86,9 +86,11 @@ def _pickled(folder: str, values: Mapping[Any, Any]) -> Iterator[tuple[str, Stor
 def _tensor(folder: str, value: Any, *, trained: bool | None) -> StoredEntry | None:
     """The tensor that a call makes; `trained` is None for one that is no parameter."""
     match value:
-        case Call("torch._utils _rebuild_tensor_v2", (Outside(key), offset, sizes, strides, *_)):
+        case PickledCall("torch._utils _rebuild_tensor_v2", (Outside(key), offset, sizes, strides, *_)):
             dtype = None
-        case Call("torch._utils _rebuild_tensor_v3", (Outside(key), offset, sizes, strides, _, _, dtype, *_)):
+        case PickledCall(
+            "torch._utils _rebuild_tensor_v3", (Outside(key), offset, sizes, strides, _, _, dtype, *_)
+        ):
             pass
         case _:
             return None
