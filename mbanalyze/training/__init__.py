@@ -11,6 +11,7 @@ recipes.py          `Recipe`: the settings of a training run, and the recipes by
 optimizers.py       the optimizers by name, with their learning rates
 epochs.py           the record of an epoch, and the position within one
 loop.py             an epoch of training, and the accuracy on test images
+norm_statistics.py  the running statistics of batch norms in short runs
 random_state.py     seeds, and a process that is left as it was
 trained_network.py   the network of a run, whose outputs are the classes of the data
 epoch_macs.py       the multiply-accumulates of an epoch
