@@ -1,5 +1,6 @@
 """Training of networks in plain PyTorch: `train`, its data sets, and the folder of a run.
 
+data_names.py       the names of data sets, without the images
 datasets.py         the data sets by name, as training and test images
 image_set.py        `ImageSet`: training and test images with their classes, at one size
 digits.py           scikit-learn's 1,797 handwritten digits

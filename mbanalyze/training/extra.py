@@ -7,7 +7,7 @@ import warnings
 from types import ModuleType
 
 from mbanalyze.sources.references import summarize
-from mbanalyze.training.image_set import DataError
+from mbanalyze.training.data_names import DataError
 
 _PROJECTS = {"sklearn": "scikit-learn"}
 

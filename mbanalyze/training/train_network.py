@@ -15,7 +15,8 @@ from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import AnyPath, is_whole
 from mbanalyze.report.network import versions
 from mbanalyze.sources.resolve import Countable
-from mbanalyze.training.datasets import default_side, load
+from mbanalyze.training.data_names import default_side
+from mbanalyze.training.datasets import load
 from mbanalyze.training.epoch_macs import epoch_macs
 from mbanalyze.training.epochs import Epoch, Position
 from mbanalyze.training.image_set import ImageSet
