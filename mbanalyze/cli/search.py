@@ -60,7 +60,7 @@ Objective = Annotated[
         metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
         help="Quantity to maximise: top1 (default), a total, or another metric in the file of --accuracy. "
         "Or predicted_ms, which is minimised and needs --profile. "
-        "With --space: macs (default), which is a proxy of accuracy, or your function: FILE.py:FUNCTION.",
+        "With --space: macs (default), a proxy of accuracy and no accuracy, or your function FILE.py:FUNCTION.",
         autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
     ),
 ]

@@ -18,7 +18,7 @@ from mbanalyze.profiles.time_profile import Profile
 from mbanalyze.sweep.peak_grids import peaks
 
 if TYPE_CHECKING:
-    from torch.nn import Module
+    from mbanalyze.trace.tracer import Module
 
 COSTS = (
     *("params", "macs", "flops", "activations", "memory_access", "params_bytes"),

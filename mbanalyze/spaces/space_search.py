@@ -18,7 +18,7 @@ from mbanalyze.spaces.given_space import given_space
 from mbanalyze.spaces.objective import Objective, find_objective
 from mbanalyze.spaces.space import Choices, Space, SpaceError, whole
 from mbanalyze.spaces.space_result import SpaceSearch, Tried
-from mbanalyze.spaces.study import Kept, Proposer, distributions, finished_trial, kept_in
+from mbanalyze.spaces.study import KeptTrials, Proposer, distributions, finished_trial, kept_in
 from mbanalyze.sweep.given_limits import Limit, limits_of
 from mbanalyze.sweep.predicted_columns import digest, dtype_with
 
@@ -174,7 +174,7 @@ class _Search:
             board,
         )
 
-    def run(self, kept: Kept) -> None:
+    def run(self, kept: KeptTrials) -> None:
         """Try every network, or the proposed ones; the trials that are kept come first."""
         known = kept.trials()
         for trial in known[: self.planned]:
@@ -184,7 +184,7 @@ class _Search:
         else:
             self._run_proposed(kept, known[: self.planned])
 
-    def _run_all(self, kept: Kept, resumed: bool) -> None:
+    def _run_all(self, kept: KeptTrials, resumed: bool) -> None:
         axes: Mapping[str, Any] | None = None
         known = set(self.tried) if resumed else set()
         for choices in self.space.every():
@@ -194,7 +194,7 @@ class _Search:
                     axes = axes or distributions(self.space.axes)
                     kept.add(finished_trial(axes, choices, *self._outcome(tried)))
 
-    def _run_proposed(self, kept: Kept, known: list[FrozenTrial]) -> None:
+    def _run_proposed(self, kept: KeptTrials, known: list[FrozenTrial]) -> None:
         proposer = Proposer(self.space.axes, self.seed)
         proposer.remember(known)
         for number in range(len(known), self.planned):

@@ -1,8 +1,8 @@
 """`tune_space`: the width multiplier and resolution whose networks suit a board.
 
-TinyNAS (MCUNet, arXiv:2007.10319, section 3.1): of the spaces with one width and one resolution, the best is the one
-whose networks within the memory of the board have most macs on average. A larger network within the same memory is
-more likely to be accurate.
+The rule is that of TinyNAS (MCUNet, arXiv:2007.10319, section 3.1). Each width and resolution is a space of its own.
+The best one has most macs on average, among its networks within the memory of the board.
+A network with more macs within the same memory is more likely to be accurate.
 """
 
 from __future__ import annotations

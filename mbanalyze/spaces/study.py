@@ -1,7 +1,7 @@
 """Proposals of Optuna's NSGA-II under constraints, and the file that keeps every trial.
 
-NSGA-II: Deb et al., 2002. A trial that exceeds limits is worse than every trial that does not; among those that
-exceed limits, the smaller sum of relative excesses is better.
+NSGA-II: Deb et al., 2002. A trial that exceeds limits is worse than every trial that does not.
+Of two trials that exceed limits, the one with the smaller sum of relative excesses is better.
 The random numbers of a trial depend on the seed and its number alone: a resumed search goes on as if never stopped.
 """
 
@@ -99,7 +99,7 @@ def finished_trial(
 
 @cache
 def _sampler_class() -> Any:
-    """The class of a sampler that knows the axes, instead of looking for them in all trials."""
+    """The class of a sampler that knows the axes, and whose parents have one order, also in a resumed study."""
     from optuna.samplers import NSGAIISampler
 
     class Sampler(NSGAIISampler):  # type: ignore[misc, unused-ignore]
@@ -108,6 +108,11 @@ def _sampler_class() -> Any:
         def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:  # noqa: ARG002
             """Return the axes with more than one choice."""
             return {name: axis for name, axis in self.axes.items() if not axis.single()}
+
+        def select_parent(self, study: Any, generation: int) -> list[FrozenTrial]:
+            """Return the parents of a generation in the order of their numbers."""
+            parents: list[FrozenTrial] = super().select_parent(study, generation)
+            return sorted(parents, key=lambda trial: trial.number)
 
     return Sampler
 
@@ -120,7 +125,7 @@ def _sampler(axes: Mapping[str, Any], seed: int, number: int) -> BaseSampler:
     return made  # type: ignore[no-any-return]
 
 
-class Kept(Protocol):
+class KeptTrials(Protocol):
     """A place for trials.
 
     Attributes:
@@ -169,7 +174,7 @@ class _File:
 
 
 @contextmanager
-def kept_in(file: Path | None, settings: Mapping[str, Any]) -> Iterator[Kept]:
+def kept_in(file: Path | None, settings: Mapping[str, Any]) -> Iterator[KeptTrials]:
     """Open the study in a file, or make it; without a file, nothing is kept.
 
     Args:
