@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from commandline import Run
 
 from mbanalyze import count, tune_space
-from mbanalyze.spaces.given_space import given_space
 from mbanalyze.spaces.known_spaces import SPACES
 from mbanalyze.spaces.space import SpaceError
 from mbanalyze.spaces.tuning_result import SpaceTuning, SubSpace
@@ -22,7 +22,9 @@ SIZES: dict[str, Any] = {"alpha": [0.3, 0.5], "resolution": [64, 160]}
 def test_each_mean_is_that_of_networks_counted_alone(name: str) -> None:
     """The number of networks that fit, and their mean macs, are those of networks that are counted one by one."""
     found = tune_space(name, board="200KB,1MB", samples=4, seed=7, **SIZES)
-    space, generator = given_space(name, SIZES), random.Random(7)
+    space, generator = SPACES[name], random.Random(7)
+    others = {option: choices for option, choices in space.options.items() if option not in SIZES}
+    space = replace(space, options=others)
     drawn = [space.options_of(space.draw(generator)) for _ in range(4)]
 
     assert [(each.alpha, each.resolution) for each in found.sub_spaces] == [

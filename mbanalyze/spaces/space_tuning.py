@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ def tune_space(
 ) -> SpaceTuning:
     """Find the width multiplier and resolution of a space for a board, by the rule of TinyNAS.
 
-    The same networks are drawn for each width and resolution. A network fits if its deployed peak is within the SRAM,
+    The same networks are drawn for every width and resolution, also if you give others. A network fits if its deployed peak is within the SRAM,
     and the bytes of its params are within the flash.
 
     Args:
@@ -77,10 +77,11 @@ def tune_space(
 
 
 def _draw(space: Space, samples: int, seed: int) -> Iterator[dict[str, Any]]:
-    """The options of random networks; their width and resolution are the first ones."""
-    generator = random.Random(seed)  # noqa: S311 (a draw of networks)
+    """The options of random networks, without width and resolution."""
+    others = {name: choices for name, choices in space.options.items() if name not in _SIZES}
+    unsized, generator = replace(space, options=others), random.Random(seed)  # noqa: S311 (a draw of networks)
     for _ in range(samples):
-        yield space.options_of(space.draw(generator))
+        yield unsized.options_of(unsized.draw(generator))
 
 
 def _count(space: Space, network: Mapping[str, Any], itemsize: int) -> dict[str, Array]:
