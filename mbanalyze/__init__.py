@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mbanalyze.timing.calibration import calibrate
     from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.predicting import predict
+    from mbanalyze.training.train_network import train
 
 __all__ = [
     "Cost",
@@ -56,6 +57,7 @@ __all__ = [
     "published",
     "search",
     "search_space",
+    "train",
     "tune_space",
 ]
 
@@ -81,6 +83,7 @@ _HOMES = {
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
     "search_space": "spaces.space_search",
+    "train": "training.train_network",
     "tune_space": "spaces.space_tuning",
 }
 """The module of each public name, imported at first use: importing the package alone takes no time."""
