@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from commandline import Run
 
 from mbanalyze import count, tune_space
+from mbanalyze.spaces.boards import find_board
 from mbanalyze.spaces.known_spaces import SPACES
 from mbanalyze.spaces.space import SpaceError
 from mbanalyze.spaces.tuning_result import SpaceTuning, SubSpace
@@ -84,6 +87,27 @@ def test_one_board(run: Run) -> None:
 
     assert run(*words, "--board", "stm32f746").out.startswith("stm32f746: 327.7 kB SRAM, 1.049 MB flash")
     assert run(*words, "--board", "1KB,1KB").code == 1
+
+
+def rows() -> list[list[str]]:
+    """The rows of the documented table."""
+    page = (Path(__file__).parents[1] / "docs/search_per_block.md").read_text(encoding="utf-8")
+    lines = [line for line in page.splitlines() if re.match(r"\| `\w+` \| `stm32", line)]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: " ".join(row[:2]))
+def test_the_documented_table(row: list[str]) -> None:
+    """Each row of the page has the memory of the board, the share that fits, and the mean macs."""
+    space, board, sram, flash, alpha, resolution, share, mean = row
+    found = tune_space(space, board=board, alpha=float(alpha), resolution=int(resolution))
+    (each,) = found.sub_spaces
+
+    assert find_board(f"{sram},{flash}")[1:3] == found.boards[0][1:3]
+    assert (f"{each.share:.0%}", f"{each.mean_macs or 0:.4g}") == (
+        share,
+        f"{float(mean.removesuffix(' M')) * 1e6:.4g}",
+    )
 
 
 def test_samples_are_checked() -> None:
