@@ -16,9 +16,9 @@ from mbanalyze.sources.resolved_model import ResolvedModel
 
 PRESENTATION = {
     *("format", "output", "plot", "plot_size", "width", "strict", "check"),
-    *("by", "top", "sort", "depth", "collapse", "columns"),
+    *("by", "top", "sort", "depth", "collapse", "columns", "tune_space"),
 }
-"""Parameters of commands alone: they choose how the result is shown, and the exit code."""
+"""Parameters of commands alone: they choose how the result is shown, the exit code, and one of several functions."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
 LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
@@ -42,7 +42,7 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),
     "compare": (mbanalyze.compare,),
-    "search": (mbanalyze.search,),
+    "search": (mbanalyze.search, mbanalyze.search_space, mbanalyze.tune_space),
     "published": (mbanalyze.published,),
     "guidelines": (mbanalyze.guidelines,),
 }

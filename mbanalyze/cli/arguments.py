@@ -247,16 +247,16 @@ class ModelOptions(NetworkOptions):
         named = {"alpha": self.alpha, "resolution": self.resolution, "batch": self.batch}
         return {**_given(named, self.set), **inputs_of(self.input)[1]}
 
+    @property
+    def inputs(self) -> list[Any]:
+        """The positional inputs of `mbanalyze.count`; errors as for `options`."""
+        return inputs_of(self.input)[0]
+
 
 def _given(named: Mapping[str, Any], texts: list[str] | None) -> dict[str, Any]:
     """The options that are given by name or as text."""
     given = [(name, value) for name, value in named.items() if value is not None]
     return unique([*given, *map(parse_option, texts or [])])
-
-    @property
-    def inputs(self) -> list[Any]:
-        """The positional inputs of `mbanalyze.count`; errors as for `options`."""
-        return inputs_of(self.input)[0]
 
 
 @dataclass(frozen=True, slots=True)
