@@ -6,11 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn
 
-from mbanalyze.training.epochs import Position
+if TYPE_CHECKING:
+    from mbanalyze.training.epochs import Position
 
 
 @contextlib.contextmanager

@@ -79,9 +79,10 @@ def train(
 
     \b
     mbanalyze train mobilenet_v1 --alpha 0.25
-    mbanalyze train mobilenet_v1 --alpha 0.25 --epochs 30 --seed 1 --output run
-    mbanalyze train mobilenet_v2 --data folder:photos --resolution 128 --output run --resume
-    mbanalyze train mobilenet_v1 --recipe cifar10-224 --download --output run
+    mbanalyze train mobilenet_v1 --alpha 0.25 --epochs 30 --seed 1 -o run
+    mbanalyze train mobilenet_v2 --data folder:photos -o run
+    mbanalyze train mobilenet_v2 --data folder:photos -o run --resume
+    mbanalyze train mobilenet_v1 --recipe cifar10-224 --download -o run
     mbanalyze train net.py:build --data digits --resolution 28 --format csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
     format = choose_format(format, None)

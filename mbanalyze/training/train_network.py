@@ -82,7 +82,7 @@ def train(
     """
     settings = chosen_recipe(recipe, epochs=epochs, batch=batch, lr=lr, optimizer=optimizer)
     preset = RECIPES[settings.name]
-    require_device(device)
+    require_device(device, "train")
     if not is_whole(seed) or seed < 0:
         raise TrainingError(f"seed must be a whole number from 0, not {seed!r}")
     name, given = named_options(what, options)
