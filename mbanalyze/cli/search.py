@@ -28,7 +28,7 @@ from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
-from mbanalyze.cli.search_spaces import SpaceOptions, search_blocks
+from mbanalyze.cli.search_spaces import Shown, SpaceOptions, search_blocks
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count, parse_milliseconds
 from mbanalyze.sweep.objectives import BYTES, LIMITS, OBJECTIVES
@@ -134,10 +134,10 @@ def search(
             "accuracy": accuracy,
             "published": published,
         }
-        others |= {"workers": workers, "time_limit": time_limit, "resume": resume, "plot": plot}
+        others |= {"workers": workers, "time_limit": time_limit, "resume": resume}
         blocks.refuse(family, others)
         settings = {**limits, "objective": objective, "dtype": dtype, "profile": profile}
-        return search_blocks(blocks, grid, settings, format, output, width)
+        return search_blocks(blocks, grid, settings, Shown(format, output, width, plot, plot_size))
     if profile is None and (max_ms is not None or objective == "predicted_ms"):
         option = "--max-ms" if max_ms is not None else "--objective predicted_ms"
         raise UsageError(f"{option} needs --profile FILE.json, which 'mbanalyze calibrate' makes")

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -16,9 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import mbanalyze
 from mbanalyze.cli.arguments import GridOptions, UsageError, choice
 from mbanalyze.cli.completion import matching
-from mbanalyze.cli.output import publish, require_readable
+from mbanalyze.cli.output import drawn, publish, require_readable
 from mbanalyze.cli.progress import progress_bar, unseen, working
 from mbanalyze.display.units import si
+from mbanalyze.inputs.plot_size import Size
 from mbanalyze.spaces.boards import BOARDS
 from mbanalyze.spaces.known_spaces import SPACES
 
@@ -98,44 +99,53 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def search_blocks(
-    blocks: SpaceOptions,
-    grid: GridOptions,
-    settings: Mapping[str, Any],
-    format: str,
-    output: Path | None,
-    width: int | None,
-) -> int:
+class Shown(NamedTuple):
+    """The way in which a result is shown.
+
+    Attributes:
+        format: its format.
+        output: its file; None for stdout.
+        width: the width of tables; None for that of the terminal.
+        plot: the file of a plot; None without one.
+        plot_size: the size of the plot, in inches; None for the usual one.
+    """
+
+    format: str
+    output: Path | None
+    width: int | None
+    plot: Path | None
+    plot_size: Size | None
+
+
+def search_blocks(blocks: SpaceOptions, grid: GridOptions, settings: Mapping[str, Any], shown: Shown) -> int:
     """Run the search, or the choice of width and resolution; return the exit code: 1 if nothing fits.
 
     Args:
         blocks: the options of the space.
         grid: options of the architecture.
         settings: limits, objective, dtype and profile.
-        format, output, width: the format of the result, its file, and the width of tables.
+        shown: the way in which the result is shown.
     """
     if blocks.tune_space:
-        return _tune(blocks, grid, settings, format, output, width)
+        return _tune(blocks, grid, settings, shown)
     if blocks.samples is not None:
         raise UsageError("--samples is about --tune-space: give it too, or --trials")
     options = {name: getattr(blocks, name) for name in ("board", "trials", "seed", "study")}
     options |= {**settings, **grid.options(mbanalyze.search_space)}
     with working(False), _trials_bar() as progress:
         found = mbanalyze.search_space(str(blocks.space), progress=progress, **options)
-    require_readable(len(found.fitting) if format == "csv" else 0, format, output)
-    publish(found, format, output, width=width, flags=True)
+    require_readable(len(found.fitting) if shown.format == "csv" else 0, shown.format, shown.output)
+    files: dict[Path, str | bytes] = {}
+    if shown.plot is not None:
+        from mbanalyze import plots
+
+        files = drawn(plots.space, found, shown.plot, shown.plot_size)
+    publish(found, shown.format, shown.output, files, width=shown.width, flags=True)
     return int(found.best is None)
 
 
-def _tune(
-    blocks: SpaceOptions,
-    grid: GridOptions,
-    settings: Mapping[str, Any],
-    format: str,
-    output: Path | None,
-    width: int | None,
-) -> int:
-    refused = {**settings, "trials": blocks.trials, "study": blocks.study}
+def _tune(blocks: SpaceOptions, grid: GridOptions, settings: Mapping[str, Any], shown: Shown) -> int:
+    refused = {**settings, "trials": blocks.trials, "study": blocks.study, "plot": shown.plot}
     for name, value in refused.items():
         if value is not None and name != "dtype":
             raise UsageError(f"--tune-space and {_flag(name)} do not go together: leave one out")
@@ -149,7 +159,7 @@ def _tune(
             progress=progress,
             **grid.options(mbanalyze.tune_space),
         )
-    publish(found, format, output, width=width, flags=True)
+    publish(found, shown.format, shown.output, width=shown.width, flags=True)
     return int(not any(found.best.values()))
 
 
