@@ -43,6 +43,7 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "ablate": (mbanalyze.ablate,),
     "compare": (mbanalyze.compare,),
     "search": (mbanalyze.search, mbanalyze.search_space, mbanalyze.tune_space),
+    "train": (mbanalyze.train,),
     "published": (mbanalyze.published,),
     "guidelines": (mbanalyze.guidelines,),
 }
@@ -62,9 +63,8 @@ def differences(command: Callable[..., Any], *functions: Callable[..., Any]) -> 
         RENAMED.get(name, name): value for name, value in known.items() if name not in LIBRARY | {"self"}
     }
     options = OPTIONS - known.keys() if "options" in known else set()
-    found = {
-        name: value for name, value in defaults(expand(command)).items() if name not in PRESENTATION | options
-    }
+    left_out = (PRESENTATION - known.keys()) | options
+    found = {name: value for name, value in defaults(expand(command)).items() if name not in left_out}
     return {
         name
         for name in found.keys() | expected.keys()
