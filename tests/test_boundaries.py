@@ -198,6 +198,8 @@ def test_the_public_surface_is_a_list() -> None:
         "measure",
         "memory",
         "predict",
+        "search_space",
+        "tune_space",
         "Cost",
         "Op",
         "Report",

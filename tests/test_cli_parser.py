@@ -150,6 +150,7 @@ def test_help_shows_every_summary_whole(run: Run) -> None:
         "Capacity",
         "Time",
         "Explore",
+        "Train",
         "Literature",
         "Guard",
     ]

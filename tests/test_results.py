@@ -31,6 +31,8 @@ from mbanalyze import (
     predict,
     published,
     search,
+    search_space,
+    tune_space,
 )
 from mbanalyze.archs.catalog import Catalog
 from mbanalyze.crosscheck.witnesses import CheckedReport
@@ -84,6 +86,8 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Experiments": lambda _: guidelines(),
     "Ablation": lambda _: ablate("mobilenet_v2", alpha=[1.0, 0.5]),
     "Search": lambda _: search("mobilenet_v2", max_macs=10**8),
+    "SpaceSearch": lambda _: search_space("mobilenet_v2", trials=5),
+    "SpaceTuning": lambda _: tune_space("mobilenet_v2", samples=2, alpha=[0.3], resolution=[64]),
     "Outcome": outcome,
     "Explanations": explanations,
     "NewPolicy": lambda folder: guard.init(folder / "mbanalyze.toml", ["mobilenet_v2"], {}, []),
