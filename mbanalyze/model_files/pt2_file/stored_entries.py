@@ -8,7 +8,7 @@ from typing import Any
 
 from mbanalyze.model_files.pt2_file.format_numbers import DTYPES
 from mbanalyze.model_files.pt2_file.nested_archive import NestedArchive
-from mbanalyze.model_files.pt2_file.pickle_data import PickledCall, Name, Outside, read_pickle
+from mbanalyze.model_files.pt2_file.pickle_data import Name, Outside, PickledCall, read_pickle
 from mbanalyze.model_files.pt2_file.pt2_graph import TensorMeta, tensor_meta
 
 _MAX_PICKLE_BYTES = 2**25
