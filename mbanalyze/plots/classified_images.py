@@ -24,7 +24,9 @@ def draw_images(figure: Figure | SubFigure, data: Evaluation, rows: int, columns
         true, found = (shortened(data.classes[index]) for index in (data.targets[i], data.predicted[i]))
         ax.imshow(np.asarray(image), interpolation="nearest")
         right = data.targets[i] == data.predicted[i]
-        text = true if right else f"{true}, not {found}" if len(true + found) < 10 else f"{true},\nnot {found}"
+        text = (
+            true if right else f"{true}, not {found}" if len(true + found) < 10 else f"{true},\nnot {found}"
+        )
         ax.set_title(text, fontsize=drawing.SMALL, pad=2, color="black" if right else MISTAKE)
     text = f"{mistakes} of {data.mistakes} mistakes" if data.mistakes else "no mistakes"
     order = ", the most confident first" if mistakes > 1 else ""

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mbanalyze.display.records import one_line
-from mbanalyze.inputs.plot_size import LARGEST, Size, check_size
+from mbanalyze.inputs.plot_size import LARGEST, SMALLEST, Size, check_size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.frames import Data
 from mbanalyze.plots.evaluation_figure import spaced
+from mbanalyze.plots.frames import Data
 from mbanalyze.training.evaluation import DepthwiseLayer, Evaluation
 
 MOST = 24
@@ -41,7 +41,8 @@ def filters(data: Data, *, size: Size | None = None, title: str | None = None) -
     layers = data.depthwise
     if not layers:
         raise drawing.PlotError(f"{data.reference} has no depthwise layer whose filters could be drawn")
-    width, height = check_size(size or (drawing.PAGE_SIZE[0], min(LARGEST[1], 0.6 + ROW * len(layers))))
+    usual = min(max(0.6 + ROW * len(layers), SMALLEST[1]), LARGEST[1])
+    width, height = check_size(size or (drawing.PAGE_SIZE[0], usual))
     figure, grid = plt.subplots(len(layers), figsize=(width, height), layout="constrained", squeeze=False)
     default = f"depthwise filters of {spaced(data.reference)}, trained on {data.trained_on}"
     text = one_line(default if title is None else title)
