@@ -34,7 +34,7 @@ def evaluation(**changes: Any) -> Evaluation:
         "predicted": PREDICTED,
         "confidence": CONFIDENCE,
         "depthwise": (DepthwiseLayer("features.0", np.arange(18, dtype=np.float32).reshape(2, 3, 3) - 9),),
-        "test_images": np.stack([np.full((4, 4, 3), i / 10, np.float32) for i in range(8)]),
+        "read": lambda indices: [np.full((4, 4, 3), i / 10, np.float32) for i in indices],
     }
     return Evaluation(**(values | changes))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from mbanalyze.plots import drawing
@@ -20,9 +19,15 @@ def draw_images(figure: Figure | SubFigure, data: Evaluation, rows: int, columns
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax in grid.flat:
         ax.axis("off")
-    for ax, i, image in zip(grid.flat, chosen, data.pictures(chosen), strict=False):
+    for ax, i, image in zip(grid.flat, chosen, data.read(chosen), strict=False):
         true, found = (shortened(data.classes[index]) for index in (data.targets[i], data.predicted[i]))
-        ax.imshow(np.asarray(image), interpolation="nearest")
+        ax.imshow(
+            image if image.shape[2] == 3 else image[:, :, 0],
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            interpolation="nearest",
+        )
         right = data.targets[i] == data.predicted[i]
         text = (
             true if right else f"{true}, not {found}" if len(true + found) < 10 else f"{true},\nnot {found}"

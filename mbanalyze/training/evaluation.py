@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ class Evaluation(Result):
         predicted: the class that the network predicts for each image.
         confidence: the probability that the network gives its prediction.
         depthwise: the depthwise layers of the network, in the order of the module.
-        test_images: the images, `[images, height, width, 3]`, from 0 to 1.
+        read: returns some of the images by their indices, each `[height, width, channels]`, from 0 to 1.
     """
 
     reference: str
@@ -68,7 +68,7 @@ class Evaluation(Result):
     predicted: tuple[int, ...]
     confidence: tuple[float, ...]
     depthwise: tuple[DepthwiseLayer, ...]
-    test_images: Sequence[NDArray[np.float32]]
+    read: Callable[[Sequence[int]], Sequence[NDArray[np.float32]]]
 
     @property
     def images(self) -> int:
@@ -103,10 +103,6 @@ class Evaluation(Result):
         pairs = Counter(zip(self.targets, self.predicted, strict=True))
         found = [Confusion(*pair, images) for pair, images in sorted(pairs.items()) if pair[0] != pair[1]]
         return tuple(sorted(found, key=lambda each: -each.images))
-
-    def pictures(self, indices: Sequence[int]) -> list[NDArray[np.float32]]:
-        """Return images as `[height, width, 3]`, from 0 to 1."""
-        return [self.test_images[i] for i in indices]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as the JSON document of schema `EVALUATION_SCHEMA`."""
