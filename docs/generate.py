@@ -128,7 +128,12 @@ def network(name: str, arch: type[Architecture]) -> str:
     options = table(
         ["option", "default", "values", "meaning"],
         [
-            [f"`{each['name']}`", f"`{each['default']}`", values(each["choices"], each["type"]), each["help"]]
+            [
+                f"`{each['name']}`",
+                default(each["default"]),
+                values(each["choices"], each["type"]),
+                each["help"],
+            ]
             for each in describe(arch)
         ],
     )
@@ -139,6 +144,11 @@ def network(name: str, arch: type[Architecture]) -> str:
     ]
     lines = [f"## {name}", "", inspect.getdoc(arch) or "", "", options]
     return "\n".join([*lines, f"torchvision's names: {', '.join(aliases)}.\n"] if aliases else lines)
+
+
+def default(value: object) -> str:
+    """Return a default as code; an empty text in double quotes."""
+    return '`""`' if value == "" else f"`{value}`"
 
 
 def values(choices: Iterable[object] | None, type: str) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mbanalyze.timing.calibration import calibrate
     from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.predicting import predict
+    from mbanalyze.training.train_network import train
 
 __all__ = [
     "Cost",
@@ -53,6 +54,7 @@ __all__ = [
     "predict",
     "published",
     "search",
+    "train",
 ]
 
 _HOMES = {
@@ -76,6 +78,7 @@ _HOMES = {
     "predict": "timing.predicting",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
+    "train": "training.train_network",
 }
 """The module of each public name, imported at first use: importing the package alone takes no time."""
 

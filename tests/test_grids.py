@@ -59,7 +59,9 @@ def alone(
 
 
 def values(option: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
-    """Valid values of an option."""
+    """Valid values of an option; the paper's table alone is a text for every network."""
+    if option["type"] == "str" and not option["choices"]:
+        return st.just([option["default"]])
     if option["choices"] or option["type"] == "bool":
         each: st.SearchStrategy[Any] = st.sampled_from(option["choices"] or (True, False))
     elif option["type"] == "float":

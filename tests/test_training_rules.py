@@ -200,7 +200,7 @@ def variants(arch: type[Architecture]) -> list[Architecture]:
     specs = [arch(resolution=side)]  # type: ignore[call-arg]
     for option in describe(arch):
         tried = {"bool": (True, False), "float": (0.5, 1.25)}.get(option["type"], (4,))
-        if option["name"] not in ("resolution", "num_classes"):
+        if option["name"] not in ("resolution", "num_classes", "stages"):
             specs += [replace(specs[0], **{option["name"]: value}) for value in option["choices"] or tried]
     return specs
 

@@ -2,11 +2,12 @@
 
 To add a network, write a file here and a file with the same name in `models/`, and list the class in both.
 
-options.py  declaring and checking hyper-parameters
-builder.py  recording the operators of a network
-blocks.py   blocks that several networks share
-catalog.py  the known architectures with their options, as a result
-view.py     the view of the catalog
+options.py     declaring and checking hyper-parameters
+builder.py     recording the operators of a network
+stage_text.py  the stages of a network as a text, an option of MobileNetV2 and V3
+blocks.py      blocks that several networks share
+catalog.py     the known architectures with their options, as a result
+view.py        the view of the catalog
 """
 
 from collections.abc import Mapping

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import ClassVar, Literal
 
 from mbanalyze.archs import options
 from mbanalyze.archs.blocks import conv_unit, inverted_residual, round_width
 from mbanalyze.archs.builder import Builder
+from mbanalyze.archs.stage_text import blocks_of, expanded_channels, parse_stages, stages_option
 from mbanalyze.ops.record import Value
 
 STEM = 16
@@ -47,6 +50,28 @@ SMALL_BLOCKS = (
 # channels of the last convolution per channel of the last block
 TAIL_EXPANSION = 6
 
+Row = tuple[int, int, int, bool, bool, int]
+"""A row of the table: k, exp, c, se, hs, s."""
+LARGE_STAGES, SMALL_STAGES = 6, 5
+"""The number of stages of each table: rows in a row with the same output channels."""
+
+
+def staged_rows(text: str, table: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the rows of a network whose stages are a text, or `table` if the text is "".
+
+    Each stage has the stride of the paper's stage, with its squeeze-and-excitation and its activation.
+    An expansion multiplies the input channels before the width multiplier.
+    """
+    firsts = [next(rows) for _, rows in groupby(table, lambda row: row[2])]
+    rows, c = list[Row](), STEM
+    for block in blocks_of(parse_stages(text, len(firsts))):
+        *_, se, hs, s = firsts[block.stage]
+        hidden = expanded_channels(c, block.expansion)
+        rows.append((block.kernel, hidden, block.channels, se, hs, s if block.first else 1))
+        c = block.channels
+    return tuple(rows) or tuple(table)
+
+
 _block = partial(inverted_residual, submodule="block", wrap_projection=True)
 
 
@@ -58,10 +83,11 @@ class MobileNetV3(options.Architecture):
     The paper's figures follow another rule: a block expands in proportion to its scaled input, and `head` stays fixed.
     `tail` selects one of the last stages of the paper's Figure 5.
     The efficient one pools before its last expansion; the original one ends like MobileNetV2.
+    `stages` takes the place of the table's kernels, expansions, channels and depths.
     """
 
     paper = "MobileNetV3, arXiv:1905.02244"
-    blocks: ClassVar[tuple[tuple[int, int, int, bool, bool, int], ...]]
+    blocks: ClassVar[tuple[Row, ...]]
 
     alpha: float = options.alpha()
     resolution: int | tuple[int, int] = options.resolution()
@@ -75,14 +101,16 @@ class MobileNetV3(options.Architecture):
         "efficient", "last stage of the paper's Figure 5: the efficient one or the original"
     )
     head: int = options.option(1280, "features before the classifier")
+    stages: str = stages_option(LARGE_STAGES)
 
     def _forward(self, builder: Builder, x: Value) -> None:
         swish = "relu" if self.minimalistic else "hard_swish"
         with builder.scope("features"):
             with builder.scope(0):
                 x = conv_unit(builder, x, self._width(STEM), 3, swish, stride=2)
-            inputs = (STEM, *(block[2] for block in self.blocks))
-            for i, (c, (k, expanded, out, se, hs, s)) in enumerate(zip(inputs, self.blocks, strict=False), 1):
+            rows = staged_rows(self.stages, self.blocks)
+            inputs = (STEM, *(row[2] for row in rows))
+            for i, (c, (k, expanded, out, se, hs, s)) in enumerate(zip(inputs, rows, strict=False), 1):
                 hidden = self._hidden(x, c, expanded)
                 with builder.scope(i):
                     x = _block(
@@ -91,14 +119,14 @@ class MobileNetV3(options.Architecture):
                         hidden,
                         self._width(out),
                         swish if hs else "relu",
-                        kernel=3 if self.minimalistic else k,
+                        kernel=min(k, 3) if self.minimalistic else k,
                         stride=s,
                         squeezed=round_width(hidden // 4) if se and not self.minimalistic else None,
                     )
-            last = len(self.blocks) + 1
+            last = len(rows) + 1
             if self.tail == "efficient":
                 with builder.scope(last):
-                    x = conv_unit(builder, x, self._last(x), 1, swish)
+                    x = conv_unit(builder, x, self._last(x, rows[-1][2]), 1, swish)
             else:
                 c = x.shape[1]
                 with builder.scope(last):
@@ -120,11 +148,11 @@ class MobileNetV3(options.Architecture):
             return self._width(expanded)
         return round_width(expanded / c * x.shape[1])
 
-    def _last(self, x: Value) -> int:
-        """The channels of the last convolution."""
+    def _last(self, x: Value, c: int) -> int:
+        """The channels of the last convolution, whose input `x` has `c` channels in the table."""
         if self.width_rule == "torchvision":
             return TAIL_EXPANSION * x.shape[1]
-        return self._width(TAIL_EXPANSION * self.blocks[-1][2])
+        return self._width(TAIL_EXPANSION * c)
 
     def _head(self) -> int:
         """The features before the classifier."""
@@ -144,3 +172,4 @@ class MobileNetV3Small(MobileNetV3):
 
     blocks = SMALL_BLOCKS
     head: int = options.option(1024, "features before the classifier; 1280 in the paper's first versions")
+    stages: str = stages_option(SMALL_STAGES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -52,7 +52,13 @@ def unused_params(spec: Architecture) -> tuple[str, ...]:
 
 
 def option(
-    default: float | bool | str, help: str, *, minimum: int = 1, choices: tuple[float, ...] | None = None
+    default: float | bool | str,
+    help: str,
+    *,
+    minimum: int = 1,
+    choices: tuple[float, ...] | None = None,
+    parser: Callable[[str], object] | None = None,
+    quiet: bool = False,
 ) -> Any:
     """Declare an option of an architecture as a dataclass field.
 
@@ -61,8 +67,11 @@ def option(
         help: a one-line description.
         minimum: the smallest value of an integer; a float only has to be positive.
         choices: the allowed numbers; allowed strings come from the field's `Literal` annotation.
+        parser: reads a text, and raises `OptionError` for one that is malformed; None unless any text is possible.
+        quiet: True to show the option only if it is given or differs from its default.
     """
-    return field(default=default, metadata={"help": help, "minimum": minimum, "choices": choices})
+    metadata = {"help": help, "minimum": minimum, "choices": choices, "parser": parser, "quiet": quiet}
+    return field(default=default, metadata=metadata)
 
 
 def alpha(choices: tuple[float, ...] | None = None) -> Any:
@@ -77,7 +86,7 @@ def resolution(default: int = 224) -> Any:
 
 def in_channels() -> Any:
     """Declare the channels of the input."""
-    return option(3, "channels of the input")
+    return option(3, "channels of the input", quiet=True)
 
 
 def num_classes() -> Any:
@@ -116,6 +125,8 @@ def _valid(declared: Field[Any], hint: Any, given: Any) -> Any:
         return _valid_resolution(value)
     if problem := _problem(declared, hint, value):
         raise OptionError(problem)
+    if declared.metadata["parser"]:
+        declared.metadata["parser"](value)
     return value
 
 
@@ -142,6 +153,8 @@ def _problem(declared: Field[Any], hint: Any, value: Any) -> str | None:
         expected = f"one of {', '.join(map(str, choices))}"
     elif hint is bool:
         valid, expected = kind == "b", "true or false"
+    elif hint is str:
+        valid, expected = isinstance(value, str), "text"
     elif hint is int:
         valid = kind == "i" and minimum <= value <= MAX_VALUE
         expected = f"a whole number from {minimum} to {MAX_VALUE}"
@@ -199,12 +212,15 @@ def merge(name: str, implied: Mapping[str, Any], options: Mapping[str, Any]) -> 
 
 
 def shown_options(spec: Architecture, given: Container[str]) -> dict[str, Any]:
-    """Return the options of `spec` as its reference and JSON spell them; three channels only if they are `given`."""
-    values = {declared.name: getattr(spec, declared.name) for declared in fields(spec)}
-    values["resolution"] = spell_resolution(spec.resolution)
-    if spec.in_channels == 3 and "in_channels" not in given:
-        del values["in_channels"]
-    return values
+    """Return the options of `spec` as its reference and JSON spell them; quiet defaults only if they are `given`."""
+    values = {
+        declared.name: value
+        for declared in fields(spec)
+        if (value := getattr(spec, declared.name)) != declared.default
+        or not declared.metadata["quiet"]
+        or declared.name in given
+    }
+    return {**values, "resolution": spell_resolution(spec.resolution)}
 
 
 def make(name: str, arch: type[ArchitectureT], options: Mapping[str, Any]) -> ArchitectureT:

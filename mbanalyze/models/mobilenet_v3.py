@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from mbanalyze.archs.mobilenet_v3 import LARGE_BLOCKS, SMALL_BLOCKS, STEM, TAIL_EXPANSION
+from mbanalyze.archs.mobilenet_v3 import LARGE_BLOCKS, SMALL_BLOCKS, STEM, TAIL_EXPANSION, Row
+from mbanalyze.archs.stage_text import parse_stages
 from mbanalyze.models.blocks import (
     ActivationFactory,
     ConvUnit,
@@ -38,6 +40,22 @@ class MobileNetV3Block(nn.Module):
         return x + out if self.residual else out
 
 
+def replaced(table: Sequence[Row], stages: str) -> Sequence[Row]:
+    """Return the table's rows, or rows with the numbers of `stages` and the other settings of the table."""
+    paper: dict[int, Row] = {}
+    for row in table:
+        paper.setdefault(row[2], row)  # every stage has other channels
+    given = parse_stages(stages, len(paper))
+    rows: list[Row] = []
+    width = STEM
+    for stage, (*_, squeezes, swishes, stride) in zip(given, paper.values(), strict=bool(given)):
+        for at, (kernel, expansion) in enumerate(zip(stage.kernels, stage.expansions, strict=True)):
+            expanded = int(width * expansion + 0.5)
+            rows.append((kernel, expanded, stage.channels, squeezes, swishes, 1 if at else stride))
+            width = stage.channels
+    return rows or table
+
+
 class MobileNetV3(nn.Module):
     """The paper's Table 1 or 2: images `[n, in_channels, h, w]` to logits `[n, num_classes]`.
 
@@ -52,11 +70,12 @@ class MobileNetV3(nn.Module):
         tail: last stage of the paper's Figure 5: `efficient` or `original`.
         dropout: fraction of features dropped in training before the classifier.
         in_channels: channels of the images.
+        stages: kernels, expansions, channels and depths in place of the table's, as text.
     """
 
     def __init__(
         self,
-        blocks: tuple[tuple[int, int, int, bool, bool, int], ...],
+        blocks: Sequence[Row],
         head: int,
         alpha: float = 1.0,
         num_classes: int = 1000,
@@ -65,6 +84,7 @@ class MobileNetV3(nn.Module):
         tail: Literal["efficient", "original"] = "efficient",
         dropout: float = 0.2,
         in_channels: int = 3,
+        stages: str = "",
     ) -> None:
         super().__init__()
         swish = ReLU if minimalistic else HardSwish
@@ -72,7 +92,7 @@ class MobileNetV3(nn.Module):
         width = nearest_multiple(STEM * alpha)
         features: list[nn.Module] = [ConvUnit(in_channels, width, 3, swish, stride=2, norm=norm_factory)]
         table_channels = STEM
-        for kernel, expanded, channels, squeezes, swishes, stride in blocks:
+        for kernel, expanded, channels, squeezes, swishes, stride in replaced(blocks, stages):
             hidden = nearest_multiple(expanded / table_channels * width if paper else expanded * alpha)
             block = MobileNetV3Block(
                 width,

@@ -1,0 +1,57 @@
+"""The data sets by name, as training and test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mbanalyze.inputs.choices import meant
+from mbanalyze.training.cifar10 import FOLDER, load_cifar10
+from mbanalyze.training.digits import load_digits
+from mbanalyze.training.image_folder import load_folder
+from mbanalyze.training.image_set import DataError, ImageSet
+
+DATA = ("digits", "cifar10", "folder:")
+"""The data sets: `digits`, `cifar10` or `cifar10:PATH`, and `folder:PATH`."""
+
+_SIDES = {"digits": 32, "cifar10": 32, "folder": 224}
+
+
+def default_side(data: str) -> int:
+    """Return the side in pixels to which the images of a data set are resized unless another is given.
+
+    Raises:
+        DataError: there is no such data set.
+    """
+    return _SIDES[_kind(data)[0]]
+
+
+def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool = False) -> ImageSet:
+    """Return a data set whose images have a size in pixels and a number of channels.
+
+    Args:
+        data: `digits`, `cifar10`, `cifar10:PATH` or `folder:PATH`.
+        size: height and width.
+        channels: 3, or 1 for `digits`.
+        download: fetch CIFAR-10 if its folder does not have it.
+
+    Raises:
+        DataError: there is no such data set, it cannot be read, or it does not have such channels.
+    """
+    kind, place = _kind(data)
+    if channels != 3 and not (kind == "digits" and channels >= 1):
+        raise DataError(f"images of {data} have 3 channels, and the network takes {channels}")
+    if kind == "digits":
+        return load_digits(size, channels)
+    if kind == "cifar10":
+        return load_cifar10(data, Path(place) if place else FOLDER, size, download=download)
+    return load_folder(data, Path(place), size)
+
+
+def _kind(data: str) -> tuple[str, str]:
+    """The kind of a data set, and its place if one is given."""
+    kind, colon, place = data.partition(":") if isinstance(data, str) else ("", "", "")
+    named = bool(place) if kind == "folder" else not colon or bool(place)
+    if kind not in _SIDES or not named or (kind == "digits" and colon):
+        hint = meant(kind, _SIDES)
+        raise DataError(f"unknown data {data!r}: {hint}give digits, cifar10, cifar10:PATH or folder:PATH")
+    return kind, place

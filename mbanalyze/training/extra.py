@@ -1,0 +1,32 @@
+"""The packages of the extra `mbanalyze[train]`."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from types import ModuleType
+
+from mbanalyze.sources.references import summarize
+from mbanalyze.training.image_set import DataError
+
+_PROJECTS = {"sklearn": "scikit-learn"}
+
+
+def import_extra(name: str) -> ModuleType:
+    """Import a module of a package that data sets need.
+
+    Raises:
+        DataError: the package is not installed, or its import fails.
+    """
+    package = name.partition(".")[0]
+    project = _PROJECTS.get(package, package)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise DataError(f"{project} is not installed: pip install 'mbanalyze[train]'") from error
+    except Exception as error:
+        raise DataError(f"cannot import {project}: {summarize(error)}") from error
