@@ -13,6 +13,7 @@ explain.py     the totals of other counters, explained
 ablate.py      every variant over a grid of options
 compare.py     two or more models
 search.py      the best variants within limits
+evaluate.py    the predictions of a trained network
 models.py      the known architectures
 published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines

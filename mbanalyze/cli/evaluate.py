@@ -56,8 +56,9 @@ def evaluate(
     mbanalyze evaluate runs/narrow --plot mistakes.png --plot-filters filters.png
     mbanalyze evaluate runs/narrow --data folder:photos --format json
     """  # noqa: D301 (the character keeps typer from joining the lines)
-    require_files(output, plot, plot_size if plot else None)
-    require_files(output, plot_filters, plot_size)
+    for picture in (plot, plot_filters):
+        require_files(output, picture)
+    require_files(output, plot or plot_filters, plot_size)
     if plot is not None and plot_filters is not None and plot.resolve() == plot_filters.resolve():
         raise OutputError(f"--plot and --plot-filters are both {plot}: give two files")
     format = choose_format(format, output)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -77,7 +79,7 @@ def _draw_layer(ax: Axes, layer: DepthwiseLayer) -> None:
 
 def _draw_scale(figure: Figure) -> None:
     """Draw the colours between the largest negative and the largest positive weight of a layer."""
-    colours = plt.cm.ScalarMappable(plt.Normalize(-1, 1), COLOURS)
+    colours = ScalarMappable(Normalize(-1, 1), COLOURS)
     bar = figure.colorbar(colours, ax=figure.axes, shrink=0.5, aspect=30, pad=0.01)
     bar.set_ticks([-1, 0, 1], labels=["-largest", "0", "+largest"], fontsize=drawing.SMALL)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

@@ -37,7 +37,7 @@ def evaluation(data: Data, *, size: Size | None = None, title: str | None = None
         raise drawing.PlotError(f"cannot draw {data!r} as an evaluation: give the result of evaluate(...)")
     width, height = check_size(size or drawing.PAGE_SIZE)
     figure = plt.figure(figsize=(width, height), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.15, 1))[0]
     cell = NARROW if max(map(len, data.classes)) <= FEW else WIDE
     draw_images(right, data, max(1, int((height - 0.3) / cell)), max(1, int(width / 2.15 / cell)))
     correct = f"{data.correct:,} of {data.images:,} images of {data.data} correct"

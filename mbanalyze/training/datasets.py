@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mbanalyze.inputs.choices import meant
+from mbanalyze.training import cifar10, digits, image_folder
 from mbanalyze.training.cifar10 import FOLDER, load_cifar10
 from mbanalyze.training.digits import load_digits
 from mbanalyze.training.image_folder import load_folder
@@ -14,6 +15,11 @@ DATA = ("digits", "cifar10", "folder:")
 """The data sets: `digits`, `cifar10` or `cifar10:PATH`, and `folder:PATH`."""
 
 _SIDES = {"digits": 32, "cifar10": 32, "folder": 224}
+_SCALES = {
+    "digits": (digits.MEAN, digits.DEVIATION),
+    "cifar10": (cifar10.MEAN, cifar10.DEVIATION),
+    "folder": (image_folder.MEAN, image_folder.DEVIATION),
+}
 
 
 def default_side(data: str) -> int:
@@ -23,6 +29,15 @@ def default_side(data: str) -> int:
         DataError: there is no such data set.
     """
     return _SIDES[_kind(data)[0]]
+
+
+def scale(data: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation by which the images of a data set are normalised.
+
+    Raises:
+        DataError: there is no such data set.
+    """
+    return _SCALES[_kind(data)[0]]
 
 
 def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool = False) -> ImageSet:

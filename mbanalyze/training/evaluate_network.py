@@ -51,7 +51,7 @@ def evaluate(
         images = trained.images(data, download=download)
         labels = _labels(images, classes)
         found = list[tuple[int, float]]()
-        for part, scores in logits(module, images, images.test, device):
+        for _, scores in logits(module, images, images.test, device):
             confidence, predicted = scores.softmax(1).max(1)
             found += zip(predicted.tolist(), confidence.tolist(), strict=True)
             if progress:
