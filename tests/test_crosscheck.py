@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from witness import variants
 
 from mbanalyze.archs import ARCHS
 from mbanalyze.crosscheck.checked_count import CheckedCount
-from mbanalyze.crosscheck.fvcore_witness import against_fvcore
+from mbanalyze.crosscheck.fvcore_witness import against_fvcore, fvcore_counts
 from mbanalyze.crosscheck.witnesses import Check, all_params, check, same_ops
 from mbanalyze.inputs.shape import Shape
 from mbanalyze.sources.resolve import resolve
@@ -132,6 +133,22 @@ def test_operators_that_only_fvcore_saw_are_named() -> None:
 
     assert relu.agree is None
     assert (einsum.what, einsum.ours, einsum.theirs, einsum.agree) == ("fvcore/einsum", None, 12, False)
+
+
+class Outdated(nn.Module):
+    """A module that warns when it runs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double the input."""
+        warnings.warn("doubled will be removed", DeprecationWarning, stacklevel=1)
+        return 2 * x
+
+
+def test_warnings_of_a_module_are_shown() -> None:
+    """A warning of a module that fvcore runs reaches the user; that of fvcore's own import does not."""
+    with pytest.warns(DeprecationWarning, match="doubled will be removed") as shown:
+        fvcore_counts(Outdated(), [(1, 2)])
+    assert {str(each.message) for each in shown} == {"doubled will be removed"}
 
 
 def test_a_missing_parameter_is_noticed() -> None:

@@ -24,6 +24,8 @@ from mbanalyze.model_files.file_error import ModelFileError
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0")) or 150
 """The number of damaged files."""
 
+NAMES = ["m.onnx", "m.pt2"]
+
 RELU = model([node("Relu", ["x"], ["y"])])
 
 
@@ -86,18 +88,20 @@ class TestOtherFiles:
         with pytest.raises(ModelFileError, match=r"there is no file .*gone.onnx"):
             count(str(tmp_path / "gone.onnx"))
 
-    def test_directory(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_directory(self, tmp_path: Path, name: str) -> None:
         """A directory is refused."""
-        (tmp_path / "m.onnx").mkdir()
+        (tmp_path / name).mkdir()
         with pytest.raises(ModelFileError, match="is a directory"):
-            count(str(tmp_path / "m.onnx"))
+            count(str(tmp_path / name))
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-    def test_pipe(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_pipe(self, tmp_path: Path, name: str) -> None:
         """A pipe is refused at once: nothing waits for its other end."""
-        os.mkfifo(tmp_path / "m.onnx")
+        os.mkfifo(tmp_path / name)
         with pytest.raises(ModelFileError, match="a pipe or a device"):
-            count(str(tmp_path / "m.onnx"))
+            count(str(tmp_path / name))
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such device")
     def test_device(self, tmp_path: Path) -> None:
@@ -157,6 +161,16 @@ class TestLimits:
     def test_long_field(self, tmp_path: Path) -> None:
         """A field that claims more bytes than the file has is refused."""
         assert "damaged" in refused(b"\x3a\xff\xff\xff\xff\x07" + b"\x0a\x00" * 50, tmp_path)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows writes the zeros of such a file")
+    def test_long_text(self, tmp_path: Path) -> None:
+        """A text of 1 TB is refused before it is read."""
+        with (tmp_path / "m.onnx").open("wb") as file:
+            # the field 6, doc_string, with a length of 2**40: five bytes of seven zeros, then 2**5
+            file.write(b"\x32" + b"\x80" * 5 + b"\x20")
+            file.truncate(2**40 + 7)
+        with pytest.raises(ModelFileError, match="more than 67,108,864 bytes"):
+            count(str(tmp_path / "m.onnx"))
 
     def test_deep_messages(self, tmp_path: Path) -> None:
         """Graphs that are nested too deep for a protocol buffer are refused."""

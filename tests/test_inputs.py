@@ -61,6 +61,7 @@ TEXTS: list[tuple[str, str | None, Any]] = [
     ('"a=1"', None, "a=1"),
     ('name="3x3"', "name", "3x3"),
     ("'cuda:0'", None, "cuda:0"),
+    (r"'a\\d'", None, r"a\d"),
 ]
 
 
@@ -89,6 +90,10 @@ def test_inputs_are_parsed(text: str, name: str | None, value: object) -> None:
         ("\u0661,\u0662", "give a shape or value, such as 1,3,224,224"),
         *[(f"tensor:{text}", "give numbers, such as ") for text in ("", "[]", "x", '["a"]', "[[1],[]]", "[1")],
         *[(text, "write it as JSON, such as ") for text in ("[1", "(16,", '{"a"', '"a', "[" * 9999, "(" * 9999)],
+        *[
+            (text, 'write it as JSON, such as [1,2], {"a": 1} or "text", or as a tuple, such as (16,16); a backslash')
+            for text in (r"'a\d'", r"('\d',)", r"'\777'", r"{'a': b'\N'}")
+        ],
         *[(text, "give a shape or value, such as 1,3,224,224") for text in ("a,b", "1e999", "1j", "a=b=1", "1.5,2")],
     ],
 )  # fmt: skip

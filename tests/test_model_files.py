@@ -147,7 +147,7 @@ def test_commands_that_need_a_module_say_so(file: Path) -> None:
             "dimension 2 (8) was fixed when it was exported",
         ),
         (("fit", "models/net.onnx", "--memory", "1 MB"), "fixes its batch: export it with a dynamic one"),
-        (("search", "models/net.onnx"), "is a file: give ablate"),
+        (("search", "models/net.onnx"), "is a file: use mbanalyze ablate"),
         (("report", "gone.onnx"), "there is no file gone.onnx"),
         (("report", "gone.pt2"), "there is no file gone.pt2"),
         (("report", "gone.pt"), "gone.pt is not read, because it is a pickle"),

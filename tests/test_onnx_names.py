@@ -78,6 +78,13 @@ class TestPaths:
         report = count(saved(tmp_path, model(nodes)))
         assert [row.op.path for row in report.rows] == ["block.attn.qkv", "block.attn", "block.attn"]
 
+    def test_damaged_scopes(self, tmp_path: Path) -> None:
+        """Scopes with an unknown escape are no scopes, without a warning: a path is then the name of the node."""
+        relu = scoped("Relu", ["x"], "y", "block")
+        relu.name, relu.metadata_props[0].value = "relu_1", r"['\d', '']"
+        report = count(saved(tmp_path, model([relu])))
+        assert [row.op.path for row in report.rows] == ["relu_1"]
+
     @pytest.mark.parametrize(
         ("name", "weight", "path"),
         [

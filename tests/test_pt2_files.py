@@ -351,7 +351,7 @@ def test_other_formats(small: Path, tmp_path: Path) -> None:
     written(files["none"], {"readme": b""})
     written(files["two"], {"net/models/a.json": b"{}", "net/models/b.json": b"{}"})
     expected = {
-        "pickle": "no file of torch.export.save",
+        "pickle": "it is a pickle, which can run any code",
         "zip": "a file of torch.save, which can run any code",
         "script": "TorchScript file",
         "short": "truncated",

@@ -178,6 +178,18 @@ def test_drawing_until_weights_are_acceptable_ends() -> None:
     assert "note:" not in ran.stdout
 
 
+def outdated() -> nn.Module:
+    """Return a module, with a warning."""
+    warnings.warn("this factory will be removed", DeprecationWarning, stacklevel=1)
+    return nn.ReLU()
+
+
+def test_warnings_of_a_factory_are_shown() -> None:
+    """A warning of the code that makes a module reaches the user."""
+    with pytest.warns(DeprecationWarning, match="this factory will be removed"):
+        count(f"{__file__}:outdated", (1, 2))
+
+
 def test_building_leaves_the_random_state() -> None:
     """Building with or without weights leaves torch's random state unchanged."""
     torchvision()

@@ -41,7 +41,8 @@ def _summary(check: Check) -> Iterator[str]:
     skipped = any(each.reason == NOT_COUNTED for each in check.comparisons)
     yield counts + " (fvcore does not count these kinds)" * skipped
     if check.agree is None:
-        yield "no operator could be compared, only parameters"
+        compared = any(each.agree for each in check.comparisons)
+        yield "no operator could be compared, only parameters" if compared else "nothing could be compared"
     known = any(each.what == CLOSED_FORM for each in check.comparisons)
     sides = "the trace is compared with fvcore and the module's own parameters"
     if check.report.method == "file":

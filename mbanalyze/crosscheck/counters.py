@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,11 @@ def by_position(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) 
 
 def fvcore_analysis(module: Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Return fvcore's analysis of a forward, which traces it with `torch.jit` when asked for a number."""
-    from fvcore.nn import FlopCountAnalysis
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            # fvcore compiles losses with it when it is imported; no count needs them
+            warnings.filterwarnings("ignore", r"`torch\.jit\.script` is", category, r"torch\.jit\._script$")
+        from fvcore.nn import FlopCountAnalysis
 
     analysis: Any = FlopCountAnalysis(module, by_position(module, args, kwargs))
     return analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)

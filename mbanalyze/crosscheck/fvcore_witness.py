@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -115,12 +114,10 @@ def fvcore_counts(
     """
     from mbanalyze.trace.forward_args import ones
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fvcore rests on torch.jit, which is deprecated
-        try:
-            args, named = ones(module, inputs, keywords or {})
-            analysis = fvcore_analysis(copy.deepcopy(module).eval(), args, named)
-            return {name: int(count) for name, count in analysis.by_operator().items()}
-        except Exception as error:
-            said = (str(error).strip() or "no message").splitlines()[0]
-            raise FvcoreError(f"fvcore could not run it: {type(error).__name__}: {said}") from error
+    try:
+        args, named = ones(module, inputs, keywords or {})
+        analysis = fvcore_analysis(copy.deepcopy(module).eval(), args, named)
+        return {name: int(count) for name, count in analysis.by_operator().items()}
+    except Exception as error:
+        said = (str(error).strip() or "no message").splitlines()[0]
+        raise FvcoreError(f"fvcore could not run it: {type(error).__name__}: {said}") from error

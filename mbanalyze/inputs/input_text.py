@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any
 
 from mbanalyze.inputs.parsing import unique
 from mbanalyze.inputs.shape import FILLS, Shape, Values
+from mbanalyze.inputs.strict_syntax import strict_syntax
 from mbanalyze.inputs.typed import InputError, Sizes, is_shape, is_whole
 
 EXAMPLES = "1,3,224,224, 0.5, int:5, nearest, true, null, '(16,16)' or '[1,2]'"
@@ -26,7 +26,7 @@ def parse_input(text: str) -> tuple[str | None, Any]:
     - `ones:SHAPE`, or another name of `FILLS`, for a tensor of this shape with values;
     - `tensor:[10,5,1]`, a tensor with these values, with an optional `:DTYPE`;
     - `int:5`, `0.5`, `true`, `false`, `null`, or a word such as `nearest`;
-    - a JSON string, list or object, or a literal of Python such as `(16,16)`.
+    - a JSON string, list or object, or a literal of Python such as `(16,16)`, without unknown escapes.
 
     Returns:
         The name of the forward's argument, or None for an input by position; and a `Shape`, `Values` or literal.
@@ -171,14 +171,12 @@ def _parse_literal(text: str) -> Any:
         found = _loads(loads, text)
         if found is not ...:
             return found
-    raise InputError(
-        """write it as JSON, such as [1,2], {"a": 1} or "text", or as a tuple, such as (16,16)"""
-    )
+    advice = """write it as JSON, such as [1,2], {"a": 1} or "text", or as a tuple, such as (16,16)"""
+    raise InputError(f"{advice}; a backslash in a text is written twice" if "\\" in text else advice)
 
 
 def _literal_eval(text: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an unknown escape in a string is kept
+    with strict_syntax():
         return ast.literal_eval(text)
 
 

@@ -45,7 +45,5 @@ def other_content(start: bytes, suffix: str) -> str | None:
     if suffix == ONNX and is_zip:
         return "is a zip archive and no file of ONNX: if torch.export.save wrote it, its name ends in .pt2"
     if suffix == PT2 and not is_zip:
-        return (
-            "is no zip archive, as torch.export.save writes: if it is a file of ONNX, its name ends in .onnx"
-        )
+        return "is no file of torch.export.save, which writes a zip archive: a file of ONNX has a name ending in .onnx"
     return None

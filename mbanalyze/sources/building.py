@@ -62,7 +62,8 @@ def _skip_fill(name: str, make: Callable[[], object]) -> tuple[object, str | Non
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # they advise on how to fill weights
+            # torchvision advises on how to fill weights, which are not filled here
+            warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
             return skip_init(make), None
     except SourceError:
         raise

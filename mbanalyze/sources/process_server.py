@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -49,8 +48,7 @@ def load(name: str) -> None:
 def _preload(names: Sequence[str]) -> None:
     """Load what most jobs need and look up the version of torch, once for all of them."""
     for name in names:
-        with suppress(Exception), warnings.catch_warnings():  # the job that needs it says why it fails
-            warnings.simplefilter("ignore")
+        with suppress(Exception):  # the job that needs it says why it fails
             load(name)
     versions("torch")
     with suppress(Exception):

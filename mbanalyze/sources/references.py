@@ -87,7 +87,8 @@ def import_package(name: str) -> ModuleType:
     """
     try:
         with warnings.catch_warnings(), compiler_deferred():
-            warnings.simplefilter("ignore")
+            # no count reads an image file
+            warnings.filterwarnings("ignore", "Failed to load image Python extension", UserWarning)
             return importlib.import_module(name)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name:

@@ -200,7 +200,9 @@ def _architectures(family: str) -> list[str]:
         return matching_models(family)
     known = {"all": list(ARCHS)} | families() | {name: [name] for name in ARCHS}
     if suffix_of(family) in MODEL_SUFFIXES:
-        raise SearchError(f"search compares variants of known families, and {family} is a file: give ablate")
+        raise SearchError(
+            f"search compares variants of known families, and {family} is a file: use mbanalyze ablate"
+        )
     if family not in known:
         near = nearest_are(nearest(family, known))
         hint = f"{near}; " if near else ""

@@ -69,11 +69,9 @@ class GraphBytes:
             elif kind == 0:
                 kept += _varint_bytes(self._varint())
             else:
+                _check_kept(len(kept) + length)
                 kept += (_varint_bytes(length) if kind == 2 else b"") + self._read(length)
-            if len(kept) > MAX_GRAPH_BYTES:
-                raise ModelFileError(
-                    f"the graph has more than {MAX_GRAPH_BYTES:,} bytes without the elements of its tensors"
-                )
+            _check_kept(len(kept))
         return kept + _stored_outside(skipped)
 
     def _check(self, length: int, end: int) -> None:
@@ -114,6 +112,14 @@ class GraphBytes:
                 return value
             shift += 7
         raise ModelFileError("a number does not end, so the file is damaged or no file of ONNX")
+
+
+def _check_kept(length: int) -> None:
+    """Raise an error if the rest of a file is larger than `MAX_GRAPH_BYTES`."""
+    if length > MAX_GRAPH_BYTES:
+        raise ModelFileError(
+            f"the graph has more than {MAX_GRAPH_BYTES:,} bytes without the elements of its tensors"
+        )
 
 
 def _varint_bytes(value: int) -> bytes:

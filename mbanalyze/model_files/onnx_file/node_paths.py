@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from onnx import NodeProto
 
+from mbanalyze.inputs.strict_syntax import strict_syntax
 from mbanalyze.model_files.onnx_file.node import OnnxNode
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -92,7 +93,8 @@ def _modules(proto: NodeProto) -> list[str] | None:
 def _texts(text: str) -> list[str] | None:
     """A list of texts as Python writes it, or None."""
     try:
-        found = ast.literal_eval(text)
+        with strict_syntax():
+            found = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
     return found if isinstance(found, list) and all(isinstance(each, str) for each in found) else None

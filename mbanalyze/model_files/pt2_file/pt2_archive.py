@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mbanalyze.model_files.file_error import ModelFileError
+from mbanalyze.model_files.file_formats import PT2, other_content
 from mbanalyze.model_files.pt2_file.damage import EXPORT_AGAIN, reading
+from mbanalyze.model_files.regular_file import opened
 
 MAX_JSON_BYTES = 2**27
 """The largest text that is read."""
@@ -39,8 +41,11 @@ class Pt2Archive:
             ModelFileError: the file is missing, damaged, or of another format.
         """
         self.path = path
+        with opened(path) as (file, self.size):
+            reason = other_content(file.read(8), PT2)
+        if reason:
+            raise ModelFileError(f"{path} {reason}")
         self._entries = self._listed()
-        self.size = path.stat().st_size
         self._program, self._root, name = self._found()
         self.stored: dict[str, tuple[str, dict[str, Any]]] = {}
         for folder in ("weights", "constants"):
@@ -67,12 +72,8 @@ class Pt2Archive:
         return bytearray(content)
 
     def _listed(self) -> Mapping[str, zipfile.ZipInfo]:
-        if not self.path.is_file():
-            raise ModelFileError(f"there is no file {self.path}")
         if not zipfile.is_zipfile(self.path):
-            raise ModelFileError(
-                f"{self.path} is no file of torch.export.save, or is truncated: {_EXPORT} again"
-            )
+            raise ModelFileError(f"{self.path} is truncated: {EXPORT_AGAIN}")
         with reading(str(self.path)), zipfile.ZipFile(self.path) as file:
             return {info.filename: info for info in file.infolist()}
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from math import prod
 from typing import Any
 
+from mbanalyze.inputs.strict_syntax import strict_syntax
+
 _MAX_LENGTH = 2000
 _MAX_BITS = 4096
 
@@ -67,7 +69,8 @@ def _parsed(expression: str) -> ast.expr:
     if len(expression) > _MAX_LENGTH:
         raise ValueError("the expression of a size is too long")
     try:
-        return ast.parse(expression, mode="eval").body
+        with strict_syntax():
+            return ast.parse(expression, mode="eval").body
     except (SyntaxError, RecursionError, MemoryError) as error:
         raise ValueError("the expression of a size is malformed") from error
 
