@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mbanalyze.ops.registry import formula
     from mbanalyze.report.network import Report
     from mbanalyze.sources.resolve import count
+    from mbanalyze.spaces.space_search import search_space
+    from mbanalyze.spaces.space_tuning import tune_space
     from mbanalyze.sweep.ablation import ablate
     from mbanalyze.sweep.best_variants import search
     from mbanalyze.timing.calibration import calibrate
@@ -56,7 +58,9 @@ __all__ = [
     "predict",
     "published",
     "search",
+    "search_space",
     "train",
+    "tune_space",
 ]
 
 _HOMES = {
@@ -81,7 +85,9 @@ _HOMES = {
     "predict": "timing.predicting",
     "published": "literature.verdicts",
     "search": "sweep.best_variants",
+    "search_space": "spaces.space_search",
     "train": "training.train_network",
+    "tune_space": "spaces.space_tuning",
 }
 """The module of each public name, imported at first use: importing the package alone takes no time."""
 

@@ -43,6 +43,7 @@ REQUIRED = {
     "model": ["alexnet"],
     "base": ["--base", "main"],
     "memory": ["--memory", "8 GB"],
+    "run": ["run"],
 }
 
 
@@ -150,6 +151,7 @@ def test_help_shows_every_summary_whole(run: Run) -> None:
         "Capacity",
         "Time",
         "Explore",
+        "Train",
         "Literature",
         "Guard",
     ]

@@ -44,7 +44,7 @@ from mbanalyze.timing.prediction import PREDICT_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
-    *("time.md", "variants.md"),
+    *("search_per_block.md", "time.md", "variants.md"),
 )
 DOCTEST_PAGES = (
     "README.md",

@@ -18,9 +18,9 @@ from witness import torchvision
 import mbanalyze
 from mbanalyze import count, plots
 from mbanalyze.plots import PlotError
+from mbanalyze.training.data_names import DataError
 from mbanalyze.training.depthwise_layers import depthwise_layers
 from mbanalyze.training.evaluation import DepthwiseLayer, Evaluation
-from mbanalyze.training.image_set import DataError
 from mbanalyze.training.run_record import RunError
 
 TARGETS = (0, 0, 0, 1, 1, 2, 2, 2)

@@ -115,10 +115,10 @@ def test_no_public_class_name_occurs_twice() -> None:
 
 
 def test_the_top_level_is_small() -> None:
-    """The package has at most 33 entries, and no file has more than 400 lines."""
+    """The package has at most 34 entries, and no file has more than 400 lines."""
     entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
 
-    assert len(entries) <= 33
+    assert len(entries) <= 34
     assert [path.name for path in sources() if len(path.read_text().splitlines()) > 400] == []
 
 

@@ -15,10 +15,10 @@ from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolved_model import ResolvedModel
 
 PRESENTATION = {
-    *("format", "output", "plot", "plot_size", "width", "strict", "check"),
-    *("by", "top", "sort", "depth", "collapse", "columns"),
+    *("format", "output", "plot", "plot_filters", "plot_size", "width", "strict", "check"),
+    *("by", "top", "sort", "depth", "collapse", "columns", "tune_space"),
 }
-"""Parameters of commands alone: they choose how the result is shown, and the exit code."""
+"""Parameters of commands alone: they choose how the result is shown, the exit code, and one of several functions."""
 OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 """Parameters of commands that are keyword arguments of the library."""
 LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
@@ -42,7 +42,9 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "explain": (mbanalyze.explain,),
     "ablate": (mbanalyze.ablate,),
     "compare": (mbanalyze.compare,),
-    "search": (mbanalyze.search,),
+    "search": (mbanalyze.search, mbanalyze.search_space, mbanalyze.tune_space),
+    "train": (mbanalyze.train,),
+    "evaluate": (mbanalyze.evaluate,),
     "published": (mbanalyze.published,),
     "guidelines": (mbanalyze.guidelines,),
 }
@@ -62,9 +64,8 @@ def differences(command: Callable[..., Any], *functions: Callable[..., Any]) -> 
         RENAMED.get(name, name): value for name, value in known.items() if name not in LIBRARY | {"self"}
     }
     options = OPTIONS - known.keys() if "options" in known else set()
-    found = {
-        name: value for name, value in defaults(expand(command)).items() if name not in PRESENTATION | options
-    }
+    left_out = (PRESENTATION - known.keys()) | options
+    found = {name: value for name, value in defaults(expand(command)).items() if name not in left_out}
     return {
         name
         for name in found.keys() | expected.keys()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -198,8 +198,8 @@ Profile = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """The options of one model."""
+class NetworkOptions:
+    """The options of one network, without those of its input."""
 
     alpha: Annotated[float | None, typer.Option(metavar="NUMBER", help="Width multiplier.")] = None
     resolution: Annotated[
@@ -218,6 +218,21 @@ class ModelOptions:
             autocompletion=complete_setting,
         ),
     ] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments of `mbanalyze.count` and `mbanalyze.train`.
+
+        Raises:
+            ParseError: an option is malformed or given twice.
+        """
+        return _given({"alpha": self.alpha, "resolution": self.resolution}, self.set)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions(NetworkOptions):
+    """The options of one model."""
+
     batch: Batch = None
     input: Input = None
 
@@ -230,13 +245,18 @@ class ModelOptions:
             InputError: an input is malformed.
         """
         named = {"alpha": self.alpha, "resolution": self.resolution, "batch": self.batch}
-        given = [(name, value) for name, value in named.items() if value is not None]
-        return {**unique([*given, *map(parse_option, self.set or [])]), **inputs_of(self.input)[1]}
+        return {**_given(named, self.set), **inputs_of(self.input)[1]}
 
     @property
     def inputs(self) -> list[Any]:
         """The positional inputs of `mbanalyze.count`; errors as for `options`."""
         return inputs_of(self.input)[0]
+
+
+def _given(named: Mapping[str, Any], texts: list[str] | None) -> dict[str, Any]:
+    """The options that are given by name or as text."""
+    given = [(name, value) for name, value in named.items() if value is not None]
+    return unique([*given, *map(parse_option, texts or [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,16 +300,21 @@ class GridOptions:
         return {name: parse_axis(values) for name, values in texts.items()}
 
 
+def refuse_own(name: str, function: Callable[..., Any]) -> None:
+    """Raise `UsageError` if an option of `--set` is a parameter of `function`."""
+    own = inspect.signature(function).parameters.get(name)
+    if own and own.kind in (own.KEYWORD_ONLY, own.POSITIONAL_OR_KEYWORD):
+        raise UsageError(
+            f"--set {name} is an argument of the command, not an option of the model: see --help"
+        )
+
+
 def _split_values(text: str, function: Callable[..., Any]) -> tuple[str, str]:
     """The name and values of an option that is not a parameter of `function`."""
     name, equals, values = text.partition("=")
     if not name.strip() or not equals:
         raise UsageError(f"malformed option {text!r}: give key=values")
-    own = inspect.signature(function).parameters.get(name.strip())
-    if own and own.kind in (own.KEYWORD_ONLY, own.POSITIONAL_OR_KEYWORD):
-        raise UsageError(
-            f"--set {name} is an argument of the command, not an option of the model: see --help"
-        )
+    refuse_own(name.strip(), function)
     return name.strip(), values
 
 

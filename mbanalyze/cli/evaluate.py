@@ -9,18 +9,22 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
+from mbanalyze.cli.completion import matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import progress_bar
+from mbanalyze.cli.train import Download
 from mbanalyze.display.files import OutputError
+from mbanalyze.training.data_names import DATA
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder that 'mbanalyze train --output RUN' wrote.")]
 OtherData = Annotated[
     str | None,
     typer.Option(
         "--data",
-        metavar="DATA",
-        help="Data whose test images are classified: digits, cifar10 or folder:PATH (default: those of the run).",
+        metavar="NAME",
+        help="Images to classify: digits, cifar10, cifar10:PATH or folder:PATH. By default, the test images of the run.",
+        autocompletion=lambda incomplete: matching(DATA, incomplete),
         show_default=False,
     ),
 ]
@@ -37,7 +41,8 @@ PlotFilters = Annotated[
 def evaluate(
     run: Run,
     data: OtherData = None,
-    device: Annotated[str, typer.Option(metavar="DEVICE", help="Device of PyTorch that computes.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Device that classifies: cpu or cuda.")] = "cpu",
+    download: Download = False,
     format: arguments.Format = None,
     output: arguments.Output = None,
     width: arguments.Width = None,
@@ -63,7 +68,7 @@ def evaluate(
         raise OutputError(f"--plot and --plot-filters are both {plot}: give two files")
     format = choose_format(format, output)
     with progress_bar("evaluating") as progress:
-        found = mbanalyze.evaluate(run, data=data, device=device, progress=progress)
+        found = mbanalyze.evaluate(run, data=data, device=device, download=download, progress=progress)
     files: dict[Path, str | bytes] = {}
     if plot is not None or plot_filters is not None:
         from mbanalyze import plots

@@ -6,9 +6,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn
+
+if TYPE_CHECKING:
+    from mbanalyze.training.epochs import Position
 
 
 @contextlib.contextmanager
@@ -38,6 +42,24 @@ def progress_bar(label: str, *, shown: bool = True) -> Iterator[Callable[[float]
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda fraction: bar.update(task, completed=fraction)
+
+
+@contextlib.contextmanager
+def training_bar() -> Iterator[Callable[[Position], None]]:
+    """Show a progress bar on a terminal, with the epoch and its loss, and yield a callback for each step."""
+    if not sys.stderr.isatty():
+        yield unseen
+        return
+    columns = (SpinnerColumn(), *Progress.get_default_columns())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("training", total=1.0)
+
+        def show(at: Position) -> None:
+            """Move the bar."""
+            label = f"epoch {at.epoch} of {at.epochs}, loss {at.loss:.4f}"
+            bar.update(task, completed=at.fraction, description=label)
+
+        yield show
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from mbanalyze.cli.completion import complete_searched, matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.search_spaces import Shown, SpaceOptions, search_blocks
 from mbanalyze.cli.wildcards import Resume, TimeLimit, Workers, is_many, models_bar
 from mbanalyze.inputs.parsing import parse_count, parse_milliseconds
 from mbanalyze.sweep.objectives import BYTES, LIMITS, OBJECTIVES
@@ -54,11 +55,12 @@ Family = Annotated[
     ),
 ]
 Objective = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar=f"[{'|'.join(OBJECTIVES)}|METRIC]",
-        help="Quantity to maximise: top1, a total, or another metric in the file of --accuracy. "
-        "Or predicted_ms, which is minimised and needs --profile.",
+        help="Quantity to maximise: top1 (default), a total, or another metric in the file of --accuracy. "
+        "Or predicted_ms, which is minimised and needs --profile. "
+        "With --space: macs (default), a proxy of accuracy and no accuracy, or your function FILE.py:FUNCTION.",
         autocompletion=lambda incomplete: matching(OBJECTIVES, incomplete),
     ),
 ]
@@ -67,6 +69,7 @@ Images = Annotated[int, typer.Option(metavar="N", help="Images in the input.")]
 
 def search(
     grid: GridOptions,
+    blocks: SpaceOptions,
     family: Family = "all",
     max_macs: Annotated[int | None, limit("macs", "150M")] = None,
     max_params: Annotated[int | None, limit("params", "3.4M")] = None,
@@ -75,7 +78,7 @@ def search(
     max_peak: Annotated[int | None, limit("peak_bytes", "320KB or 320KiB")] = None,
     max_peak_deployed: Annotated[int | None, limit("peak_bytes_deployed", "320KB or 320KiB")] = None,
     max_ms: Annotated[float | None, limit("predicted_ms", "5")] = None,
-    objective: Objective = "top1",
+    objective: Objective = None,
     dtype: Dtype = None,
     batch: Images = 1,
     convention: Convention = None,
@@ -98,6 +101,7 @@ def search(
     With --plot, it draws the front and the limits. The exit code is 1 if no variant fits.
     The ideal peak of memory is the least that the order of the operators needs.
     The deployed peak is that of an inference engine for small devices. Both depend on --dtype.
+    With --space, the command chooses kernel, expansion, depth and width of each stage of a network.
     With --profile, the time of each variant is predicted: it joins the costs of the front, and --max-ms limits it.
     A peak is a maximum of sums: a search among 100,000 variants of a known network takes about 2 s.
 
@@ -109,25 +113,41 @@ def search(
     mbanalyze search mobilenet_v1 --max-macs 150M --convention thop
     mbanalyze search all --max-ms 10 --profile machine.json
     mbanalyze search 'timm:mobilenet*' --max-macs 300M --objective macs
+    mbanalyze search --space mobilenet_v2 --board stm32f746 --trials 2000
+    mbanalyze search --space mobilenet_v3 --tune-space
     """  # noqa: D301 (the character keeps typer from joining the lines)
     require_files(output, plot, plot_size)
     format = choose_format(format, output)
+    limits: dict[str, Any] = {
+        "max_macs": max_macs,
+        "max_params": max_params,
+        "max_memory_access": max_memory_access,
+        "max_activations": max_activations,
+        "max_peak": max_peak,
+        "max_peak_deployed": max_peak_deployed,
+        "max_ms": max_ms,
+    }
+    if blocks.given:
+        others: dict[str, Any] = {
+            "batch": batch != 1,
+            "convention": convention,
+            "accuracy": accuracy,
+            "published": published,
+        }
+        others |= {"workers": workers, "time_limit": time_limit, "resume": resume}
+        blocks.refuse(family, others)
+        settings = {**limits, "objective": objective, "dtype": dtype, "profile": profile}
+        return search_blocks(blocks, grid, settings, Shown(format, output, width, plot, plot_size))
     if profile is None and (max_ms is not None or objective == "predicted_ms"):
         option = "--max-ms" if max_ms is not None else "--objective predicted_ms"
         raise UsageError(f"{option} needs --profile FILE.json, which 'mbanalyze calibrate' makes")
+    limits |= grid.options(mbanalyze.search)
     many = is_many(family)
     traces = needs_trace(convention)
     bar = models_bar() if many else progress_bar("tracing", shown=traces)
     with working(not many and not traces), bar as progress:
         found = mbanalyze.search(
             family,
-            max_macs=max_macs,
-            max_params=max_params,
-            max_memory_access=max_memory_access,
-            max_activations=max_activations,
-            max_peak=max_peak,
-            max_peak_deployed=max_peak_deployed,
-            max_ms=max_ms,
             objective=objective,
             dtype=dtype,
             batch=batch,
@@ -139,7 +159,7 @@ def search(
             progress=progress,
             accuracy=accuracy,
             published=published,
-            **grid.options(mbanalyze.search),
+            **limits,
         )
     rows = found.size("front" if format in ("table", "markdown") else "variants")
     require_readable(rows, format, output)

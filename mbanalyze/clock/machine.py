@@ -16,15 +16,20 @@ class DeviceError(ValueError):
     """A device that torch does not have or cannot compute on."""
 
 
-def require_device(device: str) -> None:
-    """Raise `DeviceError` unless torch can compute on the device, and the clock waits for it."""
+def require_device(device: str, task: str = "measure") -> None:
+    """Raise `DeviceError` unless torch can compute on the device, and the clock waits for it.
+
+    Args:
+        device: the name.
+        task: the verb of the error.
+    """
     if str(device).partition(":")[0] not in ("cpu", "cuda"):
-        raise DeviceError(f"cannot measure on {device!r}: give cpu or cuda")
+        raise DeviceError(f"cannot {task} on {device!r}: give cpu or cuda")
     try:
         torch.ones(1, device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         problem = str(error).splitlines()[0][:120]
-        raise DeviceError(f"cannot measure on {device!r}: {problem}; cpu is always available") from error
+        raise DeviceError(f"cannot {task} on {device!r}: {problem}; cpu is always available") from error
 
 
 def is_cuda(device: str) -> bool:

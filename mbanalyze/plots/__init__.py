@@ -10,6 +10,7 @@ Their colours suit colour-blind readers, and their markers grey prints.
     ablations.py         ablations: accuracy against cost, scaling laws
     option_costs.py      ablations: costs against any option
     pareto_front.py      searches: cost against objective, with the Pareto front
+    space_networks.py    searches in a space: objective against a limited total
     search_limits.py     limits and the best variant of a search
     comparisons.py       comparisons: totals relative to the first model
     one_report.py        one report: profile, shares, lower bounds, intensity
@@ -47,6 +48,7 @@ from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.option_costs import costs
 from mbanalyze.plots.pareto_front import pareto
 from mbanalyze.plots.saving import check_format, encode, save
+from mbanalyze.plots.space_networks import space
 from mbanalyze.plots.time_prediction import prediction
 from mbanalyze.plots.waterfalls import waterfall
 
@@ -71,6 +73,7 @@ __all__ = [
     "save",
     "scaling",
     "shares",
+    "space",
     "tradeoff",
     "waterfall",
 ]

@@ -21,6 +21,7 @@ from mbanalyze.plots.frames import Data, side
 from mbanalyze.plots.variant_options import SIZES, option_columns, spelled
 from mbanalyze.report.convention_rows import counted_as
 from mbanalyze.report.network import Report
+from mbanalyze.spaces.space_result import SpaceSearch
 from mbanalyze.sweep.ablation_result import Ablation
 from mbanalyze.sweep.best_variants import Search
 from mbanalyze.sweep.objectives import UNITS, limit_title
@@ -52,7 +53,7 @@ def _title(data: Data) -> str:
     if isinstance(data, Ablation):
         parts = [data.model, *_shared(data.variants), *_inputs(data), _counted(data.other_convention)]
         return ", ".join(filter(None, parts))
-    if isinstance(data, Search):
+    if isinstance(data, Search | SpaceSearch):
         return _search_title(data)
     if isinstance(data, Comparison):
         first, *others = [shapes(report.input) for report in data.reports]
@@ -86,12 +87,16 @@ def shapes(sizes: Iterable[Sizes]) -> str:
     return " ".join(map(shape, sizes))
 
 
-def limit_texts(search: Search) -> list[str]:
+def limit_texts(search: Search | SpaceSearch) -> list[str]:
     """Return each limit of a search as text: '60 M params'."""
     return [
         f"{short(limit, UNITS.get(total, ''))} {limit_title(total, search.dtype)}"
         for total, limit in search.limits.items()
     ]
+
+
+def _within(limits: list[str]) -> str:
+    return f" within {' and '.join(limits)}" if limits else ""
 
 
 def short(count: float, unit: str = "") -> str:
@@ -103,9 +108,11 @@ def short(count: float, unit: str = "") -> str:
     return f"{float(digits):g} {prefix}{unit}".strip()
 
 
-def _search_title(search: Search) -> str:
+def _search_title(search: Search | SpaceSearch) -> str:
+    if isinstance(search, SpaceSearch):
+        return f"{search.space.name}, {len(search.tried):,} networks{_within(limit_texts(search))}"
     family = "all networks" if search.family == "all" else search.family
-    within = f" within {' and '.join(limit_texts(search))}" if search.limits else ""
+    within = _within(limit_texts(search))
     batch = next(iter(search.considered.get("batch", ())), 1)
     batches = f"batch {batch}" if batch != 1 else ""
     return ", ".join(filter(None, [f"{family}{within}", batches, _counted(search.other_convention)]))

@@ -206,6 +206,30 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
     known = reference.rpartition("@")[0]
     if known in NAMES:
         raise SourceError(f"malformed reference {reference!r}: write options as {known}@key=value,key=value")
+    found = load_function(reference)
+    if options and is_module(found):
+        raise OptionError(
+            f"{reference} is already built and takes no options: leave out {', '.join(options)}"
+        )
+
+    check_arguments(reference, found, options)
+
+    def make() -> Module:
+        if is_module(found):
+            return found
+        with _searching(_folder(split_factory(reference)[0])):
+            made: Module = found(**options)
+        return made
+
+    return make
+
+
+def load_function(reference: str) -> Any:
+    """Return the function, class or module that `package.module:name` or `file.py:name` names.
+
+    Raises:
+        SourceError: the reference is malformed, names nothing that can be called, or its import fails.
+    """
     place, name = split_factory(reference)
     if place in PACKAGES and not name:
         raise SourceError(f"{place} is a package: name a model in it, as in {place}:NAME")
@@ -219,22 +243,7 @@ def _factory(reference: str, options: Mapping[str, Any]) -> Callable[[], Module]
             raise SourceError(f"{place} has no {name!r}{known_factories(module, name)}") from error
     if not callable(found):
         raise SourceError(f"{reference} is of type {type(found).__name__}, not a function, class or module")
-
-    if options and is_module(found):
-        raise OptionError(
-            f"{reference} is already built and takes no options: leave out {', '.join(options)}"
-        )
-
-    check_arguments(reference, found, options)
-
-    def make() -> Module:
-        if is_module(found):
-            return found
-        with _searching(_folder(place)):
-            made: Module = found(**options)
-        return made
-
-    return make
+    return found
 
 
 def _import(place: str) -> ModuleType:

@@ -247,7 +247,7 @@ def search(
     max_peak: Limit | None = None,
     max_peak_deployed: Limit | None = None,
     max_ms: Limit | None = None,
-    objective: str = "top1",
+    objective: str | None = None,
     dtype: str | None = None,
     batch: int = 1,
     convention: str | None = None,
@@ -270,7 +270,7 @@ def search(
         max_peak, max_peak_deployed: limits of `peak_bytes` and `peak_bytes_deployed`, such as `"320 KB"`.
             These depend on `dtype`.
         max_ms: limit of `predicted_ms`, in milliseconds, such as `5`. It needs `profile`.
-        objective: the quantity to maximise: `top1`, `params` or `macs`, or another metric of `accuracy`.
+        objective: the quantity to maximise: `top1` (default), `params` or `macs`, or another metric of `accuracy`.
             `predicted_ms` is minimised, and needs `profile`.
         dtype: element type for byte counts; by default that of `profile`, or else float32.
         batch: images in the input. Above 1, the rows have a column `batch`, and no published figures of one image.
@@ -300,6 +300,7 @@ def search(
     if published and accuracy is None:
         raise SearchError("published keeps published accuracy beside your own: give accuracy too")
     own = None if accuracy is None else read_accuracy(accuracy, options)
+    objective = "top1" if objective is None else objective
     choose("objective", objective, dict.fromkeys([*OBJECTIVES, *(own.metrics if own else ())]))
     if objective not in OBJECTIVES and LOWER_IS_BETTER.fullmatch(objective):
         raise SearchError(f"{objective} is better when lower, and search maximises: choose another objective")

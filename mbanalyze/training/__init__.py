@@ -1,5 +1,6 @@
 """Training of networks in plain PyTorch: `train`, its data sets, and the folder of a run.
 
+data_names.py       the names of data sets, without the images
 datasets.py         the data sets by name, as training and test images
 image_set.py        `ImageSet`: training and test images with their classes, at one size
 digits.py           scikit-learn's 1,797 handwritten digits
@@ -11,6 +12,7 @@ recipes.py          `Recipe`: the settings of a training run, and the recipes by
 optimizers.py       the optimizers by name, with their learning rates
 epochs.py           the record of an epoch, and the position within one
 loop.py             an epoch of training, and the accuracy on test images
+norm_statistics.py  the running statistics of batch norms in short runs
 random_state.py     seeds, and a process that is left as it was
 trained_network.py   the network of a run, whose outputs are the classes of the data
 epoch_macs.py       the multiply-accumulates of an epoch

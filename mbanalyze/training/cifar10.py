@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from mbanalyze.sources.references import summarize
+from mbanalyze.training.data_names import DataError
 from mbanalyze.training.extra import import_extra
-from mbanalyze.training.image_set import DataError, ImageSet, TensorImages
+from mbanalyze.training.image_set import ImageSet, TensorImages
 
 FOLDER = Path("data")
 """The folder of the images unless another is given, as in torchvision's examples."""

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mbanalyze.inputs.choices import meant
 from mbanalyze.training import cifar10, digits, image_folder
 from mbanalyze.training.cifar10 import FOLDER, load_cifar10
+from mbanalyze.training.data_names import DataError, split_data
 from mbanalyze.training.digits import load_digits
 from mbanalyze.training.image_folder import load_folder
-from mbanalyze.training.image_set import DataError, ImageSet
+from mbanalyze.training.image_set import ImageSet
 
-DATA = ("digits", "cifar10", "folder:")
-"""The data sets: `digits`, `cifar10` or `cifar10:PATH`, and `folder:PATH`."""
-
-_SIDES = {"digits": 32, "cifar10": 32, "folder": 224}
 _SCALES = {
     "digits": (digits.MEAN, digits.DEVIATION),
     "cifar10": (cifar10.MEAN, cifar10.DEVIATION),
     "folder": (image_folder.MEAN, image_folder.DEVIATION),
 }
-
-
-def default_side(data: str) -> int:
-    """Return the side in pixels to which the images of a data set are resized unless another is given.
-
-    Raises:
-        DataError: there is no such data set.
-    """
-    return _SIDES[_kind(data)[0]]
 
 
 def scale(data: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -37,7 +24,7 @@ def scale(data: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     Raises:
         DataError: there is no such data set.
     """
-    return _SCALES[_kind(data)[0]]
+    return _SCALES[split_data(data)[0]]
 
 
 def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool = False) -> ImageSet:
@@ -52,7 +39,7 @@ def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool 
     Raises:
         DataError: there is no such data set, it cannot be read, or it does not have such channels.
     """
-    kind, place = _kind(data)
+    kind, place = split_data(data)
     if channels != 3 and not (kind == "digits" and channels >= 1):
         raise DataError(f"images of {data} have 3 channels, and the network takes {channels}")
     if kind == "digits":
@@ -60,13 +47,3 @@ def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool 
     if kind == "cifar10":
         return load_cifar10(data, Path(place) if place else FOLDER, size, download=download)
     return load_folder(data, Path(place), size)
-
-
-def _kind(data: str) -> tuple[str, str]:
-    """The kind of a data set, and its place if one is given."""
-    kind, colon, place = data.partition(":") if isinstance(data, str) else ("", "", "")
-    named = bool(place) if kind == "folder" else not colon or bool(place)
-    if kind not in _SIDES or not named or (kind == "digits" and colon):
-        hint = meant(kind, _SIDES)
-        raise DataError(f"unknown data {data!r}: {hint}give digits, cifar10, cifar10:PATH or folder:PATH")
-    return kind, place

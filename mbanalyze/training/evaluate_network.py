@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from mbanalyze.clock.machine import require_device
 from mbanalyze.inputs.typed import AnyPath
+from mbanalyze.training.data_names import DataError
 from mbanalyze.training.depthwise_layers import depthwise_layers
 from mbanalyze.training.evaluation import Evaluation
-from mbanalyze.training.image_set import DataError, ImageSet
+from mbanalyze.training.image_set import ImageSet
 from mbanalyze.training.loop import logits
 from mbanalyze.training.random_state import plain_process
 from mbanalyze.training.trained_run import TrainingRun, read_run

@@ -7,7 +7,7 @@ import warnings
 from types import ModuleType
 
 from mbanalyze.sources.references import summarize
-from mbanalyze.training.image_set import DataError
+from mbanalyze.training.data_names import DataError
 
 _PROJECTS = {"sklearn": "scikit-learn"}
 
@@ -23,10 +23,9 @@ def import_extra(name: str) -> ModuleType:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            importlib.import_module(package)
             return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != package:
-            raise
-        raise DataError(f"{project} is not installed: pip install 'mbanalyze[train]'") from error
     except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == package:
+            raise DataError(f"{project} is not installed: pip install 'mbanalyze[train]'") from error
         raise DataError(f"cannot import {project}: {summarize(error)}") from error

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mbanalyze.sources.references import summarize
+from mbanalyze.training.data_names import DataError
 from mbanalyze.training.extra import import_extra
-from mbanalyze.training.image_set import DataError, ImageSet
+from mbanalyze.training.image_set import ImageSet
 from mbanalyze.training.stratified import stratified_split
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

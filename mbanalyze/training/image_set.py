@@ -10,10 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class DataError(ValueError):
-    """A data set that cannot be read, or on which no network can be trained."""
-
-
 class Images(Protocol):
     """Images with labels."""
 

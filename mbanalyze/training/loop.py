@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from mbanalyze.training.epochs import Position
 from mbanalyze.training.image_set import Images, ImageSet
+from mbanalyze.training.norm_statistics import NormStatistics
 from mbanalyze.training.random_state import seed_of, seeded
 from mbanalyze.training.recipes import Recipe
 
@@ -68,9 +69,12 @@ class Loop:
             len(images), generator=torch.Generator().manual_seed(seed_of(self.seed, f"order {number}"))
         )
         parts = batches(order, self.recipe.batch)
+        norms = NormStatistics(self.module)
         self.module.train()
         for step, part in enumerate(parts, 1):
-            rate = self.recipe.rate((number - 1) * len(parts) + step - 1, self.recipe.epochs * len(parts))
+            done = (number - 1) * len(parts) + step - 1
+            rate = self.recipe.rate(done, self.recipe.epochs * len(parts))
+            norms.set_momentum(done, len(parts))
             labels = images.labels[part].to(self.device)
             outputs, mean = self._step(part, labels, rate)
             loss += mean * len(part)

@@ -17,7 +17,7 @@ def make_optimizer(name: str, params: Iterable[nn.Parameter], decay: float) -> O
         decay: the weight decay.
     """
     if name == "adamw":
-        return optim.AdamW(params, weight_decay=decay)
+        return optim.AdamW(params, weight_decay=decay, fused=True)
     if name == "adam":
-        return optim.Adam(params, weight_decay=decay)
-    return optim.SGD(params, momentum=0.9 if name == "momentum" else 0, weight_decay=decay)
+        return optim.Adam(params, weight_decay=decay, fused=True)
+    return optim.SGD(params, momentum=0.9 if name == "momentum" else 0, weight_decay=decay, fused=True)

@@ -15,7 +15,8 @@ from mbanalyze.inputs.resolution import as_resolution, sides
 from mbanalyze.inputs.typed import AnyPath, is_whole
 from mbanalyze.report.network import versions
 from mbanalyze.sources.resolve import Countable
-from mbanalyze.training.datasets import default_side, load
+from mbanalyze.training.data_names import default_side
+from mbanalyze.training.datasets import load
 from mbanalyze.training.epoch_macs import epoch_macs
 from mbanalyze.training.epochs import Epoch, Position
 from mbanalyze.training.image_set import ImageSet
@@ -81,7 +82,7 @@ def train(
     """
     settings = chosen_recipe(recipe, epochs=epochs, batch=batch, lr=lr, optimizer=optimizer)
     preset = RECIPES[settings.name]
-    require_device(device)
+    require_device(device, "train")
     if not is_whole(seed) or seed < 0:
         raise TrainingError(f"seed must be a whole number from 0, not {seed!r}")
     name, given = named_options(what, options)
