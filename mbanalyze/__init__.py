@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mbanalyze.timing.calibration import calibrate
     from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.predicting import predict
+    from mbanalyze.training.evaluate_network import evaluate
     from mbanalyze.training.train_network import train
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "check",
     "compare",
     "count",
+    "evaluate",
     "explain",
     "explore",
     "fit",
@@ -72,6 +74,7 @@ _HOMES = {
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "count": "sources.resolve",
+    "evaluate": "training.evaluate_network",
     "explain": "crosscheck.explaining",
     "explore": "explorer",
     "fit": "capacity.fitting",

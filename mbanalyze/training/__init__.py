@@ -21,5 +21,9 @@ record_file.py      the record as JSON, and its errors
 run_folder.py       the folder of a run: the record, the best weights and the checkpoint
 trained_run.py      `TrainingRun`: a run as a result, with its best weights
 train_network.py    `train`
+evaluate_network.py `evaluate`
+evaluation.py       `Evaluation`: the predictions of a trained network on test images
+depthwise_layers.py the filters of the depthwise layers of a module
 view.py             the view of a run: a row for each epoch
+evaluation_view.py  the view of an evaluation: the confusion matrix
 """
