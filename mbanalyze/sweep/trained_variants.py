@@ -69,8 +69,12 @@ def ablate_trained(
     else:
         grid = {**grid, **sized, **_classes(what, grid, side, classes)}
     counted = count(network, *inputs, **grid)
-    variants = [named_options(network, options) for options in _variants(counted)]
-    jobs = [VariantRun(*variant, plan, seed) for variant in variants for seed in range(plan.seeds)]
+    jobs = [
+        VariantRun(name, {**shown, **options}, plan, seed)
+        for shown in _variants(counted)
+        for name, options in [named_options(network, shown)]
+        for seed in range(plan.seeds)
+    ]
     own = _accuracy(jobs, run, plan, grid, factory_name(what))
     return replace(count(network, *inputs, accuracy=own, **grid), model=counted.model)
 
@@ -145,6 +149,7 @@ def _in_processes(jobs: Sequence[VariantRun], workers: int) -> Iterator[tuple[in
         path=sys.path,
         workers=workers,
         reuse=RUNS_OF_PROCESS,
+        keep_memory=True,
     )
     for position, answer in ended:
         problem = {"error": f"{jobs[position].name}: {answer.problem}"}

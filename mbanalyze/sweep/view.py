@@ -208,8 +208,8 @@ def _metric_cell(name: str, value: Any) -> str | Cell:
     """A number that was measured; a mean over seeds has two decimals in terminals."""
     if name == "seeds":
         return f"{value:.0f}"
-    means = name in ("top1", "top1_spread") and value != round(value, 2)
-    return Cell(f"{value:.2f}", str(value)) if means else str(value)
+    long = isinstance(value, float) and name in ("top1", "top1_spread") and value != round(value, 2)
+    return Cell(f"{value:.2f}", str(value)) if long else str(value)
 
 
 def _source_numbers(rows: Sequence[Record]) -> dict[str, int]:

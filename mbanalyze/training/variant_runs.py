@@ -67,7 +67,7 @@ def folder_name(name: str) -> str:
 
 
 def train_variant(run: VariantRun, progress: Callable[[Position], object] | None = None) -> dict[str, Any]:
-    """Do a run, or the rest of it, and return its record; or the reason why it cannot be done, under `error`."""
+    """Do a run or its remaining epochs, and return the record; if it fails, the reason under `error`."""
     plan = run.plan
     try:
         with threads_set(plan.threads):

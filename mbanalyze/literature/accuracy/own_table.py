@@ -131,7 +131,7 @@ def read_accuracy(
         name, title, read = "", FRAME, partial(read_frame, given)
     else:
         raise AccuracyError(
-            f"accuracy is the path of a CSV file or a folder of runs, or a frame, not {type(given).__name__}"
+            f"accuracy is the path of a CSV file or of a folder of runs, or a frame, not {type(given).__name__}"
         )
     with located(title):
         return _checked(name, read(), OPTIONS.union(options), models)
