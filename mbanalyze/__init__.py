@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mbanalyze.timing.calibration import calibrate
     from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.predicting import predict
+    from mbanalyze.training.evaluate_network import evaluate
     from mbanalyze.training.plan import TrainingPlan
     from mbanalyze.training.train_network import train
 
@@ -46,6 +47,7 @@ __all__ = [
     "check",
     "compare",
     "count",
+    "evaluate",
     "explain",
     "explore",
     "fit",
@@ -75,6 +77,7 @@ _HOMES = {
     "check": "crosscheck.witnesses",
     "compare": "comparison.comparison",
     "count": "sources.resolve",
+    "evaluate": "training.evaluate_network",
     "explain": "crosscheck.explaining",
     "explore": "explorer",
     "fit": "capacity.fitting",

@@ -193,12 +193,14 @@ def test_the_public_surface_is_a_list() -> None:
     later = {"ablate", "check", "compare", "count", "explore", "guidelines", "published", "search"}
     later |= {
         "calibrate",
+        "evaluate",
         "explain",
         "fit",
         "measure",
         "memory",
         "predict",
         "search_space",
+        "train",
         "tune_space",
         "Cost",
         "Op",

@@ -43,6 +43,7 @@ REQUIRED = {
     "model": ["alexnet"],
     "base": ["--base", "main"],
     "memory": ["--memory", "8 GB"],
+    "run": ["run"],
 }
 
 

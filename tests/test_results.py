@@ -22,6 +22,7 @@ from mbanalyze import (
     check,
     compare,
     count,
+    evaluate,
     explain,
     fit,
     guard,
@@ -32,6 +33,7 @@ from mbanalyze import (
     published,
     search,
     search_space,
+    train,
     tune_space,
 )
 from mbanalyze.archs.catalog import Catalog
@@ -41,6 +43,7 @@ from mbanalyze.display.views import Column, Section, View
 from mbanalyze.inputs.choices import ChoiceError
 from mbanalyze.literature.paper_tables import paper_tables
 from mbanalyze.profiles.profile_file import read_profile
+from mbanalyze.training.trained_run import TrainingRun
 
 PROFILE = Path(__file__).parent / "data/time_profile.json"
 POLICY = """
@@ -61,6 +64,11 @@ def explanations(folder: Path) -> Any:
     """Return the explanation of the same model."""
     outcome(folder)
     return guard.explain(guard.load(folder / "mbanalyze.toml"))
+
+
+def trained() -> TrainingRun:
+    """Return the run of a small network."""
+    return train("mobilenet_v1", alpha=0.0625, shallow=True, resolution=8, epochs=1, batch=512)
 
 
 RESULTS: dict[str, Callable[[Path], Any]] = {
@@ -88,6 +96,8 @@ RESULTS: dict[str, Callable[[Path], Any]] = {
     "Search": lambda _: search("mobilenet_v2", max_macs=10**8),
     "SpaceSearch": lambda _: search_space("mobilenet_v2", trials=5),
     "SpaceTuning": lambda _: tune_space("mobilenet_v2", samples=2, alpha=[0.3], resolution=[64]),
+    "TrainingRun": lambda _: trained(),
+    "Evaluation": lambda _: evaluate(trained()),
     "Outcome": outcome,
     "Explanations": explanations,
     "NewPolicy": lambda folder: guard.init(folder / "mbanalyze.toml", ["mobilenet_v2"], {}, []),

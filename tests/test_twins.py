@@ -15,7 +15,7 @@ from mbanalyze.cli.program import COMMANDS
 from mbanalyze.sources.resolved_model import ResolvedModel
 
 PRESENTATION = {
-    *("format", "output", "plot", "plot_size", "width", "strict", "check"),
+    *("format", "output", "plot", "plot_filters", "plot_size", "width", "strict", "check"),
     *("by", "top", "sort", "depth", "collapse", "columns", "tune_space"),
 }
 """Parameters of commands alone: they choose how the result is shown, the exit code, and one of several functions."""
@@ -48,6 +48,7 @@ TWINS: dict[str, tuple[Callable[..., Any], ...]] = {
     "compare": (mbanalyze.compare,),
     "search": (mbanalyze.search, mbanalyze.search_space, mbanalyze.tune_space),
     "train": (mbanalyze.train,),
+    "evaluate": (mbanalyze.evaluate,),
     "published": (mbanalyze.published,),
     "guidelines": (mbanalyze.guidelines,),
 }

@@ -15,6 +15,7 @@ compare.py     two or more models
 search.py      the best variants within limits
 search_spaces.py  the best blocks of a network within limits
 train.py       a network, trained on images
+evaluate.py    the predictions of a trained network
 models.py      the known architectures
 published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines

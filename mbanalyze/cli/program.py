@@ -23,7 +23,7 @@ PANELS = {
     "Capacity": ("memory", "fit"),
     "Time": ("calibrate", "measure", "predict"),
     "Explore": ("ablate", "search"),
-    "Train": ("train",),
+    "Train": ("train", "evaluate"),
     "Literature": ("published", "guidelines"),
     "Guard": ("guard",),
 }

@@ -21,6 +21,10 @@ Their colours suit colour-blind readers, and their markers grey prints.
     waterfalls.py        one network: from our macs to the totals of other counters
     waterfall_panel.py   one counter of a waterfall
     waterfall_bars.py    the bars of a waterfall
+    evaluation_figure.py one trained network: its confusion matrix, and images with their classes
+    confusion_matrix.py  a cell for each pair of true and predicted class
+    classified_images.py images with their true and predicted classes
+    depthwise_filters.py one trained network: the filters of its depthwise layers
     papers.py            figures from the papers
     activations.py       numbers of the papers' figures on activations
     accuracy_sources.py  marks for the sources of accuracies
@@ -36,7 +40,9 @@ Their colours suit colour-blind readers, and their markers grey prints.
 
 from mbanalyze.plots.ablations import ablation, left_out, scaling, tradeoff
 from mbanalyze.plots.comparisons import comparison
+from mbanalyze.plots.depthwise_filters import filters
 from mbanalyze.plots.drawing import COLUMN_SIZE, PAGE_SIZE, PlotError
+from mbanalyze.plots.evaluation_figure import evaluation
 from mbanalyze.plots.memory_timeline import memory
 from mbanalyze.plots.one_report import bound, intensity, profile, shares
 from mbanalyze.plots.option_costs import costs
@@ -56,6 +62,8 @@ __all__ = [
     "comparison",
     "costs",
     "encode",
+    "evaluation",
+    "filters",
     "intensity",
     "left_out",
     "memory",

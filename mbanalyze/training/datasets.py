@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mbanalyze.training import cifar10, digits, image_folder
 from mbanalyze.training.cifar10 import FOLDER, load_cifar10
 from mbanalyze.training.data_names import DataError, split_data
 from mbanalyze.training.digits import load_digits
 from mbanalyze.training.image_folder import load_folder
 from mbanalyze.training.image_set import ImageSet
+
+_SCALES = {
+    "digits": (digits.MEAN, digits.DEVIATION),
+    "cifar10": (cifar10.MEAN, cifar10.DEVIATION),
+    "folder": (image_folder.MEAN, image_folder.DEVIATION),
+}
+
+
+def scale(data: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the mean and the standard deviation by which the images of a data set are normalised.
+
+    Raises:
+        DataError: there is no such data set.
+    """
+    return _SCALES[split_data(data)[0]]
 
 
 def load(data: str, size: tuple[int, int], channels: int = 3, *, download: bool = False) -> ImageSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import nn
 from mbanalyze.display.result import Result
 from mbanalyze.inputs.typed import AnyPath
 from mbanalyze.sources.resolve import Countable
-from mbanalyze.training.datasets import load
+from mbanalyze.training.datasets import load, scale
 from mbanalyze.training.epochs import Epoch
 from mbanalyze.training.image_set import ImageSet
 from mbanalyze.training.random_state import plain_process, seeded
@@ -77,12 +77,15 @@ class TrainingRun(Result):
         return made.eval()
 
     def images(self, data: str | None = None, *, download: bool = False) -> ImageSet:
-        """Return the data of the run, or another data set, at the size of the run's images.
+        """Return the data of the run, or another data set, at the size of the run's images and normalised like them.
 
         Raises:
-            DataError: the data cannot be read, or has other classes.
+            DataError: the data cannot be read.
         """
-        return load(data or self.record.data, self.record.size, self.record.channels, download=download)
+        record = self.record
+        loaded = load(data or record.data, record.size, record.channels, download=download)
+        mean, deviation = scale(record.data)
+        return replace(loaded, mean=mean, deviation=deviation)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record of the run as a JSON document of schema `RUN_SCHEMA`."""

@@ -7,7 +7,10 @@ from mbanalyze.display.result import view
 from mbanalyze.display.units import si
 from mbanalyze.display.views import Cell, Column, Section, View, words
 from mbanalyze.training.epochs import Epoch
+from mbanalyze.training.evaluation_view import evaluation_view
 from mbanalyze.training.trained_run import TrainingRun
+
+__all__ = ["evaluation_view", "run_view"]
 
 
 @view.register
