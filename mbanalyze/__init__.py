@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mbanalyze.timing.measuring import measure
     from mbanalyze.timing.predicting import predict
     from mbanalyze.training.evaluate_network import evaluate
+    from mbanalyze.training.plan import TrainingPlan
     from mbanalyze.training.train_network import train
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Op",
     "Report",
     "Shape",
+    "TrainingPlan",
     "Value",
     "__version__",
     "ablate",
@@ -68,6 +70,7 @@ _HOMES = {
     "Op": "ops.record",
     "Report": "report.network",
     "Shape": "inputs.shape",
+    "TrainingPlan": "training.plan",
     "Value": "ops.record",
     "ablate": "sweep.ablation",
     "calibrate": "timing.calibration",

@@ -207,8 +207,6 @@ def test_files_that_are_no_text_raise(content: bytes | None, problem: str, tmp_p
 
     with pytest.raises(AccuracyError, match=problem):
         read_accuracy(str(file))
-    with pytest.raises(AccuracyError, match="cannot be read: Is a directory"):
-        read_accuracy(tmp_path)
 
 
 def test_a_spreadsheet_may_write_the_table(tmp_path: Path) -> None:
@@ -233,7 +231,7 @@ def test_a_spreadsheet_may_write_the_table(tmp_path: Path) -> None:
             pd.DataFrame([[1, 2, 3]], columns=["alpha", "top1", "top1"]),
             "the header: column top1 occurs twice",
         ),
-        (3, "accuracy is the path of a CSV file or a frame, not int"),
+        (3, "accuracy is the path of a CSV file or of a folder of runs, or a frame, not int"),
     ],
 )
 def test_malformed_frames_raise(frame: Any, problem: str) -> None:

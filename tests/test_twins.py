@@ -24,10 +24,14 @@ OPTIONS = {"alpha", "resolution", "rho", "set", "batch"}
 LIBRARY = {"options", "progress", "shortcuts", "executor", "calls"}
 """Parameters of the library alone."""
 LEFT_OUT = {
+    "ablate": {"seeds", "recipe", "epochs", "lr", "optimizer", "device", "download"},
     "memory": {"fused", "train", "optimizer", "convention"},
     "predict": {"mode", "fused", "train", "optimizer", "convention"},
 }
-"""Command -> parameters of the library that it leaves out: `memory` is that of one forward pass, `predict` its time."""
+"""Command -> parameters of the library that it leaves out: `memory` is that of one forward pass, `predict` its time.
+
+The command `ablate` has the fields of a `TrainingPlan`, which the function takes as one argument.
+"""
 RENAMED = {"what": "model", "inputs": "input", "counters": "counter", "anchors": "anchor"}
 """Name in the library -> name in the command."""
 

@@ -20,6 +20,7 @@ models.py      the known architectures
 published.py   verdicts on published figures
 guidelines.py  ShuffleNet V2's guidelines
 guard.py       budgets and locks: check, update, diff, explain
+training_options.py  the options of a training
 arguments.py   arguments that several commands share
 completion.py  shell completion: what a command takes
 formats.py     the format of a result, from --format or the suffix of --output

@@ -13,6 +13,7 @@ from mbanalyze.cli import arguments
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, notify, publish, require_files, require_readable
 from mbanalyze.cli.progress import progress_bar, working
+from mbanalyze.cli.training_options import TrainingOptions
 from mbanalyze.cli.wildcards import Resume, TimeLimit, exit_code, is_many, models_bar, prepare, say_kept
 from mbanalyze.inputs.parsing import unique
 from mbanalyze.sources.patterns import is_pattern
@@ -32,8 +33,9 @@ Source = Annotated[
 Accuracy = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE.csv",
-        help="Your own accuracy instead of the published one: columns are options or model, and top1 or other metrics.",
+        metavar="FILE.csv|RUNS",
+        help="Your own accuracy instead of the published one: columns are options or model, and top1 or other metrics. "
+        "Or a folder of runs of 'mbanalyze train'.",
         show_default=False,
     ),
 ]
@@ -46,7 +48,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         metavar="N",
-        help="Processes that trace a factory's variants, many models, or the variants of a --convention "
+        help="Processes that trace a factory's variants, many models, or the variants of a --convention, or --train "
         "(default one per processor).",
     ),
 ]
@@ -58,6 +60,7 @@ Strict = Annotated[
 def ablate(
     model: Pattern,
     grid: arguments.GridOptions,
+    training: TrainingOptions,
     batch: arguments.Batch = None,
     input: arguments.Input = None,
     dtype: arguments.Dtype = None,
@@ -85,6 +88,8 @@ def ablate(
 
     Published accuracy and latency are shown with the counts of known architectures, or your own with --accuracy.
     With --profile, the time of each variant is predicted, with an interval of 80 %.
+    With --train, every variant is trained, and --output keeps a folder for each run. The same command goes on with
+    runs that were stopped. --rho is then a fraction of the usual size of the images (32, or 224 for a folder).
     With --plot, the command draws accuracy against cost, or costs against the options if there is no accuracy.
     The variants of a known network are counted together. A peak of memory is then a maximum of sums:
     100,000 variants take about 1 s, written as CSV.
@@ -96,8 +101,11 @@ def ablate(
     mbanalyze ablate net.py:build --set width=8,16 --input 1,3,64,64 --workers 2
     mbanalyze ablate mobilenet_v1 --alpha 1,0.5 --convention thop
     mbanalyze ablate mobilenet_v2 --alpha 1,0.5 --profile machine.json
+    mbanalyze ablate mobilenet_v1 --alpha 1,0.5 --rho 1,0.5 --train digits -o runs
     mbanalyze ablate 'timm:mobilenet*' --resolution 224,192 --resume zoo.csv
     """  # noqa: D301 (the character keeps typer from joining the lines)
+    plan = training.plan(output)
+    output = None if plan else output
     require_files(output, plot, plot_size)
     kept = resume is not None and output is None and format is None
     format = choose_format(format, output)
@@ -111,6 +119,8 @@ def ablate(
         require_readable(variants, format, output)
     traces = arguments.needs_trace(convention)
     known = not traces and (arguments.is_closed_form(model) or (is_pattern(model) and not many))
+    if plan:
+        known, variants = False, variants * plan.seeds
     if known and workers is not None:
         raise arguments.UsageError(
             f"--workers is for the variants of a factory: {model} is counted in closed form"
@@ -118,7 +128,9 @@ def ablate(
     inputs, keywords = arguments.inputs_of(input)
     with (
         working(known and profile is not None),
-        models_bar() if many else progress_bar("tracing", shown=not known) as progress,
+        models_bar()
+        if many
+        else progress_bar("training" if plan else "tracing", shown=not known) as progress,
     ):
         ablation = mbanalyze.ablate(
             model,
@@ -131,6 +143,7 @@ def ablate(
             skip_invalid=skip_invalid,
             convention=convention,
             profile=profile,
+            train=plan,
             executor=None,
             workers=workers if many or known else _processes(variants, workers),
             time_limit=time_limit,

@@ -13,7 +13,7 @@ from mbanalyze.cli.completion import matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import drawn, publish, require_files
 from mbanalyze.cli.progress import progress_bar
-from mbanalyze.cli.train import Download
+from mbanalyze.cli.training_options import Download
 from mbanalyze.display.files import OutputError
 from mbanalyze.training.data_names import DATA
 

@@ -9,48 +9,32 @@ import typer
 
 import mbanalyze
 from mbanalyze.cli import arguments
-from mbanalyze.cli.completion import matching
 from mbanalyze.cli.formats import choose_format
 from mbanalyze.cli.output import notify, publish
 from mbanalyze.cli.progress import training_bar, working
-from mbanalyze.training.data_names import DATA
-from mbanalyze.training.recipes import OPTIMIZER_RATES, RECIPES
+from mbanalyze.cli.training_options import (
+    Download,
+    Epochs,
+    OptimizerName,
+    Rate,
+    RecipeName,
+    TrainedOn,
+    data_option,
+)
 
-Data = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Images to train on: digits (1,797 handwritten digits of scikit-learn), cifar10 or cifar10:PATH, "
-        "or folder:PATH with one folder of images for each class. By default, those of the recipe.",
-        autocompletion=lambda incomplete: matching(DATA, incomplete),
-        show_default=False,
-    ),
-]
-RecipeName = Annotated[
-    str | None,
-    arguments.choice(
-        "recipe", RECIPES, "Settings that the other options vary (default default).", "--recipe"
-    ),
-]
-Epochs = Annotated[int | None, typer.Option(metavar="N", help="Times that each training image is seen.")]
+Data = Annotated[str | None, data_option("Images to train on:", "By default, those of the recipe.")]
 StepImages = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Largest number of images in a step.")
-]
-Rate = Annotated[float | None, typer.Option("--lr", metavar="NUMBER", help="Largest learning rate.")]
-OptimizerName = Annotated[
-    str | None, arguments.choice("optimizer", OPTIMIZER_RATES, "Optimizer of the training.", "--optimizer")
 ]
 Seed = Annotated[
     int,
     typer.Option(metavar="N", help="Seed of the initial weights, the order of images and random numbers."),
 ]
-TrainedOn = Annotated[str, typer.Option(metavar="NAME", help="Device that trains: cpu or cuda.")]
 Run = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="RUN", help="Folder of the run: the record and the best weights."),
 ]
 GoOn = Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN, to the same numbers.")]
-Download = Annotated[bool, typer.Option("--download", help="Fetch CIFAR-10 (170 MB) if it is not there.")]
 
 
 def train(

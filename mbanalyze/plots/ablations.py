@@ -110,6 +110,7 @@ def tradeoff(
     Options are `alpha`, `resolution`, and the columns before the first count.
     If there are too few markers, colour and marker are exchanged, or all markers are equal.
     Rows without a positive cost, accuracy, alpha or resolution are left out.
+    If the column of the accuracy, such as `top1`, has a spread (`top1_spread`), bars show it on both sides.
     If the column `accuracy_source` has several sources, or a file of the user, marks over the points distinguish them.
 
     Args:
@@ -136,6 +137,7 @@ def tradeoff(
             some[cost], some[accuracy], 26, color.numbers[some.index], marker=shape, norm=norm, cmap=drawing.COLORMAP,
             linewidths=0.4, edgecolors="black", gid=f"{marker.name}-{marker.labels[level]}",
         )  # fmt: skip
+    _draw_spread(ax, rows, cost, accuracy)
     ax.set_xscale("log")
     convention = other_convention_of(rows)
     drawing.style_axes(ax, drawing.axis_label(cost, convention), drawing.axis_label(accuracy))
@@ -146,6 +148,18 @@ def tradeoff(
     legend_right(ax, groups, title_of(data, title))
     set_ticks(ax, "x", rows[cost])
     return ax
+
+
+def _draw_spread(ax: Axes, rows: pd.DataFrame, cost: str, accuracy: str) -> None:
+    """Draw a bar of one standard deviation on both sides of each mean over seeds."""
+    spread = f"{accuracy}_spread"
+    if spread in rows and rows[spread].notna().any():
+        bars = rows[rows[spread].notna()]
+        drawn = ax.errorbar(
+            bars[cost], bars[accuracy], bars[spread].astype(float),
+            fmt="none", ecolor="0.5", elinewidth=0.9, capsize=2.5, zorder=0.5,
+        )  # fmt: skip
+        drawn.lines[2][0].set_gid("spread")
 
 
 def _encodings(rows: pd.DataFrame) -> tuple[Levels, Levels]:

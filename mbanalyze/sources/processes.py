@@ -50,7 +50,7 @@ class Answer:
 
 
 _servers: dict[tuple[int, tuple[str, ...]], subprocess.Popen[bytes]] = {}
-"""The running servers by the process that started them, which a fork copies, and what they have imported."""
+"""The running servers by the process that started them, which a fork copies, and their settings."""
 _one_at_a_time = threading.Lock()
 _threads: set[int] = set()
 """The thread that runs jobs, and those that wait."""
@@ -74,9 +74,9 @@ def _turn() -> Iterator[None]:
         _threads.discard(thread)
 
 
-def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-    """Return the server that has imported some packages; start it if it does not run."""
-    key = os.getpid(), tuple(preload)
+def start_server(preload: Sequence[str] = (), *, keep_memory: bool = False) -> subprocess.Popen[bytes]:
+    """Return the server that has imported some packages; start it if it does not run; arguments as for `answers`."""
+    key = os.getpid(), (*preload, *(["keep memory"] if keep_memory else []))
     if key in _servers and _servers[key].poll() is not None:
         _stop(_servers.pop(key))
     if key not in _servers:
@@ -86,7 +86,7 @@ def start_server(preload: Sequence[str] = ()) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if sys.__stderr__ is None else None,  # it is None if it is closed
-            env={"MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD, **os.environ},
+            env={**({} if keep_memory else {"MALLOC_MMAP_THRESHOLD_": MMAP_THRESHOLD}), **os.environ},
             # the terminal interrupts this process alone, which stops the server
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -130,6 +130,7 @@ def answers(
     time_limit: float | None = None,
     reuse: int = 1,
     show: bool = False,
+    keep_memory: bool = False,
 ) -> Iterator[tuple[int, Answer]]:
     """Run jobs as `run_each` does, and yield the number and answer of each job as soon as it ends.
 
@@ -142,6 +143,7 @@ def answers(
         reuse: largest number of jobs that a process runs, one after another. A job that ends a process in which
             others ran before starts again in another process.
         show: print on stderr what the jobs print, in the order of the jobs; else it is left out.
+        keep_memory: let processes keep memory that is free. They are faster if they use it again.
 
     Raises:
         OutputError: no temporary folder can be written.
@@ -154,7 +156,7 @@ def answers(
     with _turn(), temporary_folder() as folder:
         most = min(workers or cpus(), len(jobs))
         request = Request(pickled, folder, Path.cwd(), dict(os.environ), path, most, time_limit, reuse)
-        server = start_server(preload)
+        server = start_server(preload, keep_memory=keep_memory)
         left = set(range(len(jobs)))
         try:
             for index, code in _exchange(server, request, show=show):

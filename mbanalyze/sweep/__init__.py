@@ -19,6 +19,7 @@ traced.py              counts of every variant of a factory
 many_architectures.py  counts of all architectures that match a pattern
 many_models.py         counts of all models of a package that match a pattern
 model_jobs.py          counts of models in processes of their own
+trained_variants.py    the variants of an ablation, trained
 resumed.py             the CSV file of counts that an interrupted run continues
 published_rows.py      published figures of each variant
 figure_columns.py      the figures of each variant as columns, and the user's own accuracy in their place

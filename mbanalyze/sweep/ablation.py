@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mbanalyze.literature.accuracy.own_table import Accuracy
     from mbanalyze.profiles.time_profile import Profile
     from mbanalyze.sources.resolve import Countable
+    from mbanalyze.training.plan import TrainingPlan
 
 
 def ablate(
@@ -51,6 +52,7 @@ def ablate(
     skip_invalid: bool = False,
     convention: str | None = None,
     profile: AnyPath | Profile | None = None,
+    train: str | TrainingPlan | None = None,
     executor: Executor | None = None,
     workers: int | None = None,
     time_limit: float | None = None,
@@ -71,7 +73,7 @@ def ablate(
         source: the prefix of the sources of published figures, or several prefixes in order of preference.
             If several sources publish a variant, the one with an accuracy for the most variants of the network
             is used: the figures of a variant do not depend on the grid.
-        accuracy: your own accuracy, in a CSV file or a frame, instead of the published one.
+        accuracy: your own accuracy, in a CSV file, a frame or a folder of runs, instead of the published one.
             Columns are options or `model`, a reference, and `top1`, in per cent, or other metrics.
             An option that a row leaves out has its default or, if the row names no model, the single value that
             you give.
@@ -80,9 +82,12 @@ def ablate(
         convention: count macs as another counter does, such as `thop`. Most conventions need a trace of each variant.
         profile: the speed of a machine, or the file that `mbanalyze calibrate` wrote: predicts the time of each
             variant, in the columns `predicted_ms`, `low_ms` and `high_ms`.
-        executor: runs the traces, for example on several machines.
+        train: a data set, as for the function `train`, or a `TrainingPlan`: trains every variant, and shows the test
+            accuracy as `top1`. With several seeds it is the mean, with the standard deviation `top1_spread`.
+            `rho` is then a fraction of the usual size of the data's images. Nothing else may give the inputs.
+        executor: runs the traces or the training, for example on several machines.
         workers: number of processes that run the traces of a pattern, of a convention, or of a factory that is given
-            by reference. By default one per processor for a pattern, and else this process.
+            by reference, or the training. By default one per processor for a pattern, and else this process.
         time_limit: for a pattern, the seconds after which the process of a model is ended.
         resume: for a pattern, a CSV file. Each row is written to it at once, and is not counted again by later
             calls. Only failed counts are repeated.
@@ -99,6 +104,7 @@ def ablate(
         UnmeasuredError: the profile has no time for the kind of an operator.
         AccuracyError: the accuracy cannot be read, is malformed or contradicts itself.
         ResumeError, OutputError: the file `resume` is something else, or cannot be written.
+        DataError, TrainingError, RunError, RecipeError: as for the function `train`.
         OptionError, SourceError, ParseError, InputError, ChoiceError, ConventionError: as for `count`.
 
     >>> ablate("mobilenet_v1", alpha=[1, 0.5]).frame()[["alpha", "params", "published_params"]]
@@ -124,6 +130,14 @@ def ablate(
         "profile": known_profile,
     }
     figures: dict[str, Any] = {"source": source, "published": published}
+    if train is not None:
+        from mbanalyze.sweep.trained_variants import ablate_trained
+
+        if inputs or accuracy is not None:
+            raise GridError(f"train gives the {'input' if inputs else 'accuracy'}: leave yours out")
+        run.refuse(what, factory=True)
+        again = partial(ablate, skip_invalid=skip_invalid, source=source, **settings)
+        return ablate_trained(what, grid, train, again, run)
     if isinstance(what, str) and is_pattern(what):
         one = partial(
             ablate,

@@ -154,7 +154,7 @@ def _in_processes(
     variants: Sequence[CountArguments], workers: int, count_one: CountVariant
 ) -> Generator[tuple[int, Totals | VariantError]]:
     for each in variants:
-        _require_sendable(each)
+        require_sendable(each)
     package = str(variants[0][0]).partition(":")[0]
     ended = answers(
         [partial(_answer, each, count_one) for each in variants],
@@ -171,7 +171,7 @@ def _in_processes(
         yield position, VariantError(value["error"]) if "error" in value else value
 
 
-def _require_sendable(arguments: CountArguments) -> None:
+def require_sendable(arguments: CountArguments) -> None:
     """Raise `VariantError` if a process cannot get the arguments, or has another `__main__` than they need."""
     try:
         if b"__main__" not in pickle.dumps(arguments):

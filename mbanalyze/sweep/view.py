@@ -41,6 +41,7 @@ HEADINGS = {
     "published_macs": "published macs",
     "published_params": "published params",
     "top1": "top-1 %",
+    "top1_spread": "spread",
     "latency_ms": "latency ms",
     "predicted_ms": "predicted ms",
     "low_ms": "low ms",
@@ -200,7 +201,15 @@ def _cell(name: str, row: Record) -> str | Cell:
         return Cell("?", "?") if value is None else Cell(si_bytes(value), f"{value:,} B")
     if name == "options":
         return str(value).replace(" ", ",")  # as in a reference
-    return "" if value is None else str(value)
+    return "" if value is None else _metric_cell(name, value)
+
+
+def _metric_cell(name: str, value: Any) -> str | Cell:
+    """A number that was measured; a mean over seeds has two decimals in terminals."""
+    if name == "seeds":
+        return f"{value:.0f}"
+    long = isinstance(value, float) and name in ("top1", "top1_spread") and value != round(value, 2)
+    return Cell(f"{value:.2f}", str(value)) if long else str(value)
 
 
 def _source_numbers(rows: Sequence[Record]) -> dict[str, int]:

@@ -21,6 +21,8 @@ record_file.py      the record as JSON, and its errors
 run_folder.py       the folder of a run: the record, the best weights and the checkpoint
 trained_run.py      `TrainingRun`: a run as a result, with its best weights
 train_network.py    `train`
+plan.py             `TrainingPlan`: the training of many variants
+variant_runs.py     one run among many, as a job that any process can do
 evaluate_network.py `evaluate`
 evaluation.py       `Evaluation`: the predictions of a trained network on test images
 depthwise_layers.py the filters of the depthwise layers of a module

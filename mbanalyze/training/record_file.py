@@ -10,13 +10,12 @@ from typing import Any, NamedTuple
 from mbanalyze._version import __version__
 from mbanalyze.inputs.documents import DocumentError, read_text, require_shallow
 from mbanalyze.inputs.json_values import RecordError, expect, is_newer, present, value_of, without_duplicates
+from mbanalyze.literature.accuracy.run_tables import HISTORY, RUN_SCHEMA
 from mbanalyze.training.epochs import Epoch
 from mbanalyze.training.recipes import Recipe
-from mbanalyze.training.run_record import RUN_SCHEMA, RunError, RunRecord
+from mbanalyze.training.run_record import RunError, RunRecord
 
 _FLOATS = ("loss", "train_accuracy", "test_accuracy", "learning_rate", "seconds")
-HISTORY = "history.json"
-"""The name of the record in the folder of a run."""
 
 
 class StoredFile(NamedTuple):

@@ -17,7 +17,8 @@ import torch
 
 from mbanalyze.display import records
 from mbanalyze.display.files import OutputError, write
-from mbanalyze.training.record_file import HISTORY, History, StoredFile, read_history
+from mbanalyze.literature.accuracy.run_tables import HISTORY
+from mbanalyze.training.record_file import History, StoredFile, read_history
 from mbanalyze.training.run_record import RunError, RunRecord
 
 _OURS = ("weights-", "checkpoint-", ".weights-", ".checkpoint-", f".{HISTORY}")

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mbanalyze.inputs.parsing import spell_reference
+from mbanalyze.literature.accuracy.run_tables import RUN_SCHEMA
 from mbanalyze.training.epochs import Epoch
 from mbanalyze.training.recipes import Recipe, as_settings
-
-RUN_SCHEMA = "mbanalyze.run/1"
 
 
 class RunError(ValueError):

@@ -21,7 +21,7 @@ def own_notes(use: OwnUse | None, flag: str) -> list[str]:
     """
     if use is None:
         return []
-    own, notes = use.own, []
+    own, notes = use.own, _run_notes(use.own)
     if flag and not use.published and "top1" in own.metrics:
         notes.append(f"published accuracy is left out: {flag} shows it where {own.title} has none")
     if unmatched := use.unmatched:
@@ -29,6 +29,16 @@ def own_notes(use: OwnUse | None, flag: str) -> list[str]:
         notes.append(f"{rows.format(own.title)} no variant: {_first(list(map(str, unmatched)))}")
     if own.ignored:
         notes.append(f"ignored columns of {own.title}: {_first(own.ignored)}")
+    return notes
+
+
+def _run_notes(own: OwnAccuracy) -> list[str]:
+    """Notes on the accuracy of runs: the epoch, and the seeds."""
+    if not own.of_runs:
+        return []
+    notes = ["top-1 is that of the best epoch of each run, on the test images that chose it"]
+    if "top1_spread" in own.metrics:
+        notes.append("top-1 of several seeds is their mean, and the spread their standard deviation")
     return notes
 
 

@@ -24,6 +24,7 @@ from mbanalyze.literature.accuracy.cells import (
     option_value,
 )
 from mbanalyze.literature.accuracy.raw_table import RawTable, located, read_csv, read_frame
+from mbanalyze.literature.accuracy.run_tables import read_runs
 from mbanalyze.literature.figures import settings_of
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ class OwnAccuracy:
         metrics: the columns with numbers, such as `top1`.
         rows: the rows that state a metric.
         ignored: the columns without a meaning here, such as `macs`.
+        of_runs: True for runs that `mbanalyze train` wrote.
     """
 
     name: str
     metrics: tuple[str, ...]
     rows: tuple[MeasuredRow, ...]
     ignored: tuple[str, ...] = ()
+    of_runs: bool = False
 
     @property
     def source(self) -> str:
@@ -108,7 +111,7 @@ def read_accuracy(
     """Read the user's accuracy.
 
     Args:
-        given: the path of a CSV file, a frame, or a table that was read before.
+        given: the path of a CSV file or of a folder of runs, a frame, or a table that was read before.
         options: names of options, besides those of the architectures.
         models: names of models, besides architectures and references such as `net.py:build`.
 
@@ -119,13 +122,36 @@ def read_accuracy(
         return given
     if isinstance(given, str | os.PathLike):
         path = Path(given)
-        name, title, read = one_line(path.name), one_line(str(path)), partial(read_csv, path)
+        name, title = one_line(path.name), one_line(str(path))
+        if path.is_dir():
+            with located(title):
+                return checked_runs(name, read_runs(path), options, models)
+        read = partial(read_csv, path)
     elif hasattr(given, "columns") and hasattr(given, "isna"):
         name, title, read = "", FRAME, partial(read_frame, given)
     else:
-        raise AccuracyError(f"accuracy is the path of a CSV file or a frame, not {type(given).__name__}")
+        raise AccuracyError(
+            f"accuracy is the path of a CSV file or of a folder of runs, or a frame, not {type(given).__name__}"
+        )
     with located(title):
         return _checked(name, read(), OPTIONS.union(options), models)
+
+
+def checked_runs(
+    name: str, table: RawTable, options: Collection[str] = (), models: Collection[str] = ()
+) -> OwnAccuracy:
+    """Return the accuracy of runs.
+
+    Args:
+        name: the name of their folder.
+        table: a row for each network.
+        options: as for `read_accuracy`.
+        models: as for `read_accuracy`.
+
+    Raises:
+        AccuracyError: a network is unknown, or has an option that it does not take.
+    """
+    return replace(_checked(name, table, OPTIONS.union(options), models), of_runs=True)
 
 
 def _checked(name: str, table: RawTable, options: Collection[str], models: Collection[str]) -> OwnAccuracy:
