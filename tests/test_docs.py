@@ -41,6 +41,7 @@ from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.report.view import DROP_ORDER
 from mbanalyze.timing.measured_time import MEASURE_SCHEMA
 from mbanalyze.timing.prediction import PREDICT_SCHEMA
+from mbanalyze.training.run_record import RUN_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
@@ -48,6 +49,7 @@ CONSOLE_PAGES = (
 )
 DOCTEST_PAGES = (
     "README.md",
+    "accuracy.md",
     "files.md",
     "memory_access.md",
     "peak_memory.md",
@@ -519,6 +521,18 @@ def test_the_keys_of_measured_times_are_documented(run: Run) -> None:
     assert found["schema"] == MEASURE_SCHEMA
     assert set(found) == keys("output.md", "## `mbanalyze measure --format json`")
     assert merged(found["models"]) == keys("output.md", "### Measured models")
+
+
+def test_the_keys_of_a_training_run_are_documented(run: Run) -> None:
+    """The table has exactly the keys of a run, and names those of its epochs and settings."""
+    tiny = ("train", "mobilenet_v1", "--alpha", "0.0625", "--resolution", "8", "--epochs", "1")
+    found = document(run, *tiny, "--batch", "512")
+    rows = dict(table(section("output.md", "## `mbanalyze train --format json`")))
+
+    assert found["schema"] == RUN_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze train --format json`")
+    assert merged(found["epochs"]) == set(re.findall("`(.*?)`", rows["`epochs`"]))
+    assert set(found["recipe"]) == set(re.findall("`(.*?)`", rows["`recipe`"]))
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
