@@ -471,7 +471,7 @@ def test_the_keys_of_an_evaluation_are_documented(run: Run, tmp_path: Path) -> N
     train("mobilenet_v1", alpha=0.0625, shallow=True, resolution=8, epochs=1, batch=512, output=folder)
     found = document(run, "evaluate", str(folder))
     header = run("evaluate", str(folder), "--format", "csv").out.splitlines()[0]
-    heading = "## `mbanalyze evaluate --format json`"
+    heading = "## `mbanalyze evaluate RUN --format json`"
 
     assert found["schema"] == EVALUATION_SCHEMA
     assert set(found) == keys("output.md", heading)
