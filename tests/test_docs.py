@@ -20,6 +20,7 @@ import typer
 import yaml
 from commandline import Run, in_terminal, process
 from guarded import edit, write_project
+from mbanalyze.training.run_tables import RUN_SCHEMA
 from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
 from witness import torchvision_operators
@@ -49,6 +50,7 @@ CONSOLE_PAGES = (
 )
 DOCTEST_PAGES = (
     "README.md",
+    "accuracy.md",
     "evaluation.md",
     "files.md",
     "memory_access.md",
@@ -534,6 +536,18 @@ def test_the_keys_of_measured_times_are_documented(run: Run) -> None:
     assert found["schema"] == MEASURE_SCHEMA
     assert set(found) == keys("output.md", "## `mbanalyze measure --format json`")
     assert merged(found["models"]) == keys("output.md", "### Measured models")
+
+
+def test_the_keys_of_a_training_run_are_documented(run: Run) -> None:
+    """The table has exactly the keys of a run, and names those of its epochs and settings."""
+    tiny = ("train", "mobilenet_v1", "--alpha", "0.0625", "--resolution", "8", "--epochs", "1")
+    found = document(run, *tiny, "--batch", "512")
+    rows = dict(table(section("output.md", "## `mbanalyze train --format json`")))
+
+    assert found["schema"] == RUN_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze train --format json`")
+    assert merged(found["epochs"]) == set(re.findall("`(.*?)`", rows["`epochs`"]))
+    assert set(found["recipe"]) == set(re.findall("`(.*?)`", rows["`recipe`"]))
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:
