@@ -64,6 +64,16 @@ class Recurrent(nn.Module):
         return functional.scaled_dot_product_attention(x, x, x)
 
 
+class Attending(nn.Module):
+    """Attention whose output has other strides on shapes than in an export."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run the module on images (n, heads, places, channels)."""
+        x = x.transpose(1, 2).contiguous().transpose(1, 2)
+        x = functional.scaled_dot_product_attention(x, x, x).permute(2, 0, 1, 3)
+        return x.contiguous().view(x.shape[0] * x.shape[1], -1)
+
+
 class Branching(nn.Module):
     """A condition, and contexts of gradients and casts."""
 
@@ -121,3 +131,21 @@ class Training(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Run the module."""
         return functional.batch_norm(x, self.norm.running_mean, self.norm.running_var, training=True)
+
+
+class Indexed(nn.Module):
+    """Children that the forward finds by index, by slice, and by names with signs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.body = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self.heads = nn.ModuleDict({"a-b": nn.Linear(4, 4), "c": nn.Linear(4, 4)})
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Run the module."""
+        x: Tensor = self.body[1:](self.layers[-1](given))
+        for layer in (*self.heads.values(), *self.body.children()):
+            x = layer(x)
+        result: Tensor = self.layers[0](x) + self.body(x)
+        return result

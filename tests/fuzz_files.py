@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from exported_files import program_of
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from onnx import ModelProto
@@ -228,18 +229,40 @@ def _scalar(generator: random.Random, field: Any, pool: Sequence[Message]) -> An
 
 
 def edit_program(generator: random.Random, content: bytes, _: Sequence[bytes]) -> bytes:
-    """Change some values of the program in a file of `torch.export.save`, or the description of its weights."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
-    chosen = generator.choice([name for name in entries if name.endswith(".json")])
+    """Change the program in a file of `torch.export.save`, or the description of its weights."""
+    entries = _entries(content)
+    chosen = generator.choice([name for name in entries if name.endswith((".json", ".pt"))])
     if generator.random() < 0.7:
-        chosen = next(name for name in entries if "/models/" in name)
-    document = json.loads(entries[chosen])
-    for _each in range(generator.choice((1, 1, 2, 4))):
-        _edit_document(generator, document)
-    entries[chosen] = json.dumps(document).encode()
+        chosen = program_of(entries)
+    if chosen.endswith(".pt"):
+        entries[chosen] = _edit_weights(generator, entries[chosen])
+    else:
+        document = json.loads(entries[chosen])
+        for _each in range(generator.choice((1, 1, 2, 4))):
+            _edit_document(generator, document)
+        entries[chosen] = json.dumps(document).encode()
     if generator.random() < 0.05:
         del entries[generator.choice(list(entries))]
+    return _archive(entries)
+
+
+def _edit_weights(generator: random.Random, content: bytes) -> bytes:
+    """Change the pickle in an archive of `torch.save`, or the archive."""
+    mutation = generator.choice(BYTES)
+    if generator.random() < 0.2:
+        return mutation(generator, content, [content])
+    entries = _entries(content)
+    chosen = next(name for name in entries if name.endswith("data.pkl"))
+    entries[chosen] = mutation(generator, entries[chosen], [entries[chosen]])
+    return _archive(entries)
+
+
+def _entries(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _archive(entries: dict[str, bytes]) -> bytes:
     found = io.BytesIO()
     with zipfile.ZipFile(found, "w") as archive:
         for name, data in entries.items():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import torch
+from exported_files import in_older_layout, saved
 from exported_nets import Branching, Resizable, Shared
 from onnx import ModelProto, TensorProto
 from onnx_graphs import call, constant, function, graph, model, node, value, zeros
@@ -26,13 +26,12 @@ def pt2_seeds(folder: Path) -> list[bytes]:
         (Branching(), (torch.zeros(2, 4),), {}),
         (Shared(), (torch.zeros(2, 4),), {"extra": torch.zeros(2, 4)}),
     )
-    contents = []
-    for net, inputs, keywords in nets:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.export.save(torch.export.export(net.eval(), inputs, keywords), folder / "seed.pt2")
-        contents.append((folder / "seed.pt2").read_bytes())
-    return contents
+    files = [
+        saved(folder / f"seed{number}.pt2", net, *inputs, kwargs=keywords)
+        for number, (net, inputs, keywords) in enumerate(nets)
+    ]
+    files.append(in_older_layout(files[-1], folder / "older.pt2", nets[-1][0]))
+    return [file.read_bytes() for file in files]
 
 
 def _convolutions() -> ModelProto:

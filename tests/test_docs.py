@@ -20,6 +20,7 @@ import typer
 import yaml
 from commandline import Run, in_terminal, process
 from guarded import edit, write_project
+from mbanalyze.training.run_tables import RUN_SCHEMA
 from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
 from witness import torchvision_operators
@@ -41,7 +42,6 @@ from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.report.view import DROP_ORDER
 from mbanalyze.timing.measured_time import MEASURE_SCHEMA
 from mbanalyze.timing.prediction import PREDICT_SCHEMA
-from mbanalyze.training.run_record import RUN_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),

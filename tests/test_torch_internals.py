@@ -21,7 +21,7 @@ from mbanalyze.trace.torch_internals import UnsupportedTorchError, require_versi
 
 PACKAGE = Path(mbanalyze.__file__).parent
 FILE = PACKAGE / "trace" / "torch_internals.py"
-PYTHON = frozenset({"_asdict", "_exit", "_fields", "_getframe", "_replace"})
+PYTHON = frozenset({"_asdict", "_exit", "_fields", "_getframe", "_make", "_replace"})
 """Names of Python that start with an underscore."""
 
 NOTEBOOK = re.compile("_repr_.*_")

@@ -2,8 +2,12 @@
 
 read_pt2.py           `read_pt2`, the entry point
 pt2_archive.py        the archive of a file, and limits on what is read from it
+nested_archive.py     an archive of `torch.save` in an archive, in older files
+pickle_data.py        pickles as data, of which nothing is run
+stored_entries.py     the tensors in an archive: descriptions, and places of values
 damage.py             errors of damaged content as one line
 pt2_graph.py          the graph of a program: its nodes, and descriptions of its tensors
+module_paths.py       the paths of the modules in which nodes run
 pt2_program.py        `Pt2Program`: the graph, its parameters, inputs and module
 format_numbers.py     the numbers by which the format names element types, layouts and memory formats
 size_expressions.py   expressions of symbolic sizes

@@ -41,6 +41,21 @@ def _filled(tensor: Tensor, value: Tensor) -> Tensor:
     return tensor.copy_(value.expand(tensor.shape))
 
 
+def _view(tensor: Tensor, size: Any) -> Tensor:
+    """A view; a tensor with other strides than at export is first made contiguous, as in the module."""
+    if not tensor.is_contiguous():
+        with DisableTorchDispatch():
+            empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+            try:
+                empty.view(size)
+                is_possible = True
+            except RuntimeError:
+                is_possible = False
+        if not is_possible:
+            tensor = tensor.contiguous()
+    return tensor.view(size)
+
+
 _NAMED = (
     *("eq", "ne", "le", "ge", "lt", "gt", "neg", "pos", "mul", "add", "sub", "floordiv", "mod", "truediv"),
     *("and_", "or_", "not_", "getitem"),
@@ -65,6 +80,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     SYM_SQRT: math.sqrt,
     "torch.ops.aten.lift_fresh_copy.default": _constant,
     "torch.ops.aten.fill_.Tensor": _filled,
+    "torch.ops.aten.view.default": _view,
     "torch.ops.aten.sym_size.int": lambda tensor, dim: tensor.shape[dim],
     "torch.ops.aten.sym_size.default": lambda tensor: list(tensor.shape),
     "torch.ops.aten.sym_stride.int": lambda tensor, dim: tensor.stride(dim),

@@ -13,6 +13,8 @@ from typing import Any
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.file_formats import PT2, other_content
 from mbanalyze.model_files.pt2_file.damage import EXPORT_AGAIN, reading
+from mbanalyze.model_files.pt2_file.nested_archive import NestedArchive
+from mbanalyze.model_files.pt2_file.stored_entries import StoredEntry, described_entries, pickled_entries
 from mbanalyze.model_files.regular_file import opened
 
 MAX_JSON_BYTES = 2**27
@@ -20,7 +22,9 @@ MAX_JSON_BYTES = 2**27
 
 _PROGRAM = re.compile(r"(?:(?P<root>[^/]+)/)?models/(?P<name>[^/]+)\.json")
 _OLD_PROGRAM = "serialized_exported_program.json"
-"""The program in files of PyTorch 2.5 to 2.7, whose weights are pickled."""
+"""The program in files of PyTorch 2.5 to 2.7, whose weights are archives of `torch.save` in the archive."""
+
+_OLD_FOLDERS = {"weights": "serialized_state_dict.pt", "constants": "serialized_constants.pt"}
 
 _EXPORT = "export the model with torch.export.save"
 
@@ -31,7 +35,7 @@ class Pt2Archive:
     Attributes:
         path: the file, as given.
         size: the bytes of the file.
-        stored: the descriptions of weights and constants, by name; empty for older files.
+        weights, constants: the tensors of the module that are saved with it, and others, by name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,13 +51,9 @@ class Pt2Archive:
             raise ModelFileError(f"{path} {reason}")
         self._entries = self._listed()
         self._program, self._root, name = self._found()
-        self.stored: dict[str, tuple[str, dict[str, Any]]] = {}
-        for folder in ("weights", "constants"):
-            config = f"{self._root}data/{folder}/{name}_{folder}_config.json"
-            if name and config in self._entries:
-                content = self._json(config)
-                with reading(f"{self.path}: {config}"):
-                    self.stored |= {key: (folder, dict(each)) for key, each in content["config"].items()}
+        self._nested: dict[str, NestedArchive] = {}
+        self.weights = self._stored("weights", name)
+        self.constants = self._stored("constants", name)
 
     @cached_property
     def program(self) -> Any:
@@ -66,10 +66,28 @@ class Pt2Archive:
         Raises:
             ModelFileError: there are fewer bytes.
         """
-        content = self._read(f"{self._root}data/{folder}/{entry}", size)
+        if folder in self._nested:
+            with reading(f"{self.path}: {folder}"):
+                content = self._nested[folder].read(entry, size)
+        else:
+            content = self._read(f"{self._root}data/{folder}/{entry}", size)
         if len(content) < size:
             raise ModelFileError(f"{self.path} is truncated: {entry} lacks values: {EXPORT_AGAIN}")
         return bytearray(content)
+
+    def _stored(self, folder: str, name: str) -> Mapping[str, StoredEntry]:
+        """The tensors in a folder of a program, by name."""
+        config = f"{self._root}data/{folder}/{name}_{folder}_config.json"
+        if name and config in self._entries:
+            content = self._json(config)
+            with reading(f"{self.path}: {config}"):
+                return described_entries(folder, content)
+        info = None if name else self._entries.get(_OLD_FOLDERS[folder])
+        if info is None or not info.file_size:
+            return {}
+        with reading(f"{self.path}: {info.filename}"):
+            self._nested[info.filename] = NestedArchive(self.path, info)
+            return pickled_entries(info.filename, self._nested[info.filename])
 
     def _listed(self) -> Mapping[str, zipfile.ZipInfo]:
         if not zipfile.is_zipfile(self.path):

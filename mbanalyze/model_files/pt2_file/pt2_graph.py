@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mbanalyze.model_files.file_error import MAX_NODES, ModelFileError
 from mbanalyze.model_files.pt2_file.damage import reading
 from mbanalyze.model_files.pt2_file.format_numbers import DTYPES
+from mbanalyze.model_files.pt2_file.module_paths import module_path
 from mbanalyze.model_files.pt2_file.size_expressions import value_of
-
-_CALL_NUMBER = re.compile(r"@\d+$")
-_MAX_DEPTH = 200
-_NO_STACK = "_empty_nn_module_stack_from_metadata_hook"
 
 Size = int | str
 """A size, or the expression of one."""
+
+Modules = Mapping[str, Sequence[str]]
+"""The names of the children of each module, by its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,13 @@ class Graph:
         return self
 
 
-def read_graph(content: Mapping[str, Any], where: str) -> Graph:
+def read_graph(content: Mapping[str, Any], where: str, modules: Modules) -> Graph:
     """Return a graph.
+
+    Args:
+        content: the graph, as JSON.
+        where: its place, for error messages.
+        modules: the names of the children of each module, by its path.
 
     Raises:
         ModelFileError: it is damaged.
@@ -100,7 +104,7 @@ def read_graph(content: Mapping[str, Any], where: str) -> Graph:
         for place, each in reversed([*enumerate(raw)]):
             here = f"{where}: node {each.get('name') or place}"
             with reading(here):
-                nodes.append(_node(each, used, str(place), here))
+                nodes.append(_node(each, used, str(place), here, modules))
         return Graph(tuple(content["inputs"]), outputs, tuple(reversed(nodes)), tensors, is_single)
 
 
@@ -149,47 +153,27 @@ def _hint(content: Mapping[str, Any]) -> int | None:
     return hint if type(hint) is int else None
 
 
-def _node(content: Mapping[str, Any], used: set[str], place: str, where: str) -> ProgramNode:
+def _node(
+    content: Mapping[str, Any], used: set[str], place: str, where: str, modules: Modules
+) -> ProgramNode:
     """A node; `used` are the names that later nodes use, to which it adds its own."""
     places = {1: "positional", 2: "keyword"}
     inputs = tuple(
-        (str(each["name"]), places.get(each.get("kind"), ""), _with_graph(each["arg"], where))
+        (str(each["name"]), places.get(each.get("kind"), ""), _with_graph(each["arg"], where, modules))
         for each in content["inputs"]
     )
     outputs = tuple(content["outputs"])
     known = {*names_in(outputs), *names_in([value for _, _, value in inputs])}
     last = tuple(sorted(known - used))
     used |= known
-    path = module_path((content.get("metadata") or {}).get("nn_module_stack") or "")
+    path = module_path((content.get("metadata") or {}).get("nn_module_stack") or "", modules)
     name = content.get("name") or next(names_in(outputs), place)
     return ProgramNode(str(name), str(content["target"]), path, inputs, outputs, last)
 
 
-def _with_graph(content: Mapping[str, Any], where: str) -> Any:
+def _with_graph(content: Mapping[str, Any], where: str, modules: Modules) -> Any:
     """An encoded value, with the graph that it may be."""
     if "as_graph" not in content:
         return content
     name, graph = content["as_graph"]["name"], content["as_graph"]["graph"]
-    return {"as_graph": {"name": name, "graph": read_graph(graph, f"{where}: graph {name}")}}
-
-
-def module_path(stack: str) -> str:
-    """Return the path of the innermost module of a stack.
-
-    >>> module_path("L__self__,,net.Net;L__self__body@1,body@1,torch.nn.modules.container.Sequential")
-    'body'
-    """
-    parts = stack.rpartition(";")[2].split(",")
-    path = _CALL_NUMBER.sub("", parts[1]) if len(parts) > 1 else ""
-    return "" if path == _NO_STACK else valid_path(path.removeprefix("L['self']").strip("."))
-
-
-def valid_path(path: str) -> str:
-    """Return the path of a module.
-
-    Raises:
-        ModelFileError: a module cannot have it.
-    """
-    if path and (not all(path.split(".")) or path.count(".") >= _MAX_DEPTH):
-        raise ModelFileError(f"the module path {path[:80]!r} is malformed: a module has no such path")
-    return path
+    return {"as_graph": {"name": name, "graph": read_graph(graph, f"{where}: graph {name}", modules)}}

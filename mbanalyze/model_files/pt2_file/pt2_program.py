@@ -9,6 +9,7 @@ from typing import Any
 
 from mbanalyze.model_files.pt2_file.damage import reading
 from mbanalyze.model_files.pt2_file.input_structure import LEAF, Structure, of_arguments, read_structure
+from mbanalyze.model_files.pt2_file.module_paths import children_of, valid_path
 from mbanalyze.model_files.pt2_file.program_inputs import Leaf, ProgramInputs
 from mbanalyze.model_files.pt2_file.pt2_archive import Pt2Archive
 from mbanalyze.model_files.pt2_file.pt2_graph import (
@@ -16,8 +17,6 @@ from mbanalyze.model_files.pt2_file.pt2_graph import (
     TensorMeta,
     names_in,
     read_graph,
-    tensor_meta,
-    valid_path,
 )
 
 _HELD = {"parameter": "parameter_name", "buffer": "buffer_name", "tensor_constant": "tensor_constant_name"}
@@ -33,7 +32,7 @@ class HeldTensor:
         kind: "parameter", "buffer" or "tensor_constant".
         meta: its description.
         persistent: False for a buffer that is not saved with the module.
-        entry: the folder and the name of its values in the archive; None if they are pickled.
+        entry: the folder and the name of its values in the archive; None if they cannot be read.
     """
 
     name: str
@@ -68,15 +67,16 @@ class Pt2Program:
         with reading(str(archive.path)):
             module = content["graph_module"]
             signature = module["signature"]
-            self.graph: Graph = read_graph(module["graph"], str(archive.path))
-            self.held: list[HeldTensor] = []
+            calls = module.get("module_call_graph") or []
+            self.modules = tuple(valid_path(str(each["fqn"])) for each in calls if "@" not in each["fqn"])
+            self.graph: Graph = read_graph(module["graph"], str(archive.path), children_of(self.modules))
+            held: dict[str, HeldTensor] = {}
             self.sources: list[str | int | None] = []
-            leaves = list(self._read_inputs(module["graph"], signature["input_specs"]))
+            leaves = list(self._read_inputs(module["graph"], signature["input_specs"], held))
+            self.held = self._with_unused(held)
             outputs = [next(iter(each)) for each in signature["output_specs"]]
             self.results = [place for place, kind in enumerate(outputs) if kind == "user_output"]
-            calls = module.get("module_call_graph") or []
             self.structure, self.result, names = _structures(calls, len(leaves), len(self.results))
-            self.modules = tuple(valid_path(str(each["fqn"])) for each in calls if "@" not in each["fqn"])
             ranges = {name: _range(each) for name, each in content.get("range_constraints", {}).items()}
             self.inputs = ProgramInputs(str(archive.path), leaves, self.structure, names, ranges, self._dtype)
 
@@ -89,17 +89,35 @@ class Pt2Program:
         params = [each.meta.dtype for each in self.held if each.kind == "parameter"]
         return next((dtype for dtype in params if "float" in dtype), "float32")
 
-    def _read_inputs(self, graph: Mapping[str, Any], specs: list[Any]) -> Iterator[Leaf]:
-        """Read the inputs of the graph, and yield those that are arguments of the forward."""
+    def _with_unused(self, held: Mapping[str, HeldTensor]) -> list[HeldTensor]:
+        """The tensors that the graph names, and the weights that it does not, in the order of the module."""
+        weights = self.archive.weights
+        unused = {
+            name: HeldTensor(
+                valid_path(name), "parameter" if each.is_param else "buffer", each.meta, True, each.place
+            )
+            for name, each in weights.items()
+            if name not in held and each.meta
+        }
+        if not unused:
+            return [*held.values()]
+        order = [name for name in weights if name in held or name in unused]
+        order += [name for name in held if name not in weights]
+        return [held.get(name) or unused[name] for name in order]
+
+    def _read_inputs(
+        self, graph: Mapping[str, Any], specs: list[Any], held: dict[str, HeldTensor]
+    ) -> Iterator[Leaf]:
+        """Read the inputs of the graph: add those that are tensors of the module, and yield the arguments."""
         place = 0
         if len(specs) != len(graph["inputs"]):
             raise ValueError("the signature has another number of inputs than the graph")
         for spec, content in zip(specs, graph["inputs"], strict=True):
             ((kind, value),) = spec.items()
             if kind in _HELD:
-                held = self._held(kind, str(value[_HELD[kind]]), value)
-                self.held.append(held)
-                self.sources.append(held.name)
+                name = str(value[_HELD[kind]])
+                held[name] = self._held(kind, name, value)
+                self.sources.append(name)
             elif kind in ("user_input", "constant_input"):
                 self.sources.append(place)
                 place += 1
@@ -108,12 +126,10 @@ class Pt2Program:
                 self.sources.append(None)
 
     def _held(self, kind: str, name: str, value: Mapping[str, Any]) -> HeldTensor:
-        folder, stored = self.archive.stored.get(name, ("", {}))
-        described = stored.get("tensor_meta")
-        meta = tensor_meta(described) if described else self.graph.tensors[value["arg"]["name"]]
-        in_archive = bool(stored) and stored.get("use_pickle") is False
-        entry = (folder, str(stored["path_name"])) if in_archive else None
-        return HeldTensor(valid_path(name), kind, meta, value.get("persistent") is not False, entry)
+        stored = self.archive.weights.get(name) or self.archive.constants.get(name)
+        meta = stored.meta if stored and stored.meta else self.graph.tensors[value["arg"]["name"]]
+        place = stored.place if stored else None
+        return HeldTensor(valid_path(name), kind, meta, value.get("persistent") is not False, place)
 
     def _leaf(self, graph: Mapping[str, Any], kind: str, value: Mapping[str, Any], content: Any) -> Leaf:
         """An argument of the forward: a tensor, a symbolic number, or a constant."""
