@@ -20,7 +20,6 @@ import typer
 import yaml
 from commandline import Run, in_terminal, process
 from guarded import edit, write_project
-from mbanalyze.training.run_tables import RUN_SCHEMA
 from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
 from witness import torchvision_operators
@@ -35,6 +34,7 @@ from mbanalyze.cli.program import make_app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
 from mbanalyze.guard.view import OUTCOME_FORMATS
+from mbanalyze.literature.accuracy.run_tables import RUN_SCHEMA
 from mbanalyze.ops import registry
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
