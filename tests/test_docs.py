@@ -24,7 +24,7 @@ from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
 from witness import torchvision_operators
 
-from mbanalyze import count
+from mbanalyze import count, train
 from mbanalyze.archs import ARCHS
 from mbanalyze.capacity.fitting import FIT_SCHEMA
 from mbanalyze.capacity.peak import MEMORY_SCHEMA
@@ -42,6 +42,7 @@ from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.report.view import DROP_ORDER
 from mbanalyze.timing.measured_time import MEASURE_SCHEMA
 from mbanalyze.timing.prediction import PREDICT_SCHEMA
+from mbanalyze.training.evaluation import EVALUATION_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
@@ -50,6 +51,7 @@ CONSOLE_PAGES = (
 DOCTEST_PAGES = (
     "README.md",
     "accuracy.md",
+    "evaluation.md",
     "files.md",
     "memory_access.md",
     "peak_memory.md",
@@ -463,6 +465,19 @@ def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
     assert merged(found["accounts"]) == keys("output.md", "### Accounts")
     assert merged(found["tensors"]) == keys("output.md", "### Tensors")
     assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
+
+
+def test_the_keys_of_an_evaluation_are_documented(run: Run, tmp_path: Path) -> None:
+    """The tables have exactly the keys of an evaluation, and the columns of its classes."""
+    folder = tmp_path / "run"
+    train("mobilenet_v1", alpha=0.0625, shallow=True, resolution=8, epochs=1, batch=512, output=folder)
+    found = document(run, "evaluate", str(folder))
+    header = run("evaluate", str(folder), "--format", "csv").out.splitlines()[0]
+    heading = "## `mbanalyze evaluate RUN --format json`"
+
+    assert found["schema"] == EVALUATION_SCHEMA
+    assert set(found) == keys("output.md", heading)
+    assert set(header.split(",")) == keys("output.md", heading, 1)
 
 
 def test_the_keys_of_a_prediction_are_documented(run: Run) -> None:

@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = (
     *("01_one_layer", "02_a_network", "03_alpha_and_rho"),
     *("04_memory_access", "05_checking_ourselves", "06_choosing_a_model"),
-    *("08_time", "09_netadapt"),
+    *("07_accuracy", "08_time", "09_netadapt"),
 )
 OTHERS = {
     *("copy", "fractions", "itertools", "os", "pathlib", "tempfile"),
