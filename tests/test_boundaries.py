@@ -202,6 +202,7 @@ def test_the_public_surface_is_a_list() -> None:
         "search_space",
         "train",
         "tune_space",
+        "TrainingPlan",
         "Cost",
         "Op",
         "Report",

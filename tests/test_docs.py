@@ -24,7 +24,7 @@ from pages import ROOT, blocks, keys, pages, section, table
 from warm import warm_python
 from witness import torchvision_operators
 
-from mbanalyze import count
+from mbanalyze import count, train
 from mbanalyze.archs import ARCHS
 from mbanalyze.capacity.fitting import FIT_SCHEMA
 from mbanalyze.capacity.peak import MEMORY_SCHEMA
@@ -34,6 +34,7 @@ from mbanalyze.cli.program import make_app
 from mbanalyze.guard import limits, load, policy_file
 from mbanalyze.guard.model_result import MODEL_VERDICTS
 from mbanalyze.guard.view import OUTCOME_FORMATS
+from mbanalyze.literature.accuracy.run_tables import RUN_SCHEMA
 from mbanalyze.ops import registry
 from mbanalyze.ops.record import Op, Value
 from mbanalyze.ops.registry import cost
@@ -41,6 +42,7 @@ from mbanalyze.profiles.time_profile import PROFILE_SCHEMA
 from mbanalyze.report.view import DROP_ORDER
 from mbanalyze.timing.measured_time import MEASURE_SCHEMA
 from mbanalyze.timing.prediction import PREDICT_SCHEMA
+from mbanalyze.training.evaluation import EVALUATION_SCHEMA
 
 CONSOLE_PAGES = (
     *("README.md", "index.md", "memory_access.md", "peak_memory.md", "published.md", "training.md"),
@@ -48,6 +50,8 @@ CONSOLE_PAGES = (
 )
 DOCTEST_PAGES = (
     "README.md",
+    "accuracy.md",
+    "evaluation.md",
     "files.md",
     "memory_access.md",
     "peak_memory.md",
@@ -463,6 +467,19 @@ def test_the_keys_of_a_peak_are_documented(run: Run) -> None:
     assert merged(found["steps"]) == {"path", "kind", "live_bytes"}
 
 
+def test_the_keys_of_an_evaluation_are_documented(run: Run, tmp_path: Path) -> None:
+    """The tables have exactly the keys of an evaluation, and the columns of its classes."""
+    folder = tmp_path / "run"
+    train("mobilenet_v1", alpha=0.0625, shallow=True, resolution=8, epochs=1, batch=512, output=folder)
+    found = document(run, "evaluate", str(folder))
+    header = run("evaluate", str(folder), "--format", "csv").out.splitlines()[0]
+    heading = "## `mbanalyze evaluate RUN --format json`"
+
+    assert found["schema"] == EVALUATION_SCHEMA
+    assert set(found) == keys("output.md", heading)
+    assert set(header.split(",")) == keys("output.md", heading, 1)
+
+
 def test_the_keys_of_a_prediction_are_documented(run: Run) -> None:
     """The tables have exactly the keys of a prediction, its profile, its totals, its rows and its groups."""
     arguments = ("predict", "mobilenet_v1", "--profile", str(ROOT / "tests/data/time_profile.json"))
@@ -519,6 +536,18 @@ def test_the_keys_of_measured_times_are_documented(run: Run) -> None:
     assert found["schema"] == MEASURE_SCHEMA
     assert set(found) == keys("output.md", "## `mbanalyze measure --format json`")
     assert merged(found["models"]) == keys("output.md", "### Measured models")
+
+
+def test_the_keys_of_a_training_run_are_documented(run: Run) -> None:
+    """The table has exactly the keys of a run, and names those of its epochs and settings."""
+    tiny = ("train", "mobilenet_v1", "--alpha", "0.0625", "--resolution", "8", "--epochs", "1")
+    found = document(run, *tiny, "--batch", "512")
+    rows = dict(table(section("output.md", "## `mbanalyze train --format json`")))
+
+    assert found["schema"] == RUN_SCHEMA
+    assert set(found) == keys("output.md", "## `mbanalyze train --format json`")
+    assert merged(found["epochs"]) == set(re.findall("`(.*?)`", rows["`epochs`"]))
+    assert set(found["recipe"]) == set(re.findall("`(.*?)`", rows["`recipe`"]))
 
 
 def test_the_keys_of_variants_are_documented(run: Run, tmp_path: Path) -> None:

@@ -80,6 +80,12 @@ def test_the_document_has_the_matrix() -> None:
     assert "62.50 % (5 of 8 images)" in found.to("table")
 
 
+def test_a_run_without_a_folder_names_none() -> None:
+    """The line of the provenance has the data, and the folder only if there is one."""
+    assert "trained on digits: runs/net, mbanalyze" in evaluation().to("table")
+    assert "trained on digits, mbanalyze" in evaluation(run="").to("table")
+
+
 def test_many_classes_are_listed() -> None:
     """More classes than a table has room for have a row each, and the mistakes name pairs."""
     names = tuple(f"class{i}" for i in range(13))

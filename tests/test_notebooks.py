@@ -18,9 +18,12 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = (
     *("01_one_layer", "02_a_network", "03_alpha_and_rho"),
     *("04_memory_access", "05_checking_ourselves", "06_choosing_a_model"),
-    "08_time",
+    *("07_accuracy", "08_time", "09_netadapt"),
 )
-OTHERS = {"fractions", "itertools", "matplotlib", "numpy", "os", "pandas", "pathlib", "tempfile", "torch"}
+OTHERS = {
+    *("copy", "fractions", "itertools", "os", "pathlib", "tempfile"),
+    *("matplotlib", "numpy", "pandas", "torch", "torch_pruning"),
+}
 """The packages that notebooks may import besides `mbanalyze`."""
 LONGEST = 12
 """The most lines of a function in a notebook."""

@@ -16,6 +16,7 @@ from test_training_runs import timeless
 from training_nets import TINY, Tiny
 
 import mbanalyze
+from mbanalyze.training.loop import TrainingError
 from mbanalyze.training.run_record import RunError
 from mbanalyze.training.trained_run import TrainingRun, read_run
 
@@ -208,6 +209,15 @@ def test_damaged_folders_are_named(damage: str, stopped: Path, tmp_path: Path) -
     assert str(folder) in str(raised.value)
     assert "\n" not in str(raised.value)
     assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
+def test_a_run_without_epochs_starts_again(tmp_path: Path) -> None:
+    """A run that failed in its first epoch keeps nothing, and its folder takes another run."""
+    with pytest.raises(TrainingError):
+        mbanalyze.train(TINY, epochs=1, lr=1e30, batch=512, resolution=8, output=tmp_path)
+    assert [each.name for each in tmp_path.iterdir()] == ["history.json"]
+
+    assert len(trained(tmp_path, epochs=1).epochs) == 1
 
 
 def test_a_run_is_not_overwritten(stopped: Path, tmp_path: Path) -> None:

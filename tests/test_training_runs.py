@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -56,6 +57,17 @@ def test_the_best_epoch_is_the_earliest_of_the_most_accurate() -> None:
 
     assert record.best is not None
     assert record.best.epoch == 2
+
+
+def test_guessing_is_said() -> None:
+    """A note says that an accuracy near one class in ten is that of guessing; without finished epochs, none is said."""
+    run = mbanalyze.train(Tiny, epochs=1, **SMALL)
+    notes = []
+    for epochs in ((), *((run.epochs[0]._replace(test_accuracy=each),) for each in (0.1, 0.5))):
+        shown = replace(run, record=replace(run.record, epochs=epochs)).to("table", width=200)
+        notes.append("about that of guessing: give a smaller learning rate" in shown)
+
+    assert notes == [False, True, False]
 
 
 def test_the_macs_of_an_epoch() -> None:
@@ -140,8 +152,40 @@ def test_a_grey_network_takes_grey_digits() -> None:
     assert run.record.channels == run.images().train.pixels(torch.arange(2)).shape[1] == 1
 
 
+def _classifiers() -> nn.Module:
+    class Outputs(NamedTuple):
+        logits: torch.Tensor
+        auxiliary: torch.Tensor | None
+
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.main, self.other = Tiny(), Tiny()
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return Outputs(self.main(x), self.other(x)) if self.training else self.main(x)
+
+    return Two()
+
+
+def test_auxiliary_classifiers_are_trained() -> None:
+    """A network that returns several logits in training, as GoogLeNet does, adds 0.3 of the loss of the others."""
+    run = mbanalyze.train(_classifiers, epochs=1, batch=1438, resolution=8, lr=1e-9)
+
+    # the loss of ten classes that are equally likely is ln 10 = 2.303
+    assert run.epochs[0].loss == pytest.approx(1.3 * 2.303, abs=0.2)
+
+
 def _five() -> nn.Module:
     return Tiny(5)
+
+
+def _no_training() -> nn.Module:
+    class Broken(Tiny):
+        def forward(self, x: torch.Tensor) -> Any:
+            return super().forward(x[:, :2] if self.training else x)  # type: ignore[no-untyped-call]
+
+    return Broken()
 
 
 def _pair() -> nn.Module:
@@ -164,6 +208,7 @@ def _pair() -> nn.Module:
         (_pair, {}, "_pair returns an object of type tuple, not a tensor of logits"),
         (Tiny, {"resolution": 1}, r"Tiny does not run on images of \(2, 3, 1, 1\): RuntimeError"),
         (Tiny, {"lr": 1e30}, "the loss is nan in epoch 1: give a smaller learning rate than 1e"),
+        (_no_training, {}, "a step on 480 images failed: RuntimeError: Given groups=1"),
         (Tiny, {"seed": -1}, "seed must be a whole number from 0, not -1"),
         ("net.onnx", {}, "net.onnx is an exported file"),
     ],

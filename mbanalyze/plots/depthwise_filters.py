@@ -65,7 +65,8 @@ def _draw_layer(ax: Axes, layer: DepthwiseLayer) -> None:
     most = float(np.abs(layer.filters).max()) or 1.0
     ax.imshow(strip, cmap=COLOURS, vmin=-most, vmax=most, interpolation="nearest")
     for i in range(len(shown)):
-        ax.add_patch(Rectangle((i * (w + 1) - 0.5, -0.5), w, h, fill=False, edgecolor="0.6", linewidth=0.5))
+        corner = (i * (w + 1) - 0.5, -0.5)
+        ax.add_patch(Rectangle(corner, w, h, fill=False, edgecolor="0.6", linewidth=0.5, clip_on=False))
     total = len(layer.filters)
     number = f"{total} filters" if total <= MOST else f"{MOST} of {total} filters"
     ax.set_ylabel(

@@ -32,7 +32,7 @@ def verdict(search: Search, flags: bool) -> list[str]:
             for total, row in search.smallest.items()
         ]
         return [f"nothing fits{within}", *lowest]
-    accuracy = unranked_reason(search) if best["top1"] is None else f"{best['top1']} % top-1"
+    accuracy = unranked_reason(search) if best["top1"] is None else f"{round(best['top1'], 2)} % top-1"
     titles = {"macs": macs_name("macs", search.other_convention), "params": "params"} | {
         t: LIMITS[t] for t in search.limits if t in UNITS
     }
@@ -82,7 +82,7 @@ def _gain(search: Search, variant: Mapping[str, Any]) -> str:
     value, best = variant[search.ranked_by], search.best
     gain = value - (best[search.ranked_by] if best else 0)
     if search.ranked_by == "top1":
-        return f"{value} % top-1, {round(gain, 3):+}"
+        return f"{round(value, 2)} % top-1, {round(gain, 3):+}"
     if search.ranked_by in MINIMISED:
         return f"{_total(search.ranked_by, value)}, {_total(search.ranked_by, gain)}"
     if search.ranked_by in OBJECTIVES:

@@ -19,9 +19,9 @@ def evaluation_view(evaluation: Evaluation) -> View:
     small = len(evaluation.classes) <= MOST_COLUMNS
     first = _matrix(evaluation) if small else _by_class(evaluation)
     sections = (first, _pairs(evaluation)) if evaluation.mistakes else (first,)
-    trained = f"trained on {evaluation.trained_on}: {evaluation.run}"
+    folder = f": {evaluation.run}" if evaluation.run else ""
     installed = ", ".join(f"{name} {version}" for name, version in evaluation.as_dict()["versions"].items())
-    return View(sections, (), (f"{trained}, {installed}",))
+    return View(sections, (), (f"trained on {evaluation.trained_on}{folder}, {installed}",))
 
 
 def _heading(evaluation: Evaluation) -> str:

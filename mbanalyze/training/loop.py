@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from mbanalyze.sources.references import summarize
 from mbanalyze.training.epochs import Position
 from mbanalyze.training.image_set import Images, ImageSet
 from mbanalyze.training.norm_statistics import NormStatistics
 from mbanalyze.training.random_state import seed_of, seeded
 from mbanalyze.training.recipes import Recipe
 
+AUXILIARY_WEIGHT = 0.3
+"""The weight of the loss of an auxiliary classifier: GoogLeNet, arXiv:1409.4842, section 5."""
 TEST_BATCH = 256
 """The largest number of images that are classified at once."""
 
@@ -92,11 +96,24 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
-        outputs = self.module(inputs(self.data, self.data.train, part, self.device))
-        loss = functional.cross_entropy(outputs, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        images = inputs(self.data, self.data.train, part, self.device)
+        try:
+            outputs, *auxiliary = _outputs(self.module(images))
+            loss = functional.cross_entropy(outputs, labels)
+            for each in auxiliary:
+                loss = loss + AUXILIARY_WEIGHT * functional.cross_entropy(each, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise TrainingError(f"a step on {len(part)} images failed: {summarize(error)}") from error
         self.optimizer.step()
         return outputs.detach(), float(loss.detach())
+
+
+def _outputs(found: Any) -> tuple[Tensor, ...]:
+    """The logits of a network in training, and those of its auxiliary classifiers if it has them."""
+    if isinstance(found, tuple) and hasattr(found, "logits"):
+        return (found.logits, *(each for each in found[1:] if each is not None))
+    return (found,)
 
 
 def inputs(data: ImageSet, images: Images, part: Tensor, device: str) -> Tensor:

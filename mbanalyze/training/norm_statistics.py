@@ -7,8 +7,8 @@ of 0.01 or less. After a few hundred steps, their averages would still hold the 
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 EPOCH_SHARE = 1 / 3
 """The longest time that statistics are averaged over, as a share of an epoch."""
 
@@ -21,7 +21,7 @@ class NormStatistics:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        norms = [each for each in module.modules() if isinstance(each, _BatchNorm)]
+        norms = [each for each in module.modules() if isinstance(each, NORMS)]
         self._own = [(norm, norm.momentum) for norm in norms if norm.momentum is not None]
 
     def set_momentum(self, step: int, steps: int) -> None:

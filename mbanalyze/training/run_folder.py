@@ -118,7 +118,7 @@ def open_folder(path: Path) -> RunFolder:
 
 
 def start_folder(path: Path, record: RunRecord, *, resume: bool) -> RunFolder:
-    """Return the folder of a run that starts or goes on.
+    """Return the folder of a run that starts or goes on; a run without epochs starts again.
 
     Args:
         path: the folder; it is made if there is none.
@@ -134,6 +134,9 @@ def start_folder(path: Path, record: RunRecord, *, resume: bool) -> RunFolder:
     left = [] if not path.exists() else [each for each in path.iterdir() if not each.name.startswith(_OURS)]
     if left:
         found = open_folder(path)
+        if not found.history.record.epochs:
+            found._replace(History(record))
+            return found
         if not resume:
             raise RunError(f"{path} has a run: --resume goes on with it, or give another folder")
         _require_equal(path, found.history.record.settings(), record.settings())

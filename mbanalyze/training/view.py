@@ -12,6 +12,9 @@ from mbanalyze.training.trained_run import TrainingRun
 
 __all__ = ["evaluation_view", "run_view"]
 
+GUESSING = 1.5
+"""An accuracy below this multiple of one class among all is about that of guessing."""
+
 
 @view.register
 def run_view(run: TrainingRun) -> View:
@@ -28,6 +31,10 @@ def run_view(run: TrainingRun) -> View:
         notes.append(
             f"best epoch: {record.best.epoch}, test accuracy {percent(record.best.test_accuracy)}, on the images that chose it"
         )
+        if record.best.test_accuracy < GUESSING / len(record.classes):
+            notes.append(
+                "the accuracy is about that of guessing: give a smaller learning rate, or more epochs"
+            )
     if not record.is_finished:
         notes.append(f"{len(run.epochs)} of {recipe.epochs} epochs are finished")
     if run.folder is not None:
