@@ -69,6 +69,17 @@ def in_older_layout(source: Path, target: Path, module: nn.Module) -> Path:
     return written(target, older)
 
 
+def in_layout_of_2_8(older: Path, target: Path) -> Path:
+    """Write a copy of a file of the older layout in that of PyTorch 2.8: the same entries with other names."""
+    names = {
+        OLDER_PROGRAM: "models/model.json",
+        "serialized_state_dict.pt": "data/weights/model.pt",
+        "serialized_constants.pt": "data/constants/model.pt",
+        "version": "archive_version",
+    }
+    return written(target, {f"net/{names[name]}": data for name, data in entries(older).items()})
+
+
 def saved_values(values: Any) -> bytes:
     """The content of a file of `torch.save`."""
     content = io.BytesIO()

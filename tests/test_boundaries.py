@@ -21,8 +21,8 @@ _Feature = type(annotations)
 
 HEAVY = ("torch", "pandas", "matplotlib", "fvcore", "ipywidgets", "itables", "jinja2", "plotly")
 COMPILER = ("torch._dynamo", "torch._inductor")
-SYMPY = ("sympy",) if Version(version("torch")) >= Version("2.7") else ()
-"""PyTorch 2.6 imports sympy to check a size."""
+SYMPY = ("sympy",) if Version(version("torch")) >= Version("2.8") else ()
+"""PyTorch 2.6 and 2.7 import sympy to check a size."""
 
 
 def loaded(*codes: str, names: tuple[str, ...] = HEAVY) -> list[str]:

@@ -1,4 +1,4 @@
-"""Files of PyTorch 2.5 to 2.7, and files of a strict export, count like the modules that they come from."""
+"""Files of PyTorch 2.5 to 2.8, and files of a strict export, count like the modules that they come from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from exported_files import entries, in_older_layout, saved, saved_values, written
+from exported_files import entries, in_layout_of_2_8, in_older_layout, saved, saved_values, written
 from exported_nets import Indexed, Resizable, Shared, Training
 from torch import Tensor, nn
 
@@ -64,11 +64,13 @@ def require_equal(file: Path, net: Net) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_older_layout(name: str, tmp_path: Path) -> None:
-    """A file in the older layout has the operators, paths, and shared and unused parameters of its module."""
+    """A file in an older layout has the operators, paths, and shared and unused parameters of its module."""
     make, args, kwargs = NETS[name]
     module = make()
     file = saved(tmp_path / "new.pt2", module, *args, kwargs=kwargs)
-    require_equal(in_older_layout(file, tmp_path / "older.pt2", module), NETS[name])
+    older = in_older_layout(file, tmp_path / "older.pt2", module)
+    require_equal(older, NETS[name])
+    require_equal(in_layout_of_2_8(older, tmp_path / "2_8.pt2"), NETS[name])
 
 
 @pytest.mark.parametrize("name", ["shared", "training", "indexed"])

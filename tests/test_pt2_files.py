@@ -33,7 +33,7 @@ DIM = torch.export.Dim
 
 
 newer_layout = pytest.mark.skipif(
-    Version(torch.__version__) < Version("2.8"), reason="files of older releases have another layout"
+    Version(torch.__version__) < Version("2.9"), reason="files of older releases have another layout"
 )
 
 

@@ -25,6 +25,7 @@ _OLD_PROGRAM = "serialized_exported_program.json"
 """The program in files of PyTorch 2.5 to 2.7, whose weights are archives of `torch.save` in the archive."""
 
 _OLD_FOLDERS = {"weights": "serialized_state_dict.pt", "constants": "serialized_constants.pt"}
+"""The archives of its weights. PyTorch 2.8 has such archives too, in the folders of later releases."""
 
 _EXPORT = "export the model with torch.export.save"
 
@@ -82,7 +83,8 @@ class Pt2Archive:
             content = self._json(config)
             with reading(f"{self.path}: {config}"):
                 return described_entries(folder, content)
-        info = None if name else self._entries.get(_OLD_FOLDERS[folder])
+        pickled = f"{self._root}data/{folder}/{name}.pt" if name else _OLD_FOLDERS[folder]
+        info = self._entries.get(pickled)
         if info is None or not info.file_size:
             return {}
         with reading(f"{self.path}: {info.filename}"):
