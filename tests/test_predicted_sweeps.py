@@ -282,7 +282,7 @@ def test_the_element_type_is_that_of_the_profile(tmp_path: Path) -> None:
             refused("mobilenet_v1", profile=file, dtype="float32")
 
 
-@pytest.mark.parametrize("option", [{"mode": "train"}, {"train": True}, {"fused": True}])
+@pytest.mark.parametrize("option", [{"mode": "train"}, {"fused": True}])
 def test_other_passes_are_refused(option: dict[str, Any]) -> None:
     """A profile predicts an eager forward pass in eval mode alone."""
     with pytest.raises(PredictionError, match="eager forward pass in eval mode: leave out"):

@@ -232,11 +232,11 @@ def clear_caches() -> None:
 
 
 def test_a_changed_network_changes_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A head of 1400 instead of 1280 channels changes the verdicts on figures of MobileNetV2."""
+    """A first layer of 48 instead of 32 channels changes the verdicts on figures of MobileNetV2."""
     before = {verdict.figure: verdict.category for verdict in published("mobilenet_v2")}
     clear_caches()
     try:
-        monkeypatch.setattr(archs.mobilenet_v2, "HEAD", 1400)
+        monkeypatch.setattr(archs.mobilenet_v2, "STEM", 48)
         after = {verdict.figure: verdict.category for verdict in published("mobilenet_v2")}
     finally:
         monkeypatch.undo()

@@ -200,7 +200,7 @@ def test_contradicting_options(given: tuple[str, ...], message: str, run: Run) -
 def test_the_widest_beats_the_narrowest() -> None:
     """Over three seeds, MobileNetV1 with alpha 1 at 32 pixels is more accurate than with alpha 0.25 at 16."""
     top1 = [
-        mbanalyze.ablate("mobilenet_v1", alpha=alpha, resolution=side, train=TrainingPlan(seeds=3, epochs=3))
+        mbanalyze.ablate("mobilenet_v1", alpha=alpha, resolution=side, train=TrainingPlan(seeds=3, epochs=2))
         for alpha, side in ((1, 32), (0.25, 16))
     ]
 
