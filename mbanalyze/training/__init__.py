@@ -14,7 +14,7 @@ epochs.py           the record of an epoch, and the position within one
 loop.py             an epoch of training, and the accuracy on test images
 norm_statistics.py  the running statistics of batch norms in short runs
 random_state.py     seeds, and a process that is left as it was
-trained_network.py   the network of a run, whose outputs are the classes of the data
+trained_network.py  the network of a run, whose outputs are the classes of the data
 epoch_macs.py       the multiply-accumulates of an epoch
 run_record.py       `RunRecord`: what a run was asked for, and its epochs
 record_file.py      the record as JSON, and its errors
@@ -26,6 +26,7 @@ variant_runs.py     one run among many, as a job that any process can do
 evaluate_network.py `evaluate`
 evaluation.py       `Evaluation`: the predictions of a trained network on test images
 depthwise_layers.py the filters of the depthwise layers of a module
-view.py             the view of a run: a row for each epoch
+run_view.py         the view of a run: a row for each epoch
 evaluation_view.py  the view of an evaluation: the confusion matrix
+view.py             both views
 """

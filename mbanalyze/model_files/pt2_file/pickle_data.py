@@ -70,6 +70,7 @@ class _Machine:
         self._memory: dict[int, Any] = {}
 
     def take(self, opcode: str, argument: Any) -> None:
+        """Do the step of an opcode; `ValueError` for one that `torch.save` does not write."""
         if opcode in _LITERALS:
             self.stack.append(argument)
         elif opcode in _CONSTANTS:
