@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from arithmetic import GROUPED_PRODUCTS
 from torch import Tensor, nn
 from torch.distributions import Categorical
 from torch.nn import functional
@@ -386,7 +387,7 @@ CASES = {
     # 32 x 32 x 4 x 27
     "sizes of images": Case(Detector, ((1, 3, 32, 32), [{"shape": (32, 32, 3)}]), {"macs": 110592, "params": 112}),
     # 16 x 32 x 24
-    **({} if not hasattr(torch, "_grouped_mm") else {  # PyTorch 2.8 and newer
+    **({} if not GROUPED_PRODUCTS else {
     "experts": Case(Experts, ((16, 32),), {"macs": 12288, "params": 3072}, ({}, {"shortcuts": False}, {"real": True})),
     "experts in bfloat16": Case(lambda: Experts().bfloat16(), ((16, 32),), {"macs": 12288, "params": 3072}, ({},)),
     }),
