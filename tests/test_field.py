@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from field_cases import CASES, Decoder, Keys
+from packaging.version import Version
 
 from mbanalyze import count
 
@@ -66,8 +67,12 @@ print(report.totals.macs, report.totals.params, report.unused_params, report.com
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    Version(torch.__version__) < Version("2.9"), reason="older releases gather by operators of their own"
+)
 def test_a_sharded_module() -> None:
     """A module under `fully_shard` has the parameters that its forward gathers."""
     ran = subprocess.run([sys.executable, "-c", SHARDED], capture_output=True, text=True, check=False)
 
-    assert ran.stdout.split("\n")[0] == "64 36 () True", ran.stderr
+    # PyTorch 2.9 prints the number of connected ranks too
+    assert "64 36 () True" in ran.stdout.splitlines(), ran.stderr
