@@ -122,6 +122,11 @@ def _corrupt(folder: Path) -> None:
     (folder / "red" / "7.png").write_bytes((folder / "red" / "0.png").read_bytes()[:40])
 
 
+def _single_images(folder: Path) -> None:
+    for name in ("red", "blue"):
+        paint(folder / name, [(1, 2, 3)])
+
+
 def _differing(folder: Path) -> None:
     reds_and_greens(folder / "train")
     paint(folder / "test" / "red", [(1, 2, 3)])
@@ -144,6 +149,7 @@ def _texts(folder: Path) -> None:
         (_one_class, "has one class, red: give images of at least two classes"),
         (_empty_class, "blue has no images: add some, or remove the folder"),
         (_corrupt, "7.png is no image that can be read"),
+        (_single_images, "has one image of each class, and none is left for the test: add some"),
         (_differing, "have different classes: blue, green"),
     ],
 )

@@ -233,3 +233,20 @@ def test_a_run_is_not_overwritten(stopped: Path, tmp_path: Path) -> None:
         with pytest.raises(RunError, match=message):
             trained(folder)
     assert sorted(each.name for each in stopped.iterdir()) == before
+
+
+def test_files_of_the_user_stay(tmp_path: Path) -> None:
+    """Weights that a run did not write are neither removed nor taken for a run's, also with names like a run's."""
+    mine, run = tmp_path / "mine", tmp_path / "run"
+    mine.mkdir()
+    (mine / "weights-1.pt").write_bytes(b"mine")
+    with pytest.raises(RunError, match=r"is no run: it has no history.json"):
+        trained(mine)
+    assert (mine / "weights-1.pt").read_bytes() == b"mine"
+
+    interrupted(run)
+    (run / "weights-best.pt").write_bytes(b"mine")
+    (run / "weights-9.pt").write_bytes(b"left from a kill")
+    trained(run, resume=True)
+    assert (run / "weights-best.pt").read_bytes() == b"mine"
+    assert not (run / "weights-9.pt").exists()

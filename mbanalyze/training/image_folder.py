@@ -96,6 +96,8 @@ def _parts(folder: Path) -> tuple[tuple[str, ...], tuple[_Files, _Files]]:
     if folder / "train" not in given or len(given) == 1:
         classes, files = _labelled(folder)
         train, test = stratified_split([label for _, label in files])
+        if not test:
+            raise DataError(f"{folder} has one image of each class, and none is left for the test: add some")
         return classes, ([files[index] for index in train], [files[index] for index in test])
     classes, train_files = _labelled(given[0])
     other, test_files = _labelled(given[1])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +23,9 @@ from mbanalyze.literature.accuracy.run_tables import HISTORY
 from mbanalyze.training.record_file import History, StoredFile, read_history
 from mbanalyze.training.run_record import RunError, RunRecord
 
-_OURS = ("weights-", "checkpoint-", ".weights-", ".checkpoint-", f".{HISTORY}")
-"""The beginnings of the names of files that a run writes beside its record."""
+_STATE = r"(?:weights|checkpoint)-\d+\.pt"
+_BESIDE = re.compile(rf"{_STATE}|\.(?:{_STATE}|{re.escape(HISTORY)})\..*", re.ASCII)
+"""The names of files that a run writes beside its record; those with a dot are left from a kill."""
 
 
 @dataclass(slots=True)
@@ -53,14 +56,14 @@ class RunFolder:
         number = len(record.epochs)
         weights = self.history.weights if best is None else self._store(f"weights-{number}.pt", best)
         state = None if checkpoint is None else self._store(f"checkpoint-{number}.pt", checkpoint)
-        self._replace(History(record, weights, state))
+        self.replace(History(record, weights, state))
 
     def weights(self) -> dict[str, Any]:
-        """Return the state dict of the best epoch; errors as for `load`."""
+        """Return the state dict of the best epoch; errors as for `_load`."""
         return self._load(self.history.weights, "weights")
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the state after the last epoch; errors as for `load`."""
+        """Return the state after the last epoch; errors as for `_load`."""
         return self._load(self.history.checkpoint, "checkpoint")
 
     def _store(self, name: str, state: Mapping[str, Any]) -> StoredFile:
@@ -70,8 +73,12 @@ class RunFolder:
         write(self.path / name, content)
         return StoredFile(name, len(content), hashlib.sha256(content).hexdigest())
 
-    def _replace(self, history: History) -> None:
-        """Replace the record, and remove the files that it does not name."""
+    def replace(self, history: History) -> None:
+        """Replace the record, and remove the files that it does not name.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         write(self.path / HISTORY, records.json(history.as_dict()))
         self.history = history
         self.clean()
@@ -80,7 +87,7 @@ class RunFolder:
         """Remove the files of a run that the record does not name."""
         named = {file.name for file in (self.history.weights, self.history.checkpoint) if file}
         for each in self.path.iterdir():
-            if each.name.startswith(_OURS) and each.name not in named:
+            if _BESIDE.fullmatch(each.name) and each.name not in named:
                 each.unlink(missing_ok=True)
 
     def _load(self, file: StoredFile | None, what: str) -> dict[str, Any]:
@@ -131,11 +138,10 @@ def start_folder(path: Path, record: RunRecord, *, resume: bool) -> RunFolder:
     """
     if path.exists() and not path.is_dir():
         raise RunError(f"{path} is a file: give a folder")
-    left = [] if not path.exists() else [each for each in path.iterdir() if not each.name.startswith(_OURS)]
-    if left:
+    if path.exists() and any(not each.name.startswith(f".{HISTORY}.") for each in path.iterdir()):
         found = open_folder(path)
         if not found.history.record.epochs:
-            found._replace(History(record))
+            found.replace(History(record))
             return found
         if not resume:
             raise RunError(f"{path} has a run: --resume goes on with it, or give another folder")
@@ -147,14 +153,13 @@ def start_folder(path: Path, record: RunRecord, *, resume: bool) -> RunFolder:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     started = RunFolder(path, History(record))
-    started._replace(started.history)
+    started.replace(started.history)
     return started
 
 
 def _require_equal(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     """Raise `RunError` if a run was asked for something else."""
-    ours = records_as_read(ours)
-    for name, value in ours.items():
+    for name, value in _as_read(ours).items():
         if theirs[name] != value:
             nested = isinstance(value, dict)
             old, new = (theirs[name], value) if not nested else _first_difference(theirs[name], value)
@@ -163,10 +168,8 @@ def _require_equal(path: Path, theirs: Mapping[str, Any], ours: Mapping[str, Any
             )
 
 
-def records_as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as a record spells them after it is read."""
-    import json
-
+def _as_read(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as a record has them when it is read."""
     read: dict[str, Any] = json.loads(records.json(settings))
     return read
 
