@@ -19,9 +19,11 @@ import mbanalyze
 from mbanalyze import count, plots
 from mbanalyze.plots import PlotError
 from mbanalyze.training.data_names import DataError
+from mbanalyze.training.datasets import load
 from mbanalyze.training.depthwise_layers import depthwise_layers
 from mbanalyze.training.evaluation import DepthwiseLayer, Evaluation
 from mbanalyze.training.run_record import RunError
+from mbanalyze.training.trained_run import read_run
 
 TARGETS = (0, 0, 0, 1, 1, 2, 2, 2)
 PREDICTED = (0, 0, 1, 1, 2, 2, 2, 1)
@@ -208,6 +210,8 @@ def test_other_data_needs_known_classes(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "cat").rename(tmp_path / "7")
     found = mbanalyze.evaluate(folder, data=f"folder:{tmp_path}")
     assert set(found.targets) == {3, 7}
+    # the network has learned from images normalised as digits
+    assert read_run(folder).images(f"folder:{tmp_path}").mean == load("digits", (8, 8)).mean
 
 
 def test_a_folder_that_is_no_run(run: Run, tmp_path: Path) -> None:

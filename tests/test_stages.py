@@ -125,3 +125,9 @@ def test_stages_are_spelled_as_they_are_read(text: str) -> None:
     stages = parse_stages(text, 5)
 
     assert parse_stages(spell_stages(stages), 5) == stages
+
+
+@pytest.mark.parametrize("text", ["k1000001e6d1c24", "k3e0.000001d1c8", "k3e4+3.666667d2c1000000"])
+def test_spelled_stages_are_read_again(text: str) -> None:
+    """Large and small numbers are spelled without an exponent."""
+    assert spell_stages(parse_stages(text, 1)) == text

@@ -154,5 +154,5 @@ def _of_blocks(i: int, part: str, text: str, depth: int) -> tuple[int | float, .
 
 
 def _joined(numbers: tuple[int | float, ...]) -> str:
-    alike = len(set(numbers)) == 1
-    return f"{numbers[0]:g}" if alike else "+".join(f"{number:g}" for number in numbers)
+    texts = [str(each) if isinstance(each, int) else f"{each:f}".rstrip("0").rstrip(".") for each in numbers]
+    return texts[0] if len(set(texts)) == 1 else "+".join(texts)

@@ -86,13 +86,14 @@ def format_of(names: Collection[str]) -> Any:
     return choice("format", names, help, "--format", "-f")
 
 
-def model_argument(more: str = "") -> Any:
-    """Declare the argument that names a model; `more` ends its help."""
+def model_argument(more: str = "", *, files: bool = True) -> Any:
+    """Declare the argument that names a model; `more` ends its help, and exported files are named with `files`."""
     return typer.Argument(
         metavar="MODEL",
         help="An architecture (see 'mbanalyze models'), torchvision:NAME, timm:NAME, transformers:CONFIG, "
-        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192. "
-        "Or an exported file: net.onnx or net.pt2." + more,
+        "package.module:factory or file.py:factory. Options may follow: NAME@alpha=0.75,resolution=192."
+        + " Or an exported file: net.onnx or net.pt2." * files
+        + more,
         autocompletion=complete_model,
         show_default=False,
     )

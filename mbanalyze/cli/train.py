@@ -22,6 +22,7 @@ from mbanalyze.cli.training_options import (
     data_option,
 )
 
+TrainedModel = Annotated[str, arguments.model_argument(files=False)]
 Data = Annotated[str | None, data_option("Images to train on:", "By default, those of the recipe.")]
 StepImages = Annotated[
     int | None, typer.Option("--batch", metavar="N", help="Largest number of images in a step.")
@@ -38,7 +39,7 @@ GoOn = Annotated[bool, typer.Option("--resume", help="Go on with the run in RUN,
 
 
 def train(
-    model: arguments.Model,
+    model: TrainedModel,
     given: arguments.NetworkOptions,
     data: Data = None,
     recipe: RecipeName = None,

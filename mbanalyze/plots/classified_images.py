@@ -10,6 +10,8 @@ from mbanalyze.training.evaluation import Evaluation
 
 MISTAKE = "#D55E00"
 """The colour of the names of a wrong image."""
+SHORT = 10
+"""The characters of two class names that need two lines."""
 
 
 def draw_images(figure: Figure | SubFigure, data: Evaluation, rows: int, columns: int) -> None:
@@ -20,23 +22,22 @@ def draw_images(figure: Figure | SubFigure, data: Evaluation, rows: int, columns
     for ax in grid.flat:
         ax.axis("off")
     for ax, i, image in zip(grid.flat, chosen, data.read(chosen), strict=False):
-        true, found = (shortened(data.classes[index]) for index in (data.targets[i], data.predicted[i]))
-        ax.imshow(
-            image if image.shape[2] == 3 else image[:, :, 0],
-            cmap="gray",
-            vmin=0,
-            vmax=1,
-            interpolation="nearest",
-        )
-        right = data.targets[i] == data.predicted[i]
-        text = (
-            true if right else f"{true}, not {found}" if len(true + found) < 10 else f"{true},\nnot {found}"
-        )
-        ax.set_title(text, fontsize=drawing.SMALL, pad=2, color="black" if right else MISTAKE)
+        shown = image if image.shape[2] == 3 else image[:, :, 0]
+        ax.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        colour = "black" if data.targets[i] == data.predicted[i] else MISTAKE
+        ax.set_title(_caption(data, i), fontsize=drawing.SMALL, pad=2, color=colour)
     text = f"{mistakes} of {data.mistakes} mistakes" if data.mistakes else "no mistakes"
     order = ", the most confident first" if mistakes > 1 else ""
     rest = ", then correct images" if 0 < mistakes < len(chosen) else ""
     figure.suptitle(f"{text}{order}{rest}", fontsize=drawing.TEXT, x=0.02, ha="left")
+
+
+def _caption(data: Evaluation, i: int) -> str:
+    """The true class of an image, and the predicted one if it differs, on a line of its own unless both are short."""
+    true, found = (shortened(data.classes[index]) for index in (data.targets[i], data.predicted[i]))
+    if data.targets[i] == data.predicted[i]:
+        return true
+    return f"{true}, not {found}" if len(true + found) < SHORT else f"{true},\nnot {found}"
 
 
 def _chosen(data: Evaluation, most: int) -> list[int]:

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from mbanalyze.display.records import one_line
 from mbanalyze.inputs.plot_size import LARGEST, SMALLEST, Size, check_size
 from mbanalyze.plots import drawing
-from mbanalyze.plots.evaluation_figure import spaced
 from mbanalyze.plots.frames import Data
+from mbanalyze.plots.titles import spaced
 from mbanalyze.training.evaluation import DepthwiseLayer, Evaluation
 
 MOST = 24

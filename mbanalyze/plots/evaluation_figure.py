@@ -11,6 +11,7 @@ from mbanalyze.plots import drawing
 from mbanalyze.plots.classified_images import draw_images
 from mbanalyze.plots.confusion_matrix import draw_confusion
 from mbanalyze.plots.frames import Data
+from mbanalyze.plots.titles import spaced
 from mbanalyze.training.evaluation import Evaluation
 
 NARROW, WIDE = 0.72, 1.0
@@ -44,8 +45,3 @@ def evaluation(data: Data, *, size: Size | None = None, title: str | None = None
     default = f"{spaced(data.reference)}: {correct}"
     draw_confusion(left.subplots(), data, one_line(default if title is None else title))
     return figure
-
-
-def spaced(reference: str) -> str:
-    """Return a reference with spaces between its options, where a title may have line breaks."""
-    return reference.replace("@", ", ").replace(",", ", ").replace(",  ", ", ")

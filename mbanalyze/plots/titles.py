@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
@@ -80,6 +81,11 @@ def _reference(report: Report) -> str:
     hidden = {"resolution", "in_channels"}
     options = {o: value for o, value in report.options.items() if o not in hidden and value != usual.get(o)}
     return spell_reference(report.model, options)
+
+
+def spaced(reference: str) -> str:
+    """Return a reference with spaces where a title may be broken: 'net@a=1,b=2' -> 'net, a=1, b=2'."""
+    return re.sub("[@,]", ", ", reference)
 
 
 def shapes(sizes: Iterable[Sizes]) -> str:

@@ -86,14 +86,20 @@ def import_package(name: str) -> ModuleType:
         SourceError: it is not installed, or its import fails.
     """
     try:
-        with warnings.catch_warnings(), compiler_deferred():
-            # no count reads an image file
-            warnings.filterwarnings("ignore", "Failed to load image Python extension", UserWarning)
+        with without_image_warning(), compiler_deferred():
             return importlib.import_module(name)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
             raise SourceError(f"{name} is not installed: pip install 'mbanalyze[{name}]'") from error
         raise SourceError(f"cannot import {name}: {summarize(error)}") from error
+
+
+@contextmanager
+def without_image_warning() -> Iterator[None]:
+    """Inside the `with` block, torchvision does not warn that it lacks its own reader of image files, which is not used."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Failed to load image Python extension", UserWarning)
+        yield
 
 
 def missing_model(package: str, name: str, known: list[str]) -> SourceError:

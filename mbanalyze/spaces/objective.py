@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
-import numpy as np
-
 from mbanalyze.sources.references import load_function, summarize
 from mbanalyze.spaces.candidate import Candidate
 from mbanalyze.spaces.space import SpaceError
@@ -38,7 +36,7 @@ class Objective:
             return candidate.costs["macs"]
         try:
             value = self.function(candidate)
-            number = value.item() if isinstance(value, np.generic) or hasattr(value, "item") else value
+            number = value.item() if hasattr(value, "item") else value
         except Exception as error:
             raise SpaceError(f"{self.name} failed on {candidate.reference}: {summarize(error)}") from error
         if isinstance(number, bool) or not isinstance(number, int | float) or not isfinite(number):

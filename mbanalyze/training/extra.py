@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from types import ModuleType
 
-from mbanalyze.sources.references import summarize
+from mbanalyze.sources.references import summarize, without_image_warning
 from mbanalyze.training.data_names import DataError
 
 _PROJECTS = {"sklearn": "scikit-learn"}
@@ -21,8 +20,7 @@ def import_extra(name: str) -> ModuleType:
     package = name.partition(".")[0]
     project = _PROJECTS.get(package, package)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_image_warning():
             importlib.import_module(package)
             return importlib.import_module(name)
     except Exception as error:

@@ -59,11 +59,11 @@ class RunFolder:
         self.replace(History(record, weights, state))
 
     def weights(self) -> dict[str, Any]:
-        """Return the state dict of the best epoch; errors as for `_load`."""
+        """Return the state dict of the best epoch; `RunError` if it is missing or damaged."""
         return self._load(self.history.weights, "weights")
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return the state after the last epoch; errors as for `_load`."""
+        """Return the state after the last epoch; `RunError` if it is missing or damaged."""
         return self._load(self.history.checkpoint, "checkpoint")
 
     def _store(self, name: str, state: Mapping[str, Any]) -> StoredFile:
