@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from mbanalyze import Shape, count
 from mbanalyze.model_files.file_error import ModelFileError
 from mbanalyze.model_files.pt2_file.exported_module import exported_module
 from mbanalyze.model_files.pt2_file.module_paths import children_of, module_path
+from mbanalyze.model_files.pt2_file.nested_archive import FilePart
 from mbanalyze.model_files.pt2_file.pickle_data import PickledCall, read_pickle
 from mbanalyze.model_files.pt2_file.read_pt2 import read_pt2
 
@@ -190,3 +192,13 @@ def test_paths_of_older_releases() -> None:
     for bad in ("L['s'](1, 2, 3)", "L['s'] + 1", "L['s']." + "a" * 3000):
         with pytest.raises(ModelFileError, match="path"):
             module_path(f"s,{bad},x.Y", modules)
+
+
+def test_a_part_of_a_file_ends_where_it_ends() -> None:
+    """Reads stop at the end of the part, from any place."""
+    part = FilePart(io.BytesIO(b"before-part-after"), 7, 4)
+
+    assert part.read() == b"part"
+    assert part.read(9) == b""
+    assert (part.seek(-2, io.SEEK_END), part.read(9)) == (2, b"rt")
+    assert (part.seek(1), part.read(2), part.tell()) == (1, b"ar", 3)

@@ -17,6 +17,7 @@ from witness import torchvision_operators
 import mbanalyze
 from mbanalyze.training.data_names import DataError
 from mbanalyze.training.datasets import load
+from mbanalyze.training.stratified import stratified_split
 
 torchvision_operators()
 
@@ -208,3 +209,12 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(DataError, match=r"scikit-learn is not installed: pip install 'mbanalyze\[train\]'"):
         mbanalyze.train(Tiny)
+
+
+def test_small_classes_have_a_test_image() -> None:
+    """A fifth of two images is none; one is held out, but not the only image of a class."""
+    train, test = stratified_split([0, 0, 1, 1, 2])
+
+    assert sorted([*train, *test]) == [0, 1, 2, 3, 4]
+    assert len(test) == 2
+    assert 4 in train

@@ -17,6 +17,7 @@ from mbanalyze.archs import MobileNetV1
 from mbanalyze.training.epochs import Epoch, Position
 from mbanalyze.training.loop import TrainingError, logits
 from mbanalyze.training.norm_statistics import NormStatistics
+from mbanalyze.training.random_state import seed_of
 from mbanalyze.training.recipes import Recipe, chosen_recipe
 from mbanalyze.training.trained_run import TrainingRun
 
@@ -261,3 +262,10 @@ def test_a_narrow_mobilenet_learns_digits() -> None:
 
     assert run.record.size == (32, 32)
     assert run.test_accuracy > 0.95
+
+
+def test_each_epoch_has_random_numbers_of_its_own() -> None:
+    """The seeds of the weights, of epochs and of their orders differ, and so do those of two runs."""
+    seeds = [seed_of(run, part) for run in (0, 1) for part in ("weights", 1, 2, "order 1", "order 2")]
+
+    assert len({*seeds}) == len(seeds)
