@@ -90,20 +90,25 @@ def test_one_board(run: Run) -> None:
 
 
 def rows() -> list[list[str]]:
-    """The rows of the documented table."""
+    """The rows of the documented tables, each after the space of the command above it."""
     page = (Path(__file__).parents[1] / "docs/search_per_block.md").read_text(encoding="utf-8")
-    lines = [line for line in page.splitlines() if re.match(r"\| `\w+` \| `stm32", line)]
-    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+    _, *parts = re.split(r"--space (\w+) --tune-space\n", page)
+    return [
+        [space, *(cell.strip(" `") for cell in line.strip("|").split("|"))]
+        for space, text in zip(parts[::2], parts[1::2], strict=True)
+        for line in text.splitlines()
+        if line.startswith("| `stm32")
+    ]
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: " ".join(row[:2]))
 def test_the_documented_table(row: list[str]) -> None:
     """Each row of the page has the memory of the board, the share that fits, and the mean macs."""
-    space, board, sram, flash, alpha, resolution, share, mean = row
+    space, board, memory, alpha, resolution, share, mean = row
     found = tune_space(space, board=board, alpha=float(alpha), resolution=int(resolution))
     (each,) = found.sub_spaces
 
-    assert find_board(f"{sram},{flash}")[1:3] == found.boards[0][1:3]
+    assert find_board(memory)[1:3] == found.boards[0][1:3]
     assert (f"{each.share:.0%}", f"{each.mean_macs or 0:.4g}") == (
         share,
         f"{float(mean.removesuffix(' M')) * 1e6:.4g}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from matplotlib.figure import Figure, SubFigure
 
 from mbanalyze.plots import drawing
@@ -29,7 +31,9 @@ def draw_images(figure: Figure | SubFigure, data: Evaluation, rows: int, columns
     text = f"{mistakes} of {data.mistakes} mistakes" if data.mistakes else "no mistakes"
     order = ", the most confident first" if mistakes > 1 else ""
     rest = ", then correct images" if 0 < mistakes < len(chosen) else ""
-    figure.suptitle(f"{text}{order}{rest}", fontsize=drawing.TEXT, x=0.02, ha="left")
+    characters = int(figure.bbox.width / figure.dpi * 72 / (drawing.CHARACTER * drawing.TEXT))
+    title = textwrap.fill(f"{text}{order}{rest}", characters)
+    figure.suptitle(title, fontsize=drawing.TEXT, x=0.02, ha="left")
 
 
 def _caption(data: Evaluation, i: int) -> str:
