@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mbanalyze import Shape
-from mbanalyze.trace.torch_internals import has_kernel
 
 
 class Run(nn.Module):
@@ -95,7 +94,7 @@ PRODUCTS: Hand = {
     "activated product": (run(torch._addmm_activation), ((5,), (2, 3), (3, 5)), 30, 60 + 20),
 }  # fmt: skip
 
-GROUPED_PRODUCTS = hasattr(torch, "_grouped_mm") and has_kernel("aten::_grouped_mm", "CPU")
+GROUPED_PRODUCTS = torch.__version__ >= "2.9"
 """False for PyTorch 2.7 and older, which has no grouped products, and for 2.8, which has them on CUDA alone."""
 
 if not GROUPED_PRODUCTS:
